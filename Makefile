@@ -1,0 +1,103 @@
+# BodyScript: the two targets that matter are `make demo` and `make test`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+PROFILE ?= release
+DEMO_DIR := target/demo
+DEMO_LISTEN := 127.0.0.1:8000
+RUST_MIN := 1.92
+
+# What the build and the programs need from Debian 12, each with its reason.
+PACKAGES := \
+	build-essential pkg-config ca-certificates curl \
+	libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev \
+	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
+	gstreamer1.0-plugins-ugly gstreamer1.0-libav
+# A compiler, where there is none that is new enough: Debian 12 ships a current one for its browsers.
+RUST_PACKAGES := rustc-web cargo-web rust-web-clippy rustfmt-web
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
+
+.PHONY: setup
+setup: ## Install what is missing (Debian packages); says what it does
+	@missing=()
+	for package in $(PACKAGES); do
+		dpkg-query -W -f='$${Status}' "$$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$$package")
+	done
+	rust=$$(rustc --version 2>/dev/null | cut -d' ' -f2 || true)
+	if [ "$$(printf '%s\n' $(RUST_MIN) "$${rust:-0}" | sort -V | head -1)" != "$(RUST_MIN)" ]; then
+		echo "setup: no Rust compiler of version $(RUST_MIN) or newer found ($${rust:-none})"
+		missing+=($(RUST_PACKAGES))
+	fi
+	if [ $${#missing[@]} -eq 0 ]; then
+		echo "setup: everything is there"
+		exit 0
+	fi
+	sudo=""
+	if [ "$$(id -u)" -ne 0 ]; then
+		if ! sudo -n true 2>/dev/null; then
+			echo "setup: these packages are missing, and installing them takes root:" >&2
+			echo "    $${missing[*]}" >&2
+			echo "setup: run 'sudo make setup' (or 'sudo apt-get install' with the names above), then again" >&2
+			exit 1
+		fi
+		sudo="sudo"
+	fi
+	echo "setup: installing $${missing[*]}"
+	$$sudo apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null
+	echo "setup: done"
+
+.PHONY: build
+build: setup ## Build both programs (PROFILE=release or dev)
+	@cargo build --locked --profile $(PROFILE) --package bodyscript --package bodyscript-worker
+
+.PHONY: demo
+demo: build ## Build, start the service, upload a sample, show progress, keep the results in target/demo
+	@tests/demo.sh "$(DEMO_LISTEN)" "$(DEMO_DIR)"
+
+.PHONY: test
+test: setup check ## Run everything that must hold
+	@cargo build --locked --workspace --all-targets
+	cargo test --locked --workspace
+
+.PHONY: check
+check: setup ## Format, lints, documentation, supply chain
+	@cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
+	$(MAKE) --no-print-directory deny
+
+DENY := target/tools/bin/cargo-deny
+
+.PHONY: deny
+deny: $(DENY) ## Licences, sources and advisories of all dependencies
+	@$(DENY) --locked check --hide-inclusion-graph bans licenses sources
+	# The advisory database is a repository of its own, which a closed network does not reach.
+	if ! $(DENY) --locked check --hide-inclusion-graph advisories; then
+		if $(DENY) fetch db >/dev/null 2>&1; then exit 1; fi
+		echo "deny: SKIPPED advisories: the advisory database cannot be fetched from here"
+	fi
+
+$(DENY):
+	@cargo install --quiet --locked --root target/tools --version 0.20.2 cargo-deny
+
+.PHONY: bench
+bench: setup ## Measure speed and memory on this machine
+	@cargo build --locked --release --workspace
+	cargo run --locked --release --package bodyscript-tests --bin bench
+
+.PHONY: models
+models: ## Convert the models again from their source package and compare
+	@python3 -m venv target/models-venv
+	target/models-venv/bin/pip install --quiet --requirement models/requirements.txt
+	target/models-venv/bin/python models/convert.py --check
+
+.PHONY: clean
+clean: ## Remove everything that was built
+	@cargo clean

@@ -1,0 +1,162 @@
+//! What can be wrong with a run, as data: a stable code, a sentence with a remedy, an exit status.
+//!
+//! A worker sends numbers and names, never prose for people: it has read hostile input, so what a
+//! client reads is composed here, on the receiving side.
+
+use crate::exit::WorkerExit;
+use serde::{Deserialize, Serialize};
+
+/// Why a run ended without a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fault {
+    /// No byte.
+    Empty,
+    /// No known container or elementary stream.
+    NotAVideo,
+    /// A container without a video track.
+    NoVideoTrack,
+    /// A codec for which there is no decoder; its media type.
+    UnsupportedCodec(String),
+    /// The data ends or breaks before the first frame.
+    Damaged,
+    /// A video track without a frame.
+    NoFrames,
+    /// A side or the area is over the limit.
+    PictureTooLarge {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// The limit on a side, in pixels.
+        side_px_max: u32,
+        /// The limit on the area, in pixels.
+        area_px_max: u32,
+    },
+    /// The nominal frame rate is over the limit.
+    FrameRateTooHigh {
+        /// Frames per second, rounded up.
+        frame_rate: u32,
+        /// The limit.
+        frame_rate_max: u32,
+    },
+    /// The video is longer than the limit and long ones are refused.
+    TooLong {
+        /// Its duration in milliseconds.
+        duration_ms: u64,
+        /// The limit.
+        duration_ms_max: u32,
+    },
+    /// A model file is missing, altered or unusable.
+    Model,
+    /// The sandbox could not be closed as required.
+    Sandbox,
+    /// The supervisor broke the protocol.
+    Protocol,
+    /// An artefact could not be written.
+    Output,
+    /// The media framework failed.
+    Media,
+    /// The supervisor asked for the end.
+    Cancelled,
+}
+
+impl Fault {
+    /// The stable code clients can match on.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty_file",
+            Self::NotAVideo => "not_a_video",
+            Self::NoVideoTrack => "no_video_track",
+            Self::UnsupportedCodec(_) => "unsupported_codec",
+            Self::Damaged => "damaged_video",
+            Self::NoFrames => "no_frames",
+            Self::PictureTooLarge { .. } => "picture_too_large",
+            Self::FrameRateTooHigh { .. } => "frame_rate_too_high",
+            Self::TooLong { .. } => "video_too_long",
+            Self::Model => "model_unusable",
+            Self::Sandbox => "sandbox_unavailable",
+            Self::Protocol => "worker_protocol",
+            Self::Output => "output_failed",
+            Self::Media => "media_framework",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The exit status that goes with it.
+    pub const fn exit(&self) -> WorkerExit {
+        match self {
+            Self::Model => WorkerExit::Model,
+            Self::Sandbox => WorkerExit::Sandbox,
+            Self::Protocol => WorkerExit::Protocol,
+            Self::Output => WorkerExit::Output,
+            Self::Media => WorkerExit::Media,
+            Self::Cancelled => WorkerExit::Cancelled,
+            _ => WorkerExit::BadInput,
+        }
+    }
+
+    /// Whether the video is at fault, so that trying again cannot help.
+    pub fn is_bad_input(&self) -> bool {
+        self.exit() == WorkerExit::BadInput
+    }
+
+    /// One sentence with a cause and a remedy, for people.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Empty => "The file is empty; upload it again.".into(),
+            Self::NotAVideo => "The file is not a video in a known format; \
+                 send MP4, MOV, MKV, WebM, AVI, WMV or MPEG-TS."
+                .into(),
+            Self::NoVideoTrack => "The file has no video track, only other data such as sound; \
+                 send a file with a picture."
+                .into(),
+            Self::UnsupportedCodec(codec) => format!(
+                "The video codec {} is not supported; send H.264, H.265, VP8, VP9, AV1, MPEG-4, \
+                 MPEG-2, MJPEG or WMV.",
+                printable(codec)
+            ),
+            Self::Damaged => "The video is damaged or cut short before its first picture; \
+                 export or upload it again."
+                .into(),
+            Self::NoFrames => {
+                "The video has a picture track but no picture in it; record it again.".into()
+            }
+            Self::PictureTooLarge { width, height, side_px_max, area_px_max } => format!(
+                "The picture is {width}x{height} pixels; at most {side_px_max} on a side and \
+                 {area_px_max} in all are accepted. A smaller copy will work."
+            ),
+            Self::FrameRateTooHigh { frame_rate, frame_rate_max } => format!(
+                "The video has {frame_rate} frames a second; at most {frame_rate_max} are \
+                 accepted. A copy at a lower frame rate will work."
+            ),
+            Self::TooLong { duration_ms, duration_ms_max } => format!(
+                "The video lasts {:.1} s; at most {:.1} s are accepted. A shorter cut will work.",
+                *duration_ms as f64 / 1000.0,
+                f64::from(*duration_ms_max) / 1000.0
+            ),
+            Self::Cancelled => "The job was cancelled.".into(),
+            Self::Model | Self::Sandbox | Self::Protocol | Self::Output | Self::Media => format!(
+                "The service could not process the video ({}); the operator's log has the cause.",
+                self.code()
+            ),
+        }
+    }
+}
+
+/// The part of a worker's word that is safe to show: short, and of plain characters.
+fn printable(word: &str) -> String {
+    word.chars().filter(|c| c.is_ascii_alphanumeric() || "/-_.+".contains(*c)).take(40).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_codec_name_cannot_reach_a_terminal_or_a_page() {
+        let fault = Fault::UnsupportedCodec("video/\u{1b}[2J<script>\n".repeat(50));
+        let sentence = fault.sentence();
+        assert!(sentence.len() < 250, "{sentence}");
+        assert!(!sentence.contains(['\u{1b}', '<', '\n']), "{sentence}");
+    }
+}

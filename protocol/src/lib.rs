@@ -1,0 +1,32 @@
+//! The contract between the supervisor and a worker: messages, framing, legality, exit codes.
+//!
+//! Both processes link this crate, so neither can disagree about a byte. It does no I/O and
+//! starts no thread: bytes go in, values come out. A worker reads hostile video, so everything
+//! that comes from one is bounded here before it is believed.
+//!
+//! ```text
+//! supervisor                         worker
+//!     | -- Start -------------------->  |   version, options, limits, artefacts wanted
+//!     | <---------------------- Ready --|   model loaded, sandbox closed
+//!     | <--------------------- Probed --|   the picture's facts, before a frame is decoded
+//!     | <------------------- Progress --|   once a processed frame, any number of times
+//!     | -- Cancel ------------------->  |   at any time after Start
+//!     | <------------- Done or Failed --|   exactly one, then exit
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod artefact;
+pub mod codec;
+pub mod exit;
+pub mod fault;
+pub mod inherited;
+pub mod limits;
+pub mod message;
+pub mod pose;
+pub mod posture;
+pub mod session;
+
+/// Version of everything in this crate that crosses the pipe. The first field of the first
+/// message, so that a mismatch is told before anything else is read.
+pub const PROTOCOL_VERSION: u32 = 1;

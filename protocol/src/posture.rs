@@ -1,0 +1,79 @@
+//! The layers of a worker's sandbox and what became of each: reported, never assumed.
+
+use serde::{Deserialize, Serialize};
+
+/// One layer of the sandbox a worker puts on itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// Resource limits (setrlimit(2)).
+    Rlimits,
+    /// No descriptor beyond the inherited ones.
+    Descriptors,
+    /// `PR_SET_NO_NEW_PRIVS`.
+    NoNewPrivs,
+    /// User, PID, network, mount, IPC and UTS namespaces (namespaces(7)).
+    Namespaces,
+    /// All capability sets empty (capabilities(7)).
+    Capabilities,
+    /// No file access (landlock(7)).
+    Landlock,
+    /// System calls restricted (seccomp(2)).
+    Seccomp,
+}
+
+impl Layer {
+    /// Every layer, in the order in which they are put on.
+    pub const ALL: [Self; 7] = [
+        Self::Rlimits,
+        Self::Descriptors,
+        Self::NoNewPrivs,
+        Self::Namespaces,
+        Self::Capabilities,
+        Self::Landlock,
+        Self::Seccomp,
+    ];
+
+    /// The name operators see.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rlimits => "rlimits",
+            Self::Descriptors => "descriptors",
+            Self::NoNewPrivs => "no_new_privs",
+            Self::Namespaces => "namespaces",
+            Self::Capabilities => "capabilities",
+            Self::Landlock => "landlock",
+            Self::Seccomp => "seccomp",
+        }
+    }
+}
+
+/// What became of one layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LayerState {
+    /// In force, with what was achieved ("ABI 7", "user, net, ipc").
+    Active(String),
+    /// This host does not give it, with the reason.
+    Unavailable(String),
+    /// Switched off by configuration.
+    Off,
+}
+
+/// The sandbox of one worker.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Posture {
+    /// One entry for each layer that was considered.
+    pub layers: Vec<(Layer, LayerState)>,
+}
+
+impl Posture {
+    /// Records what became of a layer.
+    pub fn record(&mut self, layer: Layer, state: LayerState) {
+        self.layers.push((layer, state));
+    }
+
+    /// Whether the layer is in force.
+    pub fn is_active(&self, layer: Layer) -> bool {
+        self.layers.iter().any(|(l, s)| *l == layer && matches!(s, LayerState::Active(_)))
+    }
+}

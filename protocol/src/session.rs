@@ -1,0 +1,164 @@
+//! Which message is legal after which. Both ends run this; the supervisor believes nothing else.
+//!
+//! | phase    | from the supervisor | from the worker                      | next phase        |
+//! |----------|---------------------|--------------------------------------|-------------------|
+//! | Created  | Start               |                                      | Starting          |
+//! | Starting | Cancel              | Ready, Failed                        | Ready, Ended      |
+//! | Ready    | Cancel              | Probed, Failed                       | Running, Ended    |
+//! | Running  | Cancel              | Progress (never backwards), Done, Failed | Running, Ended |
+//! | Ended    | Cancel              |                                      |                   |
+
+use crate::limits::{FRAMES_MAX, LAYERS_MAX, TEXT_BYTES_MAX};
+use crate::message::{Progress, Summary, ToSupervisor, ToWorker, VideoFacts};
+use thiserror::Error;
+
+/// How far the conversation has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing was said.
+    Created,
+    /// The worker prepares itself.
+    Starting,
+    /// The worker has touched the video at most to read its headers.
+    Ready,
+    /// Frames are being processed.
+    Running,
+    /// The worker has said its last word.
+    Ended,
+}
+
+/// A message that may not be sent now, or says what cannot be.
+#[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
+pub enum Violation {
+    /// Right message, wrong time.
+    #[error("{message} is not legal in phase {phase:?}")]
+    OutOfTurn {
+        /// The message's name.
+        message: &'static str,
+        /// The phase it came in.
+        phase: Phase,
+    },
+    /// A count that went back, or more frames than there can be.
+    #[error("{message} reports impossible counts")]
+    ImpossibleCounts {
+        /// The message's name.
+        message: &'static str,
+    },
+    /// A text or list over its cap.
+    #[error("{message} carries more than its cap")]
+    OverCap {
+        /// The message's name.
+        message: &'static str,
+    },
+}
+
+/// The conversation between the supervisor and one worker.
+#[derive(Debug)]
+pub struct Session {
+    phase: Phase,
+    progress: Progress,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        let progress = Progress { frames_done: 0, frames_detected: 0 };
+        Self { phase: Phase::Created, progress }
+    }
+}
+
+impl Session {
+    /// How far the conversation has come.
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Takes note of what the supervisor says.
+    pub fn on_to_worker(&mut self, message: &ToWorker) -> Result<(), Violation> {
+        match (self.phase, message) {
+            (Phase::Created, ToWorker::Start(_)) => self.phase = Phase::Starting,
+            (Phase::Created, ToWorker::Cancel) => return Err(self.out_of_turn("Cancel")),
+            (_, ToWorker::Cancel) => {}
+            (_, ToWorker::Start(_)) => return Err(self.out_of_turn("Start")),
+        }
+        Ok(())
+    }
+
+    /// Takes note of what the worker says.
+    pub fn on_to_supervisor(&mut self, message: &ToSupervisor) -> Result<(), Violation> {
+        check_caps(message)?;
+        self.phase = match (self.phase, message) {
+            (Phase::Starting, ToSupervisor::Ready(_)) => Phase::Ready,
+            (Phase::Ready, ToSupervisor::Probed(_)) => Phase::Running,
+            (Phase::Running, ToSupervisor::Progress(progress)) => {
+                self.advance(*progress)?;
+                Phase::Running
+            }
+            (Phase::Running, ToSupervisor::Done(summary)) => {
+                self.conclude(summary)?;
+                Phase::Ended
+            }
+            (Phase::Starting | Phase::Ready | Phase::Running, ToSupervisor::Failed(_)) => {
+                Phase::Ended
+            }
+            (_, message) => return Err(self.out_of_turn(name(message))),
+        };
+        Ok(())
+    }
+
+    fn advance(&mut self, next: Progress) -> Result<(), Violation> {
+        let last = self.progress;
+        let possible = next.frames_done > last.frames_done
+            && next.frames_done <= FRAMES_MAX
+            && next.frames_detected >= last.frames_detected
+            && next.frames_detected <= next.frames_done;
+        if !possible {
+            return Err(Violation::ImpossibleCounts { message: "Progress" });
+        }
+        self.progress = next;
+        Ok(())
+    }
+
+    fn conclude(&self, summary: &Summary) -> Result<(), Violation> {
+        let possible = summary.frames_processed >= self.progress.frames_done
+            && summary.frames_processed <= summary.frames_decoded
+            && summary.frames_decoded <= FRAMES_MAX
+            && summary.frames_detected >= self.progress.frames_detected
+            && summary.frames_detected <= summary.frames_processed
+            && (0.0..=1.0).contains(&summary.mean_visibility);
+        if possible { Ok(()) } else { Err(Violation::ImpossibleCounts { message: "Done" }) }
+    }
+
+    const fn out_of_turn(&self, message: &'static str) -> Violation {
+        Violation::OutOfTurn { message, phase: self.phase }
+    }
+}
+
+const fn name(message: &ToSupervisor) -> &'static str {
+    match message {
+        ToSupervisor::Ready(_) => "Ready",
+        ToSupervisor::Probed(_) => "Probed",
+        ToSupervisor::Progress(_) => "Progress",
+        ToSupervisor::Done(_) => "Done",
+        ToSupervisor::Failed(_) => "Failed",
+    }
+}
+
+fn check_caps(message: &ToSupervisor) -> Result<(), Violation> {
+    use crate::posture::LayerState;
+    let fits = |text: &String| text.len() <= TEXT_BYTES_MAX;
+    let within = match message {
+        ToSupervisor::Ready(posture) => {
+            posture.layers.len() <= LAYERS_MAX
+                && posture.layers.iter().all(|(_, state)| match state {
+                    LayerState::Active(text) | LayerState::Unavailable(text) => fits(text),
+                    LayerState::Off => true,
+                })
+        }
+        ToSupervisor::Probed(VideoFacts { container, codec, frames_expected, .. }) => {
+            fits(container) && fits(codec) && *frames_expected <= FRAMES_MAX
+        }
+        ToSupervisor::Failed(failure) => fits(&failure.detail),
+        ToSupervisor::Progress(_) | ToSupervisor::Done(_) => true,
+    };
+    if within { Ok(()) } else { Err(Violation::OverCap { message: name(message) }) }
+}

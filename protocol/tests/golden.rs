@@ -1,0 +1,101 @@
+//! The bytes on the pipe, held fixed: a change here is a new protocol version.
+
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::codec::{self, Decoder};
+use bodyscript_protocol::fault::Fault;
+use bodyscript_protocol::message::{
+    Failure, MediaLimits, Mode, OnLong, Progress, Start, Summary, ToSupervisor, ToWorker,
+    VideoFacts,
+};
+use bodyscript_protocol::posture::{Layer, LayerState, Posture};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+
+fn holds<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &T, golden: &str) {
+    let frame = codec::encode(message).expect("encodes");
+    let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, golden.replace([' ', '\n'], ""), "{message:?}");
+    let mut decoder = Decoder::default();
+    decoder.push(&frame);
+    assert_eq!(decoder.next::<T>().expect("decodes").as_ref(), Some(message));
+    assert!(!decoder.is_mid_frame());
+}
+
+#[test]
+fn start() {
+    let start = Start {
+        version: 1,
+        job: "job".into(),
+        mode: Mode::Track,
+        interval: 2,
+        limits: MediaLimits {
+            duration_ms_max: 10_000,
+            on_long: OnLong::Trim,
+            side_px_max: 4096,
+            area_px_max: 9_437_184,
+            frame_rate_max: 240,
+        },
+        artefacts: vec![Artefact::Csv],
+        layers: vec![Layer::Seccomp],
+        layers_required: vec![],
+    };
+    holds(
+        &ToWorker::Start(start),
+        "4f000000 00000000 01000000 0300000000000000 6a6f62 00000000 02000000 10270000 00000000
+         00100000 00009000 f0000000 0100000000000000 01000000 0100000000000000 06000000
+         0000000000000000",
+    );
+}
+
+#[test]
+fn cancel() {
+    holds(&ToWorker::Cancel, "04000000 01000000");
+}
+
+#[test]
+fn ready() {
+    let mut posture = Posture::default();
+    posture.record(Layer::Landlock, LayerState::Active("ABI 7".into()));
+    posture.record(Layer::Namespaces, LayerState::Off);
+    holds(
+        &ToSupervisor::Ready(posture),
+        "29000000 00000000 0200000000000000 05000000 00000000 0500000000000000 4142492037
+         03000000 02000000",
+    );
+}
+
+#[test]
+fn probed() {
+    let facts = VideoFacts {
+        width: 1280,
+        height: 720,
+        frame_rate: (30, 1),
+        duration_ms: Some(7667),
+        frames_expected: 230,
+        trimmed: false,
+        rotation_degrees: 90,
+        container: "m".into(),
+        codec: "c".into(),
+    };
+    holds(
+        &ToSupervisor::Probed(facts),
+        "38000000 01000000 00050000 d0020000 1e000000 01000000 01 f31d000000000000 e6000000 00
+         5a000000 0100000000000000 6d 0100000000000000 63",
+    );
+}
+
+#[test]
+fn progress_and_ends() {
+    let progress = Progress { frames_done: 3, frames_detected: 2 };
+    holds(&ToSupervisor::Progress(progress), "0c000000 02000000 03000000 02000000");
+    let summary = Summary {
+        frames_decoded: 4,
+        frames_processed: 3,
+        frames_detected: 2,
+        mean_visibility: 0.5,
+    };
+    holds(&ToSupervisor::Done(summary), "14000000 03000000 04000000 03000000 02000000 0000003f");
+    let failure = Failure { fault: Fault::NoVideoTrack, detail: "d".into() };
+    holds(&ToSupervisor::Failed(failure), "11000000 04000000 02000000 0100000000000000 64");
+}

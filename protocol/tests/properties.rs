@@ -1,0 +1,194 @@
+//! What must hold for any bytes and any order of messages.
+
+use bodyscript_protocol::codec::{self, CodecError, Decoder};
+use bodyscript_protocol::fault::Fault;
+use bodyscript_protocol::limits::{FRAME_BYTES_MAX, TEXT_BYTES_MAX};
+use bodyscript_protocol::message::{
+    Failure, Progress, Summary, ToSupervisor, ToWorker, VideoFacts,
+};
+use bodyscript_protocol::posture::Posture;
+use bodyscript_protocol::session::{Phase, Session, Violation};
+use proptest::prelude::*;
+
+fn facts(text: String) -> VideoFacts {
+    VideoFacts {
+        width: 2,
+        height: 2,
+        frame_rate: (0, 1),
+        duration_ms: None,
+        frames_expected: 0,
+        trimmed: false,
+        rotation_degrees: 0,
+        container: text,
+        codec: String::new(),
+    }
+}
+
+fn any_message() -> impl Strategy<Value = ToSupervisor> {
+    prop_oneof![
+        Just(ToSupervisor::Ready(Posture::default())),
+        Just(ToSupervisor::Probed(facts(String::new()))),
+        (0..20_u32, 0..20_u32).prop_map(|(frames_done, frames_detected)| {
+            ToSupervisor::Progress(Progress { frames_done, frames_detected })
+        }),
+        (0..20_u32, 0..20_u32, 0..20_u32, -0.5..1.5_f32).prop_map(
+            |(frames_decoded, frames_processed, frames_detected, mean_visibility)| {
+                ToSupervisor::Done(Summary {
+                    frames_decoded,
+                    frames_processed,
+                    frames_detected,
+                    mean_visibility,
+                })
+            }
+        ),
+        Just(ToSupervisor::Failed(Failure { fault: Fault::Damaged, detail: String::new() })),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn messages_survive_any_cutting(
+        messages in prop::collection::vec(any_message(), 1..8),
+        cuts in prop::collection::vec(1..40_usize, 1..40),
+    ) {
+        let bytes: Vec<u8> =
+            messages.iter().flat_map(|m| codec::encode(m).expect("encodes")).collect();
+        let mut decoder = Decoder::default();
+        let mut received = Vec::new();
+        let mut rest = bytes.as_slice();
+        for cut in cuts.iter().cycle() {
+            let (piece, after) = rest.split_at((*cut).min(rest.len()));
+            decoder.push(piece);
+            while let Some(message) = decoder.next::<ToSupervisor>().expect("decodes") {
+                received.push(message);
+            }
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        prop_assert_eq!(received, messages);
+        prop_assert!(!decoder.is_mid_frame());
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic_and_never_pass_the_cap(
+        bytes in prop::collection::vec(any::<u8>(), 0..256),
+    ) {
+        let mut decoder = Decoder::default();
+        decoder.push(&bytes);
+        while let Ok(Some(_)) = decoder.next::<ToSupervisor>() {}
+    }
+
+    #[test]
+    fn a_prefix_over_the_cap_is_refused_before_its_body(excess in 1..u32::MAX - FRAME_BYTES_MAX as u32) {
+        let mut decoder = Decoder::default();
+        decoder.push(&(FRAME_BYTES_MAX as u32 + excess).to_le_bytes());
+        let refused = matches!(decoder.next::<ToSupervisor>(), Err(CodecError::FrameTooLong { .. }));
+        prop_assert!(refused);
+    }
+
+    /// Whatever a worker says, the supervisor's view only ever moves forward, and what it
+    /// believes of the counts is possible.
+    #[test]
+    fn a_session_never_goes_back(messages in prop::collection::vec(any_message(), 0..30)) {
+        let mut session = Session::default();
+        session.on_to_worker(&start()).expect("the first order");
+        let rank = |phase| match phase {
+            Phase::Created => 0, Phase::Starting => 1, Phase::Ready => 2,
+            Phase::Running => 3, Phase::Ended => 4,
+        };
+        let mut done = 0;
+        for message in &messages {
+            let before = session.phase();
+            let verdict = session.on_to_supervisor(message);
+            prop_assert!(rank(session.phase()) >= rank(before));
+            if before == Phase::Ended {
+                prop_assert!(verdict.is_err(), "nothing is legal after the last word");
+            }
+            if let (Ok(()), ToSupervisor::Progress(progress)) = (verdict, message) {
+                prop_assert!(progress.frames_done > done);
+                prop_assert!(progress.frames_detected <= progress.frames_done);
+                done = progress.frames_done;
+            }
+            if let (Ok(()), ToSupervisor::Done(summary)) = (verdict, message) {
+                prop_assert!(summary.frames_processed >= done);
+                prop_assert!((0.0..=1.0).contains(&summary.mean_visibility));
+            }
+            if verdict.is_err() {
+                prop_assert_eq!(session.phase(), before, "a refused message changes nothing");
+            }
+        }
+    }
+}
+
+fn start() -> ToWorker {
+    use bodyscript_protocol::message::{MediaLimits, Mode, OnLong, Start};
+    ToWorker::Start(Start {
+        version: bodyscript_protocol::PROTOCOL_VERSION,
+        job: "job".into(),
+        mode: Mode::Track,
+        interval: 1,
+        limits: MediaLimits {
+            duration_ms_max: 1,
+            on_long: OnLong::Trim,
+            side_px_max: 1,
+            area_px_max: 1,
+            frame_rate_max: 1,
+        },
+        artefacts: vec![],
+        layers: vec![],
+        layers_required: vec![],
+    })
+}
+
+#[test]
+fn a_frame_at_the_cap_passes_and_one_byte_more_does_not() {
+    // A string's own length takes eight bytes of the body.
+    let at = "x".repeat(FRAME_BYTES_MAX - 8);
+    let frame = codec::encode(&at).expect("at the cap");
+    let mut decoder = Decoder::default();
+    decoder.push(&frame);
+    assert_eq!(decoder.next::<String>().expect("decodes"), Some(at));
+    assert!(codec::encode(&"x".repeat(FRAME_BYTES_MAX - 7)).is_err());
+}
+
+#[test]
+fn bytes_after_the_message_are_an_error() {
+    let mut frame = codec::encode(&ToWorker::Cancel).expect("encodes");
+    frame[0] += 1;
+    frame.push(0);
+    let mut decoder = Decoder::default();
+    decoder.push(&frame);
+    assert!(matches!(decoder.next::<ToWorker>(), Err(CodecError::TrailingBytes { bytes: 1 })));
+}
+
+#[test]
+fn a_length_inside_a_message_cannot_make_the_decoder_allocate() {
+    // Ready with a posture of 2^60 layers in a frame of a few bytes.
+    let mut frame = vec![12, 0, 0, 0, 0, 0, 0, 0];
+    frame.extend_from_slice(&(1_u64 << 60).to_le_bytes());
+    let mut decoder = Decoder::default();
+    decoder.push(&frame);
+    assert!(matches!(decoder.next::<ToSupervisor>(), Err(CodecError::Decode(_))));
+}
+
+#[test]
+fn texts_at_the_cap_pass_and_longer_ones_do_not() {
+    let mut session = Session::default();
+    session.on_to_worker(&start()).expect("the order");
+    session.on_to_supervisor(&ToSupervisor::Ready(Posture::default())).expect("ready");
+    let too_long = ToSupervisor::Probed(facts("x".repeat(TEXT_BYTES_MAX + 1)));
+    assert_eq!(session.on_to_supervisor(&too_long), Err(Violation::OverCap { message: "Probed" }));
+    let fits = ToSupervisor::Probed(facts("x".repeat(TEXT_BYTES_MAX)));
+    session.on_to_supervisor(&fits).expect("at the cap");
+}
+
+#[test]
+fn the_order_comes_first_and_once() {
+    let mut session = Session::default();
+    assert!(session.on_to_worker(&ToWorker::Cancel).is_err());
+    session.on_to_worker(&start()).expect("the order");
+    assert!(session.on_to_worker(&start()).is_err());
+    session.on_to_worker(&ToWorker::Cancel).expect("at any time");
+}

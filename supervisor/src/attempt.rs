@@ -1,0 +1,216 @@
+//! One worker's life: spawn, handshake, drive, reap.
+//!
+//! Called by the dispatcher and by `bodyscript run`, one call for each attempt. It must never
+//! wait on a worker without a deadline, nor return while anything of the worker is left.
+//!
+//! 1. A cage is built and the worker born into it.
+//! 2. `Start` goes out; from then on whatever comes first is dealt with: a message, a log line,
+//!    a sample of its memory, a deadline, a stop, its end.
+//! 3. An end that the supervisor wants comes in stages: `Cancel`, SIGTERM, SIGKILL to the whole
+//!    cage, with a grace between them. A deadline begins with SIGTERM, because a worker that
+//!    missed one does not listen; a violation or too much memory with SIGKILL.
+//! 4. The worker is reaped, the cage emptied, its counters read, then it is removed.
+//! 5. Bytes that were still in the pipe are heard. The obituary is written and logged.
+
+mod drive;
+
+use crate::worker::birth::{Parentage, bear};
+use crate::worker::conversation::Conversation;
+use crate::worker::obituary::{End, Evidence};
+use crate::worker::{Shop, Workshop};
+use bodyscript_protocol::PROTOCOL_VERSION;
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::message::{MediaLimits, Mode, Progress, Start, VideoFacts};
+use bodyscript_protocol::posture::Posture;
+use bodyscript_protocol::session::Phase;
+use drive::{Drive, Stops};
+use std::convert::Infallible;
+use std::fs::File;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinError;
+
+pub use crate::worker::obituary::{Exit, Obituary, Stop};
+
+/// One attempt at a job.
+#[derive(Debug)]
+pub struct Order {
+    /// The job's id.
+    pub job: String,
+    /// Which attempt at it this is, from 1.
+    pub number: u32,
+    /// The uploaded video, read-only, with an offset nobody else uses.
+    pub video: File,
+    /// What to write, and the files to write to.
+    pub artefacts: Vec<(Artefact, File)>,
+    /// How poses are looked for.
+    pub mode: Mode,
+    /// Every how many-th frame is processed.
+    pub interval: u32,
+    /// Limits on the video.
+    pub media: MediaLimits,
+    /// The memory cap, in bytes.
+    pub memory_bytes_max: u64,
+    /// Limits on time.
+    pub deadlines: Deadlines,
+}
+
+/// Limits on time, for one attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From birth to `Ready`.
+    pub start: Duration,
+    /// From one message to the next.
+    pub progress: Duration,
+    /// From birth to the last word.
+    pub wall: Duration,
+    /// Processor time of all threads; the kernel counts whole seconds.
+    pub cpu: Duration,
+    /// Between the stages of an end, and from the last word to the exit.
+    pub grace: Duration,
+}
+
+/// What is known of a living worker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Live {
+    /// Its process id, once it is born.
+    pub pid: Option<i32>,
+    /// How far the conversation has come.
+    pub phase: Phase,
+    /// The video, once it is probed.
+    pub facts: Option<VideoFacts>,
+    /// Frames processed so far.
+    pub progress: Progress,
+    /// The sandbox, once it is closed.
+    pub posture: Option<Posture>,
+    /// Resident size at the last sample, in bytes.
+    pub rss_bytes: u64,
+    /// Most memory used so far, in bytes.
+    pub peak_bytes: u64,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            pid: None,
+            phase: Phase::Created,
+            facts: None,
+            progress: Progress { frames_done: 0, frames_detected: 0 },
+            posture: None,
+            rss_bytes: 0,
+            peak_bytes: 0,
+        }
+    }
+}
+
+/// Drives one worker from birth to grave. Never returns before the process is reaped and its
+/// cage removed.
+///
+/// The attempt runs in a task of its own. If this future is dropped, the worker is ended as at a
+/// shutdown and the task still sees it to its grave; `live` closes when nothing is left. A `stop`
+/// whose sender is dropped never comes.
+pub async fn run(
+    workshop: &Workshop,
+    order: Order,
+    live: watch::Sender<Live>,
+    stop: oneshot::Receiver<Stop>,
+) -> Obituary {
+    let (interest, lost_interest) = oneshot::channel();
+    let stops = Stops::new(stop, lost_interest);
+    let shop = Arc::clone(&workshop.shop);
+    let task = tokio::spawn(async move {
+        let last = live.clone();
+        let obituary = attempt(shop, order, live, stops).await;
+        drop(last);
+        obituary
+    });
+    let end = task.await;
+    drop::<oneshot::Sender<Infallible>>(interest);
+    match end.map_err(JoinError::try_into_panic) {
+        Ok(obituary) => obituary,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The runtime ends, and with it whoever waits for this.
+        Err(Err(_)) => pending().await,
+    }
+}
+
+async fn attempt(
+    shop: Arc<Shop>,
+    order: Order,
+    live: watch::Sender<Live>,
+    stops: Stops,
+) -> Obituary {
+    let job = order.job.clone();
+    let number = order.number;
+    let evidence = Evidence::blank(shop.cages.backend(), order.memory_bytes_max);
+    let deadlines = order.deadlines;
+    let (start, parentage) = split(&shop, order);
+    let evidence = match bear(&shop, parentage).await {
+        Ok(worker) => {
+            let conversation = Conversation::new(live);
+            let drive = Drive::new(worker, conversation, deadlines, stops, evidence);
+            drive.see_through(start).await
+        }
+        Err(error) => Evidence { spawn_error: Some(error.to_string()), ..evidence },
+    };
+    let obituary = Obituary::write(evidence);
+    announce(&job, number, &obituary);
+    obituary
+}
+
+/// What is said to the worker, and what it is made of.
+fn split(shop: &Shop, order: Order) -> (Start, Parentage) {
+    let (artefacts, files) = order.artefacts.into_iter().unzip();
+    let start = Start {
+        version: PROTOCOL_VERSION,
+        job: order.job.clone(),
+        mode: order.mode,
+        interval: order.interval,
+        limits: order.media,
+        artefacts,
+        layers: shop.layers.clone(),
+        layers_required: shop.layers_required.clone(),
+    };
+    let parentage = Parentage {
+        job: order.job,
+        video: order.video,
+        artefacts: files,
+        memory_bytes_max: order.memory_bytes_max,
+        cpu: order.deadlines.cpu,
+    };
+    (start, parentage)
+}
+
+/// The one line of log for each death, and what helps to understand a bad one.
+fn announce(job: &str, attempt: u32, obituary: &Obituary) {
+    let (exit, signal) = match obituary.exit {
+        Some(Exit::Status(status)) => (Some(status), None),
+        Some(Exit::Signal(signal)) => (None, Some(signal)),
+        None => (None, None),
+    };
+    tracing::info!(
+        target: "obituary",
+        job,
+        attempt,
+        pid = obituary.pid,
+        end = obituary.end.name(),
+        exit,
+        signal,
+        cap = obituary.cap_bytes,
+        peak = obituary.peak_bytes,
+        wall = obituary.wall.as_secs_f64(),
+        cpu = obituary.cpu.as_secs_f64(),
+        oom_kills = obituary.oom_kills,
+        "{}", obituary.detail,
+    );
+    if let End::Sigsys { syscall } = obituary.end {
+        tracing::error!(job, attempt, syscall, "a worker attempted a forbidden system call");
+    }
+    if !matches!(obituary.end, End::Done | End::Cancelled) {
+        for line in &obituary.log {
+            tracing::warn!(target: "worker", job, attempt, "{line}");
+        }
+    }
+}

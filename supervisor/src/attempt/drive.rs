@@ -1,0 +1,366 @@
+//! The loop around one living worker, and its burial.
+//!
+//! Used by `attempt` alone. Each turn waits for the first of all things that can happen and
+//! deals with it; nothing here waits for one thing only, until the worker is dead.
+
+use super::{Deadlines, Stop};
+use crate::worker::birth::Worker;
+use crate::worker::caged::{Buried, Caged};
+use crate::worker::conversation::{Broken, Conversation};
+use crate::worker::obituary::{Cause, Deadline, Evidence, Exit};
+use crate::worker::rss::{PERIOD, Watch};
+use crate::worker::stderr_ring::StderrRing;
+use crate::worker::{CageBackend, limits, orphans};
+use bodyscript_protocol::message::Start;
+use bodyscript_protocol::session::Phase;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::convert::Infallible;
+use std::future::pending;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
+
+/// Most bytes taken from a pipe at once.
+const READ_BYTES_MAX: usize = 8 * 1024;
+
+/// Between two attempts to end what does not end.
+const KILL_PERIOD: Duration = Duration::from_secs(10);
+
+/// How long the rest of a dead worker's pipe may take to be read. Nobody holds the other end any
+/// more, so this is never waited for in full.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The ways in which the supervisor learns that an attempt is no longer wanted.
+#[derive(Debug)]
+pub(super) struct Stops {
+    stop: oneshot::Receiver<Stop>,
+    lost_interest: oneshot::Receiver<Infallible>,
+}
+
+impl Stops {
+    /// `lost_interest` ends when the caller no longer waits.
+    pub(super) const fn new(
+        stop: oneshot::Receiver<Stop>,
+        lost_interest: oneshot::Receiver<Infallible>,
+    ) -> Self {
+        Self { stop, lost_interest }
+    }
+
+    async fn next(&mut self) -> Stop {
+        loop {
+            tokio::select! {
+                stop = &mut self.stop, if !self.stop.is_terminated() => {
+                    if let Ok(stop) = stop {
+                        return stop;
+                    }
+                }
+                _ = &mut self.lost_interest, if !self.lost_interest.is_terminated() => {
+                    return Stop::Shutdown;
+                }
+                else => pending().await,
+            }
+        }
+    }
+}
+
+/// One thing that happened.
+enum Event {
+    Ended,
+    Stop(Stop),
+    Frames(io::Result<usize>),
+    Log(io::Result<usize>),
+    Tick,
+    Due,
+}
+
+/// How far the supervisor has gone to end a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Asked,
+    Terminated,
+    Killed,
+}
+
+/// One end of a pipe that a worker writes to, and room for what comes.
+#[derive(Debug)]
+struct Inlet {
+    pipe: pipe::Receiver,
+    buffer: Box<[u8]>,
+    is_open: bool,
+}
+
+impl Inlet {
+    fn new(pipe: pipe::Receiver) -> Self {
+        Self { pipe, buffer: vec![0; READ_BYTES_MAX].into(), is_open: true }
+    }
+
+    /// Cancel-safe: bytes are taken or not.
+    async fn read(&mut self) -> io::Result<usize> {
+        self.pipe.read(&mut self.buffer).await
+    }
+
+    /// What a read brought. Nothing ends the inlet, an error likewise.
+    fn taken(&mut self, read: io::Result<usize>) -> &[u8] {
+        let bytes = read.unwrap_or(0);
+        self.is_open = bytes > 0;
+        &self.buffer[..bytes]
+    }
+}
+
+/// A worker being driven.
+#[derive(Debug)]
+pub(super) struct Drive {
+    caged: Caged,
+    pid: Pid,
+    pidfd: AsyncFd<OwnedFd>,
+    frames_in: pipe::Sender,
+    frames: Inlet,
+    log: Inlet,
+    ring: StderrRing,
+    conversation: Conversation,
+    watch: Watch,
+    tick: Interval,
+    deadlines: Deadlines,
+    stops: Stops,
+    born: Instant,
+    /// Since when there is nothing more to expect but the exit.
+    finished: Option<Instant>,
+    /// How far the end has come, and when the next stage is due.
+    stage: Option<(Stage, Instant)>,
+    evidence: Evidence,
+}
+
+impl Drive {
+    /// Takes over a newborn. `evidence` says what is known before the birth.
+    pub(super) fn new(
+        worker: Worker,
+        conversation: Conversation,
+        deadlines: Deadlines,
+        stops: Stops,
+        evidence: Evidence,
+    ) -> Self {
+        let Worker { caged, pid, pidfd, frames_in, frames_out, log } = worker;
+        let watch = match evidence.backend {
+            CageBackend::Rlimit => Watch::on_tree(pid),
+            CageBackend::V1 | CageBackend::V2 => Watch::on(pid),
+        };
+        let mut tick = interval(PERIOD);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        conversation.publish(|live, _| live.pid = Some(pid.as_raw()));
+        Self {
+            caged,
+            pid,
+            pidfd,
+            frames_in,
+            frames: Inlet::new(frames_out),
+            log: Inlet::new(log),
+            ring: StderrRing::default(),
+            conversation,
+            watch,
+            tick,
+            deadlines,
+            stops,
+            born: Instant::now(),
+            finished: None,
+            stage: None,
+            evidence: Evidence {
+                pid: Some(pid.as_raw()),
+                cpu_max: Duration::from_secs(limits::cpu_seconds(deadlines.cpu)),
+                ..evidence
+            },
+        }
+    }
+
+    /// Gives the order, sees the worker through and returns what is known of its life.
+    pub(super) async fn see_through(mut self, start: Start) -> Evidence {
+        self.order(start).await;
+        loop {
+            match self.event().await {
+                Event::Ended => break,
+                Event::Stop(stop) => self.end(Cause::Stop(stop), Stage::Asked),
+                Event::Frames(read) => {
+                    if let Err(broken) = self.hear(read) {
+                        // Nothing after this is of interest, and it may be a flood.
+                        self.frames.is_open = false;
+                        self.end(Cause::Violation(broken.to_string()), Stage::Killed);
+                    }
+                }
+                Event::Log(read) => self.note(read),
+                Event::Tick => self.sample(),
+                Event::Due => self.advance(),
+            }
+        }
+        self.bury().await
+    }
+
+    async fn order(&mut self, start: Start) {
+        match self.conversation.start(start) {
+            // A frame is shorter than a pipe is wide, so this never waits for the worker; if the
+            // worker is dead already, its end tells why.
+            Ok(frame) => drop(self.frames_in.write_all(&frame).await),
+            Err(broken) => self.end(Cause::Violation(broken.to_string()), Stage::Killed),
+        }
+    }
+
+    async fn event(&mut self) -> Event {
+        let due = self.due();
+        tokio::select! {
+            _ = self.pidfd.readable() => Event::Ended,
+            stop = self.stops.next() => Event::Stop(stop),
+            read = self.frames.read(), if self.frames.is_open => Event::Frames(read),
+            read = self.log.read(), if self.log.is_open => Event::Log(read),
+            _ = self.tick.tick() => Event::Tick,
+            () = sleep_until(due) => Event::Due,
+        }
+    }
+
+    fn hear(&mut self, read: io::Result<usize>) -> Result<(), Broken> {
+        let heard = self.conversation.hear(self.frames.taken(read));
+        if !self.frames.is_open || self.conversation.phase() == Phase::Ended {
+            self.finished.get_or_insert_with(Instant::now);
+        }
+        heard
+    }
+
+    fn note(&mut self, read: io::Result<usize>) {
+        self.ring.push(self.log.taken(read));
+        if self.ring.is_flooded() {
+            let flood = "wrote more to its log than any honest worker does";
+            self.end(Cause::Violation(flood.into()), Stage::Killed);
+        }
+    }
+
+    fn sample(&mut self) {
+        let sample = self.watch.sample();
+        let counters = self.caged.cage().counters().unwrap_or_default();
+        self.conversation.publish(|live, _| {
+            live.rss_bytes = sample.rss_bytes;
+            live.peak_bytes = counters.peak_bytes.unwrap_or(sample.peak_bytes);
+        });
+        if self.evidence.backend == CageBackend::Rlimit {
+            orphans::kill_and_reap();
+            if sample.rss_bytes > self.evidence.cap_bytes {
+                self.end(Cause::RssCap { rss_bytes: sample.rss_bytes }, Stage::Killed);
+            }
+        } else if counters.oom_kills > 0 {
+            // v1 has no `memory.oom.group`: a cage that lost one process is ended as a whole.
+            self.enter(Stage::Killed);
+        }
+    }
+
+    /// Time was up for the next stage of the end, or for what was expected.
+    fn advance(&mut self) {
+        match self.stage {
+            None => self.end(Cause::Deadline(self.expectation().1), Stage::Terminated),
+            Some((Stage::Asked, _)) => self.enter(Stage::Terminated),
+            Some((Stage::Terminated, _)) => self.enter(Stage::Killed),
+            Some((Stage::Killed, _)) => {
+                tracing::error!(pid = self.pid.as_raw(), "a worker does not die of SIGKILL");
+                self.stage = None;
+                self.enter(Stage::Killed);
+            }
+        }
+    }
+
+    fn due(&self) -> Instant {
+        self.stage.map_or_else(|| self.expectation().0, |(_, due)| due)
+    }
+
+    /// What is expected next of a worker that is left alone, and until when.
+    fn expectation(&self) -> (Instant, Deadline) {
+        let Deadlines { start, progress, wall, grace, .. } = self.deadlines;
+        if let Some(since) = self.finished {
+            return (later(since, grace), Deadline::Exit);
+        }
+        match self.conversation.phase() {
+            Phase::Created | Phase::Starting => (later(self.born, start), Deadline::Start),
+            Phase::Ready | Phase::Running | Phase::Ended => {
+                let next = (later(self.conversation.heard(), progress), Deadline::Progress);
+                let last = (later(self.born, wall), Deadline::Wall);
+                if next.0 < last.0 { next } else { last }
+            }
+        }
+    }
+
+    /// Sets out to end the worker. The first cause stands; a stage is never gone back on.
+    fn end(&mut self, cause: Cause, stage: Stage) {
+        self.evidence.cause.get_or_insert(cause);
+        self.enter(stage);
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        if self.stage.is_some_and(|(reached, _)| reached >= stage) {
+            return;
+        }
+        let patience = match stage {
+            Stage::Asked => {
+                // If the pipe is full, the worker does not listen and SIGTERM comes next.
+                if let Ok(frame) = self.conversation.cancel() {
+                    let _ = self.frames_in.try_write(&frame);
+                }
+                self.deadlines.grace
+            }
+            Stage::Terminated => {
+                let _ = kill(self.pid, Signal::SIGTERM);
+                self.deadlines.grace
+            }
+            Stage::Killed => {
+                self.caged.kill();
+                KILL_PERIOD
+            }
+        };
+        self.stage = Some((stage, later(Instant::now(), patience)));
+    }
+
+    /// The worker has ended: empties and removes its cage, and hears what it had still said.
+    async fn bury(self) -> Evidence {
+        let Self { caged, mut frames, mut log, mut ring, mut conversation, .. } = self;
+        let mut evidence = self.evidence;
+        // An error means that the runtime ends; the guard has then done the same.
+        let buried = tokio::task::spawn_blocking(move || caged.bury()).await;
+        let Buried { reaped, counters } = buried.unwrap_or_default();
+        evidence.wall = self.born.elapsed();
+        let drained = timeout(DRAIN_PATIENCE, async {
+            while log.is_open {
+                let read = log.read().await;
+                ring.push(log.taken(read));
+            }
+            let mut heard = Ok(());
+            while heard.is_ok() && frames.is_open {
+                let read = frames.read().await;
+                heard = conversation.hear(frames.taken(read));
+            }
+            heard
+        });
+        let drained = drained.await;
+        evidence.exit = reaped.map(|reaped| reaped.exit);
+        if let (Ok(Err(broken)), Some(Exit::Status(_))) = (drained, evidence.exit) {
+            evidence.cause.get_or_insert(Cause::Violation(broken.to_string()));
+        }
+        let live = conversation.live();
+        evidence.posture = live.posture;
+        evidence.facts = live.facts;
+        evidence.progress = live.progress;
+        evidence.oom_kills = counters.oom_kills;
+        evidence.limit_was_hit = counters.limit_was_hit;
+        evidence.cpu = reaped.map_or(Duration::ZERO, |reaped| reaped.cpu);
+        let seen = live.peak_bytes.max(reaped.map_or(0, |reaped| reaped.rss_bytes_max));
+        evidence.peak_bytes = counters.peak_bytes.unwrap_or(seen);
+        evidence.log = ring.lines();
+        evidence.broke_off = conversation.is_mid_frame();
+        evidence.last_word = conversation.into_last_word();
+        evidence
+    }
+}
+
+/// A later moment; the far future where the clock has no such moment.
+fn later(moment: Instant, patience: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(365 * 86_400);
+    moment.checked_add(patience).unwrap_or(moment + FAR)
+}

@@ -1,0 +1,183 @@
+//! The command line: what can be asked of `bodyscript`, and who answers.
+//!
+//! Called by `main`, which prints the error and sets the exit status.
+
+mod doctor;
+mod run;
+mod show;
+
+use crate::config::{Config, ConfigError, RawConfig};
+use crate::signals::Shutdown;
+use crate::{ServiceError, telemetry};
+use bodyscript_protocol::message::Mode;
+use clap::{Args, Parser, Subcommand};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+pub use doctor::DoctorError;
+pub use run::RunError;
+
+/// Turns videos into human pose data, each in a caged process of its own
+#[derive(Debug, Parser)]
+#[command(version, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take videos over HTTP
+    Serve(Settings),
+    /// Process videos from the disk and exit
+    Run(RunCommand),
+    /// Tell what cage, sandbox, memory and parts this host gives
+    Doctor(DoctorCommand),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+struct Settings {
+    /// Configuration file [default: /etc/bodyscript/bodyscript.toml if it is there]
+    #[arg(long, env = "BODYSCRIPT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    keys: RawConfig,
+}
+
+#[derive(Debug, Args)]
+struct RunCommand {
+    /// Videos to process
+    #[arg(required = true, value_name = "VIDEO")]
+    videos: Vec<PathBuf>,
+    /// Folder for the results: one folder in it for each video
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// How poses are looked for: track, ultra_fast, fast, smart or quality
+    #[arg(long, default_value = "track")]
+    mode: Mode,
+    /// Process every n-th frame
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    interval: u32,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Args)]
+struct DoctorCommand {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check it, and say what is wrong
+    Check(Settings),
+    /// Print every key with the value in force
+    Show(Settings),
+}
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The address to listen on.
+    #[error("cannot listen on {address}: {source}; is another service there?")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The runtime or its signal handlers.
+    #[error("cannot start: {0}")]
+    Runtime(#[source] io::Error),
+    /// The service.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// `run`.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// `doctor`.
+    #[error(transparent)]
+    Doctor(#[from] DoctorError),
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// When it could not be done for a reason that is not a video's.
+    pub fn execute(self) -> Result<ExitCode, CliError> {
+        match self.command {
+            Command::Serve(settings) => serve(&settings.load()?),
+            Command::Run(command) => {
+                let config = command.settings.load_with_log("warn")?;
+                telemetry::init(&config.log, config.log_format);
+                let (videos, output) = (command.videos, command.output);
+                let options =
+                    crate::job::Options { mode: command.mode, interval: command.interval };
+                Ok(runtime()?.block_on(run::run(config, videos, output, options))?)
+            }
+            Command::Doctor(command) => {
+                let config = command.settings.load_with_log("warn")?;
+                telemetry::init(&config.log, config.log_format);
+                Ok(doctor::doctor(&config, command.json)?)
+            }
+            Command::Config(ConfigCommand::Check(settings)) => {
+                settings.load()?;
+                println!("The configuration is sound.");
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Config(ConfigCommand::Show(settings)) => {
+                print!("{}", show::effective(&settings.load()?));
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+impl Settings {
+    fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(&self.keys, self.config.as_deref())
+    }
+
+    /// As [`Settings::load`], with another default for what is logged.
+    fn load_with_log(&self, default: &str) -> Result<Config, ConfigError> {
+        let mut keys = self.keys.clone();
+        keys.log.get_or_insert_with(|| default.to_owned());
+        Config::load(&keys, self.config.as_deref())
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Runtime::new().map_err(CliError::Runtime)
+}
+
+fn serve(config: &Config) -> Result<ExitCode, CliError> {
+    telemetry::init(&config.log, config.log_format);
+    runtime()?.block_on(async {
+        let shutdown = Shutdown::by_signals().map_err(CliError::Runtime)?;
+        let address = config.listen;
+        let listen = |source| CliError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        tracing::info!(%address, "listening");
+        if !config.is_local() {
+            tracing::warn!("the job list, metrics and memory report are off: {address} is public");
+        }
+        crate::run(listener, config.clone(), shutdown).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}

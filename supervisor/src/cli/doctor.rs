@@ -1,0 +1,206 @@
+//! `bodyscript doctor`: what this host gives, found out by trying.
+
+use crate::config::{ByteCount, Config};
+use crate::worker::Workshop;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use thiserror::Error;
+
+/// Where Debian's GStreamer has its plugins, under `/usr/lib/<multiarch triplet>`.
+const PLUGINS: &str = "gstreamer-1.0";
+
+/// Plugin files that decoding and encoding need, one for each package, with that package.
+const PLUGIN_FILES: [(&str, &str); 6] = [
+    ("libgstcoreelements.so", "libgstreamer1.0-0"),
+    ("libgstplayback.so", "gstreamer1.0-plugins-base"),
+    ("libgstisomp4.so", "gstreamer1.0-plugins-good"),
+    ("libgstvideoparsersbad.so", "gstreamer1.0-plugins-bad"),
+    ("libgstx264.so", "gstreamer1.0-plugins-ugly"),
+    ("libgstlibav.so", "gstreamer1.0-libav"),
+];
+
+/// Why there is no report.
+#[derive(Debug, Error)]
+pub enum DoctorError {
+    /// The report cannot be printed.
+    #[error("the report cannot be printed: {0}")]
+    Print(#[from] serde_json::Error),
+}
+
+/// One finding.
+#[derive(Debug, Serialize)]
+struct Finding {
+    what: String,
+    state: State,
+    detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// As it should be.
+    Good,
+    /// Weaker than it could be, and accepted.
+    Weak,
+    /// The service does not work so.
+    Bad,
+}
+
+/// A line of `bodyscript-worker --posture`.
+#[derive(Debug, Deserialize)]
+struct PostureLine {
+    layer: String,
+    state: String,
+    #[serde(default)]
+    detail: String,
+}
+
+/// Prints the report; the exit status says whether the service would work.
+pub(super) fn doctor(config: &Config, json: bool) -> Result<ExitCode, DoctorError> {
+    let mut findings = vec![workshop(config), memory(config), state_dir(config)];
+    findings.extend(sandbox(config));
+    findings.extend(gstreamer());
+    if json {
+        println!("{}", serde_json::to_string_pretty(&findings)?);
+    } else {
+        print_table(&findings);
+    }
+    let is_well = findings.iter().all(|finding| finding.state != State::Bad);
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn finding(what: impl Into<String>, state: State, detail: impl Into<String>) -> Finding {
+    Finding { what: what.into(), state, detail: detail.into() }
+}
+
+/// Opening the workshop checks the worker's program, the models and the cage, as a start does.
+fn workshop(config: &Config) -> Finding {
+    match Workshop::open(&config.workshop()) {
+        Ok(workshop) => {
+            let detail = format!(
+                "cage {}; worker {}; models {}",
+                workshop.cage_backend(),
+                config.worker_program.display(),
+                config.models_dir.display()
+            );
+            finding("workers", State::Good, detail)
+        }
+        Err(error) => finding("workers", State::Bad, error.to_string()),
+    }
+}
+
+fn memory(config: &Config) -> Finding {
+    let budget = config.memory_budget_bytes;
+    let cap = config.worker_memory_bytes_max;
+    let retry = config.worker_memory_retry_bytes_max;
+    let at_once = (budget / cap.max(1)).min(config.workers as u64);
+    let detail = format!(
+        "budget {}; {at_once} of {} workers at {} at once; {} for a retry",
+        ByteCount(budget),
+        config.workers,
+        ByteCount(cap),
+        ByteCount(retry)
+    );
+    let is_ample = at_once == config.workers as u64 && retry <= budget;
+    finding("memory", if is_ample { State::Good } else { State::Weak }, detail)
+}
+
+fn state_dir(config: &Config) -> Finding {
+    let path = &config.state_dir;
+    let nearest = path.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    let detail = path.display().to_string();
+    match nix::unistd::access(nearest, nix::unistd::AccessFlags::W_OK) {
+        Ok(()) => finding("state_dir", State::Good, detail),
+        Err(errno) => {
+            let error = io::Error::from(errno);
+            finding("state_dir", State::Bad, format!("{detail}: {error}; choose another"))
+        }
+    }
+}
+
+fn sandbox(config: &Config) -> Vec<Finding> {
+    let lines = match posture(&config.worker_program) {
+        Ok(lines) => lines,
+        Err(error) => return vec![finding("sandbox", State::Bad, error.to_string())],
+    };
+    let judge = |line: PostureLine| {
+        let is_required = config.sandbox_required.iter().any(|layer| layer.name() == line.layer);
+        let state = match (line.state.as_str(), is_required) {
+            ("active", _) => State::Good,
+            (_, false) => State::Weak,
+            (_, true) => State::Bad,
+        };
+        let need = if is_required { "required" } else { "not required" };
+        let detail = match line.detail.as_str() {
+            "" => format!("{} ({need})", line.state),
+            detail => format!("{}: {detail} ({need})", line.state),
+        };
+        finding(format!("sandbox {}", line.layer), state, detail)
+    };
+    lines.into_iter().map(judge).collect()
+}
+
+#[derive(Debug, Error)]
+enum PostureError {
+    #[error("{} cannot be run: {source}", program.display())]
+    Run { program: PathBuf, source: io::Error },
+    #[error("the worker could not tell its posture ({status}): {log}")]
+    Failed { status: std::process::ExitStatus, log: String },
+    #[error("the worker's report is not understood: {0}")]
+    Parse(#[from] serde_json::Error),
+}
+
+/// A worker puts its sandbox on, reads no video, and says what became of each layer.
+fn posture(program: &Path) -> Result<Vec<PostureLine>, PostureError> {
+    let output = Command::new(program)
+        .arg("--posture")
+        .env_clear()
+        .env("LANG", "C.UTF-8")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| PostureError::Run { program: program.to_owned(), source })?;
+    if !output.status.success() {
+        let log: String = String::from_utf8_lossy(&output.stderr)
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(400)
+            .collect();
+        return Err(PostureError::Failed { status: output.status, log });
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines = text.lines().map(serde_json::from_str).collect::<Result<Vec<_>, _>>()?;
+    Ok(lines)
+}
+
+fn gstreamer() -> Vec<Finding> {
+    let folder =
+        Path::new("/usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH)).join(PLUGINS);
+    PLUGIN_FILES
+        .iter()
+        .map(|(file, package)| {
+            let what =
+                format!("gstreamer {}", file.trim_start_matches("libgst").trim_end_matches(".so"));
+            let path = folder.join(file);
+            if path.exists() {
+                finding(what, State::Good, path.display().to_string())
+            } else {
+                let detail = format!("{} is missing; install {package}", path.display());
+                finding(what, State::Bad, detail)
+            }
+        })
+        .collect()
+}
+
+fn print_table(findings: &[Finding]) {
+    let width = findings.iter().map(|finding| finding.what.len()).max().unwrap_or(0);
+    for Finding { what, state, detail } in findings {
+        let state = match state {
+            State::Good => "good",
+            State::Weak => "weak",
+            State::Bad => "BAD ",
+        };
+        println!("{what:width$}  {state}  {detail}");
+    }
+}

@@ -1,0 +1,286 @@
+//! `bodyscript run`: videos from the disk, through the same dispatcher, cage and worker as those
+//! that come over HTTP. Artefacts go to `<output>/<stem of the video>/`.
+
+use crate::artefacts::{StateDir, StateError};
+use crate::config::Config;
+use crate::dispatcher::{Dispatcher, Gone};
+use crate::job::{JobId, Options, Upload};
+use crate::name::DisplayName;
+use crate::signals::Shutdown;
+use crate::status::Status;
+use crate::worker::obituary::Stop;
+use crate::worker::{Workshop, WorkshopError};
+use crate::{admission, runner};
+use bodyscript_protocol::artefact::Artefact;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::task::JoinSet;
+
+/// Why nothing could be processed. What is wrong with single videos is printed, not returned.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// A video cannot be read.
+    #[error("{} cannot be read: {source}", path.display())]
+    Video {
+        /// The video.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Two videos would have the same results folder.
+    #[error("two videos are called {}; process them into different folders", .0.display())]
+    SameName(PathBuf),
+    /// The output folder cannot be used.
+    #[error("the folder {} cannot be {what}: {source}", path.display())]
+    Output {
+        /// What was to happen.
+        what: &'static str,
+        /// The folder or file.
+        path: PathBuf,
+        /// Why it did not.
+        source: io::Error,
+    },
+    /// Workers cannot be started.
+    #[error("workers cannot be started: {0}")]
+    Workshop(#[from] WorkshopError),
+    /// The working folder cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// No job was taken.
+    #[error("the host cannot take the videos: {0:?}")]
+    Refused(admission::Refusal),
+    /// The dispatcher is gone.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// Signals cannot be listened for.
+    #[error("signals cannot be listened for: {0}")]
+    Signals(#[source] io::Error),
+}
+
+/// One video of the command line.
+struct Video {
+    path: PathBuf,
+    stem: OsString,
+    bytes: u64,
+}
+
+/// Processes the videos; the exit status says whether all went well.
+pub(super) async fn run(
+    mut config: Config,
+    videos: Vec<PathBuf>,
+    output: PathBuf,
+    options: Options,
+) -> Result<ExitCode, RunError> {
+    let videos = look_at(videos)?;
+    let failed = |what, path: &Path| {
+        let path = path.to_owned();
+        move |source| RunError::Output { what, path, source }
+    };
+    std::fs::create_dir_all(&output).map_err(failed("created", &output))?;
+    // Beside the results, so that they can be moved there; gone when this function returns.
+    let folder = tempfile::Builder::new()
+        .prefix(".bodyscript-")
+        .tempdir_in(&output)
+        .map_err(failed("written to", &output))?;
+    let (state, _lock) = StateDir::open(folder.path())?;
+    config.queue_max = videos.len();
+    // Files from the disk were not uploaded, and take no more room than they do already.
+    config.upload_bytes_max = 0;
+    let workshop = Workshop::open(&config.workshop())?;
+    let (dispatcher, desk) = Dispatcher::start(Arc::new(config), runner(workshop), state.clone());
+    let mut shutdown = Shutdown::by_signals().map_err(RunError::Signals)?;
+
+    let display = Display::new(&videos);
+    let mut jobs = JoinSet::new();
+    for (index, video) in videos.into_iter().enumerate() {
+        let id = submit(&dispatcher, &state, &video, options).await?;
+        let line = display.line(index, &video);
+        let job = Job { dispatcher: dispatcher.clone(), id, line };
+        let (state, target) = (state.clone(), output.join(&video.stem));
+        jobs.spawn(async move { job.finish(&state, &target, &video.path).await });
+    }
+    let all_well = tokio::select! {
+        all_well = wait(&mut jobs) => all_well,
+        () = shutdown.requested() => {
+            eprintln!("bodyscript: stopped");
+            dispatcher.stop(Stop::Shutdown).await?;
+            false
+        }
+    };
+    jobs.shutdown().await;
+    drop(dispatcher);
+    let _ = desk.await;
+    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn wait(jobs: &mut JoinSet<bool>) -> bool {
+    let mut all_well = true;
+    while let Some(job) = jobs.join_next().await {
+        all_well &= job.unwrap_or(false);
+    }
+    all_well
+}
+
+fn look_at(paths: Vec<PathBuf>) -> Result<Vec<Video>, RunError> {
+    let mut stems = HashSet::new();
+    let look = |path: PathBuf| {
+        // Opened, not only looked at: a file that is there may still be unreadable.
+        let metadata = std::fs::File::open(&path).and_then(|file| file.metadata());
+        let bytes = match metadata {
+            Ok(metadata) if metadata.is_file() => metadata.len(),
+            Ok(_) => {
+                let source = io::Error::other("it is not a regular file");
+                return Err(RunError::Video { path, source });
+            }
+            Err(source) => return Err(RunError::Video { path, source }),
+        };
+        let stem = path.file_stem().unwrap_or(path.as_os_str()).to_owned();
+        if !stems.insert(stem.clone()) {
+            return Err(RunError::SameName(stem.into()));
+        }
+        Ok(Video { path, stem, bytes })
+    };
+    paths.into_iter().map(look).collect()
+}
+
+async fn submit(
+    dispatcher: &Dispatcher,
+    state: &StateDir,
+    video: &Video,
+    options: Options,
+) -> Result<JobId, RunError> {
+    let request = admission::Request { bytes: Some(0) };
+    let ticket = dispatcher.admit(request).await?.map_err(RunError::Refused)?;
+    let id = JobId::random();
+    state.adopt_upload(id, &video.path)?;
+    let upload = Upload {
+        filename: DisplayName::new(&video.path.to_string_lossy()),
+        bytes: video.bytes,
+        sha256: String::new(),
+        options,
+    };
+    dispatcher.submit(ticket, id, upload).await?;
+    Ok(id)
+}
+
+/// One job, followed to its end.
+struct Job {
+    dispatcher: Dispatcher,
+    id: JobId,
+    line: Line,
+}
+
+impl Job {
+    /// Tells whether the artefacts are in `target`; if not, says why.
+    async fn finish(self, state: &StateDir, target: &Path, video: &Path) -> bool {
+        let Some(status) = self.follow().await else { return false };
+        if status.status != "completed" {
+            let reason = status.error.unwrap_or(status.message);
+            self.line.fail(&format!("{}: {reason}", video.display()));
+            return false;
+        }
+        match deliver(state, self.id, target) {
+            Ok(()) => {
+                let detected = status.statistics.map_or(0, |statistics| statistics.frames_detected);
+                self.line.succeed(&format!(
+                    "{}: {} frames, a person in {detected} of them; results in {}",
+                    video.display(),
+                    status.current_frame,
+                    target.display()
+                ));
+                true
+            }
+            Err(error) => {
+                self.line.fail(&format!("{}: {error}", video.display()));
+                false
+            }
+        }
+    }
+
+    async fn follow(&self) -> Option<Status> {
+        let mut changes = self.dispatcher.watch(self.id).await.ok()??;
+        loop {
+            changes.borrow_and_update();
+            let status = self.dispatcher.status(self.id).await.ok()??;
+            if status.completed_at.is_some() {
+                return Some(status);
+            }
+            self.line.show(&status);
+            changes.changed().await.ok()?;
+        }
+    }
+}
+
+fn deliver(state: &StateDir, id: JobId, target: &Path) -> Result<(), RunError> {
+    let failed = |what, path: &Path, source| RunError::Output { what, path: path.into(), source };
+    std::fs::create_dir_all(target).map_err(|source| failed("created", target, source))?;
+    for artefact in Artefact::ALL {
+        let to = target.join(artefact.file_name());
+        std::fs::rename(state.result(id, artefact), &to)
+            .map_err(|source| failed("written to", &to, source))?;
+    }
+    Ok(())
+}
+
+/// A progress bar for each video on a terminal, else a plain line when it is over.
+struct Display {
+    bars: Option<MultiProgress>,
+}
+
+struct Line {
+    bar: Option<ProgressBar>,
+}
+
+impl Display {
+    fn new(videos: &[Video]) -> Self {
+        let is_terminal = io::stderr().is_terminal() && !videos.is_empty();
+        let target = ProgressDrawTarget::stderr;
+        Self { bars: is_terminal.then(|| MultiProgress::with_draw_target(target())) }
+    }
+
+    fn line(&self, index: usize, video: &Video) -> Line {
+        let bar = self.bars.as_ref().map(|bars| {
+            let bar = bars.insert(index, ProgressBar::new(100));
+            let style = ProgressStyle::with_template("{prefix} [{bar:30}] {percent:>3} % {msg}")
+                .expect("the template is sound");
+            bar.set_style(style.progress_chars("=> "));
+            bar.set_prefix(DisplayName::new(&video.path.to_string_lossy()).to_string());
+            bar
+        });
+        Line { bar }
+    }
+}
+
+impl Line {
+    fn show(&self, status: &Status) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(status.progress.into());
+            bar.set_message(status.message.clone());
+        }
+    }
+
+    fn succeed(&self, sentence: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(100);
+            bar.finish_with_message("");
+            bar.suspend(|| println!("{sentence}"));
+        } else {
+            println!("{sentence}");
+        }
+    }
+
+    fn fail(&self, sentence: &str) {
+        if let Some(bar) = &self.bar {
+            bar.abandon();
+            bar.suspend(|| eprintln!("{sentence}"));
+        } else {
+            eprintln!("{sentence}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `bodyscript config show`: every key with the value in force, as a configuration file.
+
+use crate::config::{ByteCount, Config, LogFormat, RawConfig};
+use crate::worker::CageRequired;
+use bodyscript_protocol::message::OnLong;
+use bodyscript_protocol::posture::Layer;
+use std::time::Duration;
+
+/// The configuration as TOML that [`Config::load`] reads back to the same.
+pub(super) fn effective(config: &Config) -> String {
+    toml::to_string(&written(config)).expect("every field is a plain value")
+}
+
+fn written(config: &Config) -> RawConfig {
+    let s = |time: Duration| Some(time.as_secs() as u32);
+    let names = |layers: &[Layer]| Some(layers.iter().map(|layer| layer.name().into()).collect());
+    let bytes = |count| Some(ByteCount(count));
+    let Config { media, deadlines, http, .. } = config;
+    RawConfig {
+        listen: Some(config.listen.to_string()),
+        state_dir: Some(config.state_dir.clone()),
+        workers: Some(config.workers as u32),
+        queue_max: Some(config.queue_max as u32),
+        upload_bytes_max: bytes(config.upload_bytes_max),
+        duration_s_max: Some(media.duration_ms_max / 1000),
+        on_long: Some(
+            match media.on_long {
+                OnLong::Trim => "trim",
+                OnLong::Reject => "reject",
+            }
+            .into(),
+        ),
+        side_px_max: Some(media.side_px_max),
+        area_px_max: Some(media.area_px_max),
+        frame_rate_max: Some(media.frame_rate_max),
+        worker_memory_bytes_max: bytes(config.worker_memory_bytes_max),
+        worker_memory_retry_bytes_max: bytes(config.worker_memory_retry_bytes_max),
+        memory_budget_bytes: bytes(config.memory_budget_bytes),
+        worker_start_s_max: s(deadlines.start),
+        worker_progress_s_max: s(deadlines.progress),
+        worker_wall_s_max: s(deadlines.wall),
+        worker_cpu_s_max: s(deadlines.cpu),
+        worker_grace_ms_max: Some(deadlines.grace.as_millis() as u32),
+        standby: Some(0),
+        worker_program: Some(config.worker_program.clone()),
+        models_dir: Some(config.models_dir.clone()),
+        cage_required: Some(
+            match config.cage_required {
+                CageRequired::V2 => "v2",
+                CageRequired::Cgroup => "cgroup",
+                CageRequired::Any => "any",
+            }
+            .into(),
+        ),
+        sandbox_layers: names(&config.sandbox_layers),
+        sandbox_required: names(&config.sandbox_required),
+        result_ttl_s: s(config.result_ttl),
+        pressure_ttl_s: s(config.pressure_ttl),
+        disk_free_bytes_min: bytes(config.disk_free_bytes_min),
+        connections_max: Some(http.connections_max as u32),
+        header_s_max: s(http.header_max),
+        stall_s_max: s(http.stall_max),
+        upload_s_max: s(http.upload_max),
+        drain_s_max: s(config.drain_max),
+        log: Some(config.log.clone()),
+        log_format: Some(
+            match config.log_format {
+                LogFormat::Text => "text",
+                LogFormat::Json => "json",
+            }
+            .into(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_reads_back_to_the_same() {
+        let raw = RawConfig {
+            workers: Some(3),
+            on_long: Some("reject".into()),
+            sandbox_required: Some(vec!["seccomp".into()]),
+            memory_budget_bytes: Some(ByteCount(1 << 30)),
+            worker_grace_ms_max: Some(1234),
+            ..RawConfig::default()
+        };
+        let shown = effective(&Config::resolve(&raw).expect("sound"));
+        let read: RawConfig = toml::from_str(&shown).expect("reads back");
+        assert_eq!(read.workers, Some(3));
+        assert_eq!(read.sandbox_required, raw.sandbox_required);
+        assert_eq!(effective(&Config::resolve(&read).expect("sound")), shown);
+    }
+
+    #[test]
+    fn no_key_is_left_out() {
+        let shown = effective(&Config::resolve(&RawConfig::default()).expect("sound"));
+        let command = <RawConfig as clap::Args>::augment_args(clap::Command::new("keys"));
+        for key in command.get_arguments().map(|arg| arg.get_id().as_str()) {
+            assert!(shown.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The configuration as the service believes it: every value checked, every default filled in.
+//!
+//! Flags outrank the environment, the environment a file, a file the defaults. A value that is
+//! not accepted ends the program at its start, with the key, the value and what it takes.
+//!
+//! Sizes named "MB" in the interface for people are counted in MiB (2^20 bytes), as browsers and
+//! the predecessor count them: the default upload limit "30 MB" is 31,457,280 bytes.
+
+mod bytes;
+mod defaults;
+mod raw;
+mod resolve;
+
+pub use bytes::ByteCount;
+pub use raw::{RawConfig, unknown_variable};
+
+use crate::attempt::Deadlines;
+use crate::worker::{CageRequired, WorkshopSettings};
+use bodyscript_protocol::message::MediaLimits;
+use bodyscript_protocol::posture::Layer;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use thiserror::Error;
+
+/// Read when no other file is named, if it is there.
+pub const DEFAULT_FILE: &str = "/etc/bodyscript/bodyscript.toml";
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration {} cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or has a key that means nothing or a value of the wrong type.
+    #[error("the configuration {}: {source}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// The same key as a plain one and in a table.
+    #[error("`{key}` is given twice in the configuration file; keep one")]
+    Twice {
+        /// The key.
+        key: String,
+    },
+    /// A variable that looks like a key and is none.
+    #[error("the variable {name} means nothing; `bodyscript serve --help` lists those that do")]
+    UnknownVariable {
+        /// The variable.
+        name: String,
+    },
+    /// A value that is not accepted.
+    #[error("`{key}` is {value}; accepted is {accepted}")]
+    Refused {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What it takes.
+        accepted: String,
+    },
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Limits on connections and on the requests that come over them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Connections served at once; more wait in the kernel's queue.
+    pub connections_max: usize,
+    /// From the opening of a connection, or the end of a request, to the end of a header.
+    pub header_max: Duration,
+    /// Longest pause within a body, in either direction.
+    pub stall_max: Duration,
+    /// Longest time for a whole upload.
+    pub upload_max: Duration,
+}
+
+/// The configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// Folder for uploads and results.
+    pub state_dir: PathBuf,
+    /// Attempts at once.
+    pub workers: usize,
+    /// Jobs that may wait.
+    pub queue_max: usize,
+    /// Largest video, in bytes.
+    pub upload_bytes_max: u64,
+    /// Limits on the video itself.
+    pub media: MediaLimits,
+    /// Cap of a first attempt, in bytes.
+    pub worker_memory_bytes_max: u64,
+    /// Cap of a retry after the memory ran out, in bytes.
+    pub worker_memory_retry_bytes_max: u64,
+    /// What the caps of all attempts together may come to, in bytes.
+    pub memory_budget_bytes: u64,
+    /// Limits on an attempt's time.
+    pub deadlines: Deadlines,
+    /// Program of the workers.
+    pub worker_program: PathBuf,
+    /// Folder of the models.
+    pub models_dir: PathBuf,
+    /// Weakest accepted cage.
+    pub cage_required: CageRequired,
+    /// Sandbox layers a worker puts on.
+    pub sandbox_layers: Vec<Layer>,
+    /// Sandbox layers without which a worker does not start.
+    pub sandbox_required: Vec<Layer>,
+    /// Life of results.
+    pub result_ttl: Duration,
+    /// Life of results while memory or disk is short.
+    pub pressure_ttl: Duration,
+    /// Free disk below which nothing is accepted, in bytes.
+    pub disk_free_bytes_min: u64,
+    /// Limits on connections and requests.
+    pub http: HttpLimits,
+    /// How long running jobs may finish after a request to stop.
+    pub drain_max: Duration,
+    /// What is logged, as a tracing filter.
+    pub log: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+}
+
+impl Config {
+    /// Reads the file, if any, and lays flags and environment (already in `flags`) over it.
+    pub fn load(flags: &RawConfig, file: Option<&Path>) -> Result<Self, ConfigError> {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        if let Some(name) = unknown_variable(names) {
+            return Err(ConfigError::UnknownVariable { name });
+        }
+        let default = Path::new(DEFAULT_FILE);
+        match file.or_else(|| default.exists().then_some(default)) {
+            Some(path) => Self::resolve(&flags.over_file(path)?),
+            None => Self::resolve(flags),
+        }
+    }
+
+    /// What the workshop needs of it.
+    pub fn workshop(&self) -> WorkshopSettings {
+        WorkshopSettings {
+            worker_program: self.worker_program.clone(),
+            models_dir: self.models_dir.clone(),
+            cage_required: self.cage_required,
+            layers: self.sandbox_layers.clone(),
+            layers_required: self.sandbox_required.clone(),
+        }
+    }
+
+    /// Whether only this host can reach the service, so that whoever calls is trusted to operate.
+    pub fn is_local(&self) -> bool {
+        self.listen.ip().is_loopback()
+    }
+}

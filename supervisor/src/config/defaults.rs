@@ -1,0 +1,99 @@
+//! Defaults that depend on the host: where programs, models and state are, how much memory there
+//! is. Called by `resolve` alone, and only for keys that nobody gave.
+
+use nix::unistd::geteuid;
+use procfs::{Current, Meminfo};
+use std::path::{Path, PathBuf};
+
+const INSTALLED_PROGRAMS: &str = "/usr/lib/bodyscript";
+const INSTALLED_MODELS: &str = "/usr/share/bodyscript/models";
+
+/// Kept for the supervisor, page cache and whoever else shares the limit.
+const MEMORY_KEPT_BYTES: u64 = 128 << 20;
+
+/// `bodyscript-worker` beside this program, else where the package puts it.
+pub(super) fn worker_program() -> PathBuf {
+    let name = "bodyscript-worker";
+    std::env::current_exe()
+        .ok()
+        .map(|exe| exe.with_file_name(name))
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| Path::new(INSTALLED_PROGRAMS).join(name))
+}
+
+/// Where the package puts the models, else `models/` of the source tree this program was built in.
+pub(super) fn models_dir() -> PathBuf {
+    let installed = PathBuf::from(INSTALLED_MODELS);
+    if installed.exists() {
+        return installed;
+    }
+    let exe = std::env::current_exe().unwrap_or_default();
+    exe.ancestors()
+        .map(|folder| folder.join("models"))
+        .find(|models| models.join("MANIFEST.toml").exists())
+        .unwrap_or(installed)
+}
+
+/// The folder systemd made for the service, else the usual one for a service or for a user
+/// (XDG Base Directory Specification).
+pub(super) fn state_dir() -> PathBuf {
+    let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    if let Some(folder) = variable("STATE_DIRECTORY") {
+        return folder;
+    }
+    if geteuid().is_root() {
+        return "/var/lib/bodyscript".into();
+    }
+    variable("XDG_STATE_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".local/state")))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("bodyscript")
+}
+
+/// Three quarters of what this process could use now, less a reserve, in bytes.
+///
+/// The tightest of the host's available memory (proc(5), `MemAvailable`) and the limits of the
+/// control groups this process is in (cgroup-v2.rst `memory.max`; cgroup-v1/memory.rst
+/// `memory.limit_in_bytes`).
+pub(super) fn memory_budget_bytes() -> u64 {
+    let available = Meminfo::current().ok().and_then(|info| info.mem_available);
+    let least = available.into_iter().chain(group_limits()).min().unwrap_or(0);
+    least.saturating_sub(MEMORY_KEPT_BYTES) / 4 * 3
+}
+
+fn group_limits() -> Vec<u64> {
+    let Ok(groups) = procfs::process::Process::myself().and_then(|me| me.cgroups()) else {
+        return Vec::new();
+    };
+    groups.into_iter().flat_map(|group| limits_above(&group.controllers, &group.pathname)).collect()
+}
+
+fn limits_above(controllers: &[String], path: &str) -> Vec<u64> {
+    let (root, file) = match controllers {
+        [] => ("/sys/fs/cgroup", "memory.max"),
+        names if names.iter().any(|name| name == "memory") => {
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+        }
+        [first] if first.is_empty() => ("/sys/fs/cgroup", "memory.max"),
+        _ => return Vec::new(),
+    };
+    // Limits hold for everything below them, so each group up to the root counts. Within a
+    // container the path may be the host's and name nothing here; the root is then our own.
+    Path::new(path.trim_start_matches('/'))
+        .ancestors()
+        .filter_map(|group| std::fs::read_to_string(Path::new(root).join(group).join(file)).ok())
+        .filter_map(|text| text.trim().parse().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_leaves_room_beside_it() {
+        let total = Meminfo::current().expect("this is Linux").mem_total;
+        let budget = memory_budget_bytes();
+        assert!(budget > 0 && budget <= total / 4 * 3, "{budget} of {total}");
+    }
+}

@@ -1,0 +1,239 @@
+//! The configuration as it is written: in flags, in the environment, in a file; nothing decided.
+//!
+//! One field is one key: `queue_max` is the flag `--queue-max`, the variable
+//! `BODYSCRIPT_QUEUE_MAX` and the file's `queue_max`. The command line reader fills it from flags
+//! and the environment, [`RawConfig::over_file`] lays that over a file. What a value means and
+//! whether it is accepted is for [`super::Config`] alone.
+
+use super::{ConfigError, bytes::ByteCount};
+use clap::{Args, Command};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// Every key, as far as it was given.
+#[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[command(next_help_heading = "Configuration")]
+pub struct RawConfig {
+    /// Address and port to listen on
+    #[arg(long, env = "BODYSCRIPT_LISTEN", value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
+    /// Folder for uploads and results
+    #[arg(long, env = "BODYSCRIPT_STATE_DIR", value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// How many videos are processed at once
+    #[arg(long, env = "BODYSCRIPT_WORKERS", value_name = "N")]
+    pub workers: Option<u32>,
+    /// How many jobs may wait
+    #[arg(long, env = "BODYSCRIPT_QUEUE_MAX", value_name = "N")]
+    pub queue_max: Option<u32>,
+    /// Largest accepted video
+    #[arg(long, env = "BODYSCRIPT_UPLOAD_BYTES_MAX", value_name = "BYTES")]
+    pub upload_bytes_max: Option<ByteCount>,
+    /// Longest part of a video that is processed
+    #[arg(long, env = "BODYSCRIPT_DURATION_S_MAX", value_name = "SECONDS")]
+    pub duration_s_max: Option<u32>,
+    /// What happens to a longer video: trim or reject
+    #[arg(long, env = "BODYSCRIPT_ON_LONG", value_name = "WHAT")]
+    pub on_long: Option<String>,
+    /// Longest accepted side of the picture
+    #[arg(long, env = "BODYSCRIPT_SIDE_PX_MAX", value_name = "PIXELS")]
+    pub side_px_max: Option<u32>,
+    /// Largest accepted area of the picture
+    #[arg(long, env = "BODYSCRIPT_AREA_PX_MAX", value_name = "PIXELS")]
+    pub area_px_max: Option<u32>,
+    /// Highest accepted frame rate
+    #[arg(long, env = "BODYSCRIPT_FRAME_RATE_MAX", value_name = "FPS")]
+    pub frame_rate_max: Option<u32>,
+    /// Memory a worker may have at first
+    #[arg(long, env = "BODYSCRIPT_WORKER_MEMORY_BYTES_MAX", value_name = "BYTES")]
+    pub worker_memory_bytes_max: Option<ByteCount>,
+    /// Memory a worker may have when its video proved to need more
+    #[arg(long, env = "BODYSCRIPT_WORKER_MEMORY_RETRY_BYTES_MAX", value_name = "BYTES")]
+    pub worker_memory_retry_bytes_max: Option<ByteCount>,
+    /// Memory all workers together may have (default: from this host's limits)
+    #[arg(long, env = "BODYSCRIPT_MEMORY_BUDGET_BYTES", value_name = "BYTES")]
+    pub memory_budget_bytes: Option<ByteCount>,
+    /// How long a worker may take to get ready
+    #[arg(long, env = "BODYSCRIPT_WORKER_START_S_MAX", value_name = "SECONDS")]
+    pub worker_start_s_max: Option<u32>,
+    /// How long a worker may go without a processed frame
+    #[arg(long, env = "BODYSCRIPT_WORKER_PROGRESS_S_MAX", value_name = "SECONDS")]
+    pub worker_progress_s_max: Option<u32>,
+    /// How long a worker may live
+    #[arg(long, env = "BODYSCRIPT_WORKER_WALL_S_MAX", value_name = "SECONDS")]
+    pub worker_wall_s_max: Option<u32>,
+    /// How much processor time a worker may use
+    #[arg(long, env = "BODYSCRIPT_WORKER_CPU_S_MAX", value_name = "SECONDS")]
+    pub worker_cpu_s_max: Option<u32>,
+    /// How long a worker that was asked to stop may take
+    #[arg(long, env = "BODYSCRIPT_WORKER_GRACE_MS_MAX", value_name = "MILLISECONDS")]
+    pub worker_grace_ms_max: Option<u32>,
+    /// Workers kept started in advance
+    #[arg(long, env = "BODYSCRIPT_STANDBY", value_name = "N")]
+    pub standby: Option<u32>,
+    /// Program of the workers (default: bodyscript-worker beside this program)
+    #[arg(long, env = "BODYSCRIPT_WORKER_PROGRAM", value_name = "FILE")]
+    pub worker_program: Option<PathBuf>,
+    /// Folder of the models
+    #[arg(long, env = "BODYSCRIPT_MODELS_DIR", value_name = "DIR")]
+    pub models_dir: Option<PathBuf>,
+    /// Weakest accepted cage: v2, cgroup or any
+    #[arg(long, env = "BODYSCRIPT_CAGE_REQUIRED", value_name = "CAGE")]
+    pub cage_required: Option<String>,
+    /// Sandbox layers a worker puts on
+    #[arg(
+        long,
+        env = "BODYSCRIPT_SANDBOX_LAYERS",
+        value_name = "LAYER",
+        value_delimiter = ',',
+        num_args = 0..
+    )]
+    pub sandbox_layers: Option<Vec<String>>,
+    /// Sandbox layers without which a worker does not start
+    #[arg(
+        long,
+        env = "BODYSCRIPT_SANDBOX_REQUIRED",
+        value_name = "LAYER",
+        value_delimiter = ',',
+        num_args = 0..
+    )]
+    pub sandbox_required: Option<Vec<String>>,
+    /// How long results are kept
+    #[arg(long, env = "BODYSCRIPT_RESULT_TTL_S", value_name = "SECONDS")]
+    pub result_ttl_s: Option<u32>,
+    /// How long results are kept while memory or disk is short
+    #[arg(long, env = "BODYSCRIPT_PRESSURE_TTL_S", value_name = "SECONDS")]
+    pub pressure_ttl_s: Option<u32>,
+    /// Free disk below which nothing is accepted
+    #[arg(long, env = "BODYSCRIPT_DISK_FREE_BYTES_MIN", value_name = "BYTES")]
+    pub disk_free_bytes_min: Option<ByteCount>,
+    /// How many connections are served at once
+    #[arg(long, env = "BODYSCRIPT_CONNECTIONS_MAX", value_name = "N")]
+    pub connections_max: Option<u32>,
+    /// How long a client may take to send a request's header
+    #[arg(long, env = "BODYSCRIPT_HEADER_S_MAX", value_name = "SECONDS")]
+    pub header_s_max: Option<u32>,
+    /// How long a connection may stand still in the middle of a body
+    #[arg(long, env = "BODYSCRIPT_STALL_S_MAX", value_name = "SECONDS")]
+    pub stall_s_max: Option<u32>,
+    /// How long an upload may take
+    #[arg(long, env = "BODYSCRIPT_UPLOAD_S_MAX", value_name = "SECONDS")]
+    pub upload_s_max: Option<u32>,
+    /// How long running jobs may finish after a request to stop
+    #[arg(long, env = "BODYSCRIPT_DRAIN_S_MAX", value_name = "SECONDS")]
+    pub drain_s_max: Option<u32>,
+    /// What is logged, as a tracing filter
+    #[arg(long, env = "BODYSCRIPT_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// How it is logged: text or json
+    #[arg(long, env = "BODYSCRIPT_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+impl RawConfig {
+    /// Lays these values (flags and environment) over those of a file.
+    ///
+    /// In the file a table is a prefix: `[cage]` with `required` in it is `cage_required`.
+    pub fn over_file(&self, path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        self.over_text(&text, path)
+    }
+
+    fn over_text(&self, text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let parse = |source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) };
+        let mut keys = Table::new();
+        flatten(text.parse().map_err(parse)?, "", &mut keys)?;
+        // The file alone first: a fault in it is the file's even where a flag outranks it.
+        let _: Self = keys.clone().try_into().map_err(parse)?;
+        keys.extend(Table::try_from(self).expect("every field is a plain value"));
+        keys.try_into().map_err(parse)
+    }
+}
+
+fn flatten(table: Table, prefix: &str, into: &mut Table) -> Result<(), ConfigError> {
+    for (name, value) in table {
+        let key = format!("{prefix}{name}");
+        match value {
+            Value::Table(inner) => flatten(inner, &format!("{key}_"), into)?,
+            _ if into.contains_key(&key) => return Err(ConfigError::Twice { key }),
+            value => {
+                into.insert(key, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The first variable that looks like one of ours and is none.
+pub fn unknown_variable(names: impl Iterator<Item = String>) -> Option<String> {
+    let command = RawConfig::augment_args(Command::new("keys"));
+    let known: Vec<_> = command
+        .get_arguments()
+        .filter_map(|arg| arg.get_env().and_then(|name| name.to_str()))
+        .chain(["BODYSCRIPT_CONFIG"])
+        .collect();
+    names
+        .filter(|name| name.starts_with("BODYSCRIPT_"))
+        .find(|name| !known.contains(&name.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn over(flags: &RawConfig, text: &str) -> Result<RawConfig, ConfigError> {
+        flags.over_text(text, Path::new("test.toml"))
+    }
+
+    #[test]
+    fn flags_outrank_the_file_and_leave_its_other_keys() {
+        let flags = RawConfig { workers: Some(4), ..RawConfig::default() };
+        let raw = over(&flags, "workers = 1\nqueue_max = 3\n").expect("both are keys");
+        assert_eq!((raw.workers, raw.queue_max), (Some(4), Some(3)));
+    }
+
+    #[test]
+    fn a_table_is_a_prefix() {
+        let raw = over(&RawConfig::default(), "[cage]\nrequired = \"v2\"\n").expect("a key");
+        assert_eq!(raw.cage_required.as_deref(), Some("v2"));
+    }
+
+    #[test]
+    fn the_same_key_in_both_spellings_is_refused() {
+        let text = "cage_required = \"any\"\n[cage]\nrequired = \"v2\"\n";
+        let error = over(&RawConfig::default(), text).expect_err("which one counts?");
+        assert!(error.to_string().contains("cage_required"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_key_and_a_wrong_type_are_named() {
+        for (text, word) in [("qeue_max = 3", "qeue_max"), ("workers = \"two\"", "workers")] {
+            let error = over(&RawConfig::default(), text).expect_err("refused").to_string();
+            assert!(error.contains(word) && error.contains("test.toml"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_fault_in_the_file_counts_even_under_a_flag() {
+        let flags = RawConfig { workers: Some(4), ..RawConfig::default() };
+        over(&flags, "workers = \"two\"").expect_err("the file is at fault");
+    }
+
+    #[test]
+    fn byte_counts_may_carry_a_unit() {
+        let raw = over(&RawConfig::default(), "upload_bytes_max = \"2 MiB\"").expect("a size");
+        assert_eq!(raw.upload_bytes_max, Some(ByteCount(2 << 20)));
+        let raw = over(&RawConfig::default(), "upload_bytes_max = 2048").expect("a size");
+        assert_eq!(raw.upload_bytes_max, Some(ByteCount(2048)));
+    }
+
+    #[test]
+    fn variables_of_ours_that_mean_nothing_are_found() {
+        let names = ["PATH", "BODYSCRIPT_WORKERS", "BODYSCRIPT_CONFIG", "BODYSCRIPT_WORKER"];
+        let unknown = unknown_variable(names.into_iter().map(String::from));
+        assert_eq!(unknown.as_deref(), Some("BODYSCRIPT_WORKER"));
+    }
+}

@@ -1,0 +1,250 @@
+//! From what was written to what is believed: ranges, names, and values that must agree.
+
+use super::bytes::ByteCount;
+use super::{Config, ConfigError, HttpLimits, LogFormat, RawConfig, defaults};
+use crate::attempt::Deadlines;
+use crate::worker::CageRequired;
+use bodyscript_protocol::limits::FRAMES_MAX;
+use bodyscript_protocol::message::{MediaLimits, OnLong};
+use bodyscript_protocol::posture::Layer;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+type Result<T> = std::result::Result<T, ConfigError>;
+
+const MIB: u64 = 1 << 20;
+const DAY_S: u32 = 24 * 3600;
+
+/// The layers every supported host gives. The others are put on where the host allows them.
+const REQUIRED_BY_DEFAULT: [Layer; 5] =
+    [Layer::Rlimits, Layer::Descriptors, Layer::NoNewPrivs, Layer::Capabilities, Layer::Seccomp];
+
+impl Config {
+    /// Checks every value and fills in the defaults.
+    pub fn resolve(raw: &RawConfig) -> Result<Self> {
+        // Not a feature yet, and a key that does nothing would be a silent lie.
+        number("standby", raw.standby, 0, 0..=0)?;
+        let config = Self {
+            listen: listen(raw.listen.as_deref())?,
+            state_dir: path("state_dir", &raw.state_dir, defaults::state_dir)?,
+            workers: number("workers", raw.workers, 2, 1..=256)? as usize,
+            queue_max: number("queue_max", raw.queue_max, 10, 1..=100_000)? as usize,
+            upload_bytes_max: bytes("upload_bytes_max", raw.upload_bytes_max, 30 * MIB, 1)?,
+            media: media(raw)?,
+            worker_memory_bytes_max: worker_memory(raw)?.0,
+            worker_memory_retry_bytes_max: worker_memory(raw)?.1,
+            memory_budget_bytes: memory_budget(raw)?,
+            deadlines: deadlines(raw)?,
+            worker_program: path("worker_program", &raw.worker_program, defaults::worker_program)?,
+            models_dir: path("models_dir", &raw.models_dir, defaults::models_dir)?,
+            cage_required: cage_required(raw.cage_required.as_deref())?,
+            sandbox_layers: layers("sandbox_layers", raw.sandbox_layers.as_deref(), &Layer::ALL)?,
+            sandbox_required: sandbox_required(raw)?,
+            result_ttl: seconds("result_ttl_s", raw.result_ttl_s, 3600, 1..=365 * DAY_S)?,
+            pressure_ttl: pressure_ttl(raw)?,
+            disk_free_bytes_min: bytes(
+                "disk_free_bytes_min",
+                raw.disk_free_bytes_min,
+                256 * MIB,
+                0,
+            )?,
+            http: http(raw)?,
+            drain_max: seconds("drain_s_max", raw.drain_s_max, 60, 0..=DAY_S)?,
+            log: log(raw.log.as_deref())?,
+            log_format: log_format(raw.log_format.as_deref())?,
+        };
+        Ok(config)
+    }
+}
+
+fn refused(key: &'static str, value: impl Display, accepted: impl Into<String>) -> ConfigError {
+    ConfigError::Refused { key, value: value.to_string(), accepted: accepted.into() }
+}
+
+fn number(
+    key: &'static str,
+    given: Option<u32>,
+    default: u32,
+    range: RangeInclusive<u32>,
+) -> Result<u32> {
+    let value = given.unwrap_or(default);
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    let accepted = format!("a whole number from {} to {}", range.start(), range.end());
+    Err(refused(key, value, accepted))
+}
+
+fn seconds(
+    key: &'static str,
+    given: Option<u32>,
+    default: u32,
+    range: RangeInclusive<u32>,
+) -> Result<Duration> {
+    number(key, given, default, range).map(|s| Duration::from_secs(s.into()))
+}
+
+fn bytes(key: &'static str, given: Option<ByteCount>, default: u64, least: u64) -> Result<u64> {
+    // Beyond this TOML cannot write it and file offsets cannot reach it.
+    let most = i64::MAX as u64;
+    let ByteCount(value) = given.unwrap_or(ByteCount(default));
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    Err(refused(key, value, format!("a number of bytes from {least} to {most}")))
+}
+
+fn path(
+    key: &'static str,
+    given: &Option<PathBuf>,
+    default: impl FnOnce() -> PathBuf,
+) -> Result<PathBuf> {
+    let value = given.clone().unwrap_or_else(default);
+    std::path::absolute(&value)
+        .map_err(|error| refused(key, value.display(), format!("a path ({error})")))
+}
+
+fn listen(given: Option<&str>) -> Result<std::net::SocketAddr> {
+    let text = given.unwrap_or("127.0.0.1:8000");
+    text.parse().map_err(|_| {
+        refused("listen", text, "an IP address and a port, such as 127.0.0.1:8000 or [::]:8000")
+    })
+}
+
+fn media(raw: &RawConfig) -> Result<MediaLimits> {
+    let on_long = match raw.on_long.as_deref() {
+        None | Some("trim") => OnLong::Trim,
+        Some("reject") => OnLong::Reject,
+        Some(other) => return Err(refused("on_long", other, "trim or reject")),
+    };
+    let duration_s_max = number("duration_s_max", raw.duration_s_max, 10, 1..=3600)?;
+    let frame_rate_max = number("frame_rate_max", raw.frame_rate_max, 240, 1..=1000)?;
+    if duration_s_max * frame_rate_max > FRAMES_MAX {
+        let accepted = format!(
+            "at most {} with a frame_rate_max of {frame_rate_max}: one video may have \
+             {FRAMES_MAX} frames",
+            FRAMES_MAX / frame_rate_max
+        );
+        return Err(refused("duration_s_max", duration_s_max, accepted));
+    }
+    Ok(MediaLimits {
+        duration_ms_max: duration_s_max * 1000,
+        on_long,
+        side_px_max: number("side_px_max", raw.side_px_max, 8192, 16..=16_384)?,
+        area_px_max: number("area_px_max", raw.area_px_max, 8192 * 4320, 256..=16_384 * 16_384)?,
+        frame_rate_max,
+    })
+}
+
+fn worker_memory(raw: &RawConfig) -> Result<(u64, u64)> {
+    let key = "worker_memory_bytes_max";
+    let cap = bytes(key, raw.worker_memory_bytes_max, 384 * MIB, 32 * MIB)?;
+    let key = "worker_memory_retry_bytes_max";
+    let retry = bytes(key, raw.worker_memory_retry_bytes_max, (768 * MIB).max(cap), 1)?;
+    if retry < cap {
+        let accepted = format!("at least worker_memory_bytes_max, which is {}", ByteCount(cap));
+        return Err(refused(key, ByteCount(retry), accepted));
+    }
+    Ok((cap, retry))
+}
+
+fn memory_budget(raw: &RawConfig) -> Result<u64> {
+    let key = "memory_budget_bytes";
+    let (cap, _) = worker_memory(raw)?;
+    let default = match raw.memory_budget_bytes {
+        None => defaults::memory_budget_bytes(),
+        Some(ByteCount(given)) => given,
+    };
+    let budget = bytes(key, raw.memory_budget_bytes, default, 0)?;
+    if budget < cap {
+        let whence = if raw.memory_budget_bytes.is_some() { "" } else { " (from this host)" };
+        let accepted = format!("at least worker_memory_bytes_max, which is {}", ByteCount(cap));
+        return Err(refused(key, format!("{}{whence}", ByteCount(budget)), accepted));
+    }
+    Ok(budget)
+}
+
+fn deadlines(raw: &RawConfig) -> Result<Deadlines> {
+    let grace = number("worker_grace_ms_max", raw.worker_grace_ms_max, 1000, 0..=60_000)?;
+    Ok(Deadlines {
+        start: seconds("worker_start_s_max", raw.worker_start_s_max, 20, 1..=DAY_S)?,
+        progress: seconds("worker_progress_s_max", raw.worker_progress_s_max, 30, 1..=DAY_S)?,
+        wall: seconds("worker_wall_s_max", raw.worker_wall_s_max, 600, 1..=DAY_S)?,
+        cpu: seconds("worker_cpu_s_max", raw.worker_cpu_s_max, 600, 1..=DAY_S)?,
+        grace: Duration::from_millis(grace.into()),
+    })
+}
+
+fn cage_required(given: Option<&str>) -> Result<CageRequired> {
+    match given {
+        None | Some("any") => Ok(CageRequired::Any),
+        Some("cgroup") => Ok(CageRequired::Cgroup),
+        Some("v2") => Ok(CageRequired::V2),
+        Some(other) => Err(refused("cage_required", other, "v2, cgroup or any")),
+    }
+}
+
+fn layers(key: &'static str, given: Option<&[String]>, default: &[Layer]) -> Result<Vec<Layer>> {
+    let Some(names) = given else { return Ok(default.to_vec()) };
+    let accepted = || format!("a list of {}", Layer::ALL.map(Layer::name).join(", "));
+    names
+        .iter()
+        .map(|name| name.trim())
+        // An empty variable or flag is an empty list.
+        .filter(|name| !name.is_empty())
+        .map(|name| {
+            let found = Layer::ALL.into_iter().find(|layer| layer.name() == name);
+            found.ok_or_else(|| refused(key, name, accepted()))
+        })
+        .collect()
+}
+
+fn sandbox_required(raw: &RawConfig) -> Result<Vec<Layer>> {
+    let put_on = layers("sandbox_layers", raw.sandbox_layers.as_deref(), &Layer::ALL)?;
+    let default: Vec<_> =
+        REQUIRED_BY_DEFAULT.into_iter().filter(|layer| put_on.contains(layer)).collect();
+    let required = layers("sandbox_required", raw.sandbox_required.as_deref(), &default)?;
+    match required.iter().find(|layer| !put_on.contains(layer)) {
+        None => Ok(required),
+        Some(layer) => {
+            Err(refused("sandbox_required", layer.name(), "only what sandbox_layers has too"))
+        }
+    }
+}
+
+fn pressure_ttl(raw: &RawConfig) -> Result<Duration> {
+    let key = "pressure_ttl_s";
+    let longest = raw.result_ttl_s.unwrap_or(3600);
+    number(key, raw.pressure_ttl_s, 600.min(longest), 0..=longest)
+        .map(|s| Duration::from_secs(s.into()))
+}
+
+fn http(raw: &RawConfig) -> Result<HttpLimits> {
+    let connections_max = number("connections_max", raw.connections_max, 512, 1..=65_536)?;
+    Ok(HttpLimits {
+        connections_max: connections_max as usize,
+        header_max: seconds("header_s_max", raw.header_s_max, 15, 1..=3600)?,
+        stall_max: seconds("stall_s_max", raw.stall_s_max, 30, 1..=3600)?,
+        upload_max: seconds("upload_s_max", raw.upload_s_max, 600, 1..=DAY_S)?,
+    })
+}
+
+fn log(given: Option<&str>) -> Result<String> {
+    let text = given.unwrap_or("info");
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => {
+            Err(refused("log", text, "a filter such as info, debug or bodyscript=debug,hyper=warn"))
+        }
+    }
+}
+
+fn log_format(given: Option<&str>) -> Result<LogFormat> {
+    match given {
+        None | Some("text") => Ok(LogFormat::Text),
+        Some("json") => Ok(LogFormat::Json),
+        Some(other) => Err(refused("log_format", other, "text or json")),
+    }
+}

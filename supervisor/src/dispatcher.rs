@@ -1,0 +1,202 @@
+//! The single owner of jobs, queue and memory budget, and the handle by which others reach it.
+//!
+//! One task ([`desk::Desk`]) holds all state; everybody else sends it a command and awaits the
+//! answer. No lock is shared, so no slow client and no hung worker can hold one.
+
+mod breaker;
+mod desk;
+mod shift;
+mod turn;
+
+use crate::admission::{Refusal, Request};
+use crate::artefacts::StateDir;
+use crate::attempt::{Live, Order};
+use crate::config::Config;
+use crate::job::{JobId, Upload};
+use crate::name::DisplayName;
+use crate::retention::Pressure;
+use crate::status::Status;
+use crate::worker::obituary::{Obituary, Stop};
+use serde::Serialize;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// Commands that may wait for the dispatcher; beyond, senders wait.
+const COMMANDS_MAX: usize = 256;
+
+/// What runs one attempt: [`crate::attempt::run`] in a workshop, or a stand-in in tests.
+pub type Runner = Arc<
+    dyn Fn(Order, watch::Sender<Live>, oneshot::Receiver<Stop>) -> RunningAttempt + Send + Sync,
+>;
+
+/// An attempt under way.
+pub type RunningAttempt = Pin<Box<dyn Future<Output = Obituary> + Send>>;
+
+/// The dispatcher is gone: the service is stopping.
+#[derive(Debug, Error)]
+#[error("the dispatcher has stopped")]
+pub struct Gone;
+
+/// A place in the queue, held while the upload is under way and given back by dropping it.
+#[derive(Debug)]
+pub struct Ticket {
+    _place: Arc<()>,
+}
+
+/// What became of a wish to cancel a job.
+#[derive(Debug)]
+pub enum Cancelled {
+    /// It is cancelled; its memory is free.
+    Now(Status),
+    /// It was over before.
+    TooLate(Status),
+}
+
+/// The results of a job, asked for by its id.
+#[derive(Debug)]
+pub enum Results {
+    /// They are published.
+    Ready {
+        /// What the client calls the video.
+        filename: DisplayName,
+    },
+    /// The job is not completed.
+    NotReady(Status),
+}
+
+/// How the dispatcher is.
+#[derive(Debug, Clone, Serialize)]
+pub struct Health {
+    /// Whether an upload would be taken now, but for its size.
+    pub is_ready: bool,
+    /// Why not.
+    pub reason: Option<&'static str>,
+    /// Attempts at once.
+    pub workers: usize,
+    /// Jobs by state.
+    pub jobs: Counts,
+    /// Uploads under way.
+    pub uploads: usize,
+    /// Sum of the caps of the attempts under way.
+    pub reserved_bytes: u64,
+    /// What that sum may come to.
+    pub budget_bytes: u64,
+    /// Resident memory of all workers.
+    pub workers_rss_bytes: u64,
+    /// What is short on this host.
+    #[serde(skip)]
+    pub pressure: Pressure,
+    /// How long one job takes, as measured.
+    pub service_time_ms: u64,
+}
+
+/// Jobs by state.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Counts {
+    /// In the queue.
+    pub pending: usize,
+    /// With a worker.
+    pub processing: usize,
+    /// With results.
+    pub completed: usize,
+    /// Without.
+    pub failed: usize,
+    /// Unwanted.
+    pub cancelled: usize,
+}
+
+/// What can be asked of the dispatcher.
+#[derive(Debug)]
+enum Command {
+    Admit { request: Request, reply: oneshot::Sender<Result<Ticket, Refusal>> },
+    Submit { ticket: Ticket, id: JobId, upload: Upload, reply: oneshot::Sender<Status> },
+    Status { id: JobId, reply: oneshot::Sender<Option<Status>> },
+    Watch { id: JobId, reply: oneshot::Sender<Option<watch::Receiver<u64>>> },
+    Cancel { id: JobId, reply: oneshot::Sender<Option<Cancelled>> },
+    Remove { id: JobId, reply: oneshot::Sender<bool> },
+    Results { id: JobId, reply: oneshot::Sender<Option<Results>> },
+    List { reply: oneshot::Sender<Vec<Status>> },
+    Health { reply: oneshot::Sender<Health> },
+    Drain { reply: oneshot::Sender<()> },
+    Stop { why: Stop, reply: oneshot::Sender<()> },
+}
+
+/// The way to the dispatcher.
+#[derive(Debug, Clone)]
+pub struct Dispatcher {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Dispatcher {
+    /// Starts it. It ends when every handle is dropped and no attempt is under way.
+    pub fn start(config: Arc<Config>, runner: Runner, state: StateDir) -> (Self, JoinHandle<()>) {
+        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let desk = desk::Desk::new(config, runner, state);
+        (Self { commands }, tokio::spawn(desk.work(inbox)))
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Gone> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Gone)?;
+        answer.await.map_err(|_| Gone)
+    }
+
+    /// Asks for a place for an upload, before its body is read.
+    pub async fn admit(&self, request: Request) -> Result<Result<Ticket, Refusal>, Gone> {
+        self.ask(|reply| Command::Admit { request, reply }).await
+    }
+
+    /// Hands in an upload, complete in the state folder.
+    pub async fn submit(&self, ticket: Ticket, id: JobId, upload: Upload) -> Result<Status, Gone> {
+        self.ask(|reply| Command::Submit { ticket, id, upload, reply }).await
+    }
+
+    /// The status of a job, if there is such a job.
+    pub async fn status(&self, id: JobId) -> Result<Option<Status>, Gone> {
+        self.ask(|reply| Command::Status { id, reply }).await
+    }
+
+    /// A number that changes whenever the status of the job does; closed when the job is removed.
+    pub async fn watch(&self, id: JobId) -> Result<Option<watch::Receiver<u64>>, Gone> {
+        self.ask(|reply| Command::Watch { id, reply }).await
+    }
+
+    /// Cancels a job. Returns once its worker, if any, is gone.
+    pub async fn cancel(&self, id: JobId) -> Result<Option<Cancelled>, Gone> {
+        self.ask(|reply| Command::Cancel { id, reply }).await
+    }
+
+    /// Cancels a job if need be and forgets it with all its files; tells whether there was one.
+    pub async fn remove(&self, id: JobId) -> Result<bool, Gone> {
+        self.ask(|reply| Command::Remove { id, reply }).await
+    }
+
+    /// Whether a job has results.
+    pub async fn results(&self, id: JobId) -> Result<Option<Results>, Gone> {
+        self.ask(|reply| Command::Results { id, reply }).await
+    }
+
+    /// Every job, newest first.
+    pub async fn list(&self) -> Result<Vec<Status>, Gone> {
+        self.ask(|reply| Command::List { reply }).await
+    }
+
+    /// How the dispatcher is, in its own word.
+    pub async fn health(&self) -> Result<Health, Gone> {
+        self.ask(|reply| Command::Health { reply }).await
+    }
+
+    /// Takes and starts no more jobs. Returns once no attempt is under way.
+    pub async fn drain(&self) -> Result<(), Gone> {
+        self.ask(|reply| Command::Drain { reply }).await
+    }
+
+    /// Ends every attempt under way. Returns once none is.
+    pub async fn stop(&self, why: Stop) -> Result<(), Gone> {
+        self.ask(|reply| Command::Stop { why, reply }).await
+    }
+}

@@ -1,0 +1,82 @@
+//! Stops the dispatcher from hammering at a host that cannot start workers. Pure.
+//!
+//! After [`FAILURES_MAX`] failures in a row no attempt starts for a while, and `/readyz` says so;
+//! then one is let through at a time, and the first that comes to life resets it.
+
+use std::time::{Duration, Instant};
+
+/// Failures in a row that open the breaker.
+pub(super) const FAILURES_MAX: u32 = 3;
+
+/// First pause; each further failure doubles it.
+const PAUSE_MIN: Duration = Duration::from_millis(500);
+
+/// Longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Counts failures to start workers.
+#[derive(Debug, Default)]
+pub(super) struct Breaker {
+    failures: u32,
+    paused_until: Option<Instant>,
+}
+
+impl Breaker {
+    /// A worker could not be started.
+    pub(super) fn failed(&mut self, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        // Even a single failure is followed by a short pause: the next try would be too soon.
+        let doublings = self.failures.saturating_sub(1).min(16);
+        self.paused_until = Some(now + (PAUSE_MIN * (1 << doublings)).min(PAUSE_MAX));
+    }
+
+    /// A worker came to life.
+    pub(super) fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// How many attempts may run at once now.
+    pub(super) fn attempts_max(&self, workers: usize, now: Instant) -> usize {
+        match self.paused_until {
+            Some(until) if now < until => 0,
+            _ if self.is_open() => 1,
+            _ => workers,
+        }
+    }
+
+    /// Whether starting workers counts as broken.
+    pub(super) fn is_open(&self) -> bool {
+        self.failures >= FAILURES_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_opens_pauses_tries_one_and_recovers() {
+        let start = Instant::now();
+        let mut breaker = Breaker::default();
+        for failure in 1..=FAILURES_MAX {
+            assert!(!breaker.is_open(), "after {} failures", failure - 1);
+            breaker.failed(start);
+        }
+        assert!(breaker.is_open());
+        assert_eq!(breaker.attempts_max(4, start), 0);
+        assert_eq!(breaker.attempts_max(4, start + PAUSE_MAX), 1);
+        breaker.succeeded();
+        assert!(!breaker.is_open());
+        assert_eq!(breaker.attempts_max(4, start), 4);
+    }
+
+    #[test]
+    fn the_pause_never_outgrows_its_limit() {
+        let start = Instant::now();
+        let mut breaker = Breaker::default();
+        for _ in 0..1000 {
+            breaker.failed(start);
+        }
+        assert_eq!(breaker.attempts_max(4, start + PAUSE_MAX), 1);
+    }
+}

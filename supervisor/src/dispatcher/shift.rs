@@ -1,0 +1,158 @@
+//! One attempt as the dispatcher sees it: its files, its run, its verdict, its artefacts.
+//!
+//! Runs as a task of its own, started by `turn`. It touches no state of the dispatcher: what it
+//! needs comes in by value, what it found goes back as an [`Ending`].
+
+use super::Runner;
+use crate::artefacts::{AttemptFolder, StateDir, StateError};
+use crate::attempt::{Deadlines, Live, Order};
+use crate::job::{AttemptRecord, JobId, Options};
+use crate::verdict::{Decision, History, Verdict, decide};
+use crate::worker::obituary::{End, Obituary, Stop};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::message::{MediaLimits, Summary, VideoFacts};
+use bodyscript_protocol::posture::Posture;
+use std::fs::File;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tokio::task::spawn_blocking;
+
+/// What an attempt needs to know.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) job: JobId,
+    pub(super) number: u32,
+    pub(super) options: Options,
+    pub(super) media: MediaLimits,
+    pub(super) memory_bytes_max: u64,
+    pub(super) deadlines: Deadlines,
+    pub(super) history: History,
+}
+
+/// How an attempt is watched and ended from outside.
+#[derive(Debug)]
+pub(super) struct Lines {
+    pub(super) live: watch::Sender<Live>,
+    pub(super) stop: oneshot::Receiver<Stop>,
+}
+
+/// What became of an attempt.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) decision: Decision,
+    pub(super) record: AttemptRecord,
+    pub(super) end: End,
+    pub(super) wall: Duration,
+    pub(super) summary: Option<Summary>,
+    pub(super) facts: Option<VideoFacts>,
+    pub(super) posture: Option<Posture>,
+}
+
+/// Sees one attempt through.
+pub(super) async fn work(runner: Runner, state: StateDir, plan: Plan, lines: Lines) -> Ending {
+    let job = plan.job;
+    let prepared = blocking({
+        let (state, number) = (state.clone(), plan.number);
+        move || prepare(&state, job, number)
+    });
+    let (folder, video, artefacts) = match prepared.await {
+        Ok(prepared) => prepared,
+        Err(error) => return unprepared(&plan, &error),
+    };
+    let order = Order {
+        job: job.to_string(),
+        number: plan.number,
+        video,
+        artefacts,
+        mode: plan.options.mode,
+        interval: plan.options.interval,
+        media: plan.media,
+        memory_bytes_max: plan.memory_bytes_max,
+        deadlines: plan.deadlines,
+    };
+    let obituary = runner(order, lines.live, lines.stop).await;
+    let decision = decide(&obituary, &plan.history);
+    let succeeds = decision.verdict == Verdict::Succeed;
+    let settled = blocking(move || if succeeds { folder.publish() } else { folder.discard() });
+    let decision = match settled.await {
+        Err(error) if succeeds => {
+            tracing::error!(%job, %error, "the results cannot be published");
+            Decision { verdict: Verdict::Fail, ..unwritten() }
+        }
+        Err(error) => {
+            tracing::warn!(%job, %error, "the files of an attempt stay until its job goes");
+            decision
+        }
+        Ok(()) => decision,
+    };
+    ending(obituary, decision)
+}
+
+fn ending(obituary: Obituary, decision: Decision) -> Ending {
+    Ending {
+        decision,
+        record: AttemptRecord::of(&obituary),
+        end: obituary.end,
+        wall: obituary.wall,
+        summary: obituary.summary,
+        facts: obituary.facts,
+        posture: obituary.posture,
+    }
+}
+
+type Prepared = (AttemptFolder, File, Vec<(Artefact, File)>);
+
+fn prepare(state: &StateDir, job: JobId, number: u32) -> Result<Prepared, StateError> {
+    let video = state.open_upload(job)?;
+    let (folder, artefacts) = state.begin_attempt(job, number)?;
+    Ok((folder, video, artefacts))
+}
+
+/// No worker was started: the disk or the descriptors did not allow it. Counts as one that could
+/// not be spawned.
+fn unprepared(plan: &Plan, error: &StateError) -> Ending {
+    tracing::error!(job = %plan.job, %error, "an attempt cannot begin");
+    let is_last = plan.history.spawn_failures + 1 >= crate::verdict::SPAWN_FAILURES_MAX;
+    let decision = if is_last {
+        unwritten()
+    } else {
+        Decision {
+            verdict: Verdict::Requeue,
+            error_code: None,
+            sentence: "The service has trouble with its disk; the job waits for its next turn."
+                .into(),
+        }
+    };
+    Ending {
+        decision,
+        record: AttemptRecord {
+            cap_bytes: plan.memory_bytes_max,
+            peak_bytes: 0,
+            wall_ms: 0,
+            cpu_ms: 0,
+            end: End::SpawnFailed.name(),
+            is_counted: false,
+        },
+        end: End::SpawnFailed,
+        wall: Duration::ZERO,
+        summary: None,
+        facts: None,
+        posture: None,
+    }
+}
+
+fn unwritten() -> Decision {
+    Decision {
+        verdict: Verdict::Fail,
+        error_code: Some("output_failed"),
+        sentence: "The service could not write the results to its disk; try again later.".into(),
+    }
+}
+
+/// Runs file system calls where they stall nobody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

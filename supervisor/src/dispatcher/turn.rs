@@ -1,0 +1,167 @@
+//! Whose turn it is: starts attempts while a worker and the memory for it are free, and carries
+//! out the verdict when one is over.
+
+use super::desk::{Desk, Opening, Running};
+use super::shift::{self, Ending, Lines, Plan};
+use super::{Cancelled, Status};
+use crate::attempt::Live;
+use crate::job::{Event, Job, JobError, JobId, JobState};
+use crate::verdict::{History, Verdict};
+use crate::worker::obituary::End;
+use std::time::Instant;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinError;
+
+impl Desk {
+    /// Starts attempts from the head of the queue until one lacks a worker or memory.
+    ///
+    /// The head is never overtaken: a job that waits for much memory gets it when those before it
+    /// are done.
+    pub(super) fn start_what_fits(&mut self) {
+        while self.opening == Opening::Open
+            && self.running.len() < self.breaker.attempts_max(self.config.workers, Instant::now())
+        {
+            let Some(id) = self.queue.head() else { return };
+            let Some(JobState::Pending { memory_bytes_max, .. }) =
+                self.jobs.get(&id).map(|entry| entry.job.state())
+            else {
+                tracing::error!(job = %id, "a job that does not wait stood in the queue");
+                self.queue.pop();
+                continue;
+            };
+            let memory_bytes_max = *memory_bytes_max;
+            if self.reserved_bytes() + memory_bytes_max > self.config.memory_budget_bytes {
+                return;
+            }
+            self.queue.pop();
+            self.start(id, memory_bytes_max);
+        }
+    }
+
+    fn start(&mut self, id: JobId, memory_bytes_max: u64) {
+        self.change(id, Event::Started);
+        let Some(entry) = self.jobs.get(&id) else { return };
+        let plan = self.plan(&entry.job, memory_bytes_max);
+        let (live, watched) = watch::channel(Live::default());
+        let (stop, stopped) = oneshot::channel();
+        let lines = Lines { live, stop: stopped };
+        let work = shift::work(self.runner.clone(), self.state.clone(), plan, lines);
+        let task = self.attempts.spawn(work);
+        self.tasks.insert(task.id(), id);
+        let running = Running { live: watched, stop: Some(stop), memory_bytes_max, wish: None };
+        self.running.insert(id, running);
+        assert!(
+            self.reserved_bytes() <= self.config.memory_budget_bytes,
+            "the caps fit the budget"
+        );
+        self.queue_moved();
+    }
+
+    fn plan(&self, job: &Job, memory_bytes_max: u64) -> Plan {
+        let spawn_failures = job
+            .attempts
+            .iter()
+            .rev()
+            .take_while(|attempt| attempt.end == End::SpawnFailed.name())
+            .count();
+        Plan {
+            job: job.id,
+            number: job.attempts_made + 1,
+            options: job.upload.options,
+            media: self.config.media,
+            memory_bytes_max,
+            deadlines: self.config.deadlines,
+            history: History {
+                executions: job.executions,
+                spawn_failures: spawn_failures as u32,
+                memory_retry_bytes_max: self.config.worker_memory_retry_bytes_max,
+                memory_budget_bytes: self.config.memory_budget_bytes,
+            },
+        }
+    }
+
+    /// Takes in one attempt that is over.
+    pub(super) fn bury(&mut self, ended: Result<(tokio::task::Id, Ending), JoinError>) {
+        let task = match &ended {
+            Ok((task, _)) => *task,
+            Err(error) => error.id(),
+        };
+        let Some(id) = self.tasks.remove(&task) else { return };
+        let Some(running) = self.running.remove(&id) else { return };
+        let event = match ended {
+            Ok((_, ending)) => self.learn(id, ending, &running),
+            Err(error) => {
+                tracing::error!(job = %id, %error, "an attempt was lost to a fault of the service");
+                Some(Event::Failed(JobError {
+                    code: "internal",
+                    sentence: "The service failed on this job; tell the operator.".into(),
+                }))
+            }
+        };
+        if let Some(event) = event {
+            let is_requeued = matches!(event, Event::Requeued { .. });
+            self.change(id, event);
+            if is_requeued {
+                self.queue.send_back(id);
+                self.queue_moved();
+            }
+        }
+        if let Some(wish) = running.wish {
+            self.fulfil(id, wish);
+        }
+        self.tell_if_drained();
+    }
+
+    /// Remembers what an attempt showed; tells what it means for the job.
+    fn learn(&mut self, id: JobId, ending: Ending, running: &Running) -> Option<Event> {
+        if ending.end == End::SpawnFailed {
+            self.breaker.failed(Instant::now());
+        } else {
+            self.breaker.succeeded();
+        }
+        let entry = self.jobs.get_mut(&id)?;
+        entry.job.record(ending.record);
+        entry.job.facts = ending.facts.or(entry.job.facts.take());
+        entry.job.posture = ending.posture.or(entry.job.posture.take());
+        let decision = ending.decision;
+        let failed = |sentence| {
+            Event::Failed(JobError { code: decision.error_code.unwrap_or("failed"), sentence })
+        };
+        Some(match (decision.verdict, ending.summary) {
+            (Verdict::Succeed, Some(summary)) => {
+                self.service_time = (self.service_time * 7 + ending.wall * 3) / 10;
+                Event::Completed(summary)
+            }
+            (Verdict::Cancel, _) => Event::Cancelled,
+            // Whatever else happened first: nobody wants another attempt.
+            (Verdict::Retry { .. } | Verdict::Requeue, _) if running.wish.is_some() => {
+                Event::Cancelled
+            }
+            (Verdict::Retry { memory_bytes_max }, _) => {
+                Event::Requeued { memory_bytes_max, reason: decision.sentence }
+            }
+            (Verdict::Requeue, _) => Event::Requeued {
+                memory_bytes_max: running.memory_bytes_max,
+                reason: decision.sentence,
+            },
+            (Verdict::Succeed | Verdict::Reject | Verdict::Fail, _) => failed(decision.sentence),
+        })
+    }
+
+    /// Answers who waited for the end of an attempt.
+    fn fulfil(&mut self, id: JobId, wish: super::desk::Wish) {
+        if let Some(status) = self.status(id) {
+            for reply in wish.cancel {
+                let _ = reply.send(Some(cancelled(status.clone())));
+            }
+        }
+        for reply in wish.remove {
+            self.remove(id, reply);
+        }
+    }
+}
+
+/// The answer to a wish to cancel a job that is over.
+pub(super) fn cancelled(status: Status) -> Cancelled {
+    if status.status == "cancelled" { Cancelled::Now(status) } else { Cancelled::TooLate(status) }
+}

@@ -1,0 +1,102 @@
+//! The body of an upload, chunk by chunk, with a limit on its pauses and on its whole time.
+//!
+//! A task of its own reads the connection and hands chunks over one at a time. When the handler
+//! has given up on an upload, the task reads on for a while and throws away what comes: closing
+//! a connection on a client that is still sending makes its kernel drop our answer unread
+//! (RFC 9112, 9.6).
+
+use crate::config::HttpLimits;
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::Stream;
+use http_body_util::BodyExt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+/// How long, and how many bytes, a refused upload is listened to.
+const LINGER: Duration = Duration::from_secs(5);
+const LINGER_BYTES_MAX: usize = 64 << 20;
+
+/// Why a body ended before its end.
+#[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
+pub(super) enum BodyError {
+    #[error("the body stood still")]
+    Stalled,
+    #[error("the body took too long")]
+    TooSlow,
+    #[error("the connection broke")]
+    Broken,
+}
+
+/// The chunks of a body.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    chunks: mpsc::Receiver<Result<Bytes, BodyError>>,
+}
+
+impl Chunks {
+    /// Starts reading.
+    pub(super) fn of(body: Body, limits: &HttpLimits) -> Self {
+        let (sender, chunks) = mpsc::channel(1);
+        tokio::spawn(pump(body, sender, limits.clone()));
+        Self { chunks }
+    }
+}
+
+impl Stream for Chunks {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.chunks.poll_recv(cx)
+    }
+}
+
+/// Reads a body that nobody wants.
+pub(super) fn discard(body: Body) {
+    tokio::spawn(linger(body));
+}
+
+async fn pump(mut body: Body, chunks: mpsc::Sender<Result<Bytes, BodyError>>, limits: HttpLimits) {
+    let end = Instant::now() + limits.upload_max;
+    loop {
+        let now = Instant::now();
+        let stall = now + limits.stall_max;
+        let frame = tokio::select! {
+            frame = timeout_at(stall.min(end), body.frame()) => frame,
+            () = chunks.closed() => return linger(body).await,
+        };
+        let chunk = match frame {
+            Err(_) if stall < end => Err(BodyError::Stalled),
+            Err(_) => Err(BodyError::TooSlow),
+            Ok(None) => return,
+            Ok(Some(Err(_))) => Err(BodyError::Broken),
+            // Trailers mean nothing here.
+            Ok(Some(Ok(frame))) => match frame.into_data() {
+                Ok(chunk) => Ok(chunk),
+                Err(_) => continue,
+            },
+        };
+        let is_last = chunk.is_err();
+        if chunks.send(chunk).await.is_err() {
+            return linger(body).await;
+        }
+        if is_last {
+            return;
+        }
+    }
+}
+
+async fn linger(mut body: Body) {
+    let end = Instant::now() + LINGER;
+    let mut bytes = 0;
+    while bytes < LINGER_BYTES_MAX {
+        match timeout_at(end, body.frame()).await {
+            Ok(Some(Ok(frame))) => bytes += frame.data_ref().map_or(0, Bytes::len),
+            _ => return,
+        }
+    }
+}

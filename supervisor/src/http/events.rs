@@ -1,0 +1,68 @@
+//! `GET /api/events/{id}`: the status of a job as a stream of server-sent events.
+//!
+//! Each event is a whole status document, so a client that reconnects has lost nothing: the first
+//! event is the present state. The id of an event is the revision of that state; a client that
+//! names the last one of a job that is over (`Last-Event-ID`) is told to stay away (204).
+
+use super::Service;
+use super::error::ApiError;
+use super::jobs::job_id;
+use crate::job::JobId;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often an idle stream says that it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Tells a job's status now and whenever it changes, until the job is over.
+pub(super) async fn events(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = job_id(&id)?;
+    let mut changes = service.dispatcher.watch(id).await?.ok_or(ApiError::JobNotFound)?;
+    let revision = *changes.borrow();
+    let status = service.dispatcher.status(id).await?.ok_or(ApiError::JobNotFound)?;
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let has_all = last.and_then(|last| last.parse().ok()) == Some(revision);
+    if has_all && status.completed_at.is_some() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    if !has_all {
+        changes.mark_changed();
+    }
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    Ok(Sse::new(stream(service, id, changes)).keep_alive(keep_alive).into_response())
+}
+
+fn stream(
+    service: Service,
+    id: JobId,
+    changes: watch::Receiver<u64>,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    unfold(Some(changes), move |changes| {
+        let service = service.clone();
+        async move {
+            let mut changes = changes?;
+            let changed = tokio::select! {
+                changed = changes.changed() => changed,
+                () = service.closing.cancelled() => return None,
+            };
+            changed.ok()?;
+            let revision = *changes.borrow_and_update();
+            let status = service.dispatcher.status(id).await.ok()??;
+            let is_over = status.completed_at.is_some();
+            let event = Event::default().event("status").id(revision.to_string());
+            let event = event.json_data(&status).ok()?;
+            Some((Ok(event), (!is_over).then_some(changes)))
+        }
+    })
+}

@@ -1,0 +1,117 @@
+//! The results of a job: `/api/serve` for players, `/api/download` for the disk.
+//!
+//! No path is made from a client's word: an id becomes a [`crate::job::JobId`], a name an
+//! [`Artefact`], or the answer is 404.
+
+use super::Service;
+use super::error::ApiError;
+use super::jobs::job_id;
+use crate::dispatcher::Results;
+use crate::job::JobId;
+use crate::name::DisplayName;
+use axum::body::Body;
+use axum::extract::{Path as Captures, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, LAST_MODIFIED,
+    RANGE,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bodyscript_protocol::artefact::Artefact;
+use std::path::Path;
+use tower_http::services::ServeFile;
+
+/// `GET /api/serve/{id}/{name}`
+pub(super) async fn serve(
+    State(service): State<Service>,
+    Captures((id, name)): Captures<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let artefact = Artefact::from_file_name(&name).ok_or(ApiError::FileNotFound)?;
+    let (id, _) = results(&service, &id).await?;
+    send(&service.state.result(id, artefact), artefact, request).await
+}
+
+/// `GET /api/download/{id}/{kind}`
+pub(super) async fn download(
+    State(service): State<Service>,
+    Captures((id, kind)): Captures<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let artefact = by_kind(&kind).ok_or(ApiError::FileNotFound)?;
+    let (id, filename) = results(&service, &id).await?;
+    let mut response = send(&service.state.result(id, artefact), artefact, request).await?;
+    let attachment = filename.attachment(artefact.file_name());
+    let attachment = HeaderValue::try_from(attachment).map_err(|_| ApiError::Internal)?;
+    response.headers_mut().insert(CONTENT_DISPOSITION, attachment);
+    Ok(response)
+}
+
+fn by_kind(kind: &str) -> Option<Artefact> {
+    Some(match kind {
+        "video" => Artefact::Video,
+        "csv" => Artefact::Csv,
+        "json" => Artefact::Json,
+        "thumbnail" => Artefact::Thumbnail,
+        "preview" => Artefact::Preview,
+        "metadata" => Artefact::Metadata,
+        _ => return None,
+    })
+}
+
+async fn results(service: &Service, id: &str) -> Result<(JobId, DisplayName), ApiError> {
+    let id = job_id(id)?;
+    match service.dispatcher.results(id).await? {
+        Some(Results::Ready { filename }) => Ok((id, filename)),
+        Some(Results::NotReady(status)) => Err(ApiError::NotCompleted { status: status.status }),
+        None => Err(ApiError::JobNotFound),
+    }
+}
+
+async fn send(path: &Path, artefact: Artefact, request: Request) -> Result<Response, ApiError> {
+    let mut file = ServeFile::new(path).ignore_multi_range_requests(true);
+    let (parts, _) = request.into_parts();
+    let mut asked = Request::from_parts(parts, Body::empty());
+    if asked.headers().contains_key(IF_RANGE) {
+        // The library takes a range whether or not the client's copy is still the current one
+        // (RFC 9110, 13.1.5).
+        let mut head = Request::new(Body::empty());
+        *head.method_mut() = Method::HEAD;
+        let current = file.try_call(head).await.map_err(|error| unreadable(path, &error))?;
+        if !is_current(asked.headers(), current.headers()) {
+            asked.headers_mut().remove(RANGE);
+        }
+    }
+    let response = file.try_call(asked).await.map_err(|error| unreadable(path, &error))?;
+    let mut response = response.map(Body::new);
+    match response.status() {
+        StatusCode::RANGE_NOT_SATISFIABLE => {
+            let range = response.headers_mut().remove(CONTENT_RANGE);
+            let mut refusal = ApiError::RangeNotSatisfiable.into_response();
+            refusal.headers_mut().extend(range.map(|range| (CONTENT_RANGE, range)));
+            return Ok(refusal);
+        }
+        // The results expired between the question and the answer.
+        StatusCode::NOT_FOUND => return Err(ApiError::JobNotFound),
+        _ => {}
+    }
+    let headers = response.headers_mut();
+    if headers.contains_key(CONTENT_TYPE) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(artefact.media_type()));
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    Ok(response)
+}
+
+fn is_current(asked: &HeaderMap, current: &HeaderMap) -> bool {
+    let condition = asked.get(IF_RANGE);
+    condition == current.get(ETAG) || condition == current.get(LAST_MODIFIED)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> ApiError {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return ApiError::JobNotFound;
+    }
+    tracing::error!(path = %path.display(), %error, "a result cannot be read");
+    ApiError::Internal
+}

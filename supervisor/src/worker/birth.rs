@@ -1,0 +1,153 @@
+//! How a worker comes to be: a cage, pipes, descriptors in the agreed order, limits, a process.
+//!
+//! Called by `attempt`. Whatever fails on the way is undone; a process is never left without the
+//! guard that ends it.
+
+use super::cage::CageError;
+use super::caged::Caged;
+use super::limits;
+use super::spawn::{Plan, SpawnError, watch_end};
+use super::{ModelError, Shop};
+use bodyscript_protocol::inherited;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::{Pid, pipe2};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe;
+
+/// Why there is no worker.
+#[derive(Debug, Error)]
+pub(crate) enum BirthError {
+    /// No cage.
+    #[error(transparent)]
+    Cage(#[from] CageError),
+    /// No model file.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// No pipe.
+    #[error("cannot make a pipe: {0}")]
+    Pipe(#[source] Errno),
+    /// The runtime does not take a descriptor.
+    #[error("cannot watch a descriptor: {0}")]
+    Watch(#[source] io::Error),
+    /// No process.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// The runtime is being shut down.
+    #[error("the runtime ends")]
+    RuntimeEnds,
+}
+
+/// What distinguishes one worker from another.
+#[derive(Debug)]
+pub(crate) struct Parentage {
+    /// The job, for the cage's name.
+    pub(crate) job: String,
+    /// The uploaded video.
+    pub(crate) video: File,
+    /// What it writes to, in the order of the protocol.
+    pub(crate) artefacts: Vec<File>,
+    /// Its cap.
+    pub(crate) memory_bytes_max: u64,
+    /// Its processor time.
+    pub(crate) cpu: Duration,
+}
+
+/// A living worker and the supervisor's ends of its pipes.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// Its cage, and the guard of its life.
+    pub(crate) caged: Caged,
+    /// Its number.
+    pub(crate) pid: Pid,
+    /// Readable once it has ended.
+    pub(crate) pidfd: AsyncFd<OwnedFd>,
+    /// To its standard input.
+    pub(crate) frames_in: pipe::Sender,
+    /// From its standard output.
+    pub(crate) frames_out: pipe::Receiver,
+    /// From its standard error.
+    pub(crate) log: pipe::Receiver,
+}
+
+/// Brings a worker to life.
+pub(crate) async fn bear(shop: &Arc<Shop>, parentage: Parentage) -> Result<Worker, BirthError> {
+    let preparing = {
+        let shop = Arc::clone(shop);
+        // Making a cgroup may wait for a lock of the kernel.
+        tokio::task::spawn_blocking(move || prepare(&shop, parentage))
+    };
+    let (plan, mut caged, [frames_in, frames_out, log]) =
+        preparing.await.map_err(|_| BirthError::RuntimeEnds)??;
+    let newborn = shop.spawner.spawn(plan).await?;
+    caged.hold(newborn.pid);
+    Ok(Worker {
+        caged,
+        pid: newborn.pid,
+        pidfd: watch_end(newborn.pidfd).map_err(BirthError::Watch)?,
+        frames_in: pipe::Sender::from_owned_fd(frames_in).map_err(BirthError::Watch)?,
+        frames_out: pipe::Receiver::from_owned_fd(frames_out).map_err(BirthError::Watch)?,
+        log: pipe::Receiver::from_owned_fd(log).map_err(BirthError::Watch)?,
+    })
+}
+
+fn prepare(shop: &Shop, parentage: Parentage) -> Result<(Plan, Caged, [OwnedFd; 3]), BirthError> {
+    let Parentage { job, video, artefacts, memory_bytes_max, cpu } = parentage;
+    let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(BirthError::Pipe);
+    let (worker_in, frames_in) = pipe()?;
+    let (frames_out, worker_out) = pipe()?;
+    let (log, worker_log) = pipe()?;
+    let mut descriptors = vec![worker_in, worker_out, worker_log, video.into()];
+    for model in [&shop.detector, &shop.landmark] {
+        descriptors.push(model.reopen()?.into());
+    }
+    descriptors.extend(artefacts.into_iter().map(OwnedFd::from));
+    let cage = shop.cages.build(&cage_name(&job), memory_bytes_max)?;
+    let caged = Caged::new(cage);
+    let plan = Plan {
+        program: shop.program.clone(),
+        name: c"bodyscript-worker".into(),
+        environment: shop.environment.clone(),
+        descriptors,
+        entry: caged.cage().entry()?,
+        limits: limits::of_worker(shop.cages.backend(), memory_bytes_max, cpu),
+    };
+    Ok((plan, caged, [frames_in, frames_out, log]))
+}
+
+const _: () = assert!(
+    inherited::FRAMES_IN == 0
+        && inherited::FRAMES_OUT == 1
+        && inherited::LOG == 2
+        && inherited::VIDEO == 3
+        && inherited::DETECTOR_MODEL == 4
+        && inherited::LANDMARK_MODEL == 5
+        && inherited::FIRST_ARTEFACT == 6,
+    "the order of `descriptors` above"
+);
+
+/// A legal and unique name that tells an operator whose cage it is.
+fn cage_name(job: &str) -> String {
+    static SERIAL: AtomicU64 = AtomicU64::new(0);
+    let plain: String = job.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
+    format!("{}-{plain}", SERIAL.fetch_add(1, Ordering::Relaxed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_job_name_stays_within_its_group() {
+        let name = cage_name("../../x/\0\n");
+        assert!(name.ends_with("-x"), "{name}");
+        assert_ne!(name, cage_name("../../x/\0\n"));
+    }
+}

@@ -1,0 +1,127 @@
+//! What one worker has said, checked word by word.
+//!
+//! Fed by `attempt` with whatever bytes came. Nothing a worker says is published or believed
+//! before it is decoded within the frame cap and legal in the session.
+
+use super::obituary::LastWord;
+use crate::attempt::Live;
+use bodyscript_protocol::codec::{CodecError, Decoder, encode};
+use bodyscript_protocol::message::{Start, ToSupervisor, ToWorker};
+use bodyscript_protocol::session::{Phase, Session, Violation};
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// What a worker did against the protocol.
+#[derive(Debug, Error)]
+pub(crate) enum Broken {
+    /// Bytes that are no message.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// A message that may not come now or says what cannot be.
+    #[error(transparent)]
+    Session(#[from] Violation),
+}
+
+/// The supervisor's side of a session.
+#[derive(Debug)]
+pub(crate) struct Conversation {
+    decoder: Decoder,
+    session: Session,
+    live: watch::Sender<Live>,
+    heard: Instant,
+    last_word: Option<LastWord>,
+}
+
+impl Conversation {
+    /// A conversation in which nothing was said; `live` learns all that is.
+    pub(crate) fn new(live: watch::Sender<Live>) -> Self {
+        Self {
+            decoder: Decoder::default(),
+            session: Session::default(),
+            live,
+            heard: Instant::now(),
+            last_word: None,
+        }
+    }
+
+    /// The frame of the first order.
+    pub(crate) fn start(&mut self, start: Start) -> Result<Vec<u8>, Broken> {
+        self.say(&ToWorker::Start(start))
+    }
+
+    /// The frame of the wish to end.
+    pub(crate) fn cancel(&mut self) -> Result<Vec<u8>, Broken> {
+        self.say(&ToWorker::Cancel)
+    }
+
+    fn say(&mut self, message: &ToWorker) -> Result<Vec<u8>, Broken> {
+        self.session.on_to_worker(message)?;
+        self.heard = Instant::now();
+        self.publish(|live, phase| live.phase = phase);
+        Ok(encode(message)?)
+    }
+
+    /// Takes bytes as they came from the worker.
+    pub(crate) fn hear(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        self.decoder.push(bytes);
+        while let Some(message) = self.decoder.next::<ToSupervisor>()? {
+            self.session.on_to_supervisor(&message)?;
+            self.heard = Instant::now();
+            self.note(message);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, message: ToSupervisor) {
+        match message {
+            ToSupervisor::Ready(posture) => self.publish(|live, phase| {
+                live.phase = phase;
+                live.posture = Some(posture);
+            }),
+            ToSupervisor::Probed(facts) => self.publish(|live, phase| {
+                live.phase = phase;
+                live.facts = Some(facts);
+            }),
+            ToSupervisor::Progress(progress) => self.publish(|live, _| live.progress = progress),
+            ToSupervisor::Done(summary) => self.conclude(LastWord::Done(summary)),
+            ToSupervisor::Failed(failure) => self.conclude(LastWord::Failed(failure)),
+        }
+    }
+
+    fn conclude(&mut self, word: LastWord) {
+        self.last_word = Some(word);
+        self.publish(|live, phase| live.phase = phase);
+    }
+
+    /// Lets watchers know.
+    pub(crate) fn publish(&self, change: impl FnOnce(&mut Live, Phase)) {
+        let phase = self.session.phase();
+        self.live.send_modify(|live| change(live, phase));
+    }
+
+    /// What watchers know.
+    pub(crate) fn live(&self) -> Live {
+        self.live.borrow().clone()
+    }
+
+    /// How far it has come.
+    pub(crate) const fn phase(&self) -> Phase {
+        self.session.phase()
+    }
+
+    /// When the last message came, or the order went out.
+    pub(crate) const fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// Whether bytes of an unfinished frame are left.
+    pub(crate) fn is_mid_frame(&self) -> bool {
+        self.decoder.is_mid_frame()
+    }
+
+    /// The worker's last word, if it came to that.
+    pub(crate) fn into_last_word(self) -> Option<LastWord> {
+        self.last_word
+    }
+}

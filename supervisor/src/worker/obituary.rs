@@ -1,0 +1,257 @@
+//! What became of one worker, as a value. Pure: evidence in, obituary out.
+//!
+//! Called by `attempt` once the worker is reaped and its cage is read; believed by `verdict`.
+//! It must never guess. A SIGKILL is out-of-memory only when the cage's own counters say so
+//! (cgroup-v2.rst `memory.events`, cgroup-v1/memory.rst `memory.oom_control`), or, where rlimits
+//! are the cage, when an allocation was refused or the resident size was seen over the cap.
+
+use super::cage::CageBackend;
+use super::stderr_ring::escaped;
+use bodyscript_protocol::exit::WorkerExit;
+use bodyscript_protocol::fault::Fault;
+use bodyscript_protocol::message::{Progress, Summary, VideoFacts};
+use bodyscript_protocol::posture::Posture;
+use nix::libc::{SIGKILL, SIGSYS, SIGXCPU, SIGXFSZ};
+use std::time::Duration;
+
+pub use super::evidence::{Cause, Deadline, Evidence, Exit, LastWord, Stop};
+
+/// How a worker ended: one of a fixed set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// `Done` was sent and the exit status is 0.
+    Done,
+    /// The video is at fault.
+    BadInput,
+    /// The memory cap was reached: proven.
+    Oom,
+    /// The resident size was seen over a cap that no cgroup enforces.
+    RssCap,
+    /// Any other signal, or an exit status that stands for no orderly end.
+    Crash(Exit),
+    /// The seccomp filter ended it.
+    Sigsys {
+        /// The forbidden system call, where it is known. A parent is told the signal only
+        /// (waitid(2) carries no `si_syscall` for a dead child), so it is the kernel's audit
+        /// log (type 1326) that names it.
+        syscall: Option<i64>,
+    },
+    /// A limit on time.
+    Deadline(Deadline),
+    /// The worker broke the protocol.
+    Protocol,
+    /// The client no longer wants the job.
+    Cancelled,
+    /// An operator ended it.
+    Operator,
+    /// The service shut down.
+    Shutdown,
+    /// No worker came to be, or it ended before it was ready and so before it touched the video.
+    SpawnFailed,
+}
+
+impl End {
+    /// The stable name, in status documents, logs and metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::BadInput => "bad_input",
+            Self::Oom => "oom",
+            Self::RssCap => "rss_cap",
+            Self::Crash(_) => "crash",
+            Self::Sigsys { .. } => "sigsys",
+            Self::Deadline(_) => "deadline",
+            Self::Protocol => "protocol",
+            Self::Cancelled => "cancelled",
+            Self::Operator => "operator",
+            Self::Shutdown => "shutdown",
+            Self::SpawnFailed => "spawn_failed",
+        }
+    }
+
+    /// Whether the attempt counts as an execution of the video.
+    pub const fn is_counted(&self) -> bool {
+        !matches!(self, Self::Operator | Self::Shutdown | Self::SpawnFailed)
+    }
+
+    /// Whether the video may have killed the worker: what poison memory counts.
+    pub const fn is_fatal(&self) -> bool {
+        match self {
+            Self::Oom
+            | Self::RssCap
+            | Self::Crash(_)
+            | Self::Sigsys { .. }
+            | Self::Deadline(_)
+            | Self::Protocol => true,
+            Self::Done
+            | Self::BadInput
+            | Self::Cancelled
+            | Self::Operator
+            | Self::Shutdown
+            | Self::SpawnFailed => false,
+        }
+    }
+}
+
+/// One worker's end.
+#[derive(Debug, Clone)]
+pub struct Obituary {
+    /// How it ended.
+    pub end: End,
+    /// One line for the log; never for clients, for it may quote the worker.
+    pub detail: String,
+    /// The result, if there is one.
+    pub summary: Option<Summary>,
+    /// What the worker said was wrong.
+    pub fault: Option<Fault>,
+    /// The video, as far as the worker told.
+    pub facts: Option<VideoFacts>,
+    /// The sandbox it ran in; none if it was never ready.
+    pub posture: Option<Posture>,
+    /// The last progress it reported.
+    pub progress: Progress,
+    /// Its process id, if there was a process.
+    pub pid: Option<i32>,
+    /// How the process ended, if there was one.
+    pub exit: Option<Exit>,
+    /// The memory cap, in bytes.
+    pub cap_bytes: u64,
+    /// Most memory ever used, in bytes.
+    pub peak_bytes: u64,
+    /// Kills by the kernel's OOM killer within the cage.
+    pub oom_kills: u64,
+    /// From birth to reaping.
+    pub wall: Duration,
+    /// Processor time, user and system.
+    pub cpu: Duration,
+    /// The worker's last log lines, escaped.
+    pub log: Vec<String>,
+}
+
+impl Obituary {
+    /// Reads the evidence.
+    pub fn write(evidence: Evidence) -> Self {
+        let (end, detail) = classify(&evidence);
+        let (summary, fault) = match evidence.last_word {
+            Some(LastWord::Done(summary)) if end == End::Done => (Some(summary), None),
+            Some(LastWord::Failed(failure)) => (None, Some(failure.fault)),
+            _ => (None, None),
+        };
+        Self {
+            end,
+            detail,
+            summary,
+            fault,
+            facts: evidence.facts,
+            posture: evidence.posture,
+            progress: evidence.progress,
+            pid: evidence.pid,
+            exit: evidence.exit,
+            cap_bytes: evidence.cap_bytes,
+            peak_bytes: evidence.peak_bytes,
+            oom_kills: evidence.oom_kills,
+            wall: evidence.wall,
+            cpu: evidence.cpu,
+            log: evidence.log,
+        }
+    }
+}
+
+/// The order of the questions is the precedence: the client's wish, then what the kernel proves,
+/// then what made the supervisor act, then what the process itself says.
+fn classify(evidence: &Evidence) -> (End, String) {
+    let Some(exit) = evidence.exit else {
+        return (End::SpawnFailed, evidence.spawn_error.clone().unwrap_or_default());
+    };
+    let complete = exit == Exit::Status(0) && matches!(evidence.last_word, Some(LastWord::Done(_)));
+    match &evidence.cause {
+        Some(Cause::Stop(Stop::Cancelled)) => return (End::Cancelled, "cancelled".into()),
+        Some(Cause::Stop(Stop::Operator)) if !complete => {
+            return (End::Operator, "ended by an operator".into());
+        }
+        Some(Cause::Stop(Stop::Shutdown)) if !complete => {
+            return (End::Shutdown, "ended by the shutdown of the service".into());
+        }
+        _ => {}
+    }
+    if evidence.oom_kills > 0 && evidence.limit_was_hit {
+        let detail = format!("the kernel counted {} OOM kill(s) in the cage", evidence.oom_kills);
+        return (End::Oom, detail);
+    }
+    match &evidence.cause {
+        Some(Cause::Deadline(which)) => (End::Deadline(*which), which.missed().into()),
+        Some(Cause::RssCap { rss_bytes }) => {
+            (End::RssCap, format!("{rss_bytes} bytes were resident"))
+        }
+        Some(Cause::Violation(what)) => (End::Protocol, escaped(what)),
+        Some(Cause::Stop(_)) | None => match exit {
+            Exit::Signal(signal) => by_signal(evidence, signal),
+            Exit::Status(status) => by_status(evidence, status),
+        },
+    }
+}
+
+fn by_signal(evidence: &Evidence, signal: i32) -> (End, String) {
+    let exit = Exit::Signal(signal);
+    match signal {
+        SIGSYS => (End::Sigsys { syscall: None }, "a forbidden system call".into()),
+        SIGXCPU => (End::Deadline(Deadline::Cpu), Deadline::Cpu.missed().into()),
+        // The hard limit speaks as SIGKILL, to a process that ignored SIGXCPU.
+        SIGKILL if evidence.cpu >= evidence.cpu_max => {
+            (End::Deadline(Deadline::Cpu), "ignored the limit on processor time".into())
+        }
+        SIGKILL if evidence.oom_kills > 0 => {
+            let detail = "killed by the kernel's OOM killer below its own cap: the host or the \
+                          service is short of memory";
+            crash(evidence, exit, detail.into())
+        }
+        SIGXFSZ => crash(evidence, exit, "wrote more than a file may hold".into()),
+        _ => crash(evidence, exit, exit.to_string()),
+    }
+}
+
+fn by_status(evidence: &Evidence, status: i32) -> (End, String) {
+    let exit = Exit::Status(status);
+    if evidence.broke_off {
+        return (End::Protocol, "broke off within a frame".into());
+    }
+    let told = match &evidence.last_word {
+        Some(LastWord::Failed(failure)) => {
+            format!("{}: {}", failure.fault.code(), escaped(&failure.detail))
+        }
+        Some(LastWord::Done(_)) => "after Done".into(),
+        None => "without a last word".into(),
+    };
+    let detail = format!("{exit}, {told}");
+    let Ok(meaning) = WorkerExit::try_from(status) else {
+        return crash(evidence, exit, detail);
+    };
+    let agrees = match &evidence.last_word {
+        Some(LastWord::Done(_)) => meaning == WorkerExit::Done,
+        Some(LastWord::Failed(failure)) => meaning == failure.fault.exit(),
+        None => meaning != WorkerExit::Done,
+    };
+    match meaning {
+        // A cgroup kills and never refuses: under one, a refused allocation is an absurd request
+        // or the loose address-space limit, and proves nothing about the cap.
+        WorkerExit::Memory if evidence.backend == CageBackend::Rlimit => {
+            (End::Oom, "an allocation was refused".into())
+        }
+        WorkerExit::Done if agrees => (End::Done, String::new()),
+        WorkerExit::BadInput if agrees => (End::BadInput, detail),
+        WorkerExit::Protocol if agrees => (End::Protocol, detail),
+        _ => crash(evidence, exit, detail),
+    }
+}
+
+/// A worker that was never ready has not touched the video, which therefore cannot have killed it.
+fn crash(evidence: &Evidence, exit: Exit, detail: String) -> (End, String) {
+    match evidence.posture {
+        Some(_) => (End::Crash(exit), detail),
+        None => (End::SpawnFailed, format!("ended before it was ready: {detail}")),
+    }
+}
+
+#[cfg(test)]
+#[path = "obituary_tests.rs"]
+mod tests;

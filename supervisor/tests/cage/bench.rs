@@ -1,0 +1,205 @@
+//! The bench: a workshop of fault workers, and the look around that nothing is left.
+
+use bodyscript::attempt::{Deadlines, Live, Order, Stop, run};
+use bodyscript::worker::obituary::Obituary;
+use bodyscript::worker::{CageBackend, CageRequired, Workshop, WorkshopError, WorkshopSettings};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::message::{MediaLimits, Mode, OnLong};
+use bodyscript_protocol::session::Phase;
+use nix::unistd::getsid;
+use procfs::process::{Process, all_processes};
+use std::fs;
+use std::io::{Seek, Write};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::{oneshot, watch};
+
+pub(crate) const MIB: u64 = 1 << 20;
+pub(crate) const CAP: u64 = 64 * MIB;
+
+/// One test at a time: each asserts that nothing is left in the whole process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A workshop of fault workers.
+pub(crate) struct Bench {
+    pub(crate) workshop: Workshop,
+    pub(crate) files: TempDir,
+    _alone: MutexGuard<'static, ()>,
+}
+
+pub(crate) fn fault_worker() -> PathBuf {
+    let deps = std::env::current_exe().expect("this test is a file");
+    let profile = deps.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    let program = profile.join("fault_worker");
+    assert!(
+        program.exists(),
+        "{} is missing; build it with `cargo build -p bodyscript-tests --bin fault_worker`",
+        program.display()
+    );
+    program
+}
+
+pub(crate) fn settings(files: &TempDir, worker_program: PathBuf) -> WorkshopSettings {
+    for model in ["pose_detection.onnx", "pose_landmark_full.onnx"] {
+        fs::write(files.path().join(model), model).expect("room for a file");
+    }
+    WorkshopSettings {
+        worker_program,
+        models_dir: files.path().to_owned(),
+        cage_required: CageRequired::Any,
+        layers: Vec::new(),
+        layers_required: Vec::new(),
+    }
+}
+
+impl Bench {
+    /// With the strongest cage the host gives.
+    pub(crate) fn open() -> Self {
+        Self::with(Workshop::open)
+    }
+
+    pub(crate) fn rlimit() -> Self {
+        Self::with(|settings| Workshop::open_with_backend(settings, CageBackend::Rlimit))
+    }
+
+    /// With a cgroup, or not at all: then the reason is printed.
+    pub(crate) fn cgroup() -> Option<Self> {
+        let bench = Self::open();
+        if bench.workshop.cage_backend() == CageBackend::Rlimit {
+            println!("not run: this host gives no cgroup to this user");
+            bench.close();
+            return None;
+        }
+        Some(bench)
+    }
+
+    /// With a workshop opened in some other way.
+    pub(crate) fn with(
+        open: impl FnOnce(&WorkshopSettings) -> Result<Workshop, WorkshopError>,
+    ) -> Self {
+        Self::of(fault_worker(), open)
+    }
+
+    /// With another program.
+    pub(crate) fn of(
+        program: PathBuf,
+        open: impl FnOnce(&WorkshopSettings) -> Result<Workshop, WorkshopError>,
+    ) -> Self {
+        let alone = alone();
+        let files = TempDir::new().expect("a folder");
+        let workshop = open(&settings(&files, program)).expect("a workshop");
+        Self { workshop, files, _alone: alone }
+    }
+
+    pub(crate) fn order(&self, script: &str) -> Order {
+        let mut video = tempfile::tempfile_in(self.files.path()).expect("a video");
+        writeln!(video, "FAULT {script}").expect("room for a line");
+        video.rewind().expect("a file");
+        let file = || tempfile::tempfile_in(self.files.path()).expect("an artefact");
+        Order {
+            job: "01TEST".into(),
+            number: 1,
+            video,
+            artefacts: vec![(Artefact::Csv, file()), (Artefact::Json, file())],
+            mode: Mode::Track,
+            interval: 1,
+            media: MediaLimits {
+                duration_ms_max: 10_000,
+                on_long: OnLong::Trim,
+                side_px_max: 4_096,
+                area_px_max: 4_096 * 2_304,
+                frame_rate_max: 120,
+            },
+            memory_bytes_max: CAP,
+            deadlines: Deadlines {
+                start: Duration::from_secs(20),
+                progress: Duration::from_secs(20),
+                wall: Duration::from_secs(60),
+                cpu: Duration::from_secs(60),
+                grace: Duration::from_millis(200),
+            },
+        }
+    }
+
+    /// An attempt nobody interferes with.
+    pub(crate) async fn attempt(&self, order: Order) -> Obituary {
+        let (_stop, stopped) = oneshot::channel();
+        run(&self.workshop, order, watch::Sender::new(Live::default()), stopped).await
+    }
+
+    pub(crate) async fn obey(&self, script: &str) -> Obituary {
+        self.attempt(self.order(script)).await
+    }
+
+    /// An attempt that is interfered with once its worker obeys its script.
+    pub(crate) async fn interrupt(
+        &self,
+        script: &str,
+        interfere: impl FnOnce(i32, oneshot::Sender<Stop>),
+    ) -> Obituary {
+        let (stop, stopped) = oneshot::channel();
+        let (sender, mut live) = watch::channel(Live::default());
+        let attempt = run(&self.workshop, self.order(script), sender, stopped);
+        let meddle = async {
+            let running = live.wait_for(|live| live.phase == Phase::Running).await;
+            let pid = running.expect("it runs").pid.expect("a running worker has a number");
+            interfere(pid, stop);
+        };
+        tokio::join!(attempt, meddle).0
+    }
+
+    pub(crate) fn close(self) {
+        let Self { workshop, files, _alone } = self;
+        drop(workshop);
+        drop(files);
+        assert_eq!(strays(), Vec::<String>::new(), "processes are left");
+        assert_eq!(own_groups(), Vec::<PathBuf>::new(), "cgroups are left");
+    }
+}
+
+pub(crate) fn tell(sender: oneshot::Sender<Stop>, stop: Stop) {
+    sender.send(stop).expect("the attempt lives");
+}
+
+/// Processes whose parent is this one and whose session is another: workers and their orphans.
+pub(crate) fn strays() -> Vec<String> {
+    let own_session = getsid(None).expect("a session").as_raw();
+    let own = std::process::id() as i32;
+    let stats =
+        all_processes().expect("procfs").flatten().filter_map(|process| process.stat().ok());
+    let strays = stats.filter(|stat| stat.ppid == own && stat.session != own_session);
+    strays.map(|stat| format!("{} ({}) {}", stat.pid, stat.comm, stat.state)).collect()
+}
+
+/// Groups of this process, wherever it is in the hierarchies.
+pub(crate) fn own_groups() -> Vec<PathBuf> {
+    groups_of(std::process::id() as i32)
+}
+
+pub(crate) fn groups_of(pid: i32) -> Vec<PathBuf> {
+    let prefix = format!("bodyscript-{pid}-");
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let name = entry.file_name();
+                if name.to_string_lossy().starts_with(&prefix) {
+                    found.push(entry.path());
+                }
+                folders.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+pub(crate) fn is_alive(pid: i32) -> bool {
+    Process::new(pid).is_ok()
+}

@@ -1,0 +1,133 @@
+//! Births: what a worker is born with, and what stands in the way.
+
+use super::bench::{Bench, fault_worker, settings};
+use bodyscript::attempt::{Live, Stop, run};
+use bodyscript::worker::obituary::End;
+use bodyscript::worker::{CageRequired, Workshop, WorkshopError, WorkshopSettings, survey};
+use std::fs::{self, File};
+use std::io::{Read, Seek};
+use tempfile::TempDir;
+use tokio::sync::{oneshot, watch};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_ends_before_it_is_ready_counts_as_never_started() {
+    let bench = Bench::open();
+    for script in ["early exit:65", "early exit:66", "early segv", "early exit:127"] {
+        let obituary = bench.obey(script).await;
+        assert_eq!(obituary.end, End::SpawnFailed, "{script}: {obituary:?}");
+    }
+    assert_eq!(bench.obey("early sigsys").await.end, End::Sigsys { syscall: None });
+    bench.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_is_gone_is_told_with_its_reason() {
+    let folder = TempDir::new().expect("a folder");
+    let program = folder.path().join("worker");
+    fs::copy(fault_worker(), &program).expect("a copy");
+    let bench = Bench::of(program.clone(), Workshop::open);
+    fs::remove_file(&program).expect("our copy");
+    let obituary = bench.obey("ok").await;
+    assert_eq!(obituary.end, End::SpawnFailed, "{obituary:?}");
+    assert!(obituary.detail.contains("execute the worker program: ENOENT"), "{obituary:?}");
+    assert_eq!(obituary.pid, None);
+    let missing = Workshop::open(&settings(&bench.files, program));
+    assert!(matches!(missing, Err(WorkshopError::Program { .. })), "{missing:?}");
+    bench.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_model_is_told_when_the_workshop_opens() {
+    let files = TempDir::new().expect("a folder");
+    let settings = settings(&files, fault_worker());
+    let model = files.path().join("pose_landmark_full.onnx");
+    fs::remove_file(&model).expect("our file");
+    let refused = Workshop::open(&settings).expect_err("no model");
+    assert!(refused.to_string().contains(&*model.to_string_lossy()), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cage_that_is_required_and_not_given_refuses_to_open() {
+    let bench = Bench::open();
+    let given = bench.workshop.cage_backend();
+    for required in [CageRequired::V2, CageRequired::Cgroup, CageRequired::Any] {
+        let settings =
+            WorkshopSettings { cage_required: required, ..settings(&bench.files, fault_worker()) };
+        match Workshop::open(&settings) {
+            Ok(workshop) => assert!(required.accepts().contains(&workshop.cage_backend())),
+            Err(refused) => {
+                assert!(!required.accepts().contains(&given), "{refused}");
+                assert!(matches!(refused, WorkshopError::Cage { .. }), "{refused}");
+            }
+        }
+    }
+    bench.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_is_born_with_what_was_agreed_and_nothing_else() {
+    let bench = Bench::open();
+    // Descriptors without close-on-exec, as a careless library opens them.
+    let careless = File::open("/dev/null").expect("a device");
+    keep_over_exec(&careless);
+    let order = bench.order("inspect done exit:0");
+    let mut report = order.artefacts[0].1.try_clone().expect("a descriptor");
+    assert_eq!(bench.attempt(order).await.end, End::Done);
+    let mut text = String::new();
+    report.rewind().expect("a file");
+    report.read_to_string(&mut text).expect("text");
+    let value = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("no {key} in {text}"))
+    };
+    assert_eq!(value("descriptors"), "[0, 1, 2, 3, 4, 5, 6, 7]");
+    let environment = value("environment");
+    assert!(environment.starts_with("LANG=C.UTF-8;MALLOC_ARENA_MAX=2;BODYSCRIPT_LOG="));
+    assert_eq!(environment.matches('=').count(), 3, "{environment}");
+    assert_eq!(value("command"), "bodyscript-worker;");
+    assert_eq!(value("oom_score_adj"), "1000");
+    assert_eq!(value("directory"), "Ok(\"/\")");
+    assert_eq!(value("leads_session"), "true");
+    assert_eq!(value("leads_group"), "true");
+    assert_eq!(value("death_signal"), "Ok(Some(SIGKILL))");
+    let status = value("status");
+    let is_clear = |key: &str| status.contains(&format!("{key}:\t0000000000000000"));
+    assert!(is_clear("SigBlk"), "{status}");
+    assert!(status.contains("Umask:\t0077"), "{status}");
+    // The Rust runtime of the worker ignores SIGPIPE itself; nothing else is inherited.
+    assert!(status.contains("SigIgn:\t0000000000001000"), "{status}");
+    let limits = value("limits");
+    for (name, bytes) in
+        [("Max core file size", "0"), ("Max open files", "256"), ("Max locked memory", "0")]
+    {
+        let line = limits.split('|').find(|line| line.starts_with(name)).expect("a limit");
+        let fields: Vec<_> = line[name.len()..].split_whitespace().collect();
+        assert_eq!(fields[..2], [bytes, bytes], "{line}");
+    }
+    bench.close();
+}
+
+fn keep_over_exec(file: &File) {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    fcntl(file, FcntlArg::F_SETFD(FdFlag::empty())).expect("a flag");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_comes_before_the_birth_is_kept() {
+    let bench = Bench::open();
+    let (stop, stopped) = oneshot::channel();
+    stop.send(Stop::Shutdown).expect("a listener");
+    let live = watch::Sender::new(Live::default());
+    let obituary = run(&bench.workshop, bench.order("silent"), live, stopped).await;
+    assert_eq!(obituary.end, End::Shutdown, "{obituary:?}");
+    bench.close();
+}
+
+#[test]
+fn a_survey_tells_what_the_host_gives_and_undoes_what_it_tried() {
+    let bench = Bench::open();
+    let given: Vec<_> =
+        survey().into_iter().filter(|(_, answer)| answer.is_ok()).map(|(kind, _)| kind).collect();
+    assert_eq!(given.first(), Some(&bench.workshop.cage_backend()));
+    bench.close();
+}

@@ -1,0 +1,145 @@
+//! Ends: each way to die has its own name.
+
+use super::bench::{Bench, CAP, MIB, tell};
+use bodyscript::attempt::{Deadlines, Live, Stop, run};
+use bodyscript::worker::obituary::{Deadline, End, Exit};
+use bodyscript_protocol::fault::Fault;
+use nix::sys::signal::Signal;
+use std::io::{Read, Seek};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_worker_is_done_and_leaves_its_artefacts() {
+    let bench = Bench::open();
+    let order = bench.order("ok");
+    let mut csv = order.artefacts[0].1.try_clone().expect("a descriptor");
+    let (live, seen) = watch::channel(Live::default());
+    let (_stop, stopped) = oneshot::channel();
+    let obituary = run(&bench.workshop, order, live, stopped).await;
+    assert_eq!(obituary.end, End::Done, "{obituary:?}");
+    assert_eq!(obituary.exit, Some(Exit::Status(0)));
+    assert_eq!(obituary.summary.map(|summary| summary.frames_processed), Some(3));
+    assert_eq!(obituary.facts.map(|facts| facts.width), Some(7680));
+    assert_eq!(seen.borrow().progress.frames_done, 3);
+    assert!(obituary.peak_bytes > 0 && obituary.peak_bytes <= CAP, "{}", obituary.peak_bytes);
+    let mut text = String::new();
+    csv.rewind().expect("a file");
+    csv.read_to_string(&mut text).expect("text");
+    assert!(text.starts_with("frame_id,"), "{text}");
+    bench.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_way_to_die_has_its_own_name() {
+    let bench = Bench::open();
+    for (script, end) in [
+        ("segv", End::Crash(Exit::Signal(11))),
+        ("abort", End::Crash(Exit::Signal(6))),
+        ("panic", End::Crash(Exit::Status(101))),
+        ("exit:0", End::Crash(Exit::Status(0))),
+        ("exit:3", End::Crash(Exit::Status(3))),
+        ("done exit:3", End::Crash(Exit::Status(3))),
+        ("exit:72", End::Crash(Exit::Status(72))),
+        ("sigsys", End::Sigsys { syscall: None }),
+        ("bad-input", End::BadInput),
+        ("exit:64", End::BadInput),
+    ] {
+        let obituary = bench.obey(script).await;
+        assert_eq!(obituary.end, end, "{script}: {obituary:?}");
+        let fault = (script == "bad-input").then_some(Fault::NotAVideo);
+        assert_eq!(obituary.fault, fault, "{script}");
+    }
+    bench.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_leaves_its_words_in_the_log() {
+    let bench = Bench::open();
+    let obituary = bench.obey("panic").await;
+    assert!(obituary.log.iter().any(|line| line.contains("as told")), "{:?}", obituary.log);
+    bench.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_may_not_grow_without_bound() {
+    let bench = Bench::open();
+    let mut order = bench.order("fill-disk");
+    // Room for the whole file, should the folder for temporary files be in memory.
+    order.memory_bytes_max = 512 * MIB;
+    let obituary = bench.attempt(order).await;
+    assert_eq!(obituary.end, End::Crash(Exit::Signal(Signal::SIGXFSZ as i32)), "{obituary:?}");
+    bench.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_breaks_the_protocol_is_ended() {
+    let bench = Bench::open();
+    for script in [
+        "garbage",
+        "oversize",
+        "out-of-turn",
+        "half-frame exit:0",
+        "progress:1 done progress:1",
+        "flood-stdout",
+        "flood-stderr",
+    ] {
+        let obituary = bench.obey(script).await;
+        assert_eq!(obituary.end, End::Protocol, "{script}: {obituary:?}");
+        assert!(!obituary.detail.is_empty(), "{script}");
+        assert!(obituary.log.iter().all(|line| !line.contains('\u{1b}')), "{script}");
+    }
+    bench.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_deadline_is_kept_and_named() {
+    let bench = Bench::open();
+    let soon = Duration::from_millis(300);
+    type Shorten = fn(&mut Deadlines, Duration);
+    let cases: [(&str, Deadline, Shorten); 7] = [
+        ("early silent", Deadline::Start, |deadlines, soon| deadlines.start = soon),
+        ("silent", Deadline::Progress, |deadlines, soon| deadlines.progress = soon),
+        ("half-frame", Deadline::Progress, |deadlines, soon| deadlines.progress = soon),
+        ("silent", Deadline::Wall, |deadlines, soon| deadlines.wall = soon),
+        ("spin", Deadline::Cpu, |deadlines, soon| deadlines.cpu = soon),
+        ("progress:1 done silent", Deadline::Exit, |_, _| ()),
+        ("close-stdout silent", Deadline::Exit, |_, _| ()),
+    ];
+    for (script, which, shorten) in cases {
+        for manners in ["", "deaf "] {
+            let mut order = bench.order(&format!("{manners}{script}"));
+            shorten(&mut order.deadlines, soon);
+            let obituary = bench.attempt(order).await;
+            assert_eq!(obituary.end, End::Deadline(which), "{manners}{script}: {obituary:?}");
+        }
+    }
+    bench.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_listens_ends_itself_when_asked() {
+    let bench = Bench::open();
+    for (stop, end) in [
+        (Stop::Cancelled, End::Cancelled),
+        (Stop::Operator, End::Operator),
+        (Stop::Shutdown, End::Shutdown),
+    ] {
+        let obituary = bench.interrupt("silent", |_, sender| tell(sender, stop)).await;
+        assert_eq!(obituary.end, end, "{obituary:?}");
+        assert_eq!(obituary.exit, Some(Exit::Status(70)), "{obituary:?}");
+    }
+    bench.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deaf_worker_is_killed_when_the_grace_is_over() {
+    for open in [Bench::open, Bench::rlimit] {
+        let bench = open();
+        let stop = |_, sender: oneshot::Sender<Stop>| tell(sender, Stop::Cancelled);
+        let obituary = bench.interrupt("deaf leak-child touch:32 spin", stop).await;
+        assert_eq!(obituary.end, End::Cancelled, "{obituary:?}");
+        assert_eq!(obituary.exit, Some(Exit::Signal(9)), "{obituary:?}");
+        bench.close();
+    }
+}

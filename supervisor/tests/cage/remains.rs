@@ -1,0 +1,198 @@
+//! Remains: nothing of a worker outlives it, whatever ended first.
+
+use super::bench::{Bench, alone, fault_worker, groups_of, is_alive, settings, strays};
+use bodyscript::attempt::{Live, run};
+use bodyscript::worker::obituary::{Deadline, End, Exit};
+use bodyscript::worker::{CageBackend, Workshop};
+use bodyscript_protocol::session::Phase;
+use nix::unistd::{Pid, Uid};
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+const NOBODY: u32 = 65_534;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_worker_leaves_behind_is_gone_with_it() {
+    for open in [Bench::open, Bench::rlimit] {
+        let bench = open();
+        for script in ["leak-child ok", "leak-child leak-child segv"] {
+            let before = bench.obey(script).await;
+            assert!(matches!(before.end, End::Done | End::Crash(_)), "{before:?}");
+            assert_eq!(strays(), Vec::<String>::new(), "{script}");
+        }
+        bench.close();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bombs_go_off_within_the_cage() {
+    let Some(bench) = Bench::cgroup() else { return };
+    for script in ["fork-bomb", "thread-bomb"] {
+        let mut order = bench.order(script);
+        order.deadlines.progress = Duration::from_secs(1);
+        let obituary = bench.attempt(order).await;
+        assert!(
+            matches!(obituary.end, End::Deadline(Deadline::Progress) | End::Oom),
+            "{script}: {obituary:?}"
+        );
+        assert_eq!(strays(), Vec::<String>::new(), "{script}");
+    }
+    bench.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_nobody_waits_for_still_ends_and_leaves_nothing() {
+    let bench = Bench::open();
+    let (sender, mut live) = watch::channel(Live::default());
+    let (_stop, stopped) = oneshot::channel();
+    let order = bench.order("deaf leak-child silent");
+    let workshop = bench.workshop.clone();
+    let waiter = tokio::spawn(async move { run(&workshop, order, sender, stopped).await });
+    let pid = live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs").pid;
+    waiter.abort();
+    assert!(waiter.await.expect_err("aborted").is_cancelled());
+    // It closes once nothing of the attempt is left.
+    while live.changed().await.is_ok() {}
+    assert!(!is_alive(pid.expect("a running worker has a number")));
+    bench.close();
+}
+
+#[test]
+fn a_runtime_that_ends_takes_its_workers_along() {
+    let bench = Bench::open();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let (sender, mut live) = watch::channel(Live::default());
+    let (_stop, stopped) = oneshot::channel();
+    let order = bench.order("deaf leak-child silent");
+    let workshop = bench.workshop.clone();
+    runtime.spawn(async move { run(&workshop, order, sender, stopped).await });
+    let running = runtime.block_on(async {
+        live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs").pid
+    });
+    drop(runtime);
+    assert!(!is_alive(running.expect("a running worker has a number")));
+    bench.close();
+}
+
+/// Runs another test of this file in a process of its own.
+fn in_a_process(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this test is a file"));
+    command
+        .args([&format!("remains::{name}"), "--exact", "--ignored", "--nocapture"])
+        .stdout(Stdio::piped());
+    command
+}
+
+#[test]
+fn a_supervisor_that_was_killed_leaves_no_worker_and_its_groups_are_swept() {
+    let bench = Bench::open();
+    let mut supervisor = in_a_process("inner_a_supervisor_to_be_killed").spawn().expect("a child");
+    let mut output = supervisor.stdout.take().expect("piped");
+    let mut worker = String::new();
+    while !worker.contains(';') {
+        let mut byte = [0];
+        output.read_exact(&mut byte).expect("the worker's number");
+        worker.push(byte[0].into());
+    }
+    let number = worker.rsplit("worker=").next().and_then(|rest| rest.strip_suffix(';'));
+    let worker: i32 = number.expect("a number").parse().expect("a number");
+    let dead = supervisor.id() as i32;
+    let was_caged = !groups_of(dead).is_empty();
+    assert_eq!(was_caged, bench.workshop.cage_backend() != CageBackend::Rlimit);
+    supervisor.kill().expect("our child");
+    supervisor.wait().expect("our child");
+    // The kernel ends the worker; as its new parent, we see it as a child that has ended.
+    let _ = nix::sys::wait::waitpid(Pid::from_raw(worker), None);
+    assert!(!is_alive(worker));
+    let next = Workshop::open(&settings(&bench.files, fault_worker())).expect("a workshop");
+    assert_eq!(groups_of(dead), Vec::<PathBuf>::new());
+    drop(next);
+    bench.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "started by the test above, which kills it"]
+async fn inner_a_supervisor_to_be_killed() {
+    let bench = Bench::open();
+    let (sender, mut live) = watch::channel(Live::default());
+    let (_stop, stopped) = oneshot::channel();
+    let attempt = run(&bench.workshop, bench.order("deaf silent"), sender, stopped);
+    let tell = async {
+        let running = live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs");
+        println!("worker={};", running.pid.expect("a running worker has a number"));
+    };
+    tokio::join!(attempt, tell);
+}
+
+#[test]
+fn an_unprivileged_user_gets_a_cage_too() {
+    if !Uid::effective().is_root() {
+        println!("not run: only root can become another user");
+        return;
+    }
+    let _alone = alone();
+    let mut command = in_a_process("inner_as_an_unprivileged_user");
+    let output = command.uid(NOBODY).gid(NOBODY).output().expect("a child");
+    let text = String::from_utf8_lossy(&output.stdout);
+    print!("{text}");
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("as user 65534"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "started by the test above, as nobody"]
+async fn inner_as_an_unprivileged_user() {
+    println!("as user {}", Uid::effective());
+    let bench = Bench::rlimit();
+    for (script, end) in [
+        ("leak-child ok", End::Done),
+        ("touch:512 ok", End::Oom),
+        ("family:48", End::RssCap),
+        ("segv", End::Crash(Exit::Signal(11))),
+        ("garbage", End::Protocol),
+    ] {
+        let obituary = bench.obey(script).await;
+        assert_eq!(obituary.end, end, "{script}: {obituary:?}");
+        assert_eq!(strays(), Vec::<String>::new(), "{script}");
+    }
+    for script in ["fork-bomb", "thread-bomb"] {
+        let mut order = bench.order(script);
+        order.deadlines.progress = Duration::from_secs(1);
+        let obituary = bench.attempt(order).await;
+        assert!(
+            matches!(obituary.end, End::Deadline(_) | End::RssCap | End::Oom),
+            "{script}: {obituary:?}"
+        );
+        assert_eq!(strays(), Vec::<String>::new(), "{script}");
+    }
+    bench.close();
+}
+
+#[test]
+fn a_supervisor_started_with_sigchld_ignored_knows_how_its_workers_end() {
+    let _alone = alone();
+    let test = std::env::current_exe().expect("this test is a file");
+    let output = Command::new("env")
+        .arg("--ignore-signal=CHLD")
+        .arg(test)
+        .args(["remains::inner_with_sigchld_ignored", "--exact", "--ignored", "--nocapture"])
+        .output()
+        .expect("env(1) of coreutils");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("knows"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "started by the test above, in a process of its own"]
+async fn inner_with_sigchld_ignored() {
+    let bench = Bench::open();
+    let obituary = bench.obey("segv").await;
+    assert_eq!(obituary.end, End::Crash(Exit::Signal(11)), "{obituary:?}");
+    bench.close();
+    println!("knows");
+}

@@ -1,0 +1,345 @@
+//! A worker that does what the video tells it to: the bad citizen of the tests.
+//!
+//! Started in place of `bodyscript-worker` by tests of the supervisor. It speaks the real
+//! protocol and puts on no sandbox, so that what holds it is the cage and the supervisor alone.
+//! It must never be installed.
+//!
+//! The video is any file with a line `FAULT word word...`; the words are obeyed in order, after
+//! `Ready` and `Probed` were sent (from `early` on the line: before `Ready`). After the last
+//! word it stays and says nothing.
+//!
+//! | word            | what it does                                                             |
+//! |-----------------|--------------------------------------------------------------------------|
+//! | `ok`            | writes small artefacts, sends `Progress` and `Done`, exits with 0         |
+//! | `bad-input`     | sends `Failed(NotAVideo)`, exits with its status                          |
+//! | `done`          | sends `Done` and goes on to the next word                                 |
+//! | `progress:N`    | sends N times `Progress`                                                  |
+//! | `alloc:N`       | reserves N MiB without touching them; exits with 72 if refused            |
+//! | `touch:N`       | the same, and touches them                                                |
+//! | `leak`          | touches 4 MiB after each `Progress`, for ever                             |
+//! | `family:N`      | touches N MiB in itself and N in a child                                  |
+//! | `panic`, `segv`, `abort`, `sigsys` | dies of it                                             |
+//! | `exit:N`        | exits with N                                                              |
+//! | `spin`          | computes for ever                                                         |
+//! | `sleep:N`       | sleeps N ms                                                               |
+//! | `silent`        | sleeps for ever                                                           |
+//! | `deaf`          | ignores `Cancel` and SIGTERM, wherever on the line it stands              |
+//! | `garbage`, `oversize`, `half-frame`, `out-of-turn` | breaks the protocol                    |
+//! | `close-stdout`  | closes its output                                                         |
+//! | `flood-stdout`, `flood-stderr` | writes for ever                                            |
+//! | `fork-bomb`, `thread-bomb` | multiplies until it is refused                                 |
+//! | `leak-child`    | leaves a process behind, in a session of its own and without a parent     |
+//! | `fill-disk`     | writes to the first artefact until it is refused                          |
+//! | `kill-parent`   | sends SIGKILL to the supervisor; with this worker it succeeds              |
+//! | `inspect`       | writes what it was born with to the first artefact, as `key=value` lines   |
+
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::codec::{Decoder, encode};
+use bodyscript_protocol::exit::WorkerExit;
+use bodyscript_protocol::fault::Fault;
+use bodyscript_protocol::inherited;
+use bodyscript_protocol::limits::{FRAME_BYTES_MAX, TEXT_BYTES_MAX};
+use bodyscript_protocol::message::{
+    Failure, Progress, Start, Summary, ToSupervisor, ToWorker, VideoFacts,
+};
+use bodyscript_protocol::posture::Posture;
+use nix::sys::signal::{SigSet, Signal, kill, raise};
+use nix::unistd::{close, getpgrp, getpid, getppid, getsid, setsid};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::mem::forget;
+use std::process::{Command, exit};
+use std::thread;
+use std::time::Duration;
+
+const MIB: usize = 1 << 20;
+const PAGE: usize = 4096;
+
+fn main() {
+    match std::env::args().nth(1).as_deref() {
+        None => work(),
+        Some("linger") => rest(),
+        Some("stray") => stray(),
+        Some("bomb") => multiply(),
+        Some(touch) => {
+            let held = touched(touch.parse().expect("MiB"));
+            rest_holding(&held);
+        }
+    }
+}
+
+fn work() {
+    let mut frames = Decoder::default();
+    let start = match listen(&mut frames) {
+        Some(ToWorker::Start(start)) => start,
+        _ => exit(WorkerExit::Protocol.code().into()),
+    };
+    let script = script();
+    let mut words: Vec<&str> = script.split_whitespace().collect();
+    if words.contains(&"deaf") {
+        // Before the first thread, so that all threads inherit it.
+        SigSet::from(Signal::SIGTERM).thread_block().expect("the mask is ours");
+    } else {
+        thread::spawn(move || obey(frames));
+    }
+    let mut culprit = Culprit { start, frames_done: 0, held: Vec::new() };
+    if let Some(early) = words.iter().position(|word| *word == "early") {
+        words.drain(..=early).for_each(drop);
+        words.iter().for_each(|word| culprit.commit(word));
+        rest();
+    }
+    say(&ToSupervisor::Ready(Posture::default()));
+    say(&ToSupervisor::Probed(facts()));
+    words.iter().for_each(|word| culprit.commit(word));
+    rest();
+}
+
+/// The line of words in the video; empty if there is none.
+fn script() -> String {
+    let mut video = Vec::new();
+    let read = inherited_file(inherited::VIDEO).take(MIB as u64).read_to_end(&mut video);
+    read.expect("the video is readable");
+    let text = String::from_utf8_lossy(&video);
+    let line = text.lines().find_map(|line| line.split_once("FAULT "));
+    line.map(|(_, words)| words.to_owned()).unwrap_or_default()
+}
+
+/// A descriptor by its number, opened anew: by then it is of no matter who owns the first.
+fn inherited_file(number: i32) -> File {
+    let path = format!("/proc/self/fd/{number}");
+    let writable = number >= inherited::FIRST_ARTEFACT;
+    let opened = File::options().read(!writable).write(writable).open(path);
+    opened.expect("the supervisor hands it down")
+}
+
+fn listen(frames: &mut Decoder) -> Option<ToWorker> {
+    let mut bytes = [0; 4096];
+    loop {
+        if let Some(message) = frames.next().expect("the supervisor keeps the protocol") {
+            return Some(message);
+        }
+        match io::stdin().lock().read(&mut bytes) {
+            Ok(0) | Err(_) => return None,
+            Ok(read) => frames.push(&bytes[..read]),
+        }
+    }
+}
+
+fn obey(mut frames: Decoder) {
+    match listen(&mut frames) {
+        Some(_) => fail(Fault::Cancelled),
+        None => exit(WorkerExit::Orphaned.code().into()),
+    }
+}
+
+fn say(message: &ToSupervisor) {
+    write(&encode(message).expect("a message of ours"));
+}
+
+/// The supervisor may have closed its end: then there is nobody to tell.
+fn write(bytes: &[u8]) {
+    let mut output = io::stdout().lock();
+    let _ = output.write_all(bytes).and_then(|()| output.flush());
+}
+
+fn fail(fault: Fault) -> ! {
+    let status = fault.exit().code();
+    say(&ToSupervisor::Failed(Failure { fault, detail: "as told".into() }));
+    exit(status.into())
+}
+
+fn facts() -> VideoFacts {
+    VideoFacts {
+        width: 7680,
+        height: 4320,
+        frame_rate: (30, 1),
+        duration_ms: Some(1_000),
+        frames_expected: 30,
+        trimmed: false,
+        rotation_degrees: 0,
+        container: "application/x-fault".into(),
+        codec: "video/x-fault".into(),
+    }
+}
+
+struct Culprit {
+    start: Start,
+    frames_done: u32,
+    held: Vec<Vec<u8>>,
+}
+
+impl Culprit {
+    fn commit(&mut self, word: &str) {
+        let (name, number) = word.split_once(':').unwrap_or((word, "0"));
+        let number: usize = number.parse().expect("a number after the colon");
+        match name {
+            "deaf" => {}
+            "ok" => self.succeed(),
+            "bad-input" => fail(Fault::NotAVideo),
+            "done" => self.conclude(),
+            "progress" => (0..number).for_each(|_| self.progress()),
+            "alloc" => self.held.push(reserved(number)),
+            "touch" => self.held.push(touched(number)),
+            "leak" => self.leak(),
+            "family" => {
+                forget(spawn(&number.to_string()).expect("a child"));
+                self.held.push(touched(number));
+            }
+            "exit" => exit(number as i32),
+            "sleep" => thread::sleep(Duration::from_millis(number as u64)),
+            "fill-disk" => self.fill_disk(),
+            "inspect" => self.inspect(),
+            "flood-stdout" => loop {
+                self.progress();
+            },
+            _ => crime(name),
+        }
+    }
+
+    fn progress(&mut self) {
+        self.frames_done += 1;
+        let frames_done = self.frames_done;
+        say(&ToSupervisor::Progress(Progress { frames_done, frames_detected: frames_done }));
+    }
+
+    fn conclude(&self) {
+        let frames = self.frames_done;
+        say(&ToSupervisor::Done(Summary {
+            frames_decoded: frames,
+            frames_processed: frames,
+            frames_detected: frames,
+            mean_visibility: 0.5,
+        }));
+    }
+
+    fn succeed(&mut self) {
+        for (position, artefact) in self.start.artefacts.iter().enumerate() {
+            let mut file = inherited_file(inherited::artefact(position));
+            file.write_all(sample(*artefact)).expect("room for a small file");
+        }
+        (0..3).for_each(|_| self.progress());
+        self.conclude();
+        exit(0);
+    }
+
+    fn leak(&mut self) {
+        loop {
+            self.held.push(touched(4));
+            self.progress();
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn fill_disk(&self) {
+        let mut file = inherited_file(inherited::FIRST_ARTEFACT);
+        while file.write_all(&[0; PAGE]).is_ok() {}
+    }
+
+    fn inspect(&self) {
+        let mut descriptors: Vec<_> = fs::read_dir("/proc/self/fd")
+            .expect("procfs")
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok()?.parse::<u32>().ok())
+            .collect();
+        descriptors.sort_unstable();
+        // The last is the listing's own.
+        descriptors.pop();
+        let read = |file| fs::read_to_string(format!("/proc/self/{file}")).expect("procfs");
+        let mut report = inherited_file(inherited::FIRST_ARTEFACT);
+        let mut line = |key: &str, value: String| {
+            writeln!(report, "{key}={}", value.trim().replace('\n', "|")).expect("room");
+        };
+        line("descriptors", format!("{descriptors:?}"));
+        line("environment", read("environ").replace('\0', ";"));
+        line("command", read("cmdline").replace('\0', ";"));
+        line("oom_score_adj", read("oom_score_adj"));
+        line("limits", read("limits"));
+        line("status", read("status"));
+        line("cgroup", read("cgroup"));
+        line("directory", format!("{:?}", std::env::current_dir()));
+        line("leads_session", (getsid(None) == Ok(getpid())).to_string());
+        line("leads_group", (getpgrp() == getpid()).to_string());
+        line("death_signal", format!("{:?}", nix::sys::prctl::get_pdeathsig()));
+    }
+}
+
+fn crime(name: &str) {
+    match name {
+        "panic" => panic!("as told"),
+        // The Rust runtime's own handler takes the first for a stack overflow that was none,
+        // and steps back.
+        "segv" => while raise(Signal::SIGSEGV).is_ok() {},
+        "abort" => std::process::abort(),
+        "sigsys" => drop(raise(Signal::SIGSYS)),
+        "silent" => rest(),
+        "spin" => loop {
+            std::hint::spin_loop();
+        },
+        "garbage" => write(&[0xa5; 64]),
+        "oversize" => write(&(FRAME_BYTES_MAX as u32 + 1).to_le_bytes()),
+        "half-frame" => write(&[100, 0, 0, 0, 1, 2, 3]),
+        "out-of-turn" => say(&ToSupervisor::Ready(Posture::default())),
+        "close-stdout" => drop(close(inherited::FRAMES_OUT)),
+        "flood-stderr" => loop {
+            eprintln!("{}", "\u{1b}[31m flood ".repeat(TEXT_BYTES_MAX));
+        },
+        "fork-bomb" => multiply(),
+        "thread-bomb" => while thread::Builder::new().stack_size(64 * 1024).spawn(rest).is_ok() {},
+        "leak-child" => drop(spawn("stray").expect("a child").wait()),
+        "kill-parent" => eprintln!("kill the parent: {:?}", kill(getppid(), Signal::SIGKILL)),
+        unknown => panic!("no such word: {unknown}"),
+    }
+}
+
+fn reserved(mib: usize) -> Vec<u8> {
+    let mut memory = Vec::new();
+    match memory.try_reserve_exact(mib * MIB) {
+        Ok(()) => memory,
+        Err(_) => exit(WorkerExit::Memory.code().into()),
+    }
+}
+
+fn touched(mib: usize) -> Vec<u8> {
+    let mut memory = reserved(mib);
+    // Writes within what is reserved; reading it back keeps the writes.
+    memory.resize(memory.capacity(), 1);
+    std::hint::black_box(memory)
+}
+
+fn spawn(role: &str) -> io::Result<std::process::Child> {
+    Command::new("/proc/self/exe").arg(role).spawn()
+}
+
+/// Leaves a process that has no parent and cannot be found by session or group.
+fn stray() {
+    setsid().expect("a child leads no group");
+    forget(spawn("linger").expect("a child"));
+}
+
+/// Doubles until it is refused, then stays.
+fn multiply() {
+    while spawn("bomb").is_ok() {}
+    rest();
+}
+
+fn rest() {
+    rest_holding(&[]);
+}
+
+fn rest_holding(memory: &[u8]) {
+    loop {
+        thread::park();
+        std::hint::black_box(memory);
+    }
+}
+
+/// A small file of each kind: enough of the format for its kind to be told.
+const fn sample(artefact: Artefact) -> &'static [u8] {
+    match artefact {
+        Artefact::Video | Artefact::Preview => {
+            b"\0\0\0\x18ftypisom\0\0\x02\0isommp41\0\0\0\x08mdat\0\0\0\x08moov"
+        }
+        Artefact::Csv => b"frame_id,landmark_id,x,y,z,visibility,strategy\n",
+        Artefact::Json | Artefact::Metadata => b"{}\n",
+        Artefact::Thumbnail => b"\xff\xd8\xff\xd9",
+    }
+}

@@ -1,0 +1,241 @@
+//! Video files made to measure: films a mannequin and encodes it with GStreamer into the container,
+//! codec, size, length and timing a test asks for. Called by tests and benchmarks. The pictures and
+//! their times depend on nothing but the [`Clip`]; the bytes of a file need not repeat, because
+//! muxers stamp files with the hour and with random identifiers.
+
+mod decode;
+mod encode;
+pub mod footage;
+mod format;
+mod surgery;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::mannequin::{Camera, RgbImage, Scene, TrueLandmark, project};
+
+pub use decode::{Decoded, decode};
+pub use format::{Codec, Container, MATRIX};
+
+/// Where an MP4 or QuickTime file keeps its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moov {
+    /// Before the media: playable while it arrives.
+    Front,
+    /// After the media, as cameras write it.
+    End,
+}
+
+/// The tracks of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tracks {
+    /// Pictures only.
+    Video,
+    /// Pictures and a sine tone.
+    VideoAndAudio,
+    /// A sine tone only, as long as the pictures would have been.
+    Audio,
+}
+
+/// What a player must do to show the stored pictures upright.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// Nothing: the file carries no rotation.
+    None,
+    /// Turn by a quarter clockwise, as for a phone held upright.
+    Clockwise90,
+    /// Turn by half.
+    Half,
+    /// Turn by a quarter anticlockwise.
+    Anticlockwise90,
+}
+
+/// A recipe for one video file.
+///
+/// Starts as one second of a walking person, 320x240 at 30 frames/s, H.264 in MP4.
+#[derive(Debug, Clone)]
+pub struct Clip {
+    width: u32,
+    height: u32,
+    frames: u32,
+    fps: (u32, u32),
+    times: Option<Vec<Duration>>,
+    container: Container,
+    codec: Codec,
+    footage: fn(Duration) -> Scene,
+    yaw: f32,
+    moov: Moov,
+    tracks: Tracks,
+    rotation: Rotation,
+    kept: f64,
+}
+
+impl Default for Clip {
+    fn default() -> Self {
+        Self {
+            width: 320,
+            height: 240,
+            frames: 30,
+            fps: (30, 1),
+            times: None,
+            container: Container::Mp4,
+            codec: Codec::H264,
+            footage: footage::walking,
+            yaw: 0.2,
+            moov: Moov::End,
+            tracks: Tracks::Video,
+            rotation: Rotation::None,
+            kept: 1.0,
+        }
+    }
+}
+
+impl Clip {
+    /// The default recipe.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Size in pixels of the upright picture.
+    #[must_use]
+    pub fn size(self, width: u32, height: u32) -> Self {
+        Self { width, height, ..self }
+    }
+
+    /// Number of frames; 0 makes a file whose video track is empty.
+    #[must_use]
+    pub fn frames(self, frames: u32) -> Self {
+        Self { frames, ..self }
+    }
+
+    /// Frames per second, as a fraction.
+    #[must_use]
+    pub fn fps(self, numerator: u32, denominator: u32) -> Self {
+        Self { fps: (numerator, denominator), ..self }
+    }
+
+    /// A presentation time for each frame, rising, in place of a steady frame rate; also sets the
+    /// number of frames.
+    #[must_use]
+    pub fn times(self, times: Vec<Duration>) -> Self {
+        Self { frames: times.len() as u32, times: Some(times), ..self }
+    }
+
+    /// The file format.
+    #[must_use]
+    pub fn container(self, container: Container) -> Self {
+        Self { container, ..self }
+    }
+
+    /// The video coding.
+    #[must_use]
+    pub fn codec(self, codec: Codec) -> Self {
+        Self { codec, ..self }
+    }
+
+    /// What is to be seen: the scene at each presentation time, such as [`footage::walking`].
+    #[must_use]
+    pub fn footage(self, footage: fn(Duration) -> Scene) -> Self {
+        Self { footage, ..self }
+    }
+
+    /// The camera's yaw in radians, see [`Camera`].
+    #[must_use]
+    pub fn yaw(self, yaw: f32) -> Self {
+        Self { yaw, ..self }
+    }
+
+    /// Where the index goes; MP4 and QuickTime only.
+    #[must_use]
+    pub fn moov(self, moov: Moov) -> Self {
+        Self { moov, ..self }
+    }
+
+    /// Which tracks the file has.
+    #[must_use]
+    pub fn tracks(self, tracks: Tracks) -> Self {
+        Self { tracks, ..self }
+    }
+
+    /// Stores the pictures turned, with the remark how to turn them back; MP4 and QuickTime only.
+    #[must_use]
+    pub fn rotation(self, rotation: Rotation) -> Self {
+        Self { rotation, ..self }
+    }
+
+    /// Cuts the finished file off after this fraction of its bytes, 0..=1.
+    #[must_use]
+    pub fn truncated(self, kept: f64) -> Self {
+        Self { kept, ..self }
+    }
+
+    /// Presentation time of frame `n`, counted from the first frame. A file may count from a later
+    /// time than zero: MPEG-TS does, and so does MP4 with reordered frames (H.265).
+    pub fn time(&self, n: u32) -> Duration {
+        match &self.times {
+            Some(times) => times[n as usize],
+            None => self.steady(n),
+        }
+    }
+
+    /// The camera the clip is filmed with.
+    pub fn camera(&self) -> Camera {
+        Camera::new(self.width, self.height).with_yaw(self.yaw)
+    }
+
+    /// Where the landmarks of each person truly are in frame `n`, in the upright picture.
+    pub fn truth(&self, n: u32) -> Vec<Vec<TrueLandmark>> {
+        let scene = (self.footage)(self.time(n));
+        scene.figures.iter().map(|figure| project(figure, &self.camera())).collect()
+    }
+
+    /// Frame `n` as it is handed to the encoder, upright.
+    pub fn picture(&self, n: u32) -> Arc<RgbImage> {
+        self.picture_at(self.time(n))
+    }
+
+    fn picture_at(&self, time: Duration) -> Arc<RgbImage> {
+        footage::picture(&(self.footage)(time), &self.camera())
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// When the container cannot hold what is asked for, or GStreamer fails to encode it.
+    pub fn encode(&self, path: &Path) -> Result<()> {
+        self.check()?;
+        encode::encode(self, path)?;
+        surgery::rotate(path, self.rotation)?;
+        surgery::truncate(path, self.kept)
+    }
+
+    /// From the first frame to the end of the last.
+    fn duration(&self) -> Duration {
+        match &self.times {
+            Some(times) => times.last().map_or(Duration::ZERO, |last| *last + self.steady(1)),
+            None => self.steady(self.frames),
+        }
+    }
+
+    /// Time of frame `n` at the steady frame rate.
+    fn steady(&self, n: u32) -> Duration {
+        let (numerator, denominator) = self.fps;
+        Duration::from_secs(u64::from(n) * u64::from(denominator)) / numerator
+    }
+
+    fn check(&self) -> Result<()> {
+        let isobmff = matches!(self.container, Container::Mp4 | Container::Mov);
+        ensure!(
+            isobmff || (self.moov == Moov::End && self.rotation == Rotation::None),
+            "only MP4 and QuickTime have a moov to place or to mark with a rotation"
+        );
+        ensure!(
+            self.frames > 0 || isobmff || self.container == Container::Avi,
+            "an empty video track is possible in MP4, QuickTime and AVI only"
+        );
+        Ok(())
+    }
+}

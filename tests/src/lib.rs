@@ -1,0 +1,10 @@
+//! Test support: people whose joints are known, video files made of them, and the programs under
+//! test. Called by the tests of this workspace; the service must never depend on it.
+
+pub mod fixture;
+
+pub mod mannequin;
+pub mod pose_table;
+pub mod programs;
+pub mod recorded;
+pub mod server;

@@ -1,0 +1,77 @@
+//! Reads pose_data.csv and measures how far landmarks are from where they should be.
+
+use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One row with a person.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// Position as a fraction of the width.
+    pub x: f64,
+    /// Position as a fraction of the height.
+    pub y: f64,
+    /// Probability of being visible.
+    pub visibility: f64,
+}
+
+/// A table of poses.
+#[derive(Debug, Default)]
+pub struct PoseTable {
+    /// Number of rows, with or without a person.
+    pub rows: usize,
+    /// The presentation time of each frame.
+    pub times: BTreeMap<u32, f64>,
+    /// The landmarks of each frame with a person, by number.
+    pub frames: BTreeMap<u32, BTreeMap<usize, Row>>,
+}
+
+impl PoseTable {
+    /// Reads a table. Columns are found by name; `time_s` may be absent, and so may rows
+    /// without a person.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let mut lines = text.lines();
+        let header: Vec<&str> = lines.next().context("no header")?.split(',').collect();
+        let column = |name: &str| header.iter().position(|column| *column == name);
+        let need = |name: &str| column(name).with_context(|| format!("no column {name}"));
+        let (frame, landmark) = (need("frame_id")?, need("landmark_id")?);
+        let (x, y, visibility) = (need("x")?, need("y")?, need("visibility")?);
+        let mut table = Self::default();
+        for line in lines {
+            let cells: Vec<&str> = line.split(',').collect();
+            ensure!(cells.len() == header.len(), "{line}");
+            table.rows += 1;
+            let id = cells[frame].parse()?;
+            if let Some(time) = column("time_s") {
+                table.times.insert(id, cells[time].parse()?);
+            }
+            if cells[x].is_empty() {
+                continue;
+            }
+            let row = Row {
+                x: cells[x].parse()?,
+                y: cells[y].parse()?,
+                visibility: cells[visibility].parse()?,
+            };
+            table.frames.entry(id).or_default().insert(cells[landmark].parse()?, row);
+        }
+        Ok(table)
+    }
+
+    /// Mean distance to another table's landmarks over the frames both have, as a fraction of the
+    /// diagonal of a picture of this size; and how many such frames there are.
+    pub fn distance(&self, other: &Self, (width, height): (f64, f64)) -> (f64, usize) {
+        let (mut sum, mut landmarks, mut frames) = (0.0, 0, 0);
+        for (id, ours) in &self.frames {
+            let Some(theirs) = other.frames.get(id) else { continue };
+            frames += 1;
+            for (landmark, row) in ours {
+                let Some(other) = theirs.get(landmark) else { continue };
+                sum += ((row.x - other.x) * width).hypot((row.y - other.y) * height);
+                landmarks += 1;
+            }
+        }
+        (sum / f64::from(landmarks) / width.hypot(height), frames)
+    }
+}

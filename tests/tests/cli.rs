@@ -1,0 +1,85 @@
+//! `bodyscript run`, `config` and `doctor` as people and scripts use them.
+
+use anyhow::Result;
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::pose_table::PoseTable;
+use bodyscript_tests::programs::{self, Run};
+use bodyscript_tests::recorded;
+use std::process::Command;
+
+#[test]
+fn good_videos_give_their_artefacts_although_others_fail() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (good, bad) = (folder.path().join("good.mp4"), folder.path().join("bad.mp4"));
+    Clip::new().frames(6).encode(&good)?;
+    std::fs::write(&bad, "no video")?;
+    let run =
+        Run::new(&["--interval", "2"], &[bad.clone(), good.clone()], &folder.path().join("out"))?;
+    assert!(!run.output.status.success(), "one video failed");
+    assert!(run.stderr().contains("bad.mp4"), "{}", run.stderr());
+    for artefact in Artefact::ALL {
+        let path = run.artefact(&good, artefact.file_name());
+        assert!(path.metadata()?.len() > 0, "{}", path.display());
+        assert!(!run.artefact(&bad, artefact.file_name()).exists());
+    }
+    let table = PoseTable::read(&run.artefact(&good, "pose_data.csv"))?;
+    let frames: Vec<u32> = table.frames.keys().copied().collect();
+    assert_eq!(frames, [0, 2, 4], "every second frame, by its number in the video");
+    Ok(())
+}
+
+#[test]
+fn a_configuration_fault_names_the_key() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("bodyscript.toml");
+    for (text, key) in [("qeue_max = 3", "qeue_max"), ("workers = 0", "workers")] {
+        std::fs::write(&file, text)?;
+        let output = Command::new(programs::path("bodyscript")?)
+            .args(["config", "check", "--config"])
+            .arg(&file)
+            .output()?;
+        assert!(!output.status.success(), "{text}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(key), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn doctor_tells_what_this_host_gives() -> Result<()> {
+    let output = Command::new(programs::path("bodyscript")?).args(["doctor", "--json"]).output()?;
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let text = report.to_string();
+    for word in ["cage", "seccomp", "landlock", "budget"] {
+        assert!(text.contains(word), "no {word} in {text}");
+    }
+    Ok(())
+}
+
+/// On recorded footage, each frame alone: as many frames found as MediaPipe finds, and landmarks
+/// where it puts them.
+#[test]
+fn recorded_footage_agrees_with_mediapipe() -> Result<()> {
+    let (Some(video), Some(golden)) =
+        (recorded::find("media/person_720p.mp4"), recorded::find("golden/person_720p.static.csv"))
+    else {
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let run = Run::new(&["--mode", "static"], &[video.clone()], folder.path())?.check()?;
+    let ours = PoseTable::read(&run.artefact(&video, "pose_data.csv"))?;
+    let golden = PoseTable::read(&golden)?;
+    assert_eq!(ours.rows, 230 * 33);
+    let (distance, frames) = ours.distance(&golden, (1280.0, 720.0));
+    println!(
+        "{} frames detected (MediaPipe {}), {frames} by both, mean distance {:.3} % of the diagonal",
+        ours.frames.len(),
+        golden.frames.len(),
+        100.0 * distance
+    );
+    assert!(ours.frames.len() >= 185);
+    assert_eq!(frames, golden.frames.len(), "every frame MediaPipe detects");
+    assert!(distance < 0.003, "{distance}");
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! What is not a usable video, or not a usable request: each its own clear answer, and the
+//! service undisturbed.
+
+use anyhow::{Context, Result};
+use bodyscript_tests::fixture::{Clip, Moov, Tracks};
+use bodyscript_tests::server::TestServer;
+use reqwest::StatusCode;
+use reqwest::blocking::Response;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// The faulty files, each with the code that must be told.
+fn faulty(folder: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
+    let file = |name: &str| folder.join(name);
+    std::fs::write(file("empty.mp4"), "")?;
+    std::fs::write(file("text.mp4"), "This is no video, whatever its name says.\n".repeat(100))?;
+    std::fs::write(
+        file("noise.mp4"),
+        (0..50_000_u32).map(|n| (n * n >> 7) as u8).collect::<Vec<_>>(),
+    )?;
+    Clip::new().tracks(Tracks::Audio).encode(&file("audio.mp4"))?;
+    Clip::new().frames(0).encode(&file("no_frames.mp4"))?;
+    // The index comes last, so half of the file has none.
+    Clip::new().moov(Moov::End).truncated(0.5).encode(&file("truncated.mp4"))?;
+    Clip::new().size(320, 240).frames(5).encode(&file("large.mp4"))?;
+    Ok(vec![
+        (file("empty.mp4"), "empty_file"),
+        (file("text.mp4"), "not_a_video"),
+        (file("noise.mp4"), "not_a_video"),
+        (file("audio.mp4"), "no_video_track"),
+        (file("no_frames.mp4"), "no_frames"),
+        (file("truncated.mp4"), "damaged_video"),
+        (file("large.mp4"), "picture_too_large"),
+    ])
+}
+
+#[test]
+fn every_kind_of_bad_video_has_its_own_code_and_disturbs_nothing() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let good = folder.path().join("good.mp4");
+    Clip::new().size(160, 120).frames(10).encode(&good)?;
+    let server = TestServer::start(&["--side-px-max", "300"])?;
+    let pid = server.pid();
+    for (video, code) in faulty(folder.path())? {
+        let neighbour = server.submit(&good)?;
+        let status = server.await_end(&server.submit(&video)?)?;
+        let name = video.display();
+        assert_eq!(status["status"], "failed", "{name}: {status}");
+        assert_eq!(status["error_code"], code, "{name}: {status}");
+        assert_eq!(status["attempts"].as_array().context("attempts")?.len(), 1, "{name}: retried");
+        assert_eq!(status["attempts"][0]["end"], "bad_input", "{name}");
+        let sentence = status["error"].as_str().context("a sentence")?;
+        assert!(sentence.ends_with('.') && sentence.len() > 30, "{name}: {sentence}");
+        let status = server.await_end(&neighbour)?;
+        assert_eq!(status["status"], "completed", "the neighbour of {name}: {status}");
+    }
+    assert_eq!(server.pid(), pid);
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_video_that_breaks_in_the_middle_gives_what_there_is() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("broken.mp4");
+    Clip::new().moov(Moov::Front).truncated(0.7).encode(&video)?;
+    let server = TestServer::start(&[])?;
+    let status = server.await_end(&server.submit(&video)?)?;
+    assert_eq!(status["status"], "completed", "{status}");
+    let frames = status["statistics"]["frames_processed"].as_u64().context("frames")?;
+    assert!((1..30).contains(&frames), "{frames} of 30 frames from 70 % of the file");
+    Ok(())
+}
+
+/// Checks that an answer is a problem document (RFC 9457) with this status and code.
+fn is_problem(answer: Response, status: StatusCode, code: &str) -> Result<Value> {
+    assert_eq!(answer.status(), status, "{code}");
+    assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json", "{code}");
+    let problem: Value = answer.json()?;
+    assert_eq!(problem["code"], code, "{problem}");
+    assert_eq!(problem["status"], status.as_u16(), "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.len() > 10), "{problem}");
+    Ok(problem)
+}
+
+#[test]
+fn a_full_queue_refuses_with_a_time_to_come_back() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("long.mp4");
+    Clip::new().frames(300).encode(&video)?;
+    let server = TestServer::start(&["--workers", "1", "--queue-max", "1"])?;
+    let running = server.submit(&video)?;
+    server.await_status(&running, |status| status["status"] == "processing")?;
+    server.submit(&video)?;
+    let refused = server.upload(&video, &[])?;
+    let wait = refused.headers()[RETRY_AFTER].to_str()?.to_owned();
+    assert!(wait.parse::<u64>()? >= 1, "{wait}");
+    is_problem(refused, StatusCode::SERVICE_UNAVAILABLE, "queue_full")?;
+    assert_eq!(server.get("/readyz")?.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(server.get("/livez")?.status(), StatusCode::OK);
+    Ok(())
+}
+
+#[test]
+fn the_upload_limit_holds_to_the_byte() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = TestServer::start(&["--upload-bytes-max", "100000"])?;
+    for (bytes, status) in
+        [(100_000, StatusCode::ACCEPTED), (100_001, StatusCode::PAYLOAD_TOO_LARGE)]
+    {
+        let file = folder.path().join("file.mp4");
+        std::fs::write(&file, vec![b'x'; bytes])?;
+        assert_eq!(server.upload(&file, &[])?.status(), status, "{bytes} bytes");
+    }
+    Ok(())
+}

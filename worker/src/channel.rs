@@ -1,0 +1,137 @@
+//! Whole messages over standard input and output, checked against the session's rules.
+//!
+//! Blocking: the worker has nothing better to do while it waits for its order, and a supervisor
+//! that does not read is one that has given up on this worker.
+
+use bodyscript_protocol::PROTOCOL_VERSION;
+use bodyscript_protocol::codec::{self, CodecError, Decoder};
+use bodyscript_protocol::exit::WorkerExit;
+use bodyscript_protocol::fault::Fault;
+use bodyscript_protocol::limits::TEXT_BYTES_MAX;
+use bodyscript_protocol::message::{Failure, Start, ToSupervisor, ToWorker};
+use bodyscript_protocol::session::{Session, Violation};
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use thiserror::Error;
+
+/// Why the conversation broke.
+#[derive(Debug, Error)]
+pub enum ChannelError {
+    /// The supervisor's end is gone.
+    #[error("the supervisor closed the pipe")]
+    Closed,
+    /// The pipe failed.
+    #[error("the pipe failed: {0}")]
+    Pipe(#[from] io::Error),
+    /// Bytes that are no message.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// A message out of turn.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+    /// Another version of the protocol.
+    #[error(
+        "the supervisor speaks version {theirs} of the protocol, this worker {PROTOCOL_VERSION}"
+    )]
+    Version {
+        /// The supervisor's.
+        theirs: u32,
+    },
+}
+
+impl ChannelError {
+    /// What the supervisor is told, if it can still hear.
+    pub const fn fault(&self) -> Fault {
+        Fault::Protocol
+    }
+}
+
+/// The worker's end of the conversation.
+#[derive(Debug, Default)]
+pub struct Channel {
+    decoder: Decoder,
+    session: Session,
+}
+
+/// Rises when the supervisor wants the run to stop.
+#[derive(Debug, Clone, Default)]
+pub struct CancelFlag(Arc<AtomicBool>);
+
+impl CancelFlag {
+    /// Whether to stop.
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Channel {
+    /// Waits for the order.
+    pub fn read_start(&mut self) -> Result<Start, ChannelError> {
+        loop {
+            if let Some(message) = self.decoder.next::<ToWorker>()? {
+                self.session.on_to_worker(&message)?;
+                let ToWorker::Start(start) = message else { continue };
+                if start.version != PROTOCOL_VERSION {
+                    return Err(ChannelError::Version { theirs: start.version });
+                }
+                return Ok(start);
+            }
+            read_into(&mut self.decoder)?;
+        }
+    }
+
+    /// Says something.
+    pub fn send(&mut self, message: &ToSupervisor) -> Result<(), ChannelError> {
+        self.session.on_to_supervisor(message)?;
+        let frame = codec::encode(message)?;
+        let mut out = io::stdout().lock();
+        out.write_all(&frame)?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Says that the run failed. The cause is cut to what the protocol allows.
+    pub fn send_failure(&mut self, fault: Fault, cause: &str) -> Result<(), ChannelError> {
+        let end = cause.floor_char_boundary(TEXT_BYTES_MAX);
+        self.send(&ToSupervisor::Failed(Failure { fault, detail: cause[..end].to_owned() }))
+    }
+
+    /// Listens from now on in a thread of its own: `Cancel` raises the flag, and the end of the
+    /// pipe ends the process at once, since nobody is left to work for.
+    pub fn listen(&mut self) -> Result<CancelFlag, ChannelError> {
+        let flag = CancelFlag::default();
+        let raised = flag.clone();
+        let mut decoder = std::mem::take(&mut self.decoder);
+        std::thread::Builder::new().name("listen".into()).spawn(move || {
+            loop {
+                match decoder.next::<ToWorker>() {
+                    Ok(Some(ToWorker::Cancel)) => raised.0.store(true, Ordering::Relaxed),
+                    Ok(Some(ToWorker::Start(_))) | Err(_) => exit(WorkerExit::Protocol),
+                    Ok(None) => match read_into(&mut decoder) {
+                        Ok(()) => {}
+                        Err(_) => exit(WorkerExit::Orphaned),
+                    },
+                }
+            }
+        })?;
+        Ok(flag)
+    }
+}
+
+fn read_into(decoder: &mut Decoder) -> Result<(), ChannelError> {
+    let mut bytes = [0; 4096];
+    match io::stdin().lock().read(&mut bytes) {
+        Ok(0) => Err(ChannelError::Closed),
+        Ok(read) => {
+            decoder.push(&bytes[..read]);
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn exit(status: WorkerExit) -> ! {
+    std::process::exit(status.code().into())
+}

@@ -1,0 +1,15 @@
+//! The worker: turns one video into pose data, confined, and exits.
+//!
+//! A library so that its parts can be tested one by one; the process itself is `main.rs`.
+
+pub mod channel;
+pub mod error;
+pub mod inherited;
+pub mod log;
+pub mod output;
+pub mod picture;
+pub mod pose;
+pub mod run;
+pub mod sandbox;
+pub mod video;
+pub mod visual;

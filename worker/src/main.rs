@@ -1,0 +1,58 @@
+//! The worker process: one video, one run, one exit status.
+//!
+//! The order of the steps is the security of the whole: nothing of the video is read before the
+//! sandbox is closed. Started by the supervisor only; it opens no path of its own choosing.
+
+use bodyscript_protocol::exit::WorkerExit;
+use bodyscript_protocol::message::ToSupervisor;
+use bodyscript_protocol::posture::Posture;
+use bodyscript_worker::channel::Channel;
+use bodyscript_worker::error::WorkerError;
+use bodyscript_worker::inherited::Inherited;
+use bodyscript_worker::pose::Estimator;
+use bodyscript_worker::{log, run, sandbox, video};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    log::init();
+    if std::env::args().nth(1).as_deref() == Some("--posture") {
+        return sandbox::report_posture();
+    }
+    let mut channel = Channel::default();
+    let exit = match work(&mut channel) {
+        Ok(()) => WorkerExit::Done,
+        Err(error) => {
+            tracing::error!("{error}");
+            // Nobody may be listening any more; the exit status says it too.
+            let _ = channel.send_failure(error.fault(), &error.to_string());
+            error.exit()
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+fn work(channel: &mut Channel) -> Result<(), WorkerError> {
+    // 1. Read the order, version first.
+    let start = channel.read_start()?;
+    // 2. Adopt the descriptors; there are no paths.
+    let inherited = Inherited::adopt(&start.artefacts)?;
+    // 3. Give up everything but what the next two steps need.
+    let mut posture = Posture::default();
+    sandbox::confine_early(&start, &mut posture)?;
+    // 4. Load the models and check them against the manifest.
+    let estimator = Estimator::load(inherited.detector_model, inherited.landmark_model)?;
+    // 5. Initialise the media framework with the plugins on the list.
+    video::init()?;
+    // 6. Give up the rest.
+    sandbox::lock_down(&start, &mut posture)?;
+    // 7. Say so, and listen for a change of mind.
+    channel.send(&ToSupervisor::Ready(posture))?;
+    let cancelled = channel.listen()?;
+    // 8. Only now touch the video.
+    let decoder = video::Decoder::open(inherited.video, &start.limits)?;
+    // 9. Frames in, poses out.
+    let job = run::Job { start: &start, estimator: &estimator, cancelled: &cancelled };
+    let summary = run::run(&job, decoder, inherited.artefacts, channel)?;
+    // 10. Everything is written.
+    Ok(channel.send(&ToSupervisor::Done(summary))?)
+}

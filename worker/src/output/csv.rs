@@ -1,0 +1,132 @@
+//! pose_data.csv: one row for every processed frame and landmark, with or without a person.
+
+use super::{Frame, OutputError};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::pose::{LANDMARKS, Landmark};
+use std::fs::File;
+
+/// The columns. The first seven are those of the service's predecessor, in its order.
+pub const COLUMNS: [&str; 14] = [
+    "frame_id",
+    "landmark_id",
+    "x",
+    "y",
+    "z",
+    "visibility",
+    "strategy",
+    "presence",
+    "world_x",
+    "world_y",
+    "world_z",
+    "time_s",
+    "detected",
+    "person_id",
+];
+
+/// Writes the table row by row.
+pub struct CsvWriter {
+    rows: csv::Writer<File>,
+}
+
+impl CsvWriter {
+    /// Begins the table with its header.
+    pub fn create(file: File) -> Result<Self, OutputError> {
+        let mut writer = Self { rows: csv::Writer::from_writer(file) };
+        writer.record(&COLUMNS.map(String::from))?;
+        Ok(writer)
+    }
+
+    /// Adds the rows of one frame.
+    pub fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
+        for id in 0..LANDMARKS {
+            let row = match frame.pose {
+                Some((pose, strategy)) => detected(frame, id, &pose[id], strategy),
+                None => undetected(frame, id),
+            };
+            self.record(&row)?;
+        }
+        Ok(())
+    }
+
+    /// Completes the table.
+    pub fn finish(mut self) -> Result<(), OutputError> {
+        self.rows.flush().map_err(OutputError::of(Artefact::Csv))
+    }
+
+    fn record(&mut self, row: &[String; COLUMNS.len()]) -> Result<(), OutputError> {
+        self.rows
+            .write_record(row)
+            .map_err(std::io::Error::from)
+            .map_err(OutputError::of(Artefact::Csv))
+    }
+}
+
+fn detected(
+    frame: &Frame<'_>,
+    id: usize,
+    landmark: &Landmark,
+    strategy: &str,
+) -> [String; COLUMNS.len()] {
+    let number = |value: f32| format!("{value:.6}");
+    let [world_x, world_y, world_z] = landmark.world.map(number);
+    [
+        frame.id.to_string(),
+        id.to_string(),
+        number(landmark.x),
+        number(landmark.y),
+        number(landmark.z),
+        number(landmark.visibility),
+        strategy.to_owned(),
+        number(landmark.presence),
+        world_x,
+        world_y,
+        world_z,
+        time_s(frame),
+        "true".to_owned(),
+        "0".to_owned(),
+    ]
+}
+
+fn undetected(frame: &Frame<'_>, id: usize) -> [String; COLUMNS.len()] {
+    let mut row: [String; COLUMNS.len()] = Default::default();
+    row[0] = frame.id.to_string();
+    row[1] = id.to_string();
+    row[11] = time_s(frame);
+    row[12] = "false".to_owned();
+    row[13] = "0".to_owned();
+    row
+}
+
+fn time_s(frame: &Frame<'_>) -> String {
+    format!("{:.6}", frame.time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Seek};
+    use std::time::Duration;
+
+    #[test]
+    fn every_frame_has_every_landmark_with_or_without_a_person() {
+        let mut file = tempfile::tempfile().expect("a file");
+        let mut writer = CsvWriter::create(file.try_clone().expect("a handle")).expect("a header");
+        let pose = [Landmark { x: 0.25, visibility: 0.5, ..Landmark::default() }; LANDMARKS];
+        let time = Duration::from_micros(33_367);
+        writer.write(&Frame { id: 0, time: Duration::ZERO, pose: None }).expect("rows");
+        writer.write(&Frame { id: 1, time, pose: Some((&pose, "track")) }).expect("rows");
+        writer.finish().expect("flushed");
+        let mut text = String::new();
+        file.rewind().expect("seekable");
+        file.read_to_string(&mut text).expect("text");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 1 + 2 * LANDMARKS);
+        assert_eq!(lines[0], COLUMNS.join(","));
+        assert_eq!(lines[1], "0,0,,,,,,,,,,0.000000,false,0");
+        assert_eq!(
+            lines[34],
+            "1,0,0.250000,0.000000,0.000000,0.500000,track,0.000000,0.000000,0.000000,0.000000,\
+             0.033367,true,0"
+        );
+    }
+}

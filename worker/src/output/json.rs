@@ -1,0 +1,99 @@
+//! pose_data.json: the same data as the table as one document, written frame by frame.
+
+use super::metadata::VideoReport;
+use super::statistics::Report;
+use super::{Frame, OutputError, SCHEMA_VERSION};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::message::Summary;
+use bodyscript_protocol::pose::{CONNECTIONS, Landmark, NAMES};
+use serde::Serialize;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+
+/// Writes the document from top to bottom; nothing of it is kept in memory.
+pub struct JsonWriter {
+    file: BufWriter<File>,
+    is_first: bool,
+}
+
+#[derive(Serialize)]
+struct FrameReport<'a> {
+    frame_id: u32,
+    time_s: f64,
+    detected: bool,
+    strategy: Option<&'a str>,
+    people: Vec<PersonReport>,
+}
+
+#[derive(Serialize)]
+struct PersonReport {
+    person_id: u32,
+    landmarks: Vec<LandmarkReport>,
+}
+
+#[derive(Serialize)]
+struct LandmarkReport {
+    x: f32,
+    y: f32,
+    z: f32,
+    visibility: f32,
+    presence: f32,
+    world: [f32; 3],
+}
+
+impl From<&Landmark> for LandmarkReport {
+    fn from(landmark: &Landmark) -> Self {
+        let Landmark { x, y, z, visibility, presence, world } = *landmark;
+        Self { x, y, z, visibility, presence, world }
+    }
+}
+
+impl JsonWriter {
+    /// Begins the document with what is known before the first frame.
+    pub fn create(file: File, video: &VideoReport<'_>) -> Result<Self, OutputError> {
+        let mut writer = Self { file: BufWriter::new(file), is_first: true };
+        writer.text(&format!("{{\"schema_version\":{SCHEMA_VERSION},\"video\":"))?;
+        writer.value(video)?;
+        writer.text(",\"landmark_names\":")?;
+        writer.value(&NAMES.as_slice())?;
+        writer.text(",\"connections\":")?;
+        writer.value(&CONNECTIONS.as_slice())?;
+        writer.text(",\"frames\":[")?;
+        Ok(writer)
+    }
+
+    /// Adds one frame.
+    pub fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
+        let separator = if std::mem::take(&mut self.is_first) { "\n" } else { ",\n" };
+        self.text(separator)?;
+        let people = frame.pose.iter().map(|(pose, _)| PersonReport {
+            person_id: 0,
+            landmarks: pose.iter().map(LandmarkReport::from).collect(),
+        });
+        self.value(&FrameReport {
+            frame_id: frame.id,
+            time_s: frame.time.as_secs_f64(),
+            detected: frame.pose.is_some(),
+            strategy: frame.pose.map(|(_, strategy)| strategy),
+            people: people.collect(),
+        })
+    }
+
+    /// Completes the document with the totals.
+    pub fn finish(mut self, summary: &Summary) -> Result<(), OutputError> {
+        self.text("\n],\"statistics\":")?;
+        self.value(&Report::from(summary))?;
+        self.text("}\n")?;
+        self.file.flush().map_err(OutputError::of(Artefact::Json))
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), OutputError> {
+        self.file.write_all(text.as_bytes()).map_err(OutputError::of(Artefact::Json))
+    }
+
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), OutputError> {
+        serde_json::to_writer(&mut self.file, value)
+            .map_err(std::io::Error::from)
+            .map_err(OutputError::of(Artefact::Json))
+    }
+}

@@ -1,0 +1,47 @@
+//! What is written for each frame and at the end of a run: the data artefacts and the overlay.
+
+pub mod csv;
+pub mod json;
+pub mod metadata;
+pub mod overlay;
+pub mod statistics;
+
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::fault::Fault;
+use bodyscript_protocol::pose::Pose;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Version of the layout of all data artefacts. It rises when a reader of the last one would fail.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One processed frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame<'a> {
+    /// Number of the frame in the video, from 0.
+    pub id: u32,
+    /// Presentation time.
+    pub time: Duration,
+    /// The pose, where there is a person, with the name of what found it.
+    pub pose: Option<(&'a Pose, &'static str)>,
+}
+
+/// An artefact could not be written.
+#[derive(Debug, Error)]
+#[error("cannot write {file}: {source}")]
+pub struct OutputError {
+    file: &'static str,
+    source: std::io::Error,
+}
+
+impl OutputError {
+    /// Says which artefact an I/O error was about.
+    pub fn of(artefact: Artefact) -> impl Fn(std::io::Error) -> Self {
+        move |source| Self { file: artefact.file_name(), source }
+    }
+
+    /// What the supervisor is told.
+    pub const fn fault(&self) -> Fault {
+        Fault::Output
+    }
+}

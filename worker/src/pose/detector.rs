@@ -1,0 +1,139 @@
+//! Finds the most prominent person in a picture and says where to look for landmarks.
+
+use super::anchors::{self, INPUT_SIDE};
+use super::crop::{Border, Range, crop};
+use super::model::{Model, ModelError, ModelName};
+use super::roi::Roi;
+use super::{CONFIDENCE_MIN, model};
+use crate::picture::Picture;
+use std::fs::File;
+
+/// Numbers a box has: centre, size, and four alignment points of two coordinates.
+const BOX_VALUES: usize = 12;
+/// Boxes that overlap the best one by more than this (intersection over union) are the same person.
+const SAME_PERSON_OVERLAP: f32 = 0.3;
+/// Raw scores are cut here before the sigmoid, which would overflow far beyond it.
+const RAW_SCORE_MAX: f32 = 100.0;
+
+/// The detection model with its anchors.
+pub struct Detector {
+    model: Model,
+    anchors: Vec<[f32; 2]>,
+}
+
+/// One candidate, in fractions of the model's input.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    score: f32,
+    /// x, y, width, height of the box, then x, y of each alignment point.
+    values: [f32; BOX_VALUES],
+}
+
+impl Detector {
+    /// Reads and checks the model.
+    pub fn load(file: File) -> Result<Self, ModelError> {
+        Ok(Self { model: Model::load(ModelName::Detector, file)?, anchors: anchors::centers() })
+    }
+
+    /// The region of the most prominent person.
+    pub fn detect(&self, picture: &Picture) -> Result<Option<Roi>, ModelError> {
+        let letterbox = Roi::letterbox(picture.width, picture.height);
+        let mut planes = vec![0.0; 3 * INPUT_SIDE * INPUT_SIDE];
+        let range = Range { min: -1.0, max: 1.0 };
+        crop(picture, &letterbox, Border::Zero, range, &mut planes);
+        let outputs = self.model.run(&planes)?;
+        let candidates = self.candidates(model::values(&outputs[0])?, model::values(&outputs[1])?);
+        Ok(most_prominent(candidates).map(|values| {
+            let point = |at: usize| letterbox.project(values[at], values[at + 1]);
+            // Points 0 and 1 span the whole body; 2 and 3 would span the upper body alone.
+            Roi::from_alignment(point(4), point(6))
+        }))
+    }
+
+    /// Decodes the boxes that score high enough, the best first.
+    fn candidates(&self, boxes: &[f32], scores: &[f32]) -> Vec<Candidate> {
+        let mut candidates: Vec<Candidate> = self
+            .anchors
+            .iter()
+            .zip(boxes.chunks_exact(BOX_VALUES))
+            .zip(scores)
+            .filter_map(|((anchor, raw), raw_score)| {
+                let score = model::sigmoid(raw_score.clamp(-RAW_SCORE_MAX, RAW_SCORE_MAX));
+                let candidate = Candidate { score, values: decode(*anchor, raw) };
+                let sound = candidate.values[2] >= 0.0 && candidate.values[3] >= 0.0;
+                (score >= CONFIDENCE_MIN && sound).then_some(candidate)
+            })
+            .collect();
+        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+        candidates
+    }
+}
+
+fn decode(anchor: [f32; 2], raw: &[f32]) -> [f32; BOX_VALUES] {
+    let scale = INPUT_SIDE as f32;
+    let mut values: [f32; BOX_VALUES] = std::array::from_fn(|i| raw[i] / scale);
+    for point in [0, 4, 6, 8, 10] {
+        values[point] += anchor[0];
+        values[point + 1] += anchor[1];
+    }
+    values[0] -= values[2] / 2.0;
+    values[1] -= values[3] / 2.0;
+    values
+}
+
+/// Weighted non-maximum suppression, of which only the first result is wanted: the best
+/// candidate, averaged with all that overlap it, by score.
+fn most_prominent(candidates: Vec<Candidate>) -> Option<[f32; BOX_VALUES]> {
+    let best = *candidates.first()?;
+    let mut total = 0.0;
+    let mut sum = [0.0; BOX_VALUES];
+    for candidate in candidates.iter().filter(|c| overlap(c, &best) > SAME_PERSON_OVERLAP) {
+        total += candidate.score;
+        for (sum, value) in sum.iter_mut().zip(candidate.values) {
+            *sum += value * candidate.score;
+        }
+    }
+    // A box without area overlaps nothing, not even itself.
+    if total > 0.0 { Some(sum.map(|value| value / total)) } else { Some(best.values) }
+}
+
+/// Intersection over union of two boxes.
+fn overlap(a: &Candidate, b: &Candidate) -> f32 {
+    let ([ax, ay, aw, ah, ..], [bx, by, bw, bh, ..]) = (a.values, b.values);
+    let width = (ax + aw).min(bx + bw) - ax.max(bx);
+    let height = (ay + ah).min(by + bh) - ay.max(by);
+    if width <= 0.0 || height <= 0.0 {
+        return 0.0;
+    }
+    let intersection = width * height;
+    intersection / (aw * ah + bw * bh - intersection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(score: f32, x: f32) -> Candidate {
+        Candidate { score, values: [x, 0.0, 1.0, 1.0, x, x, x, x, x, x, x, x] }
+    }
+
+    #[test]
+    fn overlapping_candidates_are_averaged_by_score_and_others_left_out() {
+        let values =
+            most_prominent(vec![candidate(0.75, 0.0), candidate(0.25, 0.4), candidate(0.2, 5.0)])
+                .expect("a person");
+        assert!((values[0] - 0.1).abs() < 1e-6, "{values:?}");
+        assert!((values[4] - 0.1).abs() < 1e-6, "{values:?}");
+    }
+
+    #[test]
+    fn nobody_is_nobody() {
+        assert!(most_prominent(Vec::new()).is_none());
+    }
+
+    #[test]
+    fn overlap_is_intersection_over_union() {
+        assert!((overlap(&candidate(1.0, 0.0), &candidate(1.0, 0.5)) - 1.0 / 3.0).abs() < 1e-6);
+        assert_eq!(overlap(&candidate(1.0, 0.0), &candidate(1.0, 1.0)), 0.0);
+    }
+}

@@ -1,0 +1,149 @@
+//! Finds the 33 landmarks of the person in a region, and where that person will be next.
+
+use super::CONFIDENCE_MIN;
+use super::crop::{Border, Range, crop};
+use super::model::{self, Model, ModelError, ModelName};
+use super::roi::Roi;
+use crate::picture::Picture;
+use bodyscript_protocol::pose::{LANDMARKS, Landmark, Pose};
+use std::fs::File;
+
+/// Side of the model's input, in pixels.
+const INPUT_SIDE: usize = 256;
+/// Landmarks the model gives: the 33, two alignment points, four that are not used.
+const RAW_LANDMARKS: usize = 39;
+/// Numbers a raw landmark has: x, y, z, visibility, presence.
+const RAW_VALUES: usize = 5;
+/// Side of the heatmaps, in cells.
+const HEATMAP_SIDE: usize = 64;
+/// Cells to each side of a landmark that refine it (a window of 7 x 7).
+const REFINE_REACH: usize = 3;
+/// Least peak of a heatmap, as a probability, for it to refine a landmark.
+const REFINE_CONFIDENCE_MIN: f32 = 0.5;
+
+/// The landmark model.
+pub struct Landmarker {
+    model: Model,
+}
+
+/// A person found in a region.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The landmarks, in fractions of the picture and in metres.
+    pub pose: Pose,
+    /// The two points that give the region for the next frame, in pixels: the middle of the hips
+    /// and a point on the circle around the whole body.
+    pub alignment: [[f32; 2]; 2],
+}
+
+/// Positions in the region: x and y as fractions of its side, z on the same scale.
+type Position = [f32; 3];
+
+impl Landmarker {
+    /// Reads and checks the model.
+    pub fn load(file: File) -> Result<Self, ModelError> {
+        Ok(Self { model: Model::load(ModelName::Landmarks, file)? })
+    }
+
+    /// The pose in the region, or nothing if the model sees no person there.
+    pub fn find(&self, picture: &Picture, roi: &Roi) -> Result<Option<Found>, ModelError> {
+        let mut planes = vec![0.0; 3 * INPUT_SIDE * INPUT_SIDE];
+        let range = Range { min: 0.0, max: 1.0 };
+        crop(picture, roi, Border::Replicate, range, &mut planes);
+        let outputs = self.model.run(&planes)?;
+        let [raw, flag, heatmaps, world] = [0, 1, 2, 3].map(|i| model::values(&outputs[i]));
+        let (raw, world) = (raw?, world?);
+        if flag?[0] < CONFIDENCE_MIN {
+            return Ok(None);
+        }
+        let positions = refine(raw, heatmaps?);
+        let size = [picture.width as f32, picture.height as f32];
+        let pose = std::array::from_fn(|i| {
+            landmark(roi, size, positions[i], &raw[i * RAW_VALUES..], &world[i * 3..])
+        });
+        let alignment =
+            [LANDMARKS, LANDMARKS + 1].map(|i| roi.project(positions[i][0], positions[i][1]));
+        Ok(Some(Found { pose, alignment }))
+    }
+}
+
+fn landmark(
+    roi: &Roi,
+    [width, height]: [f32; 2],
+    at: Position,
+    raw: &[f32],
+    world: &[f32],
+) -> Landmark {
+    let [x, y] = roi.project(at[0], at[1]);
+    let [world_x, world_y] = roi.rotate([world[0], world[1]]);
+    Landmark {
+        x: x / width,
+        y: y / height,
+        z: at[2] * roi.side / width,
+        visibility: model::sigmoid(raw[3]),
+        presence: model::sigmoid(raw[4]),
+        world: [world_x, world_y, world[2]],
+    }
+}
+
+/// Moves each landmark to the centre of mass of its heatmap, near where it is.
+fn refine(raw: &[f32], heatmaps: &[f32]) -> [Position; RAW_LANDMARKS] {
+    std::array::from_fn(|i| {
+        let position: Position =
+            std::array::from_fn(|axis| raw[i * RAW_VALUES + axis] / INPUT_SIDE as f32);
+        let cells = HEATMAP_SIDE * HEATMAP_SIDE;
+        match center_of_mass(&heatmaps[i * cells..][..cells], position) {
+            Some([x, y]) => [x, y, position[2]],
+            None => position,
+        }
+    })
+}
+
+/// Where the heatmap's mass lies in the window around a position, if it is sure enough.
+fn center_of_mass(heatmap: &[f32], position: Position) -> Option<[f32; 2]> {
+    let side = HEATMAP_SIDE as f32;
+    // Truncated towards zero, so that a position just outside counts as the edge.
+    let [column, row] = [position[0], position[1]].map(|fraction| (fraction * side) as i64);
+    let inside = 0..HEATMAP_SIDE as i64;
+    if !inside.contains(&column) || !inside.contains(&row) {
+        return None;
+    }
+    let window = |center: i64| {
+        let center = center as usize;
+        center.saturating_sub(REFINE_REACH)..(center + REFINE_REACH + 1).min(HEATMAP_SIDE)
+    };
+    let (mut sum, mut sum_x, mut sum_y, mut peak) = (0.0_f32, 0.0, 0.0, 0.0_f32);
+    for y in window(row) {
+        for x in window(column) {
+            let confidence = model::sigmoid(heatmap[y * HEATMAP_SIDE + x]);
+            sum += confidence;
+            sum_x += confidence * x as f32;
+            sum_y += confidence * y as f32;
+            peak = peak.max(confidence);
+        }
+    }
+    (peak >= REFINE_CONFIDENCE_MIN && sum > 0.0).then(|| [sum_x / side / sum, sum_y / side / sum])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sure_heatmap_moves_its_landmark_and_an_unsure_one_does_not() {
+        let mut heatmap = vec![-20.0; HEATMAP_SIDE * HEATMAP_SIDE];
+        assert_eq!(center_of_mass(&heatmap, [0.5, 0.5, 0.0]), None);
+        heatmap[33 * HEATMAP_SIDE + 34] = 5.0;
+        let [x, y] = center_of_mass(&heatmap, [0.5, 0.5, 0.0]).expect("sure");
+        assert!((x - 34.0 / 64.0).abs() < 1e-4 && (y - 33.0 / 64.0).abs() < 1e-4, "{x} {y}");
+    }
+
+    #[test]
+    fn a_peak_beyond_the_window_or_the_picture_does_not_count() {
+        let mut heatmap = vec![-20.0; HEATMAP_SIDE * HEATMAP_SIDE];
+        heatmap[32 * HEATMAP_SIDE + 36] = 5.0;
+        assert_eq!(center_of_mass(&heatmap, [0.5, 0.5, 0.0]), None);
+        assert_eq!(center_of_mass(&heatmap, [1.0, 0.5, 0.0]), None);
+        assert_eq!(center_of_mass(&heatmap, [0.5, -0.1, 0.0]), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! From pictures to poses: the BlazePose graph.
+//!
+//! ```text
+//! picture -> detector -> roi -> crop -> landmarks -> pose
+//!                         ^                 |
+//!                         +---- track ------+   the next frame's roi, without detecting again
+//! ```
+//!
+//! Source: Bazarevsky et al., "BlazePose: On-device Real-time Body Pose Tracking" (2020), and the
+//! published MediaPipe Pose graphs, whose constants carry over so that the numbers agree.
+
+pub mod anchors;
+pub mod crop;
+pub mod detector;
+pub mod kernel;
+pub mod landmarks;
+pub mod model;
+pub mod roi;
+pub mod smooth;
+pub mod track;
+
+use bodyscript_protocol::pose::Pose;
+use detector::Detector;
+use landmarks::{Found, Landmarker};
+use model::ModelError;
+use roi::Roi;
+use std::fs::File;
+
+use crate::picture::Picture;
+
+/// Least score of the detector, and least pose flag of the landmark model, for a person to count.
+pub const CONFIDENCE_MIN: f32 = 0.2;
+
+/// The two models, ready to run.
+pub struct Estimator {
+    detector: Detector,
+    landmarker: Landmarker,
+}
+
+impl Estimator {
+    /// Reads both models from their files and checks them against the manifest.
+    pub fn load(detector: File, landmarks: File) -> Result<Self, ModelError> {
+        Ok(Self { detector: Detector::load(detector)?, landmarker: Landmarker::load(landmarks)? })
+    }
+
+    /// Where the most prominent person is.
+    pub fn detect(&self, picture: &Picture) -> Result<Option<Roi>, ModelError> {
+        self.detector.detect(picture)
+    }
+
+    /// The pose of the person in a region, or nothing if the region holds none.
+    pub fn landmarks(&self, picture: &Picture, roi: &Roi) -> Result<Option<Found>, ModelError> {
+        self.landmarker.find(picture, roi)
+    }
+
+    /// The pose in a picture seen alone.
+    pub fn single(&self, picture: &Picture) -> Result<Option<Pose>, ModelError> {
+        let Some(roi) = self.detect(picture)? else { return Ok(None) };
+        Ok(self.landmarks(picture, &roi)?.map(|found| found.pose))
+    }
+}

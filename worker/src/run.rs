@@ -1,0 +1,104 @@
+//! One run: frames in, poses out, in constant memory.
+//!
+//! ```text
+//! decoder -> tracker -> csv, json -> overlay -> output.mp4
+//!                                       |-----> preview.mp4 (the first seconds, small)
+//!                                       '-----> thumbnail.jpg (the clearest frame)
+//! ```
+//!
+//! One picture is in this loop at any time; the decoder and the encoders, in threads of their
+//! own, hold a few each.
+
+use crate::channel::{CancelFlag, Channel};
+use crate::error::WorkerError;
+use crate::inherited::Artefacts;
+use crate::output::csv::CsvWriter;
+use crate::output::json::JsonWriter;
+use crate::output::metadata::{self, VideoReport};
+use crate::output::statistics::Statistics;
+use crate::output::{Frame, overlay};
+use crate::picture::Picture;
+use crate::pose::Estimator;
+use crate::pose::track::Tracker;
+use crate::video::{Decoder, FrameTime, Probe};
+use crate::visual::Visuals;
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::limits::FRAMES_MAX;
+use bodyscript_protocol::message::{Start, Summary, ToSupervisor, VideoFacts};
+
+/// What a run works with.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// The order.
+    pub start: &'a Start,
+    /// The models.
+    pub estimator: &'a Estimator,
+    /// Whether to stop early.
+    pub cancelled: &'a CancelFlag,
+}
+
+/// Runs to the end of the video, or of its part that is within the limits.
+pub fn run(
+    job: &Job<'_>,
+    (mut decoder, probe): (Decoder, Probe),
+    mut artefacts: Artefacts,
+    channel: &mut Channel,
+) -> Result<Summary, WorkerError> {
+    let facts = facts(&probe, job.start);
+    channel.send(&ToSupervisor::Probed(facts.clone()))?;
+    let report = VideoReport::new(&facts);
+    let mut csv = artefacts.take(Artefact::Csv).map(CsvWriter::create).transpose()?;
+    let json = artefacts.take(Artefact::Json);
+    let mut json = json.map(|file| JsonWriter::create(file, &report)).transpose()?;
+    let mut visuals = Visuals::create(&mut artefacts, &probe, job.start.limits.duration_ms_max)?;
+
+    let mut statistics = Statistics::default();
+    let mut tracker = Tracker::new(job.start.mode);
+    let mut picture = Picture::default();
+    let mut pose = None;
+    let mut frame_id = 0;
+    while let Some(FrameTime { pts }) = decoder.next(&mut picture)? {
+        if job.cancelled.is_raised() {
+            return Err(WorkerError::Cancelled);
+        }
+        let mut clarity = 0.0;
+        if frame_id % job.start.interval == 0 {
+            pose = tracker.next(job.estimator, &picture, pts)?;
+            let seen = pose.as_ref().map(|(pose, strategy)| (pose, *strategy));
+            let frame = Frame { id: frame_id, time: pts, pose: seen };
+            csv.as_mut().map(|csv| csv.write(&frame)).transpose()?;
+            json.as_mut().map(|json| json.write(&frame)).transpose()?;
+            clarity = statistics.add(&frame);
+            channel.send(&ToSupervisor::Progress(statistics.progress()))?;
+        }
+        if let Some((pose, _)) = &pose {
+            overlay::draw(&mut picture, pose);
+        }
+        visuals.write(&picture, pts, clarity)?;
+        frame_id += 1;
+    }
+
+    let summary = statistics.summary(frame_id);
+    csv.map(CsvWriter::finish).transpose()?;
+    json.map(|json| json.finish(&summary)).transpose()?;
+    visuals.finish()?;
+    if let Some(file) = artefacts.take(Artefact::Metadata) {
+        metadata::write(file, job.start, &report, &summary)?;
+    }
+    Ok(summary)
+}
+
+fn facts(probe: &Probe, start: &Start) -> VideoFacts {
+    let frames = probe.frames_estimate.unwrap_or(0).div_ceil(start.interval);
+    VideoFacts {
+        width: probe.width,
+        height: probe.height,
+        frame_rate: probe.frame_rate,
+        duration_ms: probe.duration_ms,
+        frames_expected: frames.min(FRAMES_MAX),
+        trimmed: probe.trimmed,
+        rotation_degrees: probe.rotation_degrees,
+        container: probe.container.clone(),
+        codec: probe.codec.clone(),
+    }
+}

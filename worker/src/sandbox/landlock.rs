@@ -1,0 +1,60 @@
+//! Forbids files by path (landlock(7)). Called by both steps: first all but the libraries, then
+//! all.
+//!
+//! Rights are checked when a file is opened, so the inherited descriptors keep working. A process
+//! under Landlock can also neither mount nor trace one that is not.
+
+use super::error::SandboxError;
+use super::policy;
+use ::landlock::{
+    ABI, Access, AccessFs, AccessNet, LandlockStatus, RestrictionStatus, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope, path_beneath_rules,
+};
+use std::fs;
+
+/// The newest version whose rights are denied here; a newer kernel's further rights are not.
+const NEWEST: ABI = ABI::V7;
+
+/// Leaves what [`policy::READABLE`] lists to be read. Not executed: mapping a library needs no
+/// such right, and there is nothing to exec.
+pub(super) fn allow_libraries_only() -> Result<(), SandboxError> {
+    let paths = policy::READABLE.iter().map(|(path, _reason)| path);
+    let readable = path_beneath_rules(paths, AccessFs::ReadFile | AccessFs::ReadDir);
+    restrict(deny_everything()?.add_rules(readable)?).map(drop)
+}
+
+/// Leaves nothing: no file, and where the kernel can, no TCP port, no abstract socket and no
+/// signal to a process outside.
+pub(super) fn deny_all() -> Result<String, SandboxError> {
+    if !is_single_threaded() {
+        return Err(SandboxError::Threads);
+    }
+    let abi = restrict(deny_everything()?)?;
+    Ok(format!("ABI {abi}"))
+}
+
+/// Asks for all that [`NEWEST`] can deny; the crate reduces it to what the kernel can.
+fn deny_everything() -> Result<RulesetCreated, SandboxError> {
+    let ruleset = Ruleset::default()
+        .handle_access(AccessFs::from_all(NEWEST))?
+        .handle_access(AccessNet::from_all(NEWEST))?
+        .scope(Scope::from_all(NEWEST))?;
+    Ok(ruleset.create()?)
+}
+
+fn restrict(ruleset: RulesetCreated) -> Result<ABI, SandboxError> {
+    match ruleset.restrict_self()? {
+        RestrictionStatus { ruleset: RulesetStatus::NotEnforced, .. } => {
+            Err(SandboxError::LandlockAbsent)
+        }
+        RestrictionStatus { landlock: LandlockStatus::Available { effective_abi, .. }, .. } => {
+            Ok(effective_abi.min(NEWEST))
+        }
+        _ => Err(SandboxError::LandlockAbsent),
+    }
+}
+
+/// Rules bind the calling thread and those it starts, so there must be no other.
+fn is_single_threaded() -> bool {
+    fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
+}

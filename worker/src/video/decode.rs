@@ -1,0 +1,268 @@
+//! Decodes one video track into upright RGB pictures with their real presentation times. Called
+//! by the worker's main; never opens a file, and never plugs a decoder before the limits were
+//! checked.
+//!
+//! ```text
+//! source |gate ! <decoder> ! deinterlace ! videoconvertscale ! capsfilter ! [videoflip] ! appsink
+//!                                                                                           |
+//!                                                         RGB (`colour`) <- Decoder::next <-'
+//! ```
+//!
+//! One thread of the graph demuxes, decodes and turns; it rests while two pictures wait.
+
+use super::FrameTime;
+use super::colour::{self, Colours, FORMATS};
+use super::error::VideoError;
+use super::guard;
+use super::orient::Orientation;
+use super::probe::{Extent, Probe, Shape, too_long};
+use super::source::{Gate, Note, Source, element, graph};
+use crate::picture::Picture;
+use bodyscript_protocol::message::{MediaLimits, OnLong};
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app::AppSink;
+use gstreamer_video::{VideoFrameRef, VideoInfo};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// Pictures that wait in the graph.
+const QUEUE_MAX: u32 = 2;
+/// How often a wait for a picture looks for errors.
+const LOOK_EVERY: gst::ClockTime = gst::ClockTime::from_mseconds(50);
+/// Longest wait for one picture.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// A video that ends this much before its stated end was cut short. Not less: sound often lasts
+/// a little longer than the pictures.
+const SHORTFALL: Duration = Duration::from_secs(1);
+/// Least distance between two frames; some files give the same time twice.
+const STEP_MIN: Duration = Duration::from_millis(1);
+
+/// One video being decoded.
+pub struct Decoder {
+    source: Source,
+    sink: AppSink,
+    limits: MediaLimits,
+    shape: Shape,
+    /// Known duration, cut at the limit.
+    expected: Option<Duration>,
+    last: Option<Duration>,
+    frames: u32,
+    end: Option<End>,
+}
+
+/// How a video ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Complete,
+    Trimmed,
+    Truncated,
+}
+
+impl Decoder {
+    /// Reads the headers of a video and readies its decoder.
+    ///
+    /// # Errors
+    /// The video is none, holds nothing that can be decoded, or breaks a limit; see
+    /// [`VideoError`].
+    pub fn open(video: OwnedFd, limits: &MediaLimits) -> Result<(Self, Probe), VideoError> {
+        let source = Source::start(File::from(video), limits)?;
+        let gate = source.gate()?;
+        let caps = gate.pad.current_caps().ok_or(VideoError::NoFrames)?;
+        let shape = Shape::of(&caps, limits)?;
+        let orientation = Orientation::of(&gate.pad);
+        let duration = gate.pad.query_duration::<gst::ClockTime>().map(Duration::from);
+        let extent = Extent::of(duration, &shape, limits)?;
+        let (width, height) = orientation.turned((shape.width, shape.height));
+        let probe = Probe {
+            width,
+            height,
+            frame_rate: shape.frame_rate,
+            duration_ms: duration.map(|whole| whole.as_millis() as u64),
+            trimmed: extent.trimmed,
+            container: gate.container.media_type.into(),
+            codec: caps.structure(0).map_or_else(String::new, |codec| codec.name().to_string()),
+            rotation_degrees: orientation.degrees,
+            colours: Colours::of(&caps, shape.height),
+            frames_estimate: extent.frames,
+        };
+        let sink = complete(&source, &gate, &shape, orientation, limits)?;
+        gate.open();
+        let limit = Duration::from_millis(limits.duration_ms_max.into());
+        let decoder = Self {
+            source,
+            sink,
+            limits: *limits,
+            shape,
+            expected: duration.map(|whole| whole.min(limit)),
+            last: None,
+            frames: 0,
+            end: None,
+        };
+        Ok((decoder, probe))
+    }
+
+    /// Decodes the next frame into `into`. Nothing comes after the last one or at the limit on
+    /// the duration; a video that breaks after its first frame ends there.
+    ///
+    /// # Errors
+    /// No frame at all can be decoded, or the video turns out to break a limit.
+    pub fn next(&mut self, into: &mut Picture) -> Result<Option<FrameTime>, VideoError> {
+        if self.end.is_some() {
+            return Ok(None);
+        }
+        let Some(sample) = self.pull()? else {
+            return Ok(None);
+        };
+        let pts = self.time_of(&sample);
+        let limit = Duration::from_millis(self.limits.duration_ms_max.into());
+        if pts >= limit {
+            if self.limits.on_long == OnLong::Reject {
+                return Err(too_long(pts + self.shape.frame_duration(), &self.limits));
+            }
+            self.end = Some(End::Trimmed);
+            return Ok(None);
+        }
+        self.count()?;
+        self.last = Some(pts);
+        let caps = sample.caps().ok_or_else(|| VideoError::Convert("no caps".into()))?;
+        let info = VideoInfo::from_caps(caps);
+        let info = info.map_err(|cause| VideoError::Convert(cause.to_string()))?;
+        let buffer = sample.buffer().ok_or_else(|| VideoError::Convert("no buffer".into()))?;
+        let frame = VideoFrameRef::from_buffer_ref_readable(buffer, &info);
+        let frame = frame.map_err(|cause| VideoError::Convert(cause.to_string()))?;
+        colour::to_rgb(&frame, into).map_err(VideoError::Convert)?;
+        Ok(Some(FrameTime { pts }))
+    }
+
+    /// Whether the video ended before its stated end, or in an error.
+    pub fn truncated(&self) -> bool {
+        self.end == Some(End::Truncated)
+    }
+
+    /// Whether frames at or after the limit on the duration were left out.
+    pub fn trimmed(&self) -> bool {
+        self.end == Some(End::Trimmed)
+    }
+
+    fn pull(&mut self) -> Result<Option<gst::Sample>, VideoError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(sample) = self.sink.try_pull_sample(LOOK_EVERY) {
+                return Ok(Some(sample));
+            }
+            let is_over = self.sink.is_eos();
+            match self.source.notes.try_recv() {
+                Ok(Note::Refused(error)) => return Err(error),
+                Ok(Note::Failed(cause)) => return self.break_off(&cause.to_string()),
+                Ok(Note::Gate(_) | Note::Ended(_)) => {}
+                Err(_) if is_over => return self.conclude(),
+                Err(_) if Instant::now() > deadline => {
+                    return self.break_off("the decoder makes no progress");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// An error ends the video, if there is any of it.
+    fn break_off(&mut self, cause: &str) -> Result<Option<gst::Sample>, VideoError> {
+        if self.frames == 0 {
+            return Err(VideoError::Damaged(cause.into()));
+        }
+        tracing::info!(cause, frames = self.frames, "the video breaks off");
+        self.end = Some(End::Truncated);
+        Ok(None)
+    }
+
+    fn conclude(&mut self) -> Result<Option<gst::Sample>, VideoError> {
+        let Some(last) = self.last else {
+            return self.break_off("no frame can be decoded");
+        };
+        let shown = last + self.shape.frame_duration();
+        let is_short = self.expected.is_some_and(|expected| shown + SHORTFALL < expected);
+        self.end = Some(if is_short { End::Truncated } else { End::Complete });
+        Ok(None)
+    }
+
+    /// Presentation time of a frame; follows from the frame before where it has none of its own.
+    fn time_of(&self, sample: &gst::Sample) -> Duration {
+        let stated = sample.buffer().and_then(|buffer| buffer.pts()).and_then(|pts| {
+            let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+            segment.to_stream_time(pts)
+        });
+        match (stated.map(Duration::from), self.last) {
+            (Some(pts), None) => pts,
+            (Some(pts), Some(last)) => pts.max(last + STEP_MIN),
+            (None, None) => Duration::ZERO,
+            (None, Some(last)) => last + self.shape.frame_duration(),
+        }
+    }
+
+    /// Holds the number of frames against the limits: where the container states no frame rate,
+    /// nothing else does.
+    fn count(&mut self) -> Result<(), VideoError> {
+        self.frames += 1;
+        let MediaLimits { frame_rate_max, duration_ms_max, .. } = self.limits;
+        let frames_max = u64::from(frame_rate_max) * u64::from(duration_ms_max) / 1000 + 1;
+        if u64::from(self.frames) > frames_max + u64::from(frame_rate_max) {
+            let frame_rate = frame_rate_max + 1;
+            return Err(VideoError::FrameRateTooHigh { frame_rate, frame_rate_max });
+        }
+        Ok(())
+    }
+}
+
+/// Plugs all that comes after the gate.
+fn complete(
+    source: &Source,
+    gate: &Gate,
+    shape: &Shape,
+    orientation: Orientation,
+    limits: &MediaLimits,
+) -> Result<AppSink, VideoError> {
+    let decoder = element(gate.codec.decoder)?;
+    // More threads would each hold frames of their own. Not every decoder knows more than one.
+    if decoder.has_property("max-threads") {
+        decoder.set_property("max-threads", 1_i32);
+    }
+    let decoded = decoder.static_pad("src").expect("decoders have a src pad");
+    guard::caps(&decoded, limits, &source.tell);
+    let deinterlace = element("deinterlace")?;
+    deinterlace.set_property_from_str("mode", "auto");
+    deinterlace.set_property_from_str("fields", "top");
+    deinterlace.set_property_from_str("method", "linear");
+    let convert = element("videoconvertscale")?;
+    convert.set_property("n-threads", 1_u32);
+    let filter = element("capsfilter")?;
+    filter.set_property("caps", wanted(shape));
+    let sink = AppSink::builder().max_buffers(QUEUE_MAX).drop(false).sync(false).async_(false);
+    let sink = sink.enable_last_sample(false).build();
+    let mut chain = vec![decoder, deinterlace, convert, filter];
+    if orientation != Orientation::UPRIGHT {
+        let flip = element("videoflip")?;
+        flip.set_property_from_str("video-direction", orientation.direction);
+        chain.push(flip);
+    }
+    chain.push(sink.clone().upcast());
+    source.pipeline.0.add_many(&chain).map_err(graph("take its decoder"))?;
+    gst::Element::link_many(&chain).map_err(graph("link its decoder"))?;
+    for element in chain.iter().rev() {
+        element.sync_state_with_parent().map_err(graph("start its decoder"))?;
+    }
+    let entry = chain[0].static_pad("sink").expect("decoders have a sink pad");
+    // The decoder's own caps are narrower than the codec's: profiles, bit depths.
+    let refused = |_| VideoError::UnsupportedCodec(gate.codec.caps.into());
+    gate.pad.link(&entry).map_err(refused)?;
+    Ok(sink)
+}
+
+fn wanted(shape: &Shape) -> gst::Caps {
+    gst::Caps::builder("video/x-raw")
+        .field("format", gst::List::new(FORMATS.map(|(format, _)| format.to_str())))
+        .field("width", shape.width as i32)
+        .field("height", shape.height as i32)
+        .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
+        .build()
+}

@@ -1,0 +1,120 @@
+//! Why video work failed, and which fault of the protocol that is. Made by the rest of this
+//! module, read by the worker's main; holds no policy.
+
+use bodyscript_protocol::fault::Fault;
+use thiserror::Error;
+
+/// A failed step of video work.
+#[derive(Debug, Error)]
+pub enum VideoError {
+    /// GStreamer does not initialise.
+    #[error("GStreamer does not initialise: {0}")]
+    Init(gstreamer::glib::Error),
+    /// A plugin file does not load.
+    #[error("plugin {path} does not load; install its package: {cause}")]
+    Plugin {
+        /// The file.
+        path: String,
+        /// What the loader says.
+        cause: gstreamer::glib::Error,
+    },
+    /// A plugin was loaded, but does not bring an element that is relied on.
+    #[error("element {0} is missing from the installed GStreamer plugins")]
+    Element(&'static str),
+    /// Elements do not connect, start or stop.
+    #[error("the media graph does not {step}: {cause}")]
+    Graph {
+        /// What was attempted.
+        step: &'static str,
+        /// What GStreamer says.
+        cause: String,
+    },
+    /// The descriptor of the video cannot be read.
+    #[error("the video's descriptor cannot be read: {0}")]
+    Read(std::io::Error),
+    /// The video has no byte.
+    #[error("the file is empty")]
+    Empty,
+    /// No known container.
+    #[error("not a known video container: {0}")]
+    NotAVideo(String),
+    /// A container without a video track.
+    #[error("{0} without a video track")]
+    NoVideoTrack(String),
+    /// A video track for which there is no decoder; its media type.
+    #[error("no decoder for {0}")]
+    UnsupportedCodec(String),
+    /// The data ends or breaks before the first frame.
+    #[error("damaged before the first frame: {0}")]
+    Damaged(String),
+    /// A video track without a frame.
+    #[error("a video track without a frame")]
+    NoFrames,
+    /// A side or the area is over the limit.
+    #[error("{width}x{height} pixels, limits {side_px_max} a side and {area_px_max} in all")]
+    PictureTooLarge {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// The limit on a side, in pixels.
+        side_px_max: u32,
+        /// The limit on the area, in pixels.
+        area_px_max: u32,
+    },
+    /// The frame rate is over the limit.
+    #[error("{frame_rate} frames a second, limit {frame_rate_max}")]
+    FrameRateTooHigh {
+        /// Frames per second, rounded up.
+        frame_rate: u32,
+        /// The limit.
+        frame_rate_max: u32,
+    },
+    /// The video is longer than the limit, and long ones are refused.
+    #[error("{duration_ms} ms long, limit {duration_ms_max} ms")]
+    TooLong {
+        /// Duration in milliseconds, as far as it is known.
+        duration_ms: u64,
+        /// The limit.
+        duration_ms_max: u32,
+    },
+    /// A decoded picture is not laid out as its caps say.
+    #[error("a decoded picture cannot be converted: {0}")]
+    Convert(String),
+    /// A video cannot be encoded or written.
+    #[error("the video cannot be written: {0}")]
+    Encode(String),
+    /// A thumbnail cannot be encoded or written.
+    #[error("the thumbnail cannot be written: {0}")]
+    Thumbnail(String),
+}
+
+impl VideoError {
+    /// The same as a fault of the protocol.
+    pub fn fault(&self) -> Fault {
+        match *self {
+            Self::Empty => Fault::Empty,
+            Self::NotAVideo(_) => Fault::NotAVideo,
+            Self::NoVideoTrack(_) => Fault::NoVideoTrack,
+            Self::UnsupportedCodec(ref codec) => Fault::UnsupportedCodec(codec.clone()),
+            Self::Damaged(_) => Fault::Damaged,
+            Self::NoFrames => Fault::NoFrames,
+            Self::PictureTooLarge { width, height, side_px_max, area_px_max } => {
+                Fault::PictureTooLarge { width, height, side_px_max, area_px_max }
+            }
+            Self::FrameRateTooHigh { frame_rate, frame_rate_max } => {
+                Fault::FrameRateTooHigh { frame_rate, frame_rate_max }
+            }
+            Self::TooLong { duration_ms, duration_ms_max } => {
+                Fault::TooLong { duration_ms, duration_ms_max }
+            }
+            Self::Encode(_) | Self::Thumbnail(_) => Fault::Output,
+            Self::Init(_)
+            | Self::Plugin { .. }
+            | Self::Element(_)
+            | Self::Graph { .. }
+            | Self::Read(_)
+            | Self::Convert(_) => Fault::Media,
+        }
+    }
+}

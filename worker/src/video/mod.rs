@@ -1,0 +1,38 @@
+//! Video in, video out: decoding, orientation, encoding, thumbnails. Called by the worker's main;
+//! works on descriptors, never on paths, and knows nothing of poses.
+
+mod colour;
+mod decode;
+mod encode;
+mod error;
+mod formats;
+mod guard;
+mod orient;
+mod plugins;
+mod probe;
+mod reader;
+mod resize;
+mod source;
+mod thumbnail;
+
+pub use colour::Colours;
+pub use decode::Decoder;
+pub use encode::{EncodeSpec, VideoWriter};
+pub use error::VideoError;
+pub use probe::Probe;
+pub use thumbnail::write_thumbnail;
+
+use std::time::Duration;
+
+/// When a frame is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FrameTime {
+    /// Time since the start of the presentation.
+    pub pts: Duration,
+}
+
+/// Readies GStreamer. Call once, before there are threads and before the sandbox closes: it reads
+/// plugin files and sets environment variables, and nothing after it does.
+pub fn init() -> Result<(), VideoError> {
+    plugins::load()
+}

@@ -1,0 +1,105 @@
+//! Starts GStreamer with an explicit list of plugins and elements, and nothing else: no plugin
+//! registry is read, written or scanned, and no process is forked. Called once by `video::init`,
+//! before the sandbox closes; nothing is loaded afterwards.
+
+use super::error::VideoError;
+use super::formats;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+/// Plugin files that are loaded.
+const PLUGINS: &[&str] = &[
+    "coreelements",      // typefind, capsfilter, fdsink
+    "app",               // appsrc, appsink: where pictures leave and enter
+    "typefindfunctions", // tells containers apart by their first bytes
+    "isomp4",            // MP4, MOV; and the muxer of results
+    "matroska",          // MKV, WebM
+    "avi",               // AVI
+    "asf",               // WMV
+    "mpegtsdemux",       // MPEG transport streams
+    "mpegpsdemux",       // MPEG program streams
+    "videoparsersbad",   // picture sizes and framing of most codecs
+    "jpegformat",        // the same for Motion JPEG
+    "libav",             // decoders
+    "aom",               // the AV1 decoder
+    "deinterlace",       // interlaced footage
+    "videoconvertscale", // unusual pixel formats, oblong pixels
+    "videofilter",       // videoflip: footage held sideways
+    "x264",              // the encoder of results
+];
+
+/// Elements that are kept besides those that `formats` names.
+const ELEMENTS: &[&str] = &[
+    "pipeline",          // holds a graph
+    "bin",               // what a pipeline is made from
+    "typefind",          // recognises its container
+    "capsfilter",        // states the framing and the size wanted
+    "deinterlace",       // makes frames of fields
+    "videoconvertscale", // makes pixels square and planar
+    "videoflip",         // turns the picture upright
+    "appsink",           // gives pictures
+    "appsrc",            // takes pictures, and the bytes of the video
+    "x264enc",           // encodes results
+    "mp4mux",            // wraps them
+    "fdsink",            // writes them
+];
+
+/// Type finders that are kept: those of the containers in `formats`.
+const TYPE_FINDERS: &[&str] = &[
+    "video/quicktime",  // also finds application/x-3gp and audio/x-m4a
+    "video/x-matroska", // also finds WebM
+    "video/x-msvideo",
+    "video/x-ms-asf",
+    "video/mpegts",
+    "video/mpeg-sys",
+];
+
+/// Read by GStreamer and its libraries when they start.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    // Neither the plugin cache nor the plugin folders are looked at.
+    ("GST_REGISTRY_DISABLE", "yes"),
+    // Orc, the vector library of the plugins, would make machine code at first use, in memory
+    // that is writable and executable; the sandbox is closed by then. It has plain C for all of it.
+    ("ORC_CODE", "backup"),
+];
+
+/// Loads the plugins and removes all that is not listed. Must run before there are threads.
+pub(super) fn load() -> Result<(), VideoError> {
+    set_environment();
+    gst::init().map_err(VideoError::Init)?;
+    let folder = format!("/usr/lib/{}-linux-gnu/gstreamer-1.0", std::env::consts::ARCH);
+    for name in PLUGINS {
+        let path = format!("{folder}/libgst{name}.so");
+        gst::Plugin::load_file(&path).map_err(|cause| VideoError::Plugin { path, cause })?;
+    }
+    prune();
+    formats::elements().chain(ELEMENTS.iter().copied()).try_for_each(|name| {
+        gst::ElementFactory::find(name).map(drop).ok_or(VideoError::Element(name))
+    })
+}
+
+/// Removes what the plugins bring and the lists do not name. libav alone brings some six hundred
+/// elements, demuxers of rare formats among them.
+fn prune() {
+    let registry = gst::Registry::get();
+    let elements: Vec<_> = formats::elements().chain(ELEMENTS.iter().copied()).collect();
+    let is_listed = |feature: &gst::PluginFeature| {
+        let name = feature.name();
+        if feature.is::<gst::ElementFactory>() {
+            elements.contains(&name.as_str())
+        } else {
+            TYPE_FINDERS.contains(&name.as_str())
+        }
+    };
+    for feature in registry.features_filtered(|feature| !is_listed(feature), false) {
+        registry.remove_feature(&feature);
+    }
+}
+
+#[allow(unsafe_code)]
+fn set_environment() {
+    for (name, value) in ENVIRONMENT {
+        // SAFETY: no other thread exists yet that could read the environment meanwhile.
+        unsafe { std::env::set_var(name, value) };
+    }
+}

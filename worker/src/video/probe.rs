@@ -1,0 +1,157 @@
+//! What a track's caps say of its pictures, held against the limits. Pure; called by `source` for
+//! every change of caps and by `decode` once, before a decoder exists.
+
+use super::colour::Colours;
+use super::error::VideoError;
+use bodyscript_protocol::message::{MediaLimits, OnLong};
+use gstreamer as gst;
+use std::time::Duration;
+
+/// What is no frame rate any more, but the tick of a clock that the stream states instead.
+const TICKS_MIN: u32 = 1000;
+
+/// What is known of a video before its first frame is decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Width of the upright picture with square pixels.
+    pub width: u32,
+    /// Height of the upright picture with square pixels.
+    pub height: u32,
+    /// Nominal frames per second as a fraction; 0/1 where the rate varies or is unknown.
+    pub frame_rate: (u32, u32),
+    /// Duration of the whole video, where the container tells it.
+    pub duration_ms: Option<u64>,
+    /// Whether the video is known to be longer than the limit and will be cut there.
+    pub trimmed: bool,
+    /// Media type of the container.
+    pub container: String,
+    /// Media type of the codec.
+    pub codec: String,
+    /// Clockwise turn that made the picture upright: 0, 90, 180 or 270.
+    pub rotation_degrees: u32,
+    /// How the file describes its colours.
+    pub colours: Colours,
+    /// How many frames will come, by duration and frame rate.
+    pub frames_estimate: Option<u32>,
+}
+
+/// Size and rate of a track's pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Width with square pixels, before any turn.
+    pub(super) width: u32,
+    /// Height with square pixels, before any turn.
+    pub(super) height: u32,
+    /// Nominal frames per second; 0/1 where unknown.
+    pub(super) frame_rate: (u32, u32),
+}
+
+impl Shape {
+    /// Of these caps, if within the limits, stored and with square pixels.
+    pub(super) fn of(caps: &gst::CapsRef, limits: &MediaLimits) -> Result<Self, VideoError> {
+        let unsized_track = || VideoError::Damaged(format!("no picture size in {caps}"));
+        let track = caps.structure(0).ok_or_else(unsized_track)?;
+        let side = |name| {
+            track.get::<i32>(name).ok().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0)
+        };
+        let (width, height) = side("width").zip(side("height")).ok_or_else(unsized_track)?;
+        check_size(width, height, limits)?;
+        let (width, height) =
+            square(width, height, fraction(track, "pixel-aspect-ratio").unwrap_or((1, 1)));
+        check_size(width, height, limits)?;
+        let frame_rate = fraction(track, "framerate")
+            .filter(|(num, den)| num / den < TICKS_MIN)
+            .unwrap_or((0, 1));
+        check_frame_rate(frame_rate, limits)?;
+        Ok(Self { width, height, frame_rate })
+    }
+
+    /// How long a frame is shown nominally; a 25th of a second where the rate is unknown.
+    pub(super) fn frame_duration(&self) -> Duration {
+        match self.frame_rate {
+            (0, _) => Duration::from_millis(40),
+            (num, den) => Duration::from_nanos(1_000_000_000 * u64::from(den) / u64::from(num)),
+        }
+    }
+}
+
+/// Refuses a picture over the limits.
+pub(super) fn check_size(width: u32, height: u32, limits: &MediaLimits) -> Result<(), VideoError> {
+    let MediaLimits { side_px_max, area_px_max, .. } = *limits;
+    let area = u64::from(width) * u64::from(height);
+    if width.max(height) > side_px_max || area > u64::from(area_px_max) {
+        return Err(VideoError::PictureTooLarge { width, height, side_px_max, area_px_max });
+    }
+    Ok(())
+}
+
+/// Half a frame a second is forgiven: containers estimate, and 60 comes out as 60.02.
+fn check_frame_rate((num, den): (u32, u32), limits: &MediaLimits) -> Result<(), VideoError> {
+    let frame_rate_max = limits.frame_rate_max;
+    let (num, den) = (u64::from(num), u64::from(den));
+    if 2 * num > (2 * u64::from(frame_rate_max) + 1) * den {
+        let frame_rate = num.div_ceil(den).try_into().unwrap_or(u32::MAX);
+        return Err(VideoError::FrameRateTooHigh { frame_rate, frame_rate_max });
+    }
+    Ok(())
+}
+
+/// The size with square pixels; the shorter side grows, so that no detail is lost.
+fn square(width: u32, height: u32, (num, den): (u32, u32)) -> (u32, u32) {
+    let grown = |side: u32, by: u32, over: u32| {
+        let (side, by, over) = (u64::from(side), u64::from(by), u64::from(over));
+        u32::try_from((side * by + over / 2) / over).unwrap_or(u32::MAX)
+    };
+    match num.cmp(&den) {
+        std::cmp::Ordering::Greater => (grown(width, num, den), height),
+        std::cmp::Ordering::Equal => (width, height),
+        std::cmp::Ordering::Less => (width, grown(height, den, num)),
+    }
+}
+
+/// A positive fraction of the caps; none where it is absent, zero or not positive.
+fn fraction(track: &gst::StructureRef, name: &str) -> Option<(u32, u32)> {
+    let value = track.get::<gst::Fraction>(name).ok()?;
+    let positive = |n: i32| u32::try_from(n).ok().filter(|n| *n > 0);
+    positive(value.numer()).zip(positive(value.denom()))
+}
+
+/// The part of a video that is processed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Whether it is less than the whole.
+    pub(super) trimmed: bool,
+    /// How many frames it has.
+    pub(super) frames: Option<u32>,
+}
+
+impl Extent {
+    /// Of a video of this duration; half a frame over the limit is forgiven, since at 29.97
+    /// frames a second no whole number of frames lasts ten seconds.
+    pub(super) fn of(
+        duration: Option<Duration>,
+        shape: &Shape,
+        limits: &MediaLimits,
+    ) -> Result<Self, VideoError> {
+        let Some(duration) = duration else {
+            return Ok(Self { trimmed: false, frames: None });
+        };
+        let limit = Duration::from_millis(limits.duration_ms_max.into());
+        let trimmed = duration > limit + shape.frame_duration() / 2;
+        if trimmed && limits.on_long == OnLong::Reject {
+            return Err(too_long(duration, limits));
+        }
+        let (num, den) = shape.frame_rate;
+        let seconds = duration.min(limit).as_secs_f64();
+        let frames = (seconds * f64::from(num) / f64::from(den)).round() as u32;
+        Ok(Self { trimmed, frames: (num > 0).then_some(frames) })
+    }
+}
+
+/// The error for a video that lasts at least this long.
+pub(super) fn too_long(duration: Duration, limits: &MediaLimits) -> VideoError {
+    VideoError::TooLong {
+        duration_ms: duration.as_millis().try_into().unwrap_or(u64::MAX),
+        duration_ms_max: limits.duration_ms_max,
+    }
+}

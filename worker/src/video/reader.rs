@@ -1,0 +1,63 @@
+//! The source of a decoding graph: gives any part of a file, read by descriptor. Called by
+//! `source`.
+//!
+//! GStreamer's own `fdsrc` can only be read from front to back: with it the MP4 demuxer does not
+//! honour edit lists and loses frames, and the others find no duration.
+
+use super::error::VideoError;
+use gstreamer as gst;
+use gstreamer_app::{AppSrc, AppSrcCallbacks, AppStreamType};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Most bytes read at once when a reader does not say how many it wants.
+const CHUNK_BYTES: u64 = 64 * 1024;
+
+/// An element that gives the bytes of the file.
+pub(super) fn reader(video: File) -> Result<AppSrc, VideoError> {
+    let size = video.metadata().map_err(VideoError::Read)?.len();
+    if size == 0 {
+        return Err(VideoError::Empty);
+    }
+    let position = Arc::new(AtomicU64::new(0));
+    let sought = Arc::clone(&position);
+    let callbacks = AppSrcCallbacks::builder()
+        .seek_data(move |_, offset| {
+            sought.store(offset, Ordering::Relaxed);
+            true
+        })
+        .need_data(move |source, wanted| {
+            let offset = position.load(Ordering::Relaxed);
+            let wanted = if wanted == u32::MAX { CHUNK_BYTES } else { wanted.into() };
+            // What a file says of the length of its parts is not to be believed.
+            let bytes = wanted.min(size.saturating_sub(offset));
+            position.store(offset + give(source, &video, offset, bytes), Ordering::Relaxed);
+        });
+    Ok(AppSrc::builder()
+        .stream_type(AppStreamType::RandomAccess)
+        .format(gst::Format::Bytes)
+        .size(i64::try_from(size).unwrap_or(i64::MAX))
+        .callbacks(callbacks.build())
+        .build())
+}
+
+/// Reads one part and hands it on; its length.
+fn give(source: &AppSrc, video: &File, offset: u64, bytes: u64) -> u64 {
+    let mut part = vec![0; bytes as usize];
+    let read = match video.read_at(&mut part, offset) {
+        Ok(read) => read,
+        Err(cause) => {
+            gst::element_error!(source, gst::ResourceError::Read, ("{cause}"));
+            0
+        }
+    };
+    part.truncate(read);
+    let mut buffer = gst::Buffer::from_mut_slice(part);
+    // The transport stream demuxer goes by it.
+    buffer.get_mut().expect("nobody else has it yet").set_offset(offset);
+    // A refusal means that the graph is being stopped.
+    let _ = if read == 0 { source.end_of_stream() } else { source.push_buffer(buffer) };
+    read as u64
+}

@@ -1,0 +1,108 @@
+//! The artefacts to look at: the overlay video, its preview and the thumbnail.
+
+use crate::error::WorkerError;
+use crate::inherited::Artefacts;
+use crate::picture::Picture;
+use crate::video::{self, EncodeSpec, FrameTime, Probe, VideoWriter};
+use bodyscript_protocol::artefact::Artefact;
+use std::fs::File;
+use std::time::Duration;
+
+/// How much of the video the preview shows.
+const PREVIEW_LENGTH: Duration = Duration::from_secs(3);
+/// Longest side of the preview, in pixels.
+const PREVIEW_SIDE_MAX: u32 = 480;
+/// Width of the thumbnail, in pixels.
+const THUMBNAIL_WIDTH_MAX: u32 = 320;
+
+/// Writes whichever of the three are wanted.
+pub struct Visuals {
+    video: Option<VideoWriter>,
+    preview: Option<VideoWriter>,
+    thumbnail: Option<Thumbnail>,
+}
+
+struct Thumbnail {
+    file: File,
+    best: Option<(f32, Picture)>,
+}
+
+impl Visuals {
+    /// Begins the artefacts that are wanted.
+    pub fn create(
+        artefacts: &mut Artefacts,
+        probe: &Probe,
+        duration_ms_max: u32,
+    ) -> Result<Self, WorkerError> {
+        let full = EncodeSpec {
+            width: probe.width,
+            height: probe.height,
+            frame_rate: probe.frame_rate,
+            colours: probe.colours,
+            duration_max: Duration::from_millis(duration_ms_max.into()),
+        };
+        let longest = full.width.max(full.height);
+        let small = |side: u32| (side * PREVIEW_SIDE_MAX / longest.max(PREVIEW_SIDE_MAX)).max(2);
+        let preview = EncodeSpec {
+            width: small(full.width),
+            height: small(full.height),
+            duration_max: PREVIEW_LENGTH,
+            ..full
+        };
+        let mut writer = |artefact, spec: &EncodeSpec| {
+            artefacts.take(artefact).map(|file| VideoWriter::create(file.into(), spec)).transpose()
+        };
+        Ok(Self {
+            video: writer(Artefact::Video, &full)?,
+            preview: writer(Artefact::Preview, &preview)?,
+            thumbnail: artefacts
+                .take(Artefact::Thumbnail)
+                .map(|file| Thumbnail { file, best: None }),
+        })
+    }
+
+    /// Adds one frame; `clarity` is the mean visibility of the pose in it.
+    pub fn write(
+        &mut self,
+        picture: &Picture,
+        pts: Duration,
+        clarity: f32,
+    ) -> Result<(), WorkerError> {
+        let time = FrameTime { pts };
+        if let Some(video) = &mut self.video {
+            video.write(picture, time)?;
+        }
+        match &mut self.preview {
+            Some(preview) if pts < PREVIEW_LENGTH => preview.write(picture, time)?,
+            // Finished early, so that its encoder's memory is free for the rest of the run.
+            preview => preview.take().map(VideoWriter::finish).transpose()?.unwrap_or_default(),
+        }
+        if let Some(thumbnail) = &mut self.thumbnail {
+            thumbnail.consider(picture, clarity);
+        }
+        Ok(())
+    }
+
+    /// Completes all three.
+    pub fn finish(self) -> Result<(), WorkerError> {
+        self.video.map(VideoWriter::finish).transpose()?;
+        self.preview.map(VideoWriter::finish).transpose()?;
+        if let Some(Thumbnail { mut file, best: Some((_, picture)) }) = self.thumbnail {
+            video::write_thumbnail(&picture, THUMBNAIL_WIDTH_MAX, &mut file)?;
+        }
+        Ok(())
+    }
+}
+
+impl Thumbnail {
+    fn consider(&mut self, picture: &Picture, clarity: f32) {
+        match &mut self.best {
+            None => self.best = Some((clarity, picture.clone())),
+            Some((best, kept)) if clarity > *best => {
+                *best = clarity;
+                kept.clone_from(picture);
+            }
+            Some(_) => {}
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Holds the converted models, run by tract, against what TFLite answers to the same picture.
+//!
+//! The expected figures and the picture's parts are in `models/reference.json`, written by
+//! `models/reference.py`; the rules for painting are those of `models/picture.py`.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tract_onnx::prelude::*;
+
+#[derive(Deserialize)]
+struct Reference {
+    tolerance: f32,
+    /// End points, radius and colour: x, y, x, y, radius, r, g, b.
+    capsules: Vec<[i64; 8]>,
+    models: Vec<Model>,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    file: String,
+    input: Input,
+    outputs: Vec<Output>,
+}
+
+#[derive(Deserialize)]
+struct Input {
+    size: usize,
+    rgb_sha256: String,
+    divisor: f32,
+    offset: f32,
+}
+
+#[derive(Deserialize)]
+struct Output {
+    name: String,
+    shape: Vec<usize>,
+    range: f32,
+    max: f32,
+    mean: f32,
+    indices: Vec<usize>,
+    values: Vec<f32>,
+}
+
+#[test]
+fn tract_agrees_with_tflite() {
+    let reference: Reference = serde_json::from_slice(&read("reference.json")).unwrap();
+    assert!(!reference.models.is_empty());
+    for model in &reference.models {
+        let input = tensor(&model.input, &reference.capsules);
+        let content = read(&model.file);
+        let plan = tract_onnx::onnx()
+            .model_for_read(&mut content.as_slice())
+            .and_then(|graph| graph.into_optimized())
+            .and_then(|graph| graph.into_runnable())
+            .unwrap();
+        let outputs = plan.run(tvec!(input.into())).unwrap();
+        assert_eq!(outputs.len(), model.outputs.len(), "{}", model.file);
+        for (output, expected) in outputs.iter().zip(&model.outputs) {
+            compare(output, expected, reference.tolerance);
+        }
+    }
+}
+
+fn compare(output: &Tensor, expected: &Output, tolerance: f32) {
+    assert_eq!(output.shape(), expected.shape, "{}", expected.name);
+    let view = output.to_plain_array_view::<f32>().unwrap();
+    let found: Vec<f32> = view.iter().copied().collect();
+    let near = |found: f32, wanted: f32, what: &str| {
+        let error = (found - wanted).abs() / expected.range;
+        // Written so that a NaN fails.
+        assert!(error <= tolerance, "{} {what}: {found}, TFLite {wanted}", expected.name);
+    };
+    for (&index, &wanted) in expected.indices.iter().zip(&expected.values) {
+        near(found[index], wanted, &format!("[{index}]"));
+    }
+    let sum: f64 = found.iter().map(|&value| f64::from(value)).sum();
+    near((sum / found.len() as f64) as f32, expected.mean, "mean");
+    near(found.iter().copied().fold(f32::MIN, f32::max), expected.max, "max");
+}
+
+fn tensor(input: &Input, capsules: &[[i64; 8]]) -> Tensor {
+    let rgb = paint(input.size as i64, capsules);
+    let digest: String = Sha256::digest(&rgb).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digest, input.rgb_sha256, "the picture is not the one TFLite saw");
+    let shape = (1, 3, input.size, input.size);
+    tract_ndarray::Array4::from_shape_fn(shape, |(_, channel, y, x)| {
+        let byte = rgb[(y * input.size + x) * 3 + channel];
+        f32::from(byte) / input.divisor + input.offset
+    })
+    .into()
+}
+
+fn paint(size: i64, capsules: &[[i64; 8]]) -> Vec<u8> {
+    (0..size)
+        .flat_map(|y| (0..size).map(move |x| (x, y)))
+        .flat_map(|(x, y)| {
+            let (u, v) = ((2 * x + 1) * 512 / size, (2 * y + 1) * 512 / size);
+            let grain = (7 * x + 13 * y) % 5 - v / 32;
+            let background = [200 + grain, 206 + grain, 212 + grain];
+            capsules.iter().fold(background, |under, capsule| cover(u, v, capsule, under))
+        })
+        .map(|channel| channel as u8)
+        .collect()
+}
+
+/// The colour at `(u, v)` once `capsule` is painted over `under`.
+fn cover(u: i64, v: i64, capsule: &[i64; 8], under: [i64; 3]) -> [i64; 3] {
+    let [x0, y0, x1, y1, radius, colour @ ..] = *capsule;
+    let (dx, dy) = (x1 - x0, y1 - y0);
+    let scale = (dx * dx + dy * dy).max(1);
+    let along = ((u - x0) * dx + (v - y0) * dy).clamp(0, scale);
+    let (ex, ey) = ((u - x0) * scale - dx * along, (v - y0) * scale - dy * along);
+    let (distance, limit) = (ex * ex + ey * ey, (radius * scale).pow(2));
+    if distance > limit {
+        return under;
+    }
+    colour.map(|channel| channel * (256 - 96 * distance / limit) / 256)
+}
+
+fn read(name: &str) -> Vec<u8> {
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

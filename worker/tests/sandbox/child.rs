@@ -1,0 +1,271 @@
+//! Runs one attempt in a process of its own and tells how it ended. Used by the tests here.
+//!
+//! The child is this program again, with an order in its environment; it confines itself as
+//! ordered, makes the attempt, and says on stdout what came of it.
+
+use crate::{attempts, work};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::message::{MediaLimits, Mode, OnLong, Start};
+use bodyscript_protocol::posture::{Layer, LayerState, Posture};
+use bodyscript_worker::sandbox;
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::unistd::{self, Gid, Uid};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use serde::{Deserialize, Serialize};
+use std::fmt::{self, Display};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+const VARIABLE: &str = "BODYSCRIPT_SANDBOX_ORDER";
+const SUCCEEDED: &str = "outcome: succeeded";
+const FAILED: &str = "outcome: errno ";
+const NOT_CONFINED: i32 = 66;
+
+/// What a child is to do, and in what state.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Order {
+    task: String,
+    user: User,
+    layers: Vec<Layer>,
+    required: Vec<Layer>,
+    stage: Stage,
+    host: Host,
+}
+
+/// How far the sandbox is closed before the attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Stage {
+    /// After `confine_early`.
+    Early,
+    /// After `lock_down`.
+    Closed,
+}
+
+/// What kind of host the child is to find itself on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Host {
+    /// This one.
+    Real,
+    /// One without Landlock, namespaces and `close_range`.
+    Poor,
+    /// This one, but with a second thread in the process.
+    Threaded,
+}
+
+/// Whom the child runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum User {
+    /// uid 0 with its capabilities.
+    Root,
+    /// A user without any.
+    Unprivileged,
+}
+
+impl User {
+    /// The one this test runs as.
+    pub(crate) fn own() -> Self {
+        if unistd::geteuid().is_root() { Self::Root } else { Self::Unprivileged }
+    }
+
+    /// Everyone this test can run as.
+    pub(crate) fn available() -> Vec<Self> {
+        match Self::own() {
+            Self::Root => vec![Self::Root, Self::Unprivileged],
+            Self::Unprivileged => vec![Self::Unprivileged],
+        }
+    }
+}
+
+impl Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Root => "root",
+            Self::Unprivileged => "user",
+        })
+    }
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Succeeded,
+    Failed(i32),
+    Killed(i32),
+    /// The sandbox itself refused to close, so there was no attempt.
+    NotConfined,
+    /// The child ended without a word, or with the wrong one: the test is broken.
+    Broken,
+}
+
+impl Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Succeeded => f.write_str("succeeds"),
+            Self::Failed(errno) => write!(f, "{:?}", Errno::from_raw(*errno)),
+            Self::Killed(signal) => match nix::sys::signal::Signal::try_from(*signal) {
+                Ok(signal) => f.write_str(signal.as_str()),
+                Err(_) => write!(f, "signal {signal}"),
+            },
+            Self::NotConfined => f.write_str("not confined"),
+            Self::Broken => f.write_str("broken"),
+        }
+    }
+}
+
+/// How a child ended, with what it said.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) outcome: Outcome,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Order {
+    pub(crate) fn new(task: &str, user: User) -> Self {
+        let (layers, required) = (Vec::new(), Vec::new());
+        Self { task: task.into(), user, layers, required, stage: Stage::Closed, host: Host::Real }
+    }
+
+    pub(crate) fn layers(self, layers: &[Layer]) -> Self {
+        Self { layers: layers.to_vec(), ..self }
+    }
+
+    pub(crate) fn required(self, required: &[Layer]) -> Self {
+        Self { required: required.to_vec(), ..self }
+    }
+
+    pub(crate) fn until(self, stage: Stage) -> Self {
+        Self { stage, ..self }
+    }
+
+    pub(crate) fn on(self, host: Host) -> Self {
+        Self { host, ..self }
+    }
+
+    /// The command that carries it out, with a folder for what it makes.
+    pub(crate) fn command(&self, folder: &TempDir) -> Command {
+        let order = serde_json::to_string(self).expect("an order is plain data");
+        let anyone = Permissions::from_mode(0o777);
+        fs::set_permissions(folder.path(), anyone).expect("the folder is ours");
+        let program = std::env::current_exe().expect("a running program has a name");
+        let mut command = Command::new(program);
+        command
+            .env(VARIABLE, order)
+            .env("TMPDIR", folder.path())
+            .env("RUST_BACKTRACE", "1")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Has it carried out.
+    pub(crate) fn run(&self) -> End {
+        let folder = tempfile::tempdir().expect("the folder for temporary files is writable");
+        let output = self.command(&folder).output().expect("this program can be run again");
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let word = stdout.lines().find_map(|line| match line.strip_prefix(FAILED) {
+            Some(errno) => Some(Outcome::Failed(errno.parse().expect("an errno is a number"))),
+            None => (line == SUCCEEDED).then_some(Outcome::Succeeded),
+        });
+        let outcome = match (output.status.signal(), output.status.code(), word) {
+            (Some(signal), _, _) => Outcome::Killed(signal),
+            (None, Some(NOT_CONFINED), None) => Outcome::NotConfined,
+            (None, Some(0), Some(outcome)) => outcome,
+            _ => Outcome::Broken,
+        };
+        End { outcome, stdout, stderr }
+    }
+}
+
+/// Carries out the order in the environment and ends the process; returns if there is none.
+pub(crate) fn obey() {
+    let Ok(order) = std::env::var(VARIABLE) else { return };
+    let order: Order = serde_json::from_str(&order).expect("the order is ours");
+    become_user(order.user);
+    let attempt = attempts::prepare(&order.task).or_else(|| work::prepare(&order.task));
+    let attempt = attempt.unwrap_or_else(|| panic!("there is no task {:?}", order.task));
+    match order.host {
+        Host::Real => {}
+        Host::Poor => impoverish(),
+        Host::Threaded => drop(std::thread::spawn(|| {
+            loop {
+                std::thread::park()
+            }
+        })),
+    }
+    confine(&order);
+    match attempt() {
+        Ok(()) => println!("{SUCCEEDED}"),
+        Err(errno) => println!("{FAILED}{}", errno as i32),
+    }
+    std::process::exit(0);
+}
+
+fn become_user(user: User) {
+    const SOMEONE: u32 = 61_234;
+    if user == User::own() {
+        return;
+    }
+    let become_someone = || {
+        unistd::setgroups(&[])?;
+        let (uid, gid) = (Uid::from_raw(SOMEONE), Gid::from_raw(SOMEONE));
+        unistd::setresgid(gid, gid, gid)?;
+        unistd::setresuid(uid, uid, uid)?;
+        // As exec by an ordinary user would leave it.
+        prctl::set_dumpable(true)
+    };
+    become_someone().expect("root may become anyone");
+}
+
+fn confine(order: &Order) {
+    let limits = MediaLimits {
+        duration_ms_max: 0,
+        on_long: OnLong::Trim,
+        side_px_max: 0,
+        area_px_max: 0,
+        frame_rate_max: 0,
+    };
+    let start = Start {
+        version: bodyscript_protocol::PROTOCOL_VERSION,
+        job: order.task.clone(),
+        mode: Mode::default(),
+        interval: 1,
+        limits,
+        artefacts: Artefact::ALL.to_vec(),
+        layers: order.layers.clone(),
+        layers_required: order.required.clone(),
+    };
+    let mut posture = Posture::default();
+    let mut outcome = sandbox::confine_early(&start, &mut posture);
+    if order.stage == Stage::Closed {
+        outcome = outcome.and_then(|()| sandbox::lock_down(&start, &mut posture));
+    }
+    for (layer, state) in &posture.layers {
+        match state {
+            LayerState::Active(achieved) => println!("{}: active: {achieved}", layer.name()),
+            LayerState::Unavailable(why) => println!("{}: unavailable: {why}", layer.name()),
+            LayerState::Off => {}
+        }
+    }
+    if let Err(error) = outcome {
+        eprintln!("{error}");
+        std::process::exit(NOT_CONFINED);
+    }
+}
+
+/// Takes from this process what an older or stricter host does not give.
+fn impoverish() {
+    let missing = [libc::SYS_landlock_create_ruleset, libc::SYS_close_range, libc::SYS_unshare];
+    let filter = SeccompFilter::new(
+        missing.into_iter().map(|call| (call, Vec::new())).collect(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::ENOSYS.unsigned_abs()),
+        std::env::consts::ARCH.try_into().expect("a known architecture"),
+    );
+    let program = BpfProgram::try_from(filter.expect("a plain filter")).expect("a short filter");
+    seccompiler::apply_filter(&program).expect("an unconfined process may confine itself");
+}

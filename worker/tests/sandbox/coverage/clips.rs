@@ -1,0 +1,81 @@
+//! Short clips of every format, and files that are none, for the recorded runs. Made on the spot
+//! by `gst-launch-1.0` with the system's own plugins.
+
+use std::io::Write;
+use std::process::Command;
+use tempfile::NamedTempFile;
+
+/// A way to code pictures and to wrap them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Format {
+    /// What makes the raw pictures unusual: more of their caps, or an element.
+    raw: &'static str,
+    encoder: &'static str,
+    muxer: &'static str,
+}
+
+const fn format(encoder: &'static str, muxer: &'static str) -> Format {
+    Format { raw: "", encoder, muxer }
+}
+
+const H264: &str = "x264enc";
+
+/// Every codec, every container, and every kind of picture that takes a further element.
+const FORMATS: &[Format] = &[
+    format(H264, "mp4mux"),
+    format(H264, "mp4mux fragment-duration=100"),
+    format(H264, "matroskamux"),
+    format("x265enc ! h265parse", "mp4mux faststart=true"),
+    format("vp8enc deadline=1", "webmmux"),
+    format("vp9enc deadline=1 cpu-used=8 ! vp9parse", "webmmux"),
+    format("av1enc cpu-used=8 ! av1parse", "matroskamux"),
+    format("avenc_mpeg4 ! mpeg4videoparse", "avimux"),
+    format("jpegenc", "qtmux"),
+    format("mpeg2enc format=3 ! mpegvideoparse", "mpegpsmux"),
+    format("avenc_wmv2", "asfmux"),
+    Format { raw: " ! taginject tags=image-orientation=rotate-90", ..format(H264, "qtmux") },
+    Format { raw: ",interlace-mode=interleaved", ..format("x264enc interlaced=true", "mp4mux") },
+    Format { raw: ",pixel-aspect-ratio=4/3", ..format(H264, "mp4mux") },
+];
+
+/// One clip of each format.
+pub(super) fn of_every_format() -> impl Iterator<Item = (Format, NamedTempFile)> {
+    FORMATS.iter().map(|format| (*format, make(*format)))
+}
+
+/// One clip in the commonest format.
+pub(super) fn plain() -> NamedTempFile {
+    make(FORMATS[0])
+}
+
+/// One file for each way in which a video can be at fault.
+pub(super) fn of_every_fault() -> Vec<(&'static str, NamedTempFile)> {
+    let whole = std::fs::read(plain().path()).expect("the clip is readable");
+    vec![
+        ("empty", file(&[])),
+        ("no video", file(b"PK\x03\x04 and the rest of an archive")),
+        ("cut short", file(&whole[..whole.len() / 3])),
+    ]
+}
+
+fn file(contents: &[u8]) -> NamedTempFile {
+    let mut file = NamedTempFile::new().expect("a temporary file");
+    file.write_all(contents).expect("it is written");
+    file
+}
+
+fn make(Format { raw, encoder, muxer }: Format) -> NamedTempFile {
+    let file = NamedTempFile::new().expect("a temporary file");
+    let graph = format!(
+        "videotestsrc num-buffers=12 ! video/x-raw,format=I420,width=160,height=120,framerate=30/1{raw} \
+         ! {encoder} ! {muxer} ! filesink location={}",
+        file.path().display()
+    );
+    let status = Command::new("gst-launch-1.0")
+        .arg("-q")
+        .args(graph.split_whitespace())
+        .status()
+        .expect("gst-launch-1.0 runs; install gstreamer1.0-tools");
+    assert!(status.success(), "{graph}");
+    file
+}

@@ -1,0 +1,69 @@
+//! The list of system calls against what workers really do: none is missing, none is idle.
+//!
+//! Real workers run inside the whole sandbox over every format and mode, and every unhappy end,
+//! while their system calls are recorded; so do the pieces of ordinary work of `work`, for what
+//! only bugs bring about.
+
+mod clips;
+mod recorder;
+mod runs;
+
+use crate::child::{Order, User};
+use bodyscript_protocol::exit::WorkerExit;
+use bodyscript_protocol::message::{Mode, ToSupervisor};
+use bodyscript_protocol::posture::Layer;
+use bodyscript_worker::sandbox::policy;
+use recorder::Recording;
+use runs::Run;
+use std::collections::BTreeSet;
+
+#[test]
+fn no_entry_of_the_policy_is_missing_and_none_is_idle() {
+    let mut used = BTreeSet::new();
+    for (format, clip) in clips::of_every_format() {
+        used.extend(done(&format!("{format:?}"), Run::new(clip.path())));
+    }
+    let clip = clips::plain();
+    for mode in Mode::ALL {
+        used.extend(done(mode.name(), Run { mode, ..Run::new(clip.path()) }));
+    }
+    for (what, video) in clips::of_every_fault() {
+        let ended = Run::new(video.path()).record();
+        assert_eq!(ended.exit(), WorkerExit::BadInput, "{what}: {ended:?}");
+        used.extend(ended.recording.used);
+    }
+    let orphan = Run { supervisor: runs::Supervisor::Dies, ..Run::new(clip.path()) }.record();
+    assert_eq!(orphan.exit(), WorkerExit::Orphaned, "{orphan:?}");
+    used.extend(orphan.recording.used);
+    for task in ["a_panic_is_reported_and_caught", "abort", "the_clock_runs"] {
+        used.extend(at_ordinary_work(task).used);
+    }
+    for task in [
+        "inherited_files_are_read_and_written",
+        "harmless_probes_of_libraries_fail_without_a_signal",
+    ] {
+        used.extend(at_ordinary_work(task).used);
+    }
+    let idle: Vec<_> = policy::ROUTINE
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| !used.contains(place))
+        .map(|(_, entry)| format!("{}: {}", entry.name, entry.reason))
+        .collect();
+    assert!(idle.is_empty(), "never used: {idle:#?}");
+}
+
+/// One run that must come to its end.
+fn done(what: &str, run: Run<'_>) -> BTreeSet<usize> {
+    let ended = run.record();
+    let last = ended.messages.last();
+    assert!(matches!(last, Some(ToSupervisor::Done(_))), "{what}: {ended:?}");
+    assert_eq!(ended.exit(), WorkerExit::Done, "{what}: {ended:?}");
+    ended.recording.used
+}
+
+fn at_ordinary_work(task: &str) -> Recording {
+    let order = Order::new(task, User::own()).layers(&Layer::ALL).required(&Layer::ALL);
+    let folder = tempfile::tempdir().expect("the folder for temporary files is writable");
+    recorder::record(order.command(&folder))
+}

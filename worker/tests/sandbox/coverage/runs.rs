@@ -1,0 +1,135 @@
+//! Runs the worker program as the supervisor does, under the recorder.
+
+use super::recorder::{self, Recording};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::codec::{self, Decoder};
+use bodyscript_protocol::exit::WorkerExit;
+use bodyscript_protocol::inherited;
+use bodyscript_protocol::message::{MediaLimits, Mode, OnLong, Start, ToSupervisor, ToWorker};
+use bodyscript_protocol::posture::Layer;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// One worker's run.
+pub(super) struct Run<'a> {
+    pub(super) video: &'a Path,
+    pub(super) mode: Mode,
+    pub(super) supervisor: Supervisor,
+}
+
+/// What becomes of the other end of the pipe.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Supervisor {
+    Stays,
+    Dies,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) messages: Vec<ToSupervisor>,
+    pub(super) recording: Recording,
+}
+
+impl Ended {
+    pub(super) fn exit(&self) -> WorkerExit {
+        let code = self.recording.status.code();
+        let code = code.unwrap_or_else(|| panic!("a worker was killed: {self:?}"));
+        WorkerExit::try_from(code).expect("a worker's exit status")
+    }
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(video: &'a Path) -> Self {
+        Self { video, mode: Mode::Track, supervisor: Supervisor::Stays }
+    }
+
+    /// Runs the worker to its end.
+    pub(super) fn record(&self) -> Ended {
+        let (frames_in, mut supervisor) = std::io::pipe().expect("pipes are free");
+        supervisor.write_all(&self.start()).expect("a pipe holds one order");
+        let supervisor = (self.supervisor == Supervisor::Stays).then_some(supervisor);
+        let mut frames_out = tempfile::tempfile().expect("a temporary file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bodyscript-worker"));
+        command
+            .env_clear()
+            .env("LANG", "C.UTF-8")
+            .env("MALLOC_ARENA_MAX", "2")
+            .stdin(frames_in)
+            .stdout(frames_out.try_clone().expect("a second handle"))
+            .stderr(Stdio::null());
+        hand_down(&mut command, self.descriptors());
+        let recording = recorder::record(command);
+        drop(supervisor);
+        let mut frames = Vec::new();
+        frames_out.rewind().expect("a file rewinds");
+        frames_out.read_to_end(&mut frames).expect("a file is readable");
+        let mut decoder = Decoder::default();
+        decoder.push(&frames);
+        let next = || decoder.next().expect("the worker sends frames");
+        Ended { messages: std::iter::from_fn(next).collect(), recording }
+    }
+
+    fn start(&self) -> Vec<u8> {
+        let limits = MediaLimits {
+            duration_ms_max: 10_000,
+            on_long: OnLong::Trim,
+            side_px_max: 1920,
+            area_px_max: 1920 * 1080,
+            frame_rate_max: 120,
+        };
+        let start = Start {
+            version: bodyscript_protocol::PROTOCOL_VERSION,
+            job: "recorded".into(),
+            mode: self.mode,
+            interval: 3,
+            limits,
+            artefacts: Artefact::ALL.to_vec(),
+            layers: Layer::ALL.to_vec(),
+            layers_required: Layer::ALL.to_vec(),
+        };
+        codec::encode(&ToWorker::Start(start)).expect("an order fits in a frame")
+    }
+
+    /// In the order of their numbers in the worker.
+    fn descriptors(&self) -> Vec<OwnedFd> {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+        let open = |path: &Path| File::open(path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+        let mut files = vec![
+            open(self.video),
+            open(&models.join("pose_detection.onnx")),
+            open(&models.join("pose_landmark_full.onnx")),
+        ];
+        let artefact = |_| tempfile::tempfile().expect("a temporary file");
+        files.extend(Artefact::ALL.iter().map(artefact));
+        files.into_iter().map(OwnedFd::from).collect()
+    }
+}
+
+/// Has the program inherit the descriptors, from that of the video on.
+fn hand_down(command: &mut Command, descriptors: Vec<OwnedFd>) {
+    // Out of the way of the numbers they are to have.
+    const ASIDE: i32 = 100;
+    let aside: Vec<OwnedFd> = descriptors
+        .iter()
+        .map(|descriptor| {
+            let to = nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(ASIDE);
+            let copy = nix::fcntl::fcntl(descriptor, to).expect("descriptors are free");
+            // SAFETY: the copy was made just now and belongs to no one yet.
+            unsafe { OwnedFd::from_raw_fd(copy) }
+        })
+        .collect();
+    let place = move || {
+        for (number, descriptor) in (inherited::VIDEO..).zip(&aside) {
+            // SAFETY: dup2 takes two integers; both are this child's to use.
+            nix::errno::Errno::result(unsafe { libc::dup2(descriptor.as_raw_fd(), number) })?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec there are only system calls, on numbers prepared before.
+    unsafe { command.pre_exec(place) };
+}

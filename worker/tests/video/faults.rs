@@ -1,0 +1,238 @@
+//! Everything that is refused, with its own fault; and every limit, at it and one past it.
+
+use crate::clip::{self, Clip, PLAIN, launch};
+use crate::{LIMITS, assert_times, decode, file_of, open};
+use bodyscript_protocol::fault::Fault;
+use bodyscript_protocol::message::{MediaLimits, OnLong};
+use std::fs::File;
+
+fn fault_of(file: File, limits: &MediaLimits) -> Fault {
+    match decode(file, limits) {
+        Ok(decoded) => panic!("decoded {} frames", decoded.times.len()),
+        Err(error) => error.fault(),
+    }
+}
+
+/// A file made by a graph that ends in `! filesink`.
+fn launched(graph: &str) -> File {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    launch(&format!("{graph} ! filesink location={}", file.path().display()), &[]);
+    file.reopen().expect("the file opens")
+}
+
+#[test]
+fn an_empty_file() {
+    assert_eq!(fault_of(file_of(&[]), &LIMITS), Fault::Empty);
+}
+
+#[test]
+fn files_that_are_no_video() {
+    let noise: Vec<u8> =
+        (0..300_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let text = "A line of text like any other.\n".repeat(5000);
+    let zip = [b"PK\x03\x04\x14\0\0\0\x08\0".as_slice(), &noise[..5000]].concat();
+    for (what, bytes) in
+        [("text", text.as_bytes()), ("noise", &noise), ("zip", &zip), ("one byte", &[0])]
+    {
+        assert_eq!(fault_of(file_of(bytes), &LIMITS), Fault::NotAVideo, "{what}");
+    }
+    for graph in [
+        "videotestsrc num-buffers=1 ! jpegenc",
+        "videotestsrc num-buffers=1 ! pngenc",
+        "audiotestsrc num-buffers=50 ! lamemp3enc ! id3v2mux",
+        "audiotestsrc num-buffers=50 ! wavenc",
+    ] {
+        assert_eq!(fault_of(launched(graph), &LIMITS), Fault::NotAVideo, "{graph}");
+    }
+}
+
+#[test]
+fn containers_without_a_picture() {
+    for muxer in ["mp4mux", "matroskamux", "webmmux", "mpegtsmux", "asfmux", "avimux"] {
+        let encoder = match muxer {
+            "webmmux" => "vorbisenc",
+            "asfmux" => "avenc_wmav2",
+            "avimux" => "lamemp3enc ! mpegaudioparse",
+            _ => "avenc_aac ! aacparse",
+        };
+        let graph = format!("audiotestsrc num-buffers=50 ! audioconvert ! {encoder} ! {muxer}");
+        assert_eq!(fault_of(launched(&graph), &LIMITS), Fault::NoVideoTrack, "{muxer}");
+    }
+}
+
+#[test]
+fn codecs_without_a_decoder() {
+    for (encoder, muxer, name) in [
+        ("avenc_prores", "qtmux", "video/x-prores"),
+        ("theoraenc", "matroskamux", "video/x-theora"),
+        ("avenc_ffv1", "matroskamux", "video/x-ffv"),
+    ] {
+        let graph = format!("videotestsrc num-buffers=5 ! videoconvert ! {encoder} ! {muxer}");
+        let fault = fault_of(launched(&graph), &LIMITS);
+        assert_eq!(fault, Fault::UnsupportedCodec(name.into()), "{encoder}");
+    }
+}
+
+#[test]
+fn damage_before_the_first_frame() {
+    let whole = PLAIN.bytes();
+    let index_first = Clip { muxer: "mp4mux faststart=true", ..PLAIN }.bytes();
+    let matroska = Clip { muxer: "matroskamux", ..PLAIN }.bytes();
+    let data = index_first.windows(4).position(|w| w == b"mdat").expect("an mdat box");
+    let cluster =
+        matroska.windows(4).position(|w| w == [0x1f, 0x43, 0xb6, 0x75]).expect("a cluster");
+    for (what, bytes) in [
+        ("index missing", &whole[..whole.len() / 2]),
+        ("data missing", &index_first[..data + 4]),
+        ("clusters missing", &matroska[..cluster]),
+    ] {
+        assert_eq!(fault_of(file_of(bytes), &LIMITS), Fault::Damaged, "{what}");
+    }
+}
+
+#[test]
+fn a_track_without_a_frame() {
+    let mut bytes = Clip { muxer: "matroskamux", ..PLAIN }.bytes();
+    let cluster = bytes.windows(4).position(|w| w == [0x1f, 0x43, 0xb6, 0x75]).expect("a cluster");
+    bytes.truncate(cluster);
+    // Duration: element 4489, eight bytes, a float.
+    let at = bytes.windows(3).position(|w| w == [0x44, 0x89, 0x88]).expect("a duration");
+    bytes[at + 3..at + 11].fill(0);
+    assert_eq!(fault_of(file_of(&bytes), &LIMITS), Fault::NoFrames);
+}
+
+#[test]
+fn a_video_that_breaks_off_ends_there() {
+    for (muxer, encoder) in [
+        ("mp4mux faststart=true", "x264enc bframes=0"),
+        ("matroskamux", "x264enc bframes=0"),
+        ("mpegtsmux", "x264enc bframes=0"),
+        ("avimux", "jpegenc"),
+    ] {
+        let clip = Clip { muxer, encoder, frames: 150, ..PLAIN };
+        let bytes = clip.bytes();
+        let decoded = decode(file_of(&bytes[..bytes.len() / 2]), &LIMITS)
+            .unwrap_or_else(|error| panic!("{muxer}: {error}"));
+        let frames = decoded.times.len();
+        assert!((10..140).contains(&frames), "{muxer}: {frames} frames");
+        assert_times(muxer, &decoded.times, (0..frames).map(|k| k as f64 / 30.0));
+        if muxer != "mpegtsmux" {
+            // A transport stream does not state its duration.
+            assert!(decoded.truncated, "{muxer}");
+        }
+    }
+}
+
+#[test]
+fn sides_at_the_limit_and_one_past_it() {
+    for (muxer, encoder) in [
+        ("mp4mux", "x264enc"),
+        ("mpegtsmux", "x264enc"),
+        ("webmmux", "vp8enc"),
+        ("webmmux", "vp9enc"),
+        ("qtmux", "jpegenc"),
+        ("asfmux", "avenc_wmv2"),
+    ] {
+        let clip = Clip { muxer, encoder, frames: 3, ..PLAIN };
+        for (side_px_max, area_px_max) in [(160, 1920 * 1080), (1920, 160 * 120)] {
+            let at = MediaLimits { side_px_max, area_px_max, ..LIMITS };
+            let decoded = decode(clip.make(), &at);
+            assert_eq!(decoded.map(|d| d.times.len()).ok(), Some(3), "{muxer} {encoder}");
+        }
+        for (side_px_max, area_px_max) in [(159, 1920 * 1080), (1920, 160 * 120 - 1)] {
+            let under = MediaLimits { side_px_max, area_px_max, ..LIMITS };
+            let fault =
+                Fault::PictureTooLarge { width: 160, height: 120, side_px_max, area_px_max };
+            assert_eq!(fault_of(clip.make(), &under), fault, "{muxer} {encoder}");
+        }
+    }
+}
+
+#[test]
+fn a_size_that_only_the_stream_tells_is_held_to_the_limit() {
+    for encoder in ["vp8enc", "vp9enc", "av1enc cpu-used=8", "avenc_mpeg4"] {
+        let mut bytes = Clip { muxer: "matroskamux", encoder, frames: 3, ..PLAIN }.bytes();
+        // The container's own words: PixelWidth (B0) and PixelHeight (BA), one byte each.
+        for (id, value) in [(0xb0, 160), (0xba, 120)] {
+            let at = bytes.windows(3).position(|w| w == [id, 0x81, value]);
+            bytes[at.expect("a size") + 2] = 16;
+        }
+        let limits = MediaLimits { side_px_max: 100, ..LIMITS };
+        let fault = fault_of(file_of(&bytes), &limits);
+        assert!(
+            matches!(fault, Fault::PictureTooLarge { width: 160, height: 120, .. }),
+            "{encoder}: {fault:?}"
+        );
+    }
+}
+
+#[test]
+fn oblong_pixels_count_at_their_shown_size() {
+    let clip = Clip { raw: "pixel-aspect-ratio=2/1", ..PLAIN };
+    let at = MediaLimits { side_px_max: 320, ..LIMITS };
+    let decoded = decode(clip.make(), &at).expect("within the limit");
+    assert_eq!((decoded.probe.width, decoded.probe.height), (320, 120));
+    assert_eq!((decoded.last.width, decoded.last.height), (320, 120));
+    let under = MediaLimits { side_px_max: 319, ..LIMITS };
+    assert!(matches!(fault_of(clip.make(), &under), Fault::PictureTooLarge { width: 320, .. }));
+}
+
+#[test]
+fn frame_rates_at_the_limit_and_one_past_it() {
+    for muxer in ["mp4mux", "avimux", "mpegtsmux"] {
+        let encoder = "x264enc bframes=0 ! video/x-h264,stream-format=byte-stream ! h264parse";
+        let clip = Clip { muxer, encoder, rate: (60, 1), ..PLAIN };
+        let at = MediaLimits { frame_rate_max: 60, ..LIMITS };
+        assert_eq!(decode(clip.make(), &at).map(|d| d.times.len()).ok(), Some(30), "{muxer}");
+        let under = MediaLimits { frame_rate_max: 59, ..LIMITS };
+        let fault = Fault::FrameRateTooHigh { frame_rate: 60, frame_rate_max: 59 };
+        assert_eq!(fault_of(clip.make(), &under), fault, "{muxer}");
+    }
+}
+
+#[test]
+fn durations_at_the_limit_and_one_frame_past_it() {
+    for muxer in ["mp4mux", "matroskamux", "mpegtsmux", "avimux"] {
+        let clip = Clip { muxer, encoder: "x264enc bframes=0", ..PLAIN };
+        let at = MediaLimits { duration_ms_max: 1000, on_long: OnLong::Reject, ..LIMITS };
+        let decoded = decode(clip.make(), &at).unwrap_or_else(|error| panic!("{muxer}: {error}"));
+        assert_eq!((decoded.times.len(), decoded.trimmed), (30, false), "{muxer}");
+
+        let trim = MediaLimits { duration_ms_max: 966, ..LIMITS };
+        let decoded = decode(clip.make(), &trim).unwrap_or_else(|error| panic!("{muxer}: {error}"));
+        assert_eq!((decoded.times.len(), decoded.trimmed), (29, true), "{muxer}");
+        assert!(decoded.probe.duration_ms.is_none() || decoded.probe.trimmed, "{muxer}");
+        assert!(!decoded.truncated, "{muxer}");
+
+        let reject = MediaLimits { on_long: OnLong::Reject, ..trim };
+        let fault = fault_of(clip.make(), &reject);
+        let is_right = matches!(fault, Fault::TooLong { duration_ms, duration_ms_max: 966 }
+            if duration_ms.abs_diff(1000) <= 40);
+        assert!(is_right, "{muxer}: {fault:?}");
+    }
+}
+
+#[test]
+fn half_a_frame_past_the_limit_is_forgiven() {
+    let clip = Clip { rate: (30_000, 1001), ..PLAIN };
+    let limits = MediaLimits { duration_ms_max: 1000, on_long: OnLong::Reject, ..LIMITS };
+    let decoded = decode(clip.make(), &limits).expect("1.001 s pass for a second");
+    assert_eq!((decoded.times.len(), decoded.trimmed, decoded.probe.trimmed), (30, false, false));
+}
+
+#[test]
+fn a_decoder_that_is_dropped_early_leaves_no_thread_behind() {
+    let threads = || std::fs::read_dir("/proc/self/task").expect("procfs").count();
+    drop(open(PLAIN.make(), &LIMITS).expect("opens"));
+    let before = threads();
+    for _ in 0..20 {
+        let clip = Clip { frames: 90, ..PLAIN };
+        drop(open(clip.make(), &LIMITS).expect("opens"));
+    }
+    // Other tests run beside this one and have threads of their own.
+    assert!(threads() < before + 20, "{} threads, {before} before", threads());
+    clip::assert_red(
+        "still works",
+        clip::patch(&decode(PLAIN.make(), &LIMITS).unwrap().last, 5, 5),
+    );
+}

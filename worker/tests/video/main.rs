@@ -1,0 +1,74 @@
+//! Decoding and encoding against real files of every format that is promised. The files are made
+//! on the spot by `gst-launch-1.0` with the system's own plugins.
+
+mod clip;
+mod faults;
+mod formats;
+mod times;
+mod turns;
+mod writing;
+
+use bodyscript_protocol::message::{MediaLimits, OnLong};
+use bodyscript_worker::picture::Picture;
+use bodyscript_worker::video::{self, Decoder, FrameTime, Probe, VideoError};
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+/// GStreamer is initialised once in a process; every test begins here.
+static READY: LazyLock<()> = LazyLock::new(|| video::init().expect("GStreamer initialises"));
+
+/// Wide enough for every clip of the tests.
+const LIMITS: MediaLimits = MediaLimits {
+    duration_ms_max: 10_000,
+    on_long: OnLong::Trim,
+    side_px_max: 1920,
+    area_px_max: 1920 * 1080,
+    frame_rate_max: 120,
+};
+
+/// All that a video gave.
+struct Decoded {
+    probe: Probe,
+    times: Vec<Duration>,
+    /// Of each frame, how bright its plain part is.
+    levels: Vec<f64>,
+    last: Picture,
+    truncated: bool,
+    trimmed: bool,
+}
+
+/// A file of these bytes.
+fn file_of(bytes: &[u8]) -> File {
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    file.write_all(bytes).expect("the file takes bytes");
+    file.rewind().expect("the file seeks");
+    file
+}
+
+fn open(file: File, limits: &MediaLimits) -> Result<(Decoder, Probe), VideoError> {
+    *READY;
+    Decoder::open(file.into(), limits)
+}
+
+fn decode(file: File, limits: &MediaLimits) -> Result<Decoded, VideoError> {
+    let (mut decoder, probe) = open(file, limits)?;
+    let (mut times, mut levels, mut last) = (Vec::new(), Vec::new(), Picture::default());
+    while let Some(FrameTime { pts }) = decoder.next(&mut last)? {
+        times.push(pts);
+        levels.push(clip::level_of(&last));
+    }
+    let (truncated, trimmed) = (decoder.truncated(), decoder.trimmed());
+    Ok(Decoded { probe, times, levels, last, truncated, trimmed })
+}
+
+/// Asserts that frames come at these times, each within a millisecond.
+fn assert_times(what: &str, times: &[Duration], expected: impl Iterator<Item = f64>) {
+    let expected: Vec<_> = expected.collect();
+    assert_eq!(times.len(), expected.len(), "{what}: frames, at {times:?}");
+    for (time, expected) in times.iter().zip(&expected) {
+        let off = (time.as_secs_f64() - expected).abs();
+        assert!(off <= 0.001, "{what}: a frame at {time:?} instead of {expected:.4} s");
+    }
+}

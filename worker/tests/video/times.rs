@@ -1,0 +1,41 @@
+//! Presentation times survive writing and reading: late starts, varying rates, odd rates.
+
+use crate::clip::{Clip, PLAIN};
+use crate::writing::{spec, write};
+use crate::{LIMITS, assert_times, decode};
+use bodyscript_worker::video::EncodeSpec;
+
+#[test]
+fn a_late_start_stays_late() {
+    let times: Vec<_> = (0..30).map(|k| 0.5 + f64::from(k) / 30.0).collect();
+    let file = write(&EncodeSpec { frame_rate: (30, 1), ..spec() }, &times);
+    let decoded = decode(file, &LIMITS).expect("decodes");
+    assert_times("late start", &decoded.times, times.into_iter());
+}
+
+#[test]
+fn a_varying_rate_stays_as_it_is() {
+    let times: Vec<_> = (0..40).map(|k| f64::from(k * k) / 400.0).collect();
+    let file = write(&EncodeSpec { frame_rate: (0, 1), ..spec() }, &times);
+    let decoded = decode(file, &LIMITS).expect("decodes");
+    assert_times("varying rate", &decoded.times, times.into_iter());
+}
+
+#[test]
+fn odd_rates_do_not_drift() {
+    for (rate, muxer) in [
+        ((30_000, 1001), "mp4mux"),
+        ((24_000, 1001), "matroskamux"),
+        ((60_000, 1001), "mpegtsmux"),
+        ((25, 2), "qtmux"),
+    ] {
+        let clip = Clip { rate, muxer, frames: 60, ..PLAIN };
+        let decoded =
+            decode(clip.make(), &LIMITS).unwrap_or_else(|error| panic!("{muxer}: {error}"));
+        let period = f64::from(rate.1) / f64::from(rate.0);
+        assert_times(muxer, &decoded.times, (0..60).map(|k| f64::from(k) * period));
+        let (num, den) = decoded.probe.frame_rate;
+        let off = (f64::from(num) / f64::from(den) * period - 1.0).abs();
+        assert!(off < 0.001, "{muxer}: {num}/{den}");
+    }
+}
