@@ -65,7 +65,7 @@ pub enum Results {
         filename: DisplayName,
     },
     /// The job is not completed.
-    NotReady(Status),
+    NotReady(Box<Status>),
 }
 
 /// How the dispatcher is.

@@ -226,7 +226,7 @@ impl Desk {
             JobState::Completed { .. } => {
                 Results::Ready { filename: entry.job.upload.filename.clone() }
             }
-            _ => Results::NotReady(self.status(id)?),
+            _ => Results::NotReady(Box::new(self.status(id)?)),
         })
     }
 
