@@ -67,7 +67,8 @@ fn recorded_footage_agrees_with_mediapipe() -> Result<()> {
         return Ok(());
     };
     let folder = tempfile::tempdir()?;
-    let run = Run::new(&["--mode", "static"], &[video.clone()], folder.path())?.check()?;
+    let run =
+        Run::new(&["--mode", "static"], std::slice::from_ref(&video), folder.path())?.check()?;
     let ours = PoseTable::read(&run.artefact(&video, "pose_data.csv"))?;
     let golden = PoseTable::read(&golden)?;
     assert_eq!(ours.rows, 230 * 33);
