@@ -17,7 +17,7 @@ fn faulty(folder: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
     std::fs::write(file("text.mp4"), "This is no video, whatever its name says.\n".repeat(100))?;
     std::fs::write(
         file("noise.mp4"),
-        (0..50_000_u32).map(|n| (n * n >> 7) as u8).collect::<Vec<_>>(),
+        (0..50_000_u32).map(|n| ((n * n) >> 7) as u8).collect::<Vec<_>>(),
     )?;
     Clip::new().tracks(Tracks::Audio).encode(&file("audio.mp4"))?;
     Clip::new().frames(0).encode(&file("no_frames.mp4"))?;
