@@ -1,28 +1,62 @@
-//! The upload page and its files, embedded in the program.
+//! The pages people see and their files, embedded in the program.
 
 use super::error::ApiError;
 use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 
-const INDEX: &str = include_str!("../../assets/index.html");
-const STYLE: &str = include_str!("../../assets/app.css");
-const SCRIPT: &str = include_str!("../../assets/app.js");
+/// A file of a page.
+struct Asset {
+    name: &'static str,
+    media_type: &'static str,
+    content: &'static str,
+}
+
+macro_rules! asset {
+    ($name:literal, $media_type:expr) => {
+        Asset {
+            name: $name,
+            media_type: $media_type,
+            content: include_str!(concat!("../../assets/", $name)),
+        }
+    };
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+const INDEX: Asset = asset!("index.html", HTML);
+
+/// Everything under `/assets/`.
+const ASSETS: [Asset; 14] = [
+    asset!("base.css", CSS),
+    asset!("app.css", CSS),
+    asset!("icon.svg", "image/svg+xml"),
+    asset!("app.js", SCRIPT),
+    asset!("api.js", SCRIPT),
+    asset!("choice.js", SCRIPT),
+    asset!("curves.js", SCRIPT),
+    asset!("follow.js", SCRIPT),
+    asset!("player.js", SCRIPT),
+    asset!("pose.js", SCRIPT),
+    asset!("result.js", SCRIPT),
+    asset!("skeleton.js", SCRIPT),
+    asset!("words.js", SCRIPT),
+    asset!("work.js", SCRIPT),
+];
 
 /// `GET /`
 pub(super) async fn index() -> Response {
-    file("text/html; charset=utf-8", INDEX)
+    send(&INDEX)
 }
 
 /// `GET /assets/{name}`
 pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, ApiError> {
-    match name.as_str() {
-        "app.css" => Ok(file("text/css; charset=utf-8", STYLE)),
-        "app.js" => Ok(file("text/javascript; charset=utf-8", SCRIPT)),
-        _ => Err(ApiError::UnknownAddress),
-    }
+    ASSETS.iter().find(|asset| asset.name == name).map(send).ok_or(ApiError::UnknownAddress)
 }
 
-fn file(media_type: &'static str, content: &'static str) -> Response {
-    ([(CONTENT_TYPE, media_type), (CACHE_CONTROL, "no-cache")], content).into_response()
+fn send(asset: &Asset) -> Response {
+    let headers = [(CONTENT_TYPE, asset.media_type), (CACHE_CONTROL, "no-cache")];
+    (headers, asset.content).into_response()
 }

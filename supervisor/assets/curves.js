@@ -1,0 +1,120 @@
+// Joint angles over time: one small chart for each joint, left and right in it, and one line
+// through all of them where the video is. Pointing at a chart takes the video there.
+
+import { degrees } from "./words.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const STRAIGHT = 180;
+/** Charts show a multiple of this many degrees, and at least twice as many. */
+const GRID = 30;
+
+function shape(name, attributes) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+function text(name, className, content = "") {
+  const made = document.createElement(name);
+  made.className = className;
+  made.textContent = content;
+  return made;
+}
+
+/** The least and the most degrees of a chart: all values in it, and whole steps of the grid. */
+function range({ left, right }) {
+  const seen = [...left, ...right].filter(Number.isFinite);
+  if (!seen.length) return [0, STRAIGHT];
+  let low = Math.floor(seen.reduce((a, b) => Math.min(a, b)) / GRID) * GRID;
+  let high = Math.min(STRAIGHT, Math.ceil(seen.reduce((a, b) => Math.max(a, b)) / GRID) * GRID);
+  while (high - low < 2 * GRID) {
+    if (high < STRAIGHT) high += GRID;
+    else low -= GRID;
+  }
+  return [low, high];
+}
+
+/** A path through the values; it breaks off where there are none. */
+function path(times, values, high) {
+  let isDrawing = false;
+  const steps = values.map((value, index) => {
+    if (!Number.isFinite(value)) {
+      isDrawing = false;
+      return "";
+    }
+    const step = `${isDrawing ? "L" : "M"}${times[index].toFixed(4)} ${(high - value).toFixed(2)}`;
+    isDrawing = true;
+    return step;
+  });
+  return steps.join("");
+}
+
+/** What there is to see, in words. */
+function summary({ name, left, right }) {
+  const extent = (values) => {
+    const seen = values.filter(Number.isFinite);
+    if (!seen.length) return "never seen";
+    const low = seen.reduce((a, b) => Math.min(a, b));
+    const high = seen.reduce((a, b) => Math.max(a, b));
+    return `from ${degrees(low)} to ${degrees(high)}`;
+  };
+  return `${name} angle over time: left ${extent(left)}, right ${extent(right)}.`;
+}
+
+function chart(pose, curve, onSeek) {
+  const figure = text("figure", "curve");
+  const caption = text("figcaption", "");
+  const values = text("span", "values");
+  const shown = { left: text("span", "left"), right: text("span", "right") };
+  values.append(shown.left, shown.right);
+  caption.append(text("span", "", curve.name), values);
+
+  const [low, high] = range(curve);
+  const svg = shape("svg", {
+    viewBox: `0 0 ${pose.end} ${high - low}`,
+    preserveAspectRatio: "none",
+    role: "img",
+    "aria-label": summary(curve),
+  });
+  const lines = [];
+  for (let y = 0; y <= high - low; y += GRID) lines.push(`M0 ${y}H${pose.end}`);
+  svg.append(shape("path", { class: "grid", d: lines.join("") }));
+  for (const side of ["right", "left"]) {
+    svg.append(shape("path", { class: side, d: path(pose.times, curve[side], high) }));
+  }
+  const now = shape("path", { class: "now" });
+  svg.append(now);
+  const scale = text("div", "scale");
+  scale.setAttribute("aria-hidden", "true");
+  scale.append(text("span", "", degrees(high)), text("span", "", degrees(low)));
+  const plot = text("div", "plot");
+  plot.append(scale, svg);
+
+  const point = (event) => {
+    const { left, width } = svg.getBoundingClientRect();
+    const share = Math.min(1, Math.max(0, (event.clientX - left) / width));
+    onSeek(pose.at(share * pose.end));
+  };
+  svg.addEventListener("pointerdown", (event) => {
+    svg.setPointerCapture(event.pointerId);
+    point(event);
+  });
+  svg.addEventListener("pointermove", (event) => {
+    if (svg.hasPointerCapture(event.pointerId)) point(event);
+  });
+
+  figure.append(caption, plot);
+  const show = (index) => {
+    const time = pose.times[index] ?? 0;
+    now.setAttribute("d", `M${time} 0V${high - low}`);
+    for (const side of ["left", "right"]) shown[side].textContent = degrees(curve[side][index]);
+  };
+  return { figure, show };
+}
+
+/** Fills `place` with the charts; gives the function that moves them to a frame. */
+export function curves(place, pose, onSeek) {
+  const charts = pose.curves.map((curve) => chart(pose, curve, onSeek));
+  place.replaceChildren(...charts.map(({ figure }) => figure));
+  return (index) => charts.forEach(({ show }) => show(index));
+}

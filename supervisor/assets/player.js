@@ -1,0 +1,143 @@
+// The video with the skeleton over it, its controls, and the one clock that the curves follow.
+
+import { clear, draw, fit } from "./skeleton.js";
+
+const element = (id) => document.getElementById(id);
+
+export class Player {
+  #video = element("video");
+  #canvas = element("skeleton");
+  #scrub = element("scrub");
+  #pose = null;
+  #frame = 0;
+  #source = null;
+  #onFrame = () => {};
+
+  constructor() {
+    const video = this.#video;
+    element("play").addEventListener("click", () => this.toggle());
+    element("stage").addEventListener("click", () => this.toggle());
+    element("back").addEventListener("click", () => this.step(-1));
+    element("forward").addEventListener("click", () => this.step(1));
+    element("speed").addEventListener("change", ({ target }) => {
+      video.playbackRate = Number(target.value);
+    });
+    element("show").addEventListener("change", () => this.#paint());
+    this.#scrub.addEventListener("input", () => this.seek(Number(this.#scrub.value)));
+    for (const event of ["play", "pause", "ended"]) {
+      video.addEventListener(event, () => this.#showState());
+    }
+    video.addEventListener("seeked", () => this.#follow(video.currentTime));
+    video.addEventListener("timeupdate", () => video.paused || this.#follow(video.currentTime));
+    video.addEventListener("error", () => this.#fallBack());
+    video.addEventListener("loadedmetadata", () => this.#check());
+    new ResizeObserver(() => this.#paint()).observe(element("stage"));
+    this.#watch();
+  }
+
+  /** Shows these data over the first of the sources that plays; tells each frame's index. */
+  open(pose, sources, onFrame) {
+    this.#pose = pose;
+    this.#onFrame = onFrame;
+    this.#source = [...sources];
+    element("stage").style.setProperty("--ratio", pose.width / pose.height);
+    this.#scrub.max = Math.max(0, pose.frames.length - 1);
+    this.#show(0);
+    this.#fallBack();
+  }
+
+  close() {
+    this.#pose = null;
+    this.#source = null;
+    this.#video.pause();
+    this.#video.removeAttribute("src");
+    this.#video.load();
+    clear(this.#canvas);
+  }
+
+  toggle() {
+    if (!this.#pose) return;
+    if (!this.#video.paused) {
+      this.#video.pause();
+      return;
+    }
+    if (this.#frame >= this.#pose.frames.length - 1) this.#video.currentTime = this.#pose.times[0];
+    // Refused where a later source took over meanwhile; its own events tell the rest.
+    this.#video.play().catch(() => {});
+  }
+
+  step(frames) {
+    this.seek(this.#frame + frames);
+  }
+
+  seek(frame) {
+    if (!this.#pose) return;
+    this.#video.pause();
+    const last = this.#pose.frames.length - 1;
+    const index = Math.min(last, Math.max(0, frame));
+    // A little into the frame, so that rounding never shows the one before.
+    const next = this.#pose.times[index + 1] ?? this.#pose.end;
+    this.#video.currentTime = this.#pose.times[index] + (next - this.#pose.times[index]) / 4;
+    this.#show(index);
+  }
+
+  /** A file of the viewer's may be in a format that this browser does not play. */
+  #fallBack() {
+    const next = this.#source?.shift();
+    if (next) this.#video.src = next;
+  }
+
+  /** Some browsers play the sound of a video whose pictures they do not know. */
+  #check() {
+    if (!this.#video.videoWidth) this.#fallBack();
+  }
+
+  #watch() {
+    const video = this.#video;
+    if ("requestVideoFrameCallback" in video) {
+      const onFrame = (_, { mediaTime }) => {
+        if (!video.paused) this.#follow(mediaTime);
+        video.requestVideoFrameCallback(onFrame);
+      };
+      video.requestVideoFrameCallback(onFrame);
+    } else {
+      const onPaint = () => {
+        if (!video.paused) this.#follow(video.currentTime);
+        requestAnimationFrame(onPaint);
+      };
+      requestAnimationFrame(onPaint);
+    }
+  }
+
+  #follow(time) {
+    if (!this.#pose) return;
+    // A long video is processed up to a limit: beyond it there is nothing to show.
+    if (time > this.#pose.end && !this.#video.paused) this.#video.pause();
+    this.#show(this.#pose.at(time));
+  }
+
+  #show(index) {
+    this.#frame = index;
+    const time = this.#pose.times[index] ?? 0;
+    this.#scrub.value = index;
+    const place = `frame ${index + 1} of ${this.#pose.frames.length}`;
+    this.#scrub.setAttribute("aria-valuetext", `${time.toFixed(2)} seconds, ${place}`);
+    element("clock").textContent = `${time.toFixed(2)} s`;
+    element("place").textContent = place;
+    this.#paint();
+    this.#onFrame(index);
+  }
+
+  #paint() {
+    fit(this.#canvas);
+    const frame = this.#pose?.frames[this.#frame];
+    if (frame && element("show").checked) draw(this.#canvas, frame, this.#pose.connections);
+    else clear(this.#canvas);
+  }
+
+  #showState() {
+    const isPlaying = !this.#video.paused && !this.#video.ended;
+    element("play").classList.toggle("playing", isPlaying);
+    element("play").setAttribute("aria-label", isPlaying ? "Pause" : "Play");
+  }
+}

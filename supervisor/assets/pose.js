@@ -1,0 +1,63 @@
+// The pose data of a job, made ready to be looked up by time.
+
+/** The joints shown as curves: the angle at the middle landmark of each triple. */
+export const JOINTS = [
+  { name: "Knee", left: [23, 25, 27], right: [24, 26, 28] },
+  { name: "Hip", left: [11, 23, 25], right: [12, 24, 26] },
+  { name: "Elbow", left: [11, 13, 15], right: [12, 14, 16] },
+  { name: "Shoulder", left: [23, 11, 13], right: [24, 12, 14] },
+];
+
+/** Landmarks less visible than this are neither drawn nor measured. */
+export const VISIBILITY_MIN = 0.5;
+
+/** Half a display's frame: what a player's clock and a frame's time may differ by. */
+const CLOCK_SLACK_S = 0.008;
+
+/** Degrees between the bones that meet at `b`, from positions in metres; NaN if it is not seen. */
+export function angle(landmarks, [a, b, c]) {
+  const points = [a, b, c].map((index) => landmarks[index]);
+  if (points.some((point) => !point || point.visibility < VISIBILITY_MIN)) return NaN;
+  const [from, at, to] = points.map((point) => point.world);
+  const u = at.map((value, axis) => from[axis] - value);
+  const v = at.map((value, axis) => to[axis] - value);
+  const dot = u[0] * v[0] + u[1] * v[1] + u[2] * v[2];
+  const cosine = dot / (Math.hypot(...u) * Math.hypot(...v));
+  return (Math.acos(Math.min(1, Math.max(-1, cosine))) * 180) / Math.PI;
+}
+
+/** The frames of a pose_data.json with their times, and the angle curves of its first person. */
+export class PoseData {
+  constructor({ video, connections, frames }) {
+    this.width = video.width;
+    this.height = video.height;
+    this.connections = connections;
+    this.frames = frames;
+    this.times = frames.map((frame) => frame.time_s);
+    const last = this.times.at(-1) ?? 0;
+    const step = frames.length > 1 ? last / (frames.length - 1) : 0.04;
+    /** Until when the last frame is shown, in seconds. */
+    this.end = last + step;
+    this.curves = JOINTS.map((joint) => ({
+      name: joint.name,
+      left: this.#curve(joint.left),
+      right: this.#curve(joint.right),
+    }));
+  }
+
+  #curve(triple) {
+    return this.frames.map(({ people }) => (people[0] ? angle(people[0].landmarks, triple) : NaN));
+  }
+
+  /** The index of the frame shown at a time: the last that is not later. */
+  at(time) {
+    let low = 0;
+    let high = this.times.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.times[middle] <= time + CLOCK_SLACK_S) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+}

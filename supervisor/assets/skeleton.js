@@ -1,0 +1,70 @@
+// Draws the people of one frame on a canvas that lies over the video.
+
+import { VISIBILITY_MIN } from "./pose.js";
+
+// Over a picture, whatever the page's colours are: as in the video the service renders.
+const FACE = "#ffd666";
+const TORSO = "#f2f4f5";
+const LEFT = "#40b4ff";
+const RIGHT = "#ff8240";
+const EDGE = "rgb(0 0 0 / 55%)";
+
+const TRUNK = new Set([11, 12, 23, 24]);
+/** Landmarks further out than this, in pictures, are not worth a line. */
+const FAR = 4;
+
+function colour(from, to) {
+  if (to <= 10) return FACE;
+  if (TRUNK.has(from) && TRUNK.has(to)) return TORSO;
+  return to % 2 ? LEFT : RIGHT;
+}
+
+const isSeen = (point) =>
+  point.visibility >= VISIBILITY_MIN && Math.abs(point.x) < FAR && Math.abs(point.y) < FAR;
+
+/** Gives the canvas as many pixels as the screen has for it. */
+export function fit(canvas) {
+  const { width, height } = canvas.getBoundingClientRect();
+  const scale = window.devicePixelRatio || 1;
+  const size = [Math.round(width * scale), Math.round(height * scale)];
+  if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
+}
+
+export function clear(canvas) {
+  canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+}
+
+export function draw(canvas, frame, connections) {
+  clear(canvas);
+  const context = canvas.getContext("2d");
+  const unit = Math.max(2, Math.max(canvas.width, canvas.height) / 260);
+  context.lineCap = "round";
+  for (const { landmarks } of frame.people) {
+    const at = (index) => [landmarks[index].x * canvas.width, landmarks[index].y * canvas.height];
+    const lines = connections.filter((ends) => ends.every((index) => isSeen(landmarks[index])));
+    // First all edges, so that no limb's edge lies on another limb.
+    for (const [width, paint] of [[unit * 2, () => EDGE], [unit, colour]]) {
+      context.lineWidth = width;
+      for (const [from, to] of lines) {
+        context.strokeStyle = paint(from, to);
+        context.beginPath();
+        context.moveTo(...at(from));
+        context.lineTo(...at(to));
+        context.stroke();
+      }
+    }
+    for (const index of landmarks.keys()) {
+      if (isSeen(landmarks[index])) dot(context, at(index), index <= 10 ? unit * 0.7 : unit);
+    }
+  }
+}
+
+function dot(context, [x, y], radius) {
+  context.beginPath();
+  context.arc(x, y, radius, 0, 2 * Math.PI);
+  context.fillStyle = "#fff";
+  context.fill();
+  context.lineWidth = radius * 0.5;
+  context.strokeStyle = EDGE;
+  context.stroke();
+}

@@ -1,0 +1,19 @@
+// Numbers as people read them.
+
+export function bytes(count) {
+  if (count < 1000) return `${count} bytes`;
+  if (count < 1 << 20) return `${Math.round(count / 1024)} KB`;
+  const mebibytes = count / (1 << 20);
+  return `${mebibytes < 10 ? mebibytes.toFixed(1) : Math.round(mebibytes)} MB`;
+}
+
+export function seconds(count) {
+  if (count < 90) return `${Math.max(1, Math.round(count))} s`;
+  if (count < 60 * 60) return `${Math.round(count / 60)} min`;
+  const hours = count / 3600;
+  return `${Number.isInteger(hours) ? hours : hours.toFixed(1)} h`;
+}
+
+export const percent = (share) => `${Math.round(share * 100)} %`;
+
+export const degrees = (angle) => (Number.isFinite(angle) ? `${Math.round(angle)}°` : "–");
