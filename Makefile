@@ -65,6 +65,11 @@ demo: build ## Build, start the service, upload a sample, show progress, keep th
 test: setup check ## Run everything that must hold
 	@cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace
+	$(MAKE) --no-print-directory test-unprivileged
+
+.PHONY: test-unprivileged
+test-unprivileged: ## As root: run the tests of cage and sandbox, and a whole job, as an ordinary user too
+	@tests/unprivileged.sh
 
 .PHONY: check
 check: setup ## Format, lints, documentation, supply chain

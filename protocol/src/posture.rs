@@ -76,4 +76,11 @@ impl Posture {
     pub fn is_active(&self, layer: Layer) -> bool {
         self.layers.iter().any(|(l, s)| *l == layer && matches!(s, LayerState::Active(_)))
     }
+
+    /// The names of the layers in force, for a log line.
+    pub fn summary(&self) -> String {
+        let active = self.layers.iter().filter(|(layer, _)| self.is_active(*layer));
+        let names: Vec<_> = active.map(|(layer, _)| layer.name()).collect();
+        if names.is_empty() { "none".into() } else { names.join(", ") }
+    }
 }

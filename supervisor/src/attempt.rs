@@ -7,12 +7,13 @@
 //! 2. `Start` goes out; from then on whatever comes first is dealt with: a message, a log line,
 //!    a sample of its memory, a deadline, a stop, its end.
 //! 3. An end that the supervisor wants comes in stages: `Cancel`, SIGTERM, SIGKILL to the whole
-//!    cage, with a grace between them. A deadline begins with SIGTERM, because a worker that
+//!    cage, all within a grace. A deadline begins with SIGTERM, because a worker that
 //!    missed one does not listen; a violation or too much memory with SIGKILL.
 //! 4. The worker is reaped, the cage emptied, its counters read, then it is removed.
 //! 5. Bytes that were still in the pipe are heard. The obituary is written and logged.
 
 mod drive;
+pub mod trial;
 
 use crate::worker::birth::{Parentage, bear};
 use crate::worker::conversation::Conversation;
@@ -68,7 +69,7 @@ pub struct Deadlines {
     pub wall: Duration,
     /// Processor time of all threads; the kernel counts whole seconds.
     pub cpu: Duration,
-    /// Between the stages of an end, and from the last word to the exit.
+    /// From the wish to end a worker to its end, and from its last word to its exit.
     pub grace: Duration,
 }
 

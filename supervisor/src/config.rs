@@ -165,6 +165,12 @@ impl Config {
         }
     }
 
+    /// Attempts that can be under way at once: as many as workers, as far as their memory goes.
+    pub fn slots(&self) -> usize {
+        let affordable = self.memory_budget_bytes / self.worker_memory_bytes_max.max(1);
+        self.workers.min(affordable.try_into().unwrap_or(usize::MAX)).max(1)
+    }
+
     /// Whether only this host can reach the service, so that whoever calls is trusted to operate.
     pub fn is_local(&self) -> bool {
         self.listen.ip().is_loopback()

@@ -55,6 +55,7 @@ pub mod verdict;
 pub mod worker;
 
 use artefacts::{StateDir, StateError};
+use attempt::trial::{TrialError, trial};
 use config::Config;
 use dispatcher::{Dispatcher, Runner};
 use http::Service;
@@ -74,6 +75,9 @@ pub enum ServiceError {
     /// Workers cannot be started.
     #[error("workers cannot be started: {0}")]
     Workshop(#[from] WorkshopError),
+    /// A worker was started and did not become what is required.
+    #[error(transparent)]
+    Trial(#[from] TrialError),
     /// The state folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
@@ -91,9 +95,11 @@ pub async fn run(
     let config = Arc::new(config);
     let (state, _lock) = StateDir::open(&config.state_dir)?;
     let workshop = Workshop::open(&config.workshop())?;
+    let posture = trial(&workshop, config.worker_memory_bytes_max, config.deadlines).await?;
     let swept = retention::sweep_orphans(&state)?;
     tracing::info!(
         cage = %workshop.cage_backend(),
+        sandbox = posture.summary(),
         workers = config.workers,
         memory_budget_bytes = config.memory_budget_bytes,
         state_dir = %config.state_dir.display(),

@@ -7,4 +7,6 @@ pub mod mannequin;
 pub mod pose_table;
 pub mod programs;
 pub mod recorded;
+pub mod remains;
+pub mod report;
 pub mod server;

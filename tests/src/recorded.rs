@@ -1,6 +1,7 @@
 //! Recorded footage of real people, with reference landmarks: optional, because it is not part of
 //! the source tree. The everyday fixtures are rendered.
 
+use crate::report;
 use std::path::{Path, PathBuf};
 
 /// Environment variable naming a folder with `media/` and `golden/` in it.
@@ -8,7 +9,7 @@ const VARIABLE: &str = "BODYSCRIPT_TEST_FOOTAGE";
 /// Where it is looked for otherwise, relative to the source tree.
 const DEFAULT: &str = "../shared";
 
-/// A file of the footage; says on standard output if there is none.
+/// A file of the footage; says so if there is none.
 pub fn find(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let folder = std::env::var_os(VARIABLE).map_or_else(|| root.join(DEFAULT), PathBuf::from);
@@ -16,6 +17,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!("SKIPPED: {} is not there; set {VARIABLE} to a folder that has it", path.display());
+    let path = path.display();
+    report::skipped(&format!("{path} is not there; set {VARIABLE} to a folder that has it"));
     None
 }

@@ -1,16 +1,19 @@
-//! A whole service of its own for one test: its own port, its own state, ended with the test.
+//! A whole service of its own for one test: its own port, its own state, ended with the test, and
+//! looked after: nothing of it may be left.
 
-use crate::programs;
+use crate::{programs, remains};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::blocking::multipart::Form;
 use reqwest::blocking::{Client, Response};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -26,27 +29,35 @@ pub struct TestServer {
     child: Child,
     base: String,
     client: Client,
-    state: TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl TestServer {
     /// Starts a service with these flags (`--workers`, `1`, ...) and waits until it is ready.
     pub fn start(flags: &[&str]) -> Result<Self> {
-        let state = tempfile::tempdir().context("no temporary folder")?;
+        Self::start_in(Arc::new(tempfile::tempdir().context("no temporary folder")?), flags)
+    }
+
+    /// As [`TestServer::start`], with what an earlier service has left in its folder.
+    pub fn start_in(folder: Arc<TempDir>, flags: &[&str]) -> Result<Self> {
+        remains::adopt()?;
         // Free a moment ago; that somebody else takes it in between shows as a failure to start.
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let log = File::create(state.path().join("log"))?;
+        let log = File::options().create(true).append(true).open(folder.path().join("log"))?;
+        let temporary = folder.path().join("tmp");
+        std::fs::create_dir_all(&temporary)?;
         let child = Command::new(programs::path("bodyscript")?)
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--state-dir"])
-            .arg(state.path().join("state"))
+            .arg(folder.path().join("state"))
             .args(flags)
+            .env("TMPDIR", temporary)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
             .context("bodyscript cannot be started")?;
         let client = Client::builder().timeout(PATIENCE).build()?;
-        let mut server = Self { child, base: format!("http://127.0.0.1:{port}"), client, state };
+        let mut server = Self { child, base: format!("http://127.0.0.1:{port}"), client, folder };
         server.await_ready()?;
         Ok(server)
     }
@@ -67,7 +78,7 @@ impl TestServer {
 
     /// Everything the service has logged.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.state.path().join("log")).unwrap_or_default()
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     /// The service's process.
@@ -77,7 +88,7 @@ impl TestServer {
 
     /// Where the service keeps its state.
     pub fn state_dir(&self) -> std::path::PathBuf {
-        self.state.path().join("state")
+        self.folder.path().join("state")
     }
 
     /// The address of a path.
@@ -142,24 +153,76 @@ impl TestServer {
         self.await_status(id, |status| !status["completed_at"].is_null())
     }
 
-    /// Asks the service to stop and waits for its end.
+    /// Asks the service to stop, waits for its end and looks for what it left.
     pub fn stop(mut self) -> Result<String> {
+        let unfinished = self.unfinished();
         self.signal(Signal::SIGTERM)?;
         let status = self.child.wait()?;
         ensure!(status.success(), "the service ended with {status}: {}", self.log());
+        self.look_around(unfinished)?;
         Ok(self.log())
+    }
+
+    /// Ends the service as `kill -9` does; gives its folder, for the next to start in.
+    pub fn kill(mut self) -> Result<Arc<TempDir>> {
+        self.signal(Signal::SIGKILL)?;
+        self.child.wait()?;
+        Ok(Arc::clone(&self.folder))
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
         Ok(kill(Pid::from_raw(self.pid()), signal)?)
     }
+
+    /// The jobs that are not over, whose uploads may stay; none if the service does not tell.
+    fn unfinished(&self) -> Option<BTreeSet<String>> {
+        let list = self.json("/api/jobs").ok()?;
+        let jobs = list["jobs"].as_array()?.iter().filter(|job| job["completed_at"].is_null());
+        Some(jobs.filter_map(|job| Some(job["job_id"].as_str()?.to_owned())).collect())
+    }
+
+    /// After the end: no process, no cgroup, no upload or attempt of a job that is over, no
+    /// temporary file.
+    fn look_around(&self, unfinished: Option<BTreeSet<String>>) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        // What another test's service leaves when it is killed is ours for a moment.
+        while !remains::strays().is_empty() {
+            ensure!(Instant::now() < deadline, "processes are left: {:?}", remains::strays());
+            sleep(LOOK_EVERY);
+        }
+        let groups = remains::groups_of(self.pid());
+        ensure!(groups.is_empty(), "cgroups are left: {groups:?}; log: {}", self.log());
+        let temporary = names_in(&self.folder.path().join("tmp"))?;
+        ensure!(temporary.is_empty(), "temporary files are left: {temporary:?}");
+        let Some(unfinished) = unfinished else { return Ok(()) };
+        for place in ["spool", "jobs"] {
+            let mut left = names_in(&self.state_dir().join(place))?;
+            left.retain(|name| !unfinished.contains(name));
+            ensure!(left.is_empty(), "left in {place}: {left:?}; log: {}", self.log());
+        }
+        Ok(())
+    }
+}
+
+fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let names = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name()));
+    names.map(|name| Ok(name?.to_string_lossy().into_owned())).collect()
 }
 
 impl Drop for TestServer {
+    /// The end of a test that asked for none: at once, and looked after if it went well.
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        let unfinished = self.unfinished();
+        // The first lets jobs finish, the second does not; two at once would count as one.
+        while matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.signal(Signal::SIGTERM);
-            let _ = self.child.wait();
+            sleep(LOOK_EVERY);
+        }
+        if !std::thread::panicking() {
+            self.look_around(unfinished).expect("nothing is left of a service");
         }
     }
 }

@@ -29,6 +29,10 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, 
 /// Most bytes taken from a pipe at once.
 const READ_BYTES_MAX: usize = 8 * 1024;
 
+/// Parts of the grace. SIGTERM comes after one, SIGKILL after two, and the third is for the kernel
+/// to free the memory: whoever is asked to end is gone within the grace, willing or not.
+const GRACE_PARTS: u32 = 3;
+
 /// Between two attempts to end what does not end.
 const KILL_PERIOD: Duration = Duration::from_secs(10);
 
@@ -298,17 +302,18 @@ impl Drive {
         if self.stage.is_some_and(|(reached, _)| reached >= stage) {
             return;
         }
+        let part = self.deadlines.grace / GRACE_PARTS;
         let patience = match stage {
             Stage::Asked => {
                 // If the pipe is full, the worker does not listen and SIGTERM comes next.
                 if let Ok(frame) = self.conversation.cancel() {
                     let _ = self.frames_in.try_write(&frame);
                 }
-                self.deadlines.grace
+                part
             }
             Stage::Terminated => {
                 let _ = kill(self.pid, Signal::SIGTERM);
-                self.deadlines.grace
+                part
             }
             Stage::Killed => {
                 self.caged.kill();

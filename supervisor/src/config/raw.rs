@@ -67,7 +67,7 @@ pub struct RawConfig {
     /// How much processor time a worker may use
     #[arg(long, env = "BODYSCRIPT_WORKER_CPU_S_MAX", value_name = "SECONDS")]
     pub worker_cpu_s_max: Option<u32>,
-    /// How long a worker that was asked to stop may take
+    /// How long a worker that is to stop may take before it is gone, willing or not
     #[arg(long, env = "BODYSCRIPT_WORKER_GRACE_MS_MAX", value_name = "MILLISECONDS")]
     pub worker_grace_ms_max: Option<u32>,
     /// Workers kept started in advance

@@ -171,7 +171,7 @@ impl Desk {
             queue_len: self.queue.len(),
             uploads: self.uploads(),
             queue_max: self.config.queue_max,
-            workers: self.config.workers,
+            workers: self.config.slots(),
             service_time: self.service_time,
             upload_bytes_max: self.config.upload_bytes_max,
             disk_free_bytes: self.state.free_bytes().unwrap_or(0),

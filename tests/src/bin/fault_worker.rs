@@ -1,10 +1,11 @@
 //! A worker that does what the video tells it to: the bad citizen of the tests.
 //!
 //! Started in place of `bodyscript-worker` by tests of the supervisor. It speaks the real
-//! protocol and puts on no sandbox, so that what holds it is the cage and the supervisor alone.
-//! It must never be installed.
+//! protocol and puts on no sandbox, whatever it claims, so that what holds it is the cage and the
+//! supervisor alone. It must never be installed.
 //!
-//! The video is any file with a line `FAULT word word...`; the words are obeyed in order, after
+//! A video in MP4 is left to the real worker beside this program, which takes its place: so good
+//! and bad citizens run in one service. Otherwise the video is any file with a line `FAULT word word...`; the words are obeyed in order, after
 //! `Ready` and `Probed` were sent (from `early` on the line: before `Ready`). After the last
 //! word it stays and says nothing.
 //!
@@ -16,9 +17,10 @@
 //! | `progress:N`    | sends N times `Progress`                                                  |
 //! | `alloc:N`       | reserves N MiB without touching them; exits with 72 if refused            |
 //! | `touch:N`       | the same, and touches them                                                |
+//! | `hog`           | touches MiB after MiB for ever, and logs the time before each            |
 //! | `leak`          | touches 4 MiB after each `Progress`, for ever                             |
 //! | `family:N`      | touches N MiB in itself and N in a child                                  |
-//! | `panic`, `segv`, `abort`, `sigsys` | dies of it                                             |
+//! | `panic`, `segv`, `abort`, `sigsys`, `sigkill` | dies of it                                  |
 //! | `exit:N`        | exits with N                                                              |
 //! | `spin`          | computes for ever                                                         |
 //! | `sleep:N`       | sleeps N ms                                                               |
@@ -42,18 +44,22 @@ use bodyscript_protocol::limits::{FRAME_BYTES_MAX, TEXT_BYTES_MAX};
 use bodyscript_protocol::message::{
     Failure, Progress, Start, Summary, ToSupervisor, ToWorker, VideoFacts,
 };
-use bodyscript_protocol::posture::Posture;
+use bodyscript_protocol::posture::{LayerState, Posture};
 use nix::sys::signal::{SigSet, Signal, kill, raise};
 use nix::unistd::{close, getpgrp, getpid, getppid, getsid, setsid};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::mem::forget;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const MIB: usize = 1 << 20;
 const PAGE: usize = 4096;
+
+/// What a good citizen is called.
+const REAL_WORKER: &str = "bodyscript-worker";
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
@@ -69,6 +75,10 @@ fn main() {
 }
 
 fn work() {
+    if is_real_video() {
+        let program = std::env::current_exe().expect("procfs").with_file_name(REAL_WORKER);
+        panic!("no real worker: {}", Command::new(program).arg0(REAL_WORKER).exec());
+    }
     let mut frames = Decoder::default();
     let start = match listen(&mut frames) {
         Some(ToWorker::Start(start)) => start,
@@ -88,10 +98,18 @@ fn work() {
         words.iter().for_each(|word| culprit.commit(word));
         rest();
     }
-    say(&ToSupervisor::Ready(Posture::default()));
+    let required = culprit.start.layers_required.iter();
+    let layers = required.map(|layer| (*layer, LayerState::Active("claimed".into()))).collect();
+    say(&ToSupervisor::Ready(Posture { layers }));
     say(&ToSupervisor::Probed(facts()));
     words.iter().for_each(|word| culprit.commit(word));
     rest();
+}
+
+/// Whether the video begins as an MP4 does.
+fn is_real_video() -> bool {
+    let mut head = [0; 8];
+    inherited_file(inherited::VIDEO).read_exact(&mut head).is_ok() && head[4..] == *b"ftyp"
 }
 
 /// The line of words in the video; empty if there is none.
@@ -180,6 +198,7 @@ impl Culprit {
             "progress" => (0..number).for_each(|_| self.progress()),
             "alloc" => self.held.push(reserved(number)),
             "touch" => self.held.push(touched(number)),
+            "hog" => self.hog(),
             "leak" => self.leak(),
             "family" => {
                 forget(spawn(&number.to_string()).expect("a child"));
@@ -220,6 +239,15 @@ impl Culprit {
         (0..3).for_each(|_| self.progress());
         self.conclude();
         exit(0);
+    }
+
+    /// The last time in the log is that of the kernel's kill, to the time it takes to touch a MiB.
+    fn hog(&mut self) {
+        loop {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock");
+            eprintln!("touched {} at {}", self.held.len(), now.as_nanos());
+            self.held.push(touched(1));
+        }
     }
 
     fn leak(&mut self) {
@@ -270,6 +298,7 @@ fn crime(name: &str) {
         "segv" => while raise(Signal::SIGSEGV).is_ok() {},
         "abort" => std::process::abort(),
         "sigsys" => drop(raise(Signal::SIGSYS)),
+        "sigkill" => drop(raise(Signal::SIGKILL)),
         "silent" => rest(),
         "spin" => loop {
             std::hint::spin_loop();

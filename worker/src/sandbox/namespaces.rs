@@ -1,9 +1,13 @@
 //! Leaves the host's namespaces for new ones (namespaces(7)). Called by `confine_early`.
 //!
 //! No PID namespace is made here: it would begin with the next child, and a process whose
-//! children belong elsewhere may start no thread (clone(2), EINVAL). The supervisor can start the
-//! worker in one; whether it did is reported. Within this process seccomp denies both children
-//! and signals to others.
+//! children belong elsewhere may start no thread (clone(2), EINVAL). Nor does the supervisor start
+//! workers in one. The first process of a PID namespace ignores every signal it has no handler
+//! for (pid_namespaces(7)), SIGTERM, SIGXCPU and abort's SIGABRT among them, so its end could not
+//! be told for what it was; and to start a second one takes a privilege the service does without.
+//! What the namespace would hide is out of reach otherwise: the file tree shows no other process,
+//! seccomp and Landlock deny signals and tracing, and without children nothing can run away. A
+//! worker that somebody else starts in one reports it.
 
 use super::error::SandboxError;
 use super::tree;

@@ -13,6 +13,7 @@ use super::colour::{self, Colours};
 use super::error::VideoError;
 use super::resize::resize;
 use super::source::{Running, element, graph};
+use super::stamps;
 use crate::picture::Picture;
 use fast_image_resize::Resizer;
 use gstreamer as gst;
@@ -67,7 +68,7 @@ pub struct VideoWriter {
     scaled: Picture,
     frame_duration: Option<gst::ClockTime>,
     /// The graph writes this descriptor by number: it is closed last.
-    _out: File,
+    out: File,
 }
 
 impl VideoWriter {
@@ -109,7 +110,7 @@ impl VideoWriter {
             resizer: Resizer::new(),
             scaled: Picture::default(),
             frame_duration,
-            _out: out,
+            out,
         })
     }
 
@@ -153,7 +154,9 @@ impl VideoWriter {
         let patience = gst::ClockTime::try_from(PATIENCE).expect("fits");
         let message = bus.timed_pop_filtered(patience, &kinds);
         match message.as_ref().map(|message| message.view()) {
-            Some(gst::MessageView::Eos(_)) => Ok(()),
+            Some(gst::MessageView::Eos(_)) => {
+                stamps::erase(&self.out).map_err(|cause| VideoError::Encode(cause.to_string()))
+            }
             Some(gst::MessageView::Error(error)) => {
                 Err(VideoError::Encode(error.error().to_string()))
             }

@@ -13,6 +13,7 @@ mod probe;
 mod reader;
 mod resize;
 mod source;
+mod stamps;
 mod thumbnail;
 
 pub use colour::Colours;

@@ -1,0 +1,137 @@
+//! The trial at the start of the service: one worker without a video shows that workers come to
+//! life here, with the models, in the cage and with every layer of the sandbox that is required.
+//!
+//! Called by `run` once, before the first job: a host that cannot give what the configuration
+//! asks for is told at the start, and not to the clients one by one.
+
+use super::{Deadlines, Live, Order, Stop, run};
+use crate::worker::Workshop;
+use crate::worker::obituary::Obituary;
+use bodyscript_protocol::message::{MediaLimits, Mode, OnLong};
+use bodyscript_protocol::posture::{Layer, LayerState, Posture};
+use std::fs::File;
+use std::io;
+use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+
+/// Read in place of a video; the worker finds it empty, if it comes to that.
+const NO_VIDEO: &str = "/dev/null";
+
+/// Why workers would not do.
+#[derive(Debug, Error)]
+pub enum TrialError {
+    /// There is nothing to read in place of a video.
+    #[error("cannot open {NO_VIDEO}: {0}")]
+    NoVideo(#[source] io::Error),
+    /// The worker ended before it was ready.
+    #[error("no worker comes to life here: {detail}; `bodyscript doctor` tells more")]
+    NotReady {
+        /// What is known of its end.
+        detail: String,
+    },
+    /// The worker is ready without what is required.
+    #[error(
+        "the sandbox layer {} is required (sandbox_required) and not in force: {state}",
+        .layer.name()
+    )]
+    NotConfined {
+        /// What is missing.
+        layer: Layer,
+        /// What became of it.
+        state: String,
+    },
+}
+
+/// Brings up one worker and ends it again; tells the sandbox it put on.
+///
+/// # Errors
+/// When it does not become ready, or lacks a layer that is required.
+pub async fn trial(
+    workshop: &Workshop,
+    memory_bytes_max: u64,
+    deadlines: Deadlines,
+) -> Result<Posture, TrialError> {
+    let order = Order {
+        job: "trial".into(),
+        number: 1,
+        video: File::open(NO_VIDEO).map_err(TrialError::NoVideo)?,
+        artefacts: Vec::new(),
+        mode: Mode::default(),
+        interval: 1,
+        media: NOTHING,
+        memory_bytes_max,
+        deadlines,
+    };
+    let (sender, mut live) = watch::channel(Live::default());
+    let (stop, stopped) = oneshot::channel();
+    let attempt = run(workshop, order, sender, stopped);
+    let end_once_ready = async {
+        // An error means that it is over already.
+        if live.wait_for(|live| live.posture.is_some()).await.is_ok() {
+            let _ = stop.send(Stop::Cancelled);
+        }
+    };
+    let (obituary, ()) = tokio::join!(attempt, end_once_ready);
+    judge(obituary, &workshop.shop.layers_required)
+}
+
+/// Limits that no video keeps.
+const NOTHING: MediaLimits = MediaLimits {
+    duration_ms_max: 0,
+    on_long: OnLong::Reject,
+    side_px_max: 0,
+    area_px_max: 0,
+    frame_rate_max: 0,
+};
+
+fn judge(obituary: Obituary, required: &[Layer]) -> Result<Posture, TrialError> {
+    let Some(posture) = obituary.posture else {
+        return Err(TrialError::NotReady { detail: obituary.detail });
+    };
+    match required.iter().find(|layer| !posture.is_active(**layer)) {
+        None => Ok(posture),
+        Some(layer) => {
+            let found = posture.layers.iter().find(|(known, _)| known == layer);
+            let state = match found.map(|(_, state)| state) {
+                Some(LayerState::Unavailable(why)) => why.escape_debug().to_string(),
+                Some(LayerState::Off) => "it is switched off".into(),
+                Some(LayerState::Active(_)) | None => "the worker does not know it".into(),
+            };
+            Err(TrialError::NotConfined { layer: *layer, state })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::CageBackend;
+    use crate::worker::obituary::Evidence;
+
+    fn ready(layers: &[(Layer, LayerState)]) -> Obituary {
+        let posture = Some(Posture { layers: layers.to_vec() });
+        Obituary::write(Evidence { posture, ..Evidence::blank(CageBackend::V2, 1) })
+    }
+
+    #[test]
+    fn a_layer_that_is_required_must_be_in_force() {
+        let active = (Layer::Seccomp, LayerState::Active("all".into()));
+        let missing = (Layer::Landlock, LayerState::Unavailable("no \u{1b}[2J kernel".into()));
+        let both = ready(&[active, missing]);
+        assert!(judge(both.clone(), &[Layer::Seccomp]).is_ok());
+        let refused = judge(both.clone(), &[Layer::Seccomp, Layer::Landlock]).expect_err("missing");
+        let said = refused.to_string();
+        assert!(said.contains("landlock") && said.contains("no \\u{1b}[2J kernel"), "{said}");
+        assert!(judge(both, &[Layer::Namespaces]).is_err(), "never heard of");
+    }
+
+    #[test]
+    fn a_worker_that_is_never_ready_will_not_do() {
+        let dead = Evidence {
+            spawn_error: Some("no such program".into()),
+            ..Evidence::blank(CageBackend::V2, 1)
+        };
+        let refused = judge(Obituary::write(dead), &[]).expect_err("dead");
+        assert!(refused.to_string().contains("no such program"), "{refused}");
+    }
+}

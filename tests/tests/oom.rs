@@ -1,0 +1,277 @@
+//! A thousand kernel OOM kills under load, with every other kind of death between them: each is
+//! told for what it was, no neighbour notices, and nothing is left.
+//!
+//! One service runs it all. The bad citizens are `fault_worker`; real videos go to the real worker,
+//! in the same cages and queues.
+
+use anyhow::{Context, Result, ensure};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::remains::{descendants, groups_of};
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::{programs, report};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use procfs::process::Process;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// Each takes two kills: of the first attempt, and of the retry with more memory.
+const JOBS_OUT_OF_MEMORY: usize = 500;
+/// Jobs before the supervisor's memory is measured for the first time.
+const WARM_UP: usize = 40;
+/// Most by which it may have grown at the end.
+const GROWTH_BYTES_MAX: u64 = 4 << 20;
+/// Enough for the real worker on a small video, and soon full for a bad one.
+const CAP: &str = "128MiB";
+const RETRY_CAP: &str = "144MiB";
+
+/// Deadlines are far away, so that none is missed on a busy machine but the one that is meant.
+const FLAGS: [&str; 18] = [
+    "--workers",
+    "6",
+    "--queue-max",
+    "2000",
+    "--memory-budget-bytes",
+    "900MiB",
+    "--worker-memory-bytes-max",
+    CAP,
+    "--worker-memory-retry-bytes-max",
+    RETRY_CAP,
+    "--worker-grace-ms-max",
+    "3000",
+    "--worker-start-s-max",
+    "120",
+    "--worker-progress-s-max",
+    "170",
+    "--log",
+    "bodyscript=warn,obituary=info",
+];
+
+/// What a job is made to end of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    /// The kernel kills it at its cap, twice.
+    OutOfMemory,
+    /// It kills itself with SIGKILL, near its cap.
+    OwnSigkill,
+    /// Somebody else sends it SIGKILL.
+    ForeignSigkill,
+    Segv,
+    Deadline,
+    Cancelled,
+    /// A real video.
+    Good,
+}
+
+impl Fate {
+    const fn script(self) -> &'static str {
+        match self {
+            Self::OutOfMemory => "touch:256 ok",
+            Self::OwnSigkill => "touch:110 sigkill",
+            Self::ForeignSigkill | Self::Cancelled => "touch:64 silent",
+            Self::Segv => "touch:64 segv",
+            Self::Deadline => "touch:64 progress:1 done silent",
+            Self::Good => "",
+        }
+    }
+
+    /// Status, error code and the ends of the attempts.
+    fn expected(self) -> (&'static str, Option<&'static str>, &'static [&'static str]) {
+        match self {
+            Self::OutOfMemory => ("failed", Some("out_of_memory"), &["oom", "oom"]),
+            Self::OwnSigkill | Self::ForeignSigkill | Self::Segv => {
+                ("failed", Some("worker_crashed"), &["crash", "crash"])
+            }
+            Self::Deadline => ("failed", Some("deadline_exceeded"), &["deadline"]),
+            Self::Cancelled => ("cancelled", None, &["cancelled"]),
+            Self::Good => ("completed", None, &["done"]),
+        }
+    }
+}
+
+/// The jobs in the order of their submission: mostly hogs, the others spread among them.
+fn fates() -> Vec<Fate> {
+    let mut fates = Vec::new();
+    for n in 0..JOBS_OUT_OF_MEMORY {
+        fates.push(Fate::OutOfMemory);
+        match n % 50 {
+            5 | 30 => fates.push(Fate::Segv),
+            10 => fates.push(Fate::Deadline),
+            15 | 40 => fates.push(Fate::OwnSigkill),
+            20 => fates.push(Fate::Cancelled),
+            25 => fates.push(Fate::ForeignSigkill),
+            35 => fates.push(Fate::Good),
+            _ => {}
+        }
+    }
+    fates
+}
+
+struct Stage {
+    server: TestServer,
+    folder: TempDir,
+}
+
+impl Stage {
+    fn submit(&self, fate: Fate) -> Result<String> {
+        let video = self.folder.path().join(format!("{fate:?}.mp4"));
+        if !video.exists() {
+            match fate {
+                Fate::Good => Clip::new().size(160, 120).frames(30).encode(&video)?,
+                _ => std::fs::write(&video, format!("FAULT {}\n", fate.script()))?,
+            }
+        }
+        self.server.submit(&video)
+    }
+
+    /// Sees one job to its end, with the interference that its fate asks for.
+    fn end(&self, id: &str, fate: Fate) -> Result<Value> {
+        match fate {
+            Fate::Cancelled => {
+                self.await_worker(id, 0)?;
+                let url = self.server.url(&format!("/api/cancel/{id}"));
+                self.server.client().post(url).send()?.error_for_status()?;
+            }
+            Fate::ForeignSigkill => {
+                for attempt in 0..2 {
+                    let worker = self.await_worker(id, attempt)?;
+                    kill(Pid::from_raw(worker), Signal::SIGKILL)?;
+                }
+            }
+            _ => {}
+        }
+        self.server.await_end(id)
+    }
+
+    /// The process of the attempt with this number, once it holds its memory.
+    fn await_worker(&self, id: &str, attempt: usize) -> Result<i32> {
+        let status = self.server.await_status(id, |status| {
+            let attempts = status["attempts"].as_array().map_or(0, Vec::len);
+            let is_filled = status["worker"]["rss_bytes"].as_u64() > Some(64 << 20);
+            attempts == attempt && is_filled || !status["completed_at"].is_null()
+        })?;
+        Ok(status["worker"]["pid"].as_i64().with_context(|| status.to_string())? as i32)
+    }
+
+    /// The artefacts of a real video, without what differs from job to job by its nature.
+    fn artefacts(&self, id: &str) -> Result<BTreeMap<&'static str, Vec<u8>>> {
+        let fetch = |artefact: Artefact| {
+            let name = artefact.file_name();
+            let answer = self.server.get(&format!("/api/serve/{id}/{name}"))?;
+            let bytes = answer.error_for_status()?.bytes()?.to_vec();
+            ensure!(!bytes.is_empty(), "{name} is empty");
+            Ok((name, if name == "metadata.json" { anonymous(&bytes, id)? } else { bytes }))
+        };
+        Artefact::ALL.into_iter().map(fetch).collect()
+    }
+
+    fn rss_bytes(&self) -> Result<u64> {
+        let status = Process::new(self.server.pid())?.status()?;
+        Ok(status.vmrss.context("a living process has memory")? * 1024)
+    }
+}
+
+fn anonymous(metadata: &[u8], id: &str) -> Result<Vec<u8>> {
+    Ok(String::from_utf8(metadata.to_vec())?.replace(id, "").into_bytes())
+}
+
+/// The kernel's own count of its OOM kills, of the whole host.
+fn kernel_oom_kills() -> Result<u64> {
+    let text = std::fs::read_to_string("/proc/vmstat")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    Ok(line.context("Linux 4.13 and later count OOM kills")?.parse()?)
+}
+
+fn has_cgroup(server: &TestServer) -> Result<bool> {
+    let about = server.json("/api")?;
+    Ok(about["cage"].as_str().context("a cage")?.starts_with("cgroup"))
+}
+
+#[test]
+fn a_thousand_oom_kills_are_each_told_for_what_they_are() -> Result<()> {
+    let program = programs::path("fault_worker")?;
+    let program = program.to_str().context("a plain path")?;
+    let flags: Vec<&str> = FLAGS.into_iter().chain(["--worker-program", program]).collect();
+    let stage = Stage { server: TestServer::start(&flags)?, folder: tempfile::tempdir()? };
+    if !has_cgroup(&stage.server)? {
+        report::skipped("kernel OOM kills: this host gives no cgroup to this user");
+        return Ok(());
+    }
+    let begun = Instant::now();
+    let alone = stage.submit(Fate::Good)?;
+    let alone_status = stage.server.await_end(&alone)?;
+    ensure!(alone_status["status"] == "completed", "{alone_status}");
+    let undisturbed = stage.artefacts(&alone)?;
+
+    let kills_before = kernel_oom_kills()?;
+    let mut jobs = Vec::new();
+    for fate in fates() {
+        jobs.push((stage.submit(fate)?, fate));
+    }
+    let mut tally: BTreeMap<(Fate, String), usize> = BTreeMap::new();
+    let mut warm = 0;
+    for (n, (id, fate)) in jobs.iter().enumerate() {
+        let status = stage.end(id, *fate)?;
+        let (state, code, expected) = fate.expected();
+        let ends: Vec<_> = status["attempts"].as_array().into_iter().flatten().collect();
+        let ends: Vec<_> = ends.into_iter().filter_map(|a| a["end"].as_str()).collect();
+        assert_eq!(status["status"], state, "{fate:?}: {status}; log: {}", stage.server.log());
+        assert_eq!(status["error_code"].as_str(), code, "{fate:?}: {status}");
+        assert_eq!(ends, expected, "{fate:?}: {status}");
+        for end in ends {
+            *tally.entry((*fate, end.to_owned())).or_default() += 1;
+        }
+        if *fate == Fate::Good {
+            for (name, bytes) in stage.artefacts(id)? {
+                assert!(bytes == undisturbed[name], "{name} differs from that of a quiet run");
+            }
+        }
+        if n == WARM_UP {
+            warm = stage.rss_bytes()?;
+        }
+    }
+    let kills = tally[&(Fate::OutOfMemory, "oom".to_owned())];
+    let grown = stage.rss_bytes()?.saturating_sub(warm);
+    report::say(&format!("attempts by what they were made to end of, and as told: {tally:?}"));
+    report::say(&format!(
+        "{kills} OOM kills attributed, {} counted by the kernel; the supervisor grew by {} KiB; {} s",
+        kernel_oom_kills()? - kills_before,
+        grown / 1024,
+        begun.elapsed().as_secs()
+    ));
+    assert_eq!(kills, 2 * JOBS_OUT_OF_MEMORY);
+    assert!(kernel_oom_kills()? - kills_before >= kills as u64);
+    assert!(grown <= GROWTH_BYTES_MAX, "{grown} bytes more than after {WARM_UP} jobs");
+    nothing_is_left_while_it_runs(&stage.server)?;
+    stage.server.stop()?;
+    Ok(())
+}
+
+/// With no job under way, a living service has neither workers nor cages nor files of jobs.
+fn nothing_is_left_while_it_runs(server: &TestServer) -> Result<()> {
+    assert_eq!(descendants(server.pid()), Vec::<i32>::new());
+    for group in groups_of(server.pid()) {
+        let below = std::fs::read_dir(&group)?.filter_map(|entry| entry.ok());
+        let cages: Vec<_> = below.filter(|entry| entry.path().is_dir()).collect();
+        assert!(cages.is_empty(), "{cages:?}");
+    }
+    for place in ["spool", "jobs"] {
+        let folder = server.state_dir().join(place);
+        await_empty(&folder)?;
+    }
+    Ok(())
+}
+
+/// The files of a job go right after its status says that it is over.
+fn await_empty(folder: &Path) -> Result<()> {
+    let begun = Instant::now();
+    while std::fs::read_dir(folder)?.count() > 0 {
+        ensure!(begun.elapsed().as_secs() < 60, "{} is not empty", folder.display());
+        std::thread::yield_now();
+    }
+    Ok(())
+}

@@ -1,0 +1,327 @@
+//! What the service makes of the ends of its workers: verdicts, retries, budgets and refusals as
+//! clients and operators see them. The worker is `fault_worker`, which does what the video says.
+
+use anyhow::{Context, Result};
+use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::remains::{descendants, groups_of, is_alive, strays};
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::{programs, report};
+use reqwest::StatusCode;
+use reqwest::header::RETRY_AFTER;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+const MIB: u64 = 1 << 20;
+/// Caps in MiB of a first attempt and of a retry: enough for the fault worker and no more.
+const CAP: &str = "64MiB";
+const RETRY_CAP: &str = "128MiB";
+
+struct Faults {
+    server: TestServer,
+    folder: TempDir,
+}
+
+impl Faults {
+    fn start(flags: &[&str]) -> Result<Self> {
+        let program = programs::path("fault_worker")?;
+        Self::of(&program, flags)
+    }
+
+    fn of(program: &Path, flags: &[&str]) -> Result<Self> {
+        let mut all = vec!["--worker-program", program.to_str().context("a plain path")?];
+        if !flags.contains(&"--worker-memory-bytes-max") {
+            all.extend(["--worker-memory-bytes-max", CAP]);
+            all.extend(["--worker-memory-retry-bytes-max", RETRY_CAP]);
+        }
+        all.extend(flags);
+        Ok(Self { server: TestServer::start(&all)?, folder: tempfile::tempdir()? })
+    }
+
+    /// A video that has the worker do this.
+    fn video(&self, script: &str) -> Result<PathBuf> {
+        let name: String = script.chars().filter(char::is_ascii_alphanumeric).collect();
+        let path = self.folder.path().join(format!("{name}.mp4"));
+        std::fs::write(&path, format!("FAULT {script}\n"))?;
+        Ok(path)
+    }
+
+    fn submit(&self, script: &str) -> Result<String> {
+        self.server.submit(&self.video(script)?)
+    }
+
+    fn outcome(&self, script: &str) -> Result<Value> {
+        self.server.await_end(&self.submit(script)?)
+    }
+
+    /// Whether a kernel's OOM killer guards the workers.
+    fn has_cgroup(&self) -> Result<bool> {
+        let cage = self.server.json("/api")?["cage"].as_str().unwrap_or_default().to_owned();
+        Ok(cage.starts_with("cgroup"))
+    }
+}
+
+fn ends(status: &Value) -> Vec<&str> {
+    let attempts = status["attempts"].as_array().into_iter().flatten();
+    attempts.filter_map(|attempt| attempt["end"].as_str()).collect()
+}
+
+#[test]
+fn a_worker_out_of_memory_is_given_more_once_and_may_succeed() -> Result<()> {
+    let faults = Faults::start(&[])?;
+    let status = faults.outcome("touch:90 ok")?;
+    assert_eq!(status["status"], "completed", "{status}");
+    assert_eq!(ends(&status), ["oom", "done"], "{status}");
+    let attempts = status["attempts"].as_array().context("attempts")?;
+    for (attempt, cap) in attempts.iter().zip([64 * MIB, 128 * MIB]) {
+        assert_eq!(attempt["cap_bytes"], cap, "{status}");
+        assert!(attempt["wall_ms"].is_u64(), "{status}");
+        if faults.has_cgroup()? {
+            let peak = attempt["peak_bytes"].as_u64().context("a peak")?;
+            assert!((cap / 2..=cap).contains(&peak), "{status}");
+        }
+    }
+    faults.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_video_too_large_for_both_caps_is_refused_with_its_size() -> Result<()> {
+    let faults = Faults::start(&[])?;
+    let status = faults.outcome("touch:512 ok")?;
+    assert_eq!(status["status"], "failed", "{status}");
+    assert_eq!(ends(&status), ["oom", "oom"], "{status}");
+    assert_eq!(status["error_code"], "out_of_memory");
+    assert_eq!(
+        status["error"],
+        "The video needed more than 128 MiB of memory: the picture is 7680x4320; a smaller one \
+         will work."
+    );
+    assert_eq!(status["message"], status["error"]);
+    faults.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_retry_that_the_budget_does_not_have_is_not_promised() -> Result<()> {
+    let faults = Faults::start(&["--memory-budget-bytes", "100MiB"])?;
+    let status = faults.outcome("touch:512 ok")?;
+    assert_eq!(ends(&status), ["oom"], "{status}");
+    assert_eq!(status["error_code"], "out_of_memory");
+    assert!(status["error"].as_str().context("a sentence")?.contains("more than 64 MiB"));
+    faults.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn each_end_has_its_verdict() -> Result<()> {
+    let flags = ["--worker-grace-ms-max", "600", "--workers", "4", "--queue-max", "20"];
+    let faults = Faults::start(&flags)?;
+    let cases: [(&str, &str, &[&str]); 8] = [
+        ("segv", "worker_crashed", &["crash", "crash"]),
+        ("touch:40 sigkill", "worker_crashed", &["crash", "crash"]),
+        ("exit:0", "worker_crashed", &["crash", "crash"]),
+        ("sigsys", "sandbox_violation", &["sigsys"]),
+        ("garbage", "worker_protocol", &["protocol"]),
+        ("flood-stderr", "worker_protocol", &["protocol"]),
+        ("progress:1 done silent", "deadline_exceeded", &["deadline"]),
+        ("bad-input", "not_a_video", &["bad_input"]),
+    ];
+    let jobs = cases.map(|case| faults.submit(case.0));
+    for ((script, code, expected), job) in cases.into_iter().zip(jobs) {
+        let status = faults.server.await_end(&job?)?;
+        assert_eq!(status["status"], "failed", "{script}: {status}");
+        assert_eq!(status["error_code"], code, "{script}: {status}");
+        assert_eq!(ends(&status), expected, "{script}: {status}");
+        let sentence = status["error"].as_str().context("a sentence")?;
+        assert!(sentence.ends_with('.') && sentence.len() > 30, "{script}: {sentence}");
+    }
+    let log = faults.server.stop()?;
+    assert_eq!(log.matches("a worker attempted a forbidden system call").count(), 1, "{log}");
+    assert!(!log.contains('\u{1b}'), "a worker's words reach the log as they are");
+    Ok(())
+}
+
+#[test]
+fn a_cancelled_worker_that_does_not_listen_is_gone_before_the_answer() -> Result<()> {
+    let faults = Faults::start(&[])?;
+    let id = faults.submit("deaf leak-child touch:16 silent")?;
+    let running = faults.server.await_status(&id, |status| !status["posture"].is_null())?;
+    let pid = running["worker"]["pid"].as_i64().context("a process id")? as i32;
+    let url = faults.server.url(&format!("/api/cancel/{id}"));
+    let answer: Value = faults.server.client().post(url).send()?.error_for_status()?.json()?;
+    assert_eq!(ends(&answer), ["cancelled"], "{answer}");
+    assert!(!is_alive(pid), "the worker is still there");
+    assert_eq!(descendants(faults.server.pid()), Vec::<i32>::new(), "its child is still there");
+    assert_eq!(faults.server.json("/health/memory")?["reserved_bytes"], 0);
+    faults.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn the_caps_of_all_workers_never_exceed_the_budget() -> Result<()> {
+    // Two first attempts fit, or one retry beside no other.
+    let faults =
+        Faults::start(&["--memory-budget-bytes", "150MiB", "--workers", "4", "--queue-max", "20"])?;
+    let mut ids = Vec::new();
+    for n in 0..8 {
+        ids.push(faults.submit(if n % 2 == 0 {
+            "sleep:200 ok"
+        } else {
+            "touch:90 sleep:200 ok"
+        })?);
+    }
+    let mut most = 0;
+    loop {
+        let report = faults.server.json("/health/memory")?;
+        let reserved = report["reserved_bytes"].as_u64().context("a number")?;
+        assert_eq!(report["budget_bytes"], 150 * MIB);
+        assert!(reserved <= 150 * MIB, "{report}");
+        assert!(descendants(faults.server.pid()).len() <= 2, "{report}");
+        most = most.max(reserved);
+        if report["jobs"]["pending"] == 0 && report["jobs"]["processing"] == 0 {
+            break;
+        }
+    }
+    assert!(most > 0, "no attempt was seen");
+    for id in ids {
+        let status = faults.server.status(&id)?;
+        assert_eq!(status["status"], "completed", "{status}");
+    }
+    faults.server.stop()?;
+    Ok(())
+}
+
+/// Fills the queue of a service with one worker and one place; tells the time it asks for.
+fn retry_after(faults: &Faults) -> Result<u64> {
+    let running = faults.submit("silent")?;
+    faults.server.await_status(&running, |status| status["status"] == "processing")?;
+    let waiting = faults.submit("silent")?;
+    let refused = faults.server.upload(&faults.video("ok")?, &[])?;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let wait = refused.headers()[RETRY_AFTER].to_str()?.parse()?;
+    for id in [waiting, running] {
+        let url = faults.server.url(&format!("/api/cancel/{id}"));
+        faults.server.client().post(url).send()?.error_for_status()?;
+    }
+    Ok(wait)
+}
+
+#[test]
+fn the_time_to_come_back_is_learnt_from_the_jobs_before() -> Result<()> {
+    let faults = Faults::start(&["--workers", "1", "--queue-max", "1"])?;
+    let guess = retry_after(&faults)?;
+    for _ in 0..12 {
+        assert_eq!(faults.outcome("ok")?["status"], "completed");
+    }
+    let measured = retry_after(&faults)?;
+    assert!(measured < guess, "{guess} s before, {measured} s after twelve quick jobs");
+    faults.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_host_that_cannot_start_workers_says_so_and_recovers() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (program, away) = (folder.path().join("worker"), folder.path().join("away"));
+    std::fs::copy(programs::path("fault_worker")?, &program)?;
+    let faults = Faults::of(&program, &["--workers", "1"])?;
+    std::fs::rename(&program, &away)?;
+    let mut last = String::new();
+    for _ in 0..3 {
+        last = faults.submit("ok")?;
+    }
+    let broken = loop {
+        let answer = faults.server.get("/readyz")?;
+        if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+            break answer.json::<Value>()?;
+        }
+    };
+    assert_eq!(broken["reason"], "workers cannot be started", "{broken}");
+    assert_eq!(faults.server.get("/livez")?.status(), StatusCode::OK);
+    std::fs::rename(&away, &program)?;
+    let status = faults.server.await_end(&last)?;
+    assert_eq!(status["status"], "completed", "{status}");
+    assert_eq!(faults.server.get("/readyz")?.status(), StatusCode::OK);
+    faults.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_start_without_what_is_required_fails_and_says_what() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let has_v2 = groups_in_v2();
+    let mut cases = vec![
+        (vec!["--worker-program", "/bin/false"], "no worker comes to life here"),
+        (vec!["--worker-program", "/nowhere/worker"], "/nowhere/worker"),
+    ];
+    if has_v2 {
+        report::skipped("a start that requires cgroup v2 in vain: this host may give it");
+    } else {
+        cases.push((vec!["--cage-required", "v2"], "cage.required = \"v2\""));
+    }
+    for (flags, sign) in cases {
+        let output = Command::new(programs::path("bodyscript")?)
+            .args(["serve", "--listen", "127.0.0.1:0", "--state-dir"])
+            .arg(folder.path().join("state"))
+            .args(&flags)
+            .output()?;
+        assert!(!output.status.success(), "{flags:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(sign), "{flags:?}: {said}");
+    }
+    assert_eq!(strays(), Vec::<String>::new());
+    Ok(())
+}
+
+/// Whether this host has the memory controller in its unified hierarchy.
+fn groups_in_v2() -> bool {
+    ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].iter().any(|root| {
+        std::fs::read_to_string(format!("{root}/cgroup.controllers"))
+            .is_ok_and(|controllers| controllers.split_whitespace().any(|name| name == "memory"))
+    })
+}
+
+#[test]
+fn a_killed_service_leaves_no_worker_and_the_next_start_sweeps_its_cages() -> Result<()> {
+    let faults = Faults::start(&[])?;
+    let id = faults.submit("deaf touch:16 silent")?;
+    let running = faults.server.await_status(&id, |status| !status["posture"].is_null())?;
+    let worker = running["worker"]["pid"].as_i64().context("a process id")? as i32;
+    let (dead, is_caged) = (faults.server.pid(), faults.has_cgroup()?);
+    assert_eq!(!groups_of(dead).is_empty(), is_caged);
+    let folder = faults.server.kill()?;
+    while is_alive(worker) {
+        std::thread::yield_now();
+    }
+    let program = programs::path("fault_worker")?;
+    let program = program.to_str().context("a plain path")?;
+    let next = TestServer::start_in(folder, &["--worker-program", program])?;
+    assert_eq!(groups_of(dead), Vec::<PathBuf>::new());
+    drop(next);
+    Ok(())
+}
+
+#[test]
+fn the_status_tells_the_sandbox_a_real_worker_ran_in() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("walker.mp4");
+    Clip::new().size(160, 120).frames(3).encode(&video)?;
+    let server = TestServer::start(&[])?;
+    let status = server.await_end(&server.submit(&video)?)?;
+    assert_eq!(status["status"], "completed", "{status}");
+    let layers = status["posture"].as_array().context("a posture")?;
+    let state = |name: &str| {
+        let layer = layers.iter().find(|layer| layer["layer"] == name);
+        layer.map(|layer| layer["state"].as_str().unwrap_or_default())
+    };
+    for required in ["rlimits", "descriptors", "no_new_privs", "capabilities", "seccomp"] {
+        assert_eq!(state(required), Some("active"), "{required}: {status}");
+    }
+    for wished in ["namespaces", "landlock"] {
+        assert!(matches!(state(wished), Some("active" | "unavailable")), "{wished}: {status}");
+    }
+    server.stop()?;
+    Ok(())
+}

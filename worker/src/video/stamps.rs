@@ -1,0 +1,103 @@
+//! Takes the hour out of a finished MP4, so that the same video gives the same bytes. Called by
+//! `encode` once the muxer is done.
+//!
+//! The muxer stamps its index, and the first draft of it that stays behind in an empty box, with
+//! the time of writing (ISO/IEC 14496-12: `mvhd`, `tkhd`, `mdhd`) and has no property against it.
+//! Zero stands for a time that is not known.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// Size and kind of a box.
+const HEAD_BYTES: u64 = 8;
+/// Version and flags of a box that has them.
+const VERSION_BYTES: u64 = 4;
+
+/// Sets every time of creation and of change in the file to zero.
+pub(super) fn erase(file: &File) -> io::Result<()> {
+    erase_within(file, 0, file.metadata()?.len())
+}
+
+fn erase_within(file: &File, mut at: u64, end: u64) -> io::Result<()> {
+    while at + HEAD_BYTES <= end {
+        let mut head = [0; HEAD_BYTES as usize];
+        file.read_exact_at(&mut head, at)?;
+        let [a, b, c, d, kind @ ..] = head;
+        let size = u64::from(u32::from_be_bytes([a, b, c, d]));
+        // Nothing with a 64-bit size, and no empty remainder, comes before or within an index.
+        if size < HEAD_BYTES || at + size > end {
+            return Ok(());
+        }
+        match &kind {
+            b"moov" | b"trak" | b"mdia" | b"free" => {
+                erase_within(file, at + HEAD_BYTES, at + size)?;
+            }
+            b"mvhd" | b"tkhd" | b"mdhd" => erase_times(file, at + HEAD_BYTES, at + size)?,
+            _ => {}
+        }
+        at += size;
+    }
+    Ok(())
+}
+
+/// Both times come first, in 32 bits each or, from version 1 on, in 64.
+fn erase_times(file: &File, at: u64, end: u64) -> io::Result<()> {
+    let mut version = [0];
+    file.read_exact_at(&mut version, at)?;
+    let times: &[u8] = if version[0] == 0 { &[0; 8] } else { &[0; 16] };
+    let at = at + VERSION_BYTES;
+    if at + times.len() as u64 <= end { file.write_all_at(times, at) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxed(kind: &[u8; 4], contents: &[u8]) -> Vec<u8> {
+        let size = (HEAD_BYTES as usize + contents.len()) as u32;
+        [&size.to_be_bytes(), kind.as_slice(), contents].concat()
+    }
+
+    /// A header with every byte of its contents set.
+    fn stamped(kind: &[u8; 4], version: u8) -> Vec<u8> {
+        boxed(kind, &[&[version, 0, 0, 0], [0xff; 28].as_slice()].concat())
+    }
+
+    fn erased(kind: &[u8; 4], version: u8) -> Vec<u8> {
+        let mut header = stamped(kind, version);
+        let times = if version == 0 { 8 } else { 16 };
+        header[12..12 + times].fill(0);
+        header
+    }
+
+    fn index(header: fn(&[u8; 4], u8) -> Vec<u8>) -> Vec<u8> {
+        let mdia = boxed(b"mdia", &header(b"mdhd", 1));
+        let trak = boxed(b"trak", &[header(b"tkhd", 0), mdia].concat());
+        boxed(b"moov", &[header(b"mvhd", 1), trak].concat())
+    }
+
+    #[test]
+    fn the_times_go_and_nothing_else_does() {
+        let media = boxed(b"mdat", &stamped(b"mvhd", 0));
+        let whole = |header| {
+            let draft = boxed(b"free", &[index(header), vec![0xff; 20]].concat());
+            [boxed(b"ftyp", b"isom"), draft, index(header), media.clone()].concat()
+        };
+        let file = tempfile::tempfile().expect("a file");
+        file.write_all_at(&whole(stamped), 0).expect("room");
+        erase(&file).expect("a file");
+        let mut found = vec![0; whole(stamped).len()];
+        file.read_exact_at(&mut found, 0).expect("as long as before");
+        assert_eq!(found, whole(erased));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_short_is_left_as_it_is() {
+        for kept in [3, 9, 20, 40] {
+            let file = tempfile::tempfile().expect("a file");
+            file.write_all_at(&index(stamped)[..kept], 0).expect("room");
+            erase(&file).expect("read no further than its end");
+        }
+    }
+}
