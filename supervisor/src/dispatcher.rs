@@ -1,6 +1,6 @@
 //! The single owner of jobs, queue and memory budget, and the handle by which others reach it.
 //!
-//! One task ([`desk::Desk`]) holds all state; everybody else sends it a command and awaits the
+//! One task (`desk::Desk`) holds all state; everybody else sends it a command and awaits the
 //! answer. No lock is shared, so no slow client and no hung worker can hold one.
 
 mod breaker;

@@ -2,7 +2,7 @@
 //! in front of the camera and the truth about where they stand.
 //!
 //! A [`Pose`] gives the joint angles, a [`Figure`] places it on the floor, a [`Scene`] gathers
-//! figures. [`render`] draws the scene through a [`Camera`]; [`project`] says where in that picture
+//! figures. [`render()`] draws the scene through a [`Camera`]; [`project`] says where in that picture
 //! the 33 BlazePose landmarks of a figure truly are. Both read the same [`Skeleton`], and the body
 //! is shaped around it, so picture and truth cannot drift apart.
 //!
