@@ -23,10 +23,11 @@ pub mod fault;
 pub mod inherited;
 pub mod limits;
 pub mod message;
+pub mod options;
 pub mod pose;
 pub mod posture;
 pub mod session;
 
 /// Version of everything in this crate that crosses the pipe. The first field of the first
 /// message, so that a mismatch is told before anything else is read.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;

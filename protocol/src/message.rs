@@ -2,6 +2,7 @@
 
 use crate::artefact::Artefact;
 use crate::fault::Fault;
+use crate::options::Options;
 use crate::posture::{Layer, Posture};
 use serde::{Deserialize, Serialize};
 
@@ -36,10 +37,8 @@ pub struct Start {
     pub version: u32,
     /// The job's id, for log lines.
     pub job: String,
-    /// How poses are looked for.
-    pub mode: Mode,
-    /// Every how many-th frame is processed; 1 is every frame.
-    pub interval: u32,
+    /// What was chosen for this video.
+    pub options: Options,
     /// What is refused or cut.
     pub limits: MediaLimits,
     /// What to write; the descriptors follow in this order from
@@ -50,56 +49,6 @@ pub struct Start {
     /// The layers without which the worker must refuse to start.
     pub layers_required: Vec<Layer>,
 }
-
-/// How poses are looked for in the frames.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Follow the person from frame to frame; detect again only when the track is lost.
-    Track,
-    /// Each frame alone, best of 3 pictures.
-    UltraFast,
-    /// Each frame alone, best of 6 pictures.
-    Fast,
-    /// Each frame alone, 3 to 12 pictures according to how well it goes.
-    Smart,
-    /// Each frame alone, best of all 10 pictures.
-    Quality,
-    /// Each frame alone, as it is.
-    #[default]
-    Static,
-}
-
-impl Mode {
-    /// Every mode.
-    pub const ALL: [Self; 6] =
-        [Self::Track, Self::UltraFast, Self::Fast, Self::Smart, Self::Quality, Self::Static];
-
-    /// The name used in the API, on the command line and in metadata.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Track => "track",
-            Self::UltraFast => "ultra_fast",
-            Self::Fast => "fast",
-            Self::Smart => "smart",
-            Self::Quality => "quality",
-            Self::Static => "static",
-        }
-    }
-}
-
-impl std::str::FromStr for Mode {
-    type Err = UnknownMode;
-
-    fn from_str(name: &str) -> Result<Self, UnknownMode> {
-        Self::ALL.into_iter().find(|mode| mode.name() == name).ok_or(UnknownMode)
-    }
-}
-
-/// A name that is no mode's.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("unknown mode; it is one of static, track, ultra_fast, fast, smart, quality")]
-pub struct UnknownMode;
 
 /// What happens to a video longer than the limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +93,8 @@ pub struct VideoFacts {
     pub trimmed: bool,
     /// How far the stored picture is turned clockwise to be upright, in degrees.
     pub rotation_degrees: u32,
+    /// Whether the stored picture is mirrored left to right before that turn.
+    pub mirrored: bool,
     /// Media type of the container.
     pub container: String,
     /// Media type of the video codec.
@@ -164,12 +115,19 @@ pub struct Progress {
 pub struct Summary {
     /// Frames decoded.
     pub frames_decoded: u32,
-    /// Frames processed (every `interval`-th).
+    /// Frames processed, as the sampling has it.
     pub frames_processed: u32,
     /// Frames in which a person was found.
     pub frames_detected: u32,
     /// Mean visibility of all landmarks over the frames with a person; 0 without any.
     pub mean_visibility: f32,
+    /// How often the person was seen in one processed frame and not in the next.
+    pub track_losses: u32,
+    /// How much the landmarks tremble: root mean square of the second difference of their
+    /// positions over three processed frames, as a fraction of the picture's diagonal.
+    pub jitter: f32,
+    /// How many people were told apart.
+    pub people: u32,
 }
 
 /// Why a run ended without a result.

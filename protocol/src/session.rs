@@ -10,6 +10,7 @@
 
 use crate::limits::{FRAMES_MAX, LAYERS_MAX, TEXT_BYTES_MAX};
 use crate::message::{Progress, Summary, ToSupervisor, ToWorker, VideoFacts};
+use crate::options::PEOPLE_MAX;
 use thiserror::Error;
 
 /// How far the conversation has come.
@@ -124,7 +125,11 @@ impl Session {
             && summary.frames_decoded <= FRAMES_MAX
             && summary.frames_detected >= self.progress.frames_detected
             && summary.frames_detected <= summary.frames_processed
-            && (0.0..=1.0).contains(&summary.mean_visibility);
+            && (0.0..=1.0).contains(&summary.mean_visibility)
+            && summary.track_losses <= summary.frames_detected
+            && (0.0..=f32::MAX).contains(&summary.jitter)
+            && u64::from(summary.people)
+                <= u64::from(summary.frames_processed) * u64::from(PEOPLE_MAX);
         if possible { Ok(()) } else { Err(Violation::ImpossibleCounts { message: "Done" }) }
     }
 

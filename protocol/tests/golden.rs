@@ -4,9 +4,9 @@ use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::codec::{self, Decoder};
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::message::{
-    Failure, MediaLimits, Mode, OnLong, Progress, Start, Summary, ToSupervisor, ToWorker,
-    VideoFacts,
+    Failure, MediaLimits, OnLong, Progress, Start, Summary, ToSupervisor, ToWorker, VideoFacts,
 };
+use bodyscript_protocol::options::{FrameRate, Mode, Options, Sampling, Smoothing};
 use bodyscript_protocol::posture::{Layer, LayerState, Posture};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,10 +25,14 @@ fn holds<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &T, golde
 #[test]
 fn start() {
     let start = Start {
-        version: 1,
+        version: 2,
         job: "job".into(),
-        mode: Mode::Track,
-        interval: 2,
+        options: Options {
+            mode: Mode::UltraFast,
+            sampling: Sampling::every(2).expect("an interval"),
+            people_max: 3,
+            smoothing: Smoothing::Off,
+        },
         limits: MediaLimits {
             duration_ms_max: 10_000,
             on_long: OnLong::Trim,
@@ -42,10 +46,16 @@ fn start() {
     };
     holds(
         &ToWorker::Start(start),
-        "4f000000 00000000 01000000 0300000000000000 6a6f62 00000000 02000000 10270000 00000000
-         00100000 00009000 f0000000 0100000000000000 01000000 0100000000000000 06000000
-         0000000000000000",
+        "5b000000 00000000 02000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
+         01000000 10270000 00000000 00100000 00009000 f0000000 0100000000000000 01000000
+         0100000000000000 06000000 0000000000000000",
     );
+}
+
+#[test]
+fn sampling_by_time() {
+    let rate: FrameRate = "12.5".parse().expect("a rate");
+    holds(&Sampling::Rate(rate), "08000000 01000000 d4300000");
 }
 
 #[test]
@@ -75,13 +85,14 @@ fn probed() {
         frames_expected: 230,
         trimmed: false,
         rotation_degrees: 90,
+        mirrored: true,
         container: "m".into(),
         codec: "c".into(),
     };
     holds(
         &ToSupervisor::Probed(facts),
-        "38000000 01000000 00050000 d0020000 1e000000 01000000 01 f31d000000000000 e6000000 00
-         5a000000 0100000000000000 6d 0100000000000000 63",
+        "39000000 01000000 00050000 d0020000 1e000000 01000000 01 f31d000000000000 e6000000 00
+         5a000000 01 0100000000000000 6d 0100000000000000 63",
     );
 }
 
@@ -94,8 +105,14 @@ fn progress_and_ends() {
         frames_processed: 3,
         frames_detected: 2,
         mean_visibility: 0.5,
+        track_losses: 1,
+        jitter: 0.25,
+        people: 2,
     };
-    holds(&ToSupervisor::Done(summary), "14000000 03000000 04000000 03000000 02000000 0000003f");
+    holds(
+        &ToSupervisor::Done(summary),
+        "20000000 03000000 04000000 03000000 02000000 0000003f 01000000 0000803e 02000000",
+    );
     let failure = Failure { fault: Fault::NoVideoTrack, detail: "d".into() };
     holds(&ToSupervisor::Failed(failure), "11000000 04000000 02000000 0100000000000000 64");
 }

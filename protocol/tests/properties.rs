@@ -6,6 +6,7 @@ use bodyscript_protocol::limits::{FRAME_BYTES_MAX, TEXT_BYTES_MAX};
 use bodyscript_protocol::message::{
     Failure, Progress, Summary, ToSupervisor, ToWorker, VideoFacts,
 };
+use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::Posture;
 use bodyscript_protocol::session::{Phase, Session, Violation};
 use proptest::prelude::*;
@@ -19,6 +20,7 @@ fn facts(text: String) -> VideoFacts {
         frames_expected: 0,
         trimmed: false,
         rotation_degrees: 0,
+        mirrored: false,
         container: text,
         codec: String::new(),
     }
@@ -38,6 +40,9 @@ fn any_message() -> impl Strategy<Value = ToSupervisor> {
                     frames_processed,
                     frames_detected,
                     mean_visibility,
+                    track_losses: 0,
+                    jitter: 0.0,
+                    people: 1,
                 })
             }
         ),
@@ -123,12 +128,11 @@ proptest! {
 }
 
 fn start() -> ToWorker {
-    use bodyscript_protocol::message::{MediaLimits, Mode, OnLong, Start};
+    use bodyscript_protocol::message::{MediaLimits, OnLong, Start};
     ToWorker::Start(Start {
         version: bodyscript_protocol::PROTOCOL_VERSION,
         job: "job".into(),
-        mode: Mode::Track,
-        interval: 1,
+        options: Options::default(),
         limits: MediaLimits {
             duration_ms_max: 1,
             on_long: OnLong::Trim,

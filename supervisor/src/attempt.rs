@@ -21,7 +21,8 @@ use crate::worker::obituary::{End, Evidence};
 use crate::worker::{Shop, Workshop};
 use bodyscript_protocol::PROTOCOL_VERSION;
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::message::{MediaLimits, Mode, Progress, Start, VideoFacts};
+use bodyscript_protocol::message::{MediaLimits, Progress, Start, VideoFacts};
+use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::Posture;
 use bodyscript_protocol::session::Phase;
 use drive::{Drive, Stops};
@@ -46,10 +47,8 @@ pub struct Order {
     pub video: File,
     /// What to write, and the files to write to.
     pub artefacts: Vec<(Artefact, File)>,
-    /// How poses are looked for.
-    pub mode: Mode,
-    /// Every how many-th frame is processed.
-    pub interval: u32,
+    /// What was chosen for the video.
+    pub options: Options,
     /// Limits on the video.
     pub media: MediaLimits,
     /// The memory cap, in bytes.
@@ -167,8 +166,7 @@ fn split(shop: &Shop, order: Order) -> (Start, Parentage) {
     let start = Start {
         version: PROTOCOL_VERSION,
         job: order.job.clone(),
-        mode: order.mode,
-        interval: order.interval,
+        options: order.options,
         limits: order.media,
         artefacts,
         layers: shop.layers.clone(),

@@ -9,7 +9,9 @@ mod show;
 use crate::config::{Config, ConfigError, RawConfig};
 use crate::signals::Shutdown;
 use crate::{ServiceError, telemetry};
-use bodyscript_protocol::message::Mode;
+use bodyscript_protocol::options::{
+    FrameRate, INTERVAL_FRAMES_MAX, Mode, Options, PEOPLE_MAX, Sampling, Smoothing,
+};
 use clap::{Args, Parser, Subcommand};
 use std::io;
 use std::net::SocketAddr;
@@ -59,14 +61,42 @@ struct RunCommand {
     /// Folder for the results: one folder in it for each video
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// How poses are looked for: track, ultra_fast, fast, smart or quality
-    #[arg(long, default_value = "track")]
-    mode: Mode,
-    /// Process every n-th frame
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    interval: u32,
+    #[command(flatten)]
+    choices: Choices,
     #[command(flatten)]
     settings: Settings,
+}
+
+/// What is chosen for all videos of one command.
+#[derive(Debug, Args)]
+struct Choices {
+    /// How poses are looked for: track, ultra_fast, fast, smart, quality or static
+    #[arg(long, default_value = "track")]
+    mode: Mode,
+    /// Process every n-th frame [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=INTERVAL_FRAMES_MAX as i64))]
+    interval: Option<u32>,
+    /// Process so many frames a second, by their times
+    #[arg(long, value_name = "RATE", conflicts_with = "interval")]
+    fps: Option<FrameRate>,
+    /// Follow up to so many people
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=PEOPLE_MAX as i64))]
+    max_people: u32,
+    /// Smooth the movement of tracked people: on or off
+    #[arg(long, default_value = "on")]
+    smoothing: Smoothing,
+}
+
+impl From<Choices> for Options {
+    fn from(choices: Choices) -> Self {
+        let interval = choices.interval.and_then(Sampling::every).unwrap_or_default();
+        Self {
+            mode: choices.mode,
+            sampling: choices.fps.map_or(interval, Sampling::Rate),
+            people_max: choices.max_people,
+            smoothing: choices.smoothing,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -126,8 +156,7 @@ impl Cli {
                 let config = command.settings.load_with_log("warn")?;
                 telemetry::init(&config.log, config.log_format);
                 let (videos, output) = (command.videos, command.output);
-                let options =
-                    crate::job::Options { mode: command.mode, interval: command.interval };
+                let options = command.choices.into();
                 Ok(runtime()?.block_on(run::run(config, videos, output, options))?)
             }
             Command::Doctor(command) => {

@@ -4,7 +4,8 @@
 
 use crate::name::DisplayName;
 use crate::worker::obituary::Obituary;
-use bodyscript_protocol::message::{Mode, Summary, VideoFacts};
+use bodyscript_protocol::message::{Summary, VideoFacts};
+use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::Posture;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -61,21 +62,6 @@ impl FromStr for JobId {
 impl Serialize for JobId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-/// How a video is to be processed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    /// How poses are looked for.
-    pub mode: Mode,
-    /// Every how many-th frame is processed.
-    pub interval: u32,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { mode: Mode::default(), interval: 1 }
     }
 }
 
@@ -341,6 +327,9 @@ mod tests {
         frames_processed: 2,
         frames_detected: 1,
         mean_visibility: 0.5,
+        track_losses: 0,
+        jitter: 0.0,
+        people: 1,
     };
 
     fn job() -> Job {

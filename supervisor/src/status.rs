@@ -48,8 +48,14 @@ pub struct Status {
     pub sha256: String,
     /// How poses are looked for.
     pub mode: &'static str,
-    /// Every how many-th frame is processed.
-    pub interval: u32,
+    /// Every how many-th frame is processed, unless they are chosen by time.
+    pub interval: Option<u32>,
+    /// How many frames a second are processed, if they are chosen by time.
+    pub fps: Option<f64>,
+    /// How many people are followed at most.
+    pub max_people: u32,
+    /// Whether the movement of tracked people is smoothed: on or off.
+    pub smoothing: &'static str,
     /// Frames processed so far in this attempt.
     pub current_frame: u32,
     /// Frames that will be processed, once it can be told.
@@ -87,6 +93,13 @@ pub struct Statistics {
     pub frames_processed: u32,
     /// Frames in which a person was found.
     pub frames_detected: u32,
+    /// How often the person was seen in one processed frame and not in the next.
+    pub track_losses: u32,
+    /// How much the landmarks tremble: root mean square of the second difference of their
+    /// positions, as a fraction of the picture's diagonal.
+    pub jitter: f64,
+    /// How many people were told apart.
+    pub people: u32,
 }
 
 /// Where the artefacts of a completed job are.
@@ -125,6 +138,7 @@ impl Status {
     /// The document of a job; `place` while it waits, `live` while it is processed.
     pub fn of(job: &Job, place: Option<Place>, queue_total: usize, live: Option<&Live>) -> Self {
         let state = job.state();
+        let options = job.upload.options;
         let (current_frame, total_frames) = frames(job, live);
         let failure = match state {
             JobState::Failed { error, .. } => Some(error),
@@ -141,8 +155,11 @@ impl Status {
             filename: job.upload.filename.clone(),
             file_size_mb: megabytes(job.upload.bytes),
             sha256: job.upload.sha256.clone(),
-            mode: job.upload.options.mode.name(),
-            interval: job.upload.options.interval,
+            mode: options.mode.name(),
+            interval: options.sampling.interval(),
+            fps: options.sampling.fps(),
+            max_people: options.people_max,
+            smoothing: options.smoothing.name(),
             current_frame,
             total_frames,
             queue_position: place.map(|place| place.position),
@@ -219,6 +236,9 @@ impl Statistics {
             frames_decoded: summary.frames_decoded,
             frames_processed: summary.frames_processed,
             frames_detected: summary.frames_detected,
+            track_losses: summary.track_losses,
+            jitter: (f64::from(summary.jitter) * 1e6).round() / 1e6,
+            people: summary.people,
         }
     }
 }
@@ -275,7 +295,8 @@ fn printable(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{Event, JobError, Options, Upload};
+    use crate::job::{Event, JobError, Upload};
+    use bodyscript_protocol::options::{Options, Sampling};
     use serde_json::{Value, json};
 
     const SUMMARY: Summary = Summary {
@@ -283,6 +304,9 @@ mod tests {
         frames_processed: 15,
         frames_detected: 12,
         mean_visibility: 0.875,
+        track_losses: 2,
+        jitter: 0.0015,
+        people: 1,
     };
 
     fn job(events: &[Event]) -> Job {
@@ -290,7 +314,10 @@ mod tests {
             filename: DisplayName::new("a.mp4"),
             bytes: 1_572_864,
             sha256: "ab".into(),
-            options: Options { interval: 2, ..Options::default() },
+            options: Options {
+                sampling: Sampling::every(2).expect("an interval"),
+                ..Options::default()
+            },
         };
         let mut job = Job::new(JobId::random(), upload, 100, Timestamp::UNIX_EPOCH);
         for event in events {
@@ -323,7 +350,8 @@ mod tests {
         assert_eq!(
             status["statistics"],
             json!({"detection_rate": 0.8, "average_quality": 0.875, "frames_decoded": 30,
-                   "frames_processed": 15, "frames_detected": 12})
+                   "frames_processed": 15, "frames_detected": 12, "track_losses": 2,
+                   "jitter": 0.0015, "people": 1})
         );
         assert_eq!(status["urls"]["csv"], format!("/api/serve/{}/pose_data.csv", job.id));
     }

@@ -41,6 +41,7 @@ fn facts() -> VideoFacts {
         frames_expected: 30,
         trimmed: false,
         rotation_degrees: 0,
+        mirrored: false,
         container: "video/quicktime".into(),
         codec: "video/x-h264".into(),
     }

@@ -10,6 +10,7 @@ pub mod output;
 pub mod picture;
 pub mod pose;
 pub mod run;
+pub mod sampling;
 pub mod sandbox;
 pub mod video;
 pub mod visual;

@@ -20,6 +20,7 @@ use crate::output::{Frame, overlay};
 use crate::picture::Picture;
 use crate::pose::Estimator;
 use crate::pose::track::Tracker;
+use crate::sampling::{self, Sampler};
 use crate::video::{Decoder, FrameTime, Probe};
 use crate::visual::Visuals;
 use bodyscript_protocol::artefact::Artefact;
@@ -52,27 +53,28 @@ pub fn run(
     let mut json = json.map(|file| JsonWriter::create(file, &report)).transpose()?;
     let mut visuals = Visuals::create(&mut artefacts, &probe, job.start.limits.duration_ms_max)?;
 
-    let mut statistics = Statistics::default();
-    let mut tracker = Tracker::new(job.start.mode);
+    let options = job.start.options;
+    let mut statistics = Statistics::new(probe.width, probe.height);
+    let mut sampler = Sampler::new(options.sampling);
+    let mut tracker = Tracker::new(&options);
     let mut picture = Picture::default();
-    let mut pose = None;
+    let mut people = Vec::new();
     let mut frame_id = 0;
     while let Some(FrameTime { pts }) = decoder.next(&mut picture)? {
         if job.cancelled.is_raised() {
             return Err(WorkerError::Cancelled);
         }
         let mut clarity = 0.0;
-        if frame_id % job.start.interval == 0 {
-            pose = tracker.next(job.estimator, &picture, pts)?;
-            let seen = pose.as_ref().map(|(pose, strategy)| (pose, *strategy));
-            let frame = Frame { id: frame_id, time: pts, pose: seen };
+        if sampler.takes(frame_id, pts) {
+            people = tracker.next(job.estimator, &picture, pts)?;
+            let frame = Frame { id: frame_id, time: pts, people: &people };
             csv.as_mut().map(|csv| csv.write(&frame)).transpose()?;
             json.as_mut().map(|json| json.write(&frame)).transpose()?;
             clarity = statistics.add(&frame);
             channel.send(&ToSupervisor::Progress(statistics.progress()))?;
         }
-        if let Some((pose, _)) = &pose {
-            overlay::draw(&mut picture, pose);
+        for person in &people {
+            overlay::draw(&mut picture, &person.pose);
         }
         visuals.write(&picture, pts, clarity)?;
         frame_id += 1;
@@ -89,7 +91,7 @@ pub fn run(
 }
 
 fn facts(probe: &Probe, start: &Start) -> VideoFacts {
-    let frames = probe.frames_estimate.unwrap_or(0).div_ceil(start.interval);
+    let frames = sampling::expected(start.options.sampling, probe);
     VideoFacts {
         width: probe.width,
         height: probe.height,
@@ -98,6 +100,7 @@ fn facts(probe: &Probe, start: &Start) -> VideoFacts {
         frames_expected: frames.min(FRAMES_MAX),
         trimmed: probe.trimmed,
         rotation_degrees: probe.rotation_degrees,
+        mirrored: probe.mirrored,
         container: probe.container.clone(),
         codec: probe.codec.clone(),
     }

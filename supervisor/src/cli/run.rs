@@ -4,7 +4,7 @@
 use crate::artefacts::{StateDir, StateError};
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Gone};
-use crate::job::{JobId, Options, Upload};
+use crate::job::{JobId, Upload};
 use crate::name::DisplayName;
 use crate::signals::Shutdown;
 use crate::status::Status;
@@ -12,6 +12,7 @@ use crate::worker::obituary::Stop;
 use crate::worker::{Workshop, WorkshopError};
 use crate::{admission, runner};
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::options::Options;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashSet;
 use std::ffi::OsString;

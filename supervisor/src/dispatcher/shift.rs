@@ -6,11 +6,12 @@
 use super::Runner;
 use crate::artefacts::{AttemptFolder, StateDir, StateError};
 use crate::attempt::{Deadlines, Live, Order};
-use crate::job::{AttemptRecord, JobId, Options};
+use crate::job::{AttemptRecord, JobId};
 use crate::verdict::{Decision, History, Verdict, decide};
 use crate::worker::obituary::{End, Obituary, Stop};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{MediaLimits, Summary, VideoFacts};
+use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::Posture;
 use std::fs::File;
 use std::time::Duration;
@@ -64,8 +65,7 @@ pub(super) async fn work(runner: Runner, state: StateDir, plan: Plan, lines: Lin
         number: plan.number,
         video,
         artefacts,
-        mode: plan.options.mode,
-        interval: plan.options.interval,
+        options: plan.options,
         media: plan.media,
         memory_bytes_max: plan.memory_bytes_max,
         deadlines: plan.deadlines,

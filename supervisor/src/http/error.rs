@@ -65,6 +65,12 @@ pub enum ApiError {
         /// Which.
         field: &'static str,
     },
+    /// Two fields that exclude each other.
+    #[error("The form has both `{}` and `{}`; send one of them.", fields[0], fields[1])]
+    ConflictingFields {
+        /// Which.
+        fields: [&'static str; 2],
+    },
     /// A field's value means nothing.
     #[error("The field `{field}` is not understood; it takes {accepted}.")]
     InvalidField {
@@ -140,6 +146,7 @@ impl ApiError {
             Self::MalformedForm(_) => ("malformed_form", StatusCode::BAD_REQUEST),
             Self::MissingFile => ("missing_file", StatusCode::BAD_REQUEST),
             Self::RepeatedField { .. } => ("repeated_field", StatusCode::BAD_REQUEST),
+            Self::ConflictingFields { .. } => ("conflicting_fields", StatusCode::BAD_REQUEST),
             Self::InvalidField { .. } => ("invalid_field", StatusCode::BAD_REQUEST),
             Self::UploadTooLarge { .. } => ("upload_too_large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::FormTooLarge => ("form_too_large", StatusCode::PAYLOAD_TOO_LARGE),

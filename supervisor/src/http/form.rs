@@ -7,9 +7,11 @@ use super::error::ApiError;
 use crate::admission::ENVELOPE_BYTES_MAX;
 use crate::artefacts::StateError;
 use crate::config::HttpLimits;
-use crate::job::Options;
 use crate::name::DisplayName;
-use bodyscript_protocol::message::Mode;
+use bodyscript_protocol::options::{
+    FPS_MILLI_MAX, FPS_MILLI_MIN, FrameRate, INTERVAL_FRAMES_MAX, Mode, Options, PEOPLE_MAX,
+    Sampling, Smoothing,
+};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -19,9 +21,6 @@ use tokio::io::AsyncWriteExt;
 
 /// Longest value of an option, in bytes.
 const OPTION_BYTES_MAX: usize = 64;
-
-/// Largest `interval`.
-const INTERVAL_MAX: u32 = 1000;
 
 /// Bytes a file may hold back before it writes them.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
@@ -53,29 +52,88 @@ pub(super) async fn receive(
     let mut form = Multipart::with_constraints(chunks, boundary, constraints);
     let broken = |error| explain(error, limits);
     video.set_max_buf_size(WRITE_BYTES_MAX);
-    let (mut received, mut mode, mut interval) = (None, None, None);
+    let (mut received, mut choices) = (None, Choices::default());
     while let Some(field) = form.next_field().await.map_err(broken)? {
         match field.name() {
             Some("file") if received.is_some() => {
                 return Err(ApiError::RepeatedField { field: "file" });
             }
             Some("file") => received = Some(store(field, limits, (&mut *video, path)).await?),
-            Some("mode") => set(&mut mode, "mode", read_mode(field, limits).await?)?,
-            Some("interval") => {
-                set(&mut interval, "interval", read_interval(field, limits).await?)?
+            Some(name) => {
+                // Browsers and old clients send fields of their own; the next call skips over them.
+                let Some(name) = CHOICES.into_iter().find(|known| *known == name) else { continue };
+                choices.take(name, read_text(field, limits).await?.as_deref())?;
             }
-            // Browsers and old clients send fields of their own; the next call skips over them.
-            _ => {}
+            None => {}
         }
     }
-    let options = Options {
-        mode: mode.unwrap_or_default(),
-        interval: interval.unwrap_or(Options::default().interval),
-    };
-    Ok((received.ok_or(ApiError::MissingFile)?, options))
+    Ok((received.ok_or(ApiError::MissingFile)?, choices.options()?))
 }
 
-fn set<T>(slot: &mut Option<T>, field: &'static str, value: T) -> Result<(), ApiError> {
+/// The fields beside the video.
+const CHOICES: [&str; 5] = ["mode", "interval", "fps", "max_people", "smoothing"];
+
+/// What a form has chosen so far.
+#[derive(Debug, Default)]
+struct Choices {
+    mode: Option<Mode>,
+    interval: Option<Sampling>,
+    fps: Option<FrameRate>,
+    people_max: Option<u32>,
+    smoothing: Option<Smoothing>,
+}
+
+impl Choices {
+    /// Takes one field; its text is nothing where it cannot be any option's.
+    fn take(&mut self, field: &'static str, text: Option<&str>) -> Result<(), ApiError> {
+        let text = text.unwrap_or_default();
+        let people = || text.parse().ok().filter(|n| (1..=PEOPLE_MAX).contains(n));
+        match field {
+            "mode" => set(&mut self.mode, field, text.parse().ok()),
+            "interval" => {
+                set(&mut self.interval, field, text.parse().ok().and_then(Sampling::every))
+            }
+            "fps" => set(&mut self.fps, field, text.parse().ok()),
+            "max_people" => set(&mut self.people_max, field, people()),
+            _ => set(&mut self.smoothing, field, text.parse().ok()),
+        }
+    }
+
+    fn options(self) -> Result<Options, ApiError> {
+        let sampling = match (self.interval, self.fps) {
+            (Some(_), Some(_)) => {
+                return Err(ApiError::ConflictingFields { fields: ["interval", "fps"] });
+            }
+            (interval, None) => interval.unwrap_or_default(),
+            (None, Some(rate)) => Sampling::Rate(rate),
+        };
+        Ok(Options {
+            mode: self.mode.unwrap_or_default(),
+            sampling,
+            people_max: self.people_max.unwrap_or(Options::default().people_max),
+            smoothing: self.smoothing.unwrap_or_default(),
+        })
+    }
+}
+
+/// What a field takes, for people.
+fn accepted(field: &str) -> String {
+    let per_second = |milli: u32| f64::from(milli) / 1000.0;
+    match field {
+        "mode" => format!("one of {}", Mode::ALL.map(Mode::name).join(", ")),
+        "interval" => format!("a whole number from 1 to {INTERVAL_FRAMES_MAX}"),
+        "fps" => format!(
+            "a number of frames per second from {} to {}",
+            per_second(FPS_MILLI_MIN),
+            per_second(FPS_MILLI_MAX)
+        ),
+        "max_people" => format!("a whole number from 1 to {PEOPLE_MAX}"),
+        _ => format!("one of {}", Smoothing::ALL.map(Smoothing::name).join(", ")),
+    }
+}
+
+fn set<T>(slot: &mut Option<T>, field: &'static str, value: Option<T>) -> Result<(), ApiError> {
+    let value = value.ok_or_else(|| ApiError::InvalidField { field, accepted: accepted(field) })?;
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(ApiError::RepeatedField { field }),
@@ -106,21 +164,6 @@ async fn store(
         text
     });
     Ok(Received { filename, bytes, sha256 })
-}
-
-async fn read_mode(field: Field<'_>, limits: FormLimits<'_>) -> Result<Mode, ApiError> {
-    let accepted = || format!("one of {}", Mode::ALL.map(Mode::name).join(", "));
-    let text = read_text(field, limits).await?;
-    text.and_then(|text| text.parse().ok())
-        .ok_or_else(|| ApiError::InvalidField { field: "mode", accepted: accepted() })
-}
-
-async fn read_interval(field: Field<'_>, limits: FormLimits<'_>) -> Result<u32, ApiError> {
-    let accepted = || format!("a whole number from 1 to {INTERVAL_MAX}");
-    let text = read_text(field, limits).await?;
-    text.and_then(|text| text.parse().ok())
-        .filter(|interval| (1..=INTERVAL_MAX).contains(interval))
-        .ok_or_else(|| ApiError::InvalidField { field: "interval", accepted: accepted() })
 }
 
 /// A short text; nothing where it is no text or too long for any option.

@@ -130,7 +130,7 @@ pub(super) async fn about(State(service): State<Service>) -> Json<Value> {
         "name": "BodyScript",
         "version": env!("CARGO_PKG_VERSION"),
         "cage": service.cage,
-        "modes": bodyscript_protocol::message::Mode::ALL.map(|mode| mode.name()),
+        "modes": bodyscript_protocol::options::Mode::ALL.map(|mode| mode.name()),
         "limits": {
             "upload_bytes_max": config.upload_bytes_max,
             "duration_s_max": config.media.duration_ms_max / 1000,

@@ -7,8 +7,15 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-const SUMMARY: Summary =
-    Summary { frames_decoded: 3, frames_processed: 3, frames_detected: 3, mean_visibility: 0.5 };
+const SUMMARY: Summary = Summary {
+    frames_decoded: 3,
+    frames_processed: 3,
+    frames_detected: 3,
+    mean_visibility: 0.5,
+    track_losses: 0,
+    jitter: 0.0,
+    people: 1,
+};
 
 fn faults() -> Vec<Fault> {
     vec![

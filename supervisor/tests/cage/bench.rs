@@ -4,7 +4,8 @@ use bodyscript::attempt::{Deadlines, Live, Order, Stop, run};
 use bodyscript::worker::obituary::Obituary;
 use bodyscript::worker::{CageBackend, CageRequired, Workshop, WorkshopError, WorkshopSettings};
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::message::{MediaLimits, Mode, OnLong};
+use bodyscript_protocol::message::{MediaLimits, OnLong};
+use bodyscript_protocol::options::Options;
 use bodyscript_protocol::session::Phase;
 use nix::unistd::getsid;
 use procfs::process::{Process, all_processes};
@@ -107,8 +108,7 @@ impl Bench {
             number: 1,
             video,
             artefacts: vec![(Artefact::Csv, file()), (Artefact::Json, file())],
-            mode: Mode::Track,
-            interval: 1,
+            options: Options::default(),
             media: MediaLimits {
                 duration_ms_max: 10_000,
                 on_long: OnLong::Trim,

@@ -175,6 +175,7 @@ fn facts() -> VideoFacts {
         frames_expected: 30,
         trimmed: false,
         rotation_degrees: 0,
+        mirrored: false,
         container: "application/x-fault".into(),
         codec: "video/x-fault".into(),
     }
@@ -228,6 +229,9 @@ impl Culprit {
             frames_processed: frames,
             frames_detected: frames,
             mean_visibility: 0.5,
+            track_losses: 0,
+            jitter: 0.0,
+            people: 1,
         }));
     }
 

@@ -1,6 +1,6 @@
 //! pose_data.csv: one row for every processed frame and landmark, with or without a person.
 
-use super::{Frame, OutputError};
+use super::{Frame, OutputError, Person};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::pose::{LANDMARKS, Landmark};
 use std::fs::File;
@@ -38,12 +38,16 @@ impl CsvWriter {
 
     /// Adds the rows of one frame.
     pub fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
-        for id in 0..LANDMARKS {
-            let row = match frame.pose {
-                Some((pose, strategy)) => detected(frame, id, &pose[id], strategy),
-                None => undetected(frame, id),
-            };
-            self.record(&row)?;
+        // The first person has rows in every frame, others where they are seen.
+        if frame.first().is_none() {
+            for id in 0..LANDMARKS {
+                self.record(&undetected(frame, id))?;
+            }
+        }
+        for person in frame.people {
+            for id in 0..LANDMARKS {
+                self.record(&detected(frame, id, person))?;
+            }
         }
         Ok(())
     }
@@ -61,12 +65,8 @@ impl CsvWriter {
     }
 }
 
-fn detected(
-    frame: &Frame<'_>,
-    id: usize,
-    landmark: &Landmark,
-    strategy: &str,
-) -> [String; COLUMNS.len()] {
+fn detected(frame: &Frame<'_>, id: usize, person: &Person) -> [String; COLUMNS.len()] {
+    let landmark: &Landmark = &person.pose[id];
     let number = |value: f32| format!("{value:.6}");
     let [world_x, world_y, world_z] = landmark.world.map(number);
     [
@@ -76,14 +76,14 @@ fn detected(
         number(landmark.y),
         number(landmark.z),
         number(landmark.visibility),
-        strategy.to_owned(),
+        person.strategy.to_owned(),
         number(landmark.presence),
         world_x,
         world_y,
         world_z,
         time_s(frame),
         "true".to_owned(),
-        "0".to_owned(),
+        person.id.to_string(),
     ]
 }
 
@@ -112,15 +112,17 @@ mod tests {
         let mut file = tempfile::tempfile().expect("a file");
         let mut writer = CsvWriter::create(file.try_clone().expect("a handle")).expect("a header");
         let pose = [Landmark { x: 0.25, visibility: 0.5, ..Landmark::default() }; LANDMARKS];
+        let person = |id| Person { id, pose, strategy: "track" };
         let time = Duration::from_micros(33_367);
-        writer.write(&Frame { id: 0, time: Duration::ZERO, pose: None }).expect("rows");
-        writer.write(&Frame { id: 1, time, pose: Some((&pose, "track")) }).expect("rows");
+        writer.write(&Frame { id: 0, time: Duration::ZERO, people: &[] }).expect("rows");
+        writer.write(&Frame { id: 1, time, people: &[person(0)] }).expect("rows");
+        writer.write(&Frame { id: 2, time, people: &[person(1)] }).expect("rows");
         writer.finish().expect("flushed");
         let mut text = String::new();
         file.rewind().expect("seekable");
         file.read_to_string(&mut text).expect("text");
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 1 + 2 * LANDMARKS);
+        assert_eq!(lines.len(), 1 + 4 * LANDMARKS);
         assert_eq!(lines[0], COLUMNS.join(","));
         assert_eq!(lines[1], "0,0,,,,,,,,,,0.000000,false,0");
         assert_eq!(
@@ -128,5 +130,8 @@ mod tests {
             "1,0,0.250000,0.000000,0.000000,0.500000,track,0.000000,0.000000,0.000000,0.000000,\
              0.033367,true,0"
         );
+        // Where only another person is seen, the first one is still accounted for.
+        assert_eq!(lines[67], "2,0,,,,,,,,,,0.033367,false,0");
+        assert!(lines[100].starts_with("2,0,0.25") && lines[100].ends_with(",true,1"));
     }
 }

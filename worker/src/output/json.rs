@@ -22,12 +22,13 @@ struct FrameReport<'a> {
     time_s: f64,
     detected: bool,
     strategy: Option<&'a str>,
-    people: Vec<PersonReport>,
+    people: Vec<PersonReport<'a>>,
 }
 
 #[derive(Serialize)]
-struct PersonReport {
+struct PersonReport<'a> {
     person_id: u32,
+    strategy: &'a str,
     landmarks: Vec<LandmarkReport>,
 }
 
@@ -66,15 +67,16 @@ impl JsonWriter {
     pub fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
         let separator = if std::mem::take(&mut self.is_first) { "\n" } else { ",\n" };
         self.text(separator)?;
-        let people = frame.pose.iter().map(|(pose, _)| PersonReport {
-            person_id: 0,
-            landmarks: pose.iter().map(LandmarkReport::from).collect(),
+        let people = frame.people.iter().map(|person| PersonReport {
+            person_id: person.id,
+            strategy: person.strategy,
+            landmarks: person.pose.iter().map(LandmarkReport::from).collect(),
         });
         self.value(&FrameReport {
             frame_id: frame.id,
             time_s: frame.time.as_secs_f64(),
-            detected: frame.pose.is_some(),
-            strategy: frame.pose.map(|(_, strategy)| strategy),
+            detected: frame.first().is_some(),
+            strategy: frame.first().map(|person| person.strategy),
             people: people.collect(),
         })
     }

@@ -24,6 +24,8 @@ pub struct VideoReport<'a> {
     pub trimmed: bool,
     /// How far the stored picture was turned clockwise to be upright, in degrees.
     pub rotation_degrees: u32,
+    /// Whether the stored picture was mirrored left to right before that turn.
+    pub mirrored: bool,
     /// Media type of the container.
     pub container: &'a str,
     /// Media type of the codec.
@@ -41,6 +43,7 @@ impl<'a> VideoReport<'a> {
             duration_s: facts.duration_ms.map(|ms| ms as f64 / 1000.0),
             trimmed: facts.trimmed,
             rotation_degrees: facts.rotation_degrees,
+            mirrored: facts.mirrored,
             container: &facts.container,
             codec: &facts.codec,
         }
@@ -53,7 +56,10 @@ struct Metadata<'a> {
     generator: &'static str,
     job_id: &'a str,
     mode: &'static str,
-    interval: u32,
+    interval: Option<u32>,
+    fps: Option<f64>,
+    max_people: u32,
+    smoothing: &'static str,
     models: [&'static str; 2],
     video: &'a VideoReport<'a>,
     statistics: Report,
@@ -66,12 +72,16 @@ pub fn write(
     video: &VideoReport<'_>,
     summary: &Summary,
 ) -> Result<(), OutputError> {
+    let options = start.options;
     let metadata = Metadata {
         schema_version: SCHEMA_VERSION,
         generator: concat!("bodyscript ", env!("CARGO_PKG_VERSION")),
         job_id: &start.job,
-        mode: start.mode.name(),
-        interval: start.interval,
+        mode: options.mode.name(),
+        interval: options.sampling.interval(),
+        fps: options.sampling.fps(),
+        max_people: options.people_max,
+        smoothing: options.smoothing.name(),
         models: [ModelName::Detector, ModelName::Landmarks].map(ModelName::file_name),
         video,
         statistics: Report::from(summary),

@@ -22,8 +22,26 @@ pub struct Frame<'a> {
     pub id: u32,
     /// Presentation time.
     pub time: Duration,
-    /// The pose, where there is a person, with the name of what found it.
-    pub pose: Option<(&'a Pose, &'static str)>,
+    /// The people in it, by rising id.
+    pub people: &'a [Person],
+}
+
+impl<'a> Frame<'a> {
+    /// The person with the id 0: the most prominent one, and the only one unless more are asked for.
+    pub fn first(&self) -> Option<&'a Person> {
+        self.people.first().filter(|person| person.id == 0)
+    }
+}
+
+/// One person in one frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Person {
+    /// Number of the person in the video, from 0: the same from frame to frame.
+    pub id: u32,
+    /// The landmarks.
+    pub pose: Pose,
+    /// The name of what found them.
+    pub strategy: &'static str,
 }
 
 /// An artefact could not be written.

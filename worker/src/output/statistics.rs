@@ -1,16 +1,33 @@
-//! Counts what a run found, frame by frame, in constant memory.
+//! Counts what a run found, frame by frame, in constant memory. All that is said of how well it
+//! went is said of the person with the id 0.
 
 use super::Frame;
 use bodyscript_protocol::message::{Progress, Summary};
-use bodyscript_protocol::pose::mean_visibility;
+use bodyscript_protocol::pose::{LANDMARKS, Pose, mean_visibility};
 use serde::Serialize;
 
+/// Landmarks less visible than this are guesses, whose trembling says nothing.
+const JITTER_VISIBILITY_MIN: f32 = 0.5;
+
 /// Running totals.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Statistics {
+    /// Width and height of the picture in units of its diagonal.
+    size: [f64; 2],
     frames_processed: u32,
     frames_detected: u32,
+    track_losses: u32,
+    people: u32,
     visibility_sum: f64,
+    /// The poses of the last two frames, the latest first, as far as they follow each other.
+    last: [Option<Pose>; 2],
+    trembling: MeanSquare,
+}
+
+#[derive(Debug, Default)]
+struct MeanSquare {
+    sum: f64,
+    count: u32,
 }
 
 /// The totals as they appear in JSON artefacts.
@@ -26,14 +43,47 @@ pub struct Report {
     pub detection_rate: f64,
     /// Mean visibility over the frames with a person.
     pub average_quality: f32,
+    /// How often the person was seen in one processed frame and not in the next.
+    pub track_losses: u32,
+    /// Root mean square of the second difference of the landmarks' positions over three processed
+    /// frames, as a fraction of the picture's diagonal.
+    pub jitter: f32,
+    /// How many people were told apart.
+    pub people: u32,
 }
 
 impl Statistics {
+    /// Before the first frame of a video of this size, in pixels.
+    pub fn new(width: u32, height: u32) -> Self {
+        let (width, height) = (f64::from(width), f64::from(height));
+        let diagonal = width.hypot(height).max(1.0);
+        Self {
+            size: [width / diagonal, height / diagonal],
+            frames_processed: 0,
+            frames_detected: 0,
+            track_losses: 0,
+            people: 0,
+            visibility_sum: 0.0,
+            last: [None; 2],
+            trembling: MeanSquare::default(),
+        }
+    }
+
     /// Counts one frame; gives the mean visibility of its pose, 0 without one.
     pub fn add(&mut self, frame: &Frame<'_>) -> f32 {
         self.frames_processed += 1;
-        let Some((pose, _)) = frame.pose else { return 0.0 };
-        let visibility = mean_visibility(pose);
+        let highest = frame.people.last().map_or(0, |person| person.id + 1);
+        self.people = self.people.max(highest);
+        let Some(person) = frame.first() else {
+            self.track_losses += u32::from(self.last[0].is_some());
+            self.last = [None; 2];
+            return 0.0;
+        };
+        if let [Some(last), Some(before)] = &self.last {
+            self.trembling.add(&person.pose, last, before, self.size);
+        }
+        self.last = [Some(person.pose), self.last[0]];
+        let visibility = mean_visibility(&person.pose);
         self.frames_detected += 1;
         self.visibility_sum += f64::from(visibility);
         visibility
@@ -52,7 +102,34 @@ impl Statistics {
             frames_processed: self.frames_processed,
             frames_detected: self.frames_detected,
             mean_visibility: mean as f32,
+            track_losses: self.track_losses,
+            jitter: self.trembling.root(),
+            people: self.people,
         }
+    }
+}
+
+impl MeanSquare {
+    /// Adds the second differences of the landmarks that can be seen in three frames.
+    fn add(&mut self, next: &Pose, last: &Pose, before: &Pose, [width, height]: [f64; 2]) {
+        for i in 0..LANDMARKS {
+            let three = [&next[i], &last[i], &before[i]];
+            if three.iter().any(|at| at.visibility < JITTER_VISIBILITY_MIN) {
+                continue;
+            }
+            let second = |values: [f32; 3]| {
+                let [next, last, before] = values.map(f64::from);
+                next - 2.0 * last + before
+            };
+            let x = second(three.map(|at| at.x)) * width;
+            let y = second(three.map(|at| at.y)) * height;
+            self.sum += x * x + y * y;
+            self.count += 1;
+        }
+    }
+
+    fn root(&self) -> f32 {
+        (self.sum / f64::from(self.count.max(1))).sqrt() as f32
     }
 }
 
@@ -65,6 +142,59 @@ impl From<&Summary> for Report {
             frames_detected: summary.frames_detected,
             detection_rate: f64::from(summary.frames_detected) / processed,
             average_quality: summary.mean_visibility,
+            track_losses: summary.track_losses,
+            jitter: summary.jitter,
+            people: summary.people,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Person;
+    use super::*;
+    use bodyscript_protocol::pose::Landmark;
+    use std::time::Duration;
+
+    fn person(id: u32, x: f32, visibility: f32) -> Person {
+        let pose = [Landmark { x, visibility, ..Landmark::default() }; LANDMARKS];
+        Person { id, pose, strategy: "track" }
+    }
+
+    fn summary(frames: &[Vec<Person>]) -> Summary {
+        // Three, four, five: the diagonal of 300 x 400 is 500.
+        let mut statistics = Statistics::new(300, 400);
+        for (id, people) in (0..).zip(frames) {
+            statistics.add(&Frame { id, time: Duration::ZERO, people });
+        }
+        statistics.summary(frames.len() as u32)
+    }
+
+    #[test]
+    fn even_movement_does_not_tremble_and_a_step_to_and_fro_does() {
+        let at = |x| vec![person(0, x, 0.9)];
+        let even = summary(&[at(0.25), at(0.375), at(0.5), at(0.625)]);
+        assert_eq!(even.jitter, 0.0);
+        // Second difference 2 * 0.125 of the width, which is 0.6 of the diagonal.
+        let to_and_fro = summary(&[at(0.25), at(0.375), at(0.25), at(0.375)]);
+        assert!((to_and_fro.jitter - 0.15).abs() < 1e-6, "{to_and_fro:?}");
+    }
+
+    #[test]
+    fn jitter_needs_three_frames_in_a_row_and_landmarks_that_can_be_seen() {
+        let at = |x| vec![person(0, x, 0.9)];
+        let hidden = |x| vec![person(0, x, 0.4)];
+        assert_eq!(summary(&[at(0.1), at(0.9), vec![], at(0.1), at(0.9)]).jitter, 0.0);
+        assert_eq!(summary(&[hidden(0.1), hidden(0.9), hidden(0.1)]).jitter, 0.0);
+    }
+
+    #[test]
+    fn losses_and_people_are_counted() {
+        let (one, both) =
+            (vec![person(0, 0.5, 1.0)], vec![person(0, 0.5, 1.0), person(1, 0.2, 0.9)]);
+        let other = vec![person(1, 0.2, 0.9)];
+        let found = summary(&[vec![], one.clone(), both, other, one, vec![], vec![]]);
+        assert_eq!((found.frames_detected, found.track_losses, found.people), (3, 2, 2));
+        assert_eq!(found.mean_visibility, 1.0);
     }
 }

@@ -4,8 +4,9 @@ use super::Estimator;
 use super::model::ModelError;
 use super::roi::Roi;
 use super::smooth::Smoother;
+use crate::output::Person;
 use crate::picture::Picture;
-use bodyscript_protocol::message::Mode;
+use bodyscript_protocol::options::{Mode, Options, Smoothing};
 use bodyscript_protocol::pose::Pose;
 use std::time::Duration;
 
@@ -15,41 +16,42 @@ pub enum Tracker {
     /// Nothing.
     Alone,
     /// Where the person will be, if one was seen in the frame before, and how it moved.
-    Following(Option<Roi>, Box<Smoother>),
+    Following(Option<Roi>, Option<Box<Smoother>>),
 }
 
 impl Tracker {
     /// A tracker for a mode, before the first frame.
-    pub fn new(mode: Mode) -> Self {
-        match mode {
-            Mode::Track => Self::Following(None, Box::default()),
+    pub fn new(options: &Options) -> Self {
+        let smoother = (options.smoothing == Smoothing::On).then(Box::default);
+        match options.mode {
+            Mode::Track => Self::Following(None, smoother),
             Mode::Static | Mode::UltraFast | Mode::Fast | Mode::Smart | Mode::Quality => {
                 Self::Alone
             }
         }
     }
 
-    /// The pose in the next frame, and the name of what found it.
+    /// The people in the next frame.
     pub fn next(
         &mut self,
         estimator: &Estimator,
         picture: &Picture,
         pts: Duration,
-    ) -> Result<Option<(Pose, &'static str)>, ModelError> {
-        match self {
-            Self::Alone => Ok(estimator.single(picture)?.map(|pose| (pose, "original"))),
+    ) -> Result<Vec<Person>, ModelError> {
+        let (pose, strategy) = match self {
+            Self::Alone => (estimator.single(picture)?, "original"),
             Self::Following(next, smoother) => {
                 let strategy = if next.is_some() { "track" } else { "detect" };
-                let pose = follow((next, smoother), estimator, picture, pts)?;
-                Ok(pose.map(|pose| (pose, strategy)))
+                (follow((next, smoother.as_deref_mut()), estimator, picture, pts)?, strategy)
             }
-        }
+        };
+        Ok(pose.into_iter().map(|pose| Person { id: 0, pose, strategy }).collect())
     }
 }
 
 /// Looks where the person should be; if nobody is followed, detects and begins to follow.
 fn follow(
-    (next, smoother): (&mut Option<Roi>, &mut Smoother),
+    (next, smoother): (&mut Option<Roi>, Option<&mut Smoother>),
     estimator: &Estimator,
     picture: &Picture,
     pts: Duration,
@@ -63,10 +65,16 @@ fn follow(
         None => None,
     };
     let Some(found) = found else {
-        smoother.lose_track();
+        if let Some(smoother) = smoother {
+            smoother.lose_track();
+        }
         return Ok(None);
     };
-    let found = smoother.apply(found, pts, [picture.width as f32, picture.height as f32]);
+    let size = [picture.width as f32, picture.height as f32];
+    let found = match smoother {
+        Some(smoother) => smoother.apply(found, pts, size),
+        None => found,
+    };
     let [center, on_circle] = found.alignment;
     *next = Some(Roi::from_alignment(center, on_circle));
     Ok(Some(found.pose))

@@ -3,7 +3,8 @@
 
 use super::{confine_early, lock_down};
 use bodyscript_protocol::exit::WorkerExit;
-use bodyscript_protocol::message::{MediaLimits, Mode, OnLong, Start};
+use bodyscript_protocol::message::{MediaLimits, OnLong, Start};
+use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::{Layer, LayerState, Posture};
 use std::io::Write;
 use std::process::ExitCode;
@@ -47,8 +48,7 @@ fn everything() -> Start {
     Start {
         version: bodyscript_protocol::PROTOCOL_VERSION,
         job: "posture".into(),
-        mode: Mode::default(),
-        interval: 1,
+        options: Options::default(),
         limits: MediaLimits {
             duration_ms_max: 0,
             on_long: OnLong::default(),

@@ -84,6 +84,7 @@ impl Decoder {
             container: gate.container.media_type.into(),
             codec: caps.structure(0).map_or_else(String::new, |codec| codec.name().to_string()),
             rotation_degrees: orientation.degrees,
+            mirrored: orientation.mirrored,
             colours: Colours::of(&caps, shape.height),
             frames_estimate: extent.frames,
         };

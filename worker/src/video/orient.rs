@@ -9,6 +9,8 @@ use gstreamer::prelude::*;
 pub(super) struct Orientation {
     /// Clockwise turn that makes the picture upright: 0, 90, 180 or 270.
     pub(super) degrees: u32,
+    /// Whether the stored picture is mirrored left to right before that turn.
+    pub(super) mirrored: bool,
     /// Value of `videoflip`'s `video-direction`.
     pub(super) direction: &'static str,
 }
@@ -16,15 +18,23 @@ pub(super) struct Orientation {
 /// The values of the tag `image-orientation` and what undoes them. A `flip-` value is mirrored
 /// left to right before it is turned.
 const ORIENTATIONS: [(&str, Orientation); 8] = [
-    ("rotate-0", Orientation { degrees: 0, direction: "identity" }),
-    ("rotate-90", Orientation { degrees: 90, direction: "90r" }),
-    ("rotate-180", Orientation { degrees: 180, direction: "180" }),
-    ("rotate-270", Orientation { degrees: 270, direction: "90l" }),
-    ("flip-rotate-0", Orientation { degrees: 0, direction: "horiz" }),
-    ("flip-rotate-90", Orientation { degrees: 90, direction: "ur-ll" }),
-    ("flip-rotate-180", Orientation { degrees: 180, direction: "vert" }),
-    ("flip-rotate-270", Orientation { degrees: 270, direction: "ul-lr" }),
+    ("rotate-0", turned(0, "identity")),
+    ("rotate-90", turned(90, "90r")),
+    ("rotate-180", turned(180, "180")),
+    ("rotate-270", turned(270, "90l")),
+    ("flip-rotate-0", mirrored(0, "horiz")),
+    ("flip-rotate-90", mirrored(90, "ur-ll")),
+    ("flip-rotate-180", mirrored(180, "vert")),
+    ("flip-rotate-270", mirrored(270, "ul-lr")),
 ];
+
+const fn turned(degrees: u32, direction: &'static str) -> Orientation {
+    Orientation { degrees, mirrored: false, direction }
+}
+
+const fn mirrored(degrees: u32, direction: &'static str) -> Orientation {
+    Orientation { degrees, mirrored: true, direction }
+}
 
 impl Orientation {
     /// Upright already.

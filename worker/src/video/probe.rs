@@ -29,6 +29,8 @@ pub struct Probe {
     pub codec: String,
     /// Clockwise turn that made the picture upright: 0, 90, 180 or 270.
     pub rotation_degrees: u32,
+    /// Whether the stored picture is mirrored left to right before that turn.
+    pub mirrored: bool,
     /// How the file describes its colours.
     pub colours: Colours,
     /// How many frames will come, by duration and frame rate.

@@ -5,7 +5,8 @@
 
 use crate::{attempts, work};
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::message::{MediaLimits, Mode, OnLong, Start};
+use bodyscript_protocol::message::{MediaLimits, OnLong, Start};
+use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::{Layer, LayerState, Posture};
 use bodyscript_worker::sandbox;
 use nix::errno::Errno;
@@ -232,8 +233,7 @@ fn confine(order: &Order) {
     let start = Start {
         version: bodyscript_protocol::PROTOCOL_VERSION,
         job: order.task.clone(),
-        mode: Mode::default(),
-        interval: 1,
+        options: Options::default(),
         limits,
         artefacts: Artefact::ALL.to_vec(),
         layers: order.layers.clone(),

@@ -10,7 +10,8 @@ mod runs;
 
 use crate::child::{Order, User};
 use bodyscript_protocol::exit::WorkerExit;
-use bodyscript_protocol::message::{Mode, ToSupervisor};
+use bodyscript_protocol::message::ToSupervisor;
+use bodyscript_protocol::options::Mode;
 use bodyscript_protocol::posture::Layer;
 use bodyscript_worker::sandbox::policy;
 use recorder::Recording;

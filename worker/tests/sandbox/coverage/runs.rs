@@ -5,7 +5,8 @@ use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::codec::{self, Decoder};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::inherited;
-use bodyscript_protocol::message::{MediaLimits, Mode, OnLong, Start, ToSupervisor, ToWorker};
+use bodyscript_protocol::message::{MediaLimits, OnLong, Start, ToSupervisor, ToWorker};
+use bodyscript_protocol::options::{Mode, Options, Sampling};
 use bodyscript_protocol::posture::Layer;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -85,8 +86,12 @@ impl<'a> Run<'a> {
         let start = Start {
             version: bodyscript_protocol::PROTOCOL_VERSION,
             job: "recorded".into(),
-            mode: self.mode,
-            interval: 3,
+            options: Options {
+                mode: self.mode,
+                sampling: Sampling::every(3).expect("an interval"),
+                people_max: 2,
+                ..Options::default()
+            },
             limits,
             artefacts: Artefact::ALL.to_vec(),
             layers: Layer::ALL.to_vec(),
