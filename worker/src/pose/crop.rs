@@ -109,6 +109,8 @@ mod tests {
     use super::*;
 
     const UNIT: Range = Range { min: 0.0, max: 1.0 };
+    /// What one grey level is worth in that range; multiplying rounds differently from dividing.
+    const LEVEL: f32 = 1.0 / 255.0;
 
     fn gradient(width: u32, height: u32) -> Picture {
         let mut picture = Picture::new(width, height);
@@ -134,7 +136,7 @@ mod tests {
         let picture = gradient(16, 16);
         let planes = cropped(&picture, Roi::letterbox(16, 16), Border::Zero, 16);
         for (at, value) in planes[..256].iter().enumerate() {
-            assert_eq!(*value, (at % 16) as f32 / 255.0);
+            assert_eq!(*value, (at % 16) as f32 * LEVEL);
         }
     }
 
@@ -144,9 +146,9 @@ mod tests {
         let roi = Roi { rotation: std::f32::consts::PI, ..Roi::letterbox(16, 16) };
         let planes = cropped(&picture, roi, Border::Replicate, 16);
         // The corner of the crop lies on the far corner of the picture, one past its last pixel.
-        assert_eq!(planes[0], 15.0 / 255.0);
-        assert_eq!(planes[17], 15.0 / 255.0);
-        assert_eq!(planes[2 * 16 + 2], 14.0 / 255.0);
+        assert_eq!(planes[0], 15.0 * LEVEL);
+        assert_eq!(planes[17], 15.0 * LEVEL);
+        assert_eq!(planes[2 * 16 + 2], 14.0 * LEVEL);
     }
 
     #[test]
@@ -166,6 +168,6 @@ mod tests {
         let roi = Roi { center_x: 4.0, center_y: 4.0, side: 4.0, rotation: 0.0 };
         let planes = cropped(&picture, roi, Border::Zero, 8);
         // 2, 2.5, 3 ... with the half rounded up to a whole level.
-        assert_eq!(planes[..3].to_vec(), [2.0, 3.0, 3.0].map(|v| v / 255.0).to_vec());
+        assert_eq!(planes[..3].to_vec(), [2.0, 3.0, 3.0].map(|v| v * LEVEL).to_vec());
     }
 }
