@@ -7,7 +7,8 @@
 use super::{Deadlines, Live, Order, Stop, run};
 use crate::worker::Workshop;
 use crate::worker::obituary::Obituary;
-use bodyscript_protocol::message::{MediaLimits, Mode, OnLong};
+use bodyscript_protocol::message::{MediaLimits, OnLong};
+use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::{Layer, LayerState, Posture};
 use std::fs::File;
 use std::io;
@@ -56,8 +57,7 @@ pub async fn trial(
         number: 1,
         video: File::open(NO_VIDEO).map_err(TrialError::NoVideo)?,
         artefacts: Vec::new(),
-        mode: Mode::default(),
-        interval: 1,
+        options: Options::default(),
         media: NOTHING,
         memory_bytes_max,
         deadlines,
