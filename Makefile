@@ -54,12 +54,12 @@ setup: ## Install what is missing (Debian packages); says what it does
 	echo "setup: done"
 
 .PHONY: build
-build: setup ## Build both programs (PROFILE=release or dev)
-	@cargo build --locked --profile $(PROFILE) --package bodyscript --package bodyscript-worker
+build: setup ## Build the programs (PROFILE=release or dev)
+	@cargo build --locked --profile $(PROFILE) --workspace --bins
 
 .PHONY: demo
 demo: build ## Build, start the service, upload a sample, show progress, keep the results in target/demo
-	@tests/demo.sh "$(DEMO_LISTEN)" "$(DEMO_DIR)"
+	@tests/demo.sh "$(if $(filter dev,$(PROFILE)),target/debug,target/$(PROFILE))" "$(DEMO_LISTEN)" "$(DEMO_DIR)"
 
 .PHONY: test
 test: setup check ## Run everything that must hold

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # A whole visit to the service: start it, upload a rendered walker, watch it, fetch everything.
-# Called by `make demo` with the address to listen on and the folder for results.
+# Called by `make demo` with the folder of the programs, the address to listen on and the folder for results.
 set -euo pipefail
-listen=$1 out=$2
-programs=target/${PROFILE:-release}
+programs=$1 listen=$2 out=$3
 base="http://$listen"
 
 mkdir -p "$out"
