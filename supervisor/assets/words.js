@@ -4,6 +4,7 @@ export function bytes(count) {
   if (count < 1000) return `${count} bytes`;
   if (count < 1 << 20) return `${Math.round(count / 1024)} KB`;
   const mebibytes = count / (1 << 20);
+  if (mebibytes >= 1024) return `${(mebibytes / 1024).toFixed(1)} GB`;
   return `${mebibytes < 10 ? mebibytes.toFixed(1) : Math.round(mebibytes)} MB`;
 }
 

@@ -5,6 +5,7 @@
 
 mod breaker;
 mod desk;
+mod recent;
 mod shift;
 mod turn;
 
@@ -17,6 +18,7 @@ use crate::name::DisplayName;
 use crate::retention::Pressure;
 use crate::status::Status;
 use crate::worker::obituary::{Obituary, Stop};
+pub use recent::Recent;
 use serde::Serialize;
 use std::future::Future;
 use std::pin::Pin;
@@ -120,6 +122,7 @@ enum Command {
     Remove { id: JobId, reply: oneshot::Sender<bool> },
     Results { id: JobId, reply: oneshot::Sender<Option<Results>> },
     List { reply: oneshot::Sender<Vec<Status>> },
+    Recent { ended_max: usize, reply: oneshot::Sender<Recent> },
     Health { reply: oneshot::Sender<Health> },
     Drain { reply: oneshot::Sender<()> },
     Stop { why: Stop, reply: oneshot::Sender<()> },
@@ -183,6 +186,11 @@ impl Dispatcher {
     /// Every job, newest first.
     pub async fn list(&self) -> Result<Vec<Status>, Gone> {
         self.ask(|reply| Command::List { reply }).await
+    }
+
+    /// The jobs under way and this many of the latest ends.
+    pub async fn recent(&self, ended_max: usize) -> Result<Recent, Gone> {
+        self.ask(|reply| Command::Recent { ended_max, reply }).await
     }
 
     /// How the dispatcher is, in its own word.

@@ -150,6 +150,7 @@ impl Desk {
             Command::Remove { id, reply } => self.remove(id, reply),
             Command::Results { id, reply } => drop(reply.send(self.results(id))),
             Command::List { reply } => drop(reply.send(self.list())),
+            Command::Recent { ended_max, reply } => drop(reply.send(self.recent(ended_max))),
             Command::Health { reply } => drop(reply.send(self.health())),
             Command::Drain { reply } => {
                 self.opening = Opening::Draining;

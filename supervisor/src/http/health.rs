@@ -23,7 +23,7 @@ use tokio::time::timeout;
 /// How long the dispatcher may take to say how it is.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
-async fn ask(service: &Service) -> Result<Health, &'static str> {
+pub(super) async fn ask(service: &Service) -> Result<Health, &'static str> {
     match timeout(ANSWER_MAX, service.dispatcher.health()).await {
         Ok(Ok(health)) => Ok(health),
         Ok(Err(_)) => Err("the service is stopping"),
@@ -113,7 +113,7 @@ pub(super) async fn memory(State(service): State<Service>) -> Result<Json<Memory
     }))
 }
 
-fn own_rss_bytes() -> u64 {
+pub(super) fn own_rss_bytes() -> u64 {
     let pages = procfs::process::Process::myself().and_then(|me| me.statm());
     pages.map_or(0, |pages| pages.resident * procfs::page_size())
 }

@@ -7,6 +7,7 @@ mod files;
 mod form;
 mod health;
 mod jobs;
+mod monitor;
 mod pages;
 pub mod server;
 mod upload;
@@ -14,7 +15,6 @@ mod upload;
 use crate::artefacts::StateDir;
 use crate::config::Config;
 use crate::dispatcher::Dispatcher;
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -23,7 +23,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
 use error::ApiError;
+use monitor::Monitor;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -53,9 +55,12 @@ pub fn router(service: Service) -> Router {
         .route("/api/metrics", get(health::job_metrics))
         .route("/metrics", get(health::metrics))
         .route("/health/memory", get(health::memory))
+        .route("/api/monitor", get(monitor::events))
+        .layer(Extension(Monitor::start(&service)))
         .route_layer(from_fn_with_state(service.clone(), operators_only));
     Router::new()
         .route("/", get(pages::index))
+        .route("/monitor", get(pages::monitor))
         .route("/assets/{name}", get(pages::asset))
         .route("/api", get(health::about))
         .route("/api/upload", post(upload::upload))

@@ -27,21 +27,27 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 const INDEX: Asset = asset!("index.html", HTML);
+const MONITOR: Asset = asset!("monitor.html", HTML);
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 14] = [
+const ASSETS: [Asset; 19] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
+    asset!("monitor.css", CSS),
     asset!("icon.svg", "image/svg+xml"),
     asset!("app.js", SCRIPT),
     asset!("api.js", SCRIPT),
     asset!("choice.js", SCRIPT),
     asset!("curves.js", SCRIPT),
+    asset!("ends.js", SCRIPT),
     asset!("follow.js", SCRIPT),
+    asset!("monitor.js", SCRIPT),
+    asset!("past.js", SCRIPT),
     asset!("player.js", SCRIPT),
     asset!("pose.js", SCRIPT),
     asset!("result.js", SCRIPT),
     asset!("skeleton.js", SCRIPT),
+    asset!("stream.js", SCRIPT),
     asset!("words.js", SCRIPT),
     asset!("work.js", SCRIPT),
 ];
@@ -49,6 +55,11 @@ const ASSETS: [Asset; 14] = [
 /// `GET /`
 pub(super) async fn index() -> Response {
     send(&INDEX)
+}
+
+/// `GET /monitor`: for everybody, because nothing is in it; what it shows is for operators.
+pub(super) async fn monitor() -> Response {
+    send(&MONITOR)
 }
 
 /// `GET /assets/{name}`

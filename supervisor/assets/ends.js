@@ -1,0 +1,42 @@
+// The lists of the monitor: who waits, how the latest jobs ended, what holds the workers.
+
+import * as words from "./words.js";
+
+export function make(name, className, ...content) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  made.append(...content);
+  return made;
+}
+
+export const queue = (jobs) =>
+  jobs.map((job) => make("li", "", `${job.filename} `, make("span", "muted", `${job.file_size_mb} MB · ${job.mode}`)));
+
+/** Each attempt's end in order, such as `oom, done`. */
+const attempts = (job) => job.attempts.map(({ end }) => end.replaceAll("_", " ")).join(", ") || "–";
+
+export function ended(jobs) {
+  return jobs.map((job) => {
+    const peak = Math.max(0, ...job.attempts.map((attempt) => attempt.peak_bytes));
+    const wall = job.attempts.reduce((sum, attempt) => sum + attempt.wall_ms, 0);
+    const outcome = make("td", "", make("span", job.status, job.status));
+    if (job.error) outcome.append(make("br"), make("span", "muted small", job.error));
+    return make("tr", "",
+      make("td", "", new Date(job.completed_at).toLocaleTimeString()),
+      make("td", "", job.filename),
+      outcome,
+      make("td", "", attempts(job)),
+      make("td", "", peak ? words.bytes(peak) : "–"),
+      make("td", "", wall ? `${(wall / 1000).toFixed(1)} s` : "–"));
+  });
+}
+
+export function layers(jobs) {
+  const posture = jobs.find((job) => job.posture)?.posture;
+  if (!posture) return [make("li", "muted", "No worker has told yet.")];
+  return posture.map(({ layer, state, detail }) => {
+    const item = make("li", `layer ${state}`, `${layer} `, make("strong", "", state));
+    if (detail) item.append(make("span", "muted", ` ${detail}`));
+    return item;
+  });
+}

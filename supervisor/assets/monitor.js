@@ -1,0 +1,133 @@
+// The monitor: what the service tells of itself every second, and whether it still tells.
+
+import * as ends from "./ends.js";
+import { chart, Past } from "./past.js";
+import { stream } from "./stream.js";
+import * as words from "./words.js";
+
+const element = (id) => document.getElementById(id);
+const { make } = ends;
+
+const past = new Past();
+let startedAt = null;
+
+/** Replaces the content only where it differs, so that nobody's selection or focus is lost. */
+function fill(id, items) {
+  const place = element(id);
+  const fresh = make(place.tagName, "", ...items);
+  if (place.innerHTML !== fresh.innerHTML) place.replaceChildren(...fresh.childNodes);
+}
+
+function link(name, text) {
+  const pill = element("link");
+  if (pill.textContent === text) return;
+  pill.className = `pill ${name}`;
+  pill.textContent = text;
+  document.body.classList.toggle("stale", name !== "live");
+}
+
+const used = (sample) => sample.supervisor_bytes + sample.workers_bytes;
+
+function memory(now) {
+  const { budget_bytes: budget, sample, host } = now;
+  const gauge = element("gauge");
+  const bars = { used: used(sample), reserved: sample.reserved_bytes };
+  for (const [name, value] of Object.entries(bars)) {
+    gauge.querySelector(`.${name}`).style.setProperty("--share", Math.min(1, value / budget));
+  }
+  const text = `${words.bytes(bars.used)} in use (service ${words.bytes(sample.supervisor_bytes)}, `
+    + `workers ${words.bytes(sample.workers_bytes)}), ${words.bytes(bars.reserved)} reserved `
+    + `of a budget of ${words.bytes(budget)}; the host has ${words.bytes(host.memory_available_bytes)} available.`;
+  gauge.setAttribute("aria-label", text);
+  element("memory-text").textContent = text;
+  // A budget far above all use would press the curves flat: then only the gauge shows it.
+  const peak = past.samples.reduce((most, each) => Math.max(most, used(each), each.reserved_bytes), 0);
+  const most = peak > budget / 2 ? Math.max(budget, peak) : peak * 1.2;
+  const series = [
+    { name: "reserved", of: (each) => each.reserved_bytes },
+    { name: "used", of: used },
+  ];
+  chart(element("memory-plot"), past, series, most || 1, "Memory over the last minutes");
+}
+
+/** One card for each worker, kept as long as it works. */
+function workers(jobs) {
+  const place = element("workers");
+  element("no-workers").hidden = jobs.length > 0;
+  const keys = new Set(jobs.map((job) => job.job_id));
+  for (const card of [...place.children]) if (!keys.has(card.dataset.job)) card.remove();
+  for (const job of jobs) {
+    let card = [...place.children].find(({ dataset }) => dataset.job === job.job_id);
+    if (!card) {
+      card = make("li", "", make("p", "name"), make("p", "muted small facts"), make("div", "plot"));
+      card.dataset.job = job.job_id;
+      place.append(card);
+    }
+    worker(card, job);
+  }
+}
+
+function worker(card, job) {
+  const frames = job.total_frames ? `frame ${job.current_frame} of ${job.total_frames}` : "starting";
+  card.querySelector(".name").replaceChildren(make("strong", "", String(job.filename)), ` ${job.mode}, ${frames}`);
+  if (!job.worker) return;
+  const { pid, cap_bytes: cap, rss_bytes: rss, peak_bytes: peak } = job.worker;
+  const text = `process ${pid ?? "–"} · ${words.bytes(rss)} of ${words.bytes(cap)} · peak ${words.bytes(peak)}`
+    + ` · attempt ${job.attempts.length + 1}`;
+  card.querySelector(".facts").textContent = text;
+  const own = (sample) => sample.workers.find((each) => each.job_id === job.job_id && each.pid === pid);
+  const mine = { samples: past.samples.filter(own), restarts: [] };
+  const series = [{ name: "cap", of: () => cap }, { name: "used", of: (sample) => own(sample)?.rss_bytes }];
+  chart(card.querySelector(".plot"), mine, series, cap * 1.05, `Memory of this worker: ${text}`);
+}
+
+function show(now) {
+  link("live", "Live");
+  if (startedAt && startedAt !== now.started_at) past.restarts.push(Date.parse(now.started_at));
+  startedAt = now.started_at;
+  past.add(now.sample);
+  element("state").className = now.is_ready ? "ready" : "unready";
+  element("state").textContent = now.is_ready ? "Taking videos" : `Not taking videos: ${now.reason}`;
+  const since = new Date(now.started_at).toLocaleString();
+  const restarted = past.restarts.length ? " · restarted while you watched" : "";
+  element("about").textContent = `Version ${now.version} · cage: ${now.cage} · running since ${since}${restarted}`;
+  const disk = now.host.disk_free_bytes;
+  const tiles = [
+    ["workers busy", `${now.processing.length} of ${now.workers_max}`],
+    ["waiting", `${now.pending.length} of ${now.queue_max}`],
+    ["uploads under way", String(now.uploads)],
+    ["completed", String(now.jobs.completed)],
+    ["failed", String(now.jobs.failed)],
+    [now.disk_is_short ? "disk free: too little" : "disk free", disk === null ? "unknown" : words.bytes(disk)],
+  ];
+  fill("tiles", tiles.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value))));
+  memory(now);
+  workers(now.processing);
+  element("no-queue").hidden = now.pending.length > 0;
+  fill("queue", ends.queue(now.pending));
+  fill("ended", ends.ended(now.ended));
+  fill("layers", ends.layers([...now.processing, ...now.ended]));
+}
+
+const EVENTS = {
+  past: (samples) => past.merge(samples),
+  now: show,
+  trouble: ({ reason }) => link("lost", `No answer: ${reason}`),
+};
+
+stream("/api/monitor", {
+  event: (name, data) => EVENTS[name]?.(data),
+  lost: () => link("lost", "Disconnected, trying again"),
+  denied: (problem) => new Promise((resolve) => {
+    link("lost", "Operators only");
+    const form = element("token-form");
+    element("token-reason").textContent = problem.detail;
+    form.hidden = false;
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      form.hidden = true;
+      resolve(element("token").value);
+    };
+    element("token").focus();
+  }),
+});

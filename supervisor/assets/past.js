@@ -1,0 +1,73 @@
+// What was: samples of the last minutes, and the charts drawn from them.
+
+import * as words from "./words.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const SPAN_MS = 300_000;
+/** Samples further apart than this do not belong to one line. */
+const GAP_MS = 5000;
+
+export class Past {
+  samples = [];
+  /** When the service began anew, as far as this page saw it. */
+  restarts = [];
+
+  /** Takes the service's own memory; what it does not know, because it is younger, stays. */
+  merge(samples) {
+    const first = samples[0]?.at_ms ?? Infinity;
+    this.samples = [...this.samples.filter(({ at_ms: at }) => at < first), ...samples];
+  }
+
+  add(sample) {
+    const last = this.samples.at(-1)?.at_ms ?? 0;
+    if (sample.at_ms > last) this.samples.push(sample);
+    const begin = sample.at_ms - SPAN_MS;
+    this.samples = this.samples.filter(({ at_ms: at }) => at >= begin);
+    this.restarts = this.restarts.filter((at) => at >= begin);
+  }
+}
+
+function line(samples, begin, span, valueOf) {
+  let last = -Infinity;
+  return samples.map((sample) => {
+    const value = valueOf(sample);
+    if (value === undefined || sample.at_ms < begin) return "";
+    const verb = sample.at_ms - last > GAP_MS ? "M" : "L";
+    last = sample.at_ms;
+    return `${verb}${((sample.at_ms - begin) / span).toFixed(4)} ${value}`;
+  }).join("");
+}
+
+/** Draws these series ({name, of}) up to `most` bytes. */
+export function chart(place, past, series, most, label) {
+  const end = past.samples.at(-1)?.at_ms ?? Date.now();
+  const begin = Math.max(end - SPAN_MS, past.samples[0]?.at_ms ?? 0);
+  const span = Math.max(10_000, end - begin);
+  const paths = series.map(({ name, of }) => [name, line(past.samples, begin, span, (sample) => {
+    const value = of(sample);
+    return value === undefined ? undefined : (1 - value / most).toFixed(4);
+  })]);
+  for (const at of past.restarts) {
+    if (at >= begin) paths.push(["restart", `M${((at - begin) / span).toFixed(4)} 0V1`]);
+  }
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 1 1");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", label);
+  for (const [name, d] of paths) {
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("class", name);
+    path.setAttribute("d", d);
+    svg.append(path);
+  }
+  const scale = document.createElement("div");
+  scale.className = "scale";
+  scale.setAttribute("aria-hidden", "true");
+  for (const value of [words.bytes(most), "0"]) {
+    const mark = document.createElement("span");
+    mark.textContent = value;
+    scale.append(mark);
+  }
+  place.replaceChildren(scale, svg);
+}
