@@ -2,6 +2,7 @@
 
 use super::bench::{Bench, CAP, MIB, tell};
 use bodyscript::attempt::{Deadlines, Live, Stop, run};
+use bodyscript::worker::CageBackend;
 use bodyscript::worker::obituary::{Deadline, End, Exit};
 use bodyscript_protocol::fault::Fault;
 use nix::sys::signal::Signal;
@@ -33,6 +34,11 @@ async fn a_good_worker_is_done_and_leaves_its_artefacts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_way_to_die_has_its_own_name() {
     let bench = Bench::open();
+    // The status of a refused allocation: proof where rlimits are the cap, and none under a cgroup.
+    let refused = match bench.workshop.cage_backend() {
+        CageBackend::Rlimit => End::Oom,
+        CageBackend::V1 | CageBackend::V2 => End::Crash(Exit::Status(72)),
+    };
     for (script, end) in [
         ("segv", End::Crash(Exit::Signal(11))),
         ("abort", End::Crash(Exit::Signal(6))),
@@ -40,7 +46,7 @@ async fn each_way_to_die_has_its_own_name() {
         ("exit:0", End::Crash(Exit::Status(0))),
         ("exit:3", End::Crash(Exit::Status(3))),
         ("done exit:3", End::Crash(Exit::Status(3))),
-        ("exit:72", End::Crash(Exit::Status(72))),
+        ("exit:72", refused),
         ("sigsys", End::Sigsys { syscall: None }),
         ("bad-input", End::BadInput),
         ("exit:64", End::BadInput),
