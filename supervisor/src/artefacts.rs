@@ -6,16 +6,20 @@
 //!   spool/<id>.part            an upload on its way in
 //!   spool/<id>                 a complete upload, until its job is over
 //!   jobs/<id>/attempt-<n>/     what attempt n is writing
-//!   results/<id>/              the artefacts of a completed job
+//!   results/<id>/              the artefacts of a completed job, and its outcome
+//!   journal.db                 what the dispatcher must remember
 //! ```
 //!
 //! Every attempt writes into a folder of its own, which becomes `results/<id>` by one rename(2)
-//! once it is complete and on the disk: results are whole or absent. All calls block; callers in
+//! once it is complete and on the disk: results are whole or absent, and appear once. Only the
+//! newest attempt at a job may publish. All calls block; callers in
 //! the async world use `spawn_blocking`. No path here is ever made from a client's word: only
 //! from [`JobId`] and [`Artefact`].
 
+use crate::failpoint;
 use crate::job::JobId;
 use bodyscript_protocol::artefact::Artefact;
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -28,6 +32,9 @@ pub enum StateError {
     /// The lock is taken.
     #[error("{} is in use by another bodyscript; stop it or choose another state_dir", .0.display())]
     InUse(PathBuf),
+    /// A newer attempt at the same job has begun.
+    #[error("{} is not the newest attempt at its job", .0.display())]
+    Stale(PathBuf),
     /// A system call failed.
     #[error("{} cannot be {what}: {source}", path.display())]
     Io {
@@ -48,6 +55,12 @@ impl StateError {
             if matches!(source.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem))
     }
 }
+
+/// What the folder of an attempt is called, before its number.
+const ATTEMPT: &str = "attempt-";
+
+/// How a successful attempt went, beside its artefacts.
+const OUTCOME: &str = "outcome.json";
 
 fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StateError + 'a {
     move |source| StateError::Io { what, path: path.to_owned(), source }
@@ -144,7 +157,8 @@ impl StateDir {
         let job = self.jobs().join(id.to_string());
         create_folder(&job)?;
         let folder = AttemptFolder {
-            path: job.join(format!("attempt-{number}")),
+            path: job.join(format!("{ATTEMPT}{number}")),
+            number,
             published: self.results().join(id.to_string()),
         };
         create_folder(&folder.path)?;
@@ -153,6 +167,21 @@ impl StateDir {
         };
         let files = Artefact::ALL.into_iter().map(create).collect::<Result<_, _>>()?;
         Ok((folder, files))
+    }
+
+    /// The jobs of which there is a complete upload.
+    pub fn ids_of_uploads(&self) -> Result<HashSet<JobId>, StateError> {
+        Ok(names(&self.spool())?.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// The jobs of which there are results.
+    pub fn ids_of_results(&self) -> Result<HashSet<JobId>, StateError> {
+        Ok(names(&self.results())?.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// What a successful attempt left beside its artefacts.
+    pub fn outcome(&self, id: JobId) -> Option<Vec<u8>> {
+        fs::read(self.results().join(id.to_string()).join(OUTCOME)).ok()
     }
 
     /// Removes a job's upload and what its attempts left; its results stay.
@@ -194,7 +223,9 @@ impl PartialUpload {
         let done = file
             .sync_all()
             .map_err(failed("written to the disk", &part))
-            .and_then(|()| rename(&part, &self.complete));
+            .inspect(|()| failpoint::reach("upload_synced"))
+            .and_then(|()| rename(&part, &self.complete))
+            .inspect(|()| failpoint::reach("upload_renamed"));
         if done.is_err() {
             self.part = Some(part);
         }
@@ -216,18 +247,38 @@ impl Drop for PartialUpload {
 #[derive(Debug)]
 pub struct AttemptFolder {
     path: PathBuf,
+    number: u32,
     published: PathBuf,
 }
 
 impl AttemptFolder {
-    /// Puts the artefacts on the disk for good and makes them the job's results.
-    pub fn publish(&self) -> Result<(), StateError> {
+    /// Puts the artefacts and how it went on the disk for good, and makes them the job's results.
+    ///
+    /// # Errors
+    /// When the disk fails, or a newer attempt at the job has begun or published.
+    pub fn publish(&self, outcome: &[u8]) -> Result<(), StateError> {
+        failpoint::reach("attempt_done");
+        let path = self.path.join(OUTCOME);
+        fs::write(&path, outcome).map_err(failed("written to", &path))?;
+        sync(&path)?;
         for artefact in Artefact::ALL {
             let path = self.path.join(artefact.file_name());
             sync(&path)?;
         }
         sync(&self.path)?;
-        rename(&self.path, &self.published)
+        failpoint::reach("attempt_synced");
+        if self.is_stale()? {
+            return Err(StateError::Stale(self.path.clone()));
+        }
+        rename(&self.path, &self.published)?;
+        failpoint::reach("attempt_published");
+        Ok(())
+    }
+
+    fn is_stale(&self) -> Result<bool, StateError> {
+        let job = self.path.parent().unwrap_or(&self.path);
+        let number = |name: &str| name.strip_prefix(ATTEMPT)?.parse::<u32>().ok();
+        Ok(names(job)?.iter().filter_map(|name| number(name)).any(|other| other > self.number))
     }
 
     /// Removes it.
@@ -244,6 +295,15 @@ fn rename(from: &Path, to: &Path) -> Result<(), StateError> {
 
 fn sync(path: &Path) -> Result<(), StateError> {
     File::open(path).and_then(|file| file.sync_all()).map_err(failed("written to the disk", path))
+}
+
+/// The names in a folder, as far as they are text.
+fn names(folder: &Path) -> Result<Vec<String>, StateError> {
+    let entries = fs::read_dir(folder).map_err(failed("listed", folder))?;
+    let name = |entry: io::Result<fs::DirEntry>| {
+        entry.map(|entry| entry.file_name().into_string().ok()).transpose()
+    };
+    entries.filter_map(name).collect::<io::Result<_>>().map_err(failed("listed", folder))
 }
 
 fn create_folder(path: &Path) -> Result<(), StateError> {
@@ -306,7 +366,8 @@ mod tests {
             file.write_all(artefact.file_name().as_bytes()).expect("writes");
         }
         assert!(!state.result(id, Artefact::Csv).exists());
-        attempt.publish().expect("publishes");
+        attempt.publish(b"{}").expect("publishes");
+        assert_eq!(state.outcome(id).as_deref(), Some(&b"{}"[..]));
         for artefact in Artefact::ALL {
             let content = fs::read(state.result(id, artefact)).expect("is there");
             assert_eq!(content, artefact.file_name().as_bytes());
@@ -318,13 +379,16 @@ mod tests {
     }
 
     #[test]
-    fn a_late_attempt_cannot_replace_what_is_published() {
+    fn a_late_attempt_publishes_neither_before_nor_after_a_newer_one() {
         let (_folder, state, _lock) = state();
         let id = JobId::random();
-        let (first, _) = state.begin_attempt(id, 1).expect("begins");
-        let (second, _) = state.begin_attempt(id, 2).expect("begins");
-        second.publish().expect("publishes");
-        assert!(first.publish().is_err());
+        let (first, _) = state.begin_attempt(id, 9).expect("begins");
+        let (second, _) = state.begin_attempt(id, 10).expect("begins");
+        assert!(matches!(first.publish(b"first"), Err(StateError::Stale(_))));
+        assert!(!state.result(id, Artefact::Csv).exists());
+        second.publish(b"second").expect("publishes");
+        assert!(first.publish(b"first").is_err());
+        assert_eq!(state.outcome(id).as_deref(), Some(&b"second"[..]));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 mod breaker;
 mod desk;
+mod farewell;
+mod intake;
 mod recent;
 mod shift;
 mod turn;
@@ -14,7 +16,9 @@ use crate::artefacts::StateDir;
 use crate::attempt::{Live, Order};
 use crate::config::Config;
 use crate::job::{JobId, Upload};
+use crate::journal::JournalError;
 use crate::name::DisplayName;
+use crate::recovery::Recovered;
 use crate::retention::Pressure;
 use crate::status::Status;
 use crate::worker::obituary::{Obituary, Stop};
@@ -42,6 +46,23 @@ pub type RunningAttempt = Pin<Box<dyn Future<Output = Obituary> + Send>>;
 #[derive(Debug, Error)]
 #[error("the dispatcher has stopped")]
 pub struct Gone;
+
+/// Why an upload was not made a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NotTaken {
+    /// There is no room to write it down.
+    #[error("there is no room on the disk for one more job")]
+    DiskFull,
+    /// It could not be written down.
+    #[error("the job could not be written into the journal")]
+    Unwritten,
+}
+
+impl From<&JournalError> for NotTaken {
+    fn from(error: &JournalError) -> Self {
+        if error.is_disk_full() { Self::DiskFull } else { Self::Unwritten }
+    }
+}
 
 /// A place in the queue, held while the upload is under way and given back by dropping it.
 #[derive(Debug)]
@@ -115,7 +136,7 @@ pub struct Counts {
 #[derive(Debug)]
 enum Command {
     Admit { request: Request, reply: oneshot::Sender<Result<Ticket, Refusal>> },
-    Submit { ticket: Ticket, id: JobId, upload: Upload, reply: oneshot::Sender<Status> },
+    Submit { ticket: Ticket, id: JobId, upload: Upload, reply: intake::Taken },
     Status { id: JobId, reply: oneshot::Sender<Option<Status>> },
     Watch { id: JobId, reply: oneshot::Sender<Option<watch::Receiver<u64>>> },
     Cancel { id: JobId, reply: oneshot::Sender<Option<Cancelled>> },
@@ -136,9 +157,14 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// Starts it. It ends when every handle is dropped and no attempt is under way.
-    pub fn start(config: Arc<Config>, runner: Runner, state: StateDir) -> (Self, JoinHandle<()>) {
+    pub fn start(
+        config: Arc<Config>,
+        runner: Runner,
+        state: StateDir,
+        recovered: Recovered,
+    ) -> (Self, JoinHandle<()>) {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let desk = desk::Desk::new(config, runner, state);
+        let desk = desk::Desk::new(config, runner, state, recovered);
         (Self { commands }, tokio::spawn(desk.work(inbox)))
     }
 
@@ -153,8 +179,14 @@ impl Dispatcher {
         self.ask(|reply| Command::Admit { request, reply }).await
     }
 
-    /// Hands in an upload, complete in the state folder.
-    pub async fn submit(&self, ticket: Ticket, id: JobId, upload: Upload) -> Result<Status, Gone> {
+    /// Hands in an upload, complete in the state folder. It is a job once this returns `Ok(Ok)`:
+    /// from then on no crash loses it.
+    pub async fn submit(
+        &self,
+        ticket: Ticket,
+        id: JobId,
+        upload: Upload,
+    ) -> Result<Result<Status, NotTaken>, Gone> {
         self.ask(|reply| Command::Submit { ticket, id, upload, reply }).await
     }
 

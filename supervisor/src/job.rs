@@ -9,6 +9,7 @@ use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::Posture;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
@@ -76,6 +77,8 @@ pub struct Upload {
     pub sha256: String,
     /// How it is to be processed.
     pub options: Options,
+    /// SHA-256 of the client's key to this request, in hexadecimal, if it gave one.
+    pub idempotency_key: Option<String>,
 }
 
 /// One attempt that is over.
@@ -113,8 +116,8 @@ impl AttemptRecord {
 /// Why a job failed, for people and for programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobError {
-    /// Stable.
-    pub code: &'static str,
+    /// Stable. Owned where a journal told it.
+    pub code: Cow<'static, str>,
     /// One sentence.
     pub sentence: String,
 }
@@ -282,10 +285,20 @@ impl Job {
     /// A job that waits for its first attempt.
     pub fn new(id: JobId, upload: Upload, memory_bytes_max: u64, now: Timestamp) -> Self {
         let state = JobState::Pending { started_at: None, memory_bytes_max, reason: None };
+        Self::recalled(id, upload, now, state)
+    }
+
+    /// A job as a journal has it; what else is known of it is the caller's to fill in.
+    pub const fn recalled(
+        id: JobId,
+        upload: Upload,
+        created_at: Timestamp,
+        state: JobState,
+    ) -> Self {
         Self {
             id,
             upload,
-            created_at: now,
+            created_at,
             facts: None,
             posture: None,
             attempts: Vec::new(),
@@ -338,6 +351,7 @@ mod tests {
             bytes: 1,
             sha256: String::new(),
             options: Options::default(),
+            idempotency_key: None,
         };
         Job::new(JobId::random(), upload, 100, Timestamp::UNIX_EPOCH)
     }
@@ -347,7 +361,7 @@ mod tests {
     }
 
     fn failed() -> Event {
-        Event::Failed(JobError { code: "x", sentence: "X.".into() })
+        Event::Failed(JobError { code: "x".into(), sentence: "X.".into() })
     }
 
     fn second(s: i64) -> Timestamp {

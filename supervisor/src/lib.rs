@@ -36,17 +36,24 @@
 //! `Pending` starts only while a worker is free and the memory for it too: the sum of the caps of
 //! all attempts never exceeds the budget. A job is `Completed` only after its artefacts are on
 //! the disk under their final names.
+//!
+//! Every arrow is written into the [`journal`]; a start reads it back ([`recovery`]).
 
 pub mod admission;
 pub mod artefacts;
 pub mod attempt;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod dispatcher;
+pub mod failpoint;
 pub mod http;
 pub mod job;
+pub mod journal;
 pub mod name;
+pub mod outcome;
 pub mod queue;
+pub mod recovery;
 pub mod retention;
 pub mod signals;
 pub mod status;
@@ -59,6 +66,8 @@ use attempt::trial::{TrialError, trial};
 use config::Config;
 use dispatcher::{Dispatcher, Runner};
 use http::Service;
+use journal::{Journal, JournalError};
+use recovery::Recovered;
 use signals::Shutdown;
 use std::sync::Arc;
 use std::time::Instant;
@@ -81,6 +90,9 @@ pub enum ServiceError {
     /// The state folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }
 
 /// Serves on `listener` until `shutdown` asks for the end; returns when nothing is left running.
@@ -96,18 +108,19 @@ pub async fn run(
     let (state, _lock) = StateDir::open(&config.state_dir)?;
     let workshop = Workshop::open(&config.workshop())?;
     let posture = trial(&workshop, config.worker_memory_bytes_max, config.deadlines).await?;
-    let swept = retention::sweep_orphans(&state)?;
+    let (past, keeper) = Journal::open(state.root())?;
+    let recovered = Recovered::from(past, &state)?;
     tracing::info!(
         cage = %workshop.cage_backend(),
         sandbox = posture.summary(),
         workers = config.workers,
         memory_budget_bytes = config.memory_budget_bytes,
         state_dir = %config.state_dir.display(),
-        swept,
         "ready"
     );
     let cage = workshop.cage_backend().to_string();
-    let (dispatcher, desk) = Dispatcher::start(config.clone(), runner(workshop), state.clone());
+    let (dispatcher, desk) =
+        Dispatcher::start(config.clone(), runner(workshop), state.clone(), recovered);
     let closing = CancellationToken::new();
     let router = http::router(Service {
         dispatcher: dispatcher.clone(),
@@ -133,6 +146,8 @@ pub async fn run(
     let _ = server.await;
     drop(dispatcher);
     let _ = desk.await;
+    // Returns once all is written.
+    let _ = tokio::task::spawn_blocking(move || keeper.join()).await;
     tracing::info!("stopped");
     Ok(())
 }

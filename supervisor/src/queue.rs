@@ -34,6 +34,11 @@ impl Queue {
         Ok(())
     }
 
+    /// Adds a job that was accepted before, at the end, whether or not there is room.
+    pub fn readmit(&mut self, id: JobId) {
+        self.waiting.push_back(id);
+    }
+
     /// Puts a job back at the head.
     pub fn send_back(&mut self, id: JobId) {
         self.waiting.push_front(id);

@@ -1,13 +1,16 @@
 //! How long things stay: expiry of results, and the sweep of what an earlier run left behind.
 //!
-//! The dispatcher asks [`Lives::has_expired`] (pure, on the monotonic clock: a jump of the wall
-//! clock neither expires nor immortalises a job); `run` sweeps once, before it serves.
+//! The dispatcher asks [`Lives::has_expired`] (pure, on the service's own [`crate::clock`]: a jump
+//! of the wall clock neither expires nor immortalises a job); `recovery` sweeps once, at a start.
 
 use crate::artefacts::{StateDir, StateError, remove_folder};
+use crate::clock::Moment;
+use crate::job::JobId;
 use procfs::{Current, Meminfo, MemoryPressure};
+use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Jobs that are over and remembered, at most; beyond, the oldest go first.
 pub const ENDED_KEPT_MAX: usize = 10_000;
@@ -39,10 +42,10 @@ pub struct Pressure {
 
 impl Lives {
     /// Whether a job that was over at `ended` is to go.
-    pub fn has_expired(&self, ended: Instant, now: Instant, pressure: Pressure) -> bool {
+    pub fn has_expired(&self, ended: Moment, now: Moment, pressure: Pressure) -> bool {
         let is_short = pressure.memory || pressure.disk;
         let life = if is_short { self.under_pressure } else { self.normal };
-        now.saturating_duration_since(ended) >= life
+        now.since(ended) >= life
     }
 }
 
@@ -62,14 +65,34 @@ fn is_memory_short() -> bool {
     stalled || scarce
 }
 
-/// Removes everything of jobs nobody remembers: at a start that is every job. Tells how many.
-pub fn sweep_orphans(state: &StateDir) -> Result<usize, StateError> {
+/// What a start leaves where it is.
+#[derive(Debug, Default)]
+pub struct Claims {
+    /// Jobs whose upload is still needed.
+    pub uploads: HashSet<JobId>,
+    /// Jobs whose results are.
+    pub results: HashSet<JobId>,
+}
+
+/// Removes everything no job claims; of attempts, everything. Tells how much it was.
+pub fn sweep_orphans(state: &StateDir, claims: &Claims) -> Result<usize, StateError> {
     let read = |path, source| StateError::Io { what: "listed", path, source };
     let mut removed = 0;
-    for folder in [state.spool(), state.jobs(), state.results()] {
+    let none = HashSet::new();
+    let places = [
+        (state.spool(), &claims.uploads),
+        (state.jobs(), &none),
+        (state.results(), &claims.results),
+    ];
+    for (folder, claimed) in places {
         let entries = fs::read_dir(&folder).map_err(|source| read(folder.clone(), source))?;
         for entry in entries {
             let entry = entry.map_err(|source| read(folder.clone(), source))?;
+            let name = entry.file_name();
+            let id = name.to_str().and_then(|name| name.parse().ok());
+            if id.is_some_and(|id| claimed.contains(&id)) {
+                continue;
+            }
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if is_folder {
                 remove_folder(&entry.path())?
@@ -101,9 +124,8 @@ mod tests {
     fn results_live_as_long_as_was_said_and_no_longer() {
         let lives =
             Lives { normal: Duration::from_secs(60), under_pressure: Duration::from_secs(6) };
-        let ended = Instant::now();
-        let after = |seconds, pressure| {
-            lives.has_expired(ended, ended + Duration::from_secs(seconds), pressure)
+        let after = |seconds: i64, pressure| {
+            lives.has_expired(Moment::from_ms(0), Moment::from_ms(seconds * 1000), pressure)
         };
         assert!(!after(59, Pressure::default()));
         assert!(after(60, Pressure::default()));
@@ -116,19 +138,25 @@ mod tests {
     }
 
     #[test]
-    fn a_start_finds_nothing_of_an_earlier_run() {
+    fn a_start_keeps_what_is_claimed_and_sweeps_the_rest() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (state, _lock) = StateDir::open(folder.path()).expect("opens");
-        let id = JobId::random();
-        let (attempt, _files) = state.begin_attempt(id, 1).expect("begins");
-        state.begin_attempt(id, 2).expect("begins");
-        attempt.publish().expect("publishes");
-        let (upload, file) = state.begin_upload(id).expect("begins");
-        upload.complete(&file).expect("completes");
+        let leave = |id| {
+            let (attempt, _files) = state.begin_attempt(id, 1).expect("begins");
+            attempt.publish(b"").expect("publishes");
+            state.begin_attempt(id, 2).expect("begins");
+            let (upload, file) = state.begin_upload(id).expect("begins");
+            upload.complete(&file).expect("completes");
+        };
+        let (kept, orphan) = (JobId::random(), JobId::random());
+        [kept, orphan].into_iter().for_each(leave);
+        fs::write(state.spool().join(format!("{kept}.part")), "half").expect("writes");
 
-        assert_eq!(sweep_orphans(&state).expect("sweeps"), 3);
-        for folder in [state.spool(), state.jobs(), state.results()] {
-            assert_eq!(fs::read_dir(&folder).expect("is there").count(), 0, "{folder:?}");
-        }
+        let claims = Claims { uploads: [kept].into(), results: [kept].into() };
+        assert_eq!(sweep_orphans(&state, &claims).expect("sweeps"), 5);
+        assert_eq!(state.ids_of_uploads().expect("lists"), claims.uploads);
+        assert_eq!(state.ids_of_results().expect("lists"), claims.results);
+        assert_eq!(fs::read_dir(state.jobs()).expect("is there").count(), 0);
+        assert_eq!(fs::read_dir(state.spool()).expect("is there").count(), 1);
     }
 }

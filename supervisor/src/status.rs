@@ -10,6 +10,7 @@ use bodyscript_protocol::message::{Progress, Summary};
 use bodyscript_protocol::posture::{LayerState, Posture};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// Bytes in what people are told is a megabyte.
 const MEGABYTE: f64 = (1u64 << 20) as f64;
@@ -67,7 +68,7 @@ pub struct Status {
     /// Why it failed: one sentence.
     pub error: Option<String>,
     /// Why it failed: a stable code.
-    pub error_code: Option<&'static str>,
+    pub error_code: Option<Cow<'static, str>>,
     /// How it went, once completed.
     pub statistics: Option<Statistics>,
     /// Where the results are, once completed.
@@ -165,7 +166,7 @@ impl Status {
             queue_position: place.map(|place| place.position),
             queue_total,
             error: failure.map(|error| error.sentence.clone()),
-            error_code: failure.map(|error| error.code),
+            error_code: failure.map(|error| error.code.clone()),
             statistics: match state {
                 JobState::Completed { summary, .. } => Some(Statistics::of(summary)),
                 _ => None,
@@ -318,6 +319,7 @@ mod tests {
                 sampling: Sampling::every(2).expect("an interval"),
                 ..Options::default()
             },
+            idempotency_key: None,
         };
         let mut job = Job::new(JobId::random(), upload, 100, Timestamp::UNIX_EPOCH);
         for event in events {
@@ -358,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_failed_job_says_why_twice() {
-        let error = JobError { code: "no_frames", sentence: "No frames.".into() };
+        let error = JobError { code: "no_frames".into(), sentence: "No frames.".into() };
         let status = document(&job(&[Event::Failed(error)]), None, None);
         assert_eq!(status["error_code"], "no_frames");
         assert_eq!(status["error"], "No frames.");

@@ -10,3 +10,4 @@ pub mod recorded;
 pub mod remains;
 pub mod report;
 pub mod server;
+pub mod traces;

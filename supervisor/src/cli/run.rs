@@ -3,9 +3,10 @@
 
 use crate::artefacts::{StateDir, StateError};
 use crate::config::Config;
-use crate::dispatcher::{Dispatcher, Gone};
+use crate::dispatcher::{Dispatcher, Gone, NotTaken};
 use crate::job::{JobId, Upload};
 use crate::name::DisplayName;
+use crate::recovery::Recovered;
 use crate::signals::Shutdown;
 use crate::status::Status;
 use crate::worker::obituary::Stop;
@@ -56,6 +57,9 @@ pub enum RunError {
     /// No job was taken.
     #[error("the host cannot take the videos: {0:?}")]
     Refused(admission::Refusal),
+    /// A job was not taken.
+    #[error(transparent)]
+    NotTaken(#[from] NotTaken),
     /// The dispatcher is gone.
     #[error(transparent)]
     Gone(#[from] Gone),
@@ -94,7 +98,8 @@ pub(super) async fn run(
     // Files from the disk were not uploaded, and take no more room than they do already.
     config.upload_bytes_max = 0;
     let workshop = Workshop::open(&config.workshop())?;
-    let (dispatcher, desk) = Dispatcher::start(Arc::new(config), runner(workshop), state.clone());
+    let (dispatcher, desk) =
+        Dispatcher::start(Arc::new(config), runner(workshop), state.clone(), Recovered::nothing());
     let mut shutdown = Shutdown::by_signals().map_err(RunError::Signals)?;
 
     let display = Display::new(&videos);
@@ -165,8 +170,9 @@ async fn submit(
         bytes: video.bytes,
         sha256: String::new(),
         options,
+        idempotency_key: None,
     };
-    dispatcher.submit(ticket, id, upload).await?;
+    dispatcher.submit(ticket, id, upload).await??;
     Ok(id)
 }
 

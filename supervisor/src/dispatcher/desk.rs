@@ -5,24 +5,26 @@
 //! to remember.
 
 use super::breaker::Breaker;
+use super::intake::Arrival;
 use super::shift::Ending;
-use super::turn::cancelled;
-use super::{Cancelled, Command, Counts, Health, Results, Runner, Ticket};
-use crate::admission::{self, Admitted, Capacity, Refusal, Request};
-use crate::artefacts::{StateDir, StateError};
+use super::{Cancelled, Command, Counts, Health, Results, Runner};
+use crate::admission::{Refusal, Request};
+use crate::artefacts::StateDir;
 use crate::attempt::Live;
+use crate::clock::{self, Clock, Moment};
 use crate::config::Config;
-use crate::job::{Event, Job, JobId, JobState, Upload};
+use crate::job::{Event, Job, JobId, JobState};
+use crate::journal::{self, Journal, Remembered, What};
 use crate::queue::Queue;
-use crate::retention::{ENDED_KEPT_MAX, Lives, Pressure};
+use crate::recovery::Recovered;
+use crate::retention::Pressure;
 use crate::status::{Place, Status};
 use crate::worker::obituary::Stop;
-use jiff::Timestamp;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{self, JoinSet, spawn_blocking};
+use tokio::task::{self, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often watchers of a running job hear of it.
@@ -45,7 +47,9 @@ pub(super) enum Opening {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) job: Job,
-    changes: watch::Sender<u64>,
+    pub(super) changes: watch::Sender<u64>,
+    /// When it was over, if it is.
+    pub(super) ended: Option<Moment>,
 }
 
 /// An attempt under way.
@@ -70,34 +74,46 @@ pub(super) struct Desk {
     pub(super) config: Arc<Config>,
     pub(super) runner: Runner,
     pub(super) state: StateDir,
+    pub(super) journal: Journal,
+    pub(super) clock: Clock,
     pub(super) jobs: HashMap<JobId, Entry>,
     pub(super) queue: Queue,
     pub(super) running: HashMap<JobId, Running>,
+    pub(super) arrivals: JoinSet<Arrival>,
     pub(super) attempts: JoinSet<Ending>,
     pub(super) tasks: HashMap<task::Id, JobId>,
     pub(super) breaker: Breaker,
     pub(super) opening: Opening,
     pub(super) service_time: Duration,
     /// Jobs that are over, in the order of their ends and so of their expiry.
-    ended: VecDeque<(Instant, JobId)>,
+    pub(super) ended: VecDeque<(Moment, JobId)>,
     /// One clone for each upload under way, and this one.
-    uploads: Arc<()>,
-    pressure: Pressure,
+    pub(super) uploads: Arc<()>,
+    pub(super) pressure: Pressure,
     waiting_for_drain: Vec<oneshot::Sender<()>>,
 }
 
 impl Desk {
-    pub(super) fn new(config: Arc<Config>, runner: Runner, state: StateDir) -> Self {
+    pub(super) fn new(
+        config: Arc<Config>,
+        runner: Runner,
+        state: StateDir,
+        recovered: Recovered,
+    ) -> Self {
+        let Recovered { journal, clock, jobs, .. } = recovered;
         // Jobs that come back from an attempt never displace a newcomer with a ticket.
         let queue = Queue::new(config.queue_max + config.workers);
-        Self {
+        let mut desk = Self {
             pressure: Pressure::measure(&state, config.disk_free_bytes_min),
             config,
             runner,
             state,
+            journal,
+            clock,
             jobs: HashMap::new(),
             queue,
             running: HashMap::new(),
+            arrivals: JoinSet::new(),
             attempts: JoinSet::new(),
             tasks: HashMap::new(),
             breaker: Breaker::default(),
@@ -106,7 +122,23 @@ impl Desk {
             ended: VecDeque::new(),
             uploads: Arc::new(()),
             waiting_for_drain: Vec::new(),
+        };
+        desk.recall(jobs);
+        desk
+    }
+
+    /// Takes over the jobs of an earlier run, in the order in which they were accepted.
+    fn recall(&mut self, jobs: Vec<Remembered>) {
+        for Remembered { job, ended } in jobs {
+            match ended {
+                Some(ended) => self.ended.push_back((ended, job.id)),
+                // They were accepted, so that there are more than may be is no reason.
+                None => self.queue.readmit(job.id),
+            }
+            let (changes, _) = watch::channel(0);
+            self.jobs.insert(job.id, Entry { job, changes, ended });
         }
+        self.ended.make_contiguous().sort_unstable();
     }
 
     /// Works until every handle is dropped and no attempt is under way.
@@ -116,7 +148,7 @@ impl Desk {
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_asked = true;
-        while is_asked || !self.attempts.is_empty() {
+        while is_asked || !self.attempts.is_empty() || !self.arrivals.is_empty() {
             self.start_what_fits();
             tokio::select! {
                 command = inbox.recv(), if is_asked => match command {
@@ -125,6 +157,10 @@ impl Desk {
                         is_asked = false;
                         self.stop(Stop::Shutdown);
                     }
+                },
+                Some(arrived) = self.arrivals.join_next() => match arrived {
+                    Ok(arrival) => self.take_in(arrival),
+                    Err(error) => tracing::error!(%error, "an upload was lost"),
                 },
                 Some(ended) = self.attempts.join_next_with_id() => self.bury(ended),
                 _ = pulse.tick(), if !self.running.is_empty() => self.feel_pulse(),
@@ -138,9 +174,7 @@ impl Desk {
         match command {
             Command::Admit { request, reply } => drop(reply.send(self.admit(&request))),
             Command::Submit { ticket, id, upload, reply } => {
-                let status = self.submit(id, upload);
-                drop(ticket);
-                drop(reply.send(status));
+                self.submit(id, upload, ticket, reply);
             }
             Command::Status { id, reply } => drop(reply.send(self.status(id))),
             Command::Watch { id, reply } => {
@@ -165,52 +199,13 @@ impl Desk {
         }
     }
 
-    fn admit(&self, request: &Request) -> Result<Ticket, Refusal> {
-        let capacity = Capacity {
-            is_open: self.opening == Opening::Open,
-            memory_is_short: self.pressure.memory,
-            queue_len: self.queue.len(),
-            uploads: self.uploads(),
-            queue_max: self.config.queue_max,
-            workers: self.config.slots(),
-            service_time: self.service_time,
-            upload_bytes_max: self.config.upload_bytes_max,
-            disk_free_bytes: self.state.free_bytes().unwrap_or(0),
-            disk_free_bytes_min: self.config.disk_free_bytes_min,
-        };
-        let Admitted = admission::decide(&capacity, request)?;
-        Ok(Ticket { _place: self.uploads.clone() })
-    }
-
-    fn submit(&mut self, id: JobId, upload: Upload) -> Status {
-        let job = Job::new(id, upload, self.config.worker_memory_bytes_max, now());
-        tracing::info!(
-            job = %id,
-            filename = %job.upload.filename,
-            bytes = job.upload.bytes,
-            sha256 = job.upload.sha256,
-            mode = job.upload.options.mode.name(),
-            "accepted"
-        );
-        if self.queue.push(id).is_err() {
-            tracing::error!(job = %id, "an upload with a ticket found the queue full");
-            self.queue.send_back(id);
-        }
-        let (changes, _) = watch::channel(0);
-        let place = self.place(id);
-        let status = Status::of(&job, place, self.queue.len(), None);
-        self.jobs.insert(id, Entry { job, changes });
-        self.queue_moved();
-        status
-    }
-
     pub(super) fn status(&self, id: JobId) -> Option<Status> {
         let entry = self.jobs.get(&id)?;
         let live = self.running.get(&id).map(|running| running.live.borrow());
         Some(Status::of(&entry.job, self.place(id), self.queue.len(), live.as_deref()))
     }
 
-    fn place(&self, id: JobId) -> Option<Place> {
+    pub(super) fn place(&self, id: JobId) -> Option<Place> {
         let total = self.queue.len();
         self.queue.position(id).map(|position| Place { position, total })
     }
@@ -231,57 +226,37 @@ impl Desk {
         })
     }
 
-    fn cancel(&mut self, id: JobId, reply: oneshot::Sender<Option<Cancelled>>) {
-        if let Some(running) = self.running.get_mut(&id) {
-            running.end(Stop::Cancelled).cancel.push(reply);
-            return;
-        }
-        if self.queue.remove(id) {
-            self.change(id, Event::Cancelled);
-            self.queue_moved();
-        }
-        let _ = reply.send(self.status(id).map(cancelled));
-    }
-
-    /// Forgets a job; with a worker, once that is gone.
-    pub(super) fn remove(&mut self, id: JobId, reply: oneshot::Sender<bool>) {
-        if let Some(running) = self.running.get_mut(&id) {
-            running.end(Stop::Cancelled).remove.push(reply);
-            return;
-        }
-        if self.queue.remove(id) {
-            self.queue_moved();
-        }
-        if self.jobs.remove(&id).is_none() {
-            let _ = reply.send(false);
-            return;
-        }
-        self.ended.retain(|(_, ended)| *ended != id);
-        tracing::info!(job = %id, "removed by request");
-        let files = self.remove_files(id, StateDir::remove);
-        tokio::spawn(async move {
-            let _ = files.await;
-            let _ = reply.send(true);
-        });
-    }
-
     /// The only way in which a job changes its state.
     pub(super) fn change(&mut self, id: JobId, event: Event) {
         let Some(entry) = self.jobs.get_mut(&id) else { return };
-        if let Err(error) = entry.job.apply(event, now()) {
+        if let Err(error) = entry.job.apply(event, clock::wall()) {
             tracing::error!(job = %id, %error, "a fault in the dispatcher");
             return;
         }
         entry.changes.send_modify(|revision| *revision += 1);
         let state = entry.job.state();
         let code = match state {
-            JobState::Failed { error, .. } => Some(error.code),
+            JobState::Failed { error, .. } => Some(error.code.as_ref()),
             _ => None,
         };
         tracing::info!(job = %id, state = state.name(), code, "job");
-        if state.is_final() {
-            self.ended.push_back((Instant::now(), id));
-            self.remove_files(id, StateDir::remove_leftovers);
+        let is_final = state.is_final();
+        if is_final {
+            let ended = self.clock.now();
+            entry.ended = Some(ended);
+            self.ended.push_back((ended, id));
+        }
+        self.remember(id);
+        if is_final {
+            drop(self.bid_farewell(id, What::Upload, "its job is over"));
+        }
+    }
+
+    /// Tells the journal how a job is now.
+    pub(super) fn remember(&self, id: JobId) {
+        if let Some(Entry { job, ended, .. }) = self.jobs.get(&id) {
+            let remembered = Remembered { job: job.clone(), ended: *ended };
+            self.journal.note(journal::Entry::Job(Box::new(remembered)));
         }
     }
 
@@ -307,36 +282,6 @@ impl Desk {
         }
     }
 
-    fn sweep(&mut self) {
-        self.pressure = Pressure::measure(&self.state, self.config.disk_free_bytes_min);
-        let lives =
-            Lives { normal: self.config.result_ttl, under_pressure: self.config.pressure_ttl };
-        let now = Instant::now();
-        while let Some((ended, id)) = self.ended.front().copied() {
-            let has_expired = lives.has_expired(ended, now, self.pressure);
-            if !has_expired && self.ended.len() <= ENDED_KEPT_MAX {
-                return;
-            }
-            self.ended.pop_front();
-            self.jobs.remove(&id);
-            tracing::info!(job = %id, has_expired, "removed: its time is over");
-            self.remove_files(id, StateDir::remove);
-        }
-    }
-
-    fn remove_files(
-        &self,
-        id: JobId,
-        how: fn(&StateDir, JobId) -> Result<(), StateError>,
-    ) -> task::JoinHandle<()> {
-        let state = self.state.clone();
-        spawn_blocking(move || {
-            if let Err(error) = how(&state, id) {
-                tracing::error!(job = %id, %error, "files of a job stay behind");
-            }
-        })
-    }
-
     fn stop(&mut self, why: Stop) {
         if why == Stop::Shutdown {
             self.opening = Opening::Draining;
@@ -359,10 +304,6 @@ impl Desk {
         self.running.values().map(|running| running.memory_bytes_max).sum()
     }
 
-    fn uploads(&self) -> usize {
-        Arc::strong_count(&self.uploads) - 1
-    }
-
     fn health(&self) -> Health {
         let reason = match self.admit(&Request { bytes: Some(0) }) {
             _ if self.breaker.is_open() => Some("workers cannot be started"),
@@ -370,7 +311,7 @@ impl Desk {
             Err(Refusal::Closing) => Some("the service is stopping"),
             Err(Refusal::QueueFull { .. }) => Some("the queue is full"),
             Err(Refusal::MemoryShort { .. }) => Some("the host is short of memory"),
-            Err(Refusal::DiskFull) => Some("the disk is full"),
+            Err(Refusal::DiskFull) => Some("the disk is full or cannot be written"),
             Err(Refusal::TooLarge { .. }) => None,
         };
         let mut jobs = Counts::default();
@@ -408,14 +349,8 @@ impl Running {
     }
 
     /// Ends the attempt for good.
-    fn end(&mut self, why: Stop) -> &mut Wish {
+    pub(super) fn end(&mut self, why: Stop) -> &mut Wish {
         self.tell(why);
         self.wish.get_or_insert_default()
     }
-}
-
-/// The wall clock, to the millisecond: finer tells nobody anything.
-fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }

@@ -7,6 +7,7 @@ use super::Runner;
 use crate::artefacts::{AttemptFolder, StateDir, StateError};
 use crate::attempt::{Deadlines, Live, Order};
 use crate::job::{AttemptRecord, JobId};
+use crate::outcome::Outcome;
 use crate::verdict::{Decision, History, Verdict, decide};
 use crate::worker::obituary::{End, Obituary, Stop};
 use bodyscript_protocol::artefact::Artefact;
@@ -72,8 +73,12 @@ pub(super) async fn work(runner: Runner, state: StateDir, plan: Plan, lines: Lin
     };
     let obituary = runner(order, lines.live, lines.stop).await;
     let decision = decide(&obituary, &plan.history);
-    let succeeds = decision.verdict == Verdict::Succeed;
-    let settled = blocking(move || if succeeds { folder.publish() } else { folder.discard() });
+    let outcome = outcome(&obituary, &decision);
+    let succeeds = outcome.is_some();
+    let settled = blocking(move || match outcome {
+        Some(outcome) => folder.publish(&outcome.to_bytes()),
+        None => folder.discard(),
+    });
     let decision = match settled.await {
         Err(error) if succeeds => {
             tracing::error!(%job, %error, "the results cannot be published");
@@ -86,6 +91,13 @@ pub(super) async fn work(runner: Runner, state: StateDir, plan: Plan, lines: Lin
         Ok(()) => decision,
     };
     ending(obituary, decision)
+}
+
+/// How the attempt went, if its artefacts are to be published.
+fn outcome(obituary: &Obituary, decision: &Decision) -> Option<Outcome> {
+    let summary = obituary.summary.filter(|_| decision.verdict == Verdict::Succeed)?;
+    let record = AttemptRecord::of(obituary);
+    Some(Outcome::new(&record, summary, obituary.facts.clone(), obituary.posture.clone()))
 }
 
 fn ending(obituary: Obituary, decision: Decision) -> Ending {

@@ -93,7 +93,7 @@ impl Desk {
             Err(error) => {
                 tracing::error!(job = %id, %error, "an attempt was lost to a fault of the service");
                 Some(Event::Failed(JobError {
-                    code: "internal",
+                    code: "internal".into(),
                     sentence: "The service failed on this job; tell the operator.".into(),
                 }))
             }
@@ -125,7 +125,10 @@ impl Desk {
         entry.job.posture = ending.posture.or(entry.job.posture.take());
         let decision = ending.decision;
         let failed = |sentence| {
-            Event::Failed(JobError { code: decision.error_code.unwrap_or("failed"), sentence })
+            Event::Failed(JobError {
+                code: decision.error_code.unwrap_or("failed").into(),
+                sentence,
+            })
         };
         Some(match (decision.verdict, ending.summary) {
             (Verdict::Succeed, Some(summary)) => {
@@ -150,11 +153,7 @@ impl Desk {
 
     /// Answers who waited for the end of an attempt.
     fn fulfil(&mut self, id: JobId, wish: super::desk::Wish) {
-        if let Some(status) = self.status(id) {
-            for reply in wish.cancel {
-                let _ = reply.send(Some(cancelled(status.clone())));
-            }
-        }
+        self.answer_cancelled(id, wish.cancel);
         for reply in wish.remove {
             self.remove(id, reply);
         }

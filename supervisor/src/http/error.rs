@@ -5,7 +5,7 @@
 use crate::admission::Refusal;
 use crate::artefacts::StateError;
 use crate::config::ByteCount;
-use crate::dispatcher::Gone;
+use crate::dispatcher::{Gone, NotTaken};
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
@@ -187,6 +187,15 @@ impl From<Refusal> for ApiError {
             Refusal::QueueFull { retry_after } => Self::QueueFull { retry_after },
             Refusal::MemoryShort { retry_after } => Self::MemoryShort { retry_after },
             Refusal::DiskFull => Self::DiskFull,
+        }
+    }
+}
+
+impl From<NotTaken> for ApiError {
+    fn from(reason: NotTaken) -> Self {
+        match reason {
+            NotTaken::DiskFull => Self::DiskFull,
+            NotTaken::Unwritten => Self::Internal,
         }
     }
 }

@@ -92,8 +92,9 @@ async fn take_in(
         bytes: received.bytes,
         sha256: received.sha256,
         options,
+        idempotency_key: None,
     };
-    Ok(service.dispatcher.submit(ticket, id, upload).await?)
+    Ok(service.dispatcher.submit(ticket, id, upload).await??)
 }
 
 fn accepted(status: Status) -> Response {

@@ -1,0 +1,119 @@
+//! How jobs go: cancelled, removed by request, expired; and their files with them.
+//!
+//! Part of the dispatcher's loop. The journal hears of a removal before the files go, so that a
+//! crash in between leaves files without a job, which a start sweeps, and never a job without
+//! files. Where the journal cannot be written the files go all the same: they may be what fills
+//! the disk.
+
+use super::Cancelled;
+use super::desk::Desk;
+use super::turn::cancelled;
+use crate::artefacts::{StateDir, StateError};
+use crate::failpoint;
+use crate::job::{Event, JobId};
+use crate::journal::{Entry, What};
+use crate::retention::{ENDED_KEPT_MAX, Lives, Pressure};
+use crate::worker::obituary::Stop;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+impl Desk {
+    pub(super) fn cancel(&mut self, id: JobId, reply: oneshot::Sender<Option<Cancelled>>) {
+        if let Some(running) = self.running.get_mut(&id) {
+            running.end(Stop::Cancelled).cancel.push(reply);
+            return;
+        }
+        if self.queue.remove(id) {
+            self.change(id, Event::Cancelled);
+            self.queue_moved();
+        }
+        self.answer_cancelled(id, vec![reply]);
+    }
+
+    /// Tells that a job is cancelled once no restart can bring it back.
+    pub(super) fn answer_cancelled(
+        &self,
+        id: JobId,
+        replies: Vec<oneshot::Sender<Option<Cancelled>>>,
+    ) {
+        let answer = self.status(id);
+        let journal = self.journal.clone();
+        tokio::spawn(async move {
+            // If it cannot be written, it is tried again; the client need not wait for that.
+            let _ = journal.commit(Entry::Nothing).await;
+            for reply in replies {
+                let _ = reply.send(answer.clone().map(cancelled));
+            }
+        });
+    }
+
+    /// Forgets a job; with a worker, once that is gone.
+    pub(super) fn remove(&mut self, id: JobId, reply: oneshot::Sender<bool>) {
+        if let Some(running) = self.running.get_mut(&id) {
+            running.end(Stop::Cancelled).remove.push(reply);
+            return;
+        }
+        if self.queue.remove(id) {
+            self.queue_moved();
+        }
+        if self.jobs.remove(&id).is_none() {
+            let _ = reply.send(false);
+            return;
+        }
+        self.ended.retain(|(_, ended)| *ended != id);
+        let gone = self.bid_farewell(id, What::Job, "by request");
+        tokio::spawn(async move {
+            let _ = gone.await;
+            let _ = reply.send(true);
+        });
+    }
+
+    /// Removes what has expired, oldest first.
+    pub(super) fn sweep(&mut self) {
+        self.pressure = Pressure::measure(&self.state, self.config.disk_free_bytes_min);
+        let lives =
+            Lives { normal: self.config.result_ttl, under_pressure: self.config.pressure_ttl };
+        let now = self.clock.now();
+        while let Some((ended, id)) = self.ended.front().copied() {
+            let why = match () {
+                () if lives.has_expired(ended, now, Pressure::default()) => "its time is over",
+                () if lives.has_expired(ended, now, self.pressure) => "memory or disk is short",
+                () if self.ended.len() > ENDED_KEPT_MAX => "there are too many",
+                () => return,
+            };
+            self.ended.pop_front();
+            self.jobs.remove(&id);
+            drop(self.bid_farewell(id, What::Job, why));
+        }
+    }
+
+    /// Removes files of a job for good; the task ends when they are gone.
+    pub(super) fn bid_farewell(&self, id: JobId, what: What, why: &'static str) -> JoinHandle<()> {
+        let how = match what {
+            What::Job => StateDir::remove,
+            What::Upload => StateDir::remove_leftovers,
+        };
+        tracing::info!(job = %id, ?what, why, "removed");
+        let (journal, state) = (self.journal.clone(), self.state.clone());
+        tokio::spawn(async move {
+            let _ = journal.commit(Entry::Removed { job: id, what, why }).await;
+            failpoint::reach("removal_committed");
+            let _ = spawn_blocking(move || remove(&state, id, how)).await;
+            failpoint::reach("removal_done");
+        })
+    }
+
+    /// Removes files that no job has, or not any more.
+    pub(super) fn remove_files(&self, id: JobId, how: Removal) {
+        let state = self.state.clone();
+        spawn_blocking(move || remove(&state, id, how));
+    }
+}
+
+type Removal = fn(&StateDir, JobId) -> Result<(), StateError>;
+
+fn remove(state: &StateDir, id: JobId, how: Removal) {
+    if let Err(error) = how(state, id) {
+        tracing::error!(job = %id, %error, "files of a job stay behind");
+    }
+}

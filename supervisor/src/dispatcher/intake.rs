@@ -1,0 +1,94 @@
+//! How jobs come in: a place is asked for, the upload arrives, the journal has it, it waits.
+//!
+//! Part of the dispatcher's loop. A job exists for the rest of the service only once the journal
+//! has committed it.
+
+use super::desk::{Desk, Entry, Opening};
+use super::{NotTaken, Ticket};
+use crate::admission::{self, Admitted, Capacity, Refusal, Request};
+use crate::artefacts::StateDir;
+use crate::clock;
+use crate::job::{Job, JobId, Upload};
+use crate::journal::{self, JournalError, Remembered};
+use crate::status::Status;
+use std::sync::Arc;
+use tokio::sync::{oneshot, watch};
+
+/// Who waits to hear that a job is taken.
+pub(super) type Taken = oneshot::Sender<Result<Status, NotTaken>>;
+
+/// A job on its way through the journal.
+pub(super) struct Arrival {
+    job: Job,
+    /// Holds its place until it stands in the queue.
+    _ticket: Ticket,
+    reply: Taken,
+    written: Result<(), Arc<JournalError>>,
+}
+
+impl Desk {
+    pub(super) fn admit(&self, request: &Request) -> Result<Ticket, Refusal> {
+        if self.journal.is_failing() {
+            return Err(Refusal::DiskFull);
+        }
+        let capacity = Capacity {
+            is_open: self.opening == Opening::Open,
+            memory_is_short: self.pressure.memory,
+            queue_len: self.queue.len(),
+            uploads: self.uploads(),
+            queue_max: self.config.queue_max,
+            workers: self.config.slots(),
+            service_time: self.service_time,
+            upload_bytes_max: self.config.upload_bytes_max,
+            disk_free_bytes: self.state.free_bytes().unwrap_or(0),
+            disk_free_bytes_min: self.config.disk_free_bytes_min,
+        };
+        let Admitted = admission::decide(&capacity, request)?;
+        Ok(Ticket { _place: self.uploads.clone() })
+    }
+
+    /// Uploads under way.
+    pub(super) fn uploads(&self) -> usize {
+        Arc::strong_count(&self.uploads) - 1
+    }
+
+    /// Has the journal write a job down; what follows is for [`Desk::take_in`].
+    pub(super) fn submit(&mut self, id: JobId, upload: Upload, ticket: Ticket, reply: Taken) {
+        let job = Job::new(id, upload, self.config.worker_memory_bytes_max, clock::wall());
+        let journal = self.journal.clone();
+        self.arrivals.spawn(async move {
+            let remembered = Remembered { job: job.clone(), ended: None };
+            let written = journal.commit(journal::Entry::Job(Box::new(remembered))).await;
+            Arrival { job, _ticket: ticket, reply, written }
+        });
+    }
+
+    /// Takes in a job that is written down, or turns it away if it is not.
+    pub(super) fn take_in(&mut self, arrival: Arrival) {
+        let Arrival { job, reply, written, .. } = arrival;
+        let id = job.id;
+        if let Err(error) = written {
+            tracing::error!(job = %id, %error, "not accepted");
+            self.remove_files(id, StateDir::remove);
+            let _ = reply.send(Err(NotTaken::from(&*error)));
+            return;
+        }
+        tracing::info!(
+            job = %id,
+            filename = %job.upload.filename,
+            bytes = job.upload.bytes,
+            sha256 = job.upload.sha256,
+            mode = job.upload.options.mode.name(),
+            "accepted"
+        );
+        if self.queue.push(id).is_err() {
+            tracing::error!(job = %id, "an upload with a ticket found the queue full");
+            self.queue.send_back(id);
+        }
+        let (changes, _) = watch::channel(0);
+        let status = Status::of(&job, self.place(id), self.queue.len(), None);
+        self.jobs.insert(id, Entry { job, changes, ended: None });
+        self.queue_moved();
+        let _ = reply.send(Ok(status));
+    }
+}

@@ -1,0 +1,175 @@
+//! What a start makes of what an earlier run left: the journal's word is held against the files.
+//!
+//! Called by `run`, once, before it serves. No accepted job is dropped: it is done, waits again,
+//! or failed with a reason. Whatever no job claims is swept. The worker processes and control
+//! groups of a dead supervisor are `worker`'s to sweep, when the workshop opens.
+
+use crate::artefacts::{StateDir, StateError};
+use crate::clock::{self, Clock};
+use crate::job::{Event, Job, JobError, JobId, JobState};
+use crate::journal::{Entry, Journal, Past, Remembered, What};
+use crate::outcome::Outcome;
+use crate::retention::{Claims, sweep_orphans};
+use std::collections::{HashMap, HashSet};
+
+/// What the dispatcher starts with.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Where to remember.
+    pub journal: Journal,
+    /// By what time.
+    pub clock: Clock,
+    /// The jobs, in the order in which they were accepted.
+    pub jobs: Vec<Remembered>,
+    /// How often a content ended its workers.
+    pub poison: HashMap<String, u32>,
+}
+
+/// What is there of one job.
+#[derive(Debug, Default)]
+struct Found {
+    upload: bool,
+    results: bool,
+    outcome: Option<Outcome>,
+}
+
+/// What becomes of one job.
+#[derive(Debug, PartialEq)]
+enum Fate {
+    /// It is as the journal says.
+    Stays,
+    /// It was published, which the journal does not know yet.
+    IsDone(Outcome),
+    /// An attempt was under way.
+    WaitsAgain,
+    /// Its video is gone, which only somebody else's hand in the folder can have done.
+    HasNoVideo,
+    /// Its results are gone, likewise.
+    HasNoResults,
+}
+
+impl Recovered {
+    /// Nothing: for a program that ends with its jobs.
+    pub fn nothing() -> Self {
+        let Past { journal, clock, jobs, poison, .. } = Past::none();
+        Self { journal, clock, jobs, poison }
+    }
+
+    /// Brings journal and files together, and removes what belongs to no job.
+    ///
+    /// # Errors
+    /// When the state folder cannot be read or cleaned: the operator's to mend.
+    pub fn from(past: Past, state: &StateDir) -> Result<Self, StateError> {
+        let Past { journal, clock, jobs, poison, set_aside } = past;
+        if let Some(lost) = set_aside {
+            tracing::error!(
+                cause = %lost.cause,
+                folder = %lost.folder.display(),
+                uploads = lost.uploads,
+                results = lost.results,
+                "the journal was damaged: it is set aside with all uploads and results, their \
+                 jobs are forgotten, and the service starts with an empty one"
+            );
+        }
+        let uploads = state.ids_of_uploads()?;
+        let results = state.ids_of_results()?;
+        let jobs: Vec<_> = jobs
+            .into_iter()
+            .filter_map(|remembered| {
+                let id = remembered.job.id;
+                let found = look(state, &remembered.job, (&uploads, &results));
+                settle(remembered, found, &journal, &clock).or_else(|| {
+                    let why = "its results were gone at a start";
+                    tracing::error!(job = %id, "forgotten: {why}");
+                    journal.note(Entry::Removed { job: id, what: What::Job, why });
+                    None
+                })
+            })
+            .collect();
+        let swept = sweep_orphans(state, &claims(&jobs))?;
+        tracing::info!(jobs = jobs.len(), swept, "recovered");
+        Ok(Self { journal, clock, jobs, poison })
+    }
+}
+
+fn look(state: &StateDir, job: &Job, places: (&HashSet<JobId>, &HashSet<JobId>)) -> Found {
+    let (uploads, results) = places;
+    let mut found = Found {
+        upload: uploads.contains(&job.id),
+        results: results.contains(&job.id),
+        outcome: None,
+    };
+    if found.results && !job.state().is_final() {
+        found.outcome = state.outcome(job.id).and_then(|bytes| Outcome::from_bytes(&bytes));
+    }
+    found
+}
+
+fn fate(state: &JobState, found: Found) -> Fate {
+    match state {
+        JobState::Completed { .. } if !found.results => Fate::HasNoResults,
+        state if state.is_final() => Fate::Stays,
+        state => match (found.outcome, state) {
+            (Some(outcome), _) => Fate::IsDone(outcome),
+            (None, _) if !found.upload => Fate::HasNoVideo,
+            (None, JobState::Processing { .. }) => Fate::WaitsAgain,
+            (None, _) => Fate::Stays,
+        },
+    }
+}
+
+/// The job as it goes on; nothing if it does not.
+fn settle(
+    Remembered { mut job, ended }: Remembered,
+    found: Found,
+    journal: &Journal,
+    clock: &Clock,
+) -> Option<Remembered> {
+    let events = match fate(job.state(), found) {
+        Fate::Stays => return Some(Remembered { job, ended }),
+        Fate::HasNoResults => return None,
+        Fate::HasNoVideo => vec![Event::Failed(JobError {
+            code: "upload_lost".into(),
+            sentence: "The service lost the video; send it again.".into(),
+        })],
+        Fate::WaitsAgain => vec![requeued(job.state())],
+        Fate::IsDone(outcome) => {
+            job.record(outcome.record());
+            job.facts = outcome.facts;
+            job.posture = outcome.posture;
+            let started = matches!(job.state(), JobState::Pending { .. }).then_some(Event::Started);
+            started.into_iter().chain([Event::Completed(outcome.summary)]).collect()
+        }
+    };
+    for event in events {
+        if let Err(error) = job.apply(event, clock::wall()) {
+            tracing::error!(job = %job.id, %error, "a fault in the recovery");
+        }
+    }
+    let state = job.state();
+    tracing::info!(job = %job.id, state = state.name(), "recovered");
+    let ended = state.is_final().then(|| clock.now());
+    let remembered = Remembered { job, ended };
+    journal.note(Entry::Job(Box::new(remembered.clone())));
+    Some(remembered)
+}
+
+fn requeued(state: &JobState) -> Event {
+    let memory_bytes_max = match state {
+        JobState::Pending { memory_bytes_max, .. }
+        | JobState::Processing { memory_bytes_max, .. } => *memory_bytes_max,
+        _ => 0,
+    };
+    let reason = "The service was started again; the job waits for its next turn.".into();
+    Event::Requeued { memory_bytes_max, reason }
+}
+
+fn claims(jobs: &[Remembered]) -> Claims {
+    let ids = |wanted: fn(&JobState) -> bool| {
+        jobs.iter().filter(|one| wanted(one.job.state())).map(|one| one.job.id).collect()
+    };
+    Claims {
+        uploads: ids(|state| !state.is_final()),
+        results: ids(|state| matches!(state, JobState::Completed { .. })),
+    }
+}

@@ -1,0 +1,177 @@
+//! What a start finds after the service was killed: every accepted job, and nothing else.
+
+use anyhow::{Context, Result};
+use bodyscript_tests::remains::{groups_of, is_alive};
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::{fault_video, fault_worker, holders, names};
+use reqwest::StatusCode;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+fn start(flags: &[&str]) -> Result<TestServer> {
+    let program = fault_worker()?;
+    let all: Vec<_> = program.iter().map(String::as_str).chain(flags.iter().copied()).collect();
+    TestServer::start(&all)
+}
+
+/// Kills the service; gives its process number, and another one in the same place.
+fn killed(
+    server: TestServer,
+    flags: &[&str],
+    meanwhile: impl Fn(&Path) -> Result<()>,
+) -> Result<(i32, TestServer)> {
+    let (pid, state) = (server.pid(), server.state_dir());
+    let folder = server.kill()?;
+    meanwhile(&state)?;
+    let program = fault_worker()?;
+    let all: Vec<_> = program.iter().map(String::as_str).chain(flags.iter().copied()).collect();
+    Ok((pid, TestServer::start_in(folder, &all)?))
+}
+
+fn ends(status: &Value) -> Vec<&str> {
+    let attempts = status["attempts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    attempts.iter().filter_map(|attempt| attempt["end"].as_str()).collect()
+}
+
+fn await_that(what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
+    let start = Instant::now();
+    while !is_so()? {
+        anyhow::ensure!(start.elapsed() < Duration::from_secs(120), "still not so: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+#[test]
+fn jobs_in_every_state_survive_a_kill() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (good, bad) = (fault_video(folder.path(), "ok")?, fault_video(folder.path(), "bad-input")?);
+    let slow = fault_video(folder.path(), "progress:1 sleep:3000 ok")?;
+    let server = start(&["--workers", "1"])?;
+    let completed = server.submit(&good)?;
+    let failed = server.submit(&bad)?;
+    let before = [server.await_end(&completed)?, server.await_end(&failed)?];
+    let running = server.submit(&slow)?;
+    let waiting = [server.submit(&good)?, server.submit(&good)?];
+    let cancelled = server.submit(&good)?;
+    let cancel = server.url(&format!("/api/cancel/{cancelled}"));
+    server.client().post(cancel).send()?.error_for_status()?;
+    let removed = server.submit(&good)?;
+    let remove = server.url(&format!("/api/cleanup/{removed}"));
+    server.client().delete(remove).send()?.error_for_status()?;
+    server.await_status(&running, |status| status["status"] == "processing")?;
+    let (killed, server) = killed(server, &["--workers", "1"], |_| Ok(()))?;
+
+    for before in &before {
+        let id = before["job_id"].as_str().context("an id")?;
+        let mut after = server.status(id)?;
+        after["queue_total"] = before["queue_total"].clone();
+        assert_eq!(&after, before, "not as before");
+    }
+    let csv = format!("/api/serve/{completed}/pose_data.csv");
+    assert!(server.get(&csv)?.text()?.starts_with("frame_id,"));
+    assert_eq!(server.status(&cancelled)?["status"], "cancelled");
+    assert_eq!(server.get(&format!("/api/status/{removed}"))?.status(), StatusCode::NOT_FOUND);
+    for id in [&running].into_iter().chain(&waiting) {
+        let status = server.await_end(id)?;
+        assert_eq!(status["status"], "completed", "{status}");
+        assert_eq!(ends(&status), ["done"], "an attempt the service itself ended is not counted");
+    }
+    let order = |id| Ok::<_, anyhow::Error>(server.status(id)?["started_at"].to_string());
+    assert!(order(&running)? <= order(&waiting[0])?, "out of turn");
+    assert!(order(&waiting[0])? <= order(&waiting[1])?, "out of turn");
+    check_traces(&server, killed)
+}
+
+/// After all jobs are over: results of the completed, nothing else, nobody else.
+fn check_traces(server: &TestServer, killed: i32) -> Result<()> {
+    let state = server.state_dir();
+    let list = server.json("/api/jobs")?;
+    let jobs = list["jobs"].as_array().context("jobs")?;
+    let completed: BTreeSet<_> = jobs
+        .iter()
+        .filter(|job| job["status"] == "completed")
+        .filter_map(|job| Some(job["job_id"].as_str()?.to_owned()))
+        .collect();
+    await_that("no uploads and attempts are left", || {
+        Ok(names(&state, "spool")?.is_empty() && names(&state, "jobs")?.is_empty())
+    })?;
+    assert_eq!(names(&state, "results")?, completed);
+    assert_eq!(holders(&state), [server.pid()].into());
+    assert_eq!(groups_of(killed), Vec::<std::path::PathBuf>::new());
+    Ok(())
+}
+
+#[test]
+fn a_start_sweeps_what_belongs_to_no_job() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let deaf = fault_video(folder.path(), "deaf progress:1 silent")?;
+    let server = start(&[])?;
+    let id = server.submit(&deaf)?;
+    let status = server.await_status(&id, |status| !status["worker"]["pid"].is_null())?;
+    let worker = status["worker"]["pid"].as_i64().context("a process id")?;
+    let state = server.state_dir();
+    let orphan = "0123456789abcdef0123456789abcdef";
+    std::fs::write(state.join(format!("spool/{orphan}")), "x")?;
+    std::fs::write(state.join(format!("spool/{orphan}.part")), "x")?;
+    std::fs::create_dir_all(state.join(format!("jobs/{orphan}/attempt-1")))?;
+    std::fs::create_dir_all(state.join(format!("results/{orphan}")))?;
+    let (killed, server) = killed(server, &[], |_| Ok(()))?;
+    let state = server.state_dir();
+    for place in ["spool", "jobs", "results"] {
+        let left = names(&state, place)?;
+        assert!(!left.iter().any(|name| name.starts_with(orphan)), "{place}: {left:?}");
+    }
+    await_that("the worker is gone with its supervisor", || Ok(!is_alive(worker as i32)))?;
+    assert_eq!(groups_of(killed), Vec::<std::path::PathBuf>::new());
+    let cancel = server.url(&format!("/api/cancel/{id}"));
+    server.client().post(cancel).send()?.error_for_status()?;
+    Ok(())
+}
+
+#[test]
+fn a_damaged_journal_is_set_aside_and_the_service_starts() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let good = fault_video(folder.path(), "ok")?;
+    let server = start(&[])?;
+    let lost = server.submit(&good)?;
+    server.await_end(&lost)?;
+    let (_, server) = killed(server, &[], |state| {
+        std::fs::write(state.join("journal.db"), "This was a journal once.")?;
+        // What it had not taken over from here would mend it.
+        Ok(std::fs::remove_file(state.join("journal.db-wal"))?)
+    })?;
+    let log = server.log();
+    assert!(log.contains("the journal was damaged") && log.contains("results=1"), "{log}");
+    let aside = names(&server.state_dir(), "set-aside")?;
+    assert_eq!(aside.len(), 1);
+    let folder = server.state_dir().join("set-aside").join(aside.first().context("one")?);
+    assert!(folder.join("journal.db").exists() && folder.join("results").join(&lost).exists());
+    assert_eq!(server.get(&format!("/api/status/{lost}"))?.status(), StatusCode::NOT_FOUND);
+    let id = server.submit(&good)?;
+    assert_eq!(server.await_end(&id)?["status"], "completed");
+    Ok(())
+}
+
+#[test]
+fn results_that_are_gone_are_not_promised() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let good = fault_video(folder.path(), "ok")?;
+    let server = start(&["--workers", "1"])?;
+    let id = server.submit(&good)?;
+    server.await_end(&id)?;
+    let slow = fault_video(folder.path(), "silent")?;
+    let running = server.submit(&slow)?;
+    let robbed = server.submit(&good)?;
+    server.await_status(&running, |status| status["status"] == "processing")?;
+    let (_, server) = killed(server, &["--workers", "1"], |state| {
+        std::fs::remove_dir_all(state.join("results").join(&id))?;
+        Ok(std::fs::remove_file(state.join("spool").join(&robbed))?)
+    })?;
+    assert_eq!(server.get(&format!("/api/status/{id}"))?.status(), StatusCode::NOT_FOUND);
+    let status = server.status(&robbed)?;
+    assert_eq!(status["error_code"], "upload_lost", "{status}");
+    Ok(())
+}
