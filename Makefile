@@ -15,7 +15,8 @@ PACKAGES := \
 	build-essential pkg-config ca-certificates curl \
 	libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
-	gstreamer1.0-plugins-ugly gstreamer1.0-libav
+	gstreamer1.0-plugins-ugly gstreamer1.0-libav \
+	chromium chromium-driver
 # A compiler, where there is none that is new enough: Debian 12 ships a current one for its browsers.
 RUST_PACKAGES := rustc-web cargo-web rust-web-clippy rustfmt-web
 
@@ -61,8 +62,19 @@ build: setup ## Build the programs (PROFILE=release or dev)
 demo: build ## Build, start the service, upload a sample, show progress, keep the results in target/demo
 	@tests/demo.sh "$(if $(filter dev,$(PROFILE)),target/debug,target/$(PROFILE))" "$(DEMO_LISTEN)" "$(DEMO_DIR)"
 
+# What the browser tests judge the pages by; a tool for tests, never part of the program.
+AXE := target/browser/node_modules/axe-core/axe.min.js
+
+.PHONY: browser-tools
+browser-tools: $(AXE) ## Fetch what the browser tests need besides the browser
+
+$(AXE):
+	@if ! npm install --silent --no-save --prefix target/browser axe-core@4; then
+		echo "browser-tools: SKIPPED axe-core: npm is not there or cannot reach its registry"
+	fi
+
 .PHONY: test
-test: setup check ## Run everything that must hold
+test: setup check browser-tools ## Run everything that must hold
 	@cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace
 	$(MAKE) --no-print-directory test-unprivileged

@@ -9,6 +9,7 @@ const EXTENSIONS = /\.(mp4|m4v|mov|qt|3gp|3g2|mkv|webm|avi|wmv|asf|ts|m2ts|mts|m
 
 const MODES = {
   track: ["Track (recommended)", "Follows the person from frame to frame: fast, and smooth over time."],
+  static: ["Frame by frame", "Each frame on its own, as it is; nothing is smoothed."],
   ultra_fast: ["Ultra fast", "Each frame on its own; the best of 3 versions of the picture."],
   fast: ["Fast", "Each frame on its own; the best of 6 versions of the picture."],
   smart: ["Smart", "Each frame on its own; 3 to 12 versions, as many as it takes."],

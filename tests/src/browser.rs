@@ -1,0 +1,199 @@
+//! A headless Chromium of its own for one test, driven over W3C WebDriver by `chromedriver`.
+//!
+//! The protocol is JSON over HTTP, and a page's own script does the rest: what a test asks of a
+//! page it asks in the page's language.
+
+use anyhow::{Context, Result, bail, ensure};
+use reqwest::blocking::Client;
+use serde_json::{Value, json};
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Longest wait for anything; far beyond what the slowest machine needs.
+const PATIENCE: Duration = Duration::from_secs(240);
+/// How an element is named in answers (WebDriver, 11).
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// A running browser with one page.
+#[derive(Debug)]
+pub struct Browser {
+    driver: Child,
+    client: Client,
+    session: String,
+    _profile: TempDir,
+}
+
+/// Which of a page's two looks.
+#[derive(Debug, Clone, Copy)]
+pub enum Look {
+    /// Dark on light.
+    Light,
+    /// Light on dark.
+    Dark,
+}
+
+impl Browser {
+    /// Starts one; none where `chromedriver` is not installed, which it says.
+    pub fn start() -> Result<Option<Self>> {
+        let profile = tempfile::tempdir()?;
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(driver) = driver else {
+            println!("SKIPPED: there is no chromedriver; install the package chromium-driver");
+            return Ok(None);
+        };
+        let client = Client::builder().timeout(PATIENCE).build()?;
+        let base = format!("http://127.0.0.1:{port}");
+        let mut browser = Self { driver, client, session: base, _profile: profile };
+        browser.await_driver()?;
+        browser.open_session()?;
+        Ok(Some(browser))
+    }
+
+    fn await_driver(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.client.get(format!("{}/status", self.session)).send().is_err() {
+            ensure!(Instant::now() < deadline, "chromedriver does not answer");
+            sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    fn open_session(&mut self) -> Result<()> {
+        let flags = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            &format!("--user-data-dir={}", self._profile.path().display()),
+        ];
+        let wishes = json!({ "capabilities": { "alwaysMatch": {
+            "goog:chromeOptions": { "args": flags }, "unhandledPromptBehavior": "accept",
+        }}});
+        let opened = self.call("/session", &wishes)?;
+        let id = opened["sessionId"].as_str().context("no session")?;
+        self.session = format!("{}/session/{id}", self.session);
+        Ok(())
+    }
+
+    fn call(&self, path: &str, body: &Value) -> Result<Value> {
+        let answer = self.client.post(format!("{}{path}", self.session)).json(body).send()?;
+        let (status, mut answer): (_, Value) = (answer.status(), answer.json()?);
+        ensure!(status.is_success(), "{path}: {}", answer["value"]["message"]);
+        Ok(answer["value"].take())
+    }
+
+    /// Goes to an address.
+    pub fn visit(&self, url: &str) -> Result<()> {
+        self.call("/url", &json!({ "url": url })).map(drop)
+    }
+
+    /// Runs a script in the page; gives what it returns.
+    pub fn run(&self, script: &str) -> Result<Value> {
+        self.call("/execute/sync", &json!({ "script": script, "args": [] }))
+    }
+
+    /// Waits until an expression is true in the page.
+    pub fn wait(&self, expression: &str) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.run(&format!("return Boolean({expression})"))? != true {
+            if Instant::now() > deadline {
+                let page = self.run("return document.querySelector('main').innerText")?;
+                bail!("never: {expression}; the page says {page}");
+            }
+            sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    /// The text of the first element a selector finds.
+    pub fn text(&self, selector: &str) -> Result<String> {
+        let text = self.run(&format!("return document.querySelector('{selector}').textContent"))?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
+    }
+
+    fn element(&self, selector: &str) -> Result<String> {
+        let wish = json!({ "using": "css selector", "value": selector });
+        let found = self.call("/element", &wish)?;
+        Ok(found[ELEMENT].as_str().context("no element")?.to_owned())
+    }
+
+    /// Clicks, as a hand would: what is covered or disabled is not clicked.
+    pub fn click(&self, selector: &str) -> Result<()> {
+        let element = self.element(selector)?;
+        self.call(&format!("/element/{element}/click"), &json!({})).map(drop)
+    }
+
+    /// Types into an element; into a file field, the path of a file.
+    pub fn type_into(&self, selector: &str, text: &str) -> Result<()> {
+        let element = self.element(selector)?;
+        self.call(&format!("/element/{element}/value"), &json!({ "text": text })).map(drop)
+    }
+
+    /// Keeps a picture of the whole page under `target/screenshots`.
+    pub fn picture(&self, name: &str, width: u32, look: Look) -> Result<PathBuf> {
+        let scheme = match look {
+            Look::Light => "light",
+            Look::Dark => "dark",
+        };
+        let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": [feature] }))?;
+        let size = |height: &Value| json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", &size(&json!(844)))?;
+        let height = self.run("return document.documentElement.scrollHeight")?;
+        self.devtools("Emulation.setDeviceMetricsOverride", &size(&height))?;
+        let picture = self.devtools("Page.captureScreenshot", &json!({ "format": "png" }))?;
+        self.devtools("Emulation.clearDeviceMetricsOverride", &json!({}))?;
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screenshots");
+        fs::create_dir_all(&folder)?;
+        let path = folder.join(format!("{name}.png"));
+        let decode = format!("return Array.from(atob({}), c => c.charCodeAt(0))", picture["data"]);
+        let bytes: Vec<u8> = serde_json::from_value(self.run(&decode)?)?;
+        fs::write(&path, bytes)?;
+        Ok(path)
+    }
+
+    fn devtools(&self, command: &str, parameters: &Value) -> Result<Value> {
+        self.call("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
+    }
+
+    /// What axe-core finds wrong and calls serious or critical, one line for each finding.
+    pub fn barriers(&self) -> Result<Vec<String>> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let path = root.join("target/browser/node_modules/axe-core/axe.min.js");
+        let Ok(axe) = fs::read_to_string(&path) else {
+            println!("SKIPPED: no axe-core at {}; run `make browser-tools`", path.display());
+            return Ok(Vec::new());
+        };
+        self.run(&axe)?;
+        let script = "const done = arguments[0]; axe.run().then((found) => done(found.violations \
+            .filter(({impact}) => impact === 'serious' || impact === 'critical') \
+            .map(({id, nodes}) => `${id}: ${nodes.map((node) => node.target).join(', ')}`)), \
+            (error) => done([String(error)]))";
+        let found = self.call("/execute/async", &json!({ "script": script, "args": [] }))?;
+        Ok(serde_json::from_value(found)?)
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.client.delete(&self.session).send();
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}

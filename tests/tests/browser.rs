@@ -1,0 +1,91 @@
+//! The pages as people use them, in a real browser against a real service.
+
+use anyhow::Result;
+use bodyscript_tests::browser::{Browser, Look};
+use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::server::TestServer;
+use std::path::{Path, PathBuf};
+
+const DESKTOP: u32 = 1280;
+const PHONE: u32 = 390;
+const NO_BARRIERS: Vec<String> = Vec::new();
+
+fn clip(folder: &Path, frames: u32) -> Result<PathBuf> {
+    let path = folder.join("walker.mp4");
+    Clip::new().frames(frames).encode(&path)?;
+    Ok(path)
+}
+
+fn choose(browser: &Browser, server: &TestServer, file: &Path) -> Result<()> {
+    browser.visit(&server.url("/"))?;
+    // Until the limits are known, a file that is too large is not yet refused.
+    browser.wait("document.querySelector('#limits').textContent.includes('Up to')")?;
+    browser.type_into("#file", &file.display().to_string())
+}
+
+#[test]
+fn a_job_is_cancelled_from_the_page() -> Result<()> {
+    let Some(browser) = Browser::start()? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let server = TestServer::start(&[])?;
+    choose(&browser, &server, &clip(folder.path(), 240)?)?;
+    browser.click("#start")?;
+    browser.wait("document.querySelector('#progress-text').textContent.startsWith('Frame')")?;
+    browser.click("#cancel")?;
+    browser.wait("!document.querySelector('#choose').hidden")?;
+    let jobs = server.json("/api/jobs")?;
+    assert_eq!(jobs["jobs"][0]["status"], "cancelled", "{jobs}");
+    Ok(())
+}
+
+#[test]
+fn what_would_be_refused_is_not_sent() -> Result<()> {
+    let Some(browser) = Browser::start()? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let server = TestServer::start(&["--upload-bytes-max", "1000"])?;
+    choose(&browser, &server, &clip(folder.path(), 10)?)?;
+    let error = browser.text("#file-error")?;
+    assert!(error.contains("more than the"), "{error}");
+    let note = folder.path().join("note.txt");
+    std::fs::write(&note, "not a video")?;
+    choose(&browser, &server, &note)?;
+    let error = browser.text("#file-error")?;
+    assert!(error.contains("is not a video"), "{error}");
+    assert_eq!(server.json("/api/jobs")?["total"], 0);
+    Ok(())
+}
+
+#[test]
+fn the_services_own_refusal_is_shown_in_its_words() -> Result<()> {
+    let Some(browser) = Browser::start()? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let server = TestServer::start(&[])?;
+    let broken = folder.path().join("broken.mp4");
+    std::fs::write(&broken, "this was never a video")?;
+    choose(&browser, &server, &broken)?;
+    browser.click("#start")?;
+    browser.wait("!document.querySelector('#problem').hidden")?;
+    let jobs = server.json("/api/jobs")?;
+    assert_eq!(Some(browser.text("#problem-detail")?.as_str()), jobs["jobs"][0]["error"].as_str());
+    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    Ok(())
+}
+
+#[test]
+fn the_monitor_shows_a_worker_against_its_cap() -> Result<()> {
+    let Some(browser) = Browser::start()? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let server = TestServer::start(&["--workers", "1"])?;
+    browser.visit(&server.url("/monitor"))?;
+    browser.wait("document.querySelector('#link').textContent === 'Live'")?;
+    let id = server.submit(&clip(folder.path(), 240)?)?;
+    browser
+        .wait("document.querySelector('#workers .facts')?.textContent.includes(' of 384 MB')")?;
+    browser.wait("document.querySelector('#workers path.used')")?;
+    browser.picture("monitor-light", DESKTOP, Look::Light)?;
+    browser.picture("monitor-phone-dark", PHONE, Look::Dark)?;
+    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    server.await_end(&id)?;
+    browser.wait("document.querySelector('#ended .completed')")?;
+    Ok(())
+}
