@@ -25,7 +25,7 @@ await() {
 }
 show() { systemctl show -P "$1" $unit; }
 get() { curl -sSf --max-time 120 "$base$1"; }
-upload() { curl -sS --max-time 120 -F "file=@$1;filename=clip.mp4" $base/api/upload | jq -er .job_id; }
+upload() { curl -sS --max-time 120 -F interval=10 -F "file=@$1;filename=clip.mp4" $base/api/upload | jq -er .job_id; }
 field() { get "/api/status/$1" | jq -r "$2"; }
 is_over() { [ "$(field "$1" .completed_at)" != null ]; }
 is_running() { [ "$(field "$1" .status)" = processing ]; }
@@ -40,6 +40,8 @@ cat >/etc/bodyscript/bodyscript.toml <<-END
 	cage_required = "v2"
 	worker_start_s_max = 300
 	worker_progress_s_max = 300
+	worker_wall_s_max = 1200
+	worker_cpu_s_max = 1200
 	drain_s_max = 5
 END
 bodyscript config check
