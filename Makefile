@@ -104,6 +104,28 @@ deny: $(DENY) ## Licences, sources and advisories of all dependencies
 $(DENY):
 	@cargo install --quiet --locked --root target/tools --version 0.20.2 cargo-deny
 
+CARGO_DEB := target/tools/bin/cargo-deb
+# The folder cargo gives a profile, which for `dev` is not its name.
+BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+
+.PHONY: deb
+deb: setup $(CARGO_DEB) ## Build the Debian package (PROFILE=release or dev) and check it with lintian
+	@cargo build --locked --profile $(PROFILE) --package bodyscript --package bodyscript-worker --bins --examples
+	$(MAKE) --no-print-directory package
+	lintian --version >/dev/null 2>&1 || { echo "deb: SKIPPED lintian: it is not installed"; exit 0; }
+	lintian --fail-on error target/debian/bodyscript_*.deb
+
+# The package of what is built already.
+.PHONY: package
+package: $(CARGO_DEB)
+	@rm -rf target/manual target/debian/*.deb
+	$(BUILT)/examples/manual target/manual
+	$(CARGO_DEB) --no-build --quiet --strip --package bodyscript --profile $(PROFILE) >/dev/null
+	ls -l target/debian/bodyscript_*.deb | awk '{ printf "deb: %s, %.1f MiB\n", $$NF, $$5 / 1048576 }'
+
+$(CARGO_DEB):
+	@cargo install --quiet --locked --root target/tools --version 3.8.0 cargo-deb
+
 .PHONY: bench
 bench: setup ## Measure speed and memory on this machine
 	@cargo build --locked --release --workspace

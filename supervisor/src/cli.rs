@@ -8,6 +8,7 @@ mod show;
 
 use crate::config::{Config, ConfigError, RawConfig};
 use crate::signals::Shutdown;
+use crate::systemd::{self, SocketError};
 use crate::{ServiceError, telemetry};
 use bodyscript_protocol::options::{
     FrameRate, INTERVAL_FRAMES_MAX, Mode, Options, PEOPLE_MAX, Sampling, Smoothing,
@@ -130,6 +131,9 @@ pub enum CliError {
         /// Why not.
         source: io::Error,
     },
+    /// The socket of the service manager.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// The runtime or its signal handlers.
     #[error("cannot start: {0}")]
     Runtime(#[source] io::Error),
@@ -151,7 +155,7 @@ impl Cli {
     /// When it could not be done for a reason that is not a video's.
     pub fn execute(self) -> Result<ExitCode, CliError> {
         match self.command {
-            Command::Serve(settings) => serve(&settings.load()?),
+            Command::Serve(settings) => serve(settings.load()?),
             Command::Run(command) => {
                 let config = command.settings.load_with_log("warn")?;
                 telemetry::init(&config.log, config.log_format);
@@ -194,19 +198,30 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Runtime::new().map_err(CliError::Runtime)
 }
 
-fn serve(config: &Config) -> Result<ExitCode, CliError> {
+fn serve(mut config: Config) -> Result<ExitCode, CliError> {
     telemetry::init(&config.log, config.log_format);
+    let inherited = systemd::inherited_listener()?;
     runtime()?.block_on(async {
         let shutdown = Shutdown::by_signals().map_err(CliError::Runtime)?;
-        let address = config.listen;
-        let listen = |source| CliError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let wished = config.listen;
+        let listen = |source| CliError::Listen { address: wished, source };
+        let is_inherited = inherited.is_some();
+        let listener = match inherited {
+            Some(listener) => TcpListener::from_std(listener),
+            None => TcpListener::bind(wished).await,
+        };
+        let listener = listener.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        tracing::info!(%address, "listening");
+        tracing::info!(%address, is_inherited, "listening");
+        if is_inherited && wished != address {
+            tracing::warn!("`listen` is {wished} and does not count: the socket was passed");
+        }
+        // Who is trusted to operate depends on where connections really come in.
+        config.listen = address;
         if !config.is_local() {
             tracing::warn!("the job list, metrics and memory report are off: {address} is public");
         }
-        crate::run(listener, config.clone(), shutdown).await?;
+        crate::run(listener, config, shutdown).await?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -57,6 +57,7 @@ pub mod recovery;
 pub mod retention;
 pub mod signals;
 pub mod status;
+pub mod systemd;
 pub mod telemetry;
 pub mod verdict;
 pub mod worker;
@@ -132,9 +133,12 @@ pub async fn run(
     });
     let until = closing.clone().cancelled_owned();
     let server = tokio::spawn(http::server::serve(listener, router, config.http.clone(), until));
+    let report = systemd::report_on(dispatcher.clone());
+    systemd::ready();
 
     shutdown.requested().await;
     tracing::info!(drain_max = ?config.drain_max, "stopping: jobs under way may finish");
+    systemd::stopping();
     tokio::select! {
         _ = dispatcher.drain() => {}
         () = sleep(config.drain_max) => tracing::warn!("jobs under way are ended: time is up"),
@@ -142,6 +146,7 @@ pub async fn run(
     }
     // An error means that the dispatcher, and so every attempt, is gone already.
     let _ = dispatcher.stop(Stop::Shutdown).await;
+    report.abort();
     closing.cancel();
     let _ = server.await;
     drop(dispatcher);

@@ -102,4 +102,31 @@ mod tests {
             assert!(shown.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key}");
         }
     }
+
+    /// Keys whose defaults depend on the host; the file gives the package's or an example.
+    const OF_THE_HOST: [&str; 4] =
+        ["state_dir", "worker_program", "models_dir", "memory_budget_bytes"];
+
+    #[test]
+    fn the_installed_file_names_every_key_with_its_default() {
+        let file = include_str!("../../../systemd/bodyscript.toml");
+        let as_installed: RawConfig = toml::from_str(file).expect("it is TOML");
+        assert_eq!(as_installed, RawConfig::default(), "every key is commented out");
+
+        // A comment that begins with a space is prose.
+        let keys = file.lines().filter_map(|line| line.strip_prefix('#'));
+        let keys: Vec<_> = keys.filter(|line| !line.is_empty() && !line.starts_with(' ')).collect();
+        let named: RawConfig = toml::from_str(&keys.join("\n")).expect("keys and values");
+        let named = Config::resolve(&named).expect("accepted values");
+        let named: toml::Table = effective(&named).parse().expect("TOML");
+        let default = Config::resolve(&RawConfig::default()).expect("sound");
+        let default: toml::Table = effective(&default).parse().expect("TOML");
+        for (key, value) in &default {
+            let line = format!("{key} = ");
+            assert!(keys.iter().any(|k| k.starts_with(&line)), "`{key}` is not in the file");
+            if !OF_THE_HOST.contains(&key.as_str()) {
+                assert_eq!(&named[key], value, "`{key}` has another default");
+            }
+        }
+    }
 }

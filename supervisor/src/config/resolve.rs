@@ -17,6 +17,12 @@ type Result<T> = std::result::Result<T, ConfigError>;
 const MIB: u64 = 1 << 20;
 const DAY_S: u32 = 24 * 3600;
 
+/// What a worker may have where there is enough.
+const WORKER_MEMORY_USUAL: u64 = 384 * MIB;
+
+/// What a worker takes for a small picture: with less, none would ever finish.
+const WORKER_MEMORY_USEFUL: u64 = 96 * MIB;
+
 /// The layers every supported host gives. The others are put on where the host allows them.
 const REQUIRED_BY_DEFAULT: [Layer; 5] =
     [Layer::Rlimits, Layer::Descriptors, Layer::NoNewPrivs, Layer::Capabilities, Layer::Seccomp];
@@ -26,6 +32,7 @@ impl Config {
     pub fn resolve(raw: &RawConfig) -> Result<Self> {
         // Not a feature yet, and a key that does nothing would be a silent lie.
         number("standby", raw.standby, 0, 0..=0)?;
+        let memory = Memory::resolve(raw)?;
         let config = Self {
             listen: listen(raw.listen.as_deref())?,
             state_dir: path("state_dir", &raw.state_dir, defaults::state_dir)?,
@@ -33,9 +40,9 @@ impl Config {
             queue_max: number("queue_max", raw.queue_max, 10, 1..=100_000)? as usize,
             upload_bytes_max: bytes("upload_bytes_max", raw.upload_bytes_max, 30 * MIB, 1)?,
             media: media(raw)?,
-            worker_memory_bytes_max: worker_memory(raw)?.0,
-            worker_memory_retry_bytes_max: worker_memory(raw)?.1,
-            memory_budget_bytes: memory_budget(raw)?,
+            worker_memory_bytes_max: memory.cap,
+            worker_memory_retry_bytes_max: memory.retry_cap,
+            memory_budget_bytes: memory.budget,
             deadlines: deadlines(raw)?,
             worker_program: path("worker_program", &raw.worker_program, defaults::worker_program)?,
             models_dir: path("models_dir", &raw.models_dir, defaults::models_dir)?,
@@ -138,32 +145,37 @@ fn media(raw: &RawConfig) -> Result<MediaLimits> {
     })
 }
 
-fn worker_memory(raw: &RawConfig) -> Result<(u64, u64)> {
-    let key = "worker_memory_bytes_max";
-    let cap = bytes(key, raw.worker_memory_bytes_max, 384 * MIB, 32 * MIB)?;
-    let key = "worker_memory_retry_bytes_max";
-    let retry = bytes(key, raw.worker_memory_retry_bytes_max, (768 * MIB).max(cap), 1)?;
-    if retry < cap {
-        let accepted = format!("at least worker_memory_bytes_max, which is {}", ByteCount(cap));
-        return Err(refused(key, ByteCount(retry), accepted));
-    }
-    Ok((cap, retry))
+/// Three values that must agree, in bytes.
+struct Memory {
+    cap: u64,
+    retry_cap: u64,
+    budget: u64,
 }
 
-fn memory_budget(raw: &RawConfig) -> Result<u64> {
-    let key = "memory_budget_bytes";
-    let (cap, _) = worker_memory(raw)?;
-    let default = match raw.memory_budget_bytes {
-        None => defaults::memory_budget_bytes(),
-        Some(ByteCount(given)) => given,
-    };
-    let budget = bytes(key, raw.memory_budget_bytes, default, 0)?;
-    if budget < cap {
-        let whence = if raw.memory_budget_bytes.is_some() { "" } else { " (from this host)" };
-        let accepted = format!("at least worker_memory_bytes_max, which is {}", ByteCount(cap));
-        return Err(refused(key, format!("{}{whence}", ByteCount(budget)), accepted));
+impl Memory {
+    fn resolve(raw: &RawConfig) -> Result<Self> {
+        // Asked once: what the host has to spare changes from one moment to the next.
+        let (budget, whence) = match raw.memory_budget_bytes {
+            Some(ByteCount(given)) => (given, ""),
+            None => (defaults::memory_budget_bytes(), " (from this host)"),
+        };
+        let budget = bytes("memory_budget_bytes", Some(ByteCount(budget)), budget, 0)?;
+        // On a small host one worker may have all there is, as long as that is of any use.
+        let usual = WORKER_MEMORY_USUAL.min(budget).max(WORKER_MEMORY_USEFUL);
+        let cap = bytes("worker_memory_bytes_max", raw.worker_memory_bytes_max, usual, 32 * MIB)?;
+        if budget < cap {
+            let accepted = format!("at least worker_memory_bytes_max, which is {}", ByteCount(cap));
+            let budget = format!("{}{whence}", ByteCount(budget));
+            return Err(refused("memory_budget_bytes", budget, accepted));
+        }
+        let key = "worker_memory_retry_bytes_max";
+        let retry_cap = bytes(key, raw.worker_memory_retry_bytes_max, (768 * MIB).max(cap), 1)?;
+        if retry_cap < cap {
+            let accepted = format!("at least worker_memory_bytes_max, which is {}", ByteCount(cap));
+            return Err(refused(key, ByteCount(retry_cap), accepted));
+        }
+        Ok(Self { cap, retry_cap, budget })
     }
-    Ok(budget)
 }
 
 fn deadlines(raw: &RawConfig) -> Result<Deadlines> {
@@ -246,5 +258,32 @@ fn log_format(given: Option<&str>) -> Result<LogFormat> {
         None | Some("text") => Ok(LogFormat::Text),
         Some("json") => Ok(LogFormat::Json),
         Some(other) => Err(refused("log_format", other, "text or json")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_budget(mib: u64) -> Result<Config> {
+        let budget = Some(ByteCount(mib * MIB));
+        Config::resolve(&RawConfig { memory_budget_bytes: budget, ..RawConfig::default() })
+    }
+
+    #[test]
+    fn a_small_host_gives_one_worker_all_it_has() {
+        for (budget, cap) in [(96, 96), (288, 288), (384, 384), (385, 384), (4096, 384)] {
+            let config = with_budget(budget).expect("enough for one worker");
+            assert_eq!(config.worker_memory_bytes_max, cap * MIB, "of {budget} MiB");
+            assert_eq!(config.memory_budget_bytes, budget * MIB);
+        }
+    }
+
+    #[test]
+    fn a_host_too_small_for_any_worker_is_refused_with_both_numbers() {
+        let error = with_budget(95).expect_err("no worker could finish").to_string();
+        for word in ["memory_budget_bytes", "95 MiB", "96 MiB", "worker_memory_bytes_max"] {
+            assert!(error.contains(word), "{error}");
+        }
     }
 }

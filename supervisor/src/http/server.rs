@@ -25,7 +25,7 @@ const BUFFER_BYTES_MAX: usize = 64 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long answers under way may take once the service stops.
-const CLOSING_MAX: Duration = Duration::from_secs(5);
+pub(crate) const CLOSING_MAX: Duration = Duration::from_secs(5);
 
 /// Serves until `closing` is ready, then lets answers under way finish.
 pub async fn serve(

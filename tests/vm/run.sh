@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Boots the guest with the package and has it run the scenarios of guest.sh.
+# usage: run.sh IMAGE_DIR DEB PROGRAMS_DIR. KVM is not needed; under emulation it takes minutes.
+set -euo pipefail
+here=$(dirname "$(realpath "$0")")
+image=$1 deb=$2 programs=$3
+seconds_max=${VM_SECONDS_MAX:-900}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+mkdir "$work/in"
+cp "$deb" "$work/in/bodyscript.deb"
+cp "$here/guest.sh" "$work/in/"
+# Stripped: the guest's disk is small and its processor slow.
+strip -o "$work/in/fault_worker" "$programs/fault_worker"
+"$programs/mannequin" --seconds 1 --width 320 --height 240 "$work/in/walker.mp4"
+tar -C "$work/in" -cf "$work/in.tar" .
+truncate -s %512 "$work/in.tar"
+cp --sparse=always "$image/root.img" "$work/root.img"
+
+accelerator=(-accel tcg,thread=multi)
+[ -n "${VM_KVM:-}" ] && accelerator=(-accel kvm)
+status=0
+timeout "$seconds_max" qemu-system-x86_64 -M q35 "${accelerator[@]}" -cpu max -smp 2 -m 2048 \
+	-display none -nodefaults -no-reboot -serial "file:$image/console.log" -monitor none \
+	-kernel "$image/kernel" -initrd "$image/initrd" \
+	-append "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on systemd.show_status=0" \
+	-drive "if=none,id=root,file=$work/root.img,format=raw" -device virtio-blk-pci,drive=root \
+	-drive "if=none,id=in,file=$work/in.tar,format=raw,readonly=on" -device virtio-blk-pci,drive=in \
+	</dev/null || status=$?
+grep -a '^vm: ' "$image/console.log" || true
+if ! grep -aq '^vm: all scenarios passed' "$image/console.log"; then
+	echo "vm: FAILED (qemu ended with $status); the end of $image/console.log:" >&2
+	tail -40 "$image/console.log" >&2
+	exit 1
+fi
