@@ -52,7 +52,7 @@ pub enum Mode {
     UltraFast,
     /// Each frame alone, best of 6 pictures.
     Fast,
-    /// Each frame alone, 3 to 10 pictures according to how well it goes.
+    /// Each frame alone, 3 to 7 pictures according to how well it goes.
     Smart,
     /// Each frame alone, best of all 10 pictures.
     Quality,

@@ -106,3 +106,31 @@ pub const CONNECTIONS: [(usize, usize); 35] = [
 pub fn mean_visibility(pose: &Pose) -> f32 {
     pose.iter().map(|landmark| landmark.visibility).sum::<f32>() / LANDMARKS as f32
 }
+
+/// Number of the same landmark on the other side of the body; the nose is its own.
+pub const fn counterpart(landmark: usize) -> usize {
+    match landmark {
+        0 => 0,
+        // Eyes come in threes.
+        1..=3 => landmark + 3,
+        4..=6 => landmark - 3,
+        left if left % 2 == 1 => landmark + 1,
+        _ => landmark - 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counterparts_have_the_same_name_on_the_other_side() {
+        for (i, name) in NAMES.iter().enumerate() {
+            let other = match name.contains("left") {
+                true => name.replace("left", "right"),
+                false => name.replace("right", "left"),
+            };
+            assert_eq!(NAMES[counterpart(i)], other);
+        }
+    }
+}

@@ -13,6 +13,8 @@ pub struct Row {
     pub y: f64,
     /// Probability of being visible.
     pub visibility: f64,
+    /// Position in metres.
+    pub world: [f64; 3],
 }
 
 /// A table of poses.
@@ -22,7 +24,7 @@ pub struct PoseTable {
     pub rows: usize,
     /// The presentation time of each frame.
     pub times: BTreeMap<u32, f64>,
-    /// The landmarks of each frame with a person, by number.
+    /// The landmarks of each frame with the person 0, by number.
     pub frames: BTreeMap<u32, BTreeMap<usize, Row>>,
 }
 
@@ -36,12 +38,17 @@ impl PoseTable {
         let column = |name: &str| header.iter().position(|column| *column == name);
         let need = |name: &str| column(name).with_context(|| format!("no column {name}"));
         let (frame, landmark) = (need("frame_id")?, need("landmark_id")?);
+        let world = [need("world_x")?, need("world_y")?, need("world_z")?];
+        let person = column("person_id");
         let (x, y, visibility) = (need("x")?, need("y")?, need("visibility")?);
         let mut table = Self::default();
         for line in lines {
             let cells: Vec<&str> = line.split(',').collect();
             ensure!(cells.len() == header.len(), "{line}");
             table.rows += 1;
+            if person.is_some_and(|person| cells[person] != "0") {
+                continue;
+            }
             let id = cells[frame].parse()?;
             if let Some(time) = column("time_s") {
                 table.times.insert(id, cells[time].parse()?);
@@ -53,10 +60,24 @@ impl PoseTable {
                 x: cells[x].parse()?,
                 y: cells[y].parse()?,
                 visibility: cells[visibility].parse()?,
+                world: [
+                    cells[world[0]].parse()?,
+                    cells[world[1]].parse()?,
+                    cells[world[2]].parse()?,
+                ],
             };
             table.frames.entry(id).or_default().insert(cells[landmark].parse()?, row);
         }
         Ok(table)
+    }
+
+    /// Every landmark that another table has as well, beside it.
+    pub fn pairs<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a Row, &'a Row)> {
+        let both =
+            self.frames.iter().filter_map(|(id, frame)| Some((frame, other.frames.get(id)?)));
+        both.flat_map(|(ours, theirs)| {
+            ours.iter().filter_map(|(landmark, row)| Some((row, theirs.get(landmark)?)))
+        })
     }
 
     /// Mean distance to another table's landmarks over the frames both have, as a fraction of the

@@ -36,7 +36,8 @@ fn truth(clip: &Clip) -> PoseTable {
     let mut table = PoseTable::default();
     for n in 0..FRAMES {
         for joint in &clip.truth(n)[0] {
-            let row = Row { x: joint.x.into(), y: joint.y.into(), visibility: 1.0 };
+            let row =
+                Row { x: joint.x.into(), y: joint.y.into(), visibility: 1.0, world: [0.0; 3] };
             table.frames.entry(n).or_default().insert(joint.index, row);
         }
     }

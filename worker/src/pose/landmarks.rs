@@ -5,7 +5,7 @@ use super::crop::{Border, Range, crop};
 use super::model::{self, Model, ModelError, ModelName};
 use super::roi::Roi;
 use crate::picture::Picture;
-use bodyscript_protocol::pose::{LANDMARKS, Landmark, Pose};
+use bodyscript_protocol::pose::{LANDMARKS, Landmark, Pose, counterpart};
 use std::fs::File;
 
 /// Side of the model's input, in pixels.
@@ -34,6 +34,20 @@ pub struct Found {
     /// The two points that give the region for the next frame, in pixels: the middle of the hips
     /// and a point on the circle around the whole body.
     pub alignment: [[f32; 2]; 2],
+}
+
+impl Found {
+    /// As it would have been found in a picture of this width with left and right exchanged. The
+    /// landmarks change sides too: what looks like a left hand in a mirror is a right one.
+    #[must_use]
+    pub fn mirrored(self, width: f32) -> Self {
+        let pose = std::array::from_fn(|i| {
+            let landmark = self.pose[counterpart(i)];
+            let [world_x, world_y, world_z] = landmark.world;
+            Landmark { x: 1.0 - landmark.x, world: [-world_x, world_y, world_z], ..landmark }
+        });
+        Self { pose, alignment: self.alignment.map(|[x, y]| [width - x, y]) }
+    }
 }
 
 /// Positions in the region: x and y as fractions of its side, z on the same scale.
@@ -128,6 +142,18 @@ fn center_of_mass(heatmap: &[f32], position: Position) -> Option<[f32; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mirrored_persons_left_hand_is_the_right_one_again() {
+        let mut pose = [Landmark::default(); LANDMARKS];
+        pose[15] = Landmark { x: 0.75, y: 0.5, world: [0.25, 0.5, 0.1], ..Landmark::default() };
+        let found = Found { pose, alignment: [[30.0, 40.0], [30.0, 10.0]] };
+        let mirrored = found.clone().mirrored(100.0);
+        let wrist = mirrored.pose[16];
+        assert_eq!((wrist.x, wrist.y, wrist.world), (0.25, 0.5, [-0.25, 0.5, 0.1]));
+        assert_eq!(mirrored.alignment, [[70.0, 40.0], [70.0, 10.0]]);
+        assert_eq!(mirrored.mirrored(100.0), found);
+    }
 
     #[test]
     fn a_sure_heatmap_moves_its_landmark_and_an_unsure_one_does_not() {

@@ -10,8 +10,10 @@
 //! published MediaPipe Pose graphs, whose constants carry over so that the numbers agree.
 
 pub mod anchors;
+pub mod best;
 pub mod crop;
 pub mod detector;
+pub mod enhance;
 pub mod kernel;
 pub mod landmarks;
 pub mod model;
@@ -19,7 +21,6 @@ pub mod roi;
 pub mod smooth;
 pub mod track;
 
-use bodyscript_protocol::pose::Pose;
 use detector::Detector;
 use landmarks::{Found, Landmarker};
 use model::ModelError;
@@ -53,9 +54,9 @@ impl Estimator {
         self.landmarker.find(picture, roi)
     }
 
-    /// The pose in a picture seen alone.
-    pub fn single(&self, picture: &Picture) -> Result<Option<Pose>, ModelError> {
+    /// The most prominent person in a picture seen alone.
+    pub fn single(&self, picture: &Picture) -> Result<Option<Found>, ModelError> {
         let Some(roi) = self.detect(picture)? else { return Ok(None) };
-        Ok(self.landmarks(picture, &roi)?.map(|found| found.pose))
+        self.landmarks(picture, &roi)
     }
 }

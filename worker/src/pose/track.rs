@@ -1,6 +1,7 @@
 //! Follows one person through the frames of a video, or looks at each frame alone.
 
 use super::Estimator;
+use super::best::Best;
 use super::model::ModelError;
 use super::roi::Roi;
 use super::smooth::Smoother;
@@ -13,8 +14,8 @@ use std::time::Duration;
 /// What is remembered from frame to frame.
 #[derive(Debug)]
 pub enum Tracker {
-    /// Nothing.
-    Alone,
+    /// How well each frame was seen, and in which picture.
+    Alone(Box<Best>),
     /// Where the person will be, if one was seen in the frame before, and how it moved.
     Following(Option<Roi>, Option<Box<Smoother>>),
 }
@@ -26,7 +27,7 @@ impl Tracker {
         match options.mode {
             Mode::Track => Self::Following(None, smoother),
             Mode::Static | Mode::UltraFast | Mode::Fast | Mode::Smart | Mode::Quality => {
-                Self::Alone
+                Self::Alone(Box::new(Best::new(options.mode)))
             }
         }
     }
@@ -39,7 +40,14 @@ impl Tracker {
         pts: Duration,
     ) -> Result<Vec<Person>, ModelError> {
         let (pose, strategy) = match self {
-            Self::Alone => (estimator.single(picture)?, "original"),
+            Self::Alone(best) => {
+                let seen = best.next(picture, |variant, enhancement| {
+                    let found = estimator.single(variant)?;
+                    Ok(found.map(|found| enhancement.undo(found, variant.width)))
+                })?;
+                let strategy = seen.as_ref().map_or("", |(_, enhancement)| enhancement.name());
+                (seen.map(|(found, _)| found.pose), strategy)
+            }
             Self::Following(next, smoother) => {
                 let strategy = if next.is_some() { "track" } else { "detect" };
                 (follow((next, smoother.as_deref_mut()), estimator, picture, pts)?, strategy)

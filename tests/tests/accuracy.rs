@@ -1,0 +1,92 @@
+//! Holds the landmarks against what Python MediaPipe 0.10.21 says of the same recorded footage:
+//! frame by frame, alone and tracked, smoothed and not.
+
+use anyhow::{Context, Result};
+use bodyscript_tests::pose_table::PoseTable;
+use bodyscript_tests::programs::Run;
+use bodyscript_tests::recorded;
+
+const FRAMES: usize = 230;
+const SIZE: (f64, f64) = (1280.0, 720.0);
+
+/// How far two tables are apart.
+#[derive(Debug)]
+struct Distance {
+    frames_theirs: usize,
+    frames_both: usize,
+    /// Mean distance in the picture, as a fraction of its diagonal.
+    mean: f64,
+    /// Distance that 95 of 100 landmarks stay below.
+    p95: f64,
+    /// Mean difference in visibility.
+    visibility: f64,
+    /// Mean distance in metres.
+    world_m: f64,
+}
+
+impl Distance {
+    fn between(ours: &PoseTable, theirs: &PoseTable) -> Self {
+        let (width, height) = SIZE;
+        let mut apart: Vec<f64> = ours
+            .pairs(theirs)
+            .map(|(a, b)| ((a.x - b.x) * width).hypot((a.y - b.y) * height) / width.hypot(height))
+            .collect();
+        apart.sort_by(f64::total_cmp);
+        let mean = |values: &mut dyn Iterator<Item = f64>| {
+            let (sum, count) = values.fold((0.0, 0.0), |(sum, count), v| (sum + v, count + 1.0));
+            sum / count
+        };
+        let world = |(a, b): (&[f64; 3], &[f64; 3])| {
+            a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+        };
+        let pairs = || ours.pairs(theirs);
+        Self {
+            frames_theirs: theirs.frames.len(),
+            frames_both: ours.frames.keys().filter(|id| theirs.frames.contains_key(id)).count(),
+            mean: mean(&mut apart.iter().copied()),
+            p95: apart.get(apart.len() * 95 / 100).copied().unwrap_or(f64::NAN),
+            visibility: mean(&mut pairs().map(|(a, b)| (a.visibility - b.visibility).abs())),
+            world_m: mean(&mut pairs().map(|(a, b)| world((&a.world, &b.world)))),
+        }
+    }
+}
+
+/// Runs the footage with these options and asserts that it agrees; `detected` frames are what
+/// MediaPipe detects.
+fn agrees(options: &[&str], golden: &str, detected: usize) -> Result<()> {
+    let (Some(video), Some(golden_path)) =
+        (recorded::find("media/person_720p.mp4"), recorded::find(golden))
+    else {
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let run = Run::new(options, std::slice::from_ref(&video), folder.path())?.check()?;
+    let ours = PoseTable::read(&run.artefact(&video, "pose_data.csv"))?;
+    let golden = PoseTable::read(&golden_path).context("the golden table")?;
+    let found = Distance::between(&ours, &golden);
+    println!("{options:?}: {} frames detected, {found:?}", ours.frames.len());
+    assert_eq!(ours.rows, FRAMES * 33, "a row for every frame and landmark");
+    assert_eq!(found.frames_theirs, detected, "the golden table is the one meant");
+    assert_eq!(found.frames_both, detected, "every frame MediaPipe detects: {found:?}");
+    assert!(found.mean <= 0.003, "{found:?}");
+    assert!(found.p95 <= 0.01, "{found:?}");
+    assert!(found.visibility <= 0.02, "{found:?}");
+    assert!(found.world_m <= 0.01, "{found:?}");
+    Ok(())
+}
+
+#[test]
+fn each_frame_alone_agrees_with_mediapipe() -> Result<()> {
+    agrees(&["--mode", "static"], "golden/person_720p.static.csv", 185)
+}
+
+#[test]
+fn tracking_agrees_with_mediapipe() -> Result<()> {
+    agrees(&["--mode", "track"], "golden/person_720p.video.csv", 223)
+}
+
+#[test]
+fn tracking_without_smoothing_agrees_with_mediapipe() -> Result<()> {
+    let options = ["--mode", "track", "--smoothing", "off"];
+    agrees(&options, "golden/person_720p.video_raw.csv", 223)
+}
