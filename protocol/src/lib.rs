@@ -20,6 +20,7 @@ pub mod artefact;
 pub mod codec;
 pub mod exit;
 pub mod fault;
+pub mod formats;
 pub mod inherited;
 pub mod limits;
 pub mod message;
@@ -30,4 +31,4 @@ pub mod session;
 
 /// Version of everything in this crate that crosses the pipe. The first field of the first
 /// message, so that a mismatch is told before anything else is read.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;

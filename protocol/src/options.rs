@@ -2,6 +2,7 @@
 //! [`crate::message::Start`]; parsed by whoever takes the order, so that both ways in (a form, a
 //! command line) accept the same.
 
+use crate::formats::Formats;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroU32;
@@ -28,6 +29,10 @@ pub struct Options {
     pub people_max: u32,
     /// Whether the movement of a tracked person is smoothed.
     pub smoothing: Smoothing,
+    /// What is written. A worker goes by [`crate::message::Start::artefacts`], which its
+    /// descriptors follow; here it outlives a restart of the service with the rest.
+    #[serde(default)]
+    pub formats: Formats,
 }
 
 impl Default for Options {
@@ -37,6 +42,7 @@ impl Default for Options {
             sampling: Sampling::default(),
             people_max: 1,
             smoothing: Smoothing::default(),
+            formats: Formats::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::codec::{self, Decoder};
 use bodyscript_protocol::fault::Fault;
+use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::message::{
     Failure, MediaLimits, OnLong, Progress, Start, Summary, ToSupervisor, ToWorker, VideoFacts,
 };
@@ -25,13 +26,14 @@ fn holds<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &T, golde
 #[test]
 fn start() {
     let start = Start {
-        version: 2,
+        version: 3,
         job: "job".into(),
         options: Options {
             mode: Mode::UltraFast,
             sampling: Sampling::every(2).expect("an interval"),
             people_max: 3,
             smoothing: Smoothing::Off,
+            formats: Formats::DEFAULT,
         },
         limits: MediaLimits {
             duration_ms_max: 10_000,

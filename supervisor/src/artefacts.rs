@@ -19,6 +19,7 @@
 use crate::failpoint;
 use crate::job::JobId;
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::formats::Formats;
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -148,11 +149,12 @@ impl StateDir {
             .map_err(failed("taken in", file))
     }
 
-    /// Makes the folder of an attempt, with every artefact in it, empty.
+    /// Makes the folder of an attempt, with the artefacts that are asked for in it, empty.
     pub fn begin_attempt(
         &self,
         id: JobId,
         number: u32,
+        formats: Formats,
     ) -> Result<(AttemptFolder, Vec<(Artefact, File)>), StateError> {
         let job = self.jobs().join(id.to_string());
         create_folder(&job)?;
@@ -160,12 +162,13 @@ impl StateDir {
             path: job.join(format!("{ATTEMPT}{number}")),
             number,
             published: self.results().join(id.to_string()),
+            formats,
         };
         create_folder(&folder.path)?;
         let create = |artefact: Artefact| {
             create_file(&folder.path.join(artefact.file_name())).map(|file| (artefact, file))
         };
-        let files = Artefact::ALL.into_iter().map(create).collect::<Result<_, _>>()?;
+        let files = formats.iter().map(create).collect::<Result<_, _>>()?;
         Ok((folder, files))
     }
 
@@ -249,6 +252,7 @@ pub struct AttemptFolder {
     path: PathBuf,
     number: u32,
     published: PathBuf,
+    formats: Formats,
 }
 
 impl AttemptFolder {
@@ -261,7 +265,7 @@ impl AttemptFolder {
         let path = self.path.join(OUTCOME);
         fs::write(&path, outcome).map_err(failed("written to", &path))?;
         sync(&path)?;
-        for artefact in Artefact::ALL {
+        for artefact in self.formats.iter() {
             let path = self.path.join(artefact.file_name());
             sync(&path)?;
         }
@@ -361,7 +365,8 @@ mod tests {
     fn results_appear_whole_and_only_when_published() {
         let (_folder, state, _lock) = state();
         let id = JobId::random();
-        let (attempt, files) = state.begin_attempt(id, 1).expect("begins");
+        let formats: Formats = "csv,trc".parse().expect("known");
+        let (attempt, files) = state.begin_attempt(id, 1, formats).expect("begins");
         for (artefact, mut file) in files {
             file.write_all(artefact.file_name().as_bytes()).expect("writes");
         }
@@ -369,6 +374,10 @@ mod tests {
         attempt.publish(b"{}").expect("publishes");
         assert_eq!(state.outcome(id).as_deref(), Some(&b"{}"[..]));
         for artefact in Artefact::ALL {
+            if !formats.contains(artefact) {
+                assert!(!state.result(id, artefact).exists(), "{artefact:?} was not asked for");
+                continue;
+            }
             let content = fs::read(state.result(id, artefact)).expect("is there");
             assert_eq!(content, artefact.file_name().as_bytes());
         }
@@ -382,8 +391,8 @@ mod tests {
     fn a_late_attempt_publishes_neither_before_nor_after_a_newer_one() {
         let (_folder, state, _lock) = state();
         let id = JobId::random();
-        let (first, _) = state.begin_attempt(id, 9).expect("begins");
-        let (second, _) = state.begin_attempt(id, 10).expect("begins");
+        let (first, _) = state.begin_attempt(id, 9, Formats::DEFAULT).expect("begins");
+        let (second, _) = state.begin_attempt(id, 10, Formats::DEFAULT).expect("begins");
         assert!(matches!(first.publish(b"first"), Err(StateError::Stale(_))));
         assert!(!state.result(id, Artefact::Csv).exists());
         second.publish(b"second").expect("publishes");

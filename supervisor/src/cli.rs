@@ -10,6 +10,7 @@ use crate::config::{Config, ConfigError, RawConfig};
 use crate::signals::Shutdown;
 use crate::systemd::{self, SocketError};
 use crate::{ServiceError, telemetry};
+use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::options::{
     FrameRate, INTERVAL_FRAMES_MAX, Mode, Options, PEOPLE_MAX, Sampling, Smoothing,
 };
@@ -86,6 +87,10 @@ struct Choices {
     /// Smooth the movement of tracked people: on or off
     #[arg(long, default_value = "on")]
     smoothing: Smoothing,
+    /// What to write: of video, csv, json, thumbnail, preview, metadata, openpose, trc, parquet
+    /// and angles, separated by commas, or all
+    #[arg(long, value_name = "LIST", default_value_t)]
+    formats: Formats,
 }
 
 impl From<Choices> for Options {
@@ -96,6 +101,7 @@ impl From<Choices> for Options {
             sampling: choices.fps.map_or(interval, Sampling::Rate),
             people_max: choices.max_people,
             smoothing: choices.smoothing,
+            formats: choices.formats,
         }
     }
 }

@@ -27,6 +27,7 @@ fn job(events: Vec<Event>) -> Job {
         options: Options {
             mode: Mode::Quality,
             sampling: Sampling::every(3).expect("an interval"),
+            formats: "csv,trc".parse().expect("known"),
             ..Options::default()
         },
         idempotency_key: None,

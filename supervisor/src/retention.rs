@@ -142,9 +142,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (state, _lock) = StateDir::open(folder.path()).expect("opens");
         let leave = |id| {
-            let (attempt, _files) = state.begin_attempt(id, 1).expect("begins");
+            let (attempt, _files) = state
+                .begin_attempt(id, 1, bodyscript_protocol::formats::Formats::DEFAULT)
+                .expect("begins");
             attempt.publish(b"").expect("publishes");
-            state.begin_attempt(id, 2).expect("begins");
+            state
+                .begin_attempt(id, 2, bodyscript_protocol::formats::Formats::DEFAULT)
+                .expect("begins");
             let (upload, file) = state.begin_upload(id).expect("begins");
             upload.complete(&file).expect("completes");
         };

@@ -103,15 +103,29 @@ pub struct Statistics {
     pub people: u32,
 }
 
-/// Where the artefacts of a completed job are.
+/// Where the artefacts of a completed job are: those that were asked for.
 #[derive(Debug, Clone, Serialize)]
 pub struct Urls {
-    video: String,
-    csv: String,
-    json: String,
-    thumbnail: String,
-    preview: String,
-    metadata: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    video: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csv: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    json: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thumbnail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preview: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    openpose: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trc: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parquet: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    angles: Option<String>,
 }
 
 /// A living worker.
@@ -171,7 +185,7 @@ impl Status {
                 JobState::Completed { summary, .. } => Some(Statistics::of(summary)),
                 _ => None,
             },
-            urls: matches!(state, JobState::Completed { .. }).then(|| Urls::of(job.id)),
+            urls: matches!(state, JobState::Completed { .. }).then(|| Urls::of(job)),
             attempts: job.attempts.clone(),
             worker: live.and_then(|live| WorkerReport::of(state, live)),
             posture: live
@@ -249,8 +263,12 @@ fn rounded(share: f64) -> f64 {
 }
 
 impl Urls {
-    fn of(id: JobId) -> Self {
-        let url = |artefact: Artefact| format!("/api/serve/{id}/{}", artefact.file_name());
+    fn of(job: &Job) -> Self {
+        let (id, formats) = (job.id, job.upload.options.formats);
+        let url = |artefact: Artefact| {
+            let is_there = formats.contains(artefact);
+            is_there.then(|| format!("/api/serve/{id}/{}", artefact.file_name()))
+        };
         Self {
             video: url(Artefact::Video),
             csv: url(Artefact::Csv),
@@ -258,6 +276,10 @@ impl Urls {
             thumbnail: url(Artefact::Thumbnail),
             preview: url(Artefact::Preview),
             metadata: url(Artefact::Metadata),
+            openpose: url(Artefact::OpenPose),
+            trc: url(Artefact::Trc),
+            parquet: url(Artefact::Parquet),
+            angles: url(Artefact::Angles),
         }
     }
 }
@@ -356,6 +378,7 @@ mod tests {
                    "jitter": 0.0015, "people": 1})
         );
         assert_eq!(status["urls"]["csv"], format!("/api/serve/{}/pose_data.csv", job.id));
+        assert_eq!(status["urls"].get("trc"), None, "not asked for");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `bodyscript run`, `config` and `doctor` as people and scripts use them.
 
 use anyhow::Result;
-use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::formats::Formats;
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::pose_table::PoseTable;
 use bodyscript_tests::programs::{self, Run};
@@ -17,7 +17,7 @@ fn good_videos_give_their_artefacts_although_others_fail() -> Result<()> {
         Run::new(&["--interval", "2"], &[bad.clone(), good.clone()], &folder.path().join("out"))?;
     assert!(!run.output.status.success(), "one video failed");
     assert!(run.stderr().contains("bad.mp4"), "{}", run.stderr());
-    for artefact in Artefact::ALL {
+    for artefact in Formats::DEFAULT.iter() {
         let path = run.artefact(&good, artefact.file_name());
         assert!(path.metadata()?.len() > 0, "{}", path.display());
         assert!(!run.artefact(&bad, artefact.file_name()).exists());

@@ -1,7 +1,7 @@
 //! One run: frames in, poses out, in constant memory.
 //!
 //! ```text
-//! decoder -> tracker -> csv, json -> overlay -> output.mp4
+//! decoder -> tracker -> data -> overlay -> output.mp4
 //!                                       |-----> preview.mp4 (the first seconds, small)
 //!                                       '-----> thumbnail.jpg (the clearest frame)
 //! ```
@@ -12,8 +12,7 @@
 use crate::channel::{CancelFlag, Channel};
 use crate::error::WorkerError;
 use crate::inherited::Artefacts;
-use crate::output::csv::CsvWriter;
-use crate::output::json::JsonWriter;
+use crate::output::data::Data;
 use crate::output::metadata::{self, VideoReport};
 use crate::output::statistics::Statistics;
 use crate::output::{Frame, overlay};
@@ -48,9 +47,7 @@ pub fn run(
     let facts = facts(&probe, job.start);
     channel.send(&ToSupervisor::Probed(facts.clone()))?;
     let report = VideoReport::new(&facts);
-    let mut csv = artefacts.take(Artefact::Csv).map(CsvWriter::create).transpose()?;
-    let json = artefacts.take(Artefact::Json);
-    let mut json = json.map(|file| JsonWriter::create(file, &report)).transpose()?;
+    let mut data = Data::create(&mut artefacts, job.start, &facts, &report)?;
     let mut visuals = Visuals::create(&mut artefacts, &probe, job.start.limits.duration_ms_max)?;
 
     let options = job.start.options;
@@ -68,8 +65,7 @@ pub fn run(
         if sampler.takes(frame_id, pts) {
             people = tracker.next(job.estimator, &picture, pts)?;
             let frame = Frame { id: frame_id, time: pts, people: &people };
-            csv.as_mut().map(|csv| csv.write(&frame)).transpose()?;
-            json.as_mut().map(|json| json.write(&frame)).transpose()?;
+            data.write(&frame)?;
             clarity = statistics.add(&frame);
             channel.send(&ToSupervisor::Progress(statistics.progress()))?;
         }
@@ -81,8 +77,7 @@ pub fn run(
     }
 
     let summary = statistics.summary(frame_id);
-    csv.map(CsvWriter::finish).transpose()?;
-    json.map(|json| json.finish(&summary)).transpose()?;
+    data.finish(&summary)?;
     visuals.finish()?;
     if let Some(file) = artefacts.take(Artefact::Metadata) {
         metadata::write(file, job.start, &report, &summary)?;

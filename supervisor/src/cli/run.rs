@@ -12,7 +12,7 @@ use crate::status::Status;
 use crate::worker::obituary::Stop;
 use crate::worker::{Workshop, WorkshopError};
 use crate::{admission, runner};
-use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::options::Options;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashSet;
@@ -107,7 +107,7 @@ pub(super) async fn run(
     for (index, video) in videos.into_iter().enumerate() {
         let id = submit(&dispatcher, &state, &video, options).await?;
         let line = display.line(index, &video);
-        let job = Job { dispatcher: dispatcher.clone(), id, line };
+        let job = Job { dispatcher: dispatcher.clone(), id, formats: options.formats, line };
         let (state, target) = (state.clone(), output.join(&video.stem));
         jobs.spawn(async move { job.finish(&state, &target, &video.path).await });
     }
@@ -180,6 +180,7 @@ async fn submit(
 struct Job {
     dispatcher: Dispatcher,
     id: JobId,
+    formats: Formats,
     line: Line,
 }
 
@@ -192,7 +193,7 @@ impl Job {
             self.line.fail(&format!("{}: {reason}", video.display()));
             return false;
         }
-        match deliver(state, self.id, target) {
+        match deliver(state, self.id, self.formats, target) {
             Ok(()) => {
                 let detected = status.statistics.map_or(0, |statistics| statistics.frames_detected);
                 self.line.succeed(&format!(
@@ -224,10 +225,10 @@ impl Job {
     }
 }
 
-fn deliver(state: &StateDir, id: JobId, target: &Path) -> Result<(), RunError> {
+fn deliver(state: &StateDir, id: JobId, formats: Formats, target: &Path) -> Result<(), RunError> {
     let failed = |what, path: &Path, source| RunError::Output { what, path: path.into(), source };
     std::fs::create_dir_all(target).map_err(|source| failed("created", target, source))?;
-    for artefact in Artefact::ALL {
+    for artefact in formats.iter() {
         let to = target.join(artefact.file_name());
         std::fs::rename(state.result(id, artefact), &to)
             .map_err(|source| failed("written to", &to, source))?;

@@ -11,6 +11,7 @@ use crate::outcome::Outcome;
 use crate::verdict::{Decision, History, Verdict, decide};
 use crate::worker::obituary::{End, Obituary, Stop};
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::message::{MediaLimits, Summary, VideoFacts};
 use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::Posture;
@@ -54,8 +55,8 @@ pub(super) struct Ending {
 pub(super) async fn work(runner: Runner, state: StateDir, plan: Plan, lines: Lines) -> Ending {
     let job = plan.job;
     let prepared = blocking({
-        let (state, number) = (state.clone(), plan.number);
-        move || prepare(&state, job, number)
+        let (state, number, formats) = (state.clone(), plan.number, plan.options.formats);
+        move || prepare(&state, (job, number), formats)
     });
     let (folder, video, artefacts) = match prepared.await {
         Ok(prepared) => prepared,
@@ -114,9 +115,13 @@ fn ending(obituary: Obituary, decision: Decision) -> Ending {
 
 type Prepared = (AttemptFolder, File, Vec<(Artefact, File)>);
 
-fn prepare(state: &StateDir, job: JobId, number: u32) -> Result<Prepared, StateError> {
+fn prepare(
+    state: &StateDir,
+    (job, number): (JobId, u32),
+    formats: Formats,
+) -> Result<Prepared, StateError> {
     let video = state.open_upload(job)?;
-    let (folder, artefacts) = state.begin_attempt(job, number)?;
+    let (folder, artefacts) = state.begin_attempt(job, number, formats)?;
     Ok((folder, video, artefacts))
 }
 

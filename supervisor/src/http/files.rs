@@ -38,25 +38,13 @@ pub(super) async fn download(
     Captures((id, kind)): Captures<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let artefact = by_kind(&kind).ok_or(ApiError::FileNotFound)?;
+    let artefact = Artefact::from_name(&kind).ok_or(ApiError::FileNotFound)?;
     let (id, filename) = results(&service, &id).await?;
     let mut response = send(&service.state.result(id, artefact), artefact, request).await?;
     let attachment = filename.attachment(artefact.file_name());
     let attachment = HeaderValue::try_from(attachment).map_err(|_| ApiError::Internal)?;
     response.headers_mut().insert(CONTENT_DISPOSITION, attachment);
     Ok(response)
-}
-
-fn by_kind(kind: &str) -> Option<Artefact> {
-    Some(match kind {
-        "video" => Artefact::Video,
-        "csv" => Artefact::Csv,
-        "json" => Artefact::Json,
-        "thumbnail" => Artefact::Thumbnail,
-        "preview" => Artefact::Preview,
-        "metadata" => Artefact::Metadata,
-        _ => return None,
-    })
 }
 
 async fn results(service: &Service, id: &str) -> Result<(JobId, DisplayName), ApiError> {
@@ -91,8 +79,8 @@ async fn send(path: &Path, artefact: Artefact, request: Request) -> Result<Respo
             refusal.headers_mut().extend(range.map(|range| (CONTENT_RANGE, range)));
             return Ok(refusal);
         }
-        // The results expired between the question and the answer.
-        StatusCode::NOT_FOUND => return Err(ApiError::JobNotFound),
+        // It was not asked for, or expired between the question and the answer.
+        StatusCode::NOT_FOUND => return Err(ApiError::FileNotFound),
         _ => {}
     }
     let headers = response.headers_mut();

@@ -8,6 +8,7 @@ use crate::admission::ENVELOPE_BYTES_MAX;
 use crate::artefacts::StateError;
 use crate::config::HttpLimits;
 use crate::name::DisplayName;
+use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::options::{
     FPS_MILLI_MAX, FPS_MILLI_MIN, FrameRate, INTERVAL_FRAMES_MAX, Mode, Options, PEOPLE_MAX,
     Sampling, Smoothing,
@@ -20,7 +21,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
 /// Longest value of an option, in bytes.
-const OPTION_BYTES_MAX: usize = 64;
+const OPTION_BYTES_MAX: usize = 256;
 
 /// Bytes a file may hold back before it writes them.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
@@ -71,7 +72,7 @@ pub(super) async fn receive(
 }
 
 /// The fields beside the video.
-const CHOICES: [&str; 5] = ["mode", "interval", "fps", "max_people", "smoothing"];
+const CHOICES: [&str; 6] = ["mode", "interval", "fps", "max_people", "smoothing", "formats"];
 
 /// What a form has chosen so far.
 #[derive(Debug, Default)]
@@ -81,6 +82,7 @@ struct Choices {
     fps: Option<FrameRate>,
     people_max: Option<u32>,
     smoothing: Option<Smoothing>,
+    formats: Option<Formats>,
 }
 
 impl Choices {
@@ -94,6 +96,7 @@ impl Choices {
                 set(&mut self.interval, field, text.parse().ok().and_then(Sampling::every))
             }
             "fps" => set(&mut self.fps, field, text.parse().ok()),
+            "formats" => set(&mut self.formats, field, text.parse().ok()),
             "max_people" => set(&mut self.people_max, field, people()),
             _ => set(&mut self.smoothing, field, text.parse().ok()),
         }
@@ -112,6 +115,7 @@ impl Choices {
             sampling,
             people_max: self.people_max.unwrap_or(Options::default().people_max),
             smoothing: self.smoothing.unwrap_or_default(),
+            formats: self.formats.unwrap_or_default(),
         })
     }
 }
@@ -127,6 +131,7 @@ fn accepted(field: &str) -> String {
             per_second(FPS_MILLI_MIN),
             per_second(FPS_MILLI_MAX)
         ),
+        "formats" => format!("all, or one or more of {}, separated by commas", Formats::ALL),
         "max_people" => format!("a whole number from 1 to {PEOPLE_MAX}"),
         _ => format!("one of {}", Smoothing::ALL.map(Smoothing::name).join(", ")),
     }

@@ -374,5 +374,9 @@ const fn sample(artefact: Artefact) -> &'static [u8] {
         Artefact::Csv => b"frame_id,landmark_id,x,y,z,visibility,strategy\n",
         Artefact::Json | Artefact::Metadata => b"{}\n",
         Artefact::Thumbnail => b"\xff\xd8\xff\xd9",
+        Artefact::OpenPose => b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        Artefact::Trc => b"PathFileType\t4\t(X/Y/Z)\tpose.trc\n",
+        Artefact::Parquet => b"PAR1PAR1",
+        Artefact::Angles => b"frame_id,person_id,time_s,detected\n",
     }
 }

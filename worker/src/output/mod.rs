@@ -1,10 +1,15 @@
 //! What is written for each frame and at the end of a run: the data artefacts and the overlay.
 
+pub mod angles;
 pub mod csv;
+pub mod data;
 pub mod json;
 pub mod metadata;
+pub mod openpose;
 pub mod overlay;
+pub mod parquet;
 pub mod statistics;
+pub mod trc;
 
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::fault::Fault;

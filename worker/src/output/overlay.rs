@@ -1,4 +1,6 @@
-//! Draws a pose over its picture: anti-aliased limbs and joints, coloured by side and part.
+//! Draws a pose over its picture: anti-aliased limbs and joints, coloured by limb. The person's
+//! left is cool and the right warm, in hues that stay apart for the colour-blind (Okabe and Ito,
+//! "Color Universal Design", 2008).
 
 use crate::picture::Picture;
 use bodyscript_protocol::pose::{CONNECTIONS, Pose};
@@ -12,10 +14,12 @@ const LINE_PX_MIN: f32 = 2.0;
 
 type Rgb = [u8; 3];
 
-const FACE: Rgb = [255, 214, 102];
+const FACE: Rgb = [240, 228, 66];
 const TORSO: Rgb = [240, 240, 240];
-const LEFT: Rgb = [64, 196, 255];
-const RIGHT: Rgb = [255, 128, 64];
+const LEFT_ARM: Rgb = [86, 180, 233];
+const RIGHT_ARM: Rgb = [230, 159, 0];
+const LEFT_LEG: Rgb = [0, 158, 115];
+const RIGHT_LEG: Rgb = [213, 94, 0];
 const JOINT: Rgb = [255, 255, 255];
 
 /// Draws one pose.
@@ -44,8 +48,10 @@ fn color(from: usize, to: usize) -> Rgb {
     match (from, to) {
         (0..=10, 0..=10) => FACE,
         (11 | 12 | 23 | 24, 11 | 12 | 23 | 24) => TORSO,
-        _ if to % 2 == 1 => LEFT,
-        _ => RIGHT,
+        (_, 11..=22) if to % 2 == 1 => LEFT_ARM,
+        (_, 11..=22) => RIGHT_ARM,
+        _ if to % 2 == 1 => LEFT_LEG,
+        _ => RIGHT_LEG,
     }
 }
 
@@ -123,5 +129,18 @@ mod tests {
             pose[2 * i + 1].y = bad;
         }
         draw(&mut picture, &pose);
+    }
+
+    #[test]
+    fn every_limb_has_a_colour_of_its_own() {
+        let limbs = [(2, 3), (23, 24), (13, 15), (14, 16), (27, 31), (28, 32)];
+        let colors: Vec<_> = limbs.iter().map(|(from, to)| color(*from, *to)).collect();
+        assert_eq!(colors, [FACE, TORSO, LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG]);
+        for (i, a) in colors.iter().enumerate() {
+            for b in &colors[..i] {
+                let apart: u32 = a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+                assert!(apart > 60, "{a:?} and {b:?}");
+            }
+        }
     }
 }

@@ -1,0 +1,134 @@
+//! Which artefacts are asked for. Chosen by whoever sends a video; parsed by whoever takes the
+//! order, so that all ways in accept the same names.
+
+use crate::artefact::Artefact;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use thiserror::Error;
+
+/// A set of artefacts, never empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct Formats(u16);
+
+impl Formats {
+    /// Every artefact.
+    pub const ALL: Self = Self::of(&Artefact::ALL);
+    /// What is written unless something else is asked for.
+    pub const DEFAULT: Self = Self::of(&[
+        Artefact::Video,
+        Artefact::Csv,
+        Artefact::Json,
+        Artefact::Thumbnail,
+        Artefact::Preview,
+        Artefact::Metadata,
+    ]);
+
+    const fn of(artefacts: &[Artefact]) -> Self {
+        let mut bits = 0;
+        let mut i = 0;
+        while i < artefacts.len() {
+            bits |= bit(artefacts[i]);
+            i += 1;
+        }
+        Self(bits)
+    }
+
+    /// Whether the artefact is asked for.
+    pub const fn contains(self, artefact: Artefact) -> bool {
+        self.0 & bit(artefact) != 0
+    }
+
+    /// The artefacts, in the order of [`Artefact::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Artefact> {
+        Artefact::ALL.into_iter().filter(move |artefact| self.contains(*artefact))
+    }
+}
+
+const fn bit(artefact: Artefact) -> u16 {
+    1 << artefact as u16
+}
+
+const _: () = assert!(Artefact::ALL.len() <= u16::BITS as usize);
+
+impl Default for Formats {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+impl From<Formats> for u16 {
+    fn from(formats: Formats) -> Self {
+        formats.0
+    }
+}
+
+impl TryFrom<u16> for Formats {
+    type Error = UnknownFormat;
+
+    fn try_from(bits: u16) -> Result<Self, UnknownFormat> {
+        let is_known = bits != 0 && bits & !Self::ALL.0 == 0;
+        if is_known { Ok(Self(bits)) } else { Err(UnknownFormat) }
+    }
+}
+
+impl fmt::Display for Formats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.iter().map(Artefact::name).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
+impl FromStr for Formats {
+    type Err = UnknownFormat;
+
+    fn from_str(list: &str) -> Result<Self, UnknownFormat> {
+        let mut bits = 0;
+        for name in list.split(',').map(str::trim) {
+            bits |= match name {
+                "all" => Self::ALL.0,
+                name => bit(Artefact::from_name(name).ok_or(UnknownFormat)?),
+            };
+        }
+        Self::try_from(bits)
+    }
+}
+
+/// A list with a name that is no format's, or with none.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error(
+    "unknown format; give one or more, separated by commas, of video, csv, json, thumbnail, \
+     preview, metadata, openpose, trc, parquet, angles, or all"
+)]
+pub struct UnknownFormat;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_read_in_any_order_and_said_in_one() {
+        let formats: Formats = "trc, csv,trc".parse().expect("known");
+        assert_eq!(formats.to_string(), "csv,trc");
+        assert!(formats.contains(Artefact::Trc) && !formats.contains(Artefact::Video));
+        assert_eq!("all".parse(), Ok(Formats::ALL));
+        assert_eq!(Formats::ALL.to_string().parse(), Ok(Formats::ALL));
+        for wrong in ["", ",", "csv,", "mp3", "CSV", "csv;trc"] {
+            assert_eq!(wrong.parse::<Formats>(), Err(UnknownFormat), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn only_sets_of_known_artefacts_are_sets() {
+        assert_eq!(Formats::try_from(0), Err(UnknownFormat));
+        assert_eq!(Formats::try_from(Formats::ALL.0 + 1), Err(UnknownFormat));
+        assert_eq!(Formats::try_from(1).map(|formats| formats.to_string()), Ok("video".into()));
+    }
+
+    #[test]
+    fn the_error_names_every_format() {
+        let said = UnknownFormat.to_string();
+        assert!(Artefact::ALL.iter().all(|artefact| said.contains(artefact.name())), "{said}");
+    }
+}

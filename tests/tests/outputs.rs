@@ -1,0 +1,193 @@
+//! The formats one run can write, each read back by its own rules.
+
+use anyhow::{Context, Result};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::formats::Formats;
+use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::mannequin::{Arm, Leg, Pose, Scene};
+use bodyscript_tests::pose_table::PoseTable;
+use bodyscript_tests::programs::Run;
+use bodyscript_tests::server::TestServer;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::RowAccessor;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const FRAMES: usize = 8;
+const SIZE: (u32, u32) = (640, 480);
+/// How far an angle may be from the mannequin's, in degrees: what depth from one camera gives.
+const TOLERANCE_DEG: f64 = 15.0;
+
+/// A raised left thigh and bent arms, away from every zero.
+const POSTURE: Pose = Pose {
+    left_arm: Arm { swing: 0.3, spread: 0.6, bend: 1.2 },
+    right_arm: Arm { swing: 0.1, spread: 0.9, bend: 0.5 },
+    left_leg: Leg { swing: 0.8, spread: 0.1, bend: 1.2 },
+    right_leg: Leg { swing: 0.0, spread: 0.05, bend: 0.0 },
+    twist: 0.0,
+};
+
+fn posed(_: Duration) -> Scene {
+    POSTURE.into()
+}
+
+#[test]
+fn all_formats_say_the_same() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("posed.mp4");
+    Clip::new()
+        .size(SIZE.0, SIZE.1)
+        .frames(FRAMES as u32)
+        .footage(posed)
+        .yaw(0.5)
+        .encode(&video)?;
+    let run =
+        Run::new(&["--formats", "all"], &[video.clone()], &folder.path().join("out"))?.check()?;
+    for artefact in Artefact::ALL {
+        let path = run.artefact(&video, artefact.file_name());
+        assert!(path.metadata()?.len() > 0, "{}", path.display());
+    }
+    let of = |artefact: Artefact| run.artefact(&video, artefact.file_name());
+    let table = PoseTable::read(&of(Artefact::Csv))?;
+    assert_eq!(table.frames.len(), FRAMES, "the mannequin is found in every frame");
+    check_openpose(&of(Artefact::OpenPose), &table)?;
+    check_trc(&of(Artefact::Trc))?;
+    check_parquet(&of(Artefact::Parquet), &table)?;
+    check_angles(&of(Artefact::Angles))
+}
+
+fn check_openpose(path: &Path, table: &PoseTable) -> Result<()> {
+    let mut archive = zip::ZipArchive::new(File::open(path)?)?;
+    assert_eq!(archive.len(), FRAMES);
+    for (frame, rows) in &table.frames {
+        let name = format!("pose_{frame:012}_keypoints.json");
+        let document: Value = serde_json::from_reader(archive.by_name(&name)?)?;
+        assert_eq!(document["version"], 1.3);
+        let points = document["people"][0]["pose_keypoints_2d"].as_array().context("points")?;
+        assert_eq!(points.len(), 75);
+        let knee = &points[3 * 10..3 * 11];
+        let row = rows[&26];
+        let expected = [row.x * f64::from(SIZE.0), row.y * f64::from(SIZE.1), row.visibility];
+        for (value, expected) in knee.iter().zip(expected) {
+            let value = value.as_f64().context("a number")?;
+            assert!((value - expected).abs() < 0.01, "{name}: {knee:?}, not {expected}");
+        }
+    }
+    Ok(())
+}
+
+/// By the rules of OpenSim's reader: keys and as many values, labels that match the number of
+/// markers, every row as long as they say.
+fn check_trc(path: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(path)?;
+    let lines: Vec<&str> = text.lines().collect();
+    let filled = |line: &str| -> Vec<String> {
+        line.split('\t')
+            .map(|cell| cell.trim().to_owned())
+            .filter(|cell| !cell.is_empty())
+            .collect()
+    };
+    assert!(lines[0].starts_with("PathFileType\t4\t(X/Y/Z)"), "{}", lines[0]);
+    let head: BTreeMap<_, _> = filled(lines[1]).into_iter().zip(filled(lines[2])).collect();
+    assert_eq!((head.len(), &*head["NumMarkers"], &*head["Units"]), (8, "33", "mm"));
+    assert_eq!((&*head["DataRate"], &*head["NumFrames"]), ("30.000000", "8"));
+    let labels = filled(lines[3]);
+    assert_eq!((labels.len(), &*labels[2 + 27]), (35, "left_ankle"));
+    assert_eq!(filled(lines[4]).last().map(String::as_str), Some("Z33"));
+    let rows = &lines[6..];
+    assert_eq!(rows.len(), FRAMES);
+    for (n, row) in rows.iter().enumerate() {
+        let cells: Vec<f64> =
+            row.trim_end_matches('\t').split('\t').map(str::parse).collect::<Result<_, _>>()?;
+        assert_eq!(cells.len(), 2 + 3 * 33, "{row}");
+        assert!((cells[1] - n as f64 / 30.0).abs() < 1e-3, "row {n} at {}", cells[1]);
+        let height = |marker: usize| cells[2 + 3 * marker + 1];
+        assert!(height(0) > 300.0 && height(28) < -500.0, "Y is up and in mm: {row}");
+    }
+    Ok(())
+}
+
+fn check_parquet(path: &Path, table: &PoseTable) -> Result<()> {
+    let reader = SerializedFileReader::new(File::open(path)?)?;
+    assert_eq!(reader.metadata().file_metadata().num_rows() as usize, table.rows);
+    for row in reader.get_row_iter(None)? {
+        let row = row?;
+        let (frame, landmark) = (row.get_int(0)? as u32, row.get_int(1)? as usize);
+        let expected = table.frames[&frame][&landmark];
+        assert!((f64::from(row.get_float(2)?) - expected.x).abs() < 1e-5, "{row}");
+        assert!((f64::from(row.get_float(5)?) - expected.visibility).abs() < 1e-5, "{row}");
+        assert!((row.get_double(11)? - table.times[&frame]).abs() < 1e-5, "{row}");
+        assert!(row.get_bool(12)?, "{row}");
+    }
+    Ok(())
+}
+
+/// The means over the clip are the mannequin's own angles.
+fn check_angles(path: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(path)?;
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 1 + FRAMES);
+    let mean = |name: &str| -> Result<f64> {
+        let column = rows[0].iter().position(|cell| *cell == name).context("a column")?;
+        let values = rows[1..].iter().map(|row| row[column].parse::<f64>());
+        Ok(values.sum::<Result<f64, _>>()? / FRAMES as f64)
+    };
+    let mut wrong = Vec::new();
+    for (name, truth) in [
+        ("left_hip_flexion_deg", POSTURE.left_leg.swing),
+        ("left_knee_flexion_deg", POSTURE.left_leg.bend),
+        ("left_elbow_flexion_deg", POSTURE.left_arm.bend),
+        ("left_shoulder_abduction_deg", POSTURE.left_arm.spread),
+        ("right_hip_flexion_deg", POSTURE.right_leg.swing),
+        ("right_knee_flexion_deg", POSTURE.right_leg.bend),
+        ("right_elbow_flexion_deg", POSTURE.right_arm.bend),
+        ("right_shoulder_abduction_deg", POSTURE.right_arm.spread),
+        ("trunk_flexion_deg", 0.0),
+        ("trunk_lateral_flexion_deg", 0.0),
+        ("trunk_rotation_deg", POSTURE.twist),
+    ] {
+        let (measured, truth) = (mean(name)?, f64::from(truth.to_degrees()));
+        println!("{name}: {measured:.1}, truly {truth:.1}");
+        if (measured - truth).abs() > TOLERANCE_DEG {
+            wrong.push(format!("{name}: {measured:.1}, truly {truth:.1}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    Ok(())
+}
+
+#[test]
+fn only_what_is_asked_for_is_written_served_and_listed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video: PathBuf = folder.path().join("walker.mp4");
+    Clip::new().frames(3).encode(&video)?;
+    let server = TestServer::start(&[])?;
+    let answer = server.upload(&video, &[("formats", "trc,angles")])?;
+    let accepted: Value = answer.json()?;
+    let id = accepted["job_id"].as_str().context("an id")?;
+    let status = server.await_end(id)?;
+    assert_eq!(status["status"], "completed", "{status}");
+    let listed: Vec<&String> = status["urls"].as_object().context("urls")?.keys().collect();
+    assert_eq!(listed, ["angles", "trc"]);
+    let wanted: Formats = "trc,angles".parse()?;
+    for artefact in Artefact::ALL {
+        let served = server.get(&format!("/api/serve/{id}/{}", artefact.file_name()))?;
+        let saved = server.get(&format!("/api/download/{id}/{}", artefact.name()))?;
+        if wanted.contains(artefact) {
+            assert_eq!(served.headers()["content-type"], artefact.media_type());
+            assert_eq!(served.bytes()?, saved.bytes()?);
+        } else {
+            assert_eq!((served.status(), saved.status()), (404.try_into()?, 404.try_into()?));
+        }
+    }
+    for wrong in ["mp3", "", "csv,,trc"] {
+        let refused = server.upload(&video, &[("formats", wrong)])?;
+        assert_eq!(refused.status(), 400, "{wrong:?}");
+        let said = refused.text()?;
+        assert!(said.contains("formats") && said.contains("parquet"), "{said}");
+    }
+    Ok(())
+}

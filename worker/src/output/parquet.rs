@@ -1,0 +1,188 @@
+//! pose_data.parquet: the rows of pose_data.csv in typed columns. Missing values are null.
+//!
+//! Rows are held back until there are enough for a row group, so memory has one size whatever
+//! the length of the video. Columns are not compressed: floats hardly shrink, and the columns
+//! that repeat are coded by dictionary and run length as it is.
+
+use super::data::FrameWriter;
+use super::{Frame, OutputError, Person, SCHEMA_VERSION};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::message::Summary;
+use bodyscript_protocol::pose::LANDMARKS;
+use parquet::data_type::{
+    BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type,
+};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+/// Rows of one group: some 1.3 MB while they are held.
+const GROUP_ROWS_MAX: usize = 16_384;
+
+/// The columns of the table, in its order.
+const SCHEMA: &str = "message pose_data {
+    required int32 frame_id;
+    required int32 landmark_id;
+    optional float x;
+    optional float y;
+    optional float z;
+    optional float visibility;
+    optional binary strategy (UTF8);
+    optional float presence;
+    optional float world_x;
+    optional float world_y;
+    optional float world_z;
+    required double time_s;
+    required boolean detected;
+    required int32 person_id;
+}";
+
+/// Writes the table group by group.
+pub struct ParquetWriter {
+    file: SerializedFileWriter<File>,
+    rows: Rows,
+}
+
+/// Rows that wait for their group, column by column. Only rows with a person have values in the
+/// columns that may be null.
+#[derive(Default)]
+struct Rows {
+    frame_id: Vec<i32>,
+    landmark_id: Vec<i32>,
+    time_s: Vec<f64>,
+    person_id: Vec<i32>,
+    detected: Vec<bool>,
+    /// 1 where a row has a person, else 0: the definition levels of what may be null.
+    levels: Vec<i16>,
+    strategy: Vec<ByteArray>,
+    /// x, y, z, visibility.
+    picture: [Vec<f32>; 4],
+    /// presence, world x, y, z.
+    world: [Vec<f32>; 4],
+}
+
+impl ParquetWriter {
+    /// Begins the table.
+    pub fn create(file: File) -> Result<Self, OutputError> {
+        let begin = || {
+            let version = KeyValue::new("schema_version".into(), SCHEMA_VERSION.to_string());
+            let properties = WriterProperties::builder()
+                .set_created_by(concat!("bodyscript ", env!("CARGO_PKG_VERSION")).into())
+                .set_statistics_enabled(EnabledStatistics::Chunk)
+                .set_key_value_metadata(Some(vec![version]));
+            let schema = parse_message_type(SCHEMA)?;
+            SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties.build()))
+        };
+        Ok(Self { file: begin().map_err(fault)?, rows: Rows::default() })
+    }
+
+    fn flush(&mut self) -> Result<(), ParquetError> {
+        if self.rows.frame_id.is_empty() {
+            return Ok(());
+        }
+        let mut group = self.file.next_row_group()?;
+        self.rows.write(&mut group)?;
+        group.close()?;
+        self.rows.clear();
+        Ok(())
+    }
+}
+
+impl FrameWriter for ParquetWriter {
+    fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
+        let coming = LANDMARKS * frame.people.len().max(1);
+        if self.rows.frame_id.len() + coming > GROUP_ROWS_MAX {
+            self.flush().map_err(fault)?;
+        }
+        self.rows.add(frame);
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, _: &Summary) -> Result<(), OutputError> {
+        self.flush().and_then(|()| self.file.close().map(drop)).map_err(fault)
+    }
+}
+
+impl Rows {
+    fn add(&mut self, frame: &Frame<'_>) {
+        for person in frame.people {
+            self.add_keys(frame, Some(person.id));
+            self.add_person(person);
+        }
+        if frame.people.is_empty() {
+            self.add_keys(frame, None);
+        }
+    }
+
+    fn add_keys(&mut self, frame: &Frame<'_>, person: Option<u32>) {
+        for landmark in 0..LANDMARKS {
+            self.frame_id.push(frame.id.cast_signed());
+            self.landmark_id.push(landmark as i32);
+            self.time_s.push(frame.time.as_secs_f64());
+            self.person_id.push(person.unwrap_or(0).cast_signed());
+            self.detected.push(person.is_some());
+            self.levels.push(person.is_some().into());
+        }
+    }
+
+    fn add_person(&mut self, person: &Person) {
+        let strategy = ByteArray::from(person.strategy);
+        for landmark in &person.pose {
+            self.strategy.push(strategy.clone());
+            let picture = [landmark.x, landmark.y, landmark.z, landmark.visibility];
+            let [x, y, z] = landmark.world;
+            let world = [landmark.presence, x, y, z];
+            self.picture.iter_mut().zip(picture).for_each(|(column, value)| column.push(value));
+            self.world.iter_mut().zip(world).for_each(|(column, value)| column.push(value));
+        }
+    }
+
+    /// Writes the columns in the order of the schema.
+    fn write(&self, group: &mut SerializedRowGroupWriter<'_, File>) -> Result<(), ParquetError> {
+        let levels = Some(&*self.levels);
+        column::<Int32Type>(group, &self.frame_id, None)?;
+        column::<Int32Type>(group, &self.landmark_id, None)?;
+        for values in &self.picture {
+            column::<FloatType>(group, values, levels)?;
+        }
+        column::<ByteArrayType>(group, &self.strategy, levels)?;
+        for values in &self.world {
+            column::<FloatType>(group, values, levels)?;
+        }
+        column::<DoubleType>(group, &self.time_s, None)?;
+        column::<BoolType>(group, &self.detected, None)?;
+        column::<Int32Type>(group, &self.person_id, None)
+    }
+
+    /// Empties the columns and keeps their memory.
+    fn clear(&mut self) {
+        self.frame_id.clear();
+        self.landmark_id.clear();
+        self.time_s.clear();
+        self.person_id.clear();
+        self.detected.clear();
+        self.levels.clear();
+        self.strategy.clear();
+        self.picture.iter_mut().chain(&mut self.world).for_each(Vec::clear);
+    }
+}
+
+fn column<T: DataType>(
+    group: &mut SerializedRowGroupWriter<'_, File>,
+    values: &[T::T],
+    levels: Option<&[i16]>,
+) -> Result<(), ParquetError> {
+    let next = group.next_column()?;
+    let mut column = next.ok_or_else(|| ParquetError::General("a column too many".into()))?;
+    column.typed::<T>().write_batch(values, levels, None)?;
+    column.close()
+}
+
+fn fault(error: ParquetError) -> OutputError {
+    OutputError::of(Artefact::Parquet)(io::Error::other(error))
+}

@@ -1,0 +1,215 @@
+//! pose.trc: the landmarks of one person as marker trajectories, in the layout OpenSim reads.
+//!
+//! Each landmark is a marker of its name, in millimetres from the middle of the hips. The axes
+//! are turned to OpenSim's, Y up and right-handed: X to the right of the picture, Z towards the
+//! camera. For somebody seen from the side who faces right that is forwards, up and to the right.
+//!
+//! The head of the file says how many rows follow and how fast; it is written again at the end,
+//! in the same number of bytes.
+
+use super::data::FrameWriter;
+use super::{Frame, OutputError};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::message::Summary;
+use bodyscript_protocol::pose::{LANDMARKS, Landmark, NAMES};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, Write};
+use std::time::Duration;
+
+/// Millimetres in a metre.
+const MM: f32 = 1000.0;
+/// How far the measured rate may be from the stated one for the stated one to be believed.
+const RATE_TOLERANCE: f64 = 0.01;
+
+/// Writes the table row by row.
+pub struct TrcWriter {
+    file: BufWriter<File>,
+    /// Frames per second that the video states, and rows per second that follow from it.
+    stated: Option<[f64; 2]>,
+    rows: u32,
+    first: Duration,
+    last: Duration,
+}
+
+impl TrcWriter {
+    /// Begins the table of a video of this nominal frame rate, of which every `interval`-th frame
+    /// is processed, if that is how they are chosen.
+    pub fn create(
+        file: File,
+        (num, den): (u32, u32),
+        interval: Option<u32>,
+    ) -> Result<Self, OutputError> {
+        let camera = (num > 0 && den > 0).then(|| f64::from(num) / f64::from(den));
+        let stated = camera.zip(interval).map(|(rate, n)| [rate, rate / f64::from(n)]);
+        let (first, last) = (Duration::ZERO, Duration::ZERO);
+        let mut writer = Self { file: BufWriter::new(file), stated, rows: 0, first, last };
+        let head = writer.head();
+        writer.text(&head)?;
+        Ok(writer)
+    }
+
+    /// Frames per second of the camera and rows per second. What is measured counts where the
+    /// video states no rate, or one that its times belie.
+    fn rates(&self) -> [f64; 2] {
+        let seconds = (self.last.saturating_sub(self.first)).as_secs_f64();
+        let measured = (seconds > 0.0).then(|| f64::from(self.rows - 1) / seconds);
+        match (self.stated, measured) {
+            (Some(stated), None) => stated,
+            (Some(stated), Some(rate)) if (rate / stated[1] - 1.0).abs() < RATE_TOLERANCE => stated,
+            (_, Some(rate)) => [rate, rate],
+            // One row, or none, of unknown rate; readers refuse zero.
+            (None, None) => [1.0, 1.0],
+        }
+    }
+
+    fn head(&self) -> String {
+        let [camera, rate] = self.rates().map(|rate| format!("{rate:<12.6}"));
+        let rows = format!("{:<10}", self.rows);
+        let mut head = format!(
+            "PathFileType\t4\t(X/Y/Z)\tpose.trc\n\
+             DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\t\
+             OrigDataStartFrame\tOrigNumFrames\n\
+             {rate}\t{camera}\t{rows}\t{LANDMARKS}\tmm\t{rate}\t1\t{rows}\n\
+             Frame#\tTime\t"
+        );
+        for name in NAMES {
+            let _ = write!(head, "{name}\t\t\t");
+        }
+        head.push_str("\n\t\t");
+        for i in 1..=LANDMARKS {
+            let _ = write!(head, "X{i}\tY{i}\tZ{i}\t");
+        }
+        head.push_str("\n\n");
+        head
+    }
+
+    fn row(&mut self, frame: &Frame<'_>) -> String {
+        if self.rows == 0 {
+            self.first = frame.time;
+        }
+        self.last = frame.time;
+        self.rows += 1;
+        // A tab ends every cell, the last one too: OpenSim would overlook an empty last cell.
+        let mut row = format!("{}\t{:.6}\t", self.rows, frame.time.as_secs_f64());
+        match frame.first() {
+            Some(person) => {
+                for [x, y, z] in person.pose.iter().map(marker) {
+                    let _ = write!(row, "{x:.3}\t{y:.3}\t{z:.3}\t");
+                }
+            }
+            None => row.push_str(&"\t".repeat(3 * LANDMARKS)),
+        }
+        row.push('\n');
+        row
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), OutputError> {
+        self.file.write_all(text.as_bytes()).map_err(OutputError::of(Artefact::Trc))
+    }
+
+    fn complete(mut self) -> io::Result<()> {
+        let head = self.head();
+        self.file.rewind()?;
+        self.file.write_all(head.as_bytes())?;
+        self.file.flush()
+    }
+}
+
+impl FrameWriter for TrcWriter {
+    fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
+        let row = self.row(frame);
+        self.text(&row)
+    }
+
+    fn finish(self: Box<Self>, _: &Summary) -> Result<(), OutputError> {
+        self.complete().map_err(OutputError::of(Artefact::Trc))
+    }
+}
+
+fn marker(landmark: &Landmark) -> [f32; 3] {
+    let [x, y, z] = landmark.world;
+    // Adding zero makes a negative zero positive.
+    [x * MM, -y * MM + 0.0, -z * MM + 0.0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Person;
+    use super::*;
+    use std::io::Read;
+
+    fn summary() -> Summary {
+        Summary {
+            frames_decoded: 0,
+            frames_processed: 0,
+            frames_detected: 0,
+            mean_visibility: 0.0,
+            track_losses: 0,
+            jitter: 0.0,
+            people: 0,
+        }
+    }
+
+    /// The lines of a table with a person in all frames but the first.
+    fn lines(rate: (u32, u32), interval: Option<u32>, times_s: &[f64]) -> Vec<String> {
+        let mut file = tempfile::tempfile().expect("a file");
+        let handle = file.try_clone().expect("a handle");
+        let mut writer = Box::new(TrcWriter::create(handle, rate, interval).expect("a head"));
+        let world = [0.1, 0.2, -0.3];
+        let pose = [Landmark { world, ..Landmark::default() }; LANDMARKS];
+        for (id, time) in (0..).zip(times_s) {
+            let people = [Person { id: 0, pose, strategy: "track" }];
+            let people = if id == 0 { &people[..0] } else { &people[..] };
+            let time = Duration::from_secs_f64(*time);
+            FrameWriter::write(&mut *writer, &Frame { id, time, people }).expect("a row");
+        }
+        writer.finish(&summary()).expect("completed");
+        file.rewind().expect("it seeks");
+        let mut text = String::new();
+        file.read_to_string(&mut text).expect("text");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn values(lines: &[String]) -> Vec<&str> {
+        lines[2].split('\t').map(str::trim).collect()
+    }
+
+    #[test]
+    fn the_head_states_what_follows() {
+        let ntsc: Vec<f64> = (0..30).map(|n| f64::from(n) * 1001.0 / 30000.0).collect();
+        let lines = lines((30000, 1001), Some(1), &ntsc);
+        let expected = ["29.970030", "29.970030", "30", "33", "mm", "29.970030", "1", "30"];
+        assert_eq!(values(&lines), expected);
+        assert_eq!(lines.len(), 6 + 30);
+        let labels: Vec<_> = lines[3].split('\t').filter(|cell| !cell.is_empty()).collect();
+        assert_eq!((labels.len(), labels[2]), (2 + LANDMARKS, "nose"));
+        assert!(lines[4].starts_with("\t\tX1\tY1\tZ1\tX2"), "{}", lines[4]);
+        assert_eq!(lines[5], "");
+    }
+
+    #[test]
+    fn every_row_has_every_cell_in_millimetres_y_up() {
+        let lines = lines((30, 1), Some(1), &[0.0, 0.033333]);
+        for row in &lines[6..] {
+            assert_eq!(row.matches('\t').count(), 2 + 3 * LANDMARKS, "{row}");
+        }
+        assert!(lines[6].starts_with("1\t0.000000\t\t\t\t"), "nobody: {}", lines[6]);
+        let with_person = "2\t0.033333\t100.000\t-200.000\t300.000\t";
+        assert!(lines[7].starts_with(with_person), "{}", lines[7]);
+    }
+
+    #[test]
+    fn the_rate_is_stated_where_it_is_true_and_measured_elsewhere() {
+        let thirds: Vec<f64> = (0..10).map(|n| f64::from(n) / 10.0).collect();
+        let rates = |stated, interval| {
+            let lines = lines(stated, interval, &thirds);
+            let values = values(&lines).join(" ");
+            values.split(' ').take(2).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(rates((30, 1), Some(3)), "10.000000 30.000000");
+        assert_eq!(rates((30, 1), Some(1)), "10.000000 10.000000", "the times belie it");
+        assert_eq!(rates((0, 1), Some(1)), "10.000000 10.000000", "unknown");
+        assert_eq!(rates((30, 1), None), "10.000000 10.000000", "sampled by time");
+    }
+}
