@@ -203,9 +203,6 @@ fn serve(config: &Config) -> Result<ExitCode, CliError> {
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         tracing::info!(%address, "listening");
-        if !config.is_local() {
-            tracing::warn!("the job list, metrics and memory report are off: {address} is public");
-        }
         crate::run(listener, config.clone(), shutdown).await?;
         Ok(ExitCode::SUCCESS)
     })
