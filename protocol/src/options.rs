@@ -10,7 +10,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 /// Largest number of people followed in one video.
-pub const PEOPLE_MAX: u32 = 5;
+pub const PEOPLE_MAX: u32 = 1;
 /// Largest interval between processed frames, in frames.
 pub const INTERVAL_FRAMES_MAX: u32 = 1000;
 /// Lowest rate at which frames are processed, in thousandths of a frame per second.

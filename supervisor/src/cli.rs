@@ -224,9 +224,6 @@ fn serve(mut config: Config) -> Result<ExitCode, CliError> {
         }
         // Who is trusted to operate depends on where connections really come in.
         config.listen = address;
-        if !config.is_local() {
-            tracing::warn!("the job list, metrics and memory report are off: {address} is public");
-        }
         crate::run(listener, config, shutdown).await?;
         Ok(ExitCode::SUCCESS)
     })

@@ -18,6 +18,7 @@ use crate::attempt::Deadlines;
 use crate::worker::{CageRequired, WorkshopSettings};
 use bodyscript_protocol::message::MediaLimits;
 use bodyscript_protocol::posture::Layer;
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -76,6 +77,8 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+    /// To the journal of systemd, with fields.
+    Journald,
 }
 
 /// Limits on connections and on the requests that come over them.
@@ -89,6 +92,28 @@ pub struct HttpLimits {
     pub stall_max: Duration,
     /// Longest time for a whole upload.
     pub upload_max: Duration,
+}
+
+/// Limits on what one client may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Uploads begun within a minute.
+    pub uploads_per_minute_max: u32,
+    /// Unfinished jobs at once, uploads under way included.
+    pub jobs_max: usize,
+    /// Who is believed in what it says of those it speaks for.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Who may do what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessConfig {
+    /// File with the operators' token.
+    pub token_file: Option<PathBuf>,
+    /// Origins whose pages may call the service from a browser; `*` is all.
+    pub cors_origins: Vec<String>,
+    /// Limits on one client.
+    pub clients: ClientLimits,
 }
 
 /// The configuration.
@@ -132,6 +157,8 @@ pub struct Config {
     pub disk_free_bytes_min: u64,
     /// Limits on connections and requests.
     pub http: HttpLimits,
+    /// Who may do what.
+    pub access: AccessConfig,
     /// How long running jobs may finish after a request to stop.
     pub drain_max: Duration,
     /// What is logged, as a tracing filter.
@@ -169,10 +196,5 @@ impl Config {
     pub fn slots(&self) -> usize {
         let affordable = self.memory_budget_bytes / self.worker_memory_bytes_max.max(1);
         self.workers.min(affordable.try_into().unwrap_or(usize::MAX)).max(1)
-    }
-
-    /// Whether only this host can reach the service, so that whoever calls is trusted to operate.
-    pub fn is_local(&self) -> bool {
-        self.listen.ip().is_loopback()
     }
 }

@@ -118,7 +118,7 @@ pub struct Health {
 }
 
 /// Jobs by state.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, utoipa::ToSchema)]
 pub struct Counts {
     /// In the queue.
     pub pending: usize,

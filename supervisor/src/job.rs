@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 /// Records of attempts a job keeps; only requeues by operators can make it more.
 pub const ATTEMPTS_KEPT_MAX: usize = 16;
@@ -82,7 +83,7 @@ pub struct Upload {
 }
 
 /// One attempt that is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AttemptRecord {
     /// The cap on its memory.
     pub cap_bytes: u64,

@@ -39,6 +39,7 @@
 //!
 //! Every arrow is written into the [`journal`]; a start reads it back ([`recovery`]).
 
+pub mod access;
 pub mod admission;
 pub mod artefacts;
 pub mod attempt;
@@ -62,6 +63,7 @@ pub mod telemetry;
 pub mod verdict;
 pub mod worker;
 
+use access::{Access, AccessError};
 use artefacts::{StateDir, StateError};
 use attempt::trial::{TrialError, trial};
 use config::Config;
@@ -94,6 +96,12 @@ pub enum ServiceError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Operators cannot be told from others as configured.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The listening socket does not say where it listens.
+    #[error("the listening socket has no address: {0}")]
+    Listener(#[from] std::io::Error),
 }
 
 /// Serves on `listener` until `shutdown` asks for the end; returns when nothing is left running.
@@ -106,6 +114,13 @@ pub async fn run(
     mut shutdown: Shutdown,
 ) -> Result<(), ServiceError> {
     let config = Arc::new(config);
+    let access = Access::open(&config, listener.local_addr()?)?;
+    if matches!(access, Access::Nobody) {
+        tracing::warn!(
+            "job list, monitor, metrics and memory report are off: the service is reachable from \
+             elsewhere and `token_file` names no token"
+        );
+    }
     let (state, _lock) = StateDir::open(&config.state_dir)?;
     let workshop = Workshop::open(&config.workshop())?;
     let posture = trial(&workshop, config.worker_memory_bytes_max, config.deadlines).await?;
@@ -128,6 +143,8 @@ pub async fn run(
         config: config.clone(),
         state,
         cage,
+        access,
+        clients: http::clients::Clients::new(config.access.clients.clone()),
         started: Instant::now(),
         closing: closing.clone(),
     });

@@ -11,6 +11,7 @@ use bodyscript_protocol::posture::{LayerState, Posture};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::borrow::Cow;
+use utoipa::ToSchema;
 
 /// Bytes in what people are told is a megabyte.
 const MEGABYTE: f64 = (1u64 << 20) as f64;
@@ -25,23 +26,30 @@ pub struct Place {
 }
 
 /// The status document.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Status {
     /// Key to the job.
+    #[schema(value_type = String, pattern = "^[0-9a-f]{32}$")]
     pub job_id: JobId,
-    /// pending, processing, completed, failed or cancelled.
+    /// The state of the job.
+    #[schema(value_type = StateName)]
     pub status: &'static str,
     /// From 0 to 100; 100 only when completed.
+    #[schema(maximum = 100)]
     pub progress: u8,
     /// One sentence for people.
     pub message: String,
     /// When the job was accepted.
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When its first attempt began.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub started_at: Option<Timestamp>,
     /// When it was over.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub completed_at: Option<Timestamp>,
     /// What the client calls the file.
+    #[schema(value_type = String)]
     pub filename: DisplayName,
     /// Size of the video in MiB (2^20 bytes), to two places.
     pub file_size_mb: f64,
@@ -81,8 +89,20 @@ pub struct Status {
     pub posture: Option<Vec<LayerReport>>,
 }
 
+/// The states of a job, as documents name them.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes strings that [`JobState::name`] makes")]
+enum StateName {
+    Pending,
+    Processing,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
 /// How a completed job went.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct Statistics {
     /// Share of the processed frames in which a person was found, 0 to 1.
     pub detection_rate: f64,
@@ -104,7 +124,7 @@ pub struct Statistics {
 }
 
 /// Where the artefacts of a completed job are: those that were asked for.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Urls {
     #[serde(skip_serializing_if = "Option::is_none")]
     video: Option<String>,
@@ -129,7 +149,7 @@ pub struct Urls {
 }
 
 /// A living worker.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct WorkerReport {
     /// Its process.
     pub pid: Option<i32>,
@@ -142,7 +162,7 @@ pub struct WorkerReport {
 }
 
 /// One layer of the sandbox.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct LayerReport {
     layer: &'static str,
     state: &'static str,

@@ -45,7 +45,8 @@ fn all_formats_say_the_same() -> Result<()> {
         .yaw(0.5)
         .encode(&video)?;
     let run =
-        Run::new(&["--formats", "all"], &[video.clone()], &folder.path().join("out"))?.check()?;
+        Run::new(&["--formats", "all"], std::slice::from_ref(&video), &folder.path().join("out"))?
+            .check()?;
     for artefact in Artefact::ALL {
         let path = run.artefact(&video, artefact.file_name());
         assert!(path.metadata()?.len() > 0, "{}", path.display());

@@ -15,7 +15,7 @@ fn written(config: &Config) -> RawConfig {
     let s = |time: Duration| Some(time.as_secs() as u32);
     let names = |layers: &[Layer]| Some(layers.iter().map(|layer| layer.name().into()).collect());
     let bytes = |count| Some(ByteCount(count));
-    let Config { media, deadlines, http, .. } = config;
+    let Config { media, deadlines, http, access, .. } = config;
     RawConfig {
         listen: Some(config.listen.to_string()),
         state_dir: Some(config.state_dir.clone()),
@@ -61,12 +61,20 @@ fn written(config: &Config) -> RawConfig {
         header_s_max: s(http.header_max),
         stall_s_max: s(http.stall_max),
         upload_s_max: s(http.upload_max),
+        token_file: Some(access.token_file.clone().unwrap_or_default()),
+        cors_origins: Some(access.cors_origins.clone()),
+        client_uploads_per_minute_max: Some(access.clients.uploads_per_minute_max),
+        client_jobs_max: Some(access.clients.jobs_max as u32),
+        trusted_proxies: Some(
+            access.clients.trusted_proxies.iter().map(ToString::to_string).collect(),
+        ),
         drain_s_max: s(config.drain_max),
         log: Some(config.log.clone()),
         log_format: Some(
             match config.log_format {
                 LogFormat::Text => "text",
                 LogFormat::Json => "json",
+                LogFormat::Journald => "journald",
             }
             .into(),
         ),

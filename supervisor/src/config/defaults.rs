@@ -50,6 +50,13 @@ pub(super) fn state_dir() -> PathBuf {
         .join("bodyscript")
 }
 
+/// A secret that systemd hands over under this name (systemd.exec(5), `LoadCredential=`), if it
+/// does.
+pub(super) fn credential(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    Some(Path::new(&folder).join(name)).filter(|path| path.exists())
+}
+
 /// Three quarters of what this process could use now, less a reserve, in bytes.
 ///
 /// The tightest of the host's available memory (proc(5), `MemAvailable`) and the limits of the

@@ -121,13 +121,40 @@ pub struct RawConfig {
     /// How long an upload may take
     #[arg(long, env = "BODYSCRIPT_UPLOAD_S_MAX", value_name = "SECONDS")]
     pub upload_s_max: Option<u32>,
+    /// File with the token operators send (default: the systemd credential `token`, if there)
+    #[arg(long, env = "BODYSCRIPT_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Origins whose pages may call the service from a browser; * is all
+    #[arg(
+        long,
+        env = "BODYSCRIPT_CORS_ORIGINS",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        num_args = 0..
+    )]
+    pub cors_origins: Option<Vec<String>>,
+    /// How many uploads a client may begin within a minute
+    #[arg(long, env = "BODYSCRIPT_CLIENT_UPLOADS_PER_MINUTE_MAX", value_name = "N")]
+    pub client_uploads_per_minute_max: Option<u32>,
+    /// How many unfinished jobs a client may have
+    #[arg(long, env = "BODYSCRIPT_CLIENT_JOBS_MAX", value_name = "N")]
+    pub client_jobs_max: Option<u32>,
+    /// Addresses or networks of proxies whose X-Forwarded-For is believed
+    #[arg(
+        long,
+        env = "BODYSCRIPT_TRUSTED_PROXIES",
+        value_name = "NETWORK",
+        value_delimiter = ',',
+        num_args = 0..
+    )]
+    pub trusted_proxies: Option<Vec<String>>,
     /// How long running jobs may finish after a request to stop
     #[arg(long, env = "BODYSCRIPT_DRAIN_S_MAX", value_name = "SECONDS")]
     pub drain_s_max: Option<u32>,
     /// What is logged, as a tracing filter
     #[arg(long, env = "BODYSCRIPT_LOG", value_name = "FILTER")]
     pub log: Option<String>,
-    /// How it is logged: text or json
+    /// How it is logged: text, json or journald
     #[arg(long, env = "BODYSCRIPT_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<String>,
 }

@@ -1,13 +1,17 @@
 //! From what was written to what is believed: ranges, names, and values that must agree.
 
 use super::bytes::ByteCount;
-use super::{Config, ConfigError, HttpLimits, LogFormat, RawConfig, defaults};
+use super::{
+    AccessConfig, ClientLimits, Config, ConfigError, HttpLimits, LogFormat, RawConfig, defaults,
+};
 use crate::attempt::Deadlines;
 use crate::worker::CageRequired;
 use bodyscript_protocol::limits::FRAMES_MAX;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
 use bodyscript_protocol::posture::Layer;
+use ipnet::IpNet;
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,6 +62,7 @@ impl Config {
                 0,
             )?,
             http: http(raw)?,
+            access: access(raw)?,
             drain_max: seconds("drain_s_max", raw.drain_s_max, 60, 0..=DAY_S)?,
             log: log(raw.log.as_deref())?,
             log_format: log_format(raw.log_format.as_deref())?,
@@ -243,6 +248,69 @@ fn http(raw: &RawConfig) -> Result<HttpLimits> {
     })
 }
 
+fn access(raw: &RawConfig) -> Result<AccessConfig> {
+    let per_minute = raw.client_uploads_per_minute_max;
+    let jobs_max = number("client_jobs_max", raw.client_jobs_max, 6, 1..=100_000)?;
+    Ok(AccessConfig {
+        token_file: file("token_file", &raw.token_file, || defaults::credential("token"))?,
+        cors_origins: origins(raw.cors_origins.as_deref().unwrap_or_default())?,
+        clients: ClientLimits {
+            uploads_per_minute_max: number(
+                "client_uploads_per_minute_max",
+                per_minute,
+                60,
+                1..=60_000,
+            )?,
+            jobs_max: jobs_max as usize,
+            trusted_proxies: proxies(raw.trusted_proxies.as_deref())?,
+        },
+    })
+}
+
+/// A file that need not be; an empty path says that there is none.
+fn file(
+    key: &'static str,
+    given: &Option<PathBuf>,
+    default: impl FnOnce() -> Option<PathBuf>,
+) -> Result<Option<PathBuf>> {
+    match given {
+        Some(none) if none.as_os_str().is_empty() => Ok(None),
+        Some(_) => path(key, given, PathBuf::new).map(Some),
+        None => Ok(default()),
+    }
+}
+
+fn origins(given: &[String]) -> Result<Vec<String>> {
+    let is_origin = |origin: &str| {
+        let uri: Option<axum::http::Uri> = origin.parse().ok();
+        uri.is_some_and(|uri| {
+            let scheme = uri.scheme_str().is_some_and(|scheme| ["http", "https"].contains(&scheme));
+            scheme
+                && uri.authority().is_some()
+                && !origin["https://".len()..].contains(['/', '?', '@'])
+        })
+    };
+    let given = given.iter().map(|origin| origin.trim()).filter(|origin| !origin.is_empty());
+    let check = |origin: &str| match origin {
+        "*" => Ok(origin.to_owned()),
+        _ if is_origin(origin) => Ok(origin.to_owned()),
+        _ => Err(refused("cors_origins", origin, "a list of origins such as https://example.org")),
+    };
+    given.map(check).collect()
+}
+
+fn proxies(given: Option<&[String]>) -> Result<Vec<IpNet>> {
+    let default = ["127.0.0.0/8".to_owned(), "::1".to_owned()];
+    let given = given.unwrap_or(&default).iter().map(|network| network.trim());
+    let read = |network: &str| {
+        let address = network.parse::<IpAddr>().map(IpNet::from);
+        address.or_else(|_| network.parse::<IpNet>()).map_err(|_| {
+            refused("trusted_proxies", network, "a list of addresses or networks (10.0.0.0/8)")
+        })
+    };
+    given.filter(|network| !network.is_empty()).map(read).collect()
+}
+
 fn log(given: Option<&str>) -> Result<String> {
     let text = given.unwrap_or("info");
     match tracing_subscriber::EnvFilter::try_new(text) {
@@ -257,7 +325,8 @@ fn log_format(given: Option<&str>) -> Result<LogFormat> {
     match given {
         None | Some("text") => Ok(LogFormat::Text),
         Some("json") => Ok(LogFormat::Json),
-        Some(other) => Err(refused("log_format", other, "text or json")),
+        Some("journald") => Ok(LogFormat::Journald),
+        Some(other) => Err(refused("log_format", other, "text, json or journald")),
     }
 }
 

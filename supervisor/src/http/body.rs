@@ -5,6 +5,7 @@
 //! a connection on a client that is still sending makes its kernel drop our answer unread
 //! (RFC 9112, 9.6).
 
+use super::error::ApiError;
 use crate::config::HttpLimits;
 use axum::body::Body;
 use bytes::Bytes;
@@ -30,6 +31,17 @@ pub(super) enum BodyError {
     TooSlow,
     #[error("the connection broke")]
     Broken,
+}
+
+impl BodyError {
+    /// As the client is told.
+    pub(super) const fn told(self, limits: &HttpLimits) -> ApiError {
+        match self {
+            Self::Stalled => ApiError::UploadStalled(limits.stall_max),
+            Self::TooSlow => ApiError::UploadTooSlow(limits.upload_max),
+            Self::Broken => ApiError::UploadBroken,
+        }
+    }
 }
 
 /// The chunks of a body.

@@ -1,18 +1,21 @@
-//! What goes wrong in an answer to a client: a catalogue of stable codes, told as problem+json.
+//! What goes wrong in an answer to a client, told as problem+json (RFC 9457).
 //!
-//! Every handler's error ends here (RFC 9457). A `detail` names the fault or limit and what to do.
+//! Every handler's error ends here. A `detail` names the fault or limit and what to do; codes,
+//! causes and remedies in general are the catalogue's.
 
+use super::catalogue::{Code, Cure};
 use crate::admission::Refusal;
 use crate::artefacts::StateError;
 use crate::config::ByteCount;
 use crate::dispatcher::{Gone, NotTaken};
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::time::Duration;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 /// When to try again where nothing better is known.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
@@ -21,10 +24,10 @@ const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 #[derive(Debug, Error)]
 pub enum ApiError {
     /// Nothing is at this address.
-    #[error("There is nothing at this address; GET /api lists what there is.")]
+    #[error("There is nothing at this address; /docs lists what there is.")]
     UnknownAddress,
     /// The address does not take this method.
-    #[error("This address does not take that method; GET /api lists those it takes.")]
+    #[error("This address does not take that method; `Allow` names those it takes.")]
     MethodNotAllowed,
     /// No job has this id.
     #[error("There is no such job; it may have expired or been removed.")]
@@ -50,9 +53,15 @@ pub enum ApiError {
     /// The range lies outside the file.
     #[error("The range lies outside the file; ask for bytes within it.")]
     RangeNotSatisfiable,
-    /// The body is no form.
-    #[error("The body is not a form; send it as multipart/form-data with the video in `file`.")]
-    NotMultipart,
+    /// The body is neither a form nor a video.
+    #[error(
+        "The body is neither a form nor a video; send multipart/form-data with the video in \
+         `file`, or the video itself as video/* or application/octet-stream."
+    )]
+    UnsupportedMediaType,
+    /// The query is no list of names and values.
+    #[error("The query is broken; send name=value pairs, percent-encoded.")]
+    MalformedQuery,
     /// The form breaks its own rules.
     #[error("The form is broken ({0}); send multipart/form-data as RFC 7578 has it.")]
     MalformedForm(multer::Error),
@@ -66,7 +75,7 @@ pub enum ApiError {
         field: &'static str,
     },
     /// Two fields that exclude each other.
-    #[error("The form has both `{}` and `{}`; send one of them.", fields[0], fields[1])]
+    #[error("The upload has both `{}` and `{}`; send one of them.", fields[0], fields[1])]
     ConflictingFields {
         /// Which.
         fields: [&'static str; 2],
@@ -118,57 +127,76 @@ pub enum ApiError {
     /// The service is about to stop.
     #[error("The service is stopping; try again in a moment.")]
     Stopping,
-    /// A door for operators.
+    /// A door for operators, and no way to know one.
     #[error(
-        "This is for operators, and the service listens to the world: \
-         it answers only where it listens on a loopback address."
+        "This is for operators: without a token (`token_file`) it answers only on the service's \
+         own host, under its loopback address."
     )]
     OperatorsOnly,
+    /// A door for operators, without the token.
+    #[error("This is for operators; send the token as `Authorization: Bearer` or as a password.")]
+    TokenRequired,
+    /// A client that uploads too often.
+    #[error("You may upload {per_minute_max} videos a minute; try again in {} s.", retry_after.as_secs())]
+    TooManyUploads {
+        /// The limit.
+        per_minute_max: u32,
+        /// When the next one is taken.
+        retry_after: Duration,
+    },
+    /// A client with too many jobs.
+    #[error("You have {jobs_max} unfinished jobs, as many as you may; wait until one is over.")]
+    TooManyJobs {
+        /// The limit.
+        jobs_max: usize,
+    },
     /// A fault of the service itself.
     #[error("The service failed on this request; its log has the cause.")]
     Internal,
 }
 
 impl ApiError {
-    /// The stable code, and the status that goes with it.
-    pub const fn code(&self) -> (&'static str, StatusCode) {
+    /// Its entry in the catalogue.
+    pub const fn code(&self) -> Code {
         match self {
-            Self::UnknownAddress => ("unknown_address", StatusCode::NOT_FOUND),
-            Self::MethodNotAllowed => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
-            Self::JobNotFound => ("job_not_found", StatusCode::NOT_FOUND),
-            Self::FileNotFound => ("file_not_found", StatusCode::NOT_FOUND),
-            Self::AlreadyOver { .. } => ("already_over", StatusCode::CONFLICT),
-            Self::NotCompleted { .. } => ("not_completed", StatusCode::CONFLICT),
-            Self::RangeNotSatisfiable => {
-                ("range_not_satisfiable", StatusCode::RANGE_NOT_SATISFIABLE)
-            }
-            Self::NotMultipart => ("not_multipart", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            Self::MalformedForm(_) => ("malformed_form", StatusCode::BAD_REQUEST),
-            Self::MissingFile => ("missing_file", StatusCode::BAD_REQUEST),
-            Self::RepeatedField { .. } => ("repeated_field", StatusCode::BAD_REQUEST),
-            Self::ConflictingFields { .. } => ("conflicting_fields", StatusCode::BAD_REQUEST),
-            Self::InvalidField { .. } => ("invalid_field", StatusCode::BAD_REQUEST),
-            Self::UploadTooLarge { .. } => ("upload_too_large", StatusCode::PAYLOAD_TOO_LARGE),
-            Self::FormTooLarge => ("form_too_large", StatusCode::PAYLOAD_TOO_LARGE),
-            Self::UploadStalled(_) => ("upload_stalled", StatusCode::REQUEST_TIMEOUT),
-            Self::UploadTooSlow(_) => ("upload_too_slow", StatusCode::REQUEST_TIMEOUT),
-            Self::UploadBroken => ("upload_broken", StatusCode::BAD_REQUEST),
-            Self::QueueFull { .. } => ("queue_full", StatusCode::SERVICE_UNAVAILABLE),
-            Self::MemoryShort { .. } => ("memory_short", StatusCode::SERVICE_UNAVAILABLE),
-            Self::DiskFull => ("disk_full", StatusCode::INSUFFICIENT_STORAGE),
-            Self::Stopping => ("stopping", StatusCode::SERVICE_UNAVAILABLE),
-            Self::OperatorsOnly => ("operators_only", StatusCode::FORBIDDEN),
-            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
+            Self::UnknownAddress => Code::UnknownAddress,
+            Self::MethodNotAllowed => Code::MethodNotAllowed,
+            Self::JobNotFound => Code::JobNotFound,
+            Self::FileNotFound => Code::FileNotFound,
+            Self::AlreadyOver { .. } => Code::AlreadyOver,
+            Self::NotCompleted { .. } => Code::NotCompleted,
+            Self::RangeNotSatisfiable => Code::RangeNotSatisfiable,
+            Self::UnsupportedMediaType => Code::UnsupportedMediaType,
+            Self::MalformedQuery => Code::MalformedQuery,
+            Self::MalformedForm(_) => Code::MalformedForm,
+            Self::MissingFile => Code::MissingFile,
+            Self::RepeatedField { .. } => Code::RepeatedField,
+            Self::ConflictingFields { .. } => Code::ConflictingFields,
+            Self::InvalidField { .. } => Code::InvalidField,
+            Self::UploadTooLarge { .. } => Code::UploadTooLarge,
+            Self::FormTooLarge => Code::FormTooLarge,
+            Self::UploadStalled(_) => Code::UploadStalled,
+            Self::UploadTooSlow(_) => Code::UploadTooSlow,
+            Self::UploadBroken => Code::UploadBroken,
+            Self::QueueFull { .. } => Code::QueueFull,
+            Self::MemoryShort { .. } => Code::MemoryShort,
+            Self::DiskFull => Code::DiskFull,
+            Self::Stopping => Code::Stopping,
+            Self::OperatorsOnly => Code::OperatorsOnly,
+            Self::TokenRequired => Code::TokenRequired,
+            Self::TooManyUploads { .. } => Code::TooManyUploads,
+            Self::TooManyJobs { .. } => Code::TooManyJobs,
+            Self::Internal => Code::Internal,
         }
     }
 
-    const fn retry_after(&self) -> Option<Duration> {
+    /// When to try again, for what time cures.
+    fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::QueueFull { retry_after } | Self::MemoryShort { retry_after } => {
-                Some(*retry_after)
-            }
-            Self::Stopping | Self::DiskFull => Some(RETRY_AFTER_DEFAULT),
-            _ => None,
+            Self::QueueFull { retry_after }
+            | Self::MemoryShort { retry_after }
+            | Self::TooManyUploads { retry_after, .. } => Some(*retry_after),
+            _ => (self.code().entry().cured_by == Cure::Time).then_some(RETRY_AFTER_DEFAULT),
         }
     }
 }
@@ -207,29 +235,40 @@ impl From<StateError> for ApiError {
     }
 }
 
-/// RFC 9457, 3.1, with the code as an extension and as the end of the type.
-#[derive(Serialize)]
-struct Problem {
+/// A refusal or failure (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Where its entry in the catalogue is.
     r#type: String,
+    /// The status in words.
     title: &'static str,
+    /// The status of the answer.
     status: u16,
+    /// What is wrong this time, and what to do.
     detail: String,
+    /// What programs match on.
     code: &'static str,
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (code, status) = self.code();
+        let entry = self.code().entry();
+        let status = entry.status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let problem = Problem {
-            r#type: format!("urn:bodyscript:problem:{code}"),
+            r#type: format!("/api/problems/{}", entry.code),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: self.to_string(),
-            code,
+            code: entry.code,
         };
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if entry.code == Code::TokenRequired.entry().code {
+            for scheme in ["Bearer realm=\"bodyscript\"", "Basic realm=\"bodyscript\""] {
+                headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
+            }
+        }
         if let Some(retry_after) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
         }

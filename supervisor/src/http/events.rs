@@ -6,9 +6,10 @@
 
 use super::Service;
 use super::error::ApiError;
-use super::jobs::job_id;
+use super::extract::Named;
+use super::openapi::JobRefusals;
 use crate::job::JobId;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -21,13 +22,21 @@ use tokio::sync::watch;
 /// How often an idle stream says that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Tells a job's status now and whenever it changes, until the job is over.
+/// The status of a job, now and whenever it changes
+///
+/// Server-sent events named `status`, each a whole status document, until the job is over.
+#[utoipa::path(get, path = "/api/events/{id}", tag = "jobs",
+    params(("id" = String, Path, description = "The job's id"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event the client has")),
+    responses(
+        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
+        (status = 204, description = "The job is over and the client has its last event"),
+        JobRefusals))]
 pub(super) async fn events(
     State(service): State<Service>,
-    Path(id): Path<String>,
+    Named(id): Named,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let id = job_id(&id)?;
     let mut changes = service.dispatcher.watch(id).await?.ok_or(ApiError::JobNotFound)?;
     let revision = *changes.borrow();
     let status = service.dispatcher.status(id).await?.ok_or(ApiError::JobNotFound)?;

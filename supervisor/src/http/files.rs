@@ -5,12 +5,13 @@
 
 use super::Service;
 use super::error::ApiError;
-use super::jobs::job_id;
+use super::extract::Address;
+use super::openapi::FileRefusals;
 use crate::dispatcher::Results;
 use crate::job::JobId;
 use crate::name::DisplayName;
 use axum::body::Body;
-use axum::extract::{Path as Captures, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, LAST_MODIFIED,
     RANGE,
@@ -21,10 +22,22 @@ use bodyscript_protocol::artefact::Artefact;
 use std::path::Path;
 use tower_http::services::ServeFile;
 
-/// `GET /api/serve/{id}/{name}`
+/// A result, for players and pages
+///
+/// Takes one byte range (RFC 9110, 14) and conditions.
+#[utoipa::path(method(get, head), path = "/api/serve/{id}/{name}", tag = "results",
+    params(("id" = String, Path, description = "The job's id"),
+        ("name" = String, Path, description = "A file name, as in `urls` of the status")),
+    responses(
+        (status = 200, description = "The file, with its own media type", body = Vec<u8>,
+            content_type = "*/*"),
+        (status = 206, description = "The range asked for", body = Vec<u8>, content_type = "*/*"),
+        (status = 304, description = "The client's copy is current"),
+        (status = 412, description = "The client's condition does not hold"),
+        FileRefusals))]
 pub(super) async fn serve(
     State(service): State<Service>,
-    Captures((id, name)): Captures<(String, String)>,
+    Address((id, name)): Address<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let artefact = Artefact::from_file_name(&name).ok_or(ApiError::FileNotFound)?;
@@ -32,10 +45,22 @@ pub(super) async fn serve(
     send(&service.state.result(id, artefact), artefact, request).await
 }
 
-/// `GET /api/download/{id}/{kind}`
+/// A result, for the disk
+///
+/// As under `/api/serve`, with a `Content-Disposition` that names it after the video.
+#[utoipa::path(method(get, head), path = "/api/download/{id}/{kind}", tag = "results",
+    params(("id" = String, Path, description = "The job's id"),
+        ("kind" = String, Path, description = "video, csv, json, thumbnail, preview or metadata")),
+    responses(
+        (status = 200, description = "The file, with its own media type", body = Vec<u8>,
+            content_type = "*/*"),
+        (status = 206, description = "The range asked for", body = Vec<u8>, content_type = "*/*"),
+        (status = 304, description = "The client's copy is current"),
+        (status = 412, description = "The client's condition does not hold"),
+        FileRefusals))]
 pub(super) async fn download(
     State(service): State<Service>,
-    Captures((id, kind)): Captures<(String, String)>,
+    Address((id, kind)): Address<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let artefact = Artefact::from_name(&kind).ok_or(ApiError::FileNotFound)?;
@@ -48,7 +73,7 @@ pub(super) async fn download(
 }
 
 async fn results(service: &Service, id: &str) -> Result<(JobId, DisplayName), ApiError> {
-    let id = job_id(id)?;
+    let id = id.parse().map_err(|_| ApiError::JobNotFound)?;
     match service.dispatcher.results(id).await? {
         Some(Results::Ready { filename }) => Ok((id, filename)),
         Some(Results::NotReady(status)) => Err(ApiError::NotCompleted { status: status.status }),

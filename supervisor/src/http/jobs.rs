@@ -2,33 +2,39 @@
 
 use super::Service;
 use super::error::ApiError;
+use super::extract::Named;
+use super::openapi::{CancelRefusals, JobRefusals, OperatorRefusals};
 use crate::dispatcher::Cancelled;
 use crate::job::JobId;
 use crate::status::Status;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-/// The id in an address. What cannot be an id is no job's.
-pub(super) fn job_id(text: &str) -> Result<JobId, ApiError> {
-    text.parse().map_err(|_| ApiError::JobNotFound)
-}
-
-/// `GET /api/status/{id}`
+/// The status of a job
+#[utoipa::path(get, path = "/api/status/{id}", tag = "jobs",
+    params(("id" = String, Path, description = "The job's id")),
+    responses((status = 200, body = Status), JobRefusals))]
 pub(super) async fn status(
     State(service): State<Service>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Json<Status>, ApiError> {
-    let status = service.dispatcher.status(job_id(&id)?).await?;
+    let status = service.dispatcher.status(id).await?;
     status.map(Json).ok_or(ApiError::JobNotFound)
 }
 
-/// `POST /api/cancel/{id}`: answers once the worker, if any, is gone and its memory free.
+/// Cancel a job
+///
+/// Answers once its worker, if any, is gone and its memory free.
+#[utoipa::path(post, path = "/api/cancel/{id}", tag = "jobs",
+    params(("id" = String, Path, description = "The job's id")),
+    responses((status = 200, body = Status), CancelRefusals))]
 pub(super) async fn cancel(
     State(service): State<Service>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Json<Status>, ApiError> {
-    match service.dispatcher.cancel(job_id(&id)?).await? {
+    match service.dispatcher.cancel(id).await? {
         Some(Cancelled::Now(status)) => Ok(Json(status)),
         Some(Cancelled::TooLate(status)) => Err(ApiError::AlreadyOver { status: status.status }),
         None => Err(ApiError::JobNotFound),
@@ -36,18 +42,25 @@ pub(super) async fn cancel(
 }
 
 /// The answer to a cleanup.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Removed {
+    /// The id the job had.
+    #[schema(value_type = String)]
     job_id: JobId,
+    /// One sentence.
     message: &'static str,
 }
 
-/// `DELETE /api/cleanup/{id}`: at any time; a job under way is cancelled first.
+/// Remove a job with all its files
+///
+/// At any time; a job under way is cancelled first.
+#[utoipa::path(delete, path = "/api/cleanup/{id}", tag = "jobs",
+    params(("id" = String, Path, description = "The job's id")),
+    responses((status = 200, body = Removed), JobRefusals))]
 pub(super) async fn cleanup(
     State(service): State<Service>,
-    Path(id): Path<String>,
+    Named(job_id): Named,
 ) -> Result<Json<Removed>, ApiError> {
-    let job_id = job_id(&id)?;
     if service.dispatcher.remove(job_id).await? {
         Ok(Json(Removed { job_id, message: "The job and all its files are removed." }))
     } else {
@@ -56,13 +69,17 @@ pub(super) async fn cleanup(
 }
 
 /// Every job there is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct JobList {
+    /// How many.
     total: usize,
+    /// Newest first.
     jobs: Vec<Status>,
 }
 
-/// `GET /api/jobs`, newest first.
+/// Every job, newest first
+#[utoipa::path(get, path = "/api/jobs", tag = "operators", security(("bearer" = []), ("basic" = []), ()),
+    responses((status = 200, body = JobList), OperatorRefusals))]
 pub(super) async fn list(State(service): State<Service>) -> Result<Json<JobList>, ApiError> {
     let jobs = service.dispatcher.list().await?;
     Ok(Json(JobList { total: jobs.len(), jobs }))

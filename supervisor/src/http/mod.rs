@@ -1,35 +1,53 @@
 //! The routes: which address leads to which handler, and what every answer carries.
 
+mod about;
 mod body;
+pub mod catalogue;
+pub mod clients;
+mod cors;
 pub mod error;
 mod events;
+mod extract;
 mod files;
 mod form;
 mod health;
+mod intake;
 mod jobs;
+mod metrics;
 mod monitor;
+mod openapi;
+mod openmetrics;
+mod options;
 mod pages;
+mod reading;
 pub mod server;
 mod upload;
 
+use crate::access::{Access, Denied, PassedOn, Visit};
 use crate::artefacts::StateDir;
 use crate::config::Config;
 use crate::dispatcher::Dispatcher;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HOST, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::get;
 use axum::{Extension, Router};
+use clients::Clients;
 use error::ApiError;
 use monitor::Monitor;
+use openapi::{Documents, Outline};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// What handlers work with. Holds no state of its own.
 #[derive(Clone)]
@@ -42,6 +60,10 @@ pub struct Service {
     pub state: StateDir,
     /// What workers are caged in, for operators.
     pub cage: String,
+    /// How operators are known.
+    pub access: Access,
+    /// How much each client asked.
+    pub clients: Arc<Clients>,
     /// When the service began.
     pub started: Instant,
     /// Ends streams that would outlast the service.
@@ -50,47 +72,65 @@ pub struct Service {
 
 /// Everything the service answers.
 pub fn router(service: Service) -> Router {
-    let operators = Router::new()
-        .route("/api/jobs", get(jobs::list))
-        .route("/api/metrics", get(health::job_metrics))
-        .route("/metrics", get(health::metrics))
-        .route("/health/memory", get(health::memory))
+    let operators = OpenApiRouter::new()
+        .routes(routes!(jobs::list))
+        .routes(routes!(metrics::job_metrics))
+        .routes(routes!(openmetrics::metrics))
+        .routes(routes!(health::memory))
+        // The part of the monitor page that lives.
         .route("/api/monitor", get(monitor::events))
         .layer(Extension(Monitor::start(&service)))
         .route_layer(from_fn_with_state(service.clone(), operators_only));
-    Router::new()
+    let (described, document) = OpenApiRouter::with_openapi(Outline::openapi())
+        .routes(routes!(about::about))
+        .routes(routes!(upload::upload, upload::put))
+        .routes(routes!(jobs::status))
+        .routes(routes!(events::events))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::cleanup))
+        .routes(routes!(files::serve))
+        .routes(routes!(files::download))
+        .routes(routes!(catalogue::all))
+        .routes(routes!(catalogue::one))
+        .routes(routes!(health::health))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(openapi::json))
+        .routes(routes!(openapi::page))
+        .routes(routes!(openapi::style))
+        .merge(operators)
+        .split_for_parts();
+    // Pages and their parts are for people; programs have the routes above.
+    described
         .route("/", get(pages::index))
         .route("/monitor", get(pages::monitor))
         .route("/assets/{name}", get(pages::asset))
-        .route("/api", get(health::about))
-        .route("/api/upload", post(upload::upload))
-        .route("/api/status/{id}", get(jobs::status))
-        .route("/api/events/{id}", get(events::events))
-        .route("/api/cancel/{id}", post(jobs::cancel))
-        .route("/api/cleanup/{id}", delete(jobs::cleanup))
-        .route("/api/serve/{id}/{name}", get(files::serve))
-        .route("/api/download/{id}/{kind}", get(files::download))
-        .route("/health", get(health::health))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
-        .merge(operators)
+        .layer(Extension(Documents::of(&document)))
         .fallback(async || ApiError::UnknownAddress)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
         .layer(from_fn(harden))
+        .layer(from_fn_with_state(service.clone(), cors::cors))
         .with_state(service)
 }
 
-/// Only who can reach this host from within operates it.
+/// Lets operators pass and nobody else.
 async fn operators_only(
     State(service): State<Service>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    if service.config.is_local() {
-        Ok(next.run(request).await)
-    } else {
-        Err(ApiError::OperatorsOnly)
+    let headers = request.headers();
+    let is_passed_on = headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for");
+    let visit = Visit {
+        authorization: headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
+        host: headers.get(HOST).and_then(|host| host.to_str().ok()),
+        passed_on: if is_passed_on { PassedOn::Yes } else { PassedOn::No },
+    };
+    match service.access.check(&visit) {
+        Ok(()) => Ok(next.run(request).await),
+        Err(Denied::Token) => Err(ApiError::TokenRequired),
+        Err(Denied::Elsewhere) => Err(ApiError::OperatorsOnly),
     }
 }
 

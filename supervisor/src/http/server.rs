@@ -3,20 +3,24 @@
 //! Our own because `axum::serve` gives hyper no timer, and without one the deadline on a
 //! request's header is never kept.
 
+use super::clients::Peer;
 use crate::config::HttpLimits;
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
+use tower::ServiceExt;
 
 /// Largest header, and most of a body read at once, in bytes.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
@@ -40,14 +44,13 @@ pub async fn serve(
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.header_max)
         .max_buf_size(BUFFER_BYTES_MAX);
-    let service = TowerToHyperService::new(router);
     let mut closing = pin!(closing);
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &slots) => accepted,
             () = &mut closing => break,
         };
-        let (stream, slot) = match accepted {
+        let (stream, peer, slot) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection cannot be accepted");
@@ -59,7 +62,12 @@ pub async fn serve(
         // Reading has deadlines of its own, which differ between a header, a body and a stream
         // of events; writing has this one: a client that takes nothing holds a slot for nothing.
         stream.set_write_timeout(Some(limits.stall_max));
-        let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service.clone());
+        let router = router.clone();
+        let answer = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.clone().oneshot(request)
+        });
+        let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), answer);
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -77,9 +85,9 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> std::io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
     let slot = slots.clone().acquire_owned().await.expect("the slots are never closed");
-    let (stream, _) = listener.accept().await?;
+    let (stream, address) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, slot))
+    Ok((stream, Peer(address), slot))
 }

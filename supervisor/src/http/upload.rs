@@ -1,4 +1,4 @@
-//! `POST /api/upload`: a video comes in and becomes a job.
+//! `/api/upload`: a video comes in, in a form or as it is, and becomes a job.
 //!
 //! 1. Capacity is asked for before a byte of the body is read.
 //! 2. The body goes to a file as it comes.
@@ -6,41 +6,121 @@
 
 use super::Service;
 use super::body::{Chunks, discard};
+use super::clients::Stay;
 use super::error::ApiError;
-use super::form::{FormLimits, receive};
+use super::form::{self, FormLimits, Received};
+use super::intake::{Intake, Taken};
+use super::openapi::UploadRefusals;
+use super::options::{VALUE_BYTES_MAX, Wishes};
 use crate::admission::Request as Admission;
 use crate::job::{JobId, Upload};
+use crate::name::DisplayName;
 use crate::status::Status;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::header::{CONTENT_TYPE, EXPECT, LOCATION};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use http_body::Body as _;
 use serde::Serialize;
+use std::path::Path;
 use tokio::task::spawn_blocking;
+use utoipa::{IntoParams, ToSchema};
 
 /// The answer to an upload.
-#[derive(Debug, Serialize)]
-struct Accepted {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Accepted {
+    /// Key to the job.
+    #[schema(value_type = String)]
     job_id: JobId,
+    /// Its state: pending.
     status: &'static str,
+    /// One sentence for people.
     message: String,
+    /// Size of the video in MiB (2^20 bytes), to two places.
     file_size_mb: f64,
 }
 
-/// Takes one upload.
+/// What the query of an upload may hold.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what `Order` reads")]
+pub(super) struct UploadQuery {
+    /// What the video is called, where it is the whole body.
+    filename: Option<String>,
+    /// How poses are looked for; `/api` lists the modes.
+    mode: Option<String>,
+    /// Every how many-th frame is processed.
+    #[param(minimum = 1, maximum = 1000)]
+    interval: Option<u32>,
+    /// How many frames a second are processed, chosen by their times; excludes `interval`.
+    fps: Option<f64>,
+    /// How many people are followed at most.
+    max_people: Option<u32>,
+    /// Whether the movement of tracked people is smoothed: on or off.
+    smoothing: Option<String>,
+}
+
+/// What the form of an upload holds.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `form` reads")]
+pub(super) struct UploadForm {
+    /// The video.
+    #[schema(format = Binary, value_type = String)]
+    file: Vec<u8>,
+    /// How poses are looked for; `/api` lists the modes.
+    mode: Option<String>,
+    /// Every how many-th frame is processed.
+    #[schema(minimum = 1, maximum = 1000)]
+    interval: Option<u32>,
+    /// How many frames a second are processed, chosen by their times; excludes `interval`.
+    fps: Option<f64>,
+    /// How many people are followed at most.
+    max_people: Option<u32>,
+    /// Whether the movement of tracked people is smoothed: on or off.
+    smoothing: Option<String>,
+}
+
+/// Upload a video in a form
+///
+/// Options may come as fields of the form or in the query. The answer is a job's id once the
+/// video is on the disk; `Location` is its status.
+#[utoipa::path(post, path = "/api/upload", tag = "jobs", params(UploadQuery),
+    request_body(content(
+        (UploadForm = "multipart/form-data"), (Vec<u8> = "video/*"),
+        (Vec<u8> = "application/octet-stream"))),
+    responses((status = 202, description = "A job", body = Accepted), UploadRefusals))]
 pub(super) async fn upload(State(service): State<Service>, request: Request) -> Response {
+    receive(&service, request).await
+}
+
+/// Upload a video as it is
+///
+/// As POST, with the video as the whole body.
+#[utoipa::path(put, path = "/api/upload", tag = "jobs", params(UploadQuery),
+    request_body(content((Vec<u8> = "video/*"), (Vec<u8> = "application/octet-stream"))),
+    responses((status = 202, description = "A job", body = Accepted), UploadRefusals))]
+pub(super) async fn put(State(service): State<Service>, request: Request) -> Response {
+    receive(&service, request).await
+}
+
+/// Takes one upload.
+async fn receive(service: &Service, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let bytes = body.size_hint().exact();
-    let admitted = match boundary(&parts.headers) {
-        Ok(boundary) => admit(&service, bytes).await.map(|ticket| (ticket, boundary)),
+    let admitted = match Order::of(&parts) {
+        Ok(order) => admit(service, &parts, bytes).await.map(|admitted| (admitted, order)),
         Err(error) => Err(error),
     };
     match admitted {
-        Ok((ticket, boundary)) => match take_in(&service, body, boundary, ticket).await {
-            Ok(status) => accepted(status),
+        Ok(((ticket, stay), order)) => match take_in(service, body, order, ticket).await {
+            Ok(status) => {
+                stay.became(status.job_id);
+                accepted(status)
+            }
             Err(error) => error.into_response(),
         },
         Err(error) => {
@@ -56,22 +136,75 @@ pub(super) async fn upload(State(service): State<Service>, request: Request) -> 
 
 type Ticket = crate::dispatcher::Ticket;
 
-async fn admit(service: &Service, bytes: Option<u64>) -> Result<Ticket, ApiError> {
-    Ok(service.dispatcher.admit(Admission { bytes }).await??)
+/// What an upload says before its body.
+struct Order {
+    envelope: Envelope,
+    filename: DisplayName,
+    wishes: Wishes,
 }
 
-fn boundary(headers: &HeaderMap) -> Result<String, ApiError> {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| multer::parse_boundary(value).ok())
-        .ok_or(ApiError::NotMultipart)
+/// What the body is.
+enum Envelope {
+    /// A form with this boundary.
+    Form(String),
+    /// The video.
+    None,
+}
+
+impl Order {
+    fn of(parts: &Parts) -> Result<Self, ApiError> {
+        let envelope = Envelope::of(parts)?;
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|_| ApiError::MalformedQuery)?;
+        let (mut filename, mut wishes) = (None, Wishes::default());
+        for (name, value) in &pairs {
+            if name == "filename" {
+                if filename.replace(DisplayName::new(value)).is_some() {
+                    return Err(ApiError::RepeatedField { field: "filename" });
+                }
+            } else if let Some(name) = Wishes::known(name) {
+                wishes.take(
+                    name,
+                    Some(value).filter(|value| value.len() <= VALUE_BYTES_MAX).map(String::as_str),
+                )?;
+            }
+        }
+        Ok(Self { envelope, filename: filename.unwrap_or_else(|| DisplayName::new("")), wishes })
+    }
+}
+
+impl Envelope {
+    /// A body without a type is taken for what the method stands for: PUT for the video itself.
+    fn of(parts: &Parts) -> Result<Self, ApiError> {
+        let kind = match parts.headers.get(CONTENT_TYPE) {
+            None if parts.method == Method::PUT => return Ok(Self::None),
+            kind => kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default(),
+        };
+        let plain = kind.to_ascii_lowercase();
+        if plain.starts_with("video/") || plain.starts_with("application/octet-stream") {
+            return Ok(Self::None);
+        }
+        let boundary = multer::parse_boundary(kind).map_err(|_| ApiError::UnsupportedMediaType)?;
+        Ok(Self::Form(boundary))
+    }
+}
+
+/// A place in the queue, if the client may have one and there is one.
+async fn admit(
+    service: &Service,
+    parts: &Parts,
+    bytes: Option<u64>,
+) -> Result<(Ticket, Stay), ApiError> {
+    let peer = parts.extensions.get().copied();
+    let stay = service.clients.enter(&service.dispatcher, (peer, &parts.headers)).await?;
+    let ticket = service.dispatcher.admit(Admission { bytes }).await??;
+    Ok((ticket, stay))
 }
 
 async fn take_in(
     service: &Service,
     body: Body,
-    boundary: String,
+    order: Order,
     ticket: Ticket,
 ) -> Result<Status, ApiError> {
     let id = JobId::random();
@@ -79,22 +212,45 @@ async fn take_in(
     let (partial, file) = blocking(move || state.begin_upload(id)).await??;
     let mut file = tokio::fs::File::from_std(file);
     let chunks = Chunks::of(body, &service.config.http);
-    let limits = FormLimits {
-        upload_bytes_max: service.config.upload_bytes_max,
-        http: &service.config.http,
-    };
     let target = (&mut file, partial.path());
-    let (received, options) = receive(chunks, boundary, limits, target).await?;
+    let received = match order.envelope {
+        Envelope::Form(boundary) => {
+            let limits = FormLimits {
+                upload_bytes_max: service.config.upload_bytes_max,
+                http: &service.config.http,
+            };
+            form::receive(chunks, boundary, limits, target, order.wishes).await?
+        }
+        Envelope::None => Received {
+            filename: order.filename,
+            video: as_it_is(service, chunks, target).await?,
+            wishes: order.wishes,
+        },
+    };
+    let options = received.wishes.options()?;
     let file = file.into_std().await;
     blocking(move || partial.complete(&file)).await??;
     let upload = Upload {
         filename: received.filename,
-        bytes: received.bytes,
-        sha256: received.sha256,
+        bytes: received.video.bytes,
+        sha256: received.video.sha256,
         options,
         idempotency_key: None,
     };
     Ok(service.dispatcher.submit(ticket, id, upload).await??)
+}
+
+/// A body that is the video.
+async fn as_it_is(
+    service: &Service,
+    mut chunks: Chunks,
+    target: (&mut tokio::fs::File, &Path),
+) -> Result<Taken, ApiError> {
+    let mut intake = Intake::new(target, service.config.upload_bytes_max);
+    while let Some(chunk) = chunks.next().await {
+        intake.write(&chunk.map_err(|error| error.told(&service.config.http))?).await?;
+    }
+    intake.finish().await
 }
 
 fn accepted(status: Status) -> Response {
@@ -108,7 +264,7 @@ fn accepted(status: Status) -> Response {
     (StatusCode::ACCEPTED, [(LOCATION, location)], Json(answer)).into_response()
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
     spawn_blocking(work).await.map_err(|_| ApiError::Internal)

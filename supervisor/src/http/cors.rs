@@ -1,0 +1,53 @@
+//! Which pages of other origins may call the service from a browser (Fetch standard, CORS).
+//!
+//! None, unless `cors_origins` names them. Own code because the library answers every OPTIONS
+//! itself, also those that are no preflight.
+
+use super::Service;
+use axum::extract::{Request, State};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
+    VARY,
+};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+/// What a page may ask with.
+const PREFLIGHT: [(HeaderName, &str); 3] = [
+    (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, DELETE"),
+    (ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, Last-Event-ID, Range"),
+    (ACCESS_CONTROL_MAX_AGE, "600"),
+];
+
+/// What a page may read of an answer, beside what every page may.
+const EXPOSED: &str = "Content-Disposition, Content-Range, Location, Retry-After";
+
+/// Answers preflights, and marks what an allowed page may read.
+pub(super) async fn cors(State(service): State<Service>, request: Request, next: Next) -> Response {
+    let allowed = &service.config.access.cors_origins;
+    if allowed.is_empty() {
+        return next.run(request).await;
+    }
+    let origin = request.headers().get(ORIGIN).cloned();
+    let origin = origin.filter(|origin| {
+        allowed.iter().any(|allowed| allowed == "*" || origin.as_bytes() == allowed.as_bytes())
+    });
+    let is_preflight = request.method() == Method::OPTIONS
+        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = match &origin {
+        Some(_) if is_preflight => (StatusCode::NO_CONTENT, PREFLIGHT).into_response(),
+        _ => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    headers.append(VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        // Media elements of such a page load without asking first.
+        let policy = HeaderName::from_static("cross-origin-resource-policy");
+        headers.insert(policy, HeaderValue::from_static("cross-origin"));
+    }
+    response
+}

@@ -1,0 +1,143 @@
+//! The OpenAPI 3.1 document, made from the handlers it describes, and a page to read it on.
+//!
+//! `http::router` adds a route and its description in one call, so neither is there without the
+//! other. What a handler may refuse is named here as sets of codes from the catalogue.
+
+use super::catalogue::{Catalogue, Code, Cure, Entry};
+use super::error::Problem;
+use super::reading;
+use crate::status::Status;
+use axum::Extension;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{Html, IntoResponse};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, Modify, OpenApi};
+
+/// What there is beside the routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "BodyScript",
+        description = "Videos in, human pose data out. Every refusal is a problem document \
+            (RFC 9457) whose `code` is one of `/api/problems`; an answer that a later attempt \
+            may change carries `Retry-After`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    tags(
+        (name = "jobs", description = "A video and what becomes of it"),
+        (name = "results", description = "The files of a completed job"),
+        (name = "service", description = "What the service is and how it is"),
+        (name = "operators", description = "For who runs the service: from its own host, or with \
+            the token")
+    ),
+    components(schemas(Problem, Status, Catalogue)),
+    modifiers(&Token)
+)]
+pub(super) struct Outline;
+
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+        let schemes = [("bearer", HttpAuthScheme::Bearer), ("basic", HttpAuthScheme::Basic)];
+        let components = document.components.get_or_insert_default();
+        for (name, scheme) in schemes {
+            components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
+        }
+    }
+}
+
+macro_rules! refusals {
+    ($($name:ident: $($code:ident)*;)*) => {$(
+        /// A set of refusals.
+        pub(super) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                described(&[$(Code::$code,)* Code::Internal])
+            }
+        }
+    )*};
+}
+
+refusals! {
+    Unknown: UnknownAddress;
+    JobRefusals: JobNotFound Stopping;
+    CancelRefusals: JobNotFound AlreadyOver Stopping;
+    FileRefusals: UnknownAddress JobNotFound FileNotFound NotCompleted RangeNotSatisfiable Stopping;
+    UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField ConflictingFields InvalidField
+        UploadTooLarge FormTooLarge UploadStalled UploadTooSlow UploadBroken QueueFull MemoryShort
+        DiskFull TooManyUploads TooManyJobs Stopping;
+    OperatorRefusals: OperatorsOnly TokenRequired Stopping;
+}
+
+/// One response for each status among the codes.
+fn described(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status = BTreeMap::<String, Vec<Entry>>::new();
+    for entry in codes.iter().map(|code| code.entry()) {
+        let status = entry.status.map_or(String::new(), |status| status.as_u16().to_string());
+        by_status.entry(status).or_default().push(entry);
+    }
+    by_status.into_iter().map(|(status, entries)| (status, response(&entries).into())).collect()
+}
+
+fn response(entries: &[Entry]) -> Response {
+    let mut description = String::new();
+    for Entry { code, cause, .. } in entries {
+        let gap = if description.is_empty() { "" } else { " " };
+        write!(description, "{gap}`{code}`: {cause}").expect("a string takes it");
+    }
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let mut response = ResponseBuilder::new()
+        .description(description)
+        .content("application/problem+json", content);
+    if entries.iter().any(|entry| entry.cured_by == Cure::Time) {
+        let header = HeaderBuilder::new()
+            .schema(Some(ObjectBuilder::new().schema_type(Type::Integer).build()))
+            .description(Some("Seconds to wait before trying again"))
+            .build();
+        response = response.header("Retry-After", header);
+    }
+    response.build()
+}
+
+/// The document in both its forms, made once.
+#[derive(Clone)]
+pub(super) struct Documents {
+    json: Arc<str>,
+    page: Arc<str>,
+}
+
+impl Documents {
+    pub(super) fn of(document: &utoipa::openapi::OpenApi) -> Self {
+        let value = serde_json::to_value(document).expect("the document is plain data");
+        Self { json: value.to_string().into(), page: reading::page(&value).into() }
+    }
+}
+
+/// This document
+#[utoipa::path(get, path = "/openapi.json", tag = "service",
+    responses((status = 200, body = Object, content_type = "application/json")))]
+pub(super) async fn json(Extension(documents): Extension<Documents>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], documents.json.to_string())
+}
+
+/// This document, for people
+#[utoipa::path(get, path = "/docs", tag = "service",
+    responses((status = 200, body = String, content_type = "text/html")))]
+pub(super) async fn page(Extension(documents): Extension<Documents>) -> Html<String> {
+    Html(documents.page.to_string())
+}
+
+/// How the page looks
+#[utoipa::path(get, path = "/docs.css", tag = "service",
+    responses((status = 200, body = String, content_type = "text/css")))]
+pub(super) async fn style() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], reading::STYLE)
+}

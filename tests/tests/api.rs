@@ -1,0 +1,139 @@
+//! The interface as clients and operators meet it: raw uploads, doors, limits, origins.
+
+use anyhow::{Context, Result};
+use bodyscript_tests::programs;
+use bodyscript_tests::server::TestServer;
+use reqwest::StatusCode;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
+use serde_json::Value;
+
+/// A service whose worker does at once what the video says.
+fn obedient(flags: &[&str]) -> Result<TestServer> {
+    let program = programs::path("fault_worker")?;
+    let program = program.to_str().context("a path in UTF-8")?;
+    TestServer::start(&[&["--worker-program", program], flags].concat())
+}
+
+const DOORS: [&str; 4] = ["/api/jobs", "/api/metrics", "/metrics", "/health/memory"];
+
+#[test]
+fn a_video_may_be_the_whole_body() -> Result<()> {
+    let server = obedient(&[])?;
+    let url = server.url("/api/upload?filename=..%2Fwalk%1b%5B2J.mp4&mode=static&interval=2");
+    let answer = server.client().put(url).body("FAULT ok\n").send()?;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let accepted: Value = answer.json()?;
+    let status = server.await_end(accepted["job_id"].as_str().context("an id")?)?;
+    assert_eq!(status["status"], "completed", "{status}");
+    assert_eq!(status["filename"], "walk[2J.mp4");
+    assert_eq!((&status["mode"], &status["interval"]), (&"static".into(), &2.into()));
+    assert!(!server.log().contains("\u{1b}[2J"), "a name reaches the terminal");
+
+    let request = server.client().post(server.url("/api/upload")).header(CONTENT_TYPE, "video/mp4");
+    assert_eq!(request.body("FAULT ok\n").send()?.status(), StatusCode::ACCEPTED);
+    let report = server.json("/api/metrics")?;
+    assert_eq!(report["averages"]["completed"].as_u64().map(|n| n >= 1), Some(true), "{report}");
+    assert!(report["processing_ms"]["p95"].as_f64() > Some(0.0), "{report}");
+    assert_eq!(server.json("/health/memory")?["jobs_count"], 2);
+    Ok(())
+}
+
+#[test]
+fn the_limit_on_a_raw_body_holds_to_the_byte() -> Result<()> {
+    let server = obedient(&["--upload-bytes-max", "100000"])?;
+    for (bytes, status) in [(100_000, 202), (100_001, 413)] {
+        let request = server.client().put(server.url("/api/upload")).body(vec![b'x'; bytes]);
+        assert_eq!(request.send()?.status(), status, "{bytes} bytes");
+    }
+    Ok(())
+}
+
+#[test]
+fn operators_need_the_token_where_there_is_one() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("token");
+    std::fs::write(&file, "correct-horse-battery\n")?;
+    let server = obedient(&["--token-file", file.to_str().context("a path")?])?;
+    for door in DOORS {
+        let shut = server.get(door)?;
+        assert_eq!(shut.status(), StatusCode::UNAUTHORIZED, "{door}");
+        assert_eq!(shut.headers().get_all(WWW_AUTHENTICATE).iter().count(), 2, "{door}");
+        let wrong = server.client().get(server.url(door)).bearer_auth("correct-horse").send()?;
+        assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED, "{door}");
+        let token = "correct-horse-battery";
+        let open = server.client().get(server.url(door)).bearer_auth(token).send()?;
+        assert_eq!(open.status(), StatusCode::OK, "{door}");
+        let open = server.client().get(server.url(door)).basic_auth("me", Some(token)).send()?;
+        assert_eq!(open.status(), StatusCode::OK, "{door}");
+    }
+    assert_eq!(server.get("/health")?.status(), StatusCode::OK, "everybody's");
+    assert!(!server.log().contains("correct-horse"), "the token is in the log");
+    Ok(())
+}
+
+#[test]
+fn without_a_token_only_this_host_operates() -> Result<()> {
+    let server = obedient(&[])?;
+    for door in DOORS {
+        let ask = |name, value| server.client().get(server.url(door)).header(name, value).send();
+        assert_eq!(server.get(door)?.status(), StatusCode::OK, "{door}");
+        // A page whose own name was made to resolve to 127.0.0.1, and a proxy on this host.
+        assert_eq!(ask(HOST, "evil.example:8000")?.status(), StatusCode::FORBIDDEN, "{door}");
+        let forwarded = "x-forwarded-for".parse()?;
+        assert_eq!(ask(forwarded, "203.0.113.9")?.status(), StatusCode::FORBIDDEN, "{door}");
+        assert_eq!(ask(AUTHORIZATION, "Bearer nonsense")?.status(), StatusCode::OK, "{door}");
+    }
+    Ok(())
+}
+
+#[test]
+fn one_client_cannot_take_every_place() -> Result<()> {
+    let flags =
+        ["--client-jobs-max", "2", "--client-uploads-per-minute-max", "4", "--workers", "1"];
+    let server = obedient(&flags)?;
+    let upload = |client: &'static str| {
+        let request = server.client().put(server.url("/api/upload"));
+        request.header("x-forwarded-for", client).body("FAULT silent\n").send()
+    };
+    let mut jobs = Vec::new();
+    for _ in 0..2 {
+        let answer = upload("203.0.113.9")?;
+        assert_eq!(answer.status(), StatusCode::ACCEPTED);
+        jobs.push(answer.json::<Value>()?["job_id"].as_str().context("an id")?.to_owned());
+    }
+    let refused = upload("203.0.113.9")?;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.headers().contains_key(RETRY_AFTER));
+    assert_eq!(refused.json::<Value>()?["code"], "too_many_jobs");
+    assert_eq!(upload("203.0.113.10")?.status(), StatusCode::ACCEPTED, "somebody else");
+    for job in jobs {
+        let url = server.url(&format!("/api/cancel/{job}"));
+        assert_eq!(server.client().post(url).send()?.status(), StatusCode::OK);
+    }
+    for status in [StatusCode::ACCEPTED, StatusCode::ACCEPTED] {
+        assert_eq!(upload("203.0.113.9")?.status(), status, "the places are free again");
+    }
+    Ok(())
+}
+
+#[test]
+fn pages_of_other_origins_may_call_if_they_are_named() -> Result<()> {
+    let server = obedient(&["--cors-origins", "https://a.example"])?;
+    let ask = |origin| server.client().get(server.url("/api")).header(ORIGIN, origin).send();
+    let header = "access-control-allow-origin";
+    assert_eq!(ask("https://a.example")?.headers()[header], "https://a.example");
+    assert!(!ask("https://b.example")?.headers().contains_key(header));
+    let preflight = server
+        .client()
+        .request(reqwest::Method::OPTIONS, server.url("/api/upload"))
+        .header(ORIGIN, "https://a.example")
+        .header("access-control-request-method", "PUT")
+        .send()?;
+    assert_eq!(preflight.status(), StatusCode::NO_CONTENT);
+    assert!(preflight.headers()["access-control-allow-methods"].to_str()?.contains("PUT"));
+    let plain = obedient(&[])?;
+    let answer =
+        plain.client().get(plain.url("/api")).header(ORIGIN, "https://a.example").send()?;
+    assert!(!answer.headers().contains_key(header), "nobody is named");
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! The contract: whatever is asked of the service, in order or out of it, the answer is one its
+//! own OpenAPI document promises, with a body that the document's schema admits.
+
+use anyhow::{Context, Result, ensure};
+use bodyscript_tests::programs;
+use bodyscript_tests::server::TestServer;
+use reqwest::Method;
+use reqwest::blocking::Response;
+use reqwest::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+const METHODS: [&str; 7] = ["get", "head", "post", "put", "patch", "delete", "options"];
+
+/// The document, and which of its answers were seen.
+struct Contract {
+    document: Value,
+    seen: BTreeSet<(String, String, u16)>,
+}
+
+impl Contract {
+    fn of(server: &TestServer) -> Result<Self> {
+        Ok(Self { document: server.json("/openapi.json")?, seen: BTreeSet::new() })
+    }
+
+    fn operations(&self) -> Vec<(String, String)> {
+        let paths = self.document["paths"].as_object().expect("paths");
+        let of_path = |(path, item): (&String, &Value)| {
+            let item = item.clone();
+            let path = path.clone();
+            let methods = METHODS.into_iter().filter(move |method| item[*method].is_object());
+            methods.map(move |method| (method.to_owned(), path.clone())).collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(of_path).collect()
+    }
+
+    /// Checks an answer to a documented operation.
+    fn check(&mut self, method: &str, path: &str, answer: Response) -> Result<()> {
+        let status = answer.status().as_u16();
+        let what = format!("{} {path}: {status}", method.to_uppercase());
+        let responses = &self.document["paths"][path][method]["responses"];
+        let promised = responses[status.to_string()].clone();
+        let kind = answer.headers().get(CONTENT_TYPE).map(|kind| kind.to_str().unwrap().to_owned());
+        if [429, 503, 507].contains(&status) && path != "/readyz" && path != "/health" {
+            let wait = answer.headers().get(RETRY_AFTER).context(what.clone())?;
+            ensure!(wait.to_str()?.parse::<u64>()? > 0, "{what}: {wait:?}");
+        }
+        let body = answer.bytes()?;
+        ensure!(
+            promised.is_object(),
+            "{what} is not documented: {kind:?} {}",
+            String::from_utf8_lossy(&body)
+        );
+        self.seen.insert((method.to_owned(), path.to_owned(), status));
+        let Some(contents) = promised["content"].as_object() else {
+            ensure!(body.is_empty(), "{what}: a body that is not documented");
+            return Ok(());
+        };
+        let kind = kind.with_context(|| format!("{what}: no content type"))?;
+        let plain = kind.split(';').next().unwrap_or_default();
+        let content = contents.get(plain).or_else(|| contents.get("*/*"));
+        let content = content.with_context(|| format!("{what}: {kind} is not documented"))?;
+        if plain.ends_with("json") && contents.contains_key(plain) && method != "head" {
+            self.validate(&what, &content["schema"], &serde_json::from_slice(&body)?)?;
+        }
+        Ok(())
+    }
+
+    fn validate(&self, what: &str, schema: &Value, body: &Value) -> Result<()> {
+        let schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "components": self.document["components"],
+            "allOf": [schema],
+        });
+        let validator = jsonschema::validator_for(&schema).context(what.to_owned())?;
+        let errors: Vec<_> = validator.iter_errors(body).map(|error| error.to_string()).collect();
+        ensure!(errors.is_empty(), "{what}: {errors:?} in {body}");
+        if let Some(name) = schema["allOf"][0]["$ref"].as_str().and_then(|r| r.rsplit('/').next()) {
+            let known = &self.document["components"]["schemas"][name]["properties"];
+            for field in body.as_object().into_iter().flat_map(|body| body.keys()) {
+                ensure!(known[field].is_object(), "{what}: the field {field} is not documented");
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks a refusal that comes before any operation.
+    fn check_problem(&self, answer: Response, status: u16, code: &str) -> Result<()> {
+        ensure!(answer.status() == status, "{} is {}, not {status}", answer.url(), answer.status());
+        ensure!(answer.headers()[CONTENT_TYPE] == "application/problem+json", "{}", answer.url());
+        let url = answer.url().clone();
+        let body: Value = answer.json()?;
+        ensure!(body["code"] == code, "{url}: {body}");
+        self.validate(url.as_str(), &json!({"$ref": "#/components/schemas/Problem"}), &body)
+    }
+}
+
+/// A service whose worker does at once what the video says: what counts here are answers.
+fn obedient() -> Result<TestServer> {
+    let program = programs::path("fault_worker")?;
+    let program = program.to_str().context("a path in UTF-8")?;
+    TestServer::start(&["--worker-program", program, "--queue-max", "1000"])
+}
+
+/// Words for the places in an address: right, wrong, and meant to hurt.
+fn words(id: &str) -> Vec<String> {
+    let mut words: Vec<String> = [
+        "nonsense",
+        "%ff",
+        "%00",
+        "..%2f..%2fetc%2fpasswd",
+        "%F0%9F%92%A9",
+        "a%0d%0ab:c",
+        "-",
+        "%20",
+    ]
+    .map(String::from)
+    .into();
+    words.extend([id.to_owned(), "0".repeat(32), id.to_uppercase(), "9".repeat(5000)]);
+    words
+}
+
+/// Every address a template stands for, within reason.
+fn addresses(template: &str, id: &str) -> Vec<String> {
+    let names = ["output.mp4", "pose_data.csv", "metadata.json", "video", "json", "exe", "%ff"];
+    let mut open = vec![template.to_owned()];
+    for (place, words) in [
+        ("{id}", words(id)),
+        ("{name}", names.map(String::from).into()),
+        ("{kind}", names.map(String::from).into()),
+        ("{code}", ["queue_full", "not_a_video", "nothing", "%ff"].map(String::from).into()),
+    ] {
+        open = open
+            .into_iter()
+            .flat_map(|address| match address.contains(place) {
+                true => words.iter().map(|word| address.replace(place, word)).collect(),
+                false => vec![address],
+            })
+            .collect();
+    }
+    open
+}
+
+const HEADERS: [&[(&str, &str)]; 9] = [
+    &[],
+    &[("range", "bytes=0-9")],
+    &[("range", "bytes=999999999-")],
+    &[("range", "lines=1-2")],
+    &[("if-none-match", "*"), ("if-modified-since", "Sat, 01 Jan 2050 00:00:00 GMT")],
+    &[("if-match", "\"other\""), ("if-unmodified-since", "Sat, 01 Jan 2000 00:00:00 GMT")],
+    &[("accept", "image/png"), ("accept-encoding", "gzip, br;q=0.1, *;q=0")],
+    &[("last-event-id", "nonsense"), ("authorization", "Bearer nonsense")],
+    &[("x-forwarded-for", "203.0.113.9"), ("host", "evil.example")],
+];
+
+const BODIES: [(&str, &str); 8] = [
+    ("", ""),
+    ("text/plain", "hello"),
+    ("application/json", "{\"file\": 1}"),
+    ("multipart/form-data", "no boundary"),
+    ("multipart/form-data; boundary=x", "--x\r\nno header"),
+    (
+        "multipart/form-data; boundary=x",
+        "--x\r\nContent-Disposition: form-data; name=\"mode\"\r\n\r\nwarp\r\n--x--\r\n",
+    ),
+    ("video/mp4", "FAULT ok\n"),
+    ("application/offset+octet-stream", "piece"),
+];
+
+const QUERIES: [&str; 6] =
+    ["", "?mode=fast&interval=2", "?interval=0", "?interval=1&interval=1", "?mode=%ff", "?%zz=&&="];
+
+#[test]
+fn every_answer_is_one_the_document_promises() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("obedient");
+    std::fs::write(&video, "FAULT ok\n")?;
+    let server = obedient()?;
+    let mut contract = Contract::of(&server)?;
+    let id = server.submit(&video)?;
+    server.await_end(&id)?;
+    for (method, path) in contract.operations() {
+        // Last, because it takes away what the others ask for.
+        if path.starts_with("/api/cleanup") {
+            continue;
+        }
+        let verb = Method::from_bytes(method.to_uppercase().as_bytes())?;
+        let takes_body = contract.document["paths"][&path][&method]["requestBody"].is_object();
+        let bodies = if takes_body { &BODIES[..] } else { &BODIES[..1] };
+        for address in addresses(&path, &id) {
+            for headers in HEADERS {
+                let request = server.client().request(verb.clone(), server.url(&address));
+                let request =
+                    headers.iter().fold(request, |r, (name, value)| r.header(*name, *value));
+                contract.check(&method, &path, request.send()?)?;
+            }
+            for (kind, body) in bodies {
+                for query in QUERIES {
+                    let url = server.url(&format!("{address}{query}"));
+                    let mut request = server.client().request(verb.clone(), url).body(*body);
+                    if !kind.is_empty() {
+                        request = request.header(CONTENT_TYPE, *kind);
+                    }
+                    contract.check(&method, &path, request.send()?)?;
+                }
+            }
+        }
+    }
+    let answer = server.upload(&video, &[("interval", "2")])?;
+    contract.check("post", "/api/upload", answer)?;
+    for _ in 0..2 {
+        let url = server.url(&format!("/api/cleanup/{id}"));
+        contract.check("delete", "/api/cleanup/{id}", server.client().delete(url).send()?)?;
+    }
+    let unseen: Vec<_> = contract
+        .operations()
+        .into_iter()
+        .filter(|(method, path)| {
+            !contract.seen.iter().any(|(m, p, status)| (m, p) == (method, path) && *status < 400)
+        })
+        .collect();
+    // A job that waits long enough to be cancelled is other tests' business.
+    assert_eq!(unseen, [("post".to_owned(), "/api/cancel/{id}".to_owned())], "never succeeded");
+    Ok(())
+}
+
+#[test]
+fn what_is_not_documented_is_not_there() -> Result<()> {
+    let server = obedient()?;
+    let contract = Contract::of(&server)?;
+    for (path, item) in contract.document["paths"].as_object().context("paths")? {
+        let address = path.replace("{id}", &"0".repeat(32)).replace(['{', '}'], "");
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"] {
+            let is_there = item[method.to_lowercase()].is_object();
+            if is_there {
+                continue;
+            }
+            let method = Method::from_bytes(method.as_bytes())?;
+            let answer = server.client().request(method, server.url(&address)).send()?;
+            let allowed =
+                answer.headers().get(ALLOW).context(address.clone())?.to_str()?.to_owned();
+            contract.check_problem(answer, 405, "method_not_allowed")?;
+            let documented = METHODS.iter().filter(|method| item[**method].is_object());
+            for method in documented {
+                assert!(allowed.contains(&method.to_uppercase()), "{path}: {allowed}");
+            }
+        }
+    }
+    for nowhere in ["/api/", "/nothing", "/api/status", "/api/status/a/b", "/%ff", "//", "/docs/"] {
+        contract.check_problem(server.get(nowhere)?, 404, "unknown_address")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_page_for_people_has_every_operation_and_runs_nothing() -> Result<()> {
+    let server = obedient()?;
+    let contract = Contract::of(&server)?;
+    let answer = server.get("/docs")?;
+    let policy = answer.headers()["content-security-policy"].to_str()?.to_owned();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    let page = answer.text()?;
+    for (method, path) in contract.operations() {
+        assert!(page.contains(&format!("{} {path}", method.to_uppercase())), "{method} {path}");
+    }
+    assert!(!page.contains("<script") && !page.contains("style=") && !page.contains("//cdn"));
+    assert_eq!(contract.document["openapi"], "3.1.0");
+    Ok(())
+}
