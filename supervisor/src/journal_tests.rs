@@ -28,7 +28,6 @@ fn job(events: Vec<Event>) -> Job {
             mode: Mode::Quality,
             sampling: Sampling::every(3).expect("an interval"),
             formats: "csv,trc".parse().expect("known"),
-            formats: "csv,angles".parse().expect("formats"),
             ..Options::default()
         },
         idempotency_key: None,

@@ -7,14 +7,12 @@ use crate::clock::Moment;
 use crate::job::{AttemptRecord, Job, JobError, JobId, JobState, Upload};
 use crate::name::DisplayName;
 use crate::worker::obituary::{Deadline, End, Exit};
-use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::message::Summary;
-use bodyscript_protocol::options::Options;
 use jiff::Timestamp;
 use rusqlite::types::Type;
 use rusqlite::{Row, named_params};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 type Result<T> = rusqlite::Result<T>;
@@ -69,26 +67,6 @@ fn columns(state: &JobState) -> Columns<'_> {
     }
 }
 
-/// Options as they are kept: a worker is told its formats in another way, so their own form leaves
-/// them out.
-#[derive(Serialize, Deserialize)]
-struct KeptOptions {
-    #[serde(flatten)]
-    options: Options,
-    kept_formats: Formats,
-}
-
-impl KeptOptions {
-    const fn of(options: Options) -> Self {
-        Self { options, kept_formats: options.formats }
-    }
-
-    fn read(text: &str) -> Option<Options> {
-        let Self { options, kept_formats } = serde_json::from_str(text).ok()?;
-        Some(Options { formats: kept_formats, ..options })
-    }
-}
-
 /// Binds a job and runs the statement.
 pub(super) fn write(
     statement: &mut rusqlite::Statement<'_>,
@@ -101,7 +79,7 @@ pub(super) fn write(
         ":filename": job.upload.filename.to_string(),
         ":bytes": job.upload.bytes as i64,
         ":sha256": job.upload.sha256,
-        ":options": json(&KeptOptions::of(job.upload.options)),
+        ":options": json(&job.upload.options),
         ":created_ms": job.created_at.as_millisecond(),
         ":state": state.name(),
         ":started_ms": state.started_at().map(Timestamp::as_millisecond),
@@ -126,7 +104,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Remembered> {
         filename: DisplayName::new(&row.get::<_, String>("filename")?),
         bytes: row.get::<_, i64>("bytes")? as u64,
         sha256: row.get("sha256")?,
-        options: parsed(row, "options", KeptOptions::read)?,
+        options: parsed(row, "options", |text| serde_json::from_str(text).ok())?,
         idempotency_key: row.get("idempotency_key")?,
     };
     let mut job = Job::recalled(id, upload, time(row, "created_ms")?, state(row)?);
