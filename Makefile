@@ -12,7 +12,7 @@ RUST_MIN := 1.92
 
 # What the build and the programs need from Debian 12, each with its reason.
 PACKAGES := \
-	build-essential pkg-config ca-certificates curl \
+	build-essential pkg-config ca-certificates curl gstreamer1.0-tools \
 	libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav \

@@ -7,6 +7,7 @@ mod encode;
 mod error;
 mod formats;
 mod guard;
+mod index;
 mod orient;
 mod plugins;
 mod probe;

@@ -11,6 +11,7 @@
 use super::error::VideoError;
 use super::formats::{self, Codec, Container};
 use super::guard;
+use super::index;
 use super::reader::reader;
 use bodyscript_protocol::message::MediaLimits;
 use gstreamer as gst;
@@ -64,6 +65,7 @@ pub(super) struct Source {
     /// The way for further guards to tell.
     pub(super) tell: Sender<Note>,
     found: Arc<Mutex<Found>>,
+    has_index: bool,
 }
 
 /// A pipeline that is stopped when dropped, so that no thread outlives it.
@@ -118,6 +120,7 @@ impl Source {
             found: Arc::clone(&found),
         };
         forward_errors(&pipeline.0, &tell);
+        let has_index = index::is_there(&video).map_err(VideoError::Read)?;
         let reader = reader(video)?.upcast();
         let finder = element("typefind")?;
         finder.connect("have-type", false, move |values| {
@@ -129,7 +132,7 @@ impl Source {
         pipeline.0.add_many([&reader, &finder]).map_err(graph("take its reader"))?;
         reader.link(&finder).map_err(graph("link its reader"))?;
         pipeline.0.set_state(gst::State::Playing).map_err(graph("start"))?;
-        Ok(Self { pipeline, notes, tell, found })
+        Ok(Self { pipeline, notes, tell, found, has_index })
     }
 
     /// Waits until the first data of the video track is there.
@@ -152,6 +155,8 @@ impl Source {
                 VideoError::NotAVideo("no container is recognised".into())
             }
             Found { chosen: false, tracks: 1.., .. } => missing(&found),
+            // The demuxer passes over a track without a frame and then finds no track at all.
+            Found { tracks: 0, .. } if self.has_index => VideoError::NoFrames,
             _ if cause.matches(gst::ResourceError::Read) => {
                 VideoError::Read(std::io::Error::other(cause.to_string()))
             }
