@@ -8,6 +8,7 @@ seconds_max=${VM_SECONDS_MAX:-900}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+"$here/image.sh" "$image"
 mkdir "$work/in"
 cp "$deb" "$work/in/bodyscript.deb"
 cp "$here/guest.sh" "$work/in/"

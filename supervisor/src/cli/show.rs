@@ -112,8 +112,8 @@ mod tests {
     }
 
     /// Keys whose defaults depend on the host; the file gives the package's or an example.
-    const OF_THE_HOST: [&str; 4] =
-        ["state_dir", "worker_program", "models_dir", "memory_budget_bytes"];
+    const OF_THE_HOST: [&str; 5] =
+        ["state_dir", "worker_program", "models_dir", "memory_budget_bytes", "token_file"];
 
     #[test]
     fn the_installed_file_names_every_key_with_its_default() {
