@@ -231,7 +231,7 @@ impl Culprit {
             mean_visibility: 0.5,
             track_losses: 0,
             jitter: 0.0,
-            people: 1,
+            people: u32::from(frames > 0),
         }));
     }
 
