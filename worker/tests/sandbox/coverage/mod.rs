@@ -18,6 +18,12 @@ use recorder::Recording;
 use runs::Run;
 use std::collections::BTreeSet;
 
+/// Calls whose use hangs on sizes and on the versions of libraries: an allocator that moves a large
+/// block, a poll that is woken by a pipe where there is no eventfd, a check of a file's presence.
+/// Without them another build of the same libraries would be killed, so they stay although these
+/// runs need not show them.
+const SITUATIONAL: [&str; 4] = ["SYS_fcntl", "SYS_getrandom", "SYS_mremap", "SYS_newfstatat"];
+
 #[test]
 fn no_entry_of_the_policy_is_missing_and_none_is_idle() {
     let mut used = BTreeSet::new();
@@ -48,7 +54,7 @@ fn no_entry_of_the_policy_is_missing_and_none_is_idle() {
     let idle: Vec<_> = policy::ROUTINE
         .iter()
         .enumerate()
-        .filter(|(place, _)| !used.contains(place))
+        .filter(|(place, entry)| !used.contains(place) && !SITUATIONAL.contains(&entry.name))
         .map(|(_, entry)| format!("{}: {}", entry.name, entry.reason))
         .collect();
     assert!(idle.is_empty(), "never used: {idle:#?}");
