@@ -13,6 +13,10 @@ pub fn adopt() -> nix::Result<()> {
     prctl::set_child_subreaper(true)
 }
 
+/// A browser's crash handler leaves its browser too, and begins a session of its own; it is the
+/// one process of a test that detaches itself without having been a service's.
+const CRASH_HANDLER: &str = "chrome_crashpad";
+
 /// Processes that have outlived their service. Those that have ended are buried here.
 ///
 /// Workers begin a session of their own, services stay in this one.
@@ -21,7 +25,8 @@ pub fn strays() -> Vec<String> {
     let own = std::process::id() as i32;
     let mut found = Vec::new();
     for stat in stats() {
-        if stat.ppid != own || stat.session == own_session.as_raw() {
+        let is_ours = stat.ppid == own && stat.session != own_session.as_raw();
+        if !is_ours || stat.comm.starts_with(CRASH_HANDLER) {
             continue;
         }
         if stat.state == 'Z' {

@@ -24,6 +24,39 @@ fn choose(browser: &Browser, server: &TestServer, file: &Path) -> Result<()> {
 }
 
 #[test]
+fn a_video_goes_in_and_its_pose_plays_back() -> Result<()> {
+    let Some(browser) = Browser::start()? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let server = TestServer::start(&[])?;
+    choose(&browser, &server, &clip(folder.path(), 45)?)?;
+    browser.picture("upload-light", DESKTOP, Look::Light)?;
+    browser.picture("upload-phone-dark", PHONE, Look::Dark)?;
+    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    browser.click("#start")?;
+    browser.wait("location.hash.startsWith('#job=')")?;
+    browser.wait("document.querySelectorAll('#curves path.left').length === 4")?;
+    assert_eq!(browser.text("#place")?, "frame 1 of 45");
+
+    browser.run("const s = document.querySelector('#scrub'); s.value = 20; s.dispatchEvent(new Event('input'))")?;
+    browser.wait("!document.querySelector('#video').seeking")?;
+    browser.wait("document.querySelector('#place').textContent === 'frame 21 of 45'")?;
+    let drawn = "const c = document.querySelector('#skeleton'); \
+        return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v > 0)";
+    assert_eq!(browser.run(drawn)?, true, "a skeleton lies over the video");
+    let knee = browser.text(".curve .values .left")?;
+    assert!(knee.ends_with('°'), "the angle at that frame is told: {knee}");
+    browser.picture("result-light", DESKTOP, Look::Light)?;
+    browser.picture("result-phone-dark", PHONE, Look::Dark)?;
+    assert_eq!(browser.barriers()?, NO_BARRIERS);
+
+    // The address carries the job: a reload comes back, and plays what the service rendered.
+    browser.run("location.reload()")?;
+    browser.wait("document.querySelectorAll('#curves path.left').length === 4")?;
+    browser.wait("document.querySelector('#video').currentSrc.endsWith('/output.mp4')")?;
+    Ok(())
+}
+
+#[test]
 fn a_job_is_cancelled_from_the_page() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
