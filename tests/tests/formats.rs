@@ -13,7 +13,7 @@ fn every_container_and_codec_gives_every_frame() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut videos = Vec::new();
     for (container, codec, extension) in MATRIX {
-        let path = folder.path().join(format!("{container:?}_{codec:?}.{extension}"));
+        let path = folder.path().join(format!("{container:?}_{codec:?}_{extension}.{extension}"));
         Clip::new().frames(FRAMES).container(*container).codec(*codec).encode(&path)?;
         videos.push(path);
     }

@@ -6,6 +6,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::formats::Formats;
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::remains::{descendants, groups_of};
 use bodyscript_tests::server::TestServer;
@@ -166,7 +167,7 @@ impl Stage {
             ensure!(!bytes.is_empty(), "{name} is empty");
             Ok((name, if name == "metadata.json" { anonymous(&bytes, id)? } else { bytes }))
         };
-        Artefact::ALL.into_iter().map(fetch).collect()
+        Formats::DEFAULT.iter().map(fetch).collect()
     }
 
     fn rss_bytes(&self) -> Result<u64> {
