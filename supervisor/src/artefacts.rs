@@ -25,7 +25,15 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 use thiserror::Error;
+
+/// How long a start waits for the lock of a supervisor that was killed.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two tries.
+const LOCK_PERIOD: Duration = Duration::from_millis(10);
 
 /// Why the state folder could not be used.
 #[derive(Debug, Error)]
@@ -95,10 +103,16 @@ impl StateDir {
             .mode(0o600)
             .open(&path)
             .map_err(failed("opened", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok((state, StateLock { _file: file })),
-            Err(TryLockError::WouldBlock) => Err(StateError::InUse(root.to_owned())),
-            Err(TryLockError::Error(source)) => Err(failed("locked", &path)(source)),
+        let patience = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok((state, StateLock { _file: file })),
+                // A worker that was being born when its supervisor was killed shares the lock
+                // until it executes its program.
+                Err(TryLockError::WouldBlock) if Instant::now() < patience => sleep(LOCK_PERIOD),
+                Err(TryLockError::WouldBlock) => return Err(StateError::InUse(root.to_owned())),
+                Err(TryLockError::Error(source)) => return Err(failed("locked", &path)(source)),
+            }
         }
     }
 
