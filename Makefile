@@ -62,15 +62,17 @@ build: setup ## Build the programs (PROFILE=release or dev)
 demo: build ## Build, start the service, upload a sample, show progress, keep the results in target/demo
 	@tests/demo.sh "$(if $(filter dev,$(PROFILE)),target/debug,target/$(PROFILE))" "$(DEMO_LISTEN)" "$(DEMO_DIR)"
 
-# What the browser tests judge the pages by; a tool for tests, never part of the program.
-AXE := target/browser/node_modules/axe-core/axe.min.js
+# What the pages are judged by and a client to upload with; tools for tests, never part of the
+# program.
+BROWSER_TOOLS := axe-core@4 tus-js-client@4
+BROWSER_TOOL_FILES := $(foreach tool,$(BROWSER_TOOLS),target/browser/node_modules/$(firstword $(subst @, ,$(tool)))/package.json)
 
 .PHONY: browser-tools
-browser-tools: $(AXE) ## Fetch what the browser tests need besides the browser
+browser-tools: $(BROWSER_TOOL_FILES) ## Fetch what tests of pages and uploads need besides the browser
 
-$(AXE):
-	@if ! npm install --silent --no-save --prefix target/browser axe-core@4; then
-		echo "browser-tools: SKIPPED axe-core: npm is not there or cannot reach its registry"
+$(BROWSER_TOOL_FILES) &:
+	@if ! npm install --silent --no-save --prefix target/browser $(BROWSER_TOOLS); then
+		echo "browser-tools: SKIPPED $(BROWSER_TOOLS): npm is not there or cannot reach its registry"
 	fi
 
 .PHONY: test

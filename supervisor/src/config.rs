@@ -15,6 +15,7 @@ pub use bytes::ByteCount;
 pub use raw::{RawConfig, unknown_variable};
 
 use crate::attempt::Deadlines;
+use crate::retention::Lives;
 use crate::worker::{CageRequired, WorkshopSettings};
 use bodyscript_protocol::message::MediaLimits;
 use bodyscript_protocol::posture::Layer;
@@ -94,6 +95,15 @@ pub struct HttpLimits {
     pub upload_max: Duration,
 }
 
+/// Limits on uploads that come in several requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResumableLimits {
+    /// Unfinished ones at once.
+    pub uploads_max: usize,
+    /// How long one may take from its creation to its last byte.
+    pub lives: Lives,
+}
+
 /// Limits on what one client may ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientLimits {
@@ -157,6 +167,8 @@ pub struct Config {
     pub disk_free_bytes_min: u64,
     /// Limits on connections and requests.
     pub http: HttpLimits,
+    /// Limits on uploads that come in several requests.
+    pub resumable: ResumableLimits,
     /// Who may do what.
     pub access: AccessConfig,
     /// How long running jobs may finish after a request to stop.

@@ -55,6 +55,7 @@ pub mod name;
 pub mod outcome;
 pub mod queue;
 pub mod recovery;
+pub mod resumable;
 pub mod retention;
 pub mod signals;
 pub mod status;
@@ -71,6 +72,7 @@ use dispatcher::{Dispatcher, Runner};
 use http::Service;
 use journal::{Journal, JournalError};
 use recovery::Recovered;
+use resumable::Resumables;
 use signals::Shutdown;
 use std::sync::Arc;
 use std::time::Instant;
@@ -125,6 +127,7 @@ pub async fn run(
     let workshop = Workshop::open(&config.workshop())?;
     let posture = trial(&workshop, config.worker_memory_bytes_max, config.deadlines).await?;
     let (past, keeper) = Journal::open(state.root())?;
+    let resumables = Resumables::open(&state, past.clock.clone(), config.resumable)?;
     let recovered = Recovered::from(past, &state)?;
     tracing::info!(
         cage = %workshop.cage_backend(),
@@ -144,6 +147,7 @@ pub async fn run(
         state,
         cage,
         access,
+        resumables: Arc::new(resumables),
         clients: http::clients::Clients::new(config.access.clients.clone()),
         started: Instant::now(),
         closing: closing.clone(),

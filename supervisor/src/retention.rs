@@ -22,8 +22,8 @@ const STALLED_PERCENT: f32 = 10.0;
 /// Share of the host's memory below which it counts as short.
 const AVAILABLE_PERCENT: u64 = 5;
 
-/// Lives of results.
-#[derive(Debug, Clone, Copy)]
+/// Lives of results, and of uploads that are not complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lives {
     /// As a rule.
     pub normal: Duration,

@@ -12,3 +12,4 @@ pub mod remains;
 pub mod report;
 pub mod server;
 pub mod traces;
+pub mod tus_client;

@@ -40,9 +40,13 @@ impl TestServer {
 
     /// As [`TestServer::start`], with what an earlier service has left in its folder.
     pub fn start_in(folder: Arc<TempDir>, flags: &[&str]) -> Result<Self> {
-        remains::adopt()?;
         // Free a moment ago; that somebody else takes it in between shows as a failure to start.
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        Self::start_at(port, folder, flags)
+    }
+
+    fn start_at(port: u16, folder: Arc<TempDir>, flags: &[&str]) -> Result<Self> {
+        remains::adopt()?;
         let log = File::options().create(true).append(true).open(folder.path().join("log"))?;
         let temporary = folder.path().join("tmp");
         std::fs::create_dir_all(&temporary)?;
@@ -168,6 +172,12 @@ impl TestServer {
         self.signal(Signal::SIGKILL)?;
         self.child.wait()?;
         Ok(Arc::clone(&self.folder))
+    }
+
+    /// Ends the service as `kill -9` does and starts it again under the same address.
+    pub fn restart(self, flags: &[&str]) -> Result<Self> {
+        let port = self.base.rsplit(':').next().and_then(|port| port.parse().ok());
+        Self::start_at(port.context("a port")?, self.kill()?, flags)
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {

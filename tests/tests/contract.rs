@@ -141,7 +141,7 @@ fn addresses(template: &str, id: &str) -> Vec<String> {
     open
 }
 
-const HEADERS: [&[(&str, &str)]; 9] = [
+const HEADERS: [&[(&str, &str)]; 12] = [
     &[],
     &[("range", "bytes=0-9")],
     &[("range", "bytes=999999999-")],
@@ -151,6 +151,9 @@ const HEADERS: [&[(&str, &str)]; 9] = [
     &[("accept", "image/png"), ("accept-encoding", "gzip, br;q=0.1, *;q=0")],
     &[("last-event-id", "nonsense"), ("authorization", "Bearer nonsense")],
     &[("x-forwarded-for", "203.0.113.9"), ("host", "evil.example")],
+    &[("tus-resumable", "1.0.0"), ("upload-length", "9"), ("upload-offset", "0")],
+    &[("tus-resumable", "1.0.0"), ("upload-length", "99999999999"), ("upload-checksum", "md5 =")],
+    &[("tus-resumable", "1.0.0"), ("upload-length", "0"), ("upload-metadata", "mode d2FycA==")],
 ];
 
 const BODIES: [(&str, &str); 8] = [
@@ -169,6 +172,38 @@ const BODIES: [(&str, &str); 8] = [
 
 const QUERIES: [&str; 6] =
     ["", "?mode=fast&interval=2", "?interval=0", "?interval=1&interval=1", "?mode=%ff", "?%zz=&&="];
+
+/// A resumable upload from its beginning to its end, each request both ways where there are two.
+fn resumable(server: &TestServer, contract: &mut Contract) -> Result<()> {
+    let one = "/api/tus/{id}";
+    let ask = |method: Method, url: &str, headers: &[(&str, &str)]| {
+        let request = server.client().request(method, url).header("tus-resumable", "1.0.0");
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+    };
+    let begin = || {
+        let answer =
+            ask(Method::POST, &server.url("/api/tus"), &[("upload-length", "9")]).send()?;
+        let url = server.url(answer.headers()["location"].to_str()?);
+        Ok::<_, anyhow::Error>((answer, url))
+    };
+    let bytes = ("content-type", "application/offset+octet-stream");
+    let (begun, url) = begin()?;
+    contract.check("post", "/api/tus", begun)?;
+    contract.check("head", one, ask(Method::HEAD, &url, &[]).send()?)?;
+    for (offset, body) in [("0", "FAULT ok\n and more"), ("1", "FAULT"), ("0", "FAULT ok\n")] {
+        let request = ask(Method::PATCH, &url, &[("upload-offset", offset), bytes]);
+        contract.check("patch", one, request.body(body).send()?)?;
+    }
+    contract.check("delete", one, ask(Method::DELETE, &url, &[]).send()?)?;
+    contract.check("delete", one, ask(Method::DELETE, &url, &[]).send()?)?;
+    let (_, url) = begin()?;
+    for meant in ["HEAD", "PATCH", "DELETE", "DELETE", "GET"] {
+        let headers = [("x-http-method-override", meant), ("upload-offset", "0"), bytes];
+        let request = ask(Method::POST, &url, &headers);
+        contract.check("post", one, request.body("FAULT ok\n").send()?)?;
+    }
+    Ok(())
+}
 
 #[test]
 fn every_answer_is_one_the_document_promises() -> Result<()> {
@@ -206,6 +241,7 @@ fn every_answer_is_one_the_document_promises() -> Result<()> {
             }
         }
     }
+    resumable(&server, &mut contract)?;
     let answer = server.upload(&video, &[("interval", "2")])?;
     contract.check("post", "/api/upload", answer)?;
     for _ in 0..2 {

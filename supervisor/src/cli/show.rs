@@ -61,6 +61,8 @@ fn written(config: &Config) -> RawConfig {
         header_s_max: s(http.header_max),
         stall_s_max: s(http.stall_max),
         upload_s_max: s(http.upload_max),
+        resumable_uploads_max: Some(config.resumable.uploads_max as u32),
+        resumable_ttl_s: s(config.resumable.lives.normal),
         token_file: Some(access.token_file.clone().unwrap_or_default()),
         cors_origins: Some(access.cors_origins.clone()),
         client_uploads_per_minute_max: Some(access.clients.uploads_per_minute_max),

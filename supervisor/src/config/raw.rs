@@ -121,6 +121,12 @@ pub struct RawConfig {
     /// How long an upload may take
     #[arg(long, env = "BODYSCRIPT_UPLOAD_S_MAX", value_name = "SECONDS")]
     pub upload_s_max: Option<u32>,
+    /// How many resumable uploads may be unfinished at once
+    #[arg(long, env = "BODYSCRIPT_RESUMABLE_UPLOADS_MAX", value_name = "N")]
+    pub resumable_uploads_max: Option<u32>,
+    /// How long a resumable upload may take before it is removed
+    #[arg(long, env = "BODYSCRIPT_RESUMABLE_TTL_S", value_name = "SECONDS")]
+    pub resumable_ttl_s: Option<u32>,
     /// File with the token operators send (default: the systemd credential `token`, if there)
     #[arg(long, env = "BODYSCRIPT_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,

@@ -2,9 +2,11 @@
 
 use super::bytes::ByteCount;
 use super::{
-    AccessConfig, ClientLimits, Config, ConfigError, HttpLimits, LogFormat, RawConfig, defaults,
+    AccessConfig, ClientLimits, Config, ConfigError, HttpLimits, LogFormat, RawConfig,
+    ResumableLimits, defaults,
 };
 use crate::attempt::Deadlines;
+use crate::retention::Lives;
 use crate::worker::CageRequired;
 use bodyscript_protocol::limits::FRAMES_MAX;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
@@ -62,6 +64,7 @@ impl Config {
                 0,
             )?,
             http: http(raw)?,
+            resumable: resumable(raw)?,
             access: access(raw)?,
             drain_max: seconds("drain_s_max", raw.drain_s_max, 60, 0..=DAY_S)?,
             log: log(raw.log.as_deref())?,
@@ -246,6 +249,13 @@ fn http(raw: &RawConfig) -> Result<HttpLimits> {
         stall_max: seconds("stall_s_max", raw.stall_s_max, 30, 1..=3600)?,
         upload_max: seconds("upload_s_max", raw.upload_s_max, 600, 1..=DAY_S)?,
     })
+}
+
+fn resumable(raw: &RawConfig) -> Result<ResumableLimits> {
+    let uploads = number("resumable_uploads_max", raw.resumable_uploads_max, 64, 0..=100_000)?;
+    let normal = seconds("resumable_ttl_s", raw.resumable_ttl_s, 6 * 3600, 1..=30 * DAY_S)?;
+    let lives = Lives { normal, under_pressure: pressure_ttl(raw)?.min(normal) };
+    Ok(ResumableLimits { uploads_max: uploads as usize, lives })
 }
 
 fn access(raw: &RawConfig) -> Result<AccessConfig> {

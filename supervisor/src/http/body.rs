@@ -8,6 +8,9 @@
 use super::error::ApiError;
 use crate::config::HttpLimits;
 use axum::body::Body;
+use axum::http::header::EXPECT;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::Stream;
 use http_body_util::BodyExt;
@@ -65,6 +68,16 @@ impl Stream for Chunks {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.chunks.poll_recv(cx)
     }
+}
+
+/// Answers a request whose body is not wanted.
+pub(super) fn refuse(parts: &Parts, body: Body, error: ApiError) -> Response {
+    // Who waits to be asked (RFC 9110, 10.1.1) sends nothing more once refused, and reading
+    // would ask.
+    if !parts.headers.contains_key(EXPECT) {
+        discard(body);
+    }
+    error.into_response()
 }
 
 /// Reads a body that nobody wants.

@@ -112,6 +112,28 @@ answers! {
         "Send it over a faster line.";
     UploadBroken "upload_broken" 400 Client
         "The body broke off." "Send it again, over a steadier line.";
+    InvalidHeader "invalid_header" 400 Client
+        "A header the request needs is missing, or its value is not understood."
+        "Send it as `detail` says.";
+    TusVersion "tus_version" 412 Client
+        "The request does not say that it speaks tus 1.0.0."
+        "Send `Tus-Resumable: 1.0.0`; better, let a library do it.";
+    UploadNotFound "upload_not_found" 404 Client
+        "No resumable upload has this id: it expired, was removed, or never was."
+        "Begin again with POST /api/tus.";
+    OffsetConflict "offset_conflict" 409 Client
+        "`Upload-Offset` is not where the upload stands." "Ask with HEAD and go on from there.";
+    UploadLocked "upload_locked" 423 Time
+        "A newer request has taken the upload over." "Ask with HEAD and go on from there.";
+    UploadBeyondLength "upload_beyond_length" 413 Client
+        "The request brings more bytes than `Upload-Length` announced."
+        "Announce the true length in a new upload.";
+    ChecksumMismatch "checksum_mismatch" 460 Client
+        "The bytes of the request do not have the checksum it gives; none of them was kept."
+        "Send them again.";
+    TooManyResumable "too_many_resumable" 503 Time
+        "As many resumable uploads are unfinished as may be (`resumable_uploads_max`)."
+        "Try again after `Retry-After`, or send the video in one request.";
     QueueFull "queue_full" 503 Time
         "As many jobs wait as may (`queue_max`)." "Try again after `Retry-After`.";
     MemoryShort "memory_short" 503 Time

@@ -5,9 +5,10 @@
 //! `X-Forwarded-For`. Programs on this very host are not limited: they share one address.
 //! Nothing of this survives a restart, and nothing need: limits are per minute or per job.
 
+use super::Service;
 use super::error::ApiError;
+use super::upload::blocking;
 use crate::config::ClientLimits;
-use crate::dispatcher::Dispatcher;
 use crate::job::JobId;
 use axum::http::HeaderMap;
 use std::collections::HashMap;
@@ -31,7 +32,7 @@ struct Client {
     paid_until: Option<Instant>,
     /// Uploads under way.
     open: usize,
-    /// Jobs that may be unfinished.
+    /// Jobs that may be unfinished, resumable uploads among them.
     jobs: Vec<JobId>,
 }
 
@@ -58,14 +59,13 @@ impl Clients {
     /// Lets an upload in, or says why not.
     pub(super) async fn enter(
         self: &Arc<Self>,
-        dispatcher: &Dispatcher,
+        service: &Service,
         (peer, headers): (Option<Peer>, &HeaderMap),
     ) -> Result<Stay, ApiError> {
         let client = peer.and_then(|Peer(peer)| self.client(peer.ip(), headers));
         if let Some(client) = client {
             for job in self.jobs_in_the_way(client) {
-                let status = dispatcher.status(job).await?;
-                if status.is_none_or(|status| status.completed_at.is_some()) {
+                if !is_unfinished(service, job).await? {
                     self.with(client, |known| known.jobs.retain(|other| *other != job));
                 }
             }
@@ -119,6 +119,15 @@ impl Clients {
     }
 }
 
+/// Whether there is such a job, or an upload that will be it, and it is not over.
+async fn is_unfinished(service: &Service, job: JobId) -> Result<bool, ApiError> {
+    if let Some(status) = service.dispatcher.status(job).await? {
+        return Ok(status.completed_at.is_none());
+    }
+    let uploads = Arc::clone(&service.resumables);
+    Ok(blocking(move || uploads.find(job)).await??.is_some())
+}
+
 impl Client {
     fn enter(&mut self, limits: &ClientLimits, now: Instant) -> Result<(), ApiError> {
         if self.open + self.jobs.len() >= limits.jobs_max {
@@ -144,7 +153,7 @@ impl Client {
 }
 
 impl Stay {
-    /// The upload became a job.
+    /// The upload became a job, or will.
     pub(super) fn became(&self, job: JobId) {
         if let Some(client) = self.client {
             self.clients.with(client, |known| known.jobs.push(job));

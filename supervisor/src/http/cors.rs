@@ -16,13 +16,19 @@ use axum::response::{IntoResponse, Response};
 
 /// What a page may ask with.
 const PREFLIGHT: [(HeaderName, &str); 3] = [
-    (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, DELETE"),
-    (ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, Last-Event-ID, Range"),
+    (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, PATCH, DELETE"),
+    (
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        "Authorization, Content-Type, Last-Event-ID, Range, Tus-Resumable, Upload-Checksum, \
+         Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override",
+    ),
     (ACCESS_CONTROL_MAX_AGE, "600"),
 ];
 
 /// What a page may read of an answer, beside what every page may.
-const EXPOSED: &str = "Content-Disposition, Content-Range, Location, Retry-After";
+const EXPOSED: &str = "Content-Disposition, Content-Range, Job-Id, Location, Retry-After, \
+                       Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, \
+                       Tus-Version, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset";
 
 /// Answers preflights, and marks what an allowed page may read.
 pub(super) async fn cors(State(service): State<Service>, request: Request, next: Next) -> Response {

@@ -55,8 +55,9 @@ pub enum ApiError {
     RangeNotSatisfiable,
     /// The body is neither a form nor a video.
     #[error(
-        "The body is neither a form nor a video; send multipart/form-data with the video in \
-         `file`, or the video itself as video/* or application/octet-stream."
+        "The body is of no type this address takes; send multipart/form-data with the video in \
+         `file`, the video itself as video/* or application/octet-stream, or bytes of a \
+         resumable upload as application/offset+octet-stream."
     )]
     UnsupportedMediaType,
     /// The query is no list of names and values.
@@ -109,6 +110,47 @@ pub enum ApiError {
     /// The connection broke.
     #[error("The upload broke off; send it again.")]
     UploadBroken,
+    /// A header that is missing or means nothing.
+    #[error("The header `{header}` is missing or not understood; it takes {accepted}.")]
+    InvalidHeader {
+        /// Which.
+        header: &'static str,
+        /// What it takes.
+        accepted: &'static str,
+    },
+    /// A request that is not of the protocol's version.
+    #[error("The request does not say `Tus-Resumable: 1.0.0`, the one version spoken here.")]
+    TusVersion,
+    /// No resumable upload has this id.
+    #[error("There is no such upload; it may have expired or been removed. Begin a new one.")]
+    UploadNotFound,
+    /// The bytes would go to the wrong place.
+    #[error("The upload stands at byte {offset}; go on from there.")]
+    OffsetConflict {
+        /// Where it stands.
+        offset: u64,
+    },
+    /// Another request has the upload.
+    #[error("A newer request has taken the upload over; ask with HEAD where it stands.")]
+    UploadLocked,
+    /// More bytes than announced.
+    #[error("The upload was to have {length} bytes, and the request brings more.")]
+    UploadBeyondLength {
+        /// What was announced.
+        length: u64,
+    },
+    /// The bytes are not those that were sent.
+    #[error("The bytes do not have the checksum of the request; send them again.")]
+    ChecksumMismatch,
+    /// Too many resumable uploads are unfinished.
+    #[error(
+        "As many resumable uploads are unfinished as may be ({uploads_max}); try again later, or \
+         send the video in one request."
+    )]
+    TooManyResumable {
+        /// The limit.
+        uploads_max: usize,
+    },
     /// No place in the queue.
     #[error("As many videos are waiting as may; try again in {} s.", retry_after.as_secs())]
     QueueFull {
@@ -178,6 +220,14 @@ impl ApiError {
             Self::UploadStalled(_) => Code::UploadStalled,
             Self::UploadTooSlow(_) => Code::UploadTooSlow,
             Self::UploadBroken => Code::UploadBroken,
+            Self::InvalidHeader { .. } => Code::InvalidHeader,
+            Self::TusVersion => Code::TusVersion,
+            Self::UploadNotFound => Code::UploadNotFound,
+            Self::OffsetConflict { .. } => Code::OffsetConflict,
+            Self::UploadLocked => Code::UploadLocked,
+            Self::UploadBeyondLength { .. } => Code::UploadBeyondLength,
+            Self::ChecksumMismatch => Code::ChecksumMismatch,
+            Self::TooManyResumable { .. } => Code::TooManyResumable,
             Self::QueueFull { .. } => Code::QueueFull,
             Self::MemoryShort { .. } => Code::MemoryShort,
             Self::DiskFull => Code::DiskFull,

@@ -21,12 +21,14 @@ mod options;
 mod pages;
 mod reading;
 pub mod server;
+mod tus;
 mod upload;
 
 use crate::access::{Access, Denied, PassedOn, Visit};
 use crate::artefacts::StateDir;
 use crate::config::Config;
 use crate::dispatcher::Dispatcher;
+use crate::resumable::Resumables;
 use axum::extract::{Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HOST, REFERRER_POLICY,
@@ -62,6 +64,8 @@ pub struct Service {
     pub cage: String,
     /// How operators are known.
     pub access: Access,
+    /// Uploads that come in several requests.
+    pub resumables: Arc<Resumables>,
     /// How much each client asked.
     pub clients: Arc<Clients>,
     /// When the service began.
@@ -72,6 +76,7 @@ pub struct Service {
 
 /// Everything the service answers.
 pub fn router(service: Service) -> Router {
+    tokio::spawn(tus::keep_sweeping(service.clone()));
     let operators = OpenApiRouter::new()
         .routes(routes!(jobs::list))
         .routes(routes!(metrics::job_metrics))
@@ -81,6 +86,10 @@ pub fn router(service: Service) -> Router {
         .route("/api/monitor", get(monitor::events))
         .layer(Extension(Monitor::start(&service)))
         .route_layer(from_fn_with_state(service.clone(), operators_only));
+    let resumable = OpenApiRouter::new()
+        .routes(routes!(tus::offer, tus::create))
+        .routes(routes!(tus::head, tus::patch, tus::delete, tus::instead))
+        .layer(from_fn(tus::speak));
     let (described, document) = OpenApiRouter::with_openapi(Outline::openapi())
         .routes(routes!(about::about))
         .routes(routes!(upload::upload, upload::put))
@@ -98,6 +107,7 @@ pub fn router(service: Service) -> Router {
         .routes(routes!(openapi::json))
         .routes(routes!(openapi::page))
         .routes(routes!(openapi::style))
+        .merge(resumable)
         .merge(operators)
         .split_for_parts();
     // Pages and their parts are for people; programs have the routes above.

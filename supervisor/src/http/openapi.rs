@@ -30,6 +30,8 @@ use utoipa::{IntoResponses, Modify, OpenApi};
     ),
     tags(
         (name = "jobs", description = "A video and what becomes of it"),
+        (name = "resumable", description = "Uploads that survive a broken line, as tus 1.0.0 \
+            (<https://tus.io/protocols/resumable-upload>) has them"),
         (name = "results", description = "The files of a completed job"),
         (name = "service", description = "What the service is and how it is"),
         (name = "operators", description = "For who runs the service: from its own host, or with \
@@ -74,6 +76,14 @@ refusals! {
     UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField ConflictingFields InvalidField
         UploadTooLarge FormTooLarge UploadStalled UploadTooSlow UploadBroken QueueFull MemoryShort
         DiskFull TooManyUploads TooManyJobs Stopping;
+    ResumableStartRefusals: TusVersion InvalidHeader RepeatedField ConflictingFields InvalidField
+        UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow UploadBroken UploadLocked
+        ChecksumMismatch TooManyResumable QueueFull MemoryShort DiskFull TooManyUploads TooManyJobs
+        Stopping;
+    ResumableAppendRefusals: TusVersion UnknownAddress UploadNotFound InvalidHeader
+        UnsupportedMediaType OffsetConflict UploadBeyondLength UploadStalled UploadTooSlow
+        UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull Stopping;
+    ResumableRefusals: TusVersion UnknownAddress UploadNotFound UploadLocked Stopping;
     OperatorRefusals: OperatorsOnly TokenRequired Stopping;
 }
 

@@ -5,7 +5,7 @@
 //! 3. The file is on the disk (fsync) before the job is handed in, and the job before the 202.
 
 use super::Service;
-use super::body::{Chunks, discard};
+use super::body::{Chunks, refuse};
 use super::clients::Stay;
 use super::error::ApiError;
 use super::form::{self, FormLimits, Received};
@@ -13,13 +13,14 @@ use super::intake::{Intake, Taken};
 use super::openapi::UploadRefusals;
 use super::options::{VALUE_BYTES_MAX, Wishes};
 use crate::admission::Request as Admission;
+use crate::dispatcher::Ticket;
 use crate::job::{JobId, Upload};
 use crate::name::DisplayName;
 use crate::status::Status;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
-use axum::http::header::{CONTENT_TYPE, EXPECT, LOCATION};
+use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -62,6 +63,8 @@ pub(super) struct UploadQuery {
     max_people: Option<u32>,
     /// Whether the movement of tracked people is smoothed: on or off.
     smoothing: Option<String>,
+    /// What to write, by the names under `urls` of a status, separated by commas; or all.
+    formats: Option<String>,
 }
 
 /// What the form of an upload holds.
@@ -82,6 +85,8 @@ pub(super) struct UploadForm {
     max_people: Option<u32>,
     /// Whether the movement of tracked people is smoothed: on or off.
     smoothing: Option<String>,
+    /// What to write, by the names under `urls` of a status, separated by commas; or all.
+    formats: Option<String>,
 }
 
 /// Upload a video in a form
@@ -123,18 +128,9 @@ async fn receive(service: &Service, request: Request) -> Response {
             }
             Err(error) => error.into_response(),
         },
-        Err(error) => {
-            // Who waits to be asked (RFC 9110, 10.1.1) sends nothing more once refused, and
-            // reading would ask.
-            if !parts.headers.contains_key(EXPECT) {
-                discard(body);
-            }
-            error.into_response()
-        }
+        Err(error) => refuse(&parts, body, error),
     }
 }
-
-type Ticket = crate::dispatcher::Ticket;
 
 /// What an upload says before its body.
 struct Order {
@@ -190,13 +186,13 @@ impl Envelope {
 }
 
 /// A place in the queue, if the client may have one and there is one.
-async fn admit(
+pub(super) async fn admit(
     service: &Service,
     parts: &Parts,
     bytes: Option<u64>,
 ) -> Result<(Ticket, Stay), ApiError> {
     let peer = parts.extensions.get().copied();
-    let stay = service.clients.enter(&service.dispatcher, (peer, &parts.headers)).await?;
+    let stay = service.clients.enter(service, (peer, &parts.headers)).await?;
     let ticket = service.dispatcher.admit(Admission { bytes }).await??;
     Ok((ticket, stay))
 }

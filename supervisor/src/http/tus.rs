@@ -1,0 +1,363 @@
+//! `/api/tus`: uploads that survive a broken line (tus 1.0.0 with creation,
+//! creation-with-upload, termination, expiration and checksum; <https://tus.io/protocols/resumable-upload>).
+//!
+//! An upload is begun with POST, filled with PATCH, asked after with HEAD. Each PATCH has to be
+//! let in as any upload has; between them an upload takes disk and nothing else. With its last
+//! byte it becomes a job, whose id it always had.
+
+mod append;
+mod said;
+
+use super::Service;
+use super::body::{discard, refuse};
+use super::error::ApiError;
+use super::extract::Address;
+use super::openapi::{ResumableAppendRefusals, ResumableRefusals, ResumableStartRefusals};
+use super::upload::{admit, blocking};
+use crate::dispatcher::Ticket;
+use crate::job::{JobId, Upload};
+use crate::resumable::hold::Hold;
+use crate::resumable::{Record, Resumables};
+use crate::retention::Pressure;
+use append::Append;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::LOCATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use said::{CHECKSUMS, Metadata, VERSION};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an older request may take to give an upload up.
+const HANDOVER_MAX: Duration = Duration::from_secs(10);
+
+/// How often expired uploads are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+const LENGTH: HeaderName = HeaderName::from_static("upload-length");
+const METADATA: HeaderName = HeaderName::from_static("upload-metadata");
+const EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+const JOB: HeaderName = HeaderName::from_static("job-id");
+const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
+
+/// A request that says it is of the protocol's version.
+pub(super) struct Spoken;
+
+impl<S: Send + Sync> FromRequestParts<S> for Spoken {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let version = parts.headers.get(TUS_RESUMABLE);
+        version.filter(|version| *version == VERSION).map(|_| Self).ok_or(ApiError::TusVersion)
+    }
+}
+
+/// What every answer says.
+pub(super) async fn speak(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let version = HeaderValue::from_static(VERSION);
+    if response.status() == StatusCode::PRECONDITION_FAILED {
+        response.headers_mut().insert(TUS_VERSION, version.clone());
+    }
+    response.headers_mut().insert(TUS_RESUMABLE, version);
+    response
+}
+
+/// Removes expired uploads until the service closes.
+pub(super) async fn keep_sweeping(service: Service) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+            () = service.closing.cancelled() => return,
+        }
+        let (uploads, state) = (Arc::clone(&service.resumables), service.state.clone());
+        let disk_free_bytes_min = service.config.disk_free_bytes_min;
+        let swept = blocking(move || uploads.sweep(Pressure::measure(&state, disk_free_bytes_min)));
+        match swept.await {
+            Ok(Ok(0)) | Err(_) => {}
+            Ok(Ok(removed)) => tracing::info!(removed, "resumable uploads expired"),
+            Ok(Err(error)) => tracing::error!(%error, "resumable uploads cannot be swept"),
+        }
+    }
+}
+
+/// What of the tus protocol is spoken here
+#[utoipa::path(options, path = "/api/tus", tag = "resumable",
+    responses((status = 204, description = "In `Tus-Version`, `Tus-Extension`, `Tus-Max-Size` and \
+        `Tus-Checksum-Algorithm`")))]
+pub(super) async fn offer(State(service): State<Service>) -> Response {
+    let offer = [
+        ("tus-version", VERSION.to_owned()),
+        ("tus-extension", "creation,creation-with-upload,termination,expiration,checksum".into()),
+        ("tus-max-size", service.config.upload_bytes_max.to_string()),
+        ("tus-checksum-algorithm", CHECKSUMS.to_owned()),
+    ];
+    (StatusCode::NO_CONTENT, offer).into_response()
+}
+
+/// Begin a resumable upload
+///
+/// `Upload-Metadata` holds the options of `/api/upload` and `filename`, each value in base64. The
+/// body may hold the first bytes. `Location` is the upload; once it is complete, `Job-Id` names
+/// the job.
+#[utoipa::path(post, path = "/api/tus", tag = "resumable",
+    params(("Tus-Resumable" = String, Header, description = "1.0.0"),
+        ("Upload-Length" = u64, Header, description = "Size of the video in bytes"),
+        ("Upload-Metadata" = Option<String>, Header, description = "`filename` and options"),
+        ("Upload-Checksum" = Option<String>, Header, description = "Of the body: sha1 or sha256")),
+    request_body(content((Vec<u8> = "application/offset+octet-stream"))),
+    responses((status = 201, description = "It is begun"), ResumableStartRefusals))]
+pub(super) async fn create(
+    State(service): State<Service>,
+    _: Spoken,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    match begin(&service, &parts).await {
+        Ok((plan, record)) => {
+            let id = plan.hold.id();
+            let has_bytes = said::brings_bytes(&parts.headers).is_ok();
+            let outcome = match (has_bytes, record.is_complete()) {
+                (true, _) => append::run(service.clone(), plan, record, body).await,
+                (false, true) => complete(&service, id, record, plan.ticket).await,
+                (false, false) => {
+                    discard(body);
+                    Ok(Outcome { record, job: None })
+                }
+            };
+            let location = [(LOCATION, format!("/api/tus/{id}"))];
+            match outcome {
+                Ok(outcome) => {
+                    (StatusCode::CREATED, location, told(&service, &outcome)).into_response()
+                }
+                Err(error) => (location, error).into_response(),
+            }
+        }
+        Err(error) => refuse(&parts, body, error),
+    }
+}
+
+/// Add bytes to a resumable upload
+///
+/// At `Upload-Offset`, which is where it stands. An answer with `Job-Id` says that it is complete.
+#[utoipa::path(patch, path = "/api/tus/{id}", tag = "resumable",
+    params(("id" = String, Path, description = "The upload's id, which is the job's to come"),
+        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+        ("Upload-Offset" = u64, Header, description = "Bytes there are"),
+        ("Upload-Checksum" = Option<String>, Header, description = "Of the body: sha1 or sha256")),
+    request_body(content((Vec<u8> = "application/offset+octet-stream"))),
+    responses((status = 204, description = "They are on the disk"), ResumableAppendRefusals))]
+pub(super) async fn patch(
+    State(service): State<Service>,
+    Address(id): Address<String>,
+    _: Spoken,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    match go_on(&service, &id, &parts).await {
+        Ok((plan, record)) => match append::run(service.clone(), plan, record, body).await {
+            Ok(outcome) => (StatusCode::NO_CONTENT, told(&service, &outcome)).into_response(),
+            Err(error) => error.into_response(),
+        },
+        Err(error) => refuse(&parts, body, error),
+    }
+}
+
+/// Where a resumable upload stands
+#[utoipa::path(head, path = "/api/tus/{id}", tag = "resumable",
+    params(("id" = String, Path, description = "The upload's id"),
+        ("Tus-Resumable" = String, Header, description = "1.0.0")),
+    responses((status = 200, description = "In `Upload-Offset`"), ResumableAppendRefusals))]
+pub(super) async fn head(
+    State(service): State<Service>,
+    Address(id): Address<String>,
+    _: Spoken,
+) -> Result<Response, ApiError> {
+    let (hold, record) = find(&service, &id).await?;
+    let id = hold.id();
+    let uploads = Arc::clone(&service.resumables);
+    let outcome = if !blocking(move || uploads.has_bytes(id)).await? {
+        // They went to the job, and with it.
+        service.dispatcher.status(id).await?.ok_or(ApiError::UploadNotFound)?;
+        Outcome { record, job: Some(id) }
+    } else if record.is_complete() {
+        // All came, and no job could be made of it.
+        let ticket = service.dispatcher.admit(crate::admission::Request { bytes: Some(0) });
+        complete(&service, id, record, ticket.await??).await?
+    } else {
+        Outcome { record, job: None }
+    };
+    let headers =
+        [(LENGTH, outcome.record.length.to_string()), (METADATA, outcome.record.metadata.clone())];
+    let headers: HeaderMap = headers
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)))
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    Ok((StatusCode::OK, headers, told(&service, &outcome)).into_response())
+}
+
+/// Give a resumable upload up
+///
+/// All of it is removed; a job it became, too.
+#[utoipa::path(delete, path = "/api/tus/{id}", tag = "resumable",
+    params(("id" = String, Path, description = "The upload's id"),
+        ("Tus-Resumable" = String, Header, description = "1.0.0")),
+    responses((status = 204, description = "Nothing is left of it"), ResumableRefusals))]
+pub(super) async fn delete(
+    State(service): State<Service>,
+    Address(id): Address<String>,
+    _: Spoken,
+) -> Result<StatusCode, ApiError> {
+    let (hold, _) = find(&service, &id).await?;
+    let id = hold.id();
+    let uploads = Arc::clone(&service.resumables);
+    blocking(move || uploads.remove(id)).await??;
+    service.dispatcher.remove(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// PATCH, HEAD or DELETE, for who can send neither
+///
+/// The method is in `X-HTTP-Method-Override`.
+#[utoipa::path(post, path = "/api/tus/{id}", tag = "resumable",
+    params(("id" = String, Path, description = "The upload's id"),
+        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+        ("X-HTTP-Method-Override" = String, Header, description = "PATCH, HEAD or DELETE")),
+    request_body(content((Vec<u8> = "application/offset+octet-stream"))),
+    responses((status = 200, description = "As for HEAD"),
+        (status = 204, description = "As for PATCH and DELETE"), ResumableAppendRefusals))]
+pub(super) async fn instead(
+    service: State<Service>,
+    id: Address<String>,
+    spoken: Spoken,
+    request: Request,
+) -> Response {
+    let meant = request.headers().get("x-http-method-override").map(HeaderValue::as_bytes);
+    match meant {
+        Some(b"PATCH") => patch(service, id, spoken, request).await,
+        Some(b"HEAD") => head(service, id, spoken).await.into_response(),
+        Some(b"DELETE") => delete(service, id, spoken).await.into_response(),
+        _ => {
+            let accepted = "PATCH, HEAD or DELETE";
+            let (parts, body) = request.into_parts();
+            let error = ApiError::InvalidHeader { header: "X-HTTP-Method-Override", accepted };
+            refuse(&parts, body, error)
+        }
+    }
+}
+
+/// What a request leaves behind.
+struct Outcome {
+    record: Record,
+    /// The job the upload became.
+    job: Option<JobId>,
+}
+
+/// Where an upload stands, as headers.
+fn told(service: &Service, outcome: &Outcome) -> HeaderMap {
+    let Outcome { record, job } = outcome;
+    let mut headers = HeaderMap::new();
+    headers.insert(OFFSET, HeaderValue::from(record.offset));
+    match job {
+        Some(id) => {
+            let id = HeaderValue::try_from(id.to_string()).expect("digits");
+            headers.insert(JOB, id);
+        }
+        None => {
+            let end = Timestamp::now() + service.resumables.time_left(record);
+            // RFC 9110, 5.6.7.
+            let end = end.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            headers.insert(EXPIRES, HeaderValue::try_from(end).expect("letters and digits"));
+        }
+    }
+    headers
+}
+
+/// A new upload, if there may be one.
+async fn begin(service: &Service, parts: &Parts) -> Result<(Append, Record), ApiError> {
+    let headers = &parts.headers;
+    let length = said::length(headers)?;
+    let metadata = said::metadata(headers)?;
+    Metadata::of(&metadata)?.wishes.options()?;
+    let checksum = said::checksum(headers)?;
+    let upload_bytes_max = service.config.upload_bytes_max;
+    if length > upload_bytes_max {
+        return Err(ApiError::UploadTooLarge { upload_bytes_max });
+    }
+    let (ticket, stay) = admit(service, parts, Some(length)).await?;
+    let id = JobId::random();
+    let uploads_max = service.config.resumable.uploads_max;
+    let hold = take(&service.resumables, id).await?;
+    let uploads = Arc::clone(&service.resumables);
+    let record = blocking(move || uploads.create(id, length, metadata)).await??;
+    let record = record.ok_or(ApiError::TooManyResumable { uploads_max })?;
+    stay.became(id);
+    tracing::info!(job = %id, length, "resumable upload begun");
+    Ok((Append { hold, ticket, checksum }, record))
+}
+
+/// An upload that is there, and whose next bytes may come.
+async fn go_on(service: &Service, id: &str, parts: &Parts) -> Result<(Append, Record), ApiError> {
+    said::brings_bytes(&parts.headers)?;
+    let offset = said::offset(&parts.headers)?;
+    let checksum = said::checksum(&parts.headers)?;
+    let (hold, record) = find(service, id).await?;
+    if offset != record.offset {
+        return Err(ApiError::OffsetConflict { offset: record.offset });
+    }
+    let bytes = Some(record.length - record.offset);
+    let ticket = service.dispatcher.admit(crate::admission::Request { bytes }).await??;
+    Ok((Append { hold, ticket, checksum }, record))
+}
+
+async fn find(service: &Service, id: &str) -> Result<(Hold, Record), ApiError> {
+    let id = id.parse().map_err(|_| ApiError::UploadNotFound)?;
+    let uploads = Arc::clone(&service.resumables);
+    let look = move || uploads.find(id);
+    // Whoever guesses makes no holds.
+    blocking(look.clone()).await??.ok_or(ApiError::UploadNotFound)?;
+    let hold = take(&service.resumables, id).await?;
+    let mut record = blocking(look).await??.ok_or(ApiError::UploadNotFound)?;
+    if record.offset > record.length {
+        tracing::error!(job = %id, "a record of an upload makes no sense");
+        record.offset = record.length;
+    }
+    Ok((hold, record))
+}
+
+async fn take(uploads: &Resumables, id: JobId) -> Result<Hold, ApiError> {
+    uploads.holds.take(id, HANDOVER_MAX).await.ok_or(ApiError::UploadLocked)
+}
+
+/// Makes a job of an upload that is all there.
+async fn complete(
+    service: &Service,
+    id: JobId,
+    record: Record,
+    ticket: Ticket,
+) -> Result<Outcome, ApiError> {
+    if service.dispatcher.status(id).await?.is_none() {
+        let Metadata { filename, wishes } = Metadata::of(&record.metadata)?;
+        let (uploads, state) = (Arc::clone(&service.resumables), service.state.clone());
+        let sha256 = blocking(move || uploads.hand_over(id, &state)).await??;
+        let upload = Upload {
+            filename,
+            bytes: record.length,
+            sha256: super::intake::hex(&sha256),
+            options: wishes.options()?,
+            idempotency_key: None,
+        };
+        service.dispatcher.submit(ticket, id, upload).await??;
+    }
+    let uploads = Arc::clone(&service.resumables);
+    if let Err(error) = blocking(move || uploads.release(id)).await? {
+        tracing::warn!(job = %id, %error, "the bytes of an upload stay until it expires");
+    }
+    Ok(Outcome { record, job: Some(id) })
+}

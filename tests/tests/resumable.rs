@@ -1,0 +1,254 @@
+//! Uploads that come in pieces, over lines that break, from the protocol's own client and by hand.
+
+use anyhow::{Context, Result};
+use bodyscript_tests::programs;
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::tus_client::{First, TusClient};
+use reqwest::blocking::{RequestBuilder, Response};
+use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const BYTES: &str = "application/offset+octet-stream";
+
+/// A service whose worker does what the video says.
+fn obedient(flags: &[&str]) -> Result<TestServer> {
+    let program = programs::path("fault_worker")?;
+    let program = program.to_str().context("a path in UTF-8")?;
+    TestServer::start(&[&["--worker-program", program], flags].concat())
+}
+
+/// A large file whose worker is content with its first line.
+fn large(folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("Größe 3.mp4");
+    let noise = (0..3_000_000_u32).map(|n| (n.wrapping_mul(n) >> 9) as u8 | 0x80);
+    std::fs::write(&path, b"FAULT ok\n".iter().copied().chain(noise).collect::<Vec<_>>())?;
+    Ok(path)
+}
+
+fn sha256(path: &Path) -> Result<String> {
+    let output = Command::new("sha256sum").arg(path).output()?;
+    Ok(String::from_utf8(output.stdout)?.split(' ').next().unwrap_or_default().replace('\\', ""))
+}
+
+#[test]
+fn the_protocols_own_client_gets_a_video_through() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = large(folder.path())?;
+    let server = obedient(&[])?;
+    let metadata = json!({ "filename": "Größe 3.mp4", "mode": "fast", "interval": "2",
+        "formats": "csv,trc", "filetype": "video/mp4" });
+    for first in [First::Apart, First::AtOnce] {
+        let endpoint = server.url("/api/tus");
+        let client = TusClient::start(&endpoint, &video, (first, 1 << 20), &metadata)?;
+        let Some(client) = client else { return Ok(()) };
+        let status = server.await_end(&client.job()?)?;
+        assert_eq!(status["status"], "completed", "{status}");
+        assert_eq!(status["sha256"], sha256(&video)?.as_str(), "{status}");
+        assert_eq!(status["filename"], "Größe 3.mp4");
+        assert_eq!((&status["mode"], &status["interval"]), (&"fast".into(), &2.into()));
+        let urls = status["urls"].as_object().context("urls")?;
+        assert_eq!(urls.keys().collect::<Vec<_>>(), ["csv", "trc"]);
+    }
+    Ok(())
+}
+
+#[test]
+fn an_upload_goes_on_where_it_was_when_the_service_is_killed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = large(folder.path())?;
+    let program = programs::path("fault_worker")?;
+    let flags = ["--worker-program", program.to_str().context("a path")?];
+    let server = TestServer::start(&flags)?;
+    let endpoint = server.url("/api/tus");
+    let client = TusClient::start(&endpoint, &video, (First::Apart, 64 << 10), &json!({}))?;
+    let Some(mut client) = client else { return Ok(()) };
+    let mut before = 0;
+    while before < 1_000_000 {
+        before = client.until("accepted")?.as_u64().context("bytes")?;
+    }
+    let server = server.restart(&flags)?;
+    client.until("broken")?;
+    let after = client.until("accepted")?.as_u64().context("bytes")?;
+    assert!(after > before, "{after} bytes count, and {before} counted before");
+    let status = server.await_end(&client.job()?)?;
+    assert_eq!(status["status"], "completed", "{status}");
+    assert_eq!(status["sha256"], sha256(&video)?.as_str(), "{status}");
+    assert_eq!(server.json("/api/jobs")?["total"], 1);
+    Ok(())
+}
+
+/// The protocol, by hand.
+struct Hand<'a> {
+    server: &'a TestServer,
+}
+
+impl Hand<'_> {
+    fn ask(&self, method: Method, url: &str, headers: &[(&str, &str)]) -> RequestBuilder {
+        let request = self.server.client().request(method, url).header("tus-resumable", "1.0.0");
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+    }
+
+    fn try_begin(&self, headers: &[(&str, &str)]) -> Result<Response> {
+        Ok(self.ask(Method::POST, &self.server.url("/api/tus"), headers).send()?)
+    }
+
+    fn begin(&self, length: u64) -> Result<String> {
+        let answer = self.try_begin(&[("upload-length", &length.to_string())])?;
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        assert!(answer.headers().contains_key("upload-expires"));
+        Ok(self.server.url(answer.headers()[LOCATION].to_str()?))
+    }
+
+    fn add(&self, url: &str, offset: u64, bytes: &str) -> Result<Response> {
+        let offset = offset.to_string();
+        let headers = [("upload-offset", offset.as_str()), ("content-type", BYTES)];
+        Ok(self.ask(Method::PATCH, url, &headers).body(bytes.to_owned()).send()?)
+    }
+
+    fn offset(&self, url: &str) -> Result<u64> {
+        let answer = self.ask(Method::HEAD, url, &[]).send()?;
+        assert_eq!(answer.status(), StatusCode::OK, "{url}");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        Ok(answer.headers()["upload-offset"].to_str()?.parse()?)
+    }
+
+    /// Sends the header of a PATCH over a connection of its own, and the first bytes of its body.
+    fn half_patch(&self, url: &str, announced: usize, bytes: &str) -> Result<TcpStream> {
+        let rest = url.strip_prefix("http://").context("an address")?;
+        let (host, path) = rest.split_once('/').context("a path")?;
+        let mut line = TcpStream::connect(host)?;
+        write!(
+            line,
+            "PATCH /{path} HTTP/1.1\r\nHost: {host}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n\
+             Content-Type: {BYTES}\r\nContent-Length: {announced}\r\n\r\n{bytes}"
+        )?;
+        Ok(line)
+    }
+}
+
+fn code(answer: Response) -> Result<Value> {
+    Ok(answer.json::<Value>()?["code"].take())
+}
+
+#[test]
+fn what_is_wrong_with_a_piece_is_said_and_nothing_of_it_counts() -> Result<()> {
+    let server = obedient(&["--upload-bytes-max", "100"])?;
+    let hand = Hand { server: &server };
+    let offer = server.client().request(Method::OPTIONS, server.url("/api/tus")).send()?;
+    assert_eq!(offer.status(), StatusCode::NO_CONTENT);
+    assert_eq!(
+        (&offer.headers()["tus-version"], &offer.headers()["tus-max-size"]),
+        (&"1.0.0".parse()?, &"100".parse()?)
+    );
+
+    let silent =
+        server.client().post(server.url("/api/tus")).header("upload-length", "9").send()?;
+    assert_eq!(silent.headers()["tus-version"], "1.0.0");
+    assert_eq!(silent.status(), StatusCode::PRECONDITION_FAILED);
+    assert_eq!(hand.try_begin(&[("upload-length", "100")])?.status(), StatusCode::CREATED);
+    for (headers, wrong) in [
+        ([("upload-length", "101"), ("x-a", "b")], "upload_too_large"),
+        ([("upload-defer-length", "1"), ("x-a", "b")], "invalid_header"),
+        ([("upload-length", "9"), ("upload-metadata", "fps d2FycA==")], "invalid_field"),
+        ([("upload-length", "9"), ("upload-metadata", "filename *")], "invalid_header"),
+    ] {
+        assert_eq!(code(hand.try_begin(&headers)?)?, wrong, "{headers:?}");
+    }
+
+    let url = hand.begin(18)?;
+    assert_eq!(hand.add(&url, 0, "FAULT ok\n")?.headers()["upload-offset"], "9");
+    assert_eq!(code(hand.add(&url, 8, "123456789")?)?, "offset_conflict");
+    assert_eq!(code(hand.add(&url, 9, "1234567890")?)?, "upload_beyond_length");
+    let with = |kind: &str, sum: &str| {
+        let headers = [("upload-offset", "9"), ("content-type", kind), ("upload-checksum", sum)];
+        hand.ask(Method::PATCH, &url, &headers).body("123456789").send()
+    };
+    // SHA-1 of 123456789, and of nothing.
+    let (right, wrong) = ("sha1 98O8HYCOBHMq32eZZczDTKeuNEE=", "sha1 2jmj7l5rSw0yVb/vlWAYkK/YBwk=");
+    assert_eq!(with("text/plain", right)?.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(code(with(BYTES, "md5 AAAA")?)?, "invalid_header");
+    assert_eq!(code(with(BYTES, wrong)?)?, "checksum_mismatch");
+    assert_eq!(hand.offset(&url)?, 9, "none of it counts");
+    let last = with(BYTES, right)?;
+    assert_eq!(last.status(), StatusCode::NO_CONTENT, "{}", last.text()?);
+    let job = last.headers()["job-id"].to_str()?.to_owned();
+    assert!(url.ends_with(&job), "an upload and its job share their id");
+    assert_eq!(server.await_end(&job)?["status"], "completed");
+    assert_eq!(hand.offset(&url)?, 18, "who did not hear the answer hears it now");
+    Ok(())
+}
+
+#[test]
+fn what_came_before_the_line_broke_counts() -> Result<()> {
+    let server = obedient(&[])?;
+    let hand = Hand { server: &server };
+    let url = hand.begin(1000)?;
+    // The question takes the upload from the piece, at the earliest before its first byte.
+    let mut line = loop {
+        let line = hand.half_patch(&url, 1000, &"x".repeat(300))?;
+        if hand.offset(&url)? == 300 {
+            break line;
+        }
+    };
+    let mut answer = String::new();
+    line.shutdown(std::net::Shutdown::Write)?;
+    line.read_to_string(&mut answer)?;
+    assert!(answer.starts_with("HTTP/1.1 423") || answer.starts_with("HTTP/1.1 409"), "{answer}");
+    assert_eq!(hand.offset(&url)?, 300);
+    assert_eq!(hand.add(&url, 300, &"y".repeat(700))?.headers()["upload-offset"], "1000");
+    Ok(())
+}
+
+#[test]
+fn an_upload_that_is_given_up_or_forgotten_is_gone() -> Result<()> {
+    let server = obedient(&["--resumable-uploads-max", "2"])?;
+    let hand = Hand { server: &server };
+    let (url, _second) = (hand.begin(9)?, hand.begin(9)?);
+    let third = hand.try_begin(&[("upload-length", "9")])?;
+    assert!(third.headers().contains_key(RETRY_AFTER));
+    assert_eq!(code(third)?, "too_many_resumable");
+    let delete = || Ok::<_, anyhow::Error>(hand.ask(Method::DELETE, &url, &[]).send()?.status());
+    assert_eq!(delete()?, StatusCode::NO_CONTENT);
+    assert_eq!(delete()?, StatusCode::NOT_FOUND);
+    hand.begin(9)?;
+
+    let brief = obedient(&["--resumable-ttl-s", "1"])?;
+    let hand = Hand { server: &brief };
+    let url = hand.begin(9)?;
+    while hand.ask(Method::HEAD, &url, &[]).send()?.status() != StatusCode::NOT_FOUND {
+        std::thread::yield_now();
+    }
+    while std::fs::read_dir(brief.state_dir().join("resumable"))?.next().is_some() {
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+#[test]
+fn each_piece_has_to_be_let_in() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let busy = folder.path().join("busy");
+    std::fs::write(&busy, "FAULT silent\n")?;
+    let server = obedient(&["--workers", "1", "--queue-max", "1"])?;
+    let hand = Hand { server: &server };
+    let url = hand.begin(9)?;
+    let running = server.submit(&busy)?;
+    server.await_status(&running, |status| status["status"] == "processing")?;
+    let waiting = server.submit(&busy)?;
+    let refused = hand.add(&url, 0, "FAULT ok\n")?;
+    assert!(refused.headers().contains_key(RETRY_AFTER));
+    assert_eq!(code(refused)?, "queue_full");
+    assert_eq!(code(hand.try_begin(&[("upload-length", "9")])?)?, "queue_full");
+    for job in [&waiting, &running] {
+        server.client().post(server.url(&format!("/api/cancel/{job}"))).send()?;
+    }
+    let taken = hand.add(&url, 0, "FAULT ok\n")?;
+    assert_eq!(taken.status(), StatusCode::NO_CONTENT);
+    assert!(!taken.headers().contains_key(CONTENT_TYPE));
+    Ok(())
+}
