@@ -1,0 +1,183 @@
+//! Clients that take their time, ask for too much or never come to the point: each is sent away,
+//! and others are served meanwhile.
+
+use anyhow::{Context, Result, ensure};
+use bodyscript_tests::programs;
+use bodyscript_tests::server::TestServer;
+use reqwest::StatusCode;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// Longest wait for an end that must come; far beyond the deadlines of these tests.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A service whose worker does what the video says, and whose own deadlines are a second each.
+fn hurried(flags: &[&str]) -> Result<TestServer> {
+    let program = programs::path("fault_worker")?;
+    let program = program.to_str().context("a path in UTF-8")?;
+    let deadlines = ["--header-s-max", "1", "--stall-s-max", "1", "--upload-s-max", "3"];
+    TestServer::start(&[&["--worker-program", program], &deadlines[..], flags].concat())
+}
+
+/// A connection of which nobody knows what it is for.
+fn connect(server: &TestServer) -> Result<TcpStream> {
+    let url = server.url("");
+    let line = TcpStream::connect(url.strip_prefix("http://").context("an address")?)?;
+    line.set_read_timeout(Some(PATIENCE))?;
+    Ok(line)
+}
+
+/// Everything the service says until it ends the connection.
+fn last_words(mut line: TcpStream) -> Result<String> {
+    let mut said = Vec::new();
+    match line.read_to_end(&mut said) {
+        // What we had sent and it had not read makes its kernel say so rather than end quietly.
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        Err(error) => return Err(error).context("the connection is never ended"),
+    }
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}
+
+fn is_served(server: &TestServer) -> Result<()> {
+    ensure!(server.get("/livez")?.status() == StatusCode::OK);
+    Ok(())
+}
+
+/// Sends byte after byte, each well within any pause that is allowed, until nobody listens.
+fn drip(mut line: TcpStream, server: &TestServer) -> Result<String> {
+    loop {
+        if line.write_all(b"x").is_err() {
+            return last_words(line);
+        }
+        is_served(server)?;
+        line.set_read_timeout(Some(Duration::from_millis(100)))?;
+        let said = line.peek(&mut [0]);
+        line.set_read_timeout(Some(PATIENCE))?;
+        if !matches!(said, Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()))
+        {
+            return last_words(line);
+        }
+    }
+}
+
+#[test]
+fn a_header_that_does_not_come_is_not_waited_for() -> Result<()> {
+    let server = hurried(&[])?;
+    let silent: Vec<_> = (0..50).map(|_| connect(&server)).collect::<Result<_>>()?;
+    let mut half = connect(&server)?;
+    half.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n")?;
+    let mut dripping = connect(&server)?;
+    dripping.write_all(b"GET /livez HTTP/1.1\r\nx-drip: ")?;
+    is_served(&server)?;
+    let said = drip(dripping, &server)?;
+    assert!(said.is_empty() || said.starts_with("HTTP/1.1 408"), "{said}");
+    for line in silent.into_iter().chain([half]) {
+        let said = last_words(line)?;
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 408"), "{said}");
+    }
+    is_served(&server)
+}
+
+#[test]
+fn a_connection_that_is_kept_for_nothing_is_ended() -> Result<()> {
+    let server = hurried(&[])?;
+    let mut line = connect(&server)?;
+    line.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    let said = last_words(line)?;
+    assert!(said.starts_with("HTTP/1.1 200") && said.ends_with("ok\n"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_body_that_stands_still_or_creeps_is_refused() -> Result<()> {
+    let server = hurried(&[])?;
+    let begin = |line: &mut TcpStream| {
+        line.write_all(
+            b"PUT /api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nFAULT",
+        )
+    };
+    let mut still = connect(&server)?;
+    begin(&mut still)?;
+    let mut creeping = connect(&server)?;
+    begin(&mut creeping)?;
+    let said = drip(creeping, &server)?;
+    assert!(said.starts_with("HTTP/1.1 408") && said.contains("upload_too_slow"), "{said}");
+    let said = last_words(still)?;
+    assert!(said.starts_with("HTTP/1.1 408") && said.contains("upload_stalled"), "{said}");
+    let left = std::fs::read_dir(server.state_dir().join("spool"))?.count();
+    assert_eq!(left, 0, "nothing is kept of them");
+    is_served(&server)
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_let_go() -> Result<()> {
+    let server = hurried(&["--connections-max", "2"])?;
+    let mut line = connect(&server)?;
+    // More answers than the buffers on the way hold; a write that would block says that they
+    // are full, at either end.
+    line.set_write_timeout(Some(Duration::from_millis(500)))?;
+    let questions = b"GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1000);
+    while line.write_all(&questions).is_ok() {}
+    is_served(&server)?;
+    let said = last_words(line)?;
+    let whole = said.matches("HTTP/1.1 200").count();
+    assert!(whole > 0 && !said.ends_with("</html>\n"), "cut after {whole} answers");
+    is_served(&server)
+}
+
+#[test]
+fn no_more_connections_are_served_than_may_be() -> Result<()> {
+    let server = hurried(&["--connections-max", "3"])?;
+    // Streams of events last as long as somebody listens.
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let mut line = connect(&server)?;
+        line.write_all(b"GET /api/monitor HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        let mut first = [0; 12];
+        // Until the connection the test asked for readiness with is out of the way.
+        line.read_exact(&mut first)?;
+        assert_eq!(&first, b"HTTP/1.1 200");
+        streams.push(line);
+    }
+    let mut fourth = connect(&server)?;
+    fourth.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    fourth.set_read_timeout(Some(Duration::from_millis(500)))?;
+    let early = fourth.read(&mut [0]).map_err(|error| error.kind());
+    assert!(matches!(early, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "{early:?}");
+    drop(streams.pop());
+    fourth.set_read_timeout(Some(PATIENCE))?;
+    let said = last_words(fourth)?;
+    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn headers_have_a_size_and_a_number() -> Result<()> {
+    let server = hurried(&[])?;
+    for (name, headers, status) in [
+        ("few", "x-a: b\r\n".repeat(50), "200"),
+        ("large", format!("x-a: {}\r\n", "b".repeat(80_000)), "431"),
+        ("many", "x-a: b\r\n".repeat(200), "431"),
+    ] {
+        let mut line = connect(&server)?;
+        let asked =
+            format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+        // It need not be read to the end to be refused.
+        let _ = line.write_all(asked.as_bytes());
+        let said = last_words(line)?;
+        // What is left unread of a large one makes the kernel take the answer back.
+        let is_lost = name == "large" && said.is_empty();
+        assert!(is_lost || said.starts_with(&format!("HTTP/1.1 {status}")), "{name}: {said}");
+        is_served(&server)?;
+    }
+    // Whoever never ends a header meets the limit on its size.
+    let mut endless = connect(&server)?;
+    endless.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n")?;
+    while endless.write_all(&b"x-a: b\r\n".repeat(100)).is_ok() {
+        sleep(Duration::from_millis(1));
+    }
+    is_served(&server)
+}
