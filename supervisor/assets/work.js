@@ -11,13 +11,14 @@ export function announce(text) {
   if (live.textContent !== text) live.textContent = text;
 }
 
+/** What the service foretells, once it does. */
+const left = ({ eta_s: seconds }) => (seconds === null ? "" : `about ${words.seconds(seconds)} left`);
+
 export class Work {
-  #first = null;
   #quarter = 0;
 
   /** Begins with a new job; `url` plays the video, if this page has it. */
   begin(name, url) {
-    this.#first = null;
     this.#quarter = 0;
     const sample = element("work-sample");
     sample.hidden = !url;
@@ -51,11 +52,10 @@ export class Work {
   }
 
   #waiting(status) {
-    this.#first = null;
     const { queue_position: place, queue_total: total, attempts } = status;
     const turn = place === 1 ? "Next in line." : `Place ${place} of ${total} in the queue.`;
     // After a retry the service says why it waits again.
-    this.#show("queue", "Waiting for a worker", null, attempts.length ? status.message : turn, "");
+    this.#show("queue", "Waiting for a worker", null, attempts.length ? status.message : turn, left(status));
     announce(turn);
   }
 
@@ -65,25 +65,12 @@ export class Work {
       this.#show("process", "Starting a worker", null, "", "");
       return;
     }
-    const left = this.#secondsLeft(status);
-    const eta = left === null ? "" : `about ${words.seconds(left)} left`;
-    this.#show("process", "Finding the pose", progress, `Frame ${current} of ${total}`, eta);
+    this.#show("process", "Finding the pose", progress, `Frame ${current} of ${total}`, left(status));
     const quarter = Math.floor(progress / 25) * 25;
     if (quarter > this.#quarter) {
       this.#quarter = quarter;
       announce(`${quarter} percent done.`);
     }
-  }
-
-  /** What the service foretells, else what the frames so far say. */
-  #secondsLeft({ eta_s: told, current_frame: frame, total_frames: total }) {
-    if (Number.isFinite(told)) return told;
-    const now = performance.now();
-    if (!this.#first || frame < this.#first.frame) this.#first = { frame, now };
-    const frames = frame - this.#first.frame;
-    const taken = (now - this.#first.now) / 1000;
-    if (frames < 5 || taken < 0.5) return null;
-    return ((total - frame) * taken) / frames;
   }
 
   #show(step, title, progress, text, eta) {

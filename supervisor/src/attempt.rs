@@ -15,6 +15,8 @@
 mod drive;
 pub mod trial;
 
+use crate::origin::Origin;
+use crate::pace::Pace;
 use crate::worker::birth::{Parentage, bear};
 use crate::worker::conversation::Conversation;
 use crate::worker::obituary::{End, Evidence};
@@ -43,6 +45,8 @@ pub struct Order {
     pub job: String,
     /// Which attempt at it this is, from 1.
     pub number: u32,
+    /// The request that brought the job, for log lines.
+    pub origin: Origin,
     /// The uploaded video, read-only, with an offset nobody else uses.
     pub video: File,
     /// What to write, and the files to write to.
@@ -83,6 +87,8 @@ pub struct Live {
     pub facts: Option<VideoFacts>,
     /// Frames processed so far.
     pub progress: Progress,
+    /// How fast they are.
+    pub pace: Pace,
     /// The sandbox, once it is closed.
     pub posture: Option<Posture>,
     /// Resident size at the last sample, in bytes.
@@ -98,6 +104,7 @@ impl Default for Live {
             phase: Phase::Created,
             facts: None,
             progress: Progress { frames_done: 0, frames_detected: 0 },
+            pace: Pace::default(),
             posture: None,
             rss_bytes: 0,
             peak_bytes: 0,
@@ -142,21 +149,20 @@ async fn attempt(
     live: watch::Sender<Live>,
     stops: Stops,
 ) -> Obituary {
-    let job = order.job.clone();
-    let number = order.number;
+    let tag = Tag { job: order.job.clone(), attempt: order.number, origin: order.origin.clone() };
     let evidence = Evidence::blank(shop.cages.backend(), order.memory_bytes_max);
     let deadlines = order.deadlines;
     let (start, parentage) = split(&shop, order);
     let evidence = match bear(&shop, parentage).await {
         Ok(worker) => {
-            let conversation = Conversation::new(live);
+            let conversation = Conversation::new(live, tag.clone());
             let drive = Drive::new(worker, conversation, deadlines, stops, evidence);
             drive.see_through(start).await
         }
         Err(error) => Evidence { spawn_error: Some(error.to_string()), ..evidence },
     };
     let obituary = Obituary::write(evidence);
-    announce(&job, number, &obituary);
+    announce(&tag, &obituary);
     obituary
 }
 
@@ -182,8 +188,18 @@ fn split(shop: &Shop, order: Order) -> (Start, Parentage) {
     (start, parentage)
 }
 
+/// What log lines of one attempt have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Tag {
+    pub(crate) job: String,
+    pub(crate) attempt: u32,
+    pub(crate) origin: Origin,
+}
+
 /// The one line of log for each death, and what helps to understand a bad one.
-fn announce(job: &str, attempt: u32, obituary: &Obituary) {
+fn announce(tag: &Tag, obituary: &Obituary) {
+    let Tag { job, attempt, origin } = tag;
+    let (request_id, trace_id) = (origin.request_id(), origin.trace_id());
     let (exit, signal) = match obituary.exit {
         Some(Exit::Status(status)) => (Some(status), None),
         Some(Exit::Signal(signal)) => (None, Some(signal)),
@@ -202,6 +218,8 @@ fn announce(job: &str, attempt: u32, obituary: &Obituary) {
         wall = obituary.wall.as_secs_f64(),
         cpu = obituary.cpu.as_secs_f64(),
         oom_kills = obituary.oom_kills,
+        request_id,
+        trace_id,
         "{}", obituary.detail,
     );
     if let End::Sigsys { syscall } = obituary.end {
@@ -209,7 +227,7 @@ fn announce(job: &str, attempt: u32, obituary: &Obituary) {
     }
     if !matches!(obituary.end, End::Done | End::Cancelled) {
         for line in &obituary.log {
-            tracing::warn!(target: "worker", job, attempt, "{line}");
+            tracing::warn!(target: "worker", job, attempt, request_id, trace_id, "{line}");
         }
     }
 }

@@ -9,6 +9,7 @@ mod farewell;
 mod intake;
 mod recent;
 mod shift;
+mod tempo;
 mod turn;
 
 use crate::admission::{Refusal, Request};
@@ -18,6 +19,7 @@ use crate::config::Config;
 use crate::job::{JobId, Upload};
 use crate::journal::JournalError;
 use crate::name::DisplayName;
+use crate::origin::Origin;
 use crate::recovery::Recovered;
 use crate::retention::Pressure;
 use crate::status::Status;
@@ -68,6 +70,14 @@ impl From<&JournalError> for NotTaken {
 #[derive(Debug)]
 pub struct Ticket {
     _place: Arc<()>,
+    origin: Origin,
+}
+
+impl Ticket {
+    /// Names the request that brings the upload, for the log.
+    pub fn from(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
 }
 
 /// What became of a wish to cancel a job.

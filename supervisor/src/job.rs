@@ -3,6 +3,7 @@
 //! Owned by the dispatcher, which changes a job's state through [`Job::apply`] alone.
 
 use crate::name::DisplayName;
+use crate::origin::Origin;
 use crate::worker::obituary::Obituary;
 use bodyscript_protocol::message::{Summary, VideoFacts};
 use bodyscript_protocol::options::Options;
@@ -269,6 +270,8 @@ pub struct Job {
     pub upload: Upload,
     /// When it was accepted.
     pub created_at: Timestamp,
+    /// The request that brought it, as long as the service that took it runs.
+    pub origin: Origin,
     /// What its latest worker told of the video.
     pub facts: Option<VideoFacts>,
     /// The sandbox of its latest worker.
@@ -300,6 +303,7 @@ impl Job {
             id,
             upload,
             created_at,
+            origin: Origin::NONE,
             facts: None,
             posture: None,
             attempts: Vec::new(),

@@ -51,8 +51,11 @@ pub mod failpoint;
 pub mod http;
 pub mod job;
 pub mod journal;
+pub mod memory;
 pub mod name;
+pub mod origin;
 pub mod outcome;
+pub mod pace;
 pub mod queue;
 pub mod recovery;
 pub mod resumable;
@@ -150,6 +153,7 @@ pub async fn run(
         resumables: Arc::new(resumables),
         clients: http::clients::Clients::new(config.access.clients.clone()),
         started: Instant::now(),
+        started_at: clock::wall(),
         closing: closing.clone(),
     });
     let until = closing.clone().cancelled_owned();

@@ -11,6 +11,7 @@ use bodyscript_protocol::posture::{LayerState, Posture};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::time::{Duration, Instant};
 use utoipa::ToSchema;
 
 /// Bytes in what people are told is a megabyte.
@@ -23,6 +24,8 @@ pub struct Place {
     pub position: usize,
     /// How many wait.
     pub total: usize,
+    /// How long it will probably be until the job is over, once anything is known of that.
+    pub time_left: Option<Duration>,
 }
 
 /// The status document.
@@ -69,6 +72,9 @@ pub struct Status {
     pub current_frame: u32,
     /// Frames that will be processed, once it can be told.
     pub total_frames: Option<u32>,
+    /// Seconds until the job will probably be over: from the measured pace while it is processed,
+    /// from what other jobs took while it waits; none until there is anything to tell it from.
+    pub eta_s: Option<u64>,
     /// Place in the queue while pending; 1 is next.
     pub queue_position: Option<usize>,
     /// How many jobs are pending.
@@ -197,6 +203,7 @@ impl Status {
             smoothing: options.smoothing.name(),
             current_frame,
             total_frames,
+            eta_s: time_left(state, place, live).map(whole_seconds),
             queue_position: place.map(|place| place.position),
             queue_total,
             error: failure.map(|error| error.sentence.clone()),
@@ -233,6 +240,21 @@ fn frames(job: &Job, live: Option<&Live>) -> (u32, Option<u32>) {
     (*frames_done, expected)
 }
 
+fn time_left(state: &JobState, place: Option<Place>, live: Option<&Live>) -> Option<Duration> {
+    match (state, live) {
+        (JobState::Pending { .. }, _) => place?.time_left,
+        (JobState::Processing { .. }, Some(Live { facts, progress, pace, .. })) => {
+            let total = facts.as_ref()?.frames_expected;
+            pace.time_left(progress.frames_done, total, Instant::now())
+        }
+        _ => None,
+    }
+}
+
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_millis().div_ceil(1000) as u64
+}
+
 fn progress(state: &JobState, current: u32, total: Option<u32>) -> u8 {
     match state {
         JobState::Completed { .. } => 100,
@@ -247,7 +269,7 @@ fn message(state: &JobState, place: Option<Place>, current: u32, total: Option<u
     match state {
         JobState::Pending { reason, .. } => {
             let turn = match place {
-                Some(Place { position, total }) => format!("Waiting: {position} of {total}."),
+                Some(Place { position, total, .. }) => format!("Waiting: {position} of {total}."),
                 None => "Waiting.".into(),
             };
             reason.as_ref().map_or(turn.clone(), |reason| format!("{reason} {turn}"))
@@ -376,10 +398,15 @@ mod tests {
 
     #[test]
     fn a_waiting_job_tells_its_place() {
-        let status = document(&job(&[]), Some(Place { position: 2, total: 3 }), None);
+        let status = document(
+            &job(&[]),
+            Some(Place { position: 2, total: 3, time_left: Some(Duration::from_millis(2100)) }),
+            None,
+        );
         assert_eq!(status["status"], "pending");
         assert_eq!(status["queue_position"], 2);
         assert_eq!(status["message"], "Waiting: 2 of 3.");
+        assert_eq!(status["eta_s"], 3);
         assert_eq!(status["created_at"], "1970-01-01T00:00:00Z");
         assert_eq!(status["file_size_mb"], 1.5);
         assert_eq!(status["urls"], Value::Null);

@@ -5,6 +5,7 @@
 //! asks for is told at the start, and not to the clients one by one.
 
 use super::{Deadlines, Live, Order, Stop, run};
+use crate::origin::Origin;
 use crate::worker::Workshop;
 use crate::worker::obituary::Obituary;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
@@ -55,6 +56,7 @@ pub async fn trial(
     let order = Order {
         job: "trial".into(),
         number: 1,
+        origin: Origin::NONE,
         video: File::open(NO_VIDEO).map_err(TrialError::NoVideo)?,
         artefacts: Vec::new(),
         options: Options::default(),

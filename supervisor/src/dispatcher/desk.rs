@@ -7,6 +7,7 @@
 use super::breaker::Breaker;
 use super::intake::Arrival;
 use super::shift::Ending;
+use super::tempo::Tempo;
 use super::{Cancelled, Command, Counts, Health, Results, Runner};
 use crate::admission::{Refusal, Request};
 use crate::artefacts::StateDir;
@@ -32,9 +33,6 @@ const PULSE: Duration = Duration::from_millis(200);
 
 /// How often expired results are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
-
-/// What one job is taken to need before any was measured.
-const SERVICE_TIME_GUESS: Duration = Duration::from_secs(10);
 
 /// Whether jobs are taken and started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +82,7 @@ pub(super) struct Desk {
     pub(super) tasks: HashMap<task::Id, JobId>,
     pub(super) breaker: Breaker,
     pub(super) opening: Opening,
-    pub(super) service_time: Duration,
+    pub(super) tempo: Tempo,
     /// Jobs that are over, in the order of their ends and so of their expiry.
     pub(super) ended: VecDeque<(Moment, JobId)>,
     /// One clone for each upload under way, and this one.
@@ -118,7 +116,7 @@ impl Desk {
             tasks: HashMap::new(),
             breaker: Breaker::default(),
             opening: Opening::Open,
-            service_time: SERVICE_TIME_GUESS,
+            tempo: Tempo::default(),
             ended: VecDeque::new(),
             uploads: Arc::new(()),
             waiting_for_drain: Vec::new(),
@@ -207,7 +205,10 @@ impl Desk {
 
     pub(super) fn place(&self, id: JobId) -> Option<Place> {
         let total = self.queue.len();
-        self.queue.position(id).map(|position| Place { position, total })
+        self.queue.position(id).map(|position| {
+            let time_left = self.tempo.time_left(position, self.config.slots());
+            Place { position, total, time_left }
+        })
     }
 
     fn list(&self) -> Vec<Status> {
@@ -335,7 +336,7 @@ impl Desk {
             budget_bytes: self.config.memory_budget_bytes,
             workers_rss_bytes,
             pressure: self.pressure,
-            service_time_ms: self.service_time.as_millis() as u64,
+            service_time_ms: self.tempo.service_time().as_millis() as u64,
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::artefacts::StateDir;
 use crate::clock;
 use crate::job::{Job, JobId, Upload};
 use crate::journal::{self, JournalError, Remembered};
+use crate::memory::own_rss_bytes;
+use crate::origin::Origin;
 use crate::status::Status;
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
@@ -38,13 +40,13 @@ impl Desk {
             uploads: self.uploads(),
             queue_max: self.config.queue_max,
             workers: self.config.slots(),
-            service_time: self.service_time,
+            service_time: self.tempo.service_time(),
             upload_bytes_max: self.config.upload_bytes_max,
             disk_free_bytes: self.state.free_bytes().unwrap_or(0),
             disk_free_bytes_min: self.config.disk_free_bytes_min,
         };
         let Admitted = admission::decide(&capacity, request)?;
-        Ok(Ticket { _place: self.uploads.clone() })
+        Ok(Ticket { _place: self.uploads.clone(), origin: Origin::NONE })
     }
 
     /// Uploads under way.
@@ -54,7 +56,8 @@ impl Desk {
 
     /// Has the journal write a job down; what follows is for [`Desk::take_in`].
     pub(super) fn submit(&mut self, id: JobId, upload: Upload, ticket: Ticket, reply: Taken) {
-        let job = Job::new(id, upload, self.config.worker_memory_bytes_max, clock::wall());
+        let mut job = Job::new(id, upload, self.config.worker_memory_bytes_max, clock::wall());
+        job.origin = ticket.origin.clone();
         let journal = self.journal.clone();
         self.arrivals.spawn(async move {
             let remembered = Remembered { job: job.clone(), ended: None };
@@ -79,6 +82,9 @@ impl Desk {
             bytes = job.upload.bytes,
             sha256 = job.upload.sha256,
             mode = job.upload.options.mode.name(),
+            supervisor_rss_bytes = own_rss_bytes(),
+            request_id = job.origin.request_id(),
+            trace_id = job.origin.trace_id(),
             "accepted"
         );
         if self.queue.push(id).is_err() {

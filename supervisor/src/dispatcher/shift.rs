@@ -7,6 +7,7 @@ use super::Runner;
 use crate::artefacts::{AttemptFolder, StateDir, StateError};
 use crate::attempt::{Deadlines, Live, Order};
 use crate::job::{AttemptRecord, JobId};
+use crate::origin::Origin;
 use crate::outcome::Outcome;
 use crate::verdict::{Decision, History, Verdict, decide};
 use crate::worker::obituary::{End, Obituary, Stop};
@@ -25,6 +26,7 @@ use tokio::task::spawn_blocking;
 pub(super) struct Plan {
     pub(super) job: JobId,
     pub(super) number: u32,
+    pub(super) origin: Origin,
     pub(super) options: Options,
     pub(super) media: MediaLimits,
     pub(super) memory_bytes_max: u64,
@@ -65,6 +67,7 @@ pub(super) async fn work(runner: Runner, state: StateDir, plan: Plan, lines: Lin
     let order = Order {
         job: job.to_string(),
         number: plan.number,
+        origin: plan.origin.clone(),
         video,
         artefacts,
         options: plan.options,

@@ -6,6 +6,7 @@ use super::shift::{self, Ending, Lines, Plan};
 use super::{Cancelled, Status};
 use crate::attempt::Live;
 use crate::job::{Event, Job, JobError, JobId, JobState};
+use crate::memory::own_rss_bytes;
 use crate::verdict::{History, Verdict};
 use crate::worker::obituary::End;
 use std::time::Instant;
@@ -42,6 +43,7 @@ impl Desk {
         self.change(id, Event::Started);
         let Some(entry) = self.jobs.get(&id) else { return };
         let plan = self.plan(&entry.job, memory_bytes_max);
+        let (attempt, origin) = (plan.number, plan.origin.clone());
         let (live, watched) = watch::channel(Live::default());
         let (stop, stopped) = oneshot::channel();
         let lines = Lines { live, stop: stopped };
@@ -50,10 +52,18 @@ impl Desk {
         self.tasks.insert(task.id(), id);
         let running = Running { live: watched, stop: Some(stop), memory_bytes_max, wish: None };
         self.running.insert(id, running);
-        assert!(
-            self.reserved_bytes() <= self.config.memory_budget_bytes,
-            "the caps fit the budget"
+        let reserved_bytes = self.reserved_bytes();
+        tracing::info!(
+            job = %id,
+            attempt,
+            cap_bytes = memory_bytes_max,
+            reserved_bytes,
+            supervisor_rss_bytes = own_rss_bytes(),
+            request_id = origin.request_id(),
+            trace_id = origin.trace_id(),
+            "started"
         );
+        assert!(reserved_bytes <= self.config.memory_budget_bytes, "the caps fit the budget");
         self.queue_moved();
     }
 
@@ -67,6 +77,7 @@ impl Desk {
         Plan {
             job: job.id,
             number: job.attempts_made + 1,
+            origin: job.origin.clone(),
             options: job.upload.options,
             media: self.config.media,
             memory_bytes_max,
@@ -119,6 +130,9 @@ impl Desk {
         } else {
             self.breaker.succeeded();
         }
+        if ending.end.is_counted() && ending.end != End::Cancelled {
+            self.tempo.learn(ending.wall);
+        }
         let entry = self.jobs.get_mut(&id)?;
         entry.job.record(ending.record);
         entry.job.facts = ending.facts.or(entry.job.facts.take());
@@ -131,10 +145,7 @@ impl Desk {
             })
         };
         Some(match (decision.verdict, ending.summary) {
-            (Verdict::Succeed, Some(summary)) => {
-                self.service_time = (self.service_time * 7 + ending.wall * 3) / 10;
-                Event::Completed(summary)
-            }
+            (Verdict::Succeed, Some(summary)) => Event::Completed(summary),
             (Verdict::Cancel, _) => Event::Cancelled,
             // Whatever else happened first: nobody wants another attempt.
             (Verdict::Retry { .. } | Verdict::Requeue, _) if running.wish.is_some() => {

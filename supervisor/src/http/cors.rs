@@ -19,8 +19,9 @@ const PREFLIGHT: [(HeaderName, &str); 3] = [
     (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, PATCH, DELETE"),
     (
         ACCESS_CONTROL_ALLOW_HEADERS,
-        "Authorization, Content-Type, Last-Event-ID, Range, Tus-Resumable, Upload-Checksum, \
-         Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override",
+        "Authorization, Content-Type, Last-Event-ID, Range, Traceparent, Tus-Resumable, \
+         Upload-Checksum, Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, \
+         X-Request-Id",
     ),
     (ACCESS_CONTROL_MAX_AGE, "600"),
 ];
@@ -28,7 +29,8 @@ const PREFLIGHT: [(HeaderName, &str); 3] = [
 /// What a page may read of an answer, beside what every page may.
 const EXPOSED: &str = "Content-Disposition, Content-Range, Job-Id, Location, Retry-After, \
                        Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, \
-                       Tus-Version, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset";
+                       Tus-Version, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, \
+                       X-Request-Id";
 
 /// Answers preflights, and marks what an allowed page may read.
 pub(super) async fn cors(State(service): State<Service>, request: Request, next: Next) -> Response {

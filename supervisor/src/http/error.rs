@@ -18,7 +18,7 @@ use thiserror::Error;
 use utoipa::ToSchema;
 
 /// When to try again where nothing better is known.
-const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
+pub(super) const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 
 /// Everything a client can be refused for. The text is the `detail`.
 #[derive(Debug, Error)]

@@ -1,14 +1,16 @@
 //! `GET /api/events/{id}`: the status of a job as a stream of server-sent events.
 //!
 //! Each event is a whole status document, so a client that reconnects has lost nothing: the first
-//! event is the present state. The id of an event is the revision of that state; a client that
-//! names the last one of a job that is over (`Last-Event-ID`) is told to stay away (204).
+//! event is the present state. The id of an event names that state: by its revision in this run
+//! of the service, or, once the job is over, by its end, which is the same in every run. A client
+//! that names it (`Last-Event-ID`) is not told again, and to stay away (204) if the job is over.
 
 use super::Service;
 use super::error::ApiError;
 use super::extract::Named;
 use super::openapi::JobRefusals;
 use crate::job::JobId;
+use crate::status::Status;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -41,7 +43,7 @@ pub(super) async fn events(
     let revision = *changes.borrow();
     let status = service.dispatcher.status(id).await?.ok_or(ApiError::JobNotFound)?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let has_all = last.and_then(|last| last.parse().ok()) == Some(revision);
+    let has_all = last == Some(&name(&service, revision, &status));
     if has_all && status.completed_at.is_some() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -50,6 +52,14 @@ pub(super) async fn events(
     }
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     Ok(Sse::new(stream(service, id, changes)).keep_alive(keep_alive).into_response())
+}
+
+/// The id of a state. Revisions begin anew with each run, so they carry the run's beginning.
+fn name(service: &Service, revision: u64, status: &Status) -> String {
+    match status.completed_at {
+        Some(end) => format!("end-{}", end.as_millisecond()),
+        None => format!("{:x}-{revision}", service.started_at.as_millisecond()),
+    }
 }
 
 fn stream(
@@ -69,7 +79,7 @@ fn stream(
             let revision = *changes.borrow_and_update();
             let status = service.dispatcher.status(id).await.ok()??;
             let is_over = status.completed_at.is_some();
-            let event = Event::default().event("status").id(revision.to_string());
+            let event = Event::default().event("status").id(name(&service, revision, &status));
             let event = event.json_data(&status).ok()?;
             Some((Ok(event), (!is_over).then_some(changes)))
         }

@@ -4,13 +4,15 @@
 //! takes jobs, with a deadline, so that a stuck dispatcher counts as not ready.
 
 use super::Service;
-use super::error::ApiError;
+use super::error::{ApiError, RETRY_AFTER_DEFAULT};
 use super::openapi::OperatorRefusals;
 use crate::dispatcher::{Counts, Health};
+use crate::memory::own_rss_bytes;
 use crate::status::megabytes;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use procfs::{Current, Meminfo, MemoryPressure};
 use serde::Serialize;
@@ -54,14 +56,15 @@ pub(super) struct Readiness {
 /// Whether an upload would be taken now
 #[utoipa::path(get, path = "/readyz", tag = "service",
     responses((status = 200, description = "It would", body = Readiness),
-        (status = 503, description = "It would not", body = Readiness)))]
+        (status = 503, description = "It would not", body = Readiness,
+            headers(("Retry-After" = u64, description = "Seconds to wait before asking again")))))]
 pub(super) async fn ready(State(service): State<Service>) -> Response {
     let reason = match ask(&service).await {
         Ok(health) => health.reason,
         Err(reason) => Some(reason),
     };
-    let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready: reason.is_none(), reason })).into_response()
+    let report = Json(Readiness { ready: reason.is_none(), reason });
+    if reason.is_none() { report.into_response() } else { unavailable(report) }
 }
 
 /// How the service is.
@@ -84,7 +87,8 @@ pub(super) struct HealthReport {
 /// How the service is
 #[utoipa::path(get, path = "/health", tag = "service",
     responses((status = 200, description = "It works", body = HealthReport),
-        (status = 503, description = "It does not", body = HealthReport)))]
+        (status = 503, description = "It does not", body = HealthReport,
+            headers(("Retry-After" = u64, description = "Seconds to wait before asking again")))))]
 pub(super) async fn health(State(service): State<Service>) -> Response {
     let report = |status, reason, jobs: Option<Counts>| HealthReport {
         status,
@@ -99,11 +103,13 @@ pub(super) async fn health(State(service): State<Service>) -> Response {
             let status = if health.is_ready { "healthy" } else { "degraded" };
             Json(report(status, health.reason, Some(health.jobs))).into_response()
         }
-        Err(reason) => {
-            let body = Json(report("unhealthy", Some(reason), None));
-            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
-        }
+        Err(reason) => unavailable(Json(report("unhealthy", Some(reason), None))),
     }
+}
+
+fn unavailable(report: impl IntoResponse) -> Response {
+    let wait = [(RETRY_AFTER, RETRY_AFTER_DEFAULT.as_secs().to_string())];
+    (StatusCode::SERVICE_UNAVAILABLE, wait, report).into_response()
 }
 
 /// Memory, as operators watch it.
@@ -198,11 +204,6 @@ impl HostMemory {
 
 fn percent(part: u64, whole: u64) -> f64 {
     part as f64 / whole.max(1) as f64 * 100.0
-}
-
-pub(super) fn own_rss_bytes() -> u64 {
-    let pages = procfs::process::Process::myself().and_then(|me| me.statm());
-    pages.map_or(0, |pages| pages.resident * procfs::page_size())
 }
 
 fn count(jobs: &Counts) -> usize {

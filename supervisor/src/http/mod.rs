@@ -4,6 +4,7 @@ mod about;
 mod body;
 pub mod catalogue;
 pub mod clients;
+mod correlate;
 mod cors;
 pub mod error;
 mod events;
@@ -41,6 +42,7 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use clients::Clients;
 use error::ApiError;
+use jiff::Timestamp;
 use monitor::Monitor;
 use openapi::{Documents, Outline};
 use std::sync::Arc;
@@ -70,6 +72,8 @@ pub struct Service {
     pub clients: Arc<Clients>,
     /// When the service began.
     pub started: Instant,
+    /// The same by the wall clock, which tells this run from others.
+    pub started_at: Timestamp,
     /// Ends streams that would outlast the service.
     pub closing: CancellationToken,
 }
@@ -121,6 +125,7 @@ pub fn router(service: Service) -> Router {
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
         .layer(from_fn(harden))
         .layer(from_fn_with_state(service.clone(), cors::cors))
+        .layer(from_fn(correlate::correlate))
         .with_state(service)
 }
 

@@ -8,6 +8,7 @@ use super::Service;
 use super::health;
 use crate::dispatcher::{Counts, Health, Recent};
 use crate::job::JobId;
+use crate::memory::own_rss_bytes;
 use crate::status::Status;
 use axum::Extension;
 use axum::extract::State;
@@ -130,7 +131,7 @@ impl Monitor {
 }
 
 async fn keep_looking(service: Service, reports: watch::Sender<Arc<Report>>) {
-    let started_at = Timestamp::now() - service.started.elapsed();
+    let started_at = service.started_at;
     let mut past = Past::default();
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -200,7 +201,7 @@ async fn measure(service: &Service) -> Host {
         let memory = Meminfo::current().ok();
         let available = memory.as_ref().and_then(|memory| memory.mem_available);
         Host {
-            supervisor_bytes: health::own_rss_bytes(),
+            supervisor_bytes: own_rss_bytes(),
             memory_total_bytes: memory.map_or(0, |memory| memory.mem_total),
             memory_available_bytes: available.unwrap_or(0),
             disk_free_bytes: state.free_bytes().ok(),

@@ -25,7 +25,8 @@ use utoipa::{IntoResponses, Modify, OpenApi};
         title = "BodyScript",
         description = "Videos in, human pose data out. Every refusal is a problem document \
             (RFC 9457) whose `code` is one of `/api/problems`; an answer that a later attempt \
-            may change carries `Retry-After`.",
+            may change carries `Retry-After`. Every answer carries `X-Request-Id`, by which the \
+            log knows the request.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     tags(

@@ -2,8 +2,9 @@
 
 use super::Service;
 use super::error::ApiError;
-use super::health::{ask, own_rss_bytes};
+use super::health::ask;
 use super::openapi::OperatorRefusals;
+use crate::memory::own_rss_bytes;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};

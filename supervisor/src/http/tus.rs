@@ -13,7 +13,7 @@ use super::body::{discard, refuse};
 use super::error::ApiError;
 use super::extract::Address;
 use super::openapi::{ResumableAppendRefusals, ResumableRefusals, ResumableStartRefusals};
-use super::upload::{admit, blocking};
+use super::upload::{admit, blocking, origin};
 use crate::dispatcher::Ticket;
 use crate::job::{JobId, Upload};
 use crate::resumable::hold::Hold;
@@ -313,7 +313,7 @@ async fn go_on(service: &Service, id: &str, parts: &Parts) -> Result<(Append, Re
     }
     let bytes = Some(record.length - record.offset);
     let ticket = service.dispatcher.admit(crate::admission::Request { bytes }).await??;
-    Ok((Append { hold, ticket, checksum }, record))
+    Ok((Append { hold, ticket: ticket.from(origin(parts)), checksum }, record))
 }
 
 async fn find(service: &Service, id: &str) -> Result<(Hold, Record), ApiError> {

@@ -16,6 +16,7 @@ use crate::admission::Request as Admission;
 use crate::dispatcher::Ticket;
 use crate::job::{JobId, Upload};
 use crate::name::DisplayName;
+use crate::origin::Origin;
 use crate::status::Status;
 use axum::Json;
 use axum::body::Body;
@@ -194,7 +195,12 @@ pub(super) async fn admit(
     let peer = parts.extensions.get().copied();
     let stay = service.clients.enter(service, (peer, &parts.headers)).await?;
     let ticket = service.dispatcher.admit(Admission { bytes }).await??;
-    Ok((ticket, stay))
+    Ok((ticket.from(origin(parts)), stay))
+}
+
+/// The request's name.
+pub(super) fn origin(parts: &Parts) -> Origin {
+    parts.extensions.get().cloned().unwrap_or(Origin::NONE)
 }
 
 async fn take_in(

@@ -4,9 +4,9 @@
 //! before it is decoded within the frame cap and legal in the session.
 
 use super::obituary::LastWord;
-use crate::attempt::Live;
+use crate::attempt::{Live, Tag};
 use bodyscript_protocol::codec::{CodecError, Decoder, encode};
-use bodyscript_protocol::message::{Start, ToSupervisor, ToWorker};
+use bodyscript_protocol::message::{Progress, Start, ToSupervisor, ToWorker};
 use bodyscript_protocol::session::{Phase, Session, Violation};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -31,17 +31,20 @@ pub(crate) struct Conversation {
     live: watch::Sender<Live>,
     heard: Instant,
     last_word: Option<LastWord>,
+    tag: Tag,
 }
 
 impl Conversation {
-    /// A conversation in which nothing was said; `live` learns all that is.
-    pub(crate) fn new(live: watch::Sender<Live>) -> Self {
+    /// A conversation in which nothing was said; `live` learns all that is, the log some under
+    /// this tag.
+    pub(crate) fn new(live: watch::Sender<Live>, tag: Tag) -> Self {
         Self {
             decoder: Decoder::default(),
             session: Session::default(),
             live,
             heard: Instant::now(),
             last_word: None,
+            tag,
         }
     }
 
@@ -83,10 +86,32 @@ impl Conversation {
                 live.phase = phase;
                 live.facts = Some(facts);
             }),
-            ToSupervisor::Progress(progress) => self.publish(|live, _| live.progress = progress),
-            ToSupervisor::Done(summary) => self.conclude(LastWord::Done(summary)),
+            ToSupervisor::Progress(progress) => self.advance(progress),
+            ToSupervisor::Done(summary) => {
+                self.tell("encoded");
+                self.conclude(LastWord::Done(summary));
+            }
             ToSupervisor::Failed(failure) => self.conclude(LastWord::Failed(failure)),
         }
+    }
+
+    fn advance(&self, progress: Progress) {
+        let is_first = self.live.borrow().progress.frames_done == 0 && progress.frames_done > 0;
+        self.publish(|live, _| {
+            live.progress = progress;
+            live.pace.heard(progress.frames_done, std::time::Instant::now());
+        });
+        if is_first {
+            self.tell("first frame");
+        }
+    }
+
+    /// Logs what memory the worker has at a point of its life, as last sampled.
+    fn tell(&self, point: &str) {
+        let (live, Tag { job, attempt, origin }) = (self.live.borrow(), &self.tag);
+        let (rss_bytes, peak_bytes) = (live.rss_bytes, live.peak_bytes);
+        let (request_id, trace_id) = (origin.request_id(), origin.trace_id());
+        tracing::info!(job, attempt, rss_bytes, peak_bytes, request_id, trace_id, "{point}");
     }
 
     fn conclude(&mut self, word: LastWord) {

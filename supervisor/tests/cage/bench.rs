@@ -106,6 +106,7 @@ impl Bench {
         Order {
             job: "01TEST".into(),
             number: 1,
+            origin: bodyscript::origin::Origin::NONE,
             video,
             artefacts: vec![(Artefact::Csv, file()), (Artefact::Json, file())],
             options: Options::default(),

@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
+use tracing::Instrument;
 
 /// Bytes that come before they are made to count.
 const SETTLE_EVERY: u64 = 4 << 20;
@@ -50,7 +51,7 @@ pub(super) async fn run(
     record: Record,
     body: Body,
 ) -> Result<Outcome, ApiError> {
-    let task = tokio::spawn(take_in(service, plan, record, body));
+    let task = tokio::spawn(take_in(service, plan, record, body).in_current_span());
     task.await.map_err(|_| ApiError::Internal)?
 }
 

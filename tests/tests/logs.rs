@@ -1,0 +1,83 @@
+//! What the log tells: every line of one request by its name, memory at each point of a job, one
+//! obituary for each worker.
+
+use anyhow::{Context, Result};
+use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::{fault_video, fault_worker};
+use reqwest::blocking::multipart::Form;
+use serde_json::Value;
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+/// The lines of a log in JSON.
+fn lines(log: &str) -> Vec<Value> {
+    log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+#[test]
+fn a_request_is_found_by_its_name_from_the_answer_to_the_workers_end() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("short.mp4");
+    Clip::new().frames(30).encode(&video)?;
+    let server = TestServer::start(&["--log-format", "json"])?;
+    let answer = server
+        .client()
+        .post(server.url("/api/upload"))
+        .header("x-request-id", "visit-7")
+        .header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))
+        .multipart(Form::new().file("file", &video)?)
+        .send()?;
+    assert_eq!(answer.headers()["x-request-id"], "visit-7");
+    let job = answer.json::<Value>()?["job_id"].as_str().context("an id")?.to_owned();
+    server.await_end(&job)?;
+    let unnamed = server.get("/nothing")?;
+    assert_eq!(unnamed.headers()["x-request-id"].len(), 32);
+
+    let log = lines(&server.stop()?);
+    let of_job: Vec<_> = log.iter().filter(|line| line["job"] == job.as_str()).collect();
+    let mut points = of_job.iter();
+    for (message, memory) in [
+        ("accepted", "supervisor_rss_bytes"),
+        ("started", "cap_bytes"),
+        ("first frame", "rss_bytes"),
+        ("encoded", "peak_bytes"),
+        ("obituary", "peak"),
+    ] {
+        let is_it = |line: &&&Value| line["message"] == message || line["target"] == message;
+        let line = points.find(is_it).with_context(|| format!("{message}: {of_job:#?}"))?;
+        assert_eq!(line["request_id"], "visit-7", "{line}");
+        assert_eq!(line["trace_id"], TRACE, "{line}");
+        assert!(line[memory].as_u64() > Some(1 << 20), "{memory} of {line}");
+    }
+    Ok(())
+}
+
+#[test]
+fn each_worker_has_one_obituary() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [flag, program] = fault_worker()?;
+    let server = TestServer::start(&["--log-format", "json", &flag, &program])?;
+    let mut workers = 0;
+    for words in ["ok", "segv", "bad-input", "panic"] {
+        let job = server.submit(&fault_video(folder.path(), words)?)?;
+        let status = server.await_end(&job)?;
+        workers += status["attempts"].as_array().context("attempts")?.len();
+    }
+    let cancelled = server.submit(&fault_video(folder.path(), "silent")?)?;
+    server.await_status(&cancelled, |status| status["status"] == "processing")?;
+    server.client().post(server.url(&format!("/api/cancel/{cancelled}"))).send()?;
+    workers += 1;
+    let log = lines(&server.stop()?);
+    let obituaries: Vec<_> = log
+        .iter()
+        // The trial at the start has one as well.
+        .filter(|line| line["target"] == "obituary" && line["job"] != "trial")
+        .map(|line| (line["job"].to_string(), line["attempt"].as_u64(), line["pid"].as_i64()))
+        .collect();
+    let mut different = obituaries.clone();
+    different.sort();
+    different.dedup();
+    assert_eq!((obituaries.len(), different.len()), (workers, workers), "{obituaries:?}");
+    Ok(())
+}
