@@ -300,9 +300,12 @@ impl AttemptFolder {
         Ok(names(job)?.iter().filter_map(|name| number(name)).any(|other| other > self.number))
     }
 
-    /// Removes it.
+    /// Removes it, and what it was in if nothing else is there.
     pub fn discard(&self) -> Result<(), StateError> {
-        remove_folder(&self.path)
+        remove_folder(&self.path)?;
+        // Refused while there is another attempt, which is what is wanted.
+        self.path.parent().map(fs::remove_dir);
+        Ok(())
     }
 }
 

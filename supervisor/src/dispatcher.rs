@@ -4,10 +4,12 @@
 //! answer. No lock is shared, so no slow client and no hung worker can hold one.
 
 mod breaker;
+mod content;
 mod desk;
 mod farewell;
 mod intake;
 mod recent;
+mod retry;
 mod shift;
 mod tempo;
 mod turn;
@@ -58,6 +60,12 @@ pub enum NotTaken {
     /// It could not be written down.
     #[error("the job could not be written into the journal")]
     Unwritten,
+    /// Its key is that of an earlier request, which was another.
+    #[error("the key belongs to another request")]
+    KeyReused,
+    /// Its key is that of a request that is being taken in.
+    #[error("a request with the same key is under way")]
+    KeyBusy,
 }
 
 impl From<&JournalError> for NotTaken {
@@ -87,6 +95,17 @@ pub enum Cancelled {
     Now(Status),
     /// It was over before.
     TooLate(Status),
+}
+
+/// What became of an operator's wish to have a job tried again.
+#[derive(Debug)]
+pub enum Retried {
+    /// It waits for its turn.
+    Now(Status),
+    /// Only a failed job is tried again.
+    NotFailed(Status),
+    /// Its video is gone.
+    WithoutVideo(Status),
 }
 
 /// The results of a job, asked for by its id.
@@ -150,6 +169,7 @@ enum Command {
     Status { id: JobId, reply: oneshot::Sender<Option<Status>> },
     Watch { id: JobId, reply: oneshot::Sender<Option<watch::Receiver<u64>>> },
     Cancel { id: JobId, reply: oneshot::Sender<Option<Cancelled>> },
+    Retry { id: JobId, reply: oneshot::Sender<Option<Retried>> },
     Remove { id: JobId, reply: oneshot::Sender<bool> },
     Results { id: JobId, reply: oneshot::Sender<Option<Results>> },
     List { reply: oneshot::Sender<Vec<Status>> },
@@ -213,6 +233,11 @@ impl Dispatcher {
     /// Cancels a job. Returns once its worker, if any, is gone.
     pub async fn cancel(&self, id: JobId) -> Result<Option<Cancelled>, Gone> {
         self.ask(|reply| Command::Cancel { id, reply }).await
+    }
+
+    /// Has a failed job tried again, whatever is held against it or its content.
+    pub async fn retry(&self, id: JobId) -> Result<Option<Retried>, Gone> {
+        self.ask(|reply| Command::Retry { id, reply }).await
     }
 
     /// Cancels a job if need be and forgets it with all its files; tells whether there was one.

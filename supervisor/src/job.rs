@@ -83,6 +83,13 @@ pub struct Upload {
     pub idempotency_key: Option<String>,
 }
 
+impl Upload {
+    /// Whether both ask for the same thing of the same video, whatever they call it.
+    pub fn is_same_request(&self, other: &Self) -> bool {
+        self.sha256 == other.sha256 && self.bytes == other.bytes && self.options == other.options
+    }
+}
+
 /// One attempt that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AttemptRecord {
@@ -188,6 +195,11 @@ pub enum Event {
     Failed(JobError),
     /// The client does not want it any more.
     Cancelled,
+    /// An operator allows another try.
+    Retried {
+        /// Cap on the memory of the next attempt.
+        memory_bytes_max: u64,
+    },
 }
 
 /// An event that cannot happen in this state: a fault in the dispatcher.
@@ -210,7 +222,7 @@ impl JobState {
         }
     }
 
-    /// Whether nothing can follow.
+    /// Whether nothing follows unless an operator wants it.
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. })
     }
@@ -256,6 +268,11 @@ impl JobState {
             (Self::Pending { .. } | Self::Processing { .. }, Event::Cancelled) => {
                 Self::Cancelled { started_at, completed_at: now }
             }
+            (Self::Failed { .. }, Event::Retried { memory_bytes_max }) => Self::Pending {
+                started_at,
+                memory_bytes_max,
+                reason: Some("An operator allowed another try.".into()),
+            },
             (_, event) => return Err(IllegalTransition { state: self.name(), event }),
         })
     }
@@ -324,6 +341,18 @@ impl Job {
         Ok(())
     }
 
+    /// Lets the job begin anew: what it was executed before no longer counts.
+    pub const fn absolve(&mut self) {
+        self.executions = 0;
+    }
+
+    /// Lowers the memory a waiting job is to have to what can be had.
+    pub fn lower_cap(&mut self, available_bytes: u64) {
+        if let JobState::Pending { memory_bytes_max, .. } = &mut self.state {
+            *memory_bytes_max = available_bytes.min(*memory_bytes_max);
+        }
+    }
+
     /// Remembers an attempt that is over.
     pub fn record(&mut self, attempt: AttemptRecord) {
         self.attempts_made += 1;
@@ -365,6 +394,10 @@ mod tests {
         Event::Requeued { memory_bytes_max: 200, reason: "more".into() }
     }
 
+    fn retried() -> Event {
+        Event::Retried { memory_bytes_max: 300 }
+    }
+
     fn failed() -> Event {
         Event::Failed(JobError { code: "x".into(), sentence: "X.".into() })
     }
@@ -399,14 +432,21 @@ mod tests {
 
     #[test]
     fn every_pair_of_state_and_event_is_as_the_diagram_says() {
-        let events =
-            [Event::Started, requeued(), Event::Completed(SUMMARY), failed(), Event::Cancelled];
-        let ways: [(&[Event], [bool; 5]); 5] = [
-            (&[], [true, false, false, true, true]),
-            (&[Event::Started], [false, true, true, true, true]),
-            (&[Event::Started, Event::Completed(SUMMARY)], [false; 5]),
-            (&[failed()], [false; 5]),
-            (&[Event::Cancelled], [false; 5]),
+        let events = [
+            Event::Started,
+            requeued(),
+            Event::Completed(SUMMARY),
+            failed(),
+            Event::Cancelled,
+            retried(),
+        ];
+        let ways: [(&[Event], [bool; 6]); 6] = [
+            (&[], [true, false, false, true, true, false]),
+            (&[Event::Started], [false, true, true, true, true, false]),
+            (&[Event::Started, Event::Completed(SUMMARY)], [false; 6]),
+            (&[failed()], [false, false, false, false, false, true]),
+            (&[failed(), retried()], [true, false, false, true, true, false]),
+            (&[Event::Cancelled], [false; 6]),
         ];
         for (way, legal) in ways {
             for (event, legal) in events.iter().zip(legal) {

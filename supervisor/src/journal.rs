@@ -18,6 +18,7 @@ use crate::failpoint;
 use crate::job::JobId;
 use rusqlite::ErrorCode;
 use std::collections::HashMap;
+use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -185,8 +186,8 @@ pub struct Past {
     pub clock: Clock,
     /// Every job, in the order in which they were accepted.
     pub jobs: Vec<Remembered>,
-    /// How often a content ended its workers.
-    pub poison: HashMap<String, u32>,
+    /// How often a content ended its workers, oldest first.
+    pub poison: Vec<(String, u32)>,
     /// What was done about a damaged journal.
     pub set_aside: Option<SetAside>,
 }
@@ -198,7 +199,7 @@ impl Past {
             journal: Journal { orders: None, is_failing: Arc::default() },
             clock: Clock::resume(None),
             jobs: Vec::new(),
-            poison: HashMap::new(),
+            poison: Vec::new(),
             set_aside: None,
         }
     }
@@ -250,16 +251,23 @@ impl Journal {
         }
     }
 
-    /// Remembers something and returns when it is on the disk.
+    /// Remembers something, in the order of the calls; ready when it is on the disk.
     ///
     /// # Errors
     /// When it is not. An [`Entry::Job`] is then forgotten, anything else still tried again.
-    pub async fn commit(&self, entry: Entry) -> Result<(), Arc<JournalError>> {
-        let Some(orders) = &self.orders else { return Ok(()) };
+    pub fn commit(
+        &self,
+        entry: Entry,
+    ) -> impl Future<Output = Result<(), Arc<JournalError>>> + use<> {
         let (done, answer) = oneshot::channel();
-        let closed = || Arc::new(JournalError::Closed);
-        orders.send(Order { entry, done: Some(done) }).map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        let sent = match &self.orders {
+            Some(orders) => orders.send(Order { entry, done: Some(done) }).is_ok(),
+            None => done.send(Ok(())).is_ok(),
+        };
+        async move {
+            let closed = || Arc::new(JournalError::Closed);
+            if sent { answer.await.map_err(|_| closed())? } else { Err(closed()) }
+        }
     }
 
     /// Whether there is something that could not be written yet.

@@ -169,7 +169,7 @@ fn poison_is_remembered_until_it_is_forgiven() {
     let poison = |sha256: &str, deaths| Entry::Poison { sha256: sha256.into(), deaths };
     let entries = vec![poison("a", 1), poison("b", 1), poison("a", 2), poison("b", 0)];
     let past = kept(folder.path(), entries);
-    assert_eq!(past.poison, [("a".to_owned(), 2)].into());
+    assert_eq!(past.poison, [("a".to_owned(), 2)]);
 }
 
 #[tokio::test]

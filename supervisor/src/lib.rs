@@ -33,6 +33,8 @@
 //!                       +-------> Cancelled <--------+
 //! ```
 //!
+//! A `Failed` job is `Pending` again if an operator allows another try while its video is there.
+//!
 //! `Pending` starts only while a worker is free and the memory for it too: the sum of the caps of
 //! all attempts never exceeds the budget. A job is `Completed` only after its artefacts are on
 //! the disk under their final names.
@@ -56,6 +58,7 @@ pub mod name;
 pub mod origin;
 pub mod outcome;
 pub mod pace;
+pub mod poison;
 pub mod queue;
 pub mod recovery;
 pub mod resumable;

@@ -44,16 +44,6 @@ impl Queue {
         self.waiting.push_front(id);
     }
 
-    /// Whose turn it is.
-    pub fn head(&self) -> Option<JobId> {
-        self.waiting.front().copied()
-    }
-
-    /// Takes out the job whose turn it is.
-    pub fn pop(&mut self) -> Option<JobId> {
-        self.waiting.pop_front()
-    }
-
     /// Takes out a job wherever it stands; tells whether it stood there.
     pub fn remove(&mut self, id: JobId) -> bool {
         let before = self.waiting.len();
@@ -109,8 +99,12 @@ mod tests {
                         model.insert(0, id);
                     }
                     2 => {
-                        let expected = if model.is_empty() { None } else { Some(model.remove(0)) };
-                        prop_assert_eq!(queue.pop(), expected);
+                        let head = queue.iter().next();
+                        prop_assert_eq!(head, model.first().copied());
+                        if let Some(head) = head {
+                            prop_assert!(queue.remove(head));
+                            model.remove(0);
+                        }
                     }
                     _ => {
                         prop_assert_eq!(queue.remove(id), model.contains(&id));

@@ -10,7 +10,7 @@ use crate::job::{Event, Job, JobError, JobId, JobState};
 use crate::journal::{Entry, Journal, Past, Remembered, What};
 use crate::outcome::Outcome;
 use crate::retention::{Claims, sweep_orphans};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 /// What the dispatcher starts with.
 #[derive(Debug)]
@@ -21,8 +21,10 @@ pub struct Recovered {
     pub clock: Clock,
     /// The jobs, in the order in which they were accepted.
     pub jobs: Vec<Remembered>,
-    /// How often a content ended its workers.
-    pub poison: HashMap<String, u32>,
+    /// How often a content ended its workers, oldest first.
+    pub poison: Vec<(String, u32)>,
+    /// The jobs whose video is there.
+    pub uploads: HashSet<JobId>,
 }
 
 /// What is there of one job.
@@ -52,7 +54,7 @@ impl Recovered {
     /// Nothing: for a program that ends with its jobs.
     pub fn nothing() -> Self {
         let Past { journal, clock, jobs, poison, .. } = Past::none();
-        Self { journal, clock, jobs, poison }
+        Self { journal, clock, jobs, poison, uploads: HashSet::new() }
     }
 
     /// Brings journal and files together, and removes what belongs to no job.
@@ -88,7 +90,7 @@ impl Recovered {
             .collect();
         let swept = sweep_orphans(state, &claims(&jobs))?;
         tracing::info!(jobs = jobs.len(), swept, "recovered");
-        Ok(Self { journal, clock, jobs, poison })
+        Ok(Self { journal, clock, jobs, poison, uploads })
     }
 }
 
@@ -169,7 +171,8 @@ fn claims(jobs: &[Remembered]) -> Claims {
         jobs.iter().filter(|one| wanted(one.job.state())).map(|one| one.job.id).collect()
     };
     Claims {
-        uploads: ids(|state| !state.is_final()),
+        // Of a failed job as well: an operator may have it tried again.
+        uploads: ids(|state| !state.is_final() || matches!(state, JobState::Failed { .. })),
         results: ids(|state| matches!(state, JobState::Completed { .. })),
     }
 }

@@ -1,6 +1,7 @@
 //! What becomes of a job after one attempt. Pure: obituary and history in, decision out.
 //!
-//! Called by the dispatcher once per obituary. It must never let a video run more than twice,
+//! Called by the dispatcher once per obituary. It must never let a video run more than twice
+//! (whoever uploaded it: the dispatcher counts the deaths of other jobs of the same content in),
 //! and never call a video too large without proof.
 //!
 //! | end of the attempt                      | verdict                                             |

@@ -159,11 +159,11 @@ impl TestServer {
 
     /// Asks the service to stop, waits for its end and looks for what it left.
     pub fn stop(mut self) -> Result<String> {
-        let unfinished = self.unfinished();
+        let left = self.may_be_left();
         self.signal(Signal::SIGTERM)?;
         let status = self.child.wait()?;
         ensure!(status.success(), "the service ended with {status}: {}", self.log());
-        self.look_around(unfinished)?;
+        self.look_around(left)?;
         Ok(self.log())
     }
 
@@ -184,16 +184,25 @@ impl TestServer {
         Ok(kill(Pid::from_raw(self.pid()), signal)?)
     }
 
-    /// The jobs that are not over, whose uploads may stay; none if the service does not tell.
-    fn unfinished(&self) -> Option<BTreeSet<String>> {
+    /// The names that may be in `spool` and in `jobs`: of jobs that are not over, and the videos
+    /// of failed ones. Nothing if the service does not tell.
+    fn may_be_left(&self) -> Option<[(&'static str, BTreeSet<String>); 2]> {
         let list = self.json("/api/jobs").ok()?;
-        let jobs = list["jobs"].as_array()?.iter().filter(|job| job["completed_at"].is_null());
-        Some(jobs.filter_map(|job| Some(job["job_id"].as_str()?.to_owned())).collect())
+        let jobs = list["jobs"].as_array()?;
+        let ids = |wanted: fn(&Value) -> bool| {
+            let jobs = jobs.iter().filter(|job| wanted(job));
+            jobs.filter_map(|job| Some(job["job_id"].as_str()?.to_owned())).collect()
+        };
+        let unfinished: fn(&Value) -> bool = |job| job["completed_at"].is_null();
+        Some([
+            ("spool", ids(|job| job["completed_at"].is_null() || job["status"] == "failed")),
+            ("jobs", ids(unfinished)),
+        ])
     }
 
-    /// After the end: no process, no cgroup, no upload or attempt of a job that is over, no
-    /// temporary file.
-    fn look_around(&self, unfinished: Option<BTreeSet<String>>) -> Result<()> {
+    /// After the end: no process, no cgroup, no upload or attempt of a job that is over
+    /// (but for the video of a failed one), no temporary file.
+    fn look_around(&self, may_be_left: Option<[(&str, BTreeSet<String>); 2]>) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         // What another test's service leaves when it is killed is ours for a moment.
         while !remains::strays().is_empty() {
@@ -204,10 +213,9 @@ impl TestServer {
         ensure!(groups.is_empty(), "cgroups are left: {groups:?}; log: {}", self.log());
         let temporary = names_in(&self.folder.path().join("tmp"))?;
         ensure!(temporary.is_empty(), "temporary files are left: {temporary:?}");
-        let Some(unfinished) = unfinished else { return Ok(()) };
-        for place in ["spool", "jobs"] {
+        for (place, may_be_left) in may_be_left.into_iter().flatten() {
             let mut left = names_in(&self.state_dir().join(place))?;
-            left.retain(|name| !unfinished.contains(name));
+            left.retain(|name| !may_be_left.contains(name));
             ensure!(left.is_empty(), "left in {place}: {left:?}; log: {}", self.log());
         }
         Ok(())
@@ -225,14 +233,14 @@ impl Drop for TestServer {
         if !matches!(self.child.try_wait(), Ok(None)) {
             return;
         }
-        let unfinished = self.unfinished();
+        let left = self.may_be_left();
         // The first lets jobs finish, the second does not; two at once would count as one.
         while matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.signal(Signal::SIGTERM);
             sleep(LOOK_EVERY);
         }
         if !std::thread::panicking() {
-            self.look_around(unfinished).expect("nothing is left of a service");
+            self.look_around(left).expect("nothing is left of a service");
         }
     }
 }

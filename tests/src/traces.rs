@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The names in a folder of the state folder.
 pub fn names(state: &Path, folder: &str) -> Result<BTreeSet<String>> {
@@ -27,10 +28,13 @@ pub fn holders(state: &Path) -> BTreeSet<i32> {
         .collect()
 }
 
-/// A video for the fault worker: it does what the words say.
+/// A video for the fault worker: it does what the words say. Each is of a content of its own,
+/// for what one does is held against its twins.
 pub fn fault_video(folder: &Path, words: &str) -> Result<PathBuf> {
     let path = folder.join(format!("{}.mp4", words.replace([' ', ':'], "_")));
-    fs::write(&path, format!("FAULT {words}\n"))?;
+    static SERIAL: AtomicU64 = AtomicU64::new(0);
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    fs::write(&path, format!("FAULT {words}\n{serial}\n"))?;
     Ok(path)
 }
 

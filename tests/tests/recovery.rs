@@ -90,15 +90,15 @@ fn check_traces(server: &TestServer, killed: i32) -> Result<()> {
     let state = server.state_dir();
     let list = server.json("/api/jobs")?;
     let jobs = list["jobs"].as_array().context("jobs")?;
-    let completed: BTreeSet<_> = jobs
-        .iter()
-        .filter(|job| job["status"] == "completed")
-        .filter_map(|job| Some(job["job_id"].as_str()?.to_owned()))
-        .collect();
-    await_that("no uploads and attempts are left", || {
-        Ok(names(&state, "spool")?.is_empty() && names(&state, "jobs")?.is_empty())
+    let of_state = |state: &str| -> BTreeSet<_> {
+        let jobs = jobs.iter().filter(|job| job["status"] == state);
+        jobs.filter_map(|job| Some(job["job_id"].as_str()?.to_owned())).collect()
+    };
+    await_that("no attempts are left, and no uploads but of failed jobs", || {
+        let failed = of_state("failed");
+        Ok(names(&state, "spool")? == failed && names(&state, "jobs")?.is_empty())
     })?;
-    assert_eq!(names(&state, "results")?, completed);
+    assert_eq!(names(&state, "results")?, of_state("completed"));
     assert_eq!(holders(&state), [server.pid()].into());
     assert_eq!(groups_of(killed), Vec::<std::path::PathBuf>::new());
     Ok(())

@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::remains::{descendants, groups_of, is_alive, strays};
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::fault_video;
 use bodyscript_tests::{programs, report};
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
@@ -41,10 +42,7 @@ impl Faults {
 
     /// A video that has the worker do this.
     fn video(&self, script: &str) -> Result<PathBuf> {
-        let name: String = script.chars().filter(char::is_ascii_alphanumeric).collect();
-        let path = self.folder.path().join(format!("{name}.mp4"));
-        std::fs::write(&path, format!("FAULT {script}\n"))?;
-        Ok(path)
+        fault_video(self.folder.path(), script)
     }
 
     fn submit(&self, script: &str) -> Result<String> {

@@ -16,12 +16,13 @@ use crate::clock::{self, Clock, Moment};
 use crate::config::Config;
 use crate::job::{Event, Job, JobId, JobState};
 use crate::journal::{self, Journal, Remembered, What};
+use crate::poison::Poison;
 use crate::queue::Queue;
 use crate::recovery::Recovered;
 use crate::retention::Pressure;
 use crate::status::{Place, Status};
 use crate::worker::obituary::Stop;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -85,6 +86,11 @@ pub(super) struct Desk {
     pub(super) tempo: Tempo,
     /// Jobs that are over, in the order of their ends and so of their expiry.
     pub(super) ended: VecDeque<(Moment, JobId)>,
+    /// Failed jobs whose video is kept, in the order of their ends.
+    pub(super) kept: VecDeque<JobId>,
+    pub(super) poison: Poison,
+    /// The jobs whose requests had a key, those on their way through the journal included.
+    pub(super) keys: HashMap<String, JobId>,
     /// One clone for each upload under way, and this one.
     pub(super) uploads: Arc<()>,
     pub(super) pressure: Pressure,
@@ -98,7 +104,7 @@ impl Desk {
         state: StateDir,
         recovered: Recovered,
     ) -> Self {
-        let Recovered { journal, clock, jobs, .. } = recovered;
+        let Recovered { journal, clock, jobs, poison, uploads } = recovered;
         // Jobs that come back from an attempt never displace a newcomer with a ticket.
         let queue = Queue::new(config.queue_max + config.workers);
         let mut desk = Self {
@@ -118,25 +124,41 @@ impl Desk {
             opening: Opening::Open,
             tempo: Tempo::default(),
             ended: VecDeque::new(),
+            kept: VecDeque::new(),
+            poison: Poison::recalled(poison),
+            keys: HashMap::new(),
             uploads: Arc::new(()),
             waiting_for_drain: Vec::new(),
         };
-        desk.recall(jobs);
+        desk.recall(jobs, &uploads);
         desk
     }
 
     /// Takes over the jobs of an earlier run, in the order in which they were accepted.
-    fn recall(&mut self, jobs: Vec<Remembered>) {
-        for Remembered { job, ended } in jobs {
+    fn recall(&mut self, jobs: Vec<Remembered>, uploads: &HashSet<JobId>) {
+        for Remembered { mut job, ended } in jobs {
+            // The budget may have been larger then; a job that waited for more would wait for ever.
+            job.lower_cap(self.config.memory_budget_bytes);
             match ended {
                 Some(ended) => self.ended.push_back((ended, job.id)),
                 // They were accepted, so that there are more than may be is no reason.
                 None => self.queue.readmit(job.id),
             }
+            if let Some(key) = &job.upload.idempotency_key {
+                self.keys.insert(key.clone(), job.id);
+            }
             let (changes, _) = watch::channel(0);
             self.jobs.insert(job.id, Entry { job, changes, ended });
         }
         self.ended.make_contiguous().sort_unstable();
+        let is_failed = |id: &JobId| {
+            let state = self.jobs.get(id).map(|entry| entry.job.state());
+            matches!(state, Some(JobState::Failed { .. }))
+        };
+        let ended = self.ended.iter().map(|(_, id)| *id);
+        self.kept = ended.filter(|id| uploads.contains(id) && is_failed(id)).collect();
+        self.let_go_beyond(self.config.queue_max, "there are too many of failed jobs");
+        self.turn_away_spent();
     }
 
     /// Works until every handle is dropped and no attempt is under way.
@@ -179,6 +201,7 @@ impl Desk {
                 drop(reply.send(self.jobs.get(&id).map(|entry| entry.changes.subscribe())));
             }
             Command::Cancel { id, reply } => self.cancel(id, reply),
+            Command::Retry { id, reply } => self.retry(id, reply),
             Command::Remove { id, reply } => self.remove(id, reply),
             Command::Results { id, reply } => drop(reply.send(self.results(id))),
             Command::List { reply } => drop(reply.send(self.list())),
@@ -241,14 +264,16 @@ impl Desk {
             _ => None,
         };
         tracing::info!(job = %id, state = state.name(), code, "job");
-        let is_final = state.is_final();
+        let (is_final, is_failed) = (state.is_final(), code.is_some());
         if is_final {
             let ended = self.clock.now();
             entry.ended = Some(ended);
             self.ended.push_back((ended, id));
         }
         self.remember(id);
-        if is_final {
+        if is_failed {
+            self.keep_video(id);
+        } else if is_final {
             drop(self.bid_farewell(id, What::Upload, "its job is over"));
         }
     }

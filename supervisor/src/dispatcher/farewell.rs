@@ -56,7 +56,7 @@ impl Desk {
         if self.queue.remove(id) {
             self.queue_moved();
         }
-        if self.jobs.remove(&id).is_none() {
+        if !self.forget(id) {
             let _ = reply.send(false);
             return;
         }
@@ -71,6 +71,9 @@ impl Desk {
     /// Removes what has expired, oldest first.
     pub(super) fn sweep(&mut self) {
         self.pressure = Pressure::measure(&self.state, self.config.disk_free_bytes_min);
+        if self.pressure.disk {
+            self.let_go_beyond(0, "the disk is short");
+        }
         let lives =
             Lives { normal: self.config.result_ttl, under_pressure: self.config.pressure_ttl };
         let now = self.clock.now();
@@ -82,9 +85,19 @@ impl Desk {
                 () => return,
             };
             self.ended.pop_front();
-            self.jobs.remove(&id);
+            self.forget(id);
             drop(self.bid_farewell(id, What::Job, why));
         }
+    }
+
+    /// Has a job be no more, but for its files; tells whether there was one.
+    fn forget(&mut self, id: JobId) -> bool {
+        let Some(entry) = self.jobs.remove(&id) else { return false };
+        if let Some(key) = &entry.job.upload.idempotency_key {
+            self.keys.remove(key);
+        }
+        self.kept.retain(|kept| *kept != id);
+        true
     }
 
     /// Removes files of a job for good; the task ends when they are gone.
@@ -94,9 +107,11 @@ impl Desk {
             What::Upload => StateDir::remove_leftovers,
         };
         tracing::info!(job = %id, ?what, why, "removed");
-        let (journal, state) = (self.journal.clone(), self.state.clone());
+        // Sent now, ahead of another job with the same key.
+        let written = self.journal.commit(Entry::Removed { job: id, what, why });
+        let state = self.state.clone();
         tokio::spawn(async move {
-            let _ = journal.commit(Entry::Removed { job: id, what, why }).await;
+            let _ = written.await;
             failpoint::reach("removal_committed");
             let _ = spawn_blocking(move || remove(&state, id, how)).await;
             failpoint::reach("removal_done");

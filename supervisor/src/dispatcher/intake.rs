@@ -1,4 +1,5 @@
-//! How jobs come in: a place is asked for, the upload arrives, the journal has it, it waits.
+//! How jobs come in: a place is asked for, the upload arrives, the journal has it, it waits. A
+//! client that does not know whether its upload arrived sends it again with the same key.
 //!
 //! Part of the dispatcher's loop. A job exists for the rest of the service only once the journal
 //! has committed it.
@@ -54,8 +55,17 @@ impl Desk {
         Arc::strong_count(&self.uploads) - 1
     }
 
-    /// Has the journal write a job down; what follows is for [`Desk::take_in`].
+    /// Has the journal write a job down; what follows is for [`Desk::take_in`]. A request that
+    /// was made before, by its key, gets the job it became.
     pub(super) fn submit(&mut self, id: JobId, upload: Upload, ticket: Ticket, reply: Taken) {
+        if let Some(key) = &upload.idempotency_key {
+            if let Some(before) = self.keys.get(key) {
+                let _ = reply.send(self.repeated(*before, &upload));
+                self.remove_files(id, StateDir::remove);
+                return;
+            }
+            self.keys.insert(key.clone(), id);
+        }
         let mut job = Job::new(id, upload, self.config.worker_memory_bytes_max, clock::wall());
         job.origin = ticket.origin.clone();
         let journal = self.journal.clone();
@@ -66,12 +76,25 @@ impl Desk {
         });
     }
 
+    /// The answer to a request whose key an earlier one had.
+    fn repeated(&self, before: JobId, upload: &Upload) -> Result<Status, NotTaken> {
+        let entry = self.jobs.get(&before).ok_or(NotTaken::KeyBusy)?;
+        if !entry.job.upload.is_same_request(upload) {
+            return Err(NotTaken::KeyReused);
+        }
+        tracing::info!(job = %before, "the same request again");
+        self.status(before).ok_or(NotTaken::KeyBusy)
+    }
+
     /// Takes in a job that is written down, or turns it away if it is not.
     pub(super) fn take_in(&mut self, arrival: Arrival) {
         let Arrival { job, reply, written, .. } = arrival;
         let id = job.id;
         if let Err(error) = written {
             tracing::error!(job = %id, %error, "not accepted");
+            if let Some(key) = &job.upload.idempotency_key {
+                self.keys.remove(key);
+            }
             self.remove_files(id, StateDir::remove);
             let _ = reply.send(Err(NotTaken::from(&*error)));
             return;
@@ -93,8 +116,12 @@ impl Desk {
         }
         let (changes, _) = watch::channel(0);
         let status = Status::of(&job, self.place(id), self.queue.len(), None);
+        let is_spent = self.poison.is_spent(&job.upload.sha256);
         self.jobs.insert(id, Entry { job, changes, ended: None });
         self.queue_moved();
         let _ = reply.send(Ok(status));
+        if is_spent {
+            self.turn_away_spent();
+        }
     }
 }

@@ -14,27 +14,27 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinError;
 
 impl Desk {
-    /// Starts attempts from the head of the queue until one lacks a worker or memory.
+    /// Starts attempts from the queue, in turn, until one lacks a worker or memory.
     ///
-    /// The head is never overtaken: a job that waits for much memory gets it when those before it
+    /// Whose turn it is is never overtaken: a job that waits for much memory gets it when those before it
     /// are done.
     pub(super) fn start_what_fits(&mut self) {
         while self.opening == Opening::Open
             && self.running.len() < self.breaker.attempts_max(self.config.workers, Instant::now())
         {
-            let Some(id) = self.queue.head() else { return };
+            let Some(id) = self.next_in_turn() else { return };
             let Some(JobState::Pending { memory_bytes_max, .. }) =
                 self.jobs.get(&id).map(|entry| entry.job.state())
             else {
                 tracing::error!(job = %id, "a job that does not wait stood in the queue");
-                self.queue.pop();
+                self.queue.remove(id);
                 continue;
             };
             let memory_bytes_max = *memory_bytes_max;
             if self.reserved_bytes() + memory_bytes_max > self.config.memory_budget_bytes {
                 return;
             }
-            self.queue.pop();
+            self.queue.remove(id);
             self.start(id, memory_bytes_max);
         }
     }
@@ -83,7 +83,7 @@ impl Desk {
             memory_bytes_max,
             deadlines: self.config.deadlines,
             history: History {
-                executions: job.executions,
+                executions: job.executions.max(self.poison.deaths(&job.upload.sha256)),
                 spawn_failures: spawn_failures as u32,
                 memory_retry_bytes_max: self.config.worker_memory_retry_bytes_max,
                 memory_budget_bytes: self.config.memory_budget_bytes,
@@ -117,6 +117,10 @@ impl Desk {
                 self.queue_moved();
             }
         }
+        let spent = self.jobs.get(&id).map(|entry| &entry.job.upload.sha256);
+        if spent.is_some_and(|sha256| self.poison.is_spent(sha256)) {
+            self.turn_away_spent();
+        }
         if let Some(wish) = running.wish {
             self.fulfil(id, wish);
         }
@@ -133,6 +137,8 @@ impl Desk {
         if ending.end.is_counted() && ending.end != End::Cancelled {
             self.tempo.learn(ending.wall);
         }
+        let sha256 = self.jobs.get(&id)?.job.upload.sha256.clone();
+        self.learn_of_content(&sha256, &ending);
         let entry = self.jobs.get_mut(&id)?;
         entry.job.record(ending.record);
         entry.job.facts = ending.facts.or(entry.job.facts.take());

@@ -155,6 +155,12 @@ answers! {
     TooManyJobs "too_many_jobs" 429 Time
         "This client has as many unfinished jobs as it may (`client_jobs_max`)."
         "Try again once one is over.";
+    KeyReused "idempotency_key_reused" 422 Client
+        "The `Idempotency-Key` was sent before with another video or other options."
+        "Use a new key for each request, and the same only to repeat it.";
+    KeyBusy "idempotency_key_busy" 409 Time
+        "A request with the same `Idempotency-Key` is still being taken in."
+        "Try again after `Retry-After`.";
     Internal "internal" 500 Operator
         "The service failed on this request." "Tell the operator; the log has the cause.";
 }
@@ -194,6 +200,8 @@ failures! {
         "Send a smaller picture.";
     "worker_crashed" Client "The worker crashed on this video, twice."
         "Re-encode it with another program.";
+    "known_to_fail" Client "The same content ended its worker twice before, in this job or another."
+        "Re-encode it with another program, or ask the operator to allow another try.";
     "sandbox_violation" Client "The worker attempted what it is not allowed to do."
         "Re-encode the video with another program.";
     "worker_protocol" Client "The worker's messages made no sense."

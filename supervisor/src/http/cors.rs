@@ -19,7 +19,7 @@ const PREFLIGHT: [(HeaderName, &str); 3] = [
     (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, PATCH, DELETE"),
     (
         ACCESS_CONTROL_ALLOW_HEADERS,
-        "Authorization, Content-Type, Last-Event-ID, Range, Traceparent, Tus-Resumable, \
+        "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, Traceparent, Tus-Resumable, \
          Upload-Checksum, Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, \
          X-Request-Id",
     ),

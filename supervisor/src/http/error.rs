@@ -192,6 +192,15 @@ pub enum ApiError {
         /// The limit.
         jobs_max: usize,
     },
+    /// A key that stands for another request.
+    #[error(
+        "The `Idempotency-Key` was sent before with another video or other options; use a new \
+         key for each request."
+    )]
+    KeyReused,
+    /// A key whose request is still being taken in.
+    #[error("An upload with this `Idempotency-Key` is being taken in; try again in a moment.")]
+    KeyBusy,
     /// A fault of the service itself.
     #[error("The service failed on this request; its log has the cause.")]
     Internal,
@@ -236,6 +245,8 @@ impl ApiError {
             Self::TokenRequired => Code::TokenRequired,
             Self::TooManyUploads { .. } => Code::TooManyUploads,
             Self::TooManyJobs { .. } => Code::TooManyJobs,
+            Self::KeyReused => Code::KeyReused,
+            Self::KeyBusy => Code::KeyBusy,
             Self::Internal => Code::Internal,
         }
     }
@@ -274,6 +285,8 @@ impl From<NotTaken> for ApiError {
         match reason {
             NotTaken::DiskFull => Self::DiskFull,
             NotTaken::Unwritten => Self::Internal,
+            NotTaken::KeyReused => Self::KeyReused,
+            NotTaken::KeyBusy => Self::KeyBusy,
         }
     }
 }

@@ -12,6 +12,7 @@ mod extract;
 mod files;
 mod form;
 mod health;
+mod idempotency;
 mod intake;
 mod jobs;
 mod metrics;

@@ -76,7 +76,7 @@ refusals! {
     FileRefusals: UnknownAddress JobNotFound FileNotFound NotCompleted RangeNotSatisfiable Stopping;
     UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField ConflictingFields InvalidField
         UploadTooLarge FormTooLarge UploadStalled UploadTooSlow UploadBroken QueueFull MemoryShort
-        DiskFull TooManyUploads TooManyJobs Stopping;
+        DiskFull TooManyUploads TooManyJobs KeyReused KeyBusy Stopping;
     ResumableStartRefusals: TusVersion InvalidHeader RepeatedField ConflictingFields InvalidField
         UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow UploadBroken UploadLocked
         ChecksumMismatch TooManyResumable QueueFull MemoryShort DiskFull TooManyUploads TooManyJobs

@@ -9,6 +9,7 @@ use super::body::{Chunks, refuse};
 use super::clients::Stay;
 use super::error::ApiError;
 use super::form::{self, FormLimits, Received};
+use super::idempotency;
 use super::intake::{Intake, Taken};
 use super::openapi::UploadRefusals;
 use super::options::{VALUE_BYTES_MAX, Wishes};
@@ -94,7 +95,7 @@ pub(super) struct UploadForm {
 ///
 /// Options may come as fields of the form or in the query. The answer is a job's id once the
 /// video is on the disk; `Location` is its status.
-#[utoipa::path(post, path = "/api/upload", tag = "jobs", params(UploadQuery),
+#[utoipa::path(post, path = "/api/upload", tag = "jobs", params(UploadQuery, idempotency::Key),
     request_body(content(
         (UploadForm = "multipart/form-data"), (Vec<u8> = "video/*"),
         (Vec<u8> = "application/octet-stream"))),
@@ -106,7 +107,7 @@ pub(super) async fn upload(State(service): State<Service>, request: Request) -> 
 /// Upload a video as it is
 ///
 /// As POST, with the video as the whole body.
-#[utoipa::path(put, path = "/api/upload", tag = "jobs", params(UploadQuery),
+#[utoipa::path(put, path = "/api/upload", tag = "jobs", params(UploadQuery, idempotency::Key),
     request_body(content((Vec<u8> = "video/*"), (Vec<u8> = "application/octet-stream"))),
     responses((status = 202, description = "A job", body = Accepted), UploadRefusals))]
 pub(super) async fn put(State(service): State<Service>, request: Request) -> Response {
@@ -138,6 +139,8 @@ struct Order {
     envelope: Envelope,
     filename: DisplayName,
     wishes: Wishes,
+    /// SHA-256 of the client's key to this request.
+    key: Option<String>,
 }
 
 /// What the body is.
@@ -166,7 +169,8 @@ impl Order {
                 )?;
             }
         }
-        Ok(Self { envelope, filename: filename.unwrap_or_else(|| DisplayName::new("")), wishes })
+        let filename = filename.unwrap_or_else(|| DisplayName::new(""));
+        Ok(Self { envelope, filename, wishes, key: idempotency::key(&parts.headers)? })
     }
 }
 
@@ -237,7 +241,7 @@ async fn take_in(
         bytes: received.video.bytes,
         sha256: received.video.sha256,
         options,
-        idempotency_key: None,
+        idempotency_key: order.key,
     };
     Ok(service.dispatcher.submit(ticket, id, upload).await??)
 }

@@ -8,6 +8,7 @@ use super::schema;
 use super::{Entry, JournalError};
 use crate::clock::{Clock, Saved};
 use crate::job::{Job, JobId};
+use crate::poison::CONTENTS_KEPT_MAX;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
@@ -15,9 +16,6 @@ use std::path::{Path, PathBuf};
 
 /// Lines about deletions that are kept; beyond, the oldest go.
 const DELETIONS_KEPT_MAX: i64 = 10_000;
-
-/// Contents remembered as poison; beyond, the oldest are forgiven.
-const POISON_KEPT_MAX: i64 = 10_000;
 
 /// What the log of SQLite itself is cut back to, in bytes.
 const WAL_BYTES_KEPT_MAX: i64 = 4 << 20;
@@ -34,7 +32,8 @@ pub(super) struct Store {
 pub(super) struct Contents {
     /// Every job, in the order in which they were accepted.
     pub(super) jobs: Vec<Remembered>,
-    pub(super) poison: HashMap<String, u32>,
+    /// How often a content ended its workers, oldest first.
+    pub(super) poison: Vec<(String, u32)>,
     pub(super) clock: Option<Saved>,
 }
 
@@ -82,7 +81,7 @@ impl Store {
         }
         let poison = self
             .connection
-            .prepare("SELECT sha256, deaths FROM poison")?
+            .prepare("SELECT sha256, deaths FROM poison ORDER BY clock_ms")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<_>>()?;
         let clock = self.setting("clock")?.and_then(|text| serde_json::from_str(&text).ok());
@@ -145,7 +144,7 @@ fn write(connection: &Connection, entry: &Entry, clock: &Clock) -> rusqlite::Res
                 "DELETE FROM poison WHERE sha256 IN
                  (SELECT sha256 FROM poison ORDER BY clock_ms DESC LIMIT -1 OFFSET ?1)",
             )?;
-            trim.execute([POISON_KEPT_MAX]).map(drop)
+            trim.execute([CONTENTS_KEPT_MAX as i64]).map(drop)
         }
         Entry::Nothing => Ok(()),
     }

@@ -127,8 +127,12 @@ fn deaths(folder: &TempDir, figures: &mut Vec<Figure>) -> Result<()> {
 /// that its last time is that of its death and its first that of its slot's new use.
 fn oom_kills(server: &TestServer, folder: &TempDir, figures: &mut Vec<Figure>) -> Result<()> {
     let hog = folder.path().join("hog.mp4");
-    std::fs::write(&hog, "FAULT hog\n")?;
-    let jobs: Vec<_> = (0..OOM_KILLS).map(|_| server.submit(&hog)).collect::<Result<_>>()?;
+    let submit = |n| {
+        // Each of a content of its own: the same is not executed again and again.
+        std::fs::write(&hog, format!("FAULT hog\n{n}\n"))?;
+        server.submit(&hog)
+    };
+    let jobs: Vec<_> = (0..OOM_KILLS).map(submit).collect::<Result<_>>()?;
     let mut told = Vec::new();
     for job in &jobs {
         let status = server.await_end(job)?;
