@@ -22,8 +22,9 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
-/// Largest header, and most of a body read at once, in bytes.
-const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Header from which no more is read, and most of a body read at once, in bytes. hyper looks at
+/// this before it reads, and may read as much again: no header of twice the size gets in.
+const BUFFER_BYTES_MAX: usize = 32 * 1024;
 
 /// Pause after a connection could not be accepted: out of descriptors, most of the time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
