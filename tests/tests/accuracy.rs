@@ -61,15 +61,15 @@ struct Bounds {
     world_m: f64,
 }
 
-/// Each frame alone nothing adds up, so small differences stay small.
+/// Each frame alone: nothing adds up.
 const ALONE: Bounds =
-    Bounds { detected: (185, 185), mean: 0.003, p95: 0.01, visibility: 0.02, world_m: 0.01 };
-/// A track goes on from its own past: where the two lose the person at different frames, they
-/// differ until both have lost it again. These bounds hold what is reached.
+    Bounds { detected: (185, 185), mean: 0.0005, p95: 0.002, visibility: 0.002, world_m: 0.002 };
+/// A track goes on from its own past, and where the model is unsure of the person it answers to a
+/// hundredth of a pixel by several. In metres MediaPipe is 1.5 to 5.6 cm from itself when one pixel
+/// of each frame is one grey level off (see docs/accuracy.md): less cannot be asked of another.
+/// The worker's tests of tracking hold each step to far narrower bounds.
 const TRACKED: Bounds =
-    Bounds { detected: (223, 222), mean: 0.008, p95: 0.012, visibility: 0.02, world_m: 0.04 };
-const UNSMOOTHED: Bounds =
-    Bounds { detected: (223, 222), mean: 0.006, p95: 0.018, visibility: 0.025, world_m: 0.06 };
+    Bounds { detected: (223, 223), mean: 0.003, p95: 0.01, visibility: 0.02, world_m: 0.02 };
 
 /// Runs the footage with these options and asserts that it agrees.
 fn agrees(options: &[&str], golden: &str, bounds: &Bounds) -> Result<()> {
@@ -108,5 +108,5 @@ fn tracking_agrees_with_mediapipe() -> Result<()> {
 #[test]
 fn tracking_without_smoothing_agrees_with_mediapipe() -> Result<()> {
     let options = ["--mode", "track", "--smoothing", "off"];
-    agrees(&options, "golden/person_720p.video_raw.csv", &UNSMOOTHED)
+    agrees(&options, "golden/person_720p.video_raw.csv", &TRACKED)
 }

@@ -5,6 +5,7 @@
 //! are those of the published MediaPipe Pose graph.
 
 use super::landmarks::Found;
+use bodyscript_protocol::options::Smoothing;
 use bodyscript_protocol::pose::LANDMARKS;
 use std::f32::consts::TAU;
 use std::time::Duration;
@@ -34,6 +35,7 @@ const SPEED_CUTOFF: f32 = 1.0;
 /// The filters of one person.
 #[derive(Debug)]
 pub struct Smoother {
+    smoothing: Smoothing,
     last: Option<Duration>,
     picture: [[OneEuro; 3]; LANDMARKS],
     alignment: [[OneEuro; 2]; 2],
@@ -58,18 +60,19 @@ struct Moment {
     size: [f32; 2],
 }
 
-impl Default for Smoother {
-    fn default() -> Self {
+impl Smoother {
+    /// Before the person has been seen. Without smoothing only the points that give the next
+    /// region are filtered: a region that trembles makes the models tremble.
+    pub fn new(smoothing: Smoothing) -> Self {
         Self {
+            smoothing,
             last: None,
             picture: [[OneEuro::default(); 3]; LANDMARKS],
             alignment: [[OneEuro::default(); 2]; 2],
             steady: [SteadyFilters::default(); LANDMARKS],
         }
     }
-}
 
-impl Smoother {
     /// Smooths what was found at a moment; `size` is the picture's, in pixels.
     pub fn apply(&mut self, mut found: Found, pts: Duration, size: [f32; 2]) -> Found {
         let rate = match self.last.map(|last| pts.saturating_sub(last)) {
@@ -83,6 +86,9 @@ impl Smoother {
         if person_px >= SIZE_PX_MIN {
             self.apply_positions(&mut found, Moment { rate, person_px, size });
         }
+        if self.smoothing == Smoothing::Off {
+            return found;
+        }
         for (filters, landmark) in self.steady.iter_mut().zip(&mut found.pose) {
             landmark.visibility = mean(&mut filters.visibility, landmark.visibility);
             for (filter, value) in filters.world.iter_mut().zip(&mut landmark.world) {
@@ -95,22 +101,25 @@ impl Smoother {
     /// Forgets where the person was: the next one found may be elsewhere. How visible the
     /// landmarks were, and the shape of the body, are kept.
     pub fn lose_track(&mut self) {
-        let Self { picture, alignment, .. } = Self::default();
+        let Self { picture, alignment, .. } = Self::new(self.smoothing);
         (self.picture, self.alignment) = (picture, alignment);
     }
 
     fn apply_positions(&mut self, found: &mut Found, Moment { rate, person_px, size }: Moment) {
+        for (filters, point) in self.alignment.iter_mut().zip(&mut found.alignment) {
+            for (filter, value) in filters.iter_mut().zip(point) {
+                *value = filter.apply(*value, 1.0 / person_px, rate, ALIGNMENT);
+            }
+        }
+        if self.smoothing == Smoothing::Off {
+            return;
+        }
         let [width, height] = size;
         for (filters, landmark) in self.picture.iter_mut().zip(&mut found.pose) {
             let axes =
                 [(&mut landmark.x, width), (&mut landmark.y, height), (&mut landmark.z, width)];
             for (filter, (value, px)) in filters.iter_mut().zip(axes) {
                 *value = filter.apply(*value * px, 1.0 / person_px, rate, PICTURE) / px;
-            }
-        }
-        for (filters, point) in self.alignment.iter_mut().zip(&mut found.alignment) {
-            for (filter, value) in filters.iter_mut().zip(point) {
-                *value = filter.apply(*value, 1.0 / person_px, rate, ALIGNMENT);
             }
         }
     }

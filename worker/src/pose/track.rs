@@ -7,7 +7,7 @@ use super::roi::Roi;
 use super::smooth::Smoother;
 use crate::output::Person;
 use crate::picture::Picture;
-use bodyscript_protocol::options::{Mode, Options, Smoothing};
+use bodyscript_protocol::options::{Mode, Options};
 use bodyscript_protocol::pose::Pose;
 use std::time::Duration;
 
@@ -17,15 +17,14 @@ pub enum Tracker {
     /// How well each frame was seen, and in which picture.
     Alone(Box<Best>),
     /// Where the person will be, if one was seen in the frame before, and how it moved.
-    Following(Option<Roi>, Option<Box<Smoother>>),
+    Following(Option<Roi>, Box<Smoother>),
 }
 
 impl Tracker {
     /// A tracker for a mode, before the first frame.
     pub fn new(options: &Options) -> Self {
-        let smoother = (options.smoothing == Smoothing::On).then(Box::default);
         match options.mode {
-            Mode::Track => Self::Following(None, smoother),
+            Mode::Track => Self::Following(None, Box::new(Smoother::new(options.smoothing))),
             Mode::Static | Mode::UltraFast | Mode::Fast | Mode::Smart | Mode::Quality => {
                 Self::Alone(Box::new(Best::new(options.mode)))
             }
@@ -50,7 +49,7 @@ impl Tracker {
             }
             Self::Following(next, smoother) => {
                 let strategy = if next.is_some() { "track" } else { "detect" };
-                (follow((next, smoother.as_deref_mut()), estimator, picture, pts)?, strategy)
+                (follow((next, smoother), estimator, picture, pts)?, strategy)
             }
         };
         Ok(pose.into_iter().map(|pose| Person { id: 0, pose, strategy }).collect())
@@ -59,7 +58,7 @@ impl Tracker {
 
 /// Looks where the person should be; if nobody is followed, detects and begins to follow.
 fn follow(
-    (next, smoother): (&mut Option<Roi>, Option<&mut Smoother>),
+    (next, smoother): (&mut Option<Roi>, &mut Smoother),
     estimator: &Estimator,
     picture: &Picture,
     pts: Duration,
@@ -73,16 +72,11 @@ fn follow(
         None => None,
     };
     let Some(found) = found else {
-        if let Some(smoother) = smoother {
-            smoother.lose_track();
-        }
+        smoother.lose_track();
         return Ok(None);
     };
     let size = [picture.width as f32, picture.height as f32];
-    let found = match smoother {
-        Some(smoother) => smoother.apply(found, pts, size),
-        None => found,
-    };
+    let found = smoother.apply(found, pts, size);
     let [center, on_circle] = found.alignment;
     *next = Some(Roi::from_alignment(center, on_circle));
     Ok(Some(found.pose))
