@@ -75,8 +75,22 @@ $(BROWSER_TOOL_FILES) &:
 		echo "browser-tools: SKIPPED $(BROWSER_TOOLS): npm is not there or cannot reach its registry"
 	fi
 
+# What opens the tables as users do, in the versions of the list.
+READERS := target/readers/.installed
+
+.PHONY: reader-tools
+reader-tools: $(READERS) ## Fetch the libraries that tests open the results with
+
+$(READERS): tests/readers/requirements.txt
+	@if python3 -m venv target/readers && target/readers/bin/pip install --quiet --requirement $<; then
+		touch $@
+	else
+		rm -rf target/readers
+		echo "reader-tools: SKIPPED $$(grep -c . $<) packages: pip is not there or cannot reach its index"
+	fi
+
 .PHONY: test
-test: setup check browser-tools ## Run everything that must hold
+test: setup check browser-tools reader-tools ## Run everything that must hold
 	@cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace
 	$(MAKE) --no-print-directory test-unprivileged

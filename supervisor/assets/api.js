@@ -40,10 +40,10 @@ export const cancel = (id) => json(`/api/cancel/${id}`, { method: "POST" });
 export const cleanup = (id) => json(`/api/cleanup/${id}`, { method: "DELETE" });
 export const document = (url) => json(url);
 
-/** Size of a file in bytes, if the service tells it. */
+/** Size of a file in bytes, if the service tells it. A whole text comes compressed, a part does not. */
 export async function size(url) {
-  const { headers } = await ask(url, { method: "HEAD" });
-  const length = Number(headers.get("content-length"));
+  const { headers } = await ask(url, { headers: { range: "bytes=0-0" } });
+  const length = Number(headers.get("content-range")?.split("/")[1]);
   return length > 0 ? length : null;
 }
 

@@ -204,7 +204,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Runtime::new().map_err(CliError::Runtime)
 }
 
-fn serve(mut config: Config) -> Result<ExitCode, CliError> {
+fn serve(config: Config) -> Result<ExitCode, CliError> {
     telemetry::init(&config.log, config.log_format);
     let inherited = systemd::inherited_listener()?;
     runtime()?.block_on(async {
@@ -222,8 +222,6 @@ fn serve(mut config: Config) -> Result<ExitCode, CliError> {
         if is_inherited && wished != address {
             tracing::warn!("`listen` is {wished} and does not count: the socket was passed");
         }
-        // Who is trusted to operate depends on where connections really come in.
-        config.listen = address;
         crate::run(listener, config, shutdown).await?;
         Ok(ExitCode::SUCCESS)
     })

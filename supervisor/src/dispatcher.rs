@@ -11,6 +11,7 @@ mod intake;
 mod recent;
 mod retry;
 mod shift;
+mod tally;
 mod tempo;
 mod turn;
 
@@ -31,6 +32,7 @@ use serde::Serialize;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+pub use tally::Tally;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -117,7 +119,10 @@ pub enum Results {
         filename: DisplayName,
     },
     /// The job is not completed.
-    NotReady(Box<Status>),
+    NotReady {
+        /// The name of its state.
+        state: &'static str,
+    },
 }
 
 /// How the dispatcher is.
@@ -183,6 +188,7 @@ enum Command {
 #[derive(Debug, Clone)]
 pub struct Dispatcher {
     commands: mpsc::Sender<Command>,
+    tally: Tally,
 }
 
 impl Dispatcher {
@@ -195,7 +201,13 @@ impl Dispatcher {
     ) -> (Self, JoinHandle<()>) {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let desk = desk::Desk::new(config, runner, state, recovered);
-        (Self { commands }, tokio::spawn(desk.work(inbox)))
+        let tally = desk.tally.clone();
+        (Self { commands, tally }, tokio::spawn(desk.work(inbox)))
+    }
+
+    /// The attempts that are over.
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Gone> {

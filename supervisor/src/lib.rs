@@ -153,6 +153,7 @@ pub async fn run(
         state,
         cage,
         access,
+        requests: Default::default(),
         resumables: Arc::new(resumables),
         clients: http::clients::Clients::new(config.access.clients.clone()),
         started: Instant::now(),

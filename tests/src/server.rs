@@ -176,8 +176,15 @@ impl TestServer {
 
     /// Ends the service as `kill -9` does and starts it again under the same address.
     pub fn restart(self, flags: &[&str]) -> Result<Self> {
+        self.restart_after(flags, || Ok(()))
+    }
+
+    /// As [`TestServer::restart`], with something done while there is no service.
+    pub fn restart_after(self, flags: &[&str], pause: impl FnOnce() -> Result<()>) -> Result<Self> {
         let port = self.base.rsplit(':').next().and_then(|port| port.parse().ok());
-        Self::start_at(port.context("a port")?, self.kill()?, flags)
+        let folder = self.kill()?;
+        pause()?;
+        Self::start_at(port.context("a port")?, folder, flags)
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {

@@ -4,6 +4,7 @@ use anyhow::Result;
 use bodyscript_tests::browser::{Browser, Look};
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::{fault_video, fault_worker};
 use std::path::{Path, PathBuf};
 
 const DESKTOP: u32 = 1280;
@@ -120,5 +121,79 @@ fn the_monitor_shows_a_worker_against_its_cap() -> Result<()> {
     assert_eq!(browser.barriers()?, NO_BARRIERS);
     server.await_end(&id)?;
     browser.wait("document.querySelector('#ended .completed')")?;
+    Ok(())
+}
+
+#[test]
+fn a_full_queue_is_told_and_the_video_can_be_sent_again() -> Result<()> {
+    let Some(browser) = Browser::start()? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let [flag, program] = fault_worker()?;
+    let server = TestServer::start(&["--workers", "1", "--queue-max", "1", &flag, &program])?;
+    let silent = fault_video(folder.path(), "silent")?;
+    let running = server.submit(&silent)?;
+    server.await_status(&running, |status| status["status"] == "processing")?;
+    let waiting = server.submit(&silent)?;
+    choose(&browser, &server, &clip(folder.path(), 10)?)?;
+    browser.click("#start")?;
+    browser.wait("!document.querySelector('#problem').hidden")?;
+    let told = browser.text("#problem-detail")?;
+    assert!(told.contains("try again in"), "{told}");
+    assert_eq!(browser.text("#problem-code")?, "Code: queue_full");
+    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    browser.picture("queue-full", DESKTOP, Look::Light)?;
+    for job in [waiting, running] {
+        server.client().post(server.url(&format!("/api/cancel/{job}"))).send()?;
+    }
+    browser.click("#retry")?;
+    browser.wait("!document.querySelector('#result').hidden")?;
+    Ok(())
+}
+
+#[test]
+fn the_page_comes_back_to_its_job_when_the_service_does() -> Result<()> {
+    let Some(browser) = Browser::start()? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let server = TestServer::start(&[])?;
+    choose(&browser, &server, &clip(folder.path(), 240)?)?;
+    browser.click("#start")?;
+    browser.wait("document.querySelector('#progress-text').textContent.startsWith('Frame')")?;
+    let server = server.restart_after(&[], || {
+        browser.wait("!document.querySelector('#lost').hidden")?;
+        browser.picture("connection-lost", PHONE, Look::Light)?;
+        Ok(())
+    })?;
+    browser.wait("document.querySelector('#lost').hidden")?;
+    browser.wait("document.querySelectorAll('#curves path.left').length === 4")?;
+    let jobs = server.json("/api/jobs")?;
+    assert_eq!((&jobs["total"], &jobs["jobs"][0]["status"]), (&1.into(), &"completed".into()));
+    Ok(())
+}
+
+#[test]
+fn the_monitor_is_right_again_when_the_service_is() -> Result<()> {
+    let Some(browser) = Browser::start()? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let [flag, program] = fault_worker()?;
+    let flags = ["--workers", "1", &flag, &program];
+    let server = TestServer::start(&flags)?;
+    browser.visit(&server.url("/monitor"))?;
+    let job = server.submit(&fault_video(folder.path(), "silent")?)?;
+    let worker =
+        "document.querySelector('#workers .facts')?.textContent.match(/process (\\d+)/)?.[1]";
+    browser.wait(worker)?;
+    let before = browser.run(&format!("return {worker}"))?;
+    let server = server.restart_after(&flags, || {
+        browser.wait("document.querySelector('#link').textContent.startsWith('Disconnected')")?;
+        browser.wait("document.body.classList.contains('stale')")
+    })?;
+    browser.wait("document.querySelector('#link').textContent === 'Live'")?;
+    browser.wait("document.querySelector('#about').textContent.includes('restarted while')")?;
+    // The job was taken up again, by a worker of the new run.
+    browser.wait(&format!("({worker} ?? {before}) !== {before}"))?;
+    browser.picture("monitor-restarted", DESKTOP, Look::Dark)?;
+    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    server.client().post(server.url(&format!("/api/cancel/{job}"))).send()?;
+    browser.wait("document.querySelector('#ended .cancelled')")?;
     Ok(())
 }

@@ -6,9 +6,10 @@ use bodyscript_tests::programs;
 use bodyscript_tests::server::TestServer;
 use reqwest::Method;
 use reqwest::blocking::Response;
-use reqwest::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::io::Read;
 
 const METHODS: [&str; 7] = ["get", "head", "post", "put", "patch", "delete", "options"];
 
@@ -45,7 +46,9 @@ impl Contract {
             let wait = answer.headers().get(RETRY_AFTER).context(what.clone())?;
             ensure!(wait.to_str()?.parse::<u64>()? > 0, "{what}: {wait:?}");
         }
+        let is_packed = answer.headers().contains_key(CONTENT_ENCODING);
         let body = answer.bytes()?;
+        let body = if is_packed { unpacked(&body)? } else { body.to_vec() };
         ensure!(
             promised.is_object(),
             "{what} is not documented: {kind:?} {}",
@@ -93,6 +96,12 @@ impl Contract {
         ensure!(body["code"] == code, "{url}: {body}");
         self.validate(url.as_str(), &json!({"$ref": "#/components/schemas/Problem"}), &body)
     }
+}
+
+fn unpacked(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain)?;
+    Ok(plain)
 }
 
 /// A service whose worker does at once what the video says: what counts here are answers.

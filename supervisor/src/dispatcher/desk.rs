@@ -7,6 +7,7 @@
 use super::breaker::Breaker;
 use super::intake::Arrival;
 use super::shift::Ending;
+use super::tally::Tally;
 use super::tempo::Tempo;
 use super::{Cancelled, Command, Counts, Health, Results, Runner};
 use crate::admission::{Refusal, Request};
@@ -84,6 +85,7 @@ pub(super) struct Desk {
     pub(super) breaker: Breaker,
     pub(super) opening: Opening,
     pub(super) tempo: Tempo,
+    pub(super) tally: Tally,
     /// Jobs that are over, in the order of their ends and so of their expiry.
     pub(super) ended: VecDeque<(Moment, JobId)>,
     /// Failed jobs whose video is kept, in the order of their ends.
@@ -123,6 +125,7 @@ impl Desk {
             breaker: Breaker::default(),
             opening: Opening::Open,
             tempo: Tempo::default(),
+            tally: Tally::default(),
             ended: VecDeque::new(),
             kept: VecDeque::new(),
             poison: Poison::recalled(poison),
@@ -246,7 +249,7 @@ impl Desk {
             JobState::Completed { .. } => {
                 Results::Ready { filename: entry.job.upload.filename.clone() }
             }
-            _ => Results::NotReady(Box::new(self.status(id)?)),
+            state => Results::NotReady { state: state.name() },
         })
     }
 

@@ -134,6 +134,7 @@ impl Desk {
         } else {
             self.breaker.succeeded();
         }
+        self.tally.count(ending.end.name(), ending.wall);
         if ending.end.is_counted() && ending.end != End::Cancelled {
             self.tempo.learn(ending.wall);
         }

@@ -33,10 +33,7 @@ pub enum ApiError {
     #[error("There is no such job; it may have expired or been removed.")]
     JobNotFound,
     /// No artefact has this name.
-    #[error(
-        "There is no such file; a job has output.mp4, pose_data.csv, pose_data.json, \
-         thumbnail.jpg, preview.mp4 and metadata.json."
-    )]
+    #[error("There is no such file; take an address from `urls` of the job's status.")]
     FileNotFound,
     /// A job that was to be cancelled is over.
     #[error("The job is {status} already and cannot be cancelled; DELETE removes its results.")]

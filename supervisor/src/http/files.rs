@@ -21,6 +21,25 @@ use axum::response::{IntoResponse, Response};
 use bodyscript_protocol::artefact::Artefact;
 use std::path::Path;
 use tower_http::services::ServeFile;
+use utoipa::IntoResponses;
+
+/// What is answered with a file, or instead of one that need not be sent.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes what `send` answers")]
+enum FileAnswers {
+    /// The file, with its own media type
+    #[response(status = 200, content_type = "*/*")]
+    Whole(Vec<u8>),
+    /// The range asked for
+    #[response(status = 206, content_type = "*/*")]
+    Part(Vec<u8>),
+    /// The client's copy is current
+    #[response(status = 304)]
+    Current,
+    /// The client's condition does not hold
+    #[response(status = 412)]
+    OtherCondition,
+}
 
 /// A result, for players and pages
 ///
@@ -28,13 +47,7 @@ use tower_http::services::ServeFile;
 #[utoipa::path(method(get, head), path = "/api/serve/{id}/{name}", tag = "results",
     params(("id" = String, Path, description = "The job's id"),
         ("name" = String, Path, description = "A file name, as in `urls` of the status")),
-    responses(
-        (status = 200, description = "The file, with its own media type", body = Vec<u8>,
-            content_type = "*/*"),
-        (status = 206, description = "The range asked for", body = Vec<u8>, content_type = "*/*"),
-        (status = 304, description = "The client's copy is current"),
-        (status = 412, description = "The client's condition does not hold"),
-        FileRefusals))]
+    responses(FileAnswers, FileRefusals))]
 pub(super) async fn serve(
     State(service): State<Service>,
     Address((id, name)): Address<(String, String)>,
@@ -50,14 +63,8 @@ pub(super) async fn serve(
 /// As under `/api/serve`, with a `Content-Disposition` that names it after the video.
 #[utoipa::path(method(get, head), path = "/api/download/{id}/{kind}", tag = "results",
     params(("id" = String, Path, description = "The job's id"),
-        ("kind" = String, Path, description = "video, csv, json, thumbnail, preview or metadata")),
-    responses(
-        (status = 200, description = "The file, with its own media type", body = Vec<u8>,
-            content_type = "*/*"),
-        (status = 206, description = "The range asked for", body = Vec<u8>, content_type = "*/*"),
-        (status = 304, description = "The client's copy is current"),
-        (status = 412, description = "The client's condition does not hold"),
-        FileRefusals))]
+        ("kind" = String, Path, description = "A kind of file: a key of `urls` of the status")),
+    responses(FileAnswers, FileRefusals))]
 pub(super) async fn download(
     State(service): State<Service>,
     Address((id, kind)): Address<(String, String)>,
@@ -76,7 +83,7 @@ async fn results(service: &Service, id: &str) -> Result<(JobId, DisplayName), Ap
     let id = id.parse().map_err(|_| ApiError::JobNotFound)?;
     match service.dispatcher.results(id).await? {
         Some(Results::Ready { filename }) => Ok((id, filename)),
-        Some(Results::NotReady(status)) => Err(ApiError::NotCompleted { status: status.status }),
+        Some(Results::NotReady { state }) => Err(ApiError::NotCompleted { status: state }),
         None => Err(ApiError::JobNotFound),
     }
 }

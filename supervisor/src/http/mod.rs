@@ -4,6 +4,7 @@ mod about;
 mod body;
 pub mod catalogue;
 pub mod clients;
+mod compress;
 mod correlate;
 mod cors;
 pub mod error;
@@ -18,7 +19,7 @@ mod jobs;
 mod metrics;
 mod monitor;
 mod openapi;
-mod openmetrics;
+pub mod openmetrics;
 mod options;
 mod pages;
 mod reading;
@@ -46,6 +47,7 @@ use error::ApiError;
 use jiff::Timestamp;
 use monitor::Monitor;
 use openapi::{Documents, Outline};
+use openmetrics::Requests;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -67,6 +69,8 @@ pub struct Service {
     pub cage: String,
     /// How operators are known.
     pub access: Access,
+    /// Requests that were answered.
+    pub requests: Requests,
     /// Uploads that come in several requests.
     pub resumables: Arc<Resumables>,
     /// How much each client asked.
@@ -126,6 +130,10 @@ pub fn router(service: Service) -> Router {
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
         .layer(from_fn(harden))
         .layer(from_fn_with_state(service.clone(), cors::cors))
+        .layer(from_fn(compress::keep_head))
+        .layer(compress::layer())
+        .layer(from_fn(compress::weaken))
+        .layer(from_fn_with_state(service.clone(), openmetrics::count))
         .layer(from_fn(correlate::correlate))
         .with_state(service)
 }

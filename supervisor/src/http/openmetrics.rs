@@ -1,14 +1,71 @@
 //! `/metrics`: the numbers of the service in the OpenMetrics text format.
+//!
+//! Counters and times are counted where they happen; states are asked of the dispatcher when
+//! somebody scrapes. Every label has few values, none of them a client's word.
 
 use super::Service;
 use super::error::ApiError;
 use super::health::ask;
 use super::openapi::OperatorRefusals;
+use crate::dispatcher::{Counts, Health};
 use crate::memory::own_rss_bytes;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use std::fmt::Write;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Requests since the service began.
+pub type Requests = Family<RequestLabel, Counter>;
+
+/// What a request was and became.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabel {
+    method: &'static str,
+    /// Its first digit: 2xx.
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+/// Counts a request once it is answered.
+pub(super) async fn count(
+    State(service): State<Service>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    let names = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    let place = known.iter().position(|method| method == request.method());
+    let method = place.map_or("other", |place| names[place]);
+    let response = next.run(request).await;
+    let status = match response.status().as_u16() / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    };
+    service.requests.get_or_create(&RequestLabel { method, status }).inc();
+    response
+}
 
 /// The numbers of the service, for Prometheus and the like
 #[utoipa::path(get, path = "/metrics", tag = "operators",
@@ -18,34 +75,59 @@ use std::fmt::Write;
 pub(super) async fn metrics(State(service): State<Service>) -> Result<Response, ApiError> {
     let health = ask(&service).await.map_err(|_| ApiError::Stopping)?;
     let mut text = String::new();
-    let jobs = [
-        ("pending", health.jobs.pending),
-        ("processing", health.jobs.processing),
-        ("completed", health.jobs.completed),
-        ("failed", health.jobs.failed),
-        ("cancelled", health.jobs.cancelled),
-    ];
-    text.push_str("# TYPE bodyscript_jobs gauge\n# HELP bodyscript_jobs Jobs by state.\n");
-    for (state, count) in jobs {
-        writeln!(text, "bodyscript_jobs{{state=\"{state}\"}} {count}").expect("a string takes it");
-    }
-    let gauges = [
-        ("ready", "Whether an upload would be taken now.", u64::from(health.is_ready)),
-        ("uploads", "Uploads under way.", health.uploads as u64),
-        ("supervisor_resident_bytes", "Memory of the supervisor.", own_rss_bytes()),
-        ("workers_resident_bytes", "Memory of all workers.", health.workers_rss_bytes),
-        ("memory_reserved_bytes", "Caps of the attempts under way.", health.reserved_bytes),
-        ("memory_budget_bytes", "What those caps may come to.", health.budget_bytes),
-    ];
-    for (name, help, value) in gauges {
-        writeln!(
-            text,
-            "# TYPE bodyscript_{name} gauge\n# HELP bodyscript_{name} {help}\n\
-             bodyscript_{name} {value}"
-        )
-        .expect("a string takes it");
-    }
-    text.push_str("# EOF\n");
+    encode(&mut text, &registry(&service, &health)).map_err(|_| ApiError::Internal)?;
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, media_type)], text).into_response())
+}
+
+fn registry(service: &Service, health: &Health) -> Registry {
+    let mut registry = Registry::with_prefix("bodyscript");
+    let tally = service.dispatcher.tally();
+    registry.register("attempts", "Attempts that are over, by their end", tally.ends.clone());
+    let times = tally.seconds.clone();
+    registry.register_with_unit("attempt", "From birth to reaping", Unit::Seconds, times);
+    registry.register("http_requests", "Requests that were answered", service.requests.clone());
+    registry.register("jobs", "Jobs by state", by_state(&health.jobs));
+    let started = gauge(service.started_at.as_second());
+    let help = "When the service began, since 1970";
+    registry.register_with_unit("start_time", help, Unit::Seconds, started);
+    let counts = [
+        ("ready", "Whether an upload would be taken now", u64::from(health.is_ready)),
+        ("uploads", "Uploads under way", health.uploads as u64),
+        ("workers_max", "Attempts at once", health.workers as u64),
+    ];
+    for (name, help, value) in counts {
+        registry.register(name, help, gauge(value as i64));
+    }
+    let sizes = [
+        ("supervisor_resident", "Memory of the supervisor", own_rss_bytes()),
+        ("workers_resident", "Memory of all workers", health.workers_rss_bytes),
+        ("memory_reserved", "Caps of the attempts under way", health.reserved_bytes),
+        ("memory_budget", "What those caps may come to", health.budget_bytes),
+    ];
+    for (name, help, value) in sizes {
+        registry.register_with_unit(name, help, Unit::Bytes, gauge(value as i64));
+    }
+    registry
+}
+
+fn gauge(value: i64) -> Gauge {
+    let gauge = Gauge::default();
+    gauge.set(value);
+    gauge
+}
+
+fn by_state(jobs: &Counts) -> Family<StateLabel, Gauge> {
+    let family = Family::default();
+    for (state, count) in [
+        ("pending", jobs.pending),
+        ("processing", jobs.processing),
+        ("completed", jobs.completed),
+        ("failed", jobs.failed),
+        ("cancelled", jobs.cancelled),
+    ] {
+        let gauge: &Gauge = &family.get_or_create(&StateLabel { state });
+        gauge.set(count as i64);
+    }
+    family
 }

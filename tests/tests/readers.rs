@@ -1,0 +1,64 @@
+//! The tables as other people's programs open them: pandas, pyarrow, and a reader by OpenSim's
+//! rules. `make reader-tools` fetches them.
+
+use anyhow::{Context, Result, ensure};
+use bodyscript_protocol::pose::NAMES;
+use bodyscript_tests::fixture::{Clip, footage};
+use bodyscript_tests::mannequin::Scene;
+use bodyscript_tests::programs::Run;
+use bodyscript_tests::report::skipped;
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const FRAMES: u32 = 20;
+/// The person comes in after so many milliseconds.
+const ALONE_MS: u128 = 200;
+
+fn who_comes_late(time: Duration) -> Scene {
+    if time.as_millis() < ALONE_MS { Scene::empty() } else { footage::walking(time) }
+}
+
+#[test]
+fn pandas_pyarrow_and_opensim_read_the_same_of_one_run() -> Result<()> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = here.join("../target/readers/bin/python");
+    if !python.exists() {
+        skipped("there is no pandas and pyarrow; run `make reader-tools`");
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("late.mp4");
+    Clip::new().size(640, 480).frames(FRAMES).footage(who_comes_late).encode(&video)?;
+    let formats = ["--formats", "csv,parquet,trc,angles"];
+    let out = folder.path().join("out");
+    let run = Run::new(&formats, std::slice::from_ref(&video), &out)?.check()?;
+    let tables = run.folder.join("late");
+    let output = Command::new(python).arg(here.join("readers/read.py")).arg(&tables).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read: Value = serde_json::from_slice(&output.stdout)?;
+
+    assert_eq!(read["frames"], FRAMES);
+    assert_eq!(read["rows"], 33 * FRAMES);
+    let seen = read["frames_with_person"].as_u64().context("frames")?;
+    assert!((1..u64::from(FRAMES)).contains(&seen), "some frames have nobody: {read}");
+    let kind =
+        |table: &str, column: &str| read[table][column].as_str().unwrap_or("none").to_owned();
+    for column in ["x", "visibility", "world_z"] {
+        assert_eq!(kind("csv_types", column), "float64", "empty cells are no text");
+        assert_eq!(kind("parquet_types", column), "float32");
+    }
+    for table in ["csv_types", "parquet_types"] {
+        assert_eq!(kind(table, "detected"), "bool", "{table}");
+        assert!(kind(table, "frame_id").starts_with("int"), "{table}");
+    }
+    assert!(read["csv_parquet_apart"].as_f64() < Some(1e-4), "{read}");
+    assert!(read["trc_csv_apart_mm"].as_f64() < Some(0.1), "{read}");
+    assert_eq!(read["trc_units"], "mm");
+    assert_eq!(read["trc_rate"], 30.0);
+    assert_eq!(read["trc_markers"], serde_json::to_value(&NAMES[..])?);
+    assert_eq!(read["angles"].as_array().map(Vec::len), Some(17));
+    assert_eq!((&read["angles_rows"], &read["angles_known"]), (&FRAMES.into(), &seen.into()));
+    Ok(())
+}

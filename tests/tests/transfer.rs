@@ -1,0 +1,192 @@
+//! How answers travel: texts compressed, the rest and parts as they are; and the numbers for
+//! Prometheus.
+
+use anyhow::{Context, Result, ensure};
+use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::{fault_video, fault_worker};
+use flate2::read::GzDecoder;
+use reqwest::Method;
+use reqwest::StatusCode;
+use reqwest::blocking::Response;
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE,
+    RANGE, VARY,
+};
+use std::collections::BTreeMap;
+use std::io::Read;
+
+/// Asks as a browser does, which takes gzip.
+fn ask(
+    server: &TestServer,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Result<Response> {
+    let request = server.client().request(method, server.url(path)).header(ACCEPT_ENCODING, "gzip");
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    Ok(request.send()?)
+}
+
+#[test]
+fn texts_come_compressed_and_nothing_else_does() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("short.mp4");
+    Clip::new().frames(30).encode(&video)?;
+    let server = TestServer::start(&[])?;
+    let job = server.submit(&video)?;
+    assert_eq!(server.await_end(&job)?["status"], "completed");
+    let file = |name: &str| format!("/api/serve/{job}/{name}");
+    for path in ["/", "/docs", "/openapi.json", "/assets/app.js", "/metrics"]
+        .map(String::from)
+        .into_iter()
+        .chain(["pose_data.csv", "pose_data.json"].map(file))
+    {
+        let plain = server.get(&path)?;
+        assert!(!plain.headers().contains_key(CONTENT_ENCODING), "{path}: nobody asked for it");
+        let plain = plain.bytes()?;
+        let packed = ask(&server, Method::GET, &path, &[])?;
+        assert_eq!(packed.headers()[CONTENT_ENCODING], "gzip", "{path}");
+        let vary = packed.headers()[VARY].to_str()?.to_lowercase();
+        assert!(vary.contains("accept-encoding"), "{path}: {vary}");
+        let packed = packed.bytes()?;
+        assert!(packed.len() < plain.len() / 2, "{path}: {} of {}", packed.len(), plain.len());
+        let mut text = Vec::new();
+        GzDecoder::new(&packed[..]).read_to_end(&mut text)?;
+        // The numbers move on between two scrapes.
+        assert!(path == "/metrics" || text == plain, "{path} is another text");
+    }
+    for path in ["output.mp4", "thumbnail.jpg", "preview.mp4"].map(file) {
+        let answer = ask(&server, Method::GET, &path, &[])?;
+        assert!(!answer.headers().contains_key(CONTENT_ENCODING), "{path}");
+        assert!(answer.headers().contains_key(CONTENT_LENGTH), "{path}");
+    }
+    let small = ask(&server, Method::GET, "/livez", &[])?;
+    assert!(!small.headers().contains_key(CONTENT_ENCODING));
+    Ok(())
+}
+
+#[test]
+fn parts_tags_and_heads_stay_right_beside_compression() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("short.mp4");
+    Clip::new().frames(30).encode(&video)?;
+    let server = TestServer::start(&[])?;
+    let job = server.submit(&video)?;
+    server.await_end(&job)?;
+    let path = format!("/api/serve/{job}/pose_data.csv");
+    let whole = server.get(&path)?;
+    let strong = whole.headers()[ETAG].to_str()?.to_owned();
+    let whole = whole.bytes()?;
+
+    let part = ask(&server, Method::GET, &path, &[("range", "bytes=100-1999")])?;
+    assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
+    assert!(!part.headers().contains_key(CONTENT_ENCODING));
+    assert_eq!(part.bytes()?, whole[100..2000]);
+    let head = ask(&server, Method::HEAD, &path, &[])?;
+    assert_eq!(head.headers()[CONTENT_LENGTH], whole.len().to_string().as_str());
+    assert!(!head.headers().contains_key(CONTENT_ENCODING));
+
+    let packed = ask(&server, Method::GET, &path, &[])?;
+    let weak = packed.headers()[ETAG].to_str()?.to_owned();
+    assert_eq!(weak, format!("W/{strong}"), "other bytes, the same text");
+    assert!(!packed.headers().contains_key("accept-ranges"));
+    for tag in [&weak, &strong] {
+        let again = ask(&server, Method::GET, &path, &[(IF_NONE_MATCH.as_str(), tag)])?;
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{tag}");
+    }
+    // A weak tag does not vouch for bytes (RFC 9110, 13.1.5).
+    for (tag, status) in [(&strong, StatusCode::PARTIAL_CONTENT), (&weak, StatusCode::OK)] {
+        let headers = [(RANGE.as_str(), "bytes=0-9"), (IF_RANGE.as_str(), tag)];
+        assert_eq!(ask(&server, Method::GET, &path, &headers)?.status(), status, "{tag}");
+    }
+    Ok(())
+}
+
+/// One family of an exposition: its type and its samples.
+#[derive(Debug, Default)]
+struct Family {
+    kind: String,
+    unit: String,
+    samples: Vec<(String, f64)>,
+}
+
+/// Reads an exposition as OpenMetrics 1.0.0 has it, and holds it to the rules that names follow.
+fn exposition(text: &str) -> Result<BTreeMap<String, Family>> {
+    let body = text.strip_suffix("# EOF\n").context("no end")?;
+    let mut families = BTreeMap::<String, Family>::new();
+    let mut current = String::new();
+    for line in body.lines() {
+        if let Some(told) = line.strip_prefix("# ") {
+            let mut words = told.splitn(3, ' ');
+            let (what, name) = (words.next().context("a word")?, words.next().context("a name")?);
+            let rest = words.next().context("a value")?;
+            if name != current {
+                ensure!(!families.contains_key(name), "{name} is told of twice");
+                current = name.to_owned();
+            }
+            let family = families.entry(current.clone()).or_default();
+            match what {
+                "TYPE" => family.kind = rest.into(),
+                "UNIT" => family.unit = rest.into(),
+                "HELP" => ensure!(rest.ends_with('.'), "{line}"),
+                _ => anyhow::bail!("what is {line}?"),
+            }
+            continue;
+        }
+        let (name, value) = line.rsplit_once(' ').with_context(|| line.to_owned())?;
+        let family = families.get_mut(&current).with_context(|| line.to_owned())?;
+        let plain = name.split('{').next().unwrap_or_default();
+        let suffix =
+            plain.strip_prefix(&current).with_context(|| format!("{line} in {current}"))?;
+        let allowed: &[&str] = match family.kind.as_str() {
+            "counter" => &["_total"],
+            "histogram" => &["_bucket", "_count", "_sum"],
+            "gauge" => &[""],
+            kind => anyhow::bail!("{current} is a {kind}"),
+        };
+        ensure!(allowed.contains(&suffix), "{line} of a {}", family.kind);
+        family.samples.push((name.to_owned(), value.parse().with_context(|| line.to_owned())?));
+    }
+    for (name, family) in &families {
+        ensure!(name.starts_with("bodyscript_"), "{name}");
+        ensure!(name.ends_with(&family.unit), "{name} in {}", family.unit);
+    }
+    Ok(families)
+}
+
+#[test]
+fn the_numbers_for_prometheus_follow_its_rules_and_count() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [flag, program] = fault_worker()?;
+    let server = TestServer::start(&[&flag, &program])?;
+    for words in ["ok", "ok", "segv", "bad-input"] {
+        server.await_end(&server.submit(&fault_video(folder.path(), words)?)?)?;
+    }
+    server.client().request(Method::from_bytes(b"BREW")?, server.url("/pot")).send()?;
+    let answer = server.get("/metrics")?;
+    let kind = answer.headers()[CONTENT_TYPE].to_str()?.to_owned();
+    assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let families = exposition(&answer.text()?)?;
+    let value = |sample: &str| {
+        let mut all = families.values().flat_map(|family| &family.samples);
+        all.find(|(name, _)| name == sample).map(|(_, value)| *value)
+    };
+    for (sample, expected) in [
+        ("bodyscript_attempts_total{end=\"done\"}", 2.0),
+        ("bodyscript_attempts_total{end=\"crash\"}", 2.0),
+        ("bodyscript_attempts_total{end=\"bad_input\"}", 1.0),
+        ("bodyscript_attempt_seconds_count", 5.0),
+        ("bodyscript_jobs{state=\"completed\"}", 2.0),
+        ("bodyscript_jobs{state=\"failed\"}", 2.0),
+        ("bodyscript_ready", 1.0),
+        ("bodyscript_http_requests_total{method=\"POST\",status=\"2xx\"}", 4.0),
+        ("bodyscript_http_requests_total{method=\"other\",status=\"4xx\"}", 1.0),
+    ] {
+        assert_eq!(value(sample), Some(expected), "{sample} in {families:#?}");
+    }
+    assert!(value("bodyscript_supervisor_resident_bytes") > Some(1e6), "{families:#?}");
+    assert!(value("bodyscript_start_time_seconds") > Some(1.7e9), "{families:#?}");
+    Ok(())
+}
