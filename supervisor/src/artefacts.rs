@@ -8,6 +8,7 @@
 //!   jobs/<id>/attempt-<n>/     what attempt n is writing
 //!   results/<id>/              the artefacts of a completed job, and its outcome
 //!   resumable/                 uploads that come in several requests ([`crate::resumable`])
+//!   control.sock                orders of operators ([`crate::ctl`])
 //!   journal.db                 what the dispatcher must remember
 //! ```
 //!

@@ -2,12 +2,14 @@
 //!
 //! Called by `main`, which prints the error and sets the exit status.
 
+mod ctl;
 mod doctor;
+mod reload;
 mod run;
 mod show;
 
 use crate::config::{Config, ConfigError, RawConfig};
-use crate::signals::Shutdown;
+use crate::signals::Wishes;
 use crate::systemd::{self, SocketError};
 use crate::{ServiceError, telemetry};
 use bodyscript_protocol::formats::Formats;
@@ -22,6 +24,7 @@ use std::process::ExitCode;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
+pub use ctl::CtlError;
 pub use doctor::DoctorError;
 pub use run::RunError;
 
@@ -44,6 +47,8 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Give orders to a running service on this host
+    Ctl(ctl::CtlCommand),
 }
 
 #[derive(Debug, Args)]
@@ -152,6 +157,9 @@ pub enum CliError {
     /// `doctor`.
     #[error(transparent)]
     Doctor(#[from] DoctorError),
+    /// `ctl`.
+    #[error(transparent)]
+    Ctl(#[from] CtlError),
 }
 
 impl Cli {
@@ -161,7 +169,8 @@ impl Cli {
     /// When it could not be done for a reason that is not a video's.
     pub fn execute(self) -> Result<ExitCode, CliError> {
         match self.command {
-            Command::Serve(settings) => serve(settings.load()?),
+            Command::Serve(settings) => serve(settings),
+            Command::Ctl(command) => Ok(ctl::ctl(command)?),
             Command::Run(command) => {
                 let config = command.settings.load_with_log("warn")?;
                 telemetry::init(&config.log, config.log_format);
@@ -192,6 +201,11 @@ impl Settings {
         Config::load(&self.keys, self.config.as_deref())
     }
 
+    /// Reads the same again, while this is in force.
+    fn reload(&self, current: &Config) -> Result<Config, ConfigError> {
+        Config::reload(&self.keys, self.config.as_deref(), current)
+    }
+
     /// As [`Settings::load`], with another default for what is logged.
     fn load_with_log(&self, default: &str) -> Result<Config, ConfigError> {
         let mut keys = self.keys.clone();
@@ -204,11 +218,13 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Runtime::new().map_err(CliError::Runtime)
 }
 
-fn serve(config: Config) -> Result<ExitCode, CliError> {
+fn serve(settings: Settings) -> Result<ExitCode, CliError> {
+    let config = settings.load()?;
     telemetry::init(&config.log, config.log_format);
     let inherited = systemd::inherited_listener()?;
     runtime()?.block_on(async {
-        let shutdown = Shutdown::by_signals().map_err(CliError::Runtime)?;
+        let wishes = Wishes::by_signals().map_err(CliError::Runtime)?;
+        let source = reload::source(settings, &config);
         let wished = config.listen;
         let listen = |source| CliError::Listen { address: wished, source };
         let is_inherited = inherited.is_some();
@@ -222,7 +238,7 @@ fn serve(config: Config) -> Result<ExitCode, CliError> {
         if is_inherited && wished != address {
             tracing::warn!("`listen` is {wished} and does not count: the socket was passed");
         }
-        crate::run(listener, config, shutdown).await?;
+        crate::run(listener, config, source, wishes).await?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -179,17 +179,79 @@ pub struct Config {
     pub log_format: LogFormat,
 }
 
+/// Keys whose new value counts from the next start: they say what the service is made of.
+pub const AT_NEXT_START: [&str; 13] = [
+    "listen",
+    "state_dir",
+    "worker_program",
+    "models_dir",
+    "cage_required",
+    "sandbox_layers",
+    "sandbox_required",
+    "resumable_uploads_max",
+    "resumable_ttl_s",
+    "connections_max",
+    "header_s_max",
+    "log",
+    "log_format",
+];
+
+/// What flags, environment and file say, unchecked.
+fn written(flags: &RawConfig, file: Option<&Path>) -> Result<RawConfig, ConfigError> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    if let Some(name) = unknown_variable(names) {
+        return Err(ConfigError::UnknownVariable { name });
+    }
+    let default = Path::new(DEFAULT_FILE);
+    match file.or_else(|| default.exists().then_some(default)) {
+        Some(path) => flags.over_file(path),
+        None => Ok(flags.clone()),
+    }
+}
+
 impl Config {
     /// Reads the file, if any, and lays flags and environment (already in `flags`) over it.
     pub fn load(flags: &RawConfig, file: Option<&Path>) -> Result<Self, ConfigError> {
-        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        if let Some(name) = unknown_variable(names) {
-            return Err(ConfigError::UnknownVariable { name });
-        }
-        let default = Path::new(DEFAULT_FILE);
-        match file.or_else(|| default.exists().then_some(default)) {
-            Some(path) => Self::resolve(&flags.over_file(path)?),
-            None => Self::resolve(flags),
+        Self::resolve(&written(flags, file)?)
+    }
+
+    /// As [`Config::load`] while `current` is in force. A budget that nobody gave stays what it
+    /// was at the start: what the host has to spare now is less by the workers that run.
+    pub fn reload(
+        flags: &RawConfig,
+        file: Option<&Path>,
+        current: &Self,
+    ) -> Result<Self, ConfigError> {
+        let mut raw = written(flags, file)?;
+        raw.memory_budget_bytes.get_or_insert(ByteCount(current.memory_budget_bytes));
+        Self::resolve(&raw)
+    }
+
+    /// The state folder alone, of a configuration that may need another host than this process.
+    pub fn state_dir_of(flags: &RawConfig, file: Option<&Path>) -> Result<PathBuf, ConfigError> {
+        resolve::state_dir(&written(flags, file)?)
+    }
+
+    /// This configuration with all of a newer one that can be taken over while the service runs.
+    pub fn taking_over(&self, newer: Self) -> Self {
+        let old = self.clone();
+        Self {
+            listen: old.listen,
+            state_dir: old.state_dir,
+            worker_program: old.worker_program,
+            models_dir: old.models_dir,
+            cage_required: old.cage_required,
+            sandbox_layers: old.sandbox_layers,
+            sandbox_required: old.sandbox_required,
+            resumable: old.resumable,
+            http: HttpLimits {
+                connections_max: old.http.connections_max,
+                header_max: old.http.header_max,
+                ..newer.http
+            },
+            log: old.log,
+            log_format: old.log_format,
+            ..newer
         }
     }
 

@@ -14,6 +14,7 @@ mod shift;
 mod tally;
 mod tempo;
 mod turn;
+mod vitals;
 
 use crate::admission::{Refusal, Request};
 use crate::artefacts::StateDir;
@@ -180,6 +181,8 @@ enum Command {
     List { reply: oneshot::Sender<Vec<Status>> },
     Recent { ended_max: usize, reply: oneshot::Sender<Recent> },
     Health { reply: oneshot::Sender<Health> },
+    Configure { config: Arc<Config>, reply: oneshot::Sender<()> },
+    RestartWorkers { reply: oneshot::Sender<usize> },
     Drain { reply: oneshot::Sender<()> },
     Stop { why: Stop, reply: oneshot::Sender<()> },
 }
@@ -275,6 +278,16 @@ impl Dispatcher {
     /// How the dispatcher is, in its own word.
     pub async fn health(&self) -> Result<Health, Gone> {
         self.ask(|reply| Command::Health { reply }).await
+    }
+
+    /// Goes on by this configuration, as far as it can be changed while it works.
+    pub async fn configure(&self, config: Arc<Config>) -> Result<(), Gone> {
+        self.ask(|reply| Command::Configure { config, reply }).await
+    }
+
+    /// Ends every worker and gives its job another; tells how many. No attempt is counted.
+    pub async fn restart_workers(&self) -> Result<usize, Gone> {
+        self.ask(|reply| Command::RestartWorkers { reply }).await
     }
 
     /// Takes and starts no more jobs. Returns once no attempt is under way.

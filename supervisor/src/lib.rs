@@ -48,6 +48,7 @@ pub mod attempt;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod ctl;
 pub mod dispatcher;
 pub mod failpoint;
 pub mod http;
@@ -55,6 +56,7 @@ pub mod job;
 pub mod journal;
 pub mod memory;
 pub mod name;
+pub mod operations;
 pub mod origin;
 pub mod outcome;
 pub mod pace;
@@ -74,16 +76,21 @@ use access::{Access, AccessError};
 use artefacts::{StateDir, StateError};
 use attempt::trial::{TrialError, trial};
 use config::Config;
+use ctl::Control;
 use dispatcher::{Dispatcher, Runner};
-use http::Service;
+use http::clients::Clients;
+use http::{Service, Settings};
 use journal::{Journal, JournalError};
+use operations::{Operations, Order, Source};
 use recovery::Recovered;
 use resumable::Resumables;
-use signals::Shutdown;
+use signals::{Shutdown, Wishes};
 use std::sync::Arc;
 use std::time::Instant;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use worker::obituary::Stop;
@@ -112,17 +119,20 @@ pub enum ServiceError {
     Listener(#[from] std::io::Error),
 }
 
-/// Serves on `listener` until `shutdown` asks for the end; returns when nothing is left running.
+/// Serves on `listener` until `wishes` ask for the end; returns when nothing is left running.
+/// `source` is asked when the configuration is to be read again.
 ///
 /// # Errors
 /// When workers cannot be started here, or the state folder cannot be used.
 pub async fn run(
     listener: TcpListener,
     config: Config,
-    mut shutdown: Shutdown,
+    source: Source,
+    wishes: Wishes,
 ) -> Result<(), ServiceError> {
     let config = Arc::new(config);
-    let access = Access::open(&config, listener.local_addr()?)?;
+    let address = listener.local_addr()?;
+    let access = Access::open(&config, address)?;
     if matches!(access, Access::Nobody) {
         tracing::warn!(
             "job list, monitor, metrics and memory report are off: the service is reachable from \
@@ -144,46 +154,85 @@ pub async fn run(
         "ready"
     );
     let cage = workshop.cage_backend().to_string();
+    let control = control(&state);
     let (dispatcher, desk) =
         Dispatcher::start(config.clone(), runner(workshop), state.clone(), recovered);
     let closing = CancellationToken::new();
-    let router = http::router(Service {
+    let clients = Clients::new(config.access.clients.clone());
+    let (settings, in_force) =
+        watch::channel(Settings { config: config.clone(), access, clients, reload_refused: None });
+    let service = Service {
         dispatcher: dispatcher.clone(),
         config: config.clone(),
+        access: in_force.borrow().access.clone(),
+        clients: in_force.borrow().clients.clone(),
+        reload_refused: false,
         state,
         cage,
-        access,
         requests: Default::default(),
         resumables: Arc::new(resumables),
-        clients: http::clients::Clients::new(config.access.clients.clone()),
         started: Instant::now(),
         started_at: clock::wall(),
         closing: closing.clone(),
-    });
+    };
+    let router = http::router(service, in_force.clone());
     let until = closing.clone().cancelled_owned();
     let server = tokio::spawn(http::server::serve(listener, router, config.http.clone(), until));
+    let operations = Operations::new(dispatcher.clone(), wishes.switch, settings, source, address);
+    let operations = tokio::spawn(take_orders(operations, wishes.orders, control));
     let report = systemd::report_on(dispatcher.clone());
     systemd::ready();
 
-    shutdown.requested().await;
-    tracing::info!(drain_max = ?config.drain_max, "stopping: jobs under way may finish");
-    systemd::stopping();
-    tokio::select! {
-        _ = dispatcher.drain() => {}
-        () = sleep(config.drain_max) => tracing::warn!("jobs under way are ended: time is up"),
-        () = shutdown.insisted() => tracing::warn!("jobs under way are ended: asked twice"),
-    }
-    // An error means that the dispatcher, and so every attempt, is gone already.
-    let _ = dispatcher.stop(Stop::Shutdown).await;
+    wind_down(&dispatcher, &in_force, wishes.shutdown).await;
     report.abort();
+    operations.abort();
     closing.cancel();
     let _ = server.await;
+    // Its end closes the control socket, and lets go of the dispatcher.
+    let _ = operations.await;
     drop(dispatcher);
     let _ = desk.await;
     // Returns once all is written.
     let _ = tokio::task::spawn_blocking(move || keeper.join()).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The control socket. A full disk or a long path must not keep the service from starting.
+fn control(state: &StateDir) -> Option<Control> {
+    let opened = Control::open(state.root());
+    opened.inspect_err(|error| tracing::error!(%error, "orders are taken by signal alone")).ok()
+}
+
+/// Carries out what operators order, until it is aborted.
+async fn take_orders(operations: Operations, orders: Receiver<Order>, control: Option<Control>) {
+    let operations = Arc::new(operations);
+    let by_signal = operations.clone();
+    let by_socket = async move {
+        if let Some(control) = control {
+            control.serve(operations).await;
+        }
+    };
+    tokio::join!(by_signal.heed(orders), by_socket);
+}
+
+/// Waits until the end is asked for; then lets jobs under way finish as long as they may.
+async fn wind_down(
+    dispatcher: &Dispatcher,
+    settings: &watch::Receiver<Settings>,
+    mut shutdown: Shutdown,
+) {
+    shutdown.requested().await;
+    let drain_max = settings.borrow().config.drain_max;
+    tracing::info!(?drain_max, "stopping: jobs under way may finish");
+    systemd::stopping();
+    tokio::select! {
+        _ = dispatcher.drain() => {}
+        () = sleep(drain_max) => tracing::warn!("jobs under way are ended: time is up"),
+        () = shutdown.insisted() => tracing::warn!("jobs under way are ended: asked twice"),
+    }
+    // An error means that the dispatcher, and so every attempt, is gone already.
+    let _ = dispatcher.stop(Stop::Shutdown).await;
 }
 
 /// Attempts in this workshop.

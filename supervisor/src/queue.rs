@@ -25,6 +25,11 @@ impl Queue {
         Self { waiting: VecDeque::new(), length_max }
     }
 
+    /// Has another bound from now on; who waits already stays.
+    pub const fn bound(&mut self, length_max: usize) {
+        self.length_max = length_max;
+    }
+
     /// Adds a newcomer at the end.
     pub fn push(&mut self, id: JobId) -> Result<(), Full> {
         if self.waiting.len() >= self.length_max {

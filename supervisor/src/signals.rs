@@ -1,9 +1,15 @@
-//! Signals from the operator, as a wish to stop: SIGTERM or SIGINT once lets jobs under way
-//! finish, a second one ends them.
+//! Signals from the operator, as wishes. SIGTERM or SIGINT once lets jobs under way finish, a
+//! second one ends them; SIGHUP, SIGUSR1 and SIGUSR2 are orders to `operations`.
+//!
+//! Only made known here; what they mean is carried out elsewhere.
 
+use crate::operations::Order;
 use std::io;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+/// Orders that may wait; beyond, a signal that is already waiting says it all.
+const ORDERS_MAX: usize = 8;
 
 /// How often the end was asked for, as far as it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,10 +25,53 @@ pub struct Shutdown {
     urgency: watch::Receiver<Urgency>,
 }
 
-/// Makes the wish known: what a test uses in place of signals.
-#[derive(Debug)]
+/// Makes the wish known: by a signal, or by whoever has the switch.
+#[derive(Debug, Clone)]
 pub struct ShutdownSwitch {
     urgency: watch::Sender<Urgency>,
+}
+
+/// Everything an operator may want of a running service.
+#[derive(Debug)]
+pub struct Wishes {
+    /// Its end.
+    pub shutdown: Shutdown,
+    /// The way to ask for its end.
+    pub switch: ShutdownSwitch,
+    /// Anything else.
+    pub orders: mpsc::Receiver<Order>,
+}
+
+impl Wishes {
+    /// What signals say from now on.
+    ///
+    /// # Errors
+    /// When the handlers cannot be installed.
+    pub fn by_signals() -> io::Result<Self> {
+        let (switch, shutdown) = Shutdown::by_switch();
+        switch.listen()?;
+        let (sender, orders) = mpsc::channel(ORDERS_MAX);
+        for (kind, name, order) in [
+            (SignalKind::hangup(), "SIGHUP", Order::Reload),
+            (SignalKind::user_defined1(), "SIGUSR1", Order::RestartWorkers),
+            (SignalKind::user_defined2(), "SIGUSR2", Order::Report),
+        ] {
+            tokio::spawn(pass_on(signal(kind)?, name, order, sender.clone()));
+        }
+        Ok(Self { shutdown, switch, orders })
+    }
+}
+
+async fn pass_on(
+    mut signal: Signal,
+    name: &'static str,
+    order: Order,
+    orders: mpsc::Sender<Order>,
+) {
+    while signal.recv().await.is_some() {
+        tracing::info!("{name}");
+        let _ = orders.try_send(order.clone());
+    }
 }
 
 impl Shutdown {
@@ -37,18 +86,8 @@ impl Shutdown {
     /// # Errors
     /// When the handlers cannot be installed.
     pub fn by_signals() -> io::Result<Self> {
-        let mut term = signal(SignalKind::terminate())?;
-        let mut int = signal(SignalKind::interrupt())?;
         let (switch, shutdown) = Self::by_switch();
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = term.recv() => tracing::info!("SIGTERM"),
-                    _ = int.recv() => tracing::info!("SIGINT"),
-                }
-                switch.ask();
-            }
-        });
+        switch.listen()?;
         Ok(shutdown)
     }
 
@@ -77,6 +116,22 @@ impl ShutdownSwitch {
                 Urgency::Requested | Urgency::Insisted => Urgency::Insisted,
             };
         });
+    }
+
+    fn listen(&self) -> io::Result<()> {
+        let mut term = signal(SignalKind::terminate())?;
+        let mut int = signal(SignalKind::interrupt())?;
+        let switch = self.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = term.recv() => tracing::info!("SIGTERM"),
+                    _ = int.recv() => tracing::info!("SIGINT"),
+                }
+                switch.ask();
+            }
+        });
+        Ok(())
     }
 }
 

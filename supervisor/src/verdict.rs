@@ -13,6 +13,7 @@
 //! | sigsys, other deadlines, protocol       | fail                                                |
 //! | cancelled                               | cancel                                              |
 //! | operator, shutdown                      | requeue, not counted                                |
+//! | operator, too often for one job         | as crash: a worker can send itself SIGTERM for ever |
 //! | spawn_failed                            | requeue, not counted; fail after several in a row   |
 
 use crate::worker::obituary::{Deadline, End, Obituary};
@@ -23,6 +24,9 @@ pub const EXECUTIONS_MAX: u32 = 2;
 /// Most failures in a row to bring up a worker for one job.
 pub const SPAWN_FAILURES_MAX: u32 = 5;
 
+/// Restarts by an operator, of one job, that are not counted.
+pub const OPERATOR_RESTARTS_MAX: u32 = 8;
+
 /// What happened before the attempt that is judged, and what a further one could have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct History {
@@ -30,6 +34,8 @@ pub struct History {
     pub executions: u32,
     /// Attempts of this job, just before this one and in a row, that ended as `spawn_failed`.
     pub spawn_failures: u32,
+    /// Attempts of this job, among those that are kept, that ended as `operator`.
+    pub operator_restarts: u32,
     /// The cap of a retry after the memory ran out, in bytes.
     pub memory_retry_bytes_max: u64,
     /// What all workers together may have, in bytes.
@@ -75,6 +81,17 @@ impl Decision {
     fn not_yet(verdict: Verdict, sentence: impl Into<String>) -> Self {
         Self { verdict, error_code: None, sentence: sentence.into() }
     }
+}
+
+/// An end as it is to be judged and counted, after what went before.
+pub fn in_earnest(mut obituary: Obituary, history: &History) -> Obituary {
+    if obituary.end == End::Operator
+        && history.operator_restarts >= OPERATOR_RESTARTS_MAX
+        && let Some(exit) = obituary.exit
+    {
+        obituary.end = End::Crash(exit);
+    }
+    obituary
 }
 
 /// Judges one attempt.

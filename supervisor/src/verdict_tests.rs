@@ -55,7 +55,13 @@ fn obituary(end: End, cap_bytes: u64) -> Obituary {
 }
 
 fn history(executions: u32, memory_retry_bytes_max: u64, memory_budget_bytes: u64) -> History {
-    History { executions, spawn_failures: 0, memory_retry_bytes_max, memory_budget_bytes }
+    History {
+        executions,
+        spawn_failures: 0,
+        operator_restarts: 0,
+        memory_retry_bytes_max,
+        memory_budget_bytes,
+    }
 }
 
 prop_compose! {
@@ -75,8 +81,7 @@ prop_compose! {
         retry in 0..4_096_u64,
         budget in 0..4_096_u64,
     ) -> History {
-        let (memory_retry_bytes_max, memory_budget_bytes) = (retry * MIB, budget * MIB);
-        History { executions, spawn_failures, memory_retry_bytes_max, memory_budget_bytes }
+        History { spawn_failures, ..history(executions, retry * MIB, budget * MIB) }
     }
 }
 
@@ -214,4 +219,17 @@ fn a_host_that_starts_no_worker_fails_a_job_in_the_end() {
     assert_eq!(nearly.verdict, Verdict::Requeue);
     let last = decide(&dead, &before(SPAWN_FAILURES_MAX - 1));
     assert_eq!((last.verdict, last.error_code), (Verdict::Fail, Some("spawn_failed")));
+}
+
+#[test]
+fn restarts_by_an_operator_that_do_not_end_count_as_crashes() {
+    let mut ended = obituary(End::Operator, MIB);
+    ended.exit = Some(Exit::Signal(15));
+    let after = |operator_restarts| {
+        let history = History { operator_restarts, ..history(1, MIB, MIB) };
+        let judged = in_earnest(ended.clone(), &history);
+        (judged.end, decide(&judged, &history).verdict)
+    };
+    assert_eq!(after(OPERATOR_RESTARTS_MAX - 1), (End::Operator, Verdict::Requeue));
+    assert_eq!(after(OPERATOR_RESTARTS_MAX), (End::Crash(Exit::Signal(15)), Verdict::Fail));
 }

@@ -139,6 +139,16 @@ impl TestServer {
         self.json(&format!("/api/status/{id}"))
     }
 
+    /// Waits until the log has these words.
+    pub fn await_log(&self, words: &str) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(words) {
+            ensure!(Instant::now() < deadline, "no `{words}` in the log: {}", self.log());
+            sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
     /// Waits until the status of a job is as wished.
     pub fn await_status(&self, id: &str, wished: impl Fn(&Value) -> bool) -> Result<Value> {
         let deadline = Instant::now() + PATIENCE;
@@ -187,7 +197,16 @@ impl TestServer {
         Self::start_at(port.context("a port")?, folder, flags)
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
+    /// Waits for the end of a service that was asked for it, which must go well; gives its folder,
+    /// for the next to start in.
+    pub fn ended(mut self) -> Result<Arc<TempDir>> {
+        let status = self.child.wait()?;
+        ensure!(status.success(), "the service ended with {status}: {}", self.log());
+        Ok(Arc::clone(&self.folder))
+    }
+
+    /// Sends the service a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
         Ok(kill(Pid::from_raw(self.pid()), signal)?)
     }
 

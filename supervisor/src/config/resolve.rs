@@ -41,7 +41,7 @@ impl Config {
         let memory = Memory::resolve(raw)?;
         let config = Self {
             listen: listen(raw.listen.as_deref())?,
-            state_dir: path("state_dir", &raw.state_dir, defaults::state_dir)?,
+            state_dir: state_dir(raw)?,
             workers: number("workers", raw.workers, 2, 1..=256)? as usize,
             queue_max: number("queue_max", raw.queue_max, 10, 1..=100_000)? as usize,
             upload_bytes_max: bytes("upload_bytes_max", raw.upload_bytes_max, 30 * MIB, 1)?,
@@ -151,6 +151,10 @@ fn media(raw: &RawConfig) -> Result<MediaLimits> {
         area_px_max: number("area_px_max", raw.area_px_max, 8192 * 4320, 256..=16_384 * 16_384)?,
         frame_rate_max,
     })
+}
+
+pub(super) fn state_dir(raw: &RawConfig) -> Result<PathBuf> {
+    path("state_dir", &raw.state_dir, defaults::state_dir)
 }
 
 /// Three values that must agree, in bytes.

@@ -9,8 +9,7 @@ use super::intake::Arrival;
 use super::shift::Ending;
 use super::tally::Tally;
 use super::tempo::Tempo;
-use super::{Cancelled, Command, Counts, Health, Results, Runner};
-use crate::admission::{Refusal, Request};
+use super::{Cancelled, Command, Results, Runner};
 use crate::artefacts::StateDir;
 use crate::attempt::Live;
 use crate::clock::{self, Clock, Moment};
@@ -107,8 +106,7 @@ impl Desk {
         recovered: Recovered,
     ) -> Self {
         let Recovered { journal, clock, jobs, poison, uploads } = recovered;
-        // Jobs that come back from an attempt never displace a newcomer with a ticket.
-        let queue = Queue::new(config.queue_max + config.workers);
+        let queue = Queue::new(queue_length_max(&config));
         let mut desk = Self {
             pressure: Pressure::measure(&state, config.disk_free_bytes_min),
             config,
@@ -210,6 +208,14 @@ impl Desk {
             Command::List { reply } => drop(reply.send(self.list())),
             Command::Recent { ended_max, reply } => drop(reply.send(self.recent(ended_max))),
             Command::Health { reply } => drop(reply.send(self.health())),
+            Command::Configure { config, reply } => {
+                self.configure(config);
+                let _ = reply.send(());
+            }
+            Command::RestartWorkers { reply } => {
+                self.stop(Stop::Operator);
+                let _ = reply.send(self.running.len());
+            }
             Command::Drain { reply } => {
                 self.opening = Opening::Draining;
                 self.waiting_for_drain.push(reply);
@@ -221,6 +227,15 @@ impl Desk {
                 self.tell_if_drained();
             }
         }
+    }
+
+    fn configure(&mut self, config: Arc<Config>) {
+        self.config = config;
+        self.queue.bound(queue_length_max(&self.config));
+        for entry in self.jobs.values_mut() {
+            entry.job.lower_cap(self.config.memory_budget_bytes);
+        }
+        self.let_go_beyond(self.config.queue_max, "there are too many of failed jobs");
     }
 
     pub(super) fn status(&self, id: JobId) -> Option<Status> {
@@ -332,41 +347,11 @@ impl Desk {
     pub(super) fn reserved_bytes(&self) -> u64 {
         self.running.values().map(|running| running.memory_bytes_max).sum()
     }
+}
 
-    fn health(&self) -> Health {
-        let reason = match self.admit(&Request { bytes: Some(0) }) {
-            _ if self.breaker.is_open() => Some("workers cannot be started"),
-            Ok(_) => None,
-            Err(Refusal::Closing) => Some("the service is stopping"),
-            Err(Refusal::QueueFull { .. }) => Some("the queue is full"),
-            Err(Refusal::MemoryShort { .. }) => Some("the host is short of memory"),
-            Err(Refusal::DiskFull) => Some("the disk is full or cannot be written"),
-            Err(Refusal::TooLarge { .. }) => None,
-        };
-        let mut jobs = Counts::default();
-        for entry in self.jobs.values() {
-            *match entry.job.state() {
-                JobState::Pending { .. } => &mut jobs.pending,
-                JobState::Processing { .. } => &mut jobs.processing,
-                JobState::Completed { .. } => &mut jobs.completed,
-                JobState::Failed { .. } => &mut jobs.failed,
-                JobState::Cancelled { .. } => &mut jobs.cancelled,
-            } += 1;
-        }
-        let workers_rss_bytes = self.running.values().map(|r| r.live.borrow().rss_bytes).sum();
-        Health {
-            is_ready: reason.is_none(),
-            reason,
-            workers: self.config.workers,
-            jobs,
-            uploads: self.uploads(),
-            reserved_bytes: self.reserved_bytes(),
-            budget_bytes: self.config.memory_budget_bytes,
-            workers_rss_bytes,
-            pressure: self.pressure,
-            service_time_ms: self.tempo.service_time().as_millis() as u64,
-        }
-    }
+/// Jobs that come back from an attempt never displace a newcomer with a ticket.
+fn queue_length_max(config: &Config) -> usize {
+    config.queue_max + config.workers
 }
 
 impl Running {

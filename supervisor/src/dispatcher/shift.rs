@@ -9,7 +9,7 @@ use crate::attempt::{Deadlines, Live, Order};
 use crate::job::{AttemptRecord, JobId};
 use crate::origin::Origin;
 use crate::outcome::Outcome;
-use crate::verdict::{Decision, History, Verdict, decide};
+use crate::verdict::{Decision, History, Verdict, decide, in_earnest};
 use crate::worker::obituary::{End, Obituary, Stop};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::formats::Formats;
@@ -76,6 +76,7 @@ pub(super) async fn work(runner: Runner, state: StateDir, plan: Plan, lines: Lin
         deadlines: plan.deadlines,
     };
     let obituary = runner(order, lines.live, lines.stop).await;
+    let obituary = in_earnest(obituary, &plan.history);
     let decision = decide(&obituary, &plan.history);
     let outcome = outcome(&obituary, &decision);
     let succeeds = outcome.is_some();

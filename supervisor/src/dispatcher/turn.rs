@@ -5,7 +5,7 @@ use super::desk::{Desk, Opening, Running};
 use super::shift::{self, Ending, Lines, Plan};
 use super::{Cancelled, Status};
 use crate::attempt::Live;
-use crate::job::{Event, Job, JobError, JobId, JobState};
+use crate::job::{AttemptRecord, Event, Job, JobError, JobId, JobState};
 use crate::memory::own_rss_bytes;
 use crate::verdict::{History, Verdict};
 use crate::worker::obituary::End;
@@ -68,12 +68,8 @@ impl Desk {
     }
 
     fn plan(&self, job: &Job, memory_bytes_max: u64) -> Plan {
-        let spawn_failures = job
-            .attempts
-            .iter()
-            .rev()
-            .take_while(|attempt| attempt.end == End::SpawnFailed.name())
-            .count();
+        let ended_as = |end: End| move |attempt: &&AttemptRecord| attempt.end == end.name();
+        let latest = job.attempts.iter().rev();
         Plan {
             job: job.id,
             number: job.attempts_made + 1,
@@ -84,7 +80,9 @@ impl Desk {
             deadlines: self.config.deadlines,
             history: History {
                 executions: job.executions.max(self.poison.deaths(&job.upload.sha256)),
-                spawn_failures: spawn_failures as u32,
+                spawn_failures: latest.clone().take_while(ended_as(End::SpawnFailed)).count()
+                    as u32,
+                operator_restarts: latest.filter(ended_as(End::Operator)).count() as u32,
                 memory_retry_bytes_max: self.config.worker_memory_retry_bytes_max,
                 memory_budget_bytes: self.config.memory_budget_bytes,
             },

@@ -82,6 +82,8 @@ pub(super) struct HealthReport {
     active_jobs: Option<usize>,
     /// Jobs that wait.
     queued_jobs: Option<usize>,
+    /// Whether the latest change of the configuration was refused, so that an older one is in force.
+    reload_refused: bool,
 }
 
 /// How the service is
@@ -97,6 +99,7 @@ pub(super) async fn health(State(service): State<Service>) -> Response {
         uptime_s: service.started.elapsed().as_secs(),
         active_jobs: jobs.map(|jobs| jobs.processing),
         queued_jobs: jobs.map(|jobs| jobs.pending),
+        reload_refused: service.reload_refused,
     };
     match ask(&service).await {
         Ok(health) => {

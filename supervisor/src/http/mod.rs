@@ -32,7 +32,7 @@ use crate::artefacts::StateDir;
 use crate::config::Config;
 use crate::dispatcher::Dispatcher;
 use crate::resumable::Resumables;
-use axum::extract::{Request, State};
+use axum::extract::{FromRef, Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HOST, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
@@ -50,6 +50,7 @@ use openapi::{Documents, Outline};
 use openmetrics::Requests;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
@@ -75,6 +76,8 @@ pub struct Service {
     pub resumables: Arc<Resumables>,
     /// How much each client asked.
     pub clients: Arc<Clients>,
+    /// Whether the latest new configuration was refused.
+    pub reload_refused: bool,
     /// When the service began.
     pub started: Instant,
     /// The same by the wall clock, which tells this run from others.
@@ -83,9 +86,43 @@ pub struct Service {
     pub closing: CancellationToken,
 }
 
-/// Everything the service answers.
-pub fn router(service: Service) -> Router {
+/// What of the service a new configuration changes, all at once.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// How operators are known.
+    pub access: Access,
+    /// How much each client asked.
+    pub clients: Arc<Clients>,
+    /// Why the latest new configuration was refused, if it was.
+    pub reload_refused: Option<String>,
+}
+
+/// What every request is answered from: the service as it is then.
+#[derive(Clone)]
+struct Present {
+    service: Service,
+    settings: watch::Receiver<Settings>,
+}
+
+impl FromRef<Present> for Service {
+    fn from_ref(present: &Present) -> Self {
+        let settings = present.settings.borrow();
+        Self {
+            config: settings.config.clone(),
+            access: settings.access.clone(),
+            clients: settings.clients.clone(),
+            reload_refused: settings.reload_refused.is_some(),
+            ..present.service.clone()
+        }
+    }
+}
+
+/// Everything the service answers, each request by the settings of its moment.
+pub fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
     tokio::spawn(tus::keep_sweeping(service.clone()));
+    let present = Present { service: service.clone(), settings };
     let operators = OpenApiRouter::new()
         .routes(routes!(jobs::list))
         .routes(routes!(metrics::job_metrics))
@@ -94,7 +131,7 @@ pub fn router(service: Service) -> Router {
         // The part of the monitor page that lives.
         .route("/api/monitor", get(monitor::events))
         .layer(Extension(Monitor::start(&service)))
-        .route_layer(from_fn_with_state(service.clone(), operators_only));
+        .route_layer(from_fn_with_state(present.clone(), operators_only));
     let resumable = OpenApiRouter::new()
         .routes(routes!(tus::offer, tus::create))
         .routes(routes!(tus::head, tus::patch, tus::delete, tus::instead))
@@ -129,13 +166,13 @@ pub fn router(service: Service) -> Router {
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
         .layer(from_fn(harden))
-        .layer(from_fn_with_state(service.clone(), cors::cors))
+        .layer(from_fn_with_state(present.clone(), cors::cors))
         .layer(from_fn(compress::keep_head))
         .layer(compress::layer())
         .layer(from_fn(compress::weaken))
-        .layer(from_fn_with_state(service.clone(), openmetrics::count))
+        .layer(from_fn_with_state(present.clone(), openmetrics::count))
         .layer(from_fn(correlate::correlate))
-        .with_state(service)
+        .with_state(present)
 }
 
 /// Lets operators pass and nobody else.

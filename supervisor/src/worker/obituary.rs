@@ -11,7 +11,7 @@ use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::message::{Progress, Summary, VideoFacts};
 use bodyscript_protocol::posture::Posture;
-use nix::libc::{SIGKILL, SIGSYS, SIGXCPU, SIGXFSZ};
+use nix::libc::{SIGKILL, SIGSYS, SIGTERM, SIGXCPU, SIGXFSZ};
 use std::time::Duration;
 
 pub use super::evidence::{Cause, Deadline, Evidence, Exit, LastWord, Stop};
@@ -42,7 +42,7 @@ pub enum End {
     Protocol,
     /// The client no longer wants the job.
     Cancelled,
-    /// An operator ended it.
+    /// An operator ended it: by an order, or by SIGTERM to its process.
     Operator,
     /// The service shut down.
     Shutdown,
@@ -195,6 +195,9 @@ fn by_signal(evidence: &Evidence, signal: i32) -> (End, String) {
     let exit = Exit::Signal(signal);
     match signal {
         SIGSYS => (End::Sigsys { syscall: None }, "a forbidden system call".into()),
+        // Ours come with a cause. The signal of a person or of a service manager's stop: what
+        // follows is the verdict's, for a worker can also send it to itself.
+        SIGTERM => (End::Operator, "SIGTERM from outside the service".into()),
         SIGXCPU => (End::Deadline(Deadline::Cpu), Deadline::Cpu.missed().into()),
         // The hard limit speaks as SIGKILL, to a process that ignored SIGXCPU.
         SIGKILL if evidence.cpu >= evidence.cpu_max => {

@@ -143,7 +143,8 @@ proptest! {
         }
         let is_stopped = |stop| evidence.cause == Some(Cause::Stop(stop));
         prop_assert_eq!(end == End::Cancelled, is_stopped(Stop::Cancelled));
-        prop_assert!(end != End::Operator || is_stopped(Stop::Operator));
+        let is_terminated = evidence.exit == Some(Exit::Signal(SIGTERM));
+        prop_assert!(end != End::Operator || is_stopped(Stop::Operator) || is_terminated);
         prop_assert!(end != End::Shutdown || is_stopped(Stop::Shutdown));
         let is_over_cap = matches!(evidence.cause, Some(Cause::RssCap { .. }));
         prop_assert!(end != End::RssCap || is_over_cap);
@@ -185,6 +186,13 @@ fn dead_of(signal: i32) -> Evidence {
         posture: Some(Posture::default()),
         ..Evidence::blank(CageBackend::V1, 64 << 20)
     }
+}
+
+#[test]
+fn a_sigterm_that_is_not_the_supervisors_is_an_operators() {
+    assert_eq!(Obituary::write(dead_of(SIGTERM)).end, End::Operator);
+    let late = Evidence { cause: Some(Cause::Deadline(Deadline::Wall)), ..dead_of(SIGTERM) };
+    assert_eq!(Obituary::write(late).end, End::Deadline(Deadline::Wall));
 }
 
 #[test]

@@ -20,7 +20,7 @@
 //! | `hog`           | touches MiB after MiB for ever, and logs the time before each            |
 //! | `leak`          | touches 4 MiB after each `Progress`, for ever                             |
 //! | `family:N`      | touches N MiB in itself and N in a child                                  |
-//! | `panic`, `segv`, `abort`, `sigsys`, `sigkill` | dies of it                                  |
+//! | `panic`, `segv`, `abort`, `sigsys`, `sigkill`, `sigterm` | dies of it                       |
 //! | `exit:N`        | exits with N                                                              |
 //! | `spin`          | computes for ever                                                         |
 //! | `sleep:N`       | sleeps N ms                                                               |
@@ -303,6 +303,7 @@ fn crime(name: &str) {
         "abort" => std::process::abort(),
         "sigsys" => drop(raise(Signal::SIGSYS)),
         "sigkill" => drop(raise(Signal::SIGKILL)),
+        "sigterm" => drop(raise(Signal::SIGTERM)),
         "silent" => rest(),
         "spin" => loop {
             std::hint::spin_loop();

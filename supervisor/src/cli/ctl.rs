@@ -1,0 +1,198 @@
+//! `bodyscript ctl`: orders to a running service, over its control socket.
+
+use crate::config::{Config, ConfigError, RawConfig};
+use crate::ctl::{Answer, SOCKET};
+use crate::operations::Order;
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use thiserror::Error;
+
+/// How long an answer may take: a cancelled worker is waited for, and a slow disk.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+const MIB: u64 = 1 << 20;
+
+#[derive(Debug, Args)]
+pub(super) struct CtlCommand {
+    /// Configuration file [default: /etc/bodyscript/bodyscript.toml if it is there]
+    #[arg(long, env = "BODYSCRIPT_CONFIG", value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// State folder of the service, which has its control socket
+    #[arg(long, env = "BODYSCRIPT_STATE_DIR", value_name = "DIR", global = true)]
+    state_dir: Option<PathBuf>,
+    /// Print the answer as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    order: OrderCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum OrderCommand {
+    /// Tell how the service is and what it works on
+    Status,
+    /// Stop as SIGTERM does: take no more jobs, finish those under way, end
+    Drain,
+    /// End every worker and give its job another, which does not count as a failed attempt
+    RestartWorkers,
+    /// Read the configuration again, as SIGHUP does
+    Reload,
+    /// Write the state of the service into its log, as SIGUSR2 does
+    Report,
+    /// Cancel a job
+    Cancel {
+        /// Its id
+        #[arg(value_name = "ID")]
+        job: String,
+    },
+    /// Try a failed job again, whatever is held against its content
+    Retry {
+        /// Its id
+        #[arg(value_name = "ID")]
+        job: String,
+    },
+}
+
+impl From<OrderCommand> for Order {
+    fn from(command: OrderCommand) -> Self {
+        match command {
+            OrderCommand::Status => Self::Status,
+            OrderCommand::Drain => Self::Drain,
+            OrderCommand::RestartWorkers => Self::RestartWorkers,
+            OrderCommand::Reload => Self::Reload,
+            OrderCommand::Report => Self::Report,
+            OrderCommand::Cancel { job } => Self::Cancel { job },
+            OrderCommand::Retry { job } => Self::Retry { job },
+        }
+    }
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, Error)]
+pub enum CtlError {
+    /// Where the state folder is cannot be told.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Nobody is at the socket.
+    #[error(
+        "no service answers at {}: {source}; name its folder with --state-dir, and call as root \
+         or as its user", path.display()
+    )]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The conversation broke.
+    #[error("the service gave no answer: {0}")]
+    Broken(#[source] io::Error),
+    /// The service refused.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Gives the order and prints the answer.
+pub(super) fn ctl(command: CtlCommand) -> Result<ExitCode, CtlError> {
+    let keys = RawConfig { state_dir: command.state_dir, ..RawConfig::default() };
+    let path = Config::state_dir_of(&keys, command.config.as_deref())?.join(SOCKET);
+    let order = Order::from(command.order);
+    let answer = match converse(&path, &order)? {
+        Answer::Ok(value) => value,
+        Answer::Error(error) => return Err(CtlError::Refused(error)),
+    };
+    if command.json {
+        println!("{answer}");
+    } else {
+        print!("{}", told(&order, &answer));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn converse(path: &PathBuf, order: &Order) -> Result<Answer, CtlError> {
+    let connect = |source| CtlError::Connect { path: path.clone(), source };
+    let mut stream = UnixStream::connect(path).map_err(connect)?;
+    let mut ask = || {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut line = serde_json::to_vec(order)?;
+        line.push(b'\n');
+        stream.write_all(&line)?;
+        let mut answer = String::new();
+        BufReader::new(&stream).read_line(&mut answer)?;
+        Ok(serde_json::from_str(&answer)?)
+    };
+    ask().map_err(CtlError::Broken)
+}
+
+/// The answer, for people.
+fn told(order: &Order, answer: &Value) -> String {
+    let list = |key: &str| {
+        let names = answer[key].as_array().into_iter().flatten().filter_map(Value::as_str);
+        names.collect::<Vec<_>>().join(", ")
+    };
+    match order {
+        Order::Status => status(answer),
+        Order::Report => "The state is in the log.\n".into(),
+        Order::Drain => format!(
+            "The service stops; jobs under way may finish for {} s.\n",
+            answer["drain_s_max"]
+        ),
+        Order::RestartWorkers => format!("{} workers are restarted.\n", answer["workers"]),
+        Order::Reload => {
+            let mut text = format!("In force now: {}.\n", or_nothing(list("applied")));
+            if !list("at_next_start").is_empty() {
+                text += &format!("From the next start: {}.\n", list("at_next_start"));
+            }
+            text
+        }
+        Order::Cancel { .. } | Order::Retry { .. } => {
+            format!("{}: {}\n", text(&answer["status"]), text(&answer["message"]))
+        }
+    }
+}
+
+fn status(answer: &Value) -> String {
+    let health = &answer["health"];
+    let mib = |key: &str| health[key].as_u64().unwrap_or(0) / MIB;
+    let mut lines = vec![match health["reason"].as_str() {
+        None => "Takes uploads.".to_owned(),
+        Some(reason) => format!("Takes no uploads: {reason}."),
+    }];
+    if let Some(reason) = answer["reload_refused"].as_str() {
+        lines.push(format!("The last configuration was refused: {reason}"));
+    }
+    let jobs = &health["jobs"];
+    lines.push(format!(
+        "{} running, {} queued, {} completed, {} failed, {} cancelled; {}/{} MiB reserved",
+        jobs["processing"],
+        jobs["pending"],
+        jobs["completed"],
+        jobs["failed"],
+        jobs["cancelled"],
+        mib("reserved_bytes"),
+        mib("budget_bytes"),
+    ));
+    let unfinished =
+        ["processing", "pending"].into_iter().filter_map(|kind| answer[kind].as_array());
+    lines.extend(unfinished.flatten().map(|job| {
+        let worker = &job["worker"];
+        let worker = worker["pid"].as_i64().map_or(String::new(), |pid| {
+            format!(" (worker {pid}, {} MiB)", worker["rss_bytes"].as_u64().unwrap_or(0) / MIB)
+        });
+        format!("{}  {}{worker}", text(&job["job_id"]), text(&job["message"]))
+    }));
+    lines.join("\n") + "\n"
+}
+
+fn or_nothing(list: String) -> String {
+    if list.is_empty() { "nothing changed".into() } else { list }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

@@ -1,0 +1,112 @@
+//! The configuration read again while the service runs, from the flags, variables and file it
+//! was started with.
+
+use super::Settings;
+use super::show::effective;
+use crate::config::{AT_NEXT_START, Config};
+use crate::operations::{Reloaded, Source};
+use toml::Table;
+
+/// Reads again what `settings` name. `started_with` is what they said at the start.
+pub(super) fn source(settings: Settings, started_with: &Config) -> Source {
+    let first = keys(started_with);
+    let mut last = first.clone();
+    Box::new(move |current| {
+        let read = settings.reload(current)?;
+        let fresh = keys(&read);
+        let is_kept = |key: &String| AT_NEXT_START.contains(&key.as_str());
+        let at_next_start = changed(&first, &fresh).filter(is_kept).collect();
+        let applied = changed(&last, &fresh).filter(|key| !is_kept(key)).collect();
+        last = fresh;
+        Ok(Reloaded { config: current.taking_over(read), applied, at_next_start })
+    })
+}
+
+fn keys(config: &Config) -> Table {
+    effective(config).parse().expect("it is TOML")
+}
+
+fn changed<'a>(before: &'a Table, after: &'a Table) -> impl Iterator<Item = String> + 'a {
+    after.iter().filter(|(key, value)| before.get(*key) != Some(value)).map(|(key, _)| key.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RawConfig;
+
+    /// Another value than the default for every key.
+    const OTHERS: &str = r#"
+        listen = "127.0.0.1:9"
+        state_dir = "/elsewhere"
+        worker_program = "/elsewhere/worker"
+        models_dir = "/elsewhere/models"
+        token_file = "/elsewhere/token"
+        cors_origins = ["https://example.org"]
+        client_uploads_per_minute_max = 7
+        client_jobs_max = 7
+        trusted_proxies = ["10.0.0.0/8"]
+        workers = 7
+        queue_max = 7
+        upload_bytes_max = 7
+        resumable_uploads_max = 7
+        resumable_ttl_s = 7
+        duration_s_max = 7
+        on_long = "reject"
+        side_px_max = 77
+        area_px_max = 777
+        frame_rate_max = 7
+        worker_memory_bytes_max = "40 MiB"
+        worker_memory_retry_bytes_max = "50 MiB"
+        memory_budget_bytes = "60 MiB"
+        worker_start_s_max = 7
+        worker_progress_s_max = 7
+        worker_wall_s_max = 7
+        worker_cpu_s_max = 7
+        worker_grace_ms_max = 7
+        cage_required = "cgroup"
+        sandbox_layers = ["seccomp"]
+        sandbox_required = ["seccomp"]
+        result_ttl_s = 7
+        pressure_ttl_s = 6
+        disk_free_bytes_min = 7
+        connections_max = 7
+        header_s_max = 7
+        stall_s_max = 7
+        upload_s_max = 7
+        drain_s_max = 7
+        log = "warn"
+        log_format = "json"
+    "#;
+
+    #[test]
+    fn every_key_is_taken_over_or_listed_as_waiting_for_a_start() {
+        let resolve = |text| {
+            let raw: RawConfig = toml::from_str(text).expect("keys");
+            Config::resolve(&raw).expect("sound")
+        };
+        let (old, new) = (resolve("memory_budget_bytes = \"2 GiB\""), resolve(OTHERS));
+        let merged = keys(&old.taking_over(new.clone()));
+        let (old, new) = (keys(&old), keys(&new));
+        for (key, value) in &merged {
+            if key == "standby" {
+                continue;
+            }
+            assert_ne!(old[key], new[key], "the test needs another value of {key}");
+            let kept = AT_NEXT_START.contains(&key.as_str());
+            assert_eq!(*value, if kept { &old } else { &new }[key], "{key}");
+        }
+    }
+
+    #[test]
+    fn the_installed_file_lists_the_keys_that_wait() {
+        let file = include_str!("../../../systemd/bodyscript.toml");
+        let prose: String = file
+            .lines()
+            .map(|line| line.trim_start_matches('#').trim())
+            .collect::<Vec<_>>()
+            .join(" ");
+        let list = format!("`systemctl restart bodyscript`: {}.", AT_NEXT_START.join(", "));
+        assert!(prose.contains(&list), "{list}");
+    }
+}

@@ -1,0 +1,44 @@
+//! How the dispatcher is, in its own word: asked by load balancers, operators and the service
+//! manager. Changes nothing.
+
+use super::desk::Desk;
+use super::{Counts, Health};
+use crate::admission::{Refusal, Request};
+use crate::job::JobState;
+
+impl Desk {
+    pub(super) fn health(&self) -> Health {
+        let reason = match self.admit(&Request { bytes: Some(0) }) {
+            _ if self.breaker.is_open() => Some("workers cannot be started"),
+            Ok(_) => None,
+            Err(Refusal::Closing) => Some("the service is stopping"),
+            Err(Refusal::QueueFull { .. }) => Some("the queue is full"),
+            Err(Refusal::MemoryShort { .. }) => Some("the host is short of memory"),
+            Err(Refusal::DiskFull) => Some("the disk is full or cannot be written"),
+            Err(Refusal::TooLarge { .. }) => None,
+        };
+        let mut jobs = Counts::default();
+        for entry in self.jobs.values() {
+            *match entry.job.state() {
+                JobState::Pending { .. } => &mut jobs.pending,
+                JobState::Processing { .. } => &mut jobs.processing,
+                JobState::Completed { .. } => &mut jobs.completed,
+                JobState::Failed { .. } => &mut jobs.failed,
+                JobState::Cancelled { .. } => &mut jobs.cancelled,
+            } += 1;
+        }
+        let workers_rss_bytes = self.running.values().map(|r| r.live.borrow().rss_bytes).sum();
+        Health {
+            is_ready: reason.is_none(),
+            reason,
+            workers: self.config.workers,
+            jobs,
+            uploads: self.uploads(),
+            reserved_bytes: self.reserved_bytes(),
+            budget_bytes: self.config.memory_budget_bytes,
+            workers_rss_bytes,
+            pressure: self.pressure,
+            service_time_ms: self.tempo.service_time().as_millis() as u64,
+        }
+    }
+}

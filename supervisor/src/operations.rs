@@ -1,0 +1,243 @@
+//! What an operator may order while the service runs, by signal or over the control socket, and
+//! how it is carried out.
+//!
+//! `signals` and `ctl` bring orders here; the dispatcher does what concerns jobs. It must never
+//! leave the service with half of a configuration: a new one is taken over whole or not at all.
+
+use crate::access::Access;
+use crate::config::{Config, ConfigError};
+use crate::dispatcher::{Cancelled, Dispatcher, Recent, Retried};
+use crate::http::Settings;
+use crate::http::clients::Clients;
+use crate::job::JobId;
+use crate::signals::ShutdownSwitch;
+use crate::status::Status;
+use crate::systemd;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::{Mutex, mpsc, watch};
+
+/// One order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Order {
+    /// Tell how the service is.
+    Status,
+    /// Write the same into the log.
+    Report,
+    /// Take no more jobs, finish those under way, and end.
+    Drain,
+    /// End every worker and give its job another.
+    RestartWorkers,
+    /// Read the configuration again.
+    Reload,
+    /// Cancel a job.
+    Cancel {
+        /// Its id.
+        job: String,
+    },
+    /// Try a failed job again.
+    Retry {
+        /// Its id.
+        job: String,
+    },
+}
+
+/// A configuration that was read again.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// What is to be in force.
+    pub config: Config,
+    /// The keys that changed in it.
+    pub applied: Vec<String>,
+    /// The keys that will have another value at the next start.
+    pub at_next_start: Vec<String>,
+}
+
+/// Reads the configuration again, from where it came from at the start.
+pub type Source = Box<dyn FnMut(&Config) -> Result<Reloaded, ConfigError> + Send>;
+
+/// Carries orders out.
+pub struct Operations {
+    dispatcher: Dispatcher,
+    switch: ShutdownSwitch,
+    settings: watch::Sender<Settings>,
+    source: Mutex<Source>,
+    /// Where connections really come in, on which hangs who is trusted.
+    address: SocketAddr,
+}
+
+impl Operations {
+    /// On this service.
+    pub fn new(
+        dispatcher: Dispatcher,
+        switch: ShutdownSwitch,
+        settings: watch::Sender<Settings>,
+        source: Source,
+        address: SocketAddr,
+    ) -> Self {
+        Self { dispatcher, switch, settings, source: Mutex::new(source), address }
+    }
+
+    /// Carries out what signals ask for, one after the other.
+    pub async fn heed(&self, mut orders: mpsc::Receiver<Order>) {
+        while let Some(order) = orders.recv().await {
+            if let Err(error) = self.carry_out(order).await {
+                tracing::error!(error, "an order was not carried out");
+            }
+        }
+    }
+
+    /// Carries out one order; tells what came of it, or why nothing did.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn carry_out(&self, order: Order) -> Result<Value, String> {
+        match order {
+            Order::Status => self.state().await,
+            Order::Report => self.report().await,
+            Order::Drain => {
+                tracing::info!("an operator asks for the end");
+                self.switch.ask();
+                Ok(json!({ "drain_s_max": self.settings.borrow().config.drain_max.as_secs() }))
+            }
+            Order::RestartWorkers => {
+                let workers = self.dispatcher.restart_workers().await.map_err(sentence)?;
+                tracing::info!(workers, "workers are restarted by an operator");
+                Ok(json!({ "workers": workers }))
+            }
+            Order::Reload => self.reload().await,
+            Order::Cancel { job } => self.cancel(&job).await,
+            Order::Retry { job } => self.retry(&job).await,
+        }
+    }
+
+    async fn state(&self) -> Result<Value, String> {
+        let health = self.dispatcher.health().await.map_err(sentence)?;
+        let recent = self.dispatcher.recent(0).await.map_err(sentence)?;
+        let Recent { processing, pending, .. } = recent;
+        Ok(json!({
+            "health": health,
+            "pressure": { "memory": health.pressure.memory, "disk": health.pressure.disk },
+            "reload_refused": self.settings.borrow().reload_refused,
+            "processing": processing,
+            "pending": pending,
+        }))
+    }
+
+    /// One line for the service and one for each unfinished job.
+    async fn report(&self) -> Result<Value, String> {
+        let state = self.state().await?;
+        tracing::info!(
+            target: "report",
+            health = %state["health"],
+            pressure = %state["pressure"],
+            reload_refused = %state["reload_refused"],
+            "state of the service"
+        );
+        let jobs = ["processing", "pending"].into_iter().filter_map(|kind| state[kind].as_array());
+        for job in jobs.flatten() {
+            tracing::info!(
+                target: "report",
+                job = %job["job_id"],
+                state = %job["status"],
+                message = %job["message"],
+                worker = %job["worker"],
+                attempts = %job["attempts"],
+                "state of a job"
+            );
+        }
+        Ok(Value::Null)
+    }
+
+    async fn reload(&self) -> Result<Value, String> {
+        // Held to the end: the last order is the one that counts.
+        let mut source = self.source.lock().await;
+        systemd::reloading();
+        let current = self.settings.borrow().config.clone();
+        let opened = source(&current).map_err(sentence).and_then(|reloaded| {
+            let access = Access::open(&reloaded.config, self.address).map_err(sentence)?;
+            Ok((reloaded, access))
+        });
+        let answer = match opened {
+            Ok((reloaded, access)) => self.take_over(reloaded, access, &current).await,
+            Err(error) => {
+                tracing::error!(error, "the new configuration is refused, the old one stays");
+                self.settings.send_modify(|settings| settings.reload_refused = Some(error.clone()));
+                Err(error)
+            }
+        };
+        systemd::ready();
+        answer
+    }
+
+    async fn take_over(
+        &self,
+        reloaded: Reloaded,
+        access: Access,
+        current: &Config,
+    ) -> Result<Value, String> {
+        let Reloaded { config, applied, at_next_start } = reloaded;
+        let config = Arc::new(config);
+        self.dispatcher.configure(config.clone()).await.map_err(sentence)?;
+        self.settings.send_modify(|settings| {
+            if config.access.clients != current.access.clients {
+                settings.clients = Clients::new(config.access.clients.clone());
+            }
+            settings.config = config;
+            settings.access = access;
+            settings.reload_refused = None;
+        });
+        tracing::info!(?applied, ?at_next_start, "the configuration is read again");
+        Ok(json!({ "applied": applied, "at_next_start": at_next_start }))
+    }
+
+    async fn cancel(&self, job: &str) -> Result<Value, String> {
+        let id = id(job)?;
+        match self.dispatcher.cancel(id).await.map_err(sentence)? {
+            Some(Cancelled::Now(status)) => {
+                tracing::info!(job = %id, "cancelled by an operator");
+                told(&status)
+            }
+            Some(Cancelled::TooLate(status)) => {
+                Err(format!("the job is {} already", status.status))
+            }
+            None => Err(unknown()),
+        }
+    }
+
+    async fn retry(&self, job: &str) -> Result<Value, String> {
+        let id = id(job)?;
+        match self.dispatcher.retry(id).await.map_err(sentence)? {
+            Some(Retried::Now(status)) => {
+                tracing::info!(job = %id, "tried again by an operator");
+                told(&status)
+            }
+            Some(Retried::NotFailed(status)) => {
+                Err(format!("the job is {}; only a failed one is tried again", status.status))
+            }
+            Some(Retried::WithoutVideo(_)) => {
+                Err("the video of the job is gone; it must be uploaded again".into())
+            }
+            None => Err(unknown()),
+        }
+    }
+}
+
+fn id(job: &str) -> Result<JobId, String> {
+    job.parse().map_err(|error| format!("`{}` is {error}", job.escape_debug()))
+}
+
+fn unknown() -> String {
+    "there is no such job; it may have expired".into()
+}
+
+fn told(status: &Status) -> Result<Value, String> {
+    serde_json::to_value(status).map_err(sentence)
+}
+
+fn sentence(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

@@ -1,0 +1,309 @@
+//! What an operator does to a running service: signals to it and to its workers, and orders over
+//! its control socket.
+
+use anyhow::{Context, Result, ensure};
+use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::{fault_video, fault_worker, names};
+use bodyscript_tests::{programs, report};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+use reqwest::StatusCode;
+use reqwest::header::RETRY_AFTER;
+use serde_json::Value;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+const NOBODY: u32 = 65_534;
+
+struct Stage {
+    server: TestServer,
+    folder: TempDir,
+    config: PathBuf,
+}
+
+impl Stage {
+    /// A service of the fault worker, with this configuration file.
+    fn start(config: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("bodyscript.toml");
+        fs::write(&path, config)?;
+        let server = TestServer::start(&flags(&fault_worker()?, &path))?;
+        Ok(Self { server, folder, config: path })
+    }
+
+    fn submit(&self, words: &str) -> Result<String> {
+        self.server.submit(&fault_video(self.folder.path(), words)?)
+    }
+
+    /// A job whose worker is at work, and its process.
+    fn running(&self, words: &str) -> Result<(String, i32)> {
+        let id = self.submit(words)?;
+        let pid = worker(&self.server, &id)?;
+        Ok((id, pid))
+    }
+
+    fn cancel(&self, id: &str) -> Result<()> {
+        let url = self.server.url(&format!("/api/cancel/{id}"));
+        self.server.client().post(url).send()?.error_for_status()?;
+        Ok(())
+    }
+
+    fn ctl(&self, words: &[&str]) -> Result<Output> {
+        ctl(&self.server.state_dir(), words).output().context("bodyscript cannot be run")
+    }
+
+    /// What an order gives, as JSON.
+    fn order(&self, words: &[&str]) -> Result<Value> {
+        let all: Vec<_> = ["--json"].iter().chain(words).copied().collect();
+        let output = self.ctl(&all)?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{words:?}: {error}");
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// Why an order is not carried out.
+    fn refused(&self, words: &[&str]) -> Result<String> {
+        let output = self.ctl(words)?;
+        ensure!(!output.status.success(), "{words:?} is carried out");
+        Ok(String::from_utf8(output.stderr)?)
+    }
+}
+
+fn flags<'a>(program: &'a [String; 2], config: &'a Path) -> [&'a str; 4] {
+    [&program[0], &program[1], "--config", config.to_str().expect("a plain path")]
+}
+
+fn ctl(state: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(programs::path("bodyscript").expect("built"));
+    command.arg("ctl").arg("--state-dir").arg(state).args(words);
+    command
+}
+
+fn worker(server: &TestServer, id: &str) -> Result<i32> {
+    let status = server.await_status(id, |status| {
+        status["current_frame"].as_u64() > Some(0) && !status["worker"]["pid"].is_null()
+    })?;
+    Ok(status["worker"]["pid"].as_i64().context("a process")? as i32)
+}
+
+fn ends(status: &Value) -> Vec<&str> {
+    let attempts = status["attempts"].as_array().into_iter().flatten();
+    attempts.filter_map(|attempt| attempt["end"].as_str()).collect()
+}
+
+#[test]
+fn a_stop_lets_jobs_finish_and_turns_newcomers_away() -> Result<()> {
+    let stage = Stage::start("workers = 1")?;
+    let (running, _) = stage.running("progress:1 sleep:1500 ok")?;
+    let waiting = stage.submit("ok")?;
+    stage.server.signal(Signal::SIGTERM)?;
+    stage.server.await_log("jobs under way may finish")?;
+    let refused = stage.server.upload(&fault_video(stage.folder.path(), "ok")?, &[])?;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(refused.headers().contains_key(RETRY_AFTER));
+    assert_eq!(refused.json::<Value>()?["code"], "stopping");
+    let Stage { server, folder, config } = stage;
+    let state = server.ended()?;
+    let results = names(&state.path().join("state"), "results")?;
+    assert_eq!(results, [running.clone()].into(), "what was under way is done, and no more");
+    let server = TestServer::start_in(state, &flags(&fault_worker()?, &config))?;
+    assert_eq!(ends(&server.status(&running)?), ["done"]);
+    assert_eq!(ends(&server.await_end(&waiting)?), ["done"]);
+    drop(folder);
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_second_signal_or_the_deadline_requeues_what_is_under_way() -> Result<()> {
+    let mut stage = Stage::start("drain_s_max = 3600")?;
+    let (id, _) = stage.running("progress:1 silent")?;
+    stage.server.signal(Signal::SIGINT)?;
+    stage.server.await_log("jobs under way may finish")?;
+    stage.server.signal(Signal::SIGTERM)?;
+    for ended in [["shutdown"].as_slice(), &["shutdown", "shutdown"]] {
+        let Stage { server, folder, config } = stage;
+        let state = server.ended()?;
+        fs::write(&config, "drain_s_max = 0")?;
+        let server = TestServer::start_in(state, &flags(&fault_worker()?, &config))?;
+        stage = Stage { server, folder, config };
+        worker(&stage.server, &id)?;
+        assert_eq!(ends(&stage.server.status(&id)?), ended);
+        if ended.len() == 1 {
+            stage.server.signal(Signal::SIGTERM)?;
+        }
+    }
+    stage.cancel(&id)?;
+    stage.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn workers_are_restarted_without_a_mark_on_their_jobs() -> Result<()> {
+    let stage = Stage::start("workers = 2")?;
+    let jobs = [stage.running("progress:1 silent")?, stage.running("deaf progress:1 silent")?];
+    stage.server.signal(Signal::SIGUSR1)?;
+    for (id, before) in &jobs {
+        let status = stage.server.await_status(id, |status| {
+            status["attempts"].as_array().is_some_and(|all| all.len() == 1)
+        })?;
+        assert_eq!(ends(&status), ["operator"], "{status}");
+        assert_ne!(worker(&stage.server, id)?, *before);
+        stage.cancel(id)?;
+    }
+    assert_eq!(stage.order(&["restart-workers"])?["workers"], 0);
+    stage.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_sigterm_to_a_worker_is_a_restart_of_its_job_but_not_for_ever() -> Result<()> {
+    let stage = Stage::start("workers = 1")?;
+    let (id, pid) = stage.running("progress:1 silent")?;
+    kill(Pid::from_raw(pid), Signal::SIGTERM)?;
+    let status = stage.server.await_status(&id, |status| !ends(status).is_empty())?;
+    assert_eq!(ends(&status), ["operator"], "{status}");
+    assert_ne!(worker(&stage.server, &id)?, pid);
+    stage.cancel(&id)?;
+    let status = stage.server.await_end(&stage.submit("sigterm")?)?;
+    assert_eq!(status["error_code"], "worker_crashed", "{status}");
+    let expected: Vec<_> = ["operator"; 8].into_iter().chain(["crash"; 2]).collect();
+    assert_eq!(ends(&status), expected);
+    stage.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_real_worker_is_restarted_by_sigterm_too() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("walker.mp4");
+    Clip::new().size(320, 240).frames(120).encode(&video)?;
+    let server = TestServer::start(&["--workers", "1"])?;
+    let id = server.submit(&video)?;
+    kill(Pid::from_raw(worker(&server, &id)?), Signal::SIGTERM)?;
+    let status = server.await_end(&id)?;
+    assert_eq!((ends(&status), &status["status"]), (vec!["operator", "done"], &"completed".into()));
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_new_configuration_counts_and_a_bad_one_is_refused() -> Result<()> {
+    let stage = Stage::start("workers = 1")?;
+    let upload = || stage.server.upload(&fault_video(stage.folder.path(), "ok")?, &[]);
+    assert_eq!(upload()?.status(), StatusCode::ACCEPTED);
+    fs::write(&stage.config, "workers = 3\nupload_bytes_max = 5\nlog = \"warn\"")?;
+    stage.server.signal(Signal::SIGHUP)?;
+    stage.server.await_log("the configuration is read again")?;
+    let log = stage.server.log();
+    let line = log.lines().find(|line| line.contains("is read again")).context("a line")?;
+    assert!(line.contains(r#"applied=["upload_bytes_max", "workers"]"#), "{line}");
+    assert!(line.contains(r#"at_next_start=["log"]"#), "{line}");
+    assert_eq!(upload()?.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(stage.server.json("/api")?["limits"]["upload_bytes_max"], 5);
+
+    fs::write(&stage.config, "workers = 0")?;
+    stage.server.signal(Signal::SIGHUP)?;
+    stage.server.await_log("the new configuration is refused")?;
+    assert_eq!(stage.server.json("/health")?["reload_refused"], true);
+    let why = stage.order(&["status"])?["reload_refused"].to_string();
+    assert!(why.contains("`workers` is 0"), "{why}");
+    assert_eq!(upload()?.status(), StatusCode::PAYLOAD_TOO_LARGE, "the old one stays");
+
+    fs::write(&stage.config, "")?;
+    let reloaded = stage.order(&["reload"])?;
+    assert_eq!(reloaded["applied"], serde_json::json!(["upload_bytes_max", "workers"]));
+    assert_eq!(stage.server.json("/health")?["reload_refused"], false);
+    assert_eq!(upload()?.status(), StatusCode::ACCEPTED);
+    stage.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn the_state_is_told_in_the_log_and_over_the_socket() -> Result<()> {
+    let stage = Stage::start("workers = 1")?;
+    let (running, pid) = stage.running("progress:1 silent")?;
+    let waiting = stage.submit("ok")?;
+    stage.server.signal(Signal::SIGUSR2)?;
+    stage.server.await_log("state of the service")?;
+    for id in [&running, &waiting] {
+        let log = stage.server.log();
+        let line = log.lines().find(|line| line.contains("state of a job") && line.contains(id));
+        assert!(line.is_some(), "no line of {id}: {log}");
+    }
+    let state = stage.order(&["status"])?;
+    assert_eq!(state["processing"][0]["worker"]["pid"], pid);
+    assert_eq!(state["pending"][0]["job_id"], waiting);
+    let told = String::from_utf8(stage.ctl(&["status"])?.stdout)?;
+    assert!(told.contains("1 running, 1 queued") && told.contains(&pid.to_string()), "{told}");
+    assert_eq!(stage.order(&["cancel", &running])?["status"], "cancelled");
+    stage.server.await_end(&waiting)?;
+    assert!(stage.refused(&["cancel", &waiting])?.contains("completed already"));
+    assert!(stage.refused(&["cancel", "nonsense"])?.contains("not the id of a job"));
+    let state = stage.server.state_dir();
+    stage.order(&["drain"])?;
+    stage.server.ended()?;
+    assert!(!state.join("control.sock").exists());
+    Ok(())
+}
+
+#[test]
+fn a_failed_job_is_tried_again_by_an_operators_leave() -> Result<()> {
+    let small = "worker_memory_bytes_max = \"64MiB\"\nworker_memory_retry_bytes_max = \"64MiB\"";
+    let stage = Stage::start(small)?;
+    let video = fault_video(stage.folder.path(), "touch:90 ok")?;
+    let ids = [stage.server.submit(&video)?, stage.server.submit(&video)?];
+    let third = {
+        ids.iter().try_for_each(|id| stage.server.await_end(id).map(drop))?;
+        stage.server.submit(&video)?
+    };
+    let status = stage.server.await_end(&third)?;
+    assert_eq!(status["error_code"], "known_to_fail", "{status}");
+    let state = stage.server.kill()?;
+    let server = TestServer::start_in(state, &flags(&fault_worker()?, &stage.config))?;
+    let stage = Stage { server, folder: stage.folder, config: stage.config };
+    fs::write(&stage.config, small.replace("64", "128"))?;
+    stage.order(&["reload"])?;
+    assert_eq!(stage.order(&["retry", &third])?["status"], "pending");
+    assert_eq!(stage.server.await_end(&third)?["status"], "completed");
+    let again = stage.refused(&["retry", &third])?;
+    assert!(again.contains("only a failed one"), "{again}");
+    stage.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn strangers_give_no_orders() -> Result<()> {
+    let stage = Stage::start("")?;
+    let state = stage.server.state_dir();
+    let socket = state.join("control.sock");
+    assert_eq!(fs::metadata(&socket)?.permissions().mode() & 0o777, 0o600);
+    if !geteuid().is_root() {
+        report::skipped("orders of another user: it takes root to become one");
+        return Ok(());
+    }
+    // Nothing but the word of the kernel keeps this one out.
+    let program = stage.folder.path().join("bodyscript");
+    fs::copy(programs::path("bodyscript")?, &program)?;
+    for path in
+        [stage.folder.path(), &program, state.parent().context("a folder")?, &state, &socket]
+    {
+        fs::set_permissions(path, Permissions::from_mode(0o777))?;
+    }
+    let status = || {
+        let mut command = Command::new(&program);
+        command.args(["ctl", "status", "--state-dir"]).arg(&state);
+        command
+    };
+    let stranger = status().uid(NOBODY).gid(NOBODY).output()?;
+    let said = String::from_utf8_lossy(&stranger.stderr);
+    assert!(said.contains("only root and the user of the service"), "{said}");
+    assert!(status().output()?.status.success(), "root is heard");
+    stage.server.stop()?;
+    Ok(())
+}
