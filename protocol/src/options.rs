@@ -9,8 +9,8 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use thiserror::Error;
 
-/// Largest number of people followed in one video.
-pub const PEOPLE_MAX: u32 = 1;
+/// Largest number of people followed at a time.
+pub const PEOPLE_MAX: u32 = 5;
 /// Largest interval between processed frames, in frames.
 pub const INTERVAL_FRAMES_MAX: u32 = 1000;
 /// Lowest rate at which frames are processed, in thousandths of a frame per second.
@@ -25,7 +25,7 @@ pub struct Options {
     pub mode: Mode,
     /// Which frames are processed.
     pub sampling: Sampling,
-    /// How many people are followed at most, from 1 to [`PEOPLE_MAX`].
+    /// How many people are followed at a time at most, from 1 to [`PEOPLE_MAX`].
     pub people_max: u32,
     /// Whether the movement of a tracked person is smoothed.
     pub smoothing: Smoothing,

@@ -61,7 +61,8 @@ pub(super) struct UploadQuery {
     interval: Option<u32>,
     /// How many frames a second are processed, chosen by their times; excludes `interval`.
     fps: Option<f64>,
-    /// How many people are followed at most.
+    /// How many people are followed at a time.
+    #[param(minimum = 1, maximum = 5)]
     max_people: Option<u32>,
     /// Whether the movement of tracked people is smoothed: on or off.
     smoothing: Option<String>,
@@ -83,7 +84,8 @@ pub(super) struct UploadForm {
     interval: Option<u32>,
     /// How many frames a second are processed, chosen by their times; excludes `interval`.
     fps: Option<f64>,
-    /// How many people are followed at most.
+    /// How many people are followed at a time.
+    #[schema(minimum = 1, maximum = 5)]
     max_people: Option<u32>,
     /// Whether the movement of tracked people is smoothed: on or off.
     smoothing: Option<String>,

@@ -1,4 +1,4 @@
-//! Finds the most prominent person in a picture and says where to look for landmarks.
+//! Finds the people in a picture and says where to look for their landmarks.
 
 use super::anchors::{self, INPUT_SIDE};
 use super::crop::{Border, Range, crop};
@@ -35,19 +35,20 @@ impl Detector {
         Ok(Self { model: Model::load(ModelName::Detector, file)?, anchors: anchors::centers() })
     }
 
-    /// The region of the most prominent person.
-    pub fn detect(&self, picture: &Picture) -> Result<Option<Roi>, ModelError> {
+    /// The regions of the people, the most prominent first.
+    pub fn detect(&self, picture: &Picture) -> Result<Vec<Roi>, ModelError> {
         let letterbox = Roi::letterbox(picture.width, picture.height);
         let mut planes = vec![0.0; 3 * INPUT_SIDE * INPUT_SIDE];
         let range = Range { min: -1.0, max: 1.0 };
         crop(picture, &letterbox, Border::Zero, range, &mut planes);
         let outputs = self.model.run(&planes)?;
         let candidates = self.candidates(model::values(&outputs[0])?, model::values(&outputs[1])?);
-        Ok(most_prominent(candidates).map(|values| {
+        let region = |values: [f32; BOX_VALUES]| {
             let point = |at: usize| letterbox.project(values[at], values[at + 1]);
             // Points 0 and 1 span the whole body; 2 and 3 would span the upper body alone.
             Roi::from_alignment(point(4), point(6))
-        }))
+        };
+        Ok(people(candidates).map(region).collect())
     }
 
     /// Decodes the boxes that score high enough, the best first.
@@ -81,20 +82,26 @@ fn decode(anchor: [f32; 2], raw: &[f32]) -> [f32; BOX_VALUES] {
     values
 }
 
-/// Weighted non-maximum suppression, of which only the first result is wanted: the best
-/// candidate, averaged with all that overlap it, by score.
-fn most_prominent(candidates: Vec<Candidate>) -> Option<[f32; BOX_VALUES]> {
-    let best = *candidates.first()?;
-    let mut total = 0.0;
-    let mut sum = [0.0; BOX_VALUES];
-    for candidate in candidates.iter().filter(|c| overlap(c, &best) > SAME_PERSON_OVERLAP) {
-        total += candidate.score;
-        for (sum, value) in sum.iter_mut().zip(candidate.values) {
-            *sum += value * candidate.score;
+/// Weighted non-maximum suppression: the best candidate, averaged by score with all that overlap
+/// it; then the best of the rest, and so on.
+fn people(mut candidates: Vec<Candidate>) -> impl Iterator<Item = [f32; BOX_VALUES]> {
+    std::iter::from_fn(move || {
+        let best = *candidates.first()?;
+        let mut total = 0.0;
+        let mut sum = [0.0; BOX_VALUES];
+        for candidate in candidates.extract_if(.., |c| overlap(c, &best) > SAME_PERSON_OVERLAP) {
+            total += candidate.score;
+            for (sum, value) in sum.iter_mut().zip(candidate.values) {
+                *sum += value * candidate.score;
+            }
         }
-    }
-    // A box without area overlaps nothing, not even itself.
-    if total > 0.0 { Some(sum.map(|value| value / total)) } else { Some(best.values) }
+        if total > 0.0 {
+            return Some(sum.map(|value| value / total));
+        }
+        // A box without area overlaps nothing, not even itself.
+        candidates.remove(0);
+        Some(best.values)
+    })
 }
 
 /// Intersection over union of two boxes.
@@ -118,17 +125,20 @@ mod tests {
     }
 
     #[test]
-    fn overlapping_candidates_are_averaged_by_score_and_others_left_out() {
-        let values =
-            most_prominent(vec![candidate(0.75, 0.0), candidate(0.25, 0.4), candidate(0.2, 5.0)])
-                .expect("a person");
-        assert!((values[0] - 0.1).abs() < 1e-6, "{values:?}");
-        assert!((values[4] - 0.1).abs() < 1e-6, "{values:?}");
+    fn overlapping_candidates_are_averaged_by_score_and_others_are_other_people() {
+        let found: Vec<_> =
+            people(vec![candidate(0.75, 0.0), candidate(0.25, 0.4), candidate(0.2, 5.0)]).collect();
+        assert_eq!(found.len(), 2);
+        assert!((found[0][0] - 0.1).abs() < 1e-6, "{found:?}");
+        assert!((found[0][4] - 0.1).abs() < 1e-6, "{found:?}");
+        assert!((found[1][0] - 5.0).abs() < 1e-6, "{found:?}");
     }
 
     #[test]
-    fn nobody_is_nobody() {
-        assert!(most_prominent(Vec::new()).is_none());
+    fn nobody_is_nobody_and_a_box_without_area_ends() {
+        assert!(people(Vec::new()).next().is_none());
+        let flat = Candidate { score: 0.5, values: [0.0; BOX_VALUES] };
+        assert_eq!(people(vec![flat]).count(), 1);
     }
 
     #[test]

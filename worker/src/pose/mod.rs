@@ -11,6 +11,8 @@
 
 pub mod anchors;
 pub mod best;
+pub mod clothes;
+pub mod companions;
 pub mod crop;
 pub mod detector;
 pub mod enhance;
@@ -44,8 +46,8 @@ impl Estimator {
         Ok(Self { detector: Detector::load(detector)?, landmarker: Landmarker::load(landmarks)? })
     }
 
-    /// Where the most prominent person is.
-    pub fn detect(&self, picture: &Picture) -> Result<Option<Roi>, ModelError> {
+    /// Where the people are, the most prominent first.
+    pub fn detect(&self, picture: &Picture) -> Result<Vec<Roi>, ModelError> {
         self.detector.detect(picture)
     }
 
@@ -56,7 +58,9 @@ impl Estimator {
 
     /// The most prominent person in a picture seen alone.
     pub fn single(&self, picture: &Picture) -> Result<Option<Found>, ModelError> {
-        let Some(roi) = self.detect(picture)? else { return Ok(None) };
-        self.landmarks(picture, &roi)
+        match self.detect(picture)?.first() {
+            Some(roi) => self.landmarks(picture, roi),
+            None => Ok(None),
+        }
     }
 }

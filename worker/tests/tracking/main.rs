@@ -151,7 +151,7 @@ fn step_by_step(smoothing: Smoothing, golden_name: &str) {
             // MediaPipe detects where it has no region: so must we, and in the same place.
             None => {
                 let detected = estimator.detect(&picture).expect("the model runs");
-                apart.add_region(&detected.expect("a person"), roi);
+                apart.add_region(detected.first().expect("a person"), roi);
             }
         }
         let Some(found) = estimator.landmarks(&picture, roi).expect("the model runs") else {

@@ -1,0 +1,210 @@
+//! Several people in one video: who is who, through crossings and behind somebody else's back.
+
+use anyhow::{Context, Result};
+use bodyscript_tests::fixture::{Clip, footage};
+use bodyscript_tests::mannequin::{Clothes, Figure, Pose, Scene};
+use bodyscript_tests::programs::Run;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+const FPS: u32 = 15;
+/// Hips, whose middle says where somebody is.
+const HIPS: [usize; 2] = [23, 24];
+/// How far a person found may be from a figure to be that figure, as a share of the width.
+const NEAR: f64 = 0.06;
+
+/// Where each person is, by frame: the middle of the hips as a share of the width.
+type Seen = BTreeMap<u32, BTreeMap<u32, f64>>;
+
+/// What is to be seen at each moment.
+type Footage = fn(Duration) -> Scene;
+
+fn clip(frames: u32, footage: Footage) -> Clip {
+    Clip::new().size(480, 270).fps(FPS, 1).frames(frames).yaw(0.0).footage(footage)
+}
+
+/// The table that a run over the clip writes.
+fn table(clip: &Clip, options: &[&str], folder: &Path) -> Result<String> {
+    let video = folder.join("clip.mp4");
+    if !video.exists() {
+        clip.encode(&video)?;
+    }
+    let options = [options, &["--formats", "csv"]].concat();
+    let folder = folder.join(options.join(""));
+    let run = Run::new(&options, std::slice::from_ref(&video), &folder)?.check()?;
+    Ok(std::fs::read_to_string(run.artefact(&video, "pose_data.csv"))?)
+}
+
+fn seen(table: &str) -> Result<Seen> {
+    let mut seen = Seen::new();
+    for line in table.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        if cells[12] == "true" && HIPS.contains(&cells[1].parse()?) {
+            let people = seen.entry(cells[0].parse()?).or_default();
+            *people.entry(cells[13].parse()?).or_default() += cells[2].parse::<f64>()? / 2.0;
+        }
+    }
+    Ok(seen)
+}
+
+/// In how many frames each person is where each figure is, by person and figure.
+fn identities(clip: &Clip, seen: &Seen) -> BTreeMap<(u32, usize), u32> {
+    let mut identities = BTreeMap::new();
+    for (frame, people) in seen {
+        let truth = clip.truth(*frame);
+        let middle = |figure: usize| {
+            HIPS.iter().map(|hip| f64::from(truth[figure][*hip].x)).sum::<f64>() / 2.0
+        };
+        let apart = (middle(0) - middle(1)).abs();
+        // Where one stands before the other, places do not tell them apart.
+        if apart < 3.0 * NEAR {
+            continue;
+        }
+        for (person, x) in people {
+            for figure in 0..truth.len() {
+                if (middle(figure) - x).abs() < NEAR {
+                    *identities.entry((*person, figure)).or_default() += 1;
+                }
+            }
+        }
+    }
+    identities
+}
+
+/// Asserts that the two figures are two people, each one always the same, and that each is
+/// seen in so many of the frames in which the two are apart.
+fn two_stay_two(clip: &Clip, table: &str, frames_min: u32) -> Result<()> {
+    let seen = seen(table)?;
+    let ids: BTreeSet<u32> = seen.values().flat_map(|people| people.keys().copied()).collect();
+    let identities = identities(clip, &seen);
+    println!("{identities:?}");
+    assert_eq!(ids, BTreeSet::from([0, 1]), "{identities:?}");
+    let figures: BTreeSet<usize> = identities.keys().map(|(_, figure)| *figure).collect();
+    assert_eq!((identities.len(), figures.len()), (2, 2), "somebody changed: {identities:?}");
+    assert!(identities.values().all(|frames| *frames >= frames_min), "{identities:?}");
+    Ok(())
+}
+
+fn figure(time: Duration, ahead_s: f64, x: f32, z: f32, shirt: [u8; 3]) -> Figure {
+    let clothes = Clothes { shirt, ..Clothes::default() };
+    Figure { pose: Pose::walking(time.as_secs_f64() + ahead_s), x, z, clothes, ..Figure::default() }
+}
+
+const BLUE: [u8; 3] = [40, 90, 170];
+const RED: [u8; 3] = [170, 50, 50];
+
+/// From one side to the other in three seconds, and the other way round farther back.
+fn crossing(time: Duration) -> Scene {
+    let way = (time.as_secs_f32() / 3.0 - 0.5) * 2.4;
+    Scene { figures: vec![figure(time, 0.0, way, 0.3, BLUE), figure(time, 0.4, -way, -0.9, RED)] }
+}
+
+/// One walks by in front of another who walks on the spot.
+fn passing(time: Duration) -> Scene {
+    let way = (time.as_secs_f32() / 3.0 - 0.5) * 2.4;
+    Scene { figures: vec![figure(time, 0.0, way, 0.3, BLUE), figure(time, 0.4, 0.1, -0.9, RED)] }
+}
+
+#[test]
+fn two_side_by_side_are_two() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let clip = clip(15, footage::pair);
+    for mode in ["track", "static"] {
+        let table = table(&clip, &["--mode", mode, "--max-people", "2"], folder.path())?;
+        two_stay_two(&clip, &table, 14).with_context(|| mode.to_owned())?;
+    }
+    Ok(())
+}
+
+#[test]
+fn two_who_cross_stay_who_they_are() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let clip = clip(3 * FPS, crossing);
+    two_stay_two(&clip, &table(&clip, &["--max-people", "5"], folder.path())?, 20)
+}
+
+#[test]
+fn somebody_hidden_for_a_moment_is_known_again() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let clip = clip(3 * FPS, passing);
+    let table = table(&clip, &["--max-people", "2"], folder.path())?;
+    two_stay_two(&clip, &table, 16)?;
+    let seen = seen(&table)?;
+    let both = |frame: u32| seen.get(&frame).is_some_and(|people| people.len() == 2);
+    assert!((0..3 * FPS).any(|frame| !both(frame)), "nobody was hidden at all");
+    Ok(())
+}
+
+/// Two side by side, of whom one is away from the first second to this one.
+fn away_until(back: Duration, time: Duration) -> Scene {
+    let mut scene = footage::pair(time);
+    if time >= Duration::from_secs(1) && time < back {
+        scene.figures.pop();
+    }
+    scene
+}
+
+#[test]
+fn a_number_is_kept_for_two_seconds_and_no_longer() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let returns: [(Footage, u32, &[u32]); 2] = [
+        (|time| away_until(Duration::from_millis(2600), time), 50, &[0, 1]),
+        (|time| away_until(Duration::from_millis(3400), time), 62, &[0, 1, 2]),
+    ];
+    for (footage, frames, expected) in returns {
+        let folder = folder.path().join(frames.to_string());
+        std::fs::create_dir(&folder)?;
+        let table = table(&clip(frames, footage), &["--max-people", "2"], &folder)?;
+        let seen = seen(&table)?;
+        let ids: BTreeSet<u32> = seen.values().flat_map(|people| people.keys().copied()).collect();
+        assert!(ids.iter().eq(expected), "{frames} frames: {ids:?}");
+        let last = seen.last_key_value().context("nobody at all")?.1;
+        let newest = expected.last().context("a number")?;
+        assert!(last.contains_key(newest) && last.len() == 2, "{frames} frames: {last:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn asking_for_more_people_changes_nothing_about_the_first() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let clip = clip(2 * FPS, crossing);
+    for options in [&["--mode", "track"][..], &["--mode", "ultra_fast", "--interval", "6"]] {
+        let alone = table(&clip, options, folder.path())?;
+        let among = table(&clip, &[options, &["--max-people", "4"]].concat(), folder.path())?;
+        let first: Vec<&str> = among.lines().filter(|row| !row.ends_with(",1")).collect();
+        assert!(first.iter().eq(&alone.lines().collect::<Vec<_>>()), "{options:?}");
+        assert!(first.len() < among.lines().count(), "{options:?}: nobody else was seen");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_format_that_can_tells_of_both() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let clip = clip(3, footage::pair);
+    let video = folder.path().join("clip.mp4");
+    clip.encode(&video)?;
+    let options = ["--max-people", "2", "--formats", "all"];
+    let run = Run::new(&options, std::slice::from_ref(&video), folder.path())?.check()?;
+    let text = |name: &str| std::fs::read_to_string(run.artefact(&video, name));
+    let json: serde_json::Value = serde_json::from_str(&text("pose_data.json")?)?;
+    let ids = |people: &serde_json::Value| -> Vec<u64> {
+        let people = people.as_array().into_iter().flatten();
+        people.filter_map(|person| person["person_id"].as_u64()).collect()
+    };
+    assert_eq!(ids(&json["frames"][2]["people"]), [0, 1]);
+    assert_eq!(json["statistics"]["people"], 2);
+    let mut archive =
+        zip::ZipArchive::new(std::fs::File::open(run.artefact(&video, "openpose.zip"))?)?;
+    let entry = archive.by_name("pose_000000000002_keypoints.json")?;
+    let openpose: serde_json::Value = serde_json::from_reader(entry)?;
+    assert_eq!(openpose["people"].as_array().map(Vec::len), Some(2));
+    let angles = text("joint_angles.csv")?;
+    let of = |id: &str| angles.lines().filter(|row| row.split(',').nth(1) == Some(id)).count();
+    assert_eq!((of("0"), of("1")), (3, 3));
+    // Five lines of header and an empty one, then a row a frame: a trajectory is one person's.
+    assert_eq!(text("pose.trc")?.trim_end().lines().count(), 6 + 3);
+    Ok(())
+}

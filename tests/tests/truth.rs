@@ -1,0 +1,133 @@
+//! Holds the landmarks against the true joints of rendered figures, at several sizes, yaws and
+//! speeds, beside what MediaPipe makes of the same files: never farther off, never less steady.
+//!
+//! MediaPipe's figures are in `tests/mediapipe/truth.csv`; `tests/mediapipe/truth.py` writes them
+//! from the clips and joints that this test leaves in the folder `TRUTH_CLIPS`.
+
+use anyhow::{Context, Result};
+use bodyscript_tests::fixture::{Clip, footage};
+use bodyscript_tests::mannequin::Scene;
+use bodyscript_tests::pose_table::PoseTable;
+use bodyscript_tests::programs::Run;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+const FRAMES: u32 = 40;
+const MEDIAPIPE: &str = include_str!("../mediapipe/truth.csv");
+/// How much two equally good results may differ by chance, in one clip and over all, as a share.
+const CHANCE: f64 = 0.01;
+const CHANCE_OVERALL: f64 = 0.001;
+
+fn brisk(time: Duration) -> Scene {
+    footage::walking(2 * time)
+}
+
+/// Name, recipe. The name is the file's.
+fn clips() -> Vec<(&'static str, Clip)> {
+    let clip = |width, height, yaw| Clip::new().frames(FRAMES).size(width, height).yaw(yaw);
+    vec![
+        ("small_front", clip(320, 240, 0.0)),
+        ("small_left", clip(320, 240, 0.6)),
+        ("middle_front", clip(640, 480, 0.0)),
+        ("middle_right", clip(640, 480, -0.6)),
+        ("middle_side", clip(640, 480, 1.2)),
+        ("upright_left", clip(360, 640, 0.4)),
+        ("wide_front", clip(1280, 720, 0.2)),
+        ("brisk_front", clip(640, 480, 0.1).footage(brisk)),
+        ("brisk_side", clip(640, 480, -1.0).footage(brisk)),
+        ("still_small", clip(320, 240, 0.2).footage(footage::standing)),
+        ("still_middle", clip(640, 480, -0.4).footage(footage::standing)),
+    ]
+}
+
+/// What is known of one clip's landmarks.
+#[derive(Debug, Clone, Copy)]
+struct Figures {
+    frames: usize,
+    /// Mean distance from the true joints, as a share of the diagonal.
+    mean: f64,
+    /// Root mean square of the second difference, as a share of the diagonal.
+    jitter: f64,
+}
+
+fn mediapipe() -> Result<BTreeMap<&'static str, Figures>> {
+    let figures = |line: &'static str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        let [name, frames, mean, jitter] = cells[..] else { anyhow::bail!("{line}") };
+        let (frames, mean, jitter) = (frames.parse()?, mean.parse()?, jitter.parse()?);
+        Ok((name, Figures { frames, mean, jitter }))
+    };
+    MEDIAPIPE.lines().skip(1).map(figures).collect()
+}
+
+fn measure(clip: &Clip, table: &PoseTable) -> Figures {
+    let (width, height) = (f64::from(clip.camera().width), f64::from(clip.camera().height));
+    let length = |x: f64, y: f64| (x * width).hypot(y * height) / width.hypot(height);
+    let (mut sum, mut count) = (0.0, 0.0);
+    let (mut squares, mut triples) = (0.0, 0.0);
+    for (id, pose) in &table.frames {
+        for at in &clip.truth(*id)[0] {
+            let row = pose[&at.index];
+            sum += length(row.x - f64::from(at.x), row.y - f64::from(at.y));
+            count += 1.0;
+            let before = |n: u32| table.frames.get(&id.checked_sub(n)?)?.get(&at.index);
+            if let (Some(last), Some(first)) = (before(1), before(2)) {
+                let second = |a: f64, b: f64, c: f64| a - 2.0 * b + c;
+                let (x, y) = (second(row.x, last.x, first.x), second(row.y, last.y, first.y));
+                squares += length(x, y).powi(2);
+                triples += 1.0;
+            }
+        }
+    }
+    let jitter = (squares / f64::max(triples, 1.0)).sqrt();
+    Figures { frames: table.frames.len(), mean: sum / count, jitter }
+}
+
+/// The true joints of every clip, for the script.
+fn leave_joints(folder: &Path) -> Result<()> {
+    let mut text = String::from("clip,frame_id,landmark_id,x,y\n");
+    for (name, clip) in clips() {
+        for frame in 0..FRAMES {
+            for at in &clip.truth(frame)[0] {
+                writeln!(text, "{name},{frame},{},{:.6},{:.6}", at.index, at.x, at.y)?;
+            }
+        }
+    }
+    std::fs::write(folder.join("joints.csv"), text).context("joints.csv")
+}
+
+#[test]
+fn true_joints_are_met_as_well_as_by_mediapipe_and_as_steadily() -> Result<()> {
+    let own = tempfile::tempdir()?;
+    let kept = std::env::var_os("TRUTH_CLIPS");
+    let folder = kept.as_deref().map_or(own.path(), Path::new);
+    leave_joints(folder)?;
+    let mediapipe = mediapipe()?;
+    let (mut ours_sum, mut theirs_sum) = (0.0, 0.0);
+    let mut faults = Vec::new();
+    for (name, clip) in clips() {
+        let video = folder.join(format!("{name}.mp4"));
+        clip.encode(&video)?;
+        let run = Run::new(&["--formats", "csv"], std::slice::from_ref(&video), own.path())?;
+        let path = run.check()?.artefact(&video, "pose_data.csv");
+        let ours = measure(&clip, &PoseTable::read(&path)?);
+        println!("{name},{},{:.7},{:.7}", ours.frames, ours.mean, ours.jitter);
+        let Some(theirs) = mediapipe.get(name) else {
+            faults.push(format!("{name}: MediaPipe's figures are missing"));
+            continue;
+        };
+        ours_sum += ours.mean;
+        theirs_sum += theirs.mean;
+        let is_steady = ours.jitter <= theirs.jitter * (1.0 + CHANCE);
+        let is_near = ours.mean <= theirs.mean * (1.0 + CHANCE);
+        if ours.frames < theirs.frames || !is_near || !is_steady {
+            faults.push(format!("{name}: {ours:?}, MediaPipe's {theirs:?}"));
+        }
+    }
+    println!("mean over all: {ours_sum:.6}, MediaPipe's {theirs_sum:.6}");
+    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(ours_sum <= theirs_sum * (1.0 + CHANCE_OVERALL), "{ours_sum} {theirs_sum}");
+    Ok(())
+}

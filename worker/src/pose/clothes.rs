@@ -1,0 +1,109 @@
+//! What somebody looks like: the mean colours of trunk and thighs. Called by `companions` to tell
+//! people apart that were out of sight for a moment.
+
+use crate::picture::Picture;
+use bodyscript_protocol::pose::Pose;
+
+const LEFT_SHOULDER: usize = 11;
+const RIGHT_SHOULDER: usize = 12;
+const LEFT_HIP: usize = 23;
+const RIGHT_HIP: usize = 24;
+const LEFT_KNEE: usize = 25;
+const RIGHT_KNEE: usize = 26;
+/// Points a side of the grid that is sampled.
+const GRID: usize = 6;
+/// Share of a new sight in the running mean: slow, so that one moment behind somebody else does
+/// not give the colours of that somebody.
+const NEW_SHARE: f32 = 0.05;
+
+/// Red, green and blue of the trunk, then of the thighs, each from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clothes([f32; 6]);
+
+impl Clothes {
+    /// As a person is seen in a picture.
+    pub fn seen(picture: &Picture, pose: &Pose) -> Self {
+        let at = |i: usize| [pose[i].x, pose[i].y];
+        let trunk = [LEFT_SHOULDER, RIGHT_SHOULDER, RIGHT_HIP, LEFT_HIP].map(at);
+        let thighs = [LEFT_HIP, RIGHT_HIP, RIGHT_KNEE, LEFT_KNEE].map(at);
+        let ([a, b, c], [d, e, f]) = (mean_colour(picture, trunk), mean_colour(picture, thighs));
+        Self([a, b, c, d, e, f])
+    }
+
+    /// Takes in how the person looks now.
+    pub fn follow(&mut self, now: &Self) {
+        for (value, now) in self.0.iter_mut().zip(now.0) {
+            *value += NEW_SHARE * (now - *value);
+        }
+    }
+
+    /// How differently two people are dressed: 0 for alike, 1 for black against white.
+    pub fn difference(&self, other: &Self) -> f32 {
+        let squares = self.0.iter().zip(other.0).map(|(a, b)| (a - b).powi(2));
+        (squares.sum::<f32>() / 6.0).sqrt()
+    }
+}
+
+/// Mean colour within four corners, given in fractions of the picture. The edges are left out:
+/// there the background begins.
+fn mean_colour(picture: &Picture, [a, b, c, d]: [[f32; 2]; 4]) -> [f32; 3] {
+    let mut sum = [0.0; 3];
+    let step = |i: usize| (i as f32 + 1.0) / (GRID as f32 + 1.0);
+    for (across, down) in (0..GRID).flat_map(|x| (0..GRID).map(move |y| (step(x), step(y)))) {
+        let [x, y] = std::array::from_fn(|axis| {
+            let upper = a[axis] + across * (b[axis] - a[axis]);
+            let lower = d[axis] + across * (c[axis] - d[axis]);
+            upper + down * (lower - upper)
+        });
+        let column = (x * picture.width as f32).clamp(0.0, picture.width as f32 - 1.0) as usize;
+        let row = (y * picture.height as f32).clamp(0.0, picture.height as f32 - 1.0) as u32;
+        for (sum, value) in sum.iter_mut().zip(&picture.row(row)[column * 3..]) {
+            *sum += f32::from(*value) / 255.0;
+        }
+    }
+    sum.map(|sum| sum / (GRID * GRID) as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bodyscript_protocol::pose::{LANDMARKS, Landmark};
+
+    fn person_at(x: f32) -> Pose {
+        let mut pose = [Landmark::default(); LANDMARKS];
+        for (i, dx, y) in [
+            (LEFT_SHOULDER, 0.1, 0.1),
+            (RIGHT_SHOULDER, 0.0, 0.1),
+            (LEFT_HIP, 0.1, 0.5),
+            (RIGHT_HIP, 0.0, 0.5),
+            (LEFT_KNEE, 0.1, 0.9),
+            (RIGHT_KNEE, 0.0, 0.9),
+        ] {
+            pose[i] = Landmark { x: x + dx, y, ..Landmark::default() };
+        }
+        pose
+    }
+
+    #[test]
+    fn people_are_told_apart_by_what_they_wear_and_known_again() {
+        let mut picture = Picture::new(100, 100);
+        for y in 0..50 {
+            picture.row_mut(y)[..150].fill(255);
+        }
+        let (light, dark) =
+            (Clothes::seen(&picture, &person_at(0.2)), Clothes::seen(&picture, &person_at(0.7)));
+        assert_eq!((light.0[0], light.0[3]), (1.0, 0.0), "a white shirt and black trousers");
+        assert!((light.difference(&dark) - 0.5_f32.sqrt()).abs() < 1e-6);
+        let mut slow = light;
+        slow.follow(&dark);
+        assert!(slow.difference(&light) < 0.1 * slow.difference(&dark));
+    }
+
+    #[test]
+    fn somebody_half_outside_the_picture_has_clothes_too() {
+        let picture = Picture::new(10, 10);
+        for x in [-3.0, 0.95, 40.0] {
+            assert_eq!(Clothes::seen(&picture, &person_at(x)), Clothes([0.0; 6]));
+        }
+    }
+}
