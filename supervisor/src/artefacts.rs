@@ -7,6 +7,7 @@
 //!   spool/<id>                 a complete upload, until its job is over
 //!   jobs/<id>/attempt-<n>/     what attempt n is writing
 //!   results/<id>/              the artefacts of a completed job, and its outcome
+//!   webhooks/                  whom to tell of the ends of jobs ([`crate::webhook`])
 //!   resumable/                 uploads that come in several requests ([`crate::resumable`])
 //!   control.sock                orders of operators ([`crate::ctl`])
 //!   journal.db                 what the dispatcher must remember

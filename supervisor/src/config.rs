@@ -104,6 +104,15 @@ pub struct ResumableLimits {
     pub lives: Lives,
 }
 
+/// Who is told of the ends of jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// File with the secret that notices are signed with; without one there are none.
+    pub secret_file: Option<PathBuf>,
+    /// Networks that may be told although they are not public, and without TLS.
+    pub networks: Vec<IpNet>,
+}
+
 /// Limits on what one client may ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientLimits {
@@ -169,6 +178,8 @@ pub struct Config {
     pub http: HttpLimits,
     /// Limits on uploads that come in several requests.
     pub resumable: ResumableLimits,
+    /// Who is told of the ends of jobs.
+    pub webhook: WebhookConfig,
     /// Who may do what.
     pub access: AccessConfig,
     /// How long running jobs may finish after a request to stop.
@@ -180,7 +191,7 @@ pub struct Config {
 }
 
 /// Keys whose new value counts from the next start: they say what the service is made of.
-pub const AT_NEXT_START: [&str; 13] = [
+pub const AT_NEXT_START: [&str; 15] = [
     "listen",
     "state_dir",
     "worker_program",
@@ -190,6 +201,8 @@ pub const AT_NEXT_START: [&str; 13] = [
     "sandbox_required",
     "resumable_uploads_max",
     "resumable_ttl_s",
+    "webhook_secret_file",
+    "webhook_networks",
     "connections_max",
     "header_s_max",
     "log",
@@ -244,6 +257,7 @@ impl Config {
             sandbox_layers: old.sandbox_layers,
             sandbox_required: old.sandbox_required,
             resumable: old.resumable,
+            webhook: old.webhook,
             http: HttpLimits {
                 connections_max: old.http.connections_max,
                 header_max: old.http.header_max,

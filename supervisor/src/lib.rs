@@ -70,6 +70,7 @@ pub mod status;
 pub mod systemd;
 pub mod telemetry;
 pub mod verdict;
+pub mod webhook;
 pub mod worker;
 
 use access::{Access, AccessError};
@@ -93,6 +94,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use webhook::{WebhookError, Webhooks};
 use worker::obituary::Stop;
 use worker::{Workshop, WorkshopError};
 
@@ -111,6 +113,9 @@ pub enum ServiceError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Webhooks cannot be offered as configured.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// Operators cannot be told from others as configured.
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -158,6 +163,7 @@ pub async fn run(
     let (dispatcher, desk) =
         Dispatcher::start(config.clone(), runner(workshop), state.clone(), recovered);
     let closing = CancellationToken::new();
+    let webhooks = Webhooks::open(&config.webhook, state.root(), &dispatcher, &closing)?;
     let clients = Clients::new(config.access.clients.clone());
     let (settings, in_force) =
         watch::channel(Settings { config: config.clone(), access, clients, reload_refused: None });
@@ -170,6 +176,7 @@ pub async fn run(
         state,
         cage,
         requests: Default::default(),
+        webhooks,
         resumables: Arc::new(resumables),
         started: Instant::now(),
         started_at: clock::wall(),

@@ -51,6 +51,8 @@ mod tests {
         upload_bytes_max = 7
         resumable_uploads_max = 7
         resumable_ttl_s = 7
+        webhook_secret_file = "/elsewhere/secret"
+        webhook_networks = ["10.0.0.0/8"]
         duration_s_max = 7
         on_long = "reject"
         side_px_max = 77

@@ -4,6 +4,7 @@ use crate::config::{ByteCount, Config, LogFormat, RawConfig};
 use crate::worker::CageRequired;
 use bodyscript_protocol::message::OnLong;
 use bodyscript_protocol::posture::Layer;
+use ipnet::IpNet;
 use std::time::Duration;
 
 /// The configuration as TOML that [`Config::load`] reads back to the same.
@@ -15,6 +16,7 @@ fn written(config: &Config) -> RawConfig {
     let s = |time: Duration| Some(time.as_secs() as u32);
     let names = |layers: &[Layer]| Some(layers.iter().map(|layer| layer.name().into()).collect());
     let bytes = |count| Some(ByteCount(count));
+    let networks = |list: &[IpNet]| Some(list.iter().map(ToString::to_string).collect());
     let Config { media, deadlines, http, access, .. } = config;
     RawConfig {
         listen: Some(config.listen.to_string()),
@@ -63,13 +65,13 @@ fn written(config: &Config) -> RawConfig {
         upload_s_max: s(http.upload_max),
         resumable_uploads_max: Some(config.resumable.uploads_max as u32),
         resumable_ttl_s: s(config.resumable.lives.normal),
+        webhook_secret_file: Some(config.webhook.secret_file.clone().unwrap_or_default()),
+        webhook_networks: networks(&config.webhook.networks),
         token_file: Some(access.token_file.clone().unwrap_or_default()),
         cors_origins: Some(access.cors_origins.clone()),
         client_uploads_per_minute_max: Some(access.clients.uploads_per_minute_max),
         client_jobs_max: Some(access.clients.jobs_max as u32),
-        trusted_proxies: Some(
-            access.clients.trusted_proxies.iter().map(ToString::to_string).collect(),
-        ),
+        trusted_proxies: networks(&access.clients.trusted_proxies),
         drain_s_max: s(config.drain_max),
         log: Some(config.log.clone()),
         log_format: Some(
@@ -114,8 +116,14 @@ mod tests {
     }
 
     /// Keys whose defaults depend on the host; the file gives the package's or an example.
-    const OF_THE_HOST: [&str; 5] =
-        ["state_dir", "worker_program", "models_dir", "memory_budget_bytes", "token_file"];
+    const OF_THE_HOST: [&str; 6] = [
+        "state_dir",
+        "worker_program",
+        "models_dir",
+        "memory_budget_bytes",
+        "token_file",
+        "webhook_secret_file",
+    ];
 
     #[test]
     fn the_installed_file_names_every_key_with_its_default() {

@@ -127,6 +127,19 @@ pub struct RawConfig {
     /// How long a resumable upload may take before it is removed
     #[arg(long, env = "BODYSCRIPT_RESUMABLE_TTL_S", value_name = "SECONDS")]
     pub resumable_ttl_s: Option<u32>,
+    /// File with the secret that webhooks are signed with (default: the systemd credential
+    /// `webhook-secret`, if there); without one there are no webhooks
+    #[arg(long, env = "BODYSCRIPT_WEBHOOK_SECRET_FILE", value_name = "FILE")]
+    pub webhook_secret_file: Option<PathBuf>,
+    /// Networks webhooks may reach although they are not public, and without TLS
+    #[arg(
+        long,
+        env = "BODYSCRIPT_WEBHOOK_NETWORKS",
+        value_name = "NETWORK",
+        value_delimiter = ',',
+        num_args = 0..
+    )]
+    pub webhook_networks: Option<Vec<String>>,
     /// File with the token operators send (default: the systemd credential `token`, if there)
     #[arg(long, env = "BODYSCRIPT_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,

@@ -3,7 +3,7 @@
 use super::bytes::ByteCount;
 use super::{
     AccessConfig, ClientLimits, Config, ConfigError, HttpLimits, LogFormat, RawConfig,
-    ResumableLimits, defaults,
+    ResumableLimits, WebhookConfig, defaults,
 };
 use crate::attempt::Deadlines;
 use crate::retention::Lives;
@@ -65,6 +65,12 @@ impl Config {
             )?,
             http: http(raw)?,
             resumable: resumable(raw)?,
+            webhook: WebhookConfig {
+                secret_file: file("webhook_secret_file", &raw.webhook_secret_file, || {
+                    defaults::credential("webhook-secret")
+                })?,
+                networks: networks("webhook_networks", raw.webhook_networks.as_deref(), &[])?,
+            },
             access: access(raw)?,
             drain_max: seconds("drain_s_max", raw.drain_s_max, 60, 0..=DAY_S)?,
             log: log(raw.log.as_deref())?,
@@ -276,7 +282,11 @@ fn access(raw: &RawConfig) -> Result<AccessConfig> {
                 1..=60_000,
             )?,
             jobs_max: jobs_max as usize,
-            trusted_proxies: proxies(raw.trusted_proxies.as_deref())?,
+            trusted_proxies: networks(
+                "trusted_proxies",
+                raw.trusted_proxies.as_deref(),
+                &["127.0.0.0/8", "::1"],
+            )?,
         },
     })
 }
@@ -313,16 +323,20 @@ fn origins(given: &[String]) -> Result<Vec<String>> {
     given.map(check).collect()
 }
 
-fn proxies(given: Option<&[String]>) -> Result<Vec<IpNet>> {
-    let default = ["127.0.0.0/8".to_owned(), "::1".to_owned()];
-    let given = given.unwrap_or(&default).iter().map(|network| network.trim());
+fn networks(key: &'static str, given: Option<&[String]>, default: &[&str]) -> Result<Vec<IpNet>> {
     let read = |network: &str| {
         let address = network.parse::<IpAddr>().map(IpNet::from);
-        address.or_else(|_| network.parse::<IpNet>()).map_err(|_| {
-            refused("trusted_proxies", network, "a list of addresses or networks (10.0.0.0/8)")
-        })
+        address
+            .or_else(|_| network.parse::<IpNet>())
+            .map_err(|_| refused(key, network, "a list of addresses or networks (10.0.0.0/8)"))
     };
-    given.filter(|network| !network.is_empty()).map(read).collect()
+    match given {
+        None => default.iter().map(|network| read(network)).collect(),
+        Some(given) => {
+            let given = given.iter().map(|network| network.trim());
+            given.filter(|network| !network.is_empty()).map(read).collect()
+        }
+    }
 }
 
 fn log(given: Option<&str>) -> Result<String> {

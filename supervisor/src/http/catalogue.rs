@@ -112,6 +112,9 @@ answers! {
         "Send it over a faster line.";
     UploadBroken "upload_broken" 400 Client
         "The body broke off." "Send it again, over a steadier line.";
+    WebhooksOff "webhooks_off" 400 Operator
+        "The service has no secret to sign webhooks with (`webhook_secret_file`)."
+        "Leave `webhook_url` out, or let the operator set one.";
     InvalidHeader "invalid_header" 400 Client
         "A header the request needs is missing, or its value is not understood."
         "Send it as `detail` says.";

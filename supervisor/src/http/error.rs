@@ -107,6 +107,9 @@ pub enum ApiError {
     /// The connection broke.
     #[error("The upload broke off; send it again.")]
     UploadBroken,
+    /// A webhook where there are none.
+    #[error("This service sends no webhooks; leave `webhook_url` out and follow the status.")]
+    WebhooksOff,
     /// A header that is missing or means nothing.
     #[error("The header `{header}` is missing or not understood; it takes {accepted}.")]
     InvalidHeader {
@@ -226,6 +229,7 @@ impl ApiError {
             Self::UploadStalled(_) => Code::UploadStalled,
             Self::UploadTooSlow(_) => Code::UploadTooSlow,
             Self::UploadBroken => Code::UploadBroken,
+            Self::WebhooksOff => Code::WebhooksOff,
             Self::InvalidHeader { .. } => Code::InvalidHeader,
             Self::TusVersion => Code::TusVersion,
             Self::UploadNotFound => Code::UploadNotFound,

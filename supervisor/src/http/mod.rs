@@ -32,6 +32,7 @@ use crate::artefacts::StateDir;
 use crate::config::Config;
 use crate::dispatcher::Dispatcher;
 use crate::resumable::Resumables;
+use crate::webhook::Webhooks;
 use axum::extract::{FromRef, Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HOST, REFERRER_POLICY,
@@ -70,6 +71,8 @@ pub struct Service {
     pub cage: String,
     /// How operators are known.
     pub access: Access,
+    /// Who is told of the ends of jobs, if anybody can be.
+    pub webhooks: Option<Arc<Webhooks>>,
     /// Requests that were answered.
     pub requests: Requests,
     /// Uploads that come in several requests.

@@ -75,10 +75,10 @@ refusals! {
     CancelRefusals: JobNotFound AlreadyOver Stopping;
     FileRefusals: UnknownAddress JobNotFound FileNotFound NotCompleted RangeNotSatisfiable Stopping;
     UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField ConflictingFields InvalidField
-        UploadTooLarge FormTooLarge UploadStalled UploadTooSlow UploadBroken QueueFull MemoryShort
+        WebhooksOff UploadTooLarge FormTooLarge UploadStalled UploadTooSlow UploadBroken QueueFull MemoryShort
         DiskFull TooManyUploads TooManyJobs KeyReused KeyBusy Stopping;
     ResumableStartRefusals: TusVersion InvalidHeader RepeatedField ConflictingFields InvalidField
-        UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow UploadBroken UploadLocked
+        WebhooksOff UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow UploadBroken UploadLocked
         ChecksumMismatch TooManyResumable QueueFull MemoryShort DiskFull TooManyUploads TooManyJobs
         Stopping;
     ResumableAppendRefusals: TusVersion UnknownAddress UploadNotFound InvalidHeader

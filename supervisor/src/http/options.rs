@@ -2,6 +2,7 @@
 //! names and values are the same in both.
 
 use super::error::ApiError;
+use crate::webhook::address::Address;
 use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::options::{
     FPS_MILLI_MAX, FPS_MILLI_MIN, FrameRate, INTERVAL_FRAMES_MAX, Mode, Options, PEOPLE_MAX,
@@ -12,7 +13,8 @@ use bodyscript_protocol::options::{
 pub(super) const VALUE_BYTES_MAX: usize = 256;
 
 /// The options there are.
-const NAMES: [&str; 6] = ["mode", "interval", "fps", "max_people", "smoothing", "formats"];
+const NAMES: [&str; 7] =
+    ["mode", "interval", "fps", "max_people", "smoothing", "formats", "webhook_url"];
 
 /// What was asked so far.
 #[derive(Debug, Default)]
@@ -23,6 +25,7 @@ pub(super) struct Wishes {
     people_max: Option<u32>,
     smoothing: Option<Smoothing>,
     formats: Option<Formats>,
+    webhook: Option<Address>,
 }
 
 impl Wishes {
@@ -42,9 +45,15 @@ impl Wishes {
             }
             "fps" => set(&mut self.fps, name, text.parse().ok()),
             "formats" => set(&mut self.formats, name, text.parse().ok()),
+            "webhook_url" => set(&mut self.webhook, name, text.parse().ok()),
             "max_people" => set(&mut self.people_max, name, people()),
             _ => set(&mut self.smoothing, name, text.parse().ok()),
         }
+    }
+
+    /// Who is to be told of the end.
+    pub(super) const fn webhook(&self) -> Option<&Address> {
+        self.webhook.as_ref()
     }
 
     /// What was asked, with defaults for what was not.
@@ -78,6 +87,9 @@ fn accepted(name: &str) -> String {
             per_second(FPS_MILLI_MAX)
         ),
         "formats" => format!("all, or one or more of {}, separated by commas", Formats::ALL),
+        "webhook_url" => {
+            format!("the URL to tell of the end, http or https, of at most {VALUE_BYTES_MAX} bytes")
+        }
         "max_people" => format!("a whole number from 1 to {PEOPLE_MAX}"),
         _ => format!("one of {}", Smoothing::ALL.map(Smoothing::name).join(", ")),
     }

@@ -13,7 +13,7 @@ use super::body::{discard, refuse};
 use super::error::ApiError;
 use super::extract::Address;
 use super::openapi::{ResumableAppendRefusals, ResumableRefusals, ResumableStartRefusals};
-use super::upload::{admit, blocking, origin};
+use super::upload::{admit, blocking, may_be_told, origin, submit};
 use crate::dispatcher::Ticket;
 use crate::job::{JobId, Upload};
 use crate::resumable::hold::Hold;
@@ -284,7 +284,9 @@ async fn begin(service: &Service, parts: &Parts) -> Result<(Append, Record), Api
     let headers = &parts.headers;
     let length = said::length(headers)?;
     let metadata = said::metadata(headers)?;
-    Metadata::of(&metadata)?.wishes.options()?;
+    let Metadata { wishes, .. } = Metadata::of(&metadata)?;
+    may_be_told(service, &wishes)?;
+    wishes.options()?;
     let checksum = said::checksum(headers)?;
     let upload_bytes_max = service.config.upload_bytes_max;
     if length > upload_bytes_max {
@@ -346,6 +348,7 @@ async fn complete(
         let Metadata { filename, wishes } = Metadata::of(&record.metadata)?;
         let (uploads, state) = (Arc::clone(&service.resumables), service.state.clone());
         let sha256 = blocking(move || uploads.hand_over(id, &state)).await??;
+        let webhook = wishes.webhook().cloned();
         let upload = Upload {
             filename,
             bytes: record.length,
@@ -353,7 +356,7 @@ async fn complete(
             options: wishes.options()?,
             idempotency_key: None,
         };
-        service.dispatcher.submit(ticket, id, upload).await??;
+        submit(service, (ticket, id), upload, webhook).await?;
     }
     let uploads = Arc::clone(&service.resumables);
     if let Err(error) = blocking(move || uploads.release(id)).await? {

@@ -19,6 +19,7 @@ use crate::job::{JobId, Upload};
 use crate::name::DisplayName;
 use crate::origin::Origin;
 use crate::status::Status;
+use crate::webhook::address::Address;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
@@ -68,6 +69,8 @@ pub(super) struct UploadQuery {
     smoothing: Option<String>,
     /// What to write, by the names under `urls` of a status, separated by commas; or all.
     formats: Option<String>,
+    /// Who is told of the end, as Standard Webhooks has it, where the service offers that.
+    webhook_url: Option<String>,
 }
 
 /// What the form of an upload holds.
@@ -91,6 +94,8 @@ pub(super) struct UploadForm {
     smoothing: Option<String>,
     /// What to write, by the names under `urls` of a status, separated by commas; or all.
     formats: Option<String>,
+    /// Who is told of the end, as Standard Webhooks has it, where the service offers that.
+    webhook_url: Option<String>,
 }
 
 /// Upload a video in a form
@@ -120,7 +125,7 @@ pub(super) async fn put(State(service): State<Service>, request: Request) -> Res
 async fn receive(service: &Service, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let bytes = body.size_hint().exact();
-    let admitted = match Order::of(&parts) {
+    let admitted = match Order::of(&parts).and_then(|order| order.check(service)) {
         Ok(order) => admit(service, &parts, bytes).await.map(|admitted| (admitted, order)),
         Err(error) => Err(error),
     };
@@ -173,6 +178,21 @@ impl Order {
         }
         let filename = filename.unwrap_or_else(|| DisplayName::new(""));
         Ok(Self { envelope, filename, wishes, key: idempotency::key(&parts.headers)? })
+    }
+}
+
+impl Order {
+    /// Whether what it says before its body can be done.
+    fn check(self, service: &Service) -> Result<Self, ApiError> {
+        may_be_told(service, &self.wishes).map(|()| self)
+    }
+}
+
+/// Whether whoever is to be told of the end can be.
+pub(super) fn may_be_told(service: &Service, wishes: &Wishes) -> Result<(), ApiError> {
+    match wishes.webhook() {
+        Some(_) if service.webhooks.is_none() => Err(ApiError::WebhooksOff),
+        _ => Ok(()),
     }
 }
 
@@ -235,6 +255,8 @@ async fn take_in(
             wishes: order.wishes,
         },
     };
+    may_be_told(service, &received.wishes)?;
+    let webhook = received.wishes.webhook().cloned();
     let options = received.wishes.options()?;
     let file = file.into_std().await;
     blocking(move || partial.complete(&file)).await??;
@@ -245,7 +267,38 @@ async fn take_in(
         options,
         idempotency_key: order.key,
     };
-    Ok(service.dispatcher.submit(ticket, id, upload).await??)
+    submit(service, (ticket, id), upload, webhook).await
+}
+
+/// Makes an upload a job; whom to tell of its end is on the disk before it is accepted.
+pub(super) async fn submit(
+    service: &Service,
+    (ticket, id): (Ticket, JobId),
+    upload: Upload,
+    webhook: Option<Address>,
+) -> Result<Status, ApiError> {
+    let Some(address) = webhook else {
+        return Ok(service.dispatcher.submit(ticket, id, upload).await??);
+    };
+    let noted = match &service.webhooks {
+        Some(webhooks) => webhooks.note(id, &address).await.map(|()| webhooks).map_err(Into::into),
+        None => Err(ApiError::WebhooksOff),
+    };
+    let webhooks = match noted {
+        Ok(webhooks) => webhooks,
+        Err(error) => {
+            let state = service.state.clone();
+            blocking(move || state.remove(id)).await??;
+            return Err(error);
+        }
+    };
+    let submitted = service.dispatcher.submit(ticket, id, upload).await;
+    match &submitted {
+        // A repeated request is the job of the first, which has its own note.
+        Ok(Ok(status)) if status.job_id == id => webhooks.follow(id, &address),
+        _ => webhooks.forget(id),
+    }
+    Ok(submitted??)
 }
 
 /// A body that is the video.

@@ -1,0 +1,181 @@
+//! Where a notice may go: addresses on the public internet over TLS, and networks the operator
+//! names. Pure.
+//!
+//! A client that could have the service call any address would see through it into networks it
+//! cannot reach itself (server-side request forgery, CWE-918).
+
+use axum::http::Uri;
+use ipnet::IpNet;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+use thiserror::Error;
+
+/// An address of a client's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    uri: Uri,
+    /// Without brackets.
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) is_tls: bool,
+}
+
+/// What is no address to tell.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("it takes a URL such as https://example.org/notices, without a user")]
+pub struct NotAnAddress;
+
+impl FromStr for Address {
+    type Err = NotAnAddress;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
+        let uri: Uri = text.parse().map_err(|_| NotAnAddress)?;
+        let is_tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(NotAnAddress),
+        };
+        let authority = uri.authority().ok_or(NotAnAddress)?;
+        if authority.as_str().contains('@') || authority.host().is_empty() {
+            return Err(NotAnAddress);
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        Ok(Self { uri, host, port, is_tls })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.uri.fmt(f)
+    }
+}
+
+impl Address {
+    /// What follows the host.
+    pub(super) fn path(&self) -> &str {
+        self.uri.path_and_query().map_or("/", |path| path.as_str())
+    }
+
+    /// The host and port as the URL has them.
+    pub(super) fn authority(&self) -> &str {
+        self.uri.authority().map_or("", |authority| authority.as_str())
+    }
+}
+
+/// Networks that may be reached although they are not public.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Neighbourhood(Vec<IpNet>);
+
+impl Neighbourhood {
+    pub(super) const fn new(networks: Vec<IpNet>) -> Self {
+        Self(networks)
+    }
+
+    /// Whether a notice may go there.
+    pub(super) fn allows(&self, ip: IpAddr, is_tls: bool) -> bool {
+        let ip = ip.to_canonical();
+        self.0.iter().any(|network| network.contains(&ip)) || (is_tls && is_public(ip))
+    }
+}
+
+/// Whether an address is globally reachable (IANA special-purpose address registries).
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => is_public_v4(ip),
+        IpAddr::V6(ip) => is_public_v6(ip),
+    }
+}
+
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    let is_special = ip.is_private()
+        || ip.is_loopback()
+        || ip.is_link_local()
+        || ip.is_multicast()
+        || ip.is_documentation()
+        || a == 0
+        || a >= 240
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
+        || (a == 198 && (18..20).contains(&b));
+    !is_special
+}
+
+/// Global unicast, but for what in it is set aside or carries an IPv4 address.
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    match ip.segments() {
+        [0x2001, b, ..] if b < 0x200 || b == 0xdb8 => false,
+        [0x3fff, b, ..] if b < 0x1000 => false,
+        [0x2002, ..] => false,
+        [a, ..] => a & 0xe000 == 0x2000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_without_a_trick_are_taken() {
+        let of = |text: &str| text.parse::<Address>();
+        let plain = of("https://example.org/a?b=c").expect("sound");
+        assert_eq!((plain.host.as_str(), plain.port, plain.is_tls), ("example.org", 443, true));
+        assert_eq!(plain.path(), "/a?b=c");
+        let local = of("http://[::1]:8080").expect("sound");
+        assert_eq!((local.host.as_str(), local.port, local.path()), ("::1", 8080, "/"));
+        for wrong in
+            ["", "example.org", "ftp://a/", "https://", "https://me@a/", "/a", "http://a b/"]
+        {
+            assert_eq!(of(wrong), Err(NotAnAddress), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_public_addresses_are_reached_and_those_an_operator_names() {
+        let nobody = Neighbourhood::default();
+        let allows = |ip: &str| nobody.allows(ip.parse().expect("an address"), true);
+        for ip in ["93.184.215.14", "8.8.8.8", "2606:4700::1111", "2a00:1450:4001::1", "1.1.1.1"] {
+            assert!(allows(ip), "{ip}");
+            assert!(!nobody.allows(ip.parse().expect("an address"), false), "{ip} without TLS");
+        }
+        for ip in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "192.0.0.8",
+            "198.18.0.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fe80::1",
+            "fc00::1",
+            "fd12::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001::1",
+            "2001:db8::1",
+            "3fff::1",
+            "::7f00:1",
+            "fec0::1",
+        ] {
+            assert!(!allows(ip), "{ip}");
+        }
+        let office = Neighbourhood::new(vec!["10.1.0.0/16".parse().expect("a network")]);
+        let allows = |ip: &str| office.allows(ip.parse().expect("an address"), false);
+        assert!(allows("10.1.2.3") && allows("::ffff:10.1.2.3"));
+        assert!(!allows("10.2.2.3") && !allows("127.0.0.1"));
+    }
+}

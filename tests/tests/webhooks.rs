@@ -1,0 +1,193 @@
+//! Webhooks: signed, repeated until they are taken, kept over a restart, and sent nowhere private
+//! that the operator does not name.
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::{fault_video, fault_worker};
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
+use sha2::Sha256;
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+const SECRET: &[u8] = b"a secret of more than 24 bytes";
+
+/// A notice that arrived.
+struct Notice {
+    headers: HashMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Notice {
+    fn json(&self) -> Result<Value> {
+        Ok(serde_json::from_slice(&self.body)?)
+    }
+
+    /// Whether somebody who knows the secret wrote it.
+    fn is_signed(&self) -> Result<bool> {
+        let header = |name: &str| self.headers.get(name).with_context(|| format!("no {name}"));
+        let signature = header("webhook-signature")?.strip_prefix("v1,").context("a version")?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET)?;
+        mac.update(header("webhook-id")?.as_bytes());
+        mac.update(b".");
+        mac.update(header("webhook-timestamp")?.as_bytes());
+        mac.update(b".");
+        mac.update(&self.body);
+        Ok(mac.verify_slice(&BASE64_STANDARD.decode(signature)?).is_ok())
+    }
+}
+
+/// Takes the next notice and answers with this status.
+fn receive(listener: &TcpListener, status: &str) -> Result<Notice> {
+    let (stream, _) = listener.accept()?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    ensure!(line.starts_with("POST /told?by=post HTTP/1.1"), "{line}");
+    let mut headers = HashMap::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        headers.insert(name.to_lowercase(), value.to_owned());
+    }
+    let length = headers.get("content-length").context("a length")?.parse()?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    write!(reader.get_mut(), "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")?;
+    Ok(Notice { headers, body })
+}
+
+fn secret(folder: &TempDir) -> Result<PathBuf> {
+    let path = folder.path().join("secret");
+    std::fs::write(&path, SECRET)?;
+    Ok(path)
+}
+
+/// Flags of a service that may tell addresses on this host.
+fn flags(folder: &TempDir) -> Result<Vec<String>> {
+    let [flag, program] = fault_worker()?;
+    let secret = secret(folder)?.to_string_lossy().into_owned();
+    let networks = ["--webhook-networks".into(), "127.0.0.0/8,::1".into()];
+    Ok([flag, program, "--webhook-secret-file".into(), secret]
+        .into_iter()
+        .chain(networks)
+        .collect())
+}
+
+fn start(flags: &[String]) -> Result<TestServer> {
+    TestServer::start(&flags.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn submit(server: &TestServer, folder: &TempDir, words: &str, url: &str) -> Result<String> {
+    let video = fault_video(folder.path(), words)?;
+    let answer = server.upload(&video, &[("webhook_url", url)])?;
+    let (status, answer) = (answer.status(), answer.json::<Value>()?);
+    ensure!(status == 202, "{answer}");
+    Ok(answer["job_id"].as_str().context("an id")?.to_owned())
+}
+
+fn notes(server: &TestServer) -> Result<usize> {
+    Ok(std::fs::read_dir(server.state_dir().join("webhooks"))?.count())
+}
+
+#[test]
+fn an_end_is_told_signed_and_again_until_it_is_taken() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = start(&flags(&folder)?)?;
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let url = format!("http://localhost:{}/told?by=post", listener.local_addr()?.port());
+    let failed = submit(&server, &folder, "bad-input", &url)?;
+    let first = receive(&listener, "500 Not Now")?;
+    assert!(first.is_signed()?, "{:?}", first.headers);
+    let told = first.json()?;
+    assert_eq!(
+        (&told["type"], &told["data"]["job_id"]),
+        (&"job.failed".into(), &failed.as_str().into())
+    );
+    assert_eq!(told["data"]["error_code"], "not_a_video");
+    assert_eq!(first.headers["content-type"], "application/json");
+
+    let again = receive(&listener, "204 Taken")?;
+    assert!(again.is_signed()?);
+    assert_eq!(again.headers["webhook-id"], first.headers["webhook-id"]);
+    let mut forged = again;
+    forged.body.push(b' ');
+    assert!(!forged.is_signed()?, "another text has another signature");
+
+    let done = submit(&server, &folder, "ok", &url)?;
+    let told = receive(&listener, "200 Taken")?.json()?;
+    assert_eq!(
+        (&told["type"], &told["data"]["job_id"]),
+        (&"job.completed".into(), &done.as_str().into())
+    );
+    assert!(told["data"]["urls"]["csv"].is_string(), "{told}");
+    while notes(&server)? > 0 {
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+#[test]
+fn a_restart_loses_no_notice() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let flags = flags(&folder)?;
+    let server = start(&flags)?;
+    // Nobody listens there yet.
+    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let url = format!("http://127.0.0.1:{port}/told?by=post");
+    let job = submit(&server, &folder, "ok", &url)?;
+    server.await_end(&job)?;
+    let mut listener = None;
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    let server = server.restart_after(&flags, || {
+        listener = Some(TcpListener::bind(("127.0.0.1", port))?);
+        Ok(())
+    })?;
+    let notice = receive(&listener.context("a listener")?, "200 Taken")?;
+    assert!(notice.is_signed()?);
+    assert_eq!(notice.json()?["data"]["job_id"], job.as_str());
+    while notes(&server)? > 0 {
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_private_is_reached_and_nothing_promised_that_is_not_configured() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [flag, program] = fault_worker()?;
+    let secret = secret(&folder)?.to_string_lossy().into_owned();
+    let careful = start(&[flag.clone(), program.clone(), "--webhook-secret-file".into(), secret])?;
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    listener.set_nonblocking(true)?;
+    let port = listener.local_addr()?.port();
+    for url in [
+        format!("http://127.0.0.1:{port}/"),
+        format!("https://localhost:{port}/"),
+        format!("https://[::ffff:127.0.0.1]:{port}/"),
+    ] {
+        let job = submit(&careful, &folder, "ok", &url)?;
+        let is_told = |line: &str| line.contains(&job) && line.contains("is not public");
+        while !careful.log().lines().any(is_told) {
+            std::thread::yield_now();
+        }
+    }
+    let visit = listener.accept().map_err(|error| error.kind());
+    assert!(matches!(visit, Err(std::io::ErrorKind::WouldBlock)), "{visit:?}");
+    let wrong =
+        careful.upload(&fault_video(folder.path(), "ok")?, &[("webhook_url", "ftp://a/")])?;
+    assert_eq!(wrong.json::<Value>()?["code"], "invalid_field");
+
+    let without = start(&[flag, program])?;
+    let video = fault_video(folder.path(), "ok")?;
+    let refused = without.upload(&video, &[("webhook_url", "https://example.org/")])?;
+    assert_eq!(refused.json::<Value>()?["code"], "webhooks_off");
+    assert_eq!(without.json("/api/jobs")?["total"], 0);
+    Ok(())
+}
