@@ -126,7 +126,7 @@ BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
 .PHONY: deb
 deb: setup $(CARGO_DEB) ## Build the Debian package (PROFILE=release or dev) and check it with lintian
-	@cargo build --locked --profile $(PROFILE) --package bodyscript --package bodyscript-worker --bins --examples
+	@cargo build --locked --profile $(PROFILE) --workspace $(if $(filter dev,$(PROFILE)),--all-targets,--bins --examples)
 	$(MAKE) --no-print-directory package
 	lintian --version >/dev/null 2>&1 || { echo "deb: SKIPPED lintian: it is not installed"; exit 0; }
 	lintian --fail-on error target/debian/bodyscript_*.deb
@@ -141,6 +141,19 @@ package: $(CARGO_DEB)
 
 $(CARGO_DEB):
 	@cargo install --quiet --locked --root target/tools --version 3.8.0 cargo-deb
+
+# What the virtual machine takes: an emulator, and the tools that put its disk together.
+VM_PACKAGES := qemu-system-x86 mmdebstrap kmod cpio e2fsprogs
+
+.PHONY: test-vm
+test-vm: PROFILE = dev
+test-vm: deb ## Run the package under systemd in a virtual machine (as root; minutes, no KVM needed)
+	@if [ "$$(id -u)" -ne 0 ]; then
+		echo "test-vm: SKIPPED: making a file system for the guest takes root"
+		exit 0
+	fi
+	$(MAKE) --no-print-directory setup PACKAGES="$(VM_PACKAGES)"
+	tests/vm/run.sh target/vm target/debian/bodyscript_*.deb $(BUILT)
 
 .PHONY: bench
 bench: setup ## Measure speed and memory on this machine

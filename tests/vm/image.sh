@@ -21,13 +21,17 @@ echo "vm: building the guest in $out (once)"
 rm -rf "$out"/{key,root,kernel.d,initrd.d}
 mkdir -p "$out"/{kernel.d,initrd.d}
 
+# The archive this host has its own packages from.
+mirror=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $suite" 'Created-By: Packages' | head -1)
+[ -n "$mirror" ] || { echo "vm: apt knows no archive of Debian $suite; run apt-get update" >&2; exit 1; }
+
 # Base system and plug-ins; documentation and translations would double the size.
 mmdebstrap --quiet --mode=root --variant=essential --format=directory \
 	--include="$(IFS=,; echo "${packages[*]}")" \
 	--aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' \
 	--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
 	--dpkgopt='path-exclude=/usr/share/locale/*' \
-	"$suite" "$out/root" "${VM_MIRROR:-http://deb.debian.org/debian}"
+	"$suite" "$out/root" "$mirror"
 
 # The kernel is taken out of its package, not installed: that would build an initrd nobody uses.
 image=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends:/ { print $2; exit }')

@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 "$here/image.sh" "$image"
 mkdir "$work/in"
 cp "$deb" "$work/in/bodyscript.deb"
-cp "$here/guest.sh" "$work/in/"
+cp "$here"/{guest,first_boot,second_boot}.sh "$work/in/"
 # Stripped: the guest's disk is small and its processor slow.
 strip -o "$work/in/fault_worker" "$programs/fault_worker"
 "$programs/mannequin" --seconds 1 --width 320 --height 240 "$work/in/walker.mp4"
@@ -19,13 +19,13 @@ tar -C "$work/in" -cf "$work/in.tar" .
 truncate -s %512 "$work/in.tar"
 cp --sparse=always "$image/root.img" "$work/root.img"
 
-accelerator=(-accel tcg,thread=multi)
+accelerator=(-accel tcg,thread=multi,tb-size=512)
 [ -n "${VM_KVM:-}" ] && accelerator=(-accel kvm)
 status=0
 timeout "$seconds_max" qemu-system-x86_64 -M q35 "${accelerator[@]}" -cpu max -smp 2 -m 2048 \
-	-display none -nodefaults -no-reboot -serial "file:$image/console.log" -monitor none \
+	-display none -nodefaults -serial "file:$image/console.log" -monitor none \
 	-kernel "$image/kernel" -initrd "$image/initrd" \
-	-append "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on systemd.show_status=0" \
+	-append "console=ttyS0 quiet panic=0 mitigations=off audit=0 random.trust_cpu=on cryptomgr.notests tsc=reliable systemd.show_status=0" \
 	-drive "if=none,id=root,file=$work/root.img,format=raw" -device virtio-blk-pci,drive=root \
 	-drive "if=none,id=in,file=$work/in.tar,format=raw,readonly=on" -device virtio-blk-pci,drive=in \
 	</dev/null || status=$?

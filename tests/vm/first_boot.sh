@@ -1,0 +1,120 @@
+# Scenarios up to the power failure, sourced by guest.sh. Each prints one line with its time.
+# shellcheck shell=bash disable=SC2154
+
+begin "install the package"
+dpkg -i bodyscript.deb >/tmp/install.log 2>&1 || { cat /tmp/install.log; fail "dpkg"; }
+mkdir -p /etc/systemd/system/$unit.d
+# Emulation makes half a second of loading models half a minute.
+cat >/etc/bodyscript/bodyscript.toml <<-END
+	cage_required = "v2"
+	worker_start_s_max = 300
+	worker_progress_s_max = 300
+	worker_wall_s_max = 1200
+	worker_cpu_s_max = 1200
+	drain_s_max = 5
+END
+bodyscript config check
+systemctl restart $unit
+expect "$(show ActiveState)" active state
+passed "$(show StatusText)"
+
+begin "what the unit allows"
+systemd-analyze --no-pager security $unit | tail -1
+passed "$(systemd-analyze --no-pager security $unit | grep -o 'level for.*' | cut -d: -f2)"
+
+begin "the first connection starts the service, and a real video is processed"
+systemctl stop $unit
+expect "$(show ActiveState)" inactive state
+real=$(upload walker.mp4)
+expect "$(show ActiveState)" active state
+await is_over "$real"
+expect "$(field "$real" .status)" completed "status: $(field "$real" .error)"
+layers=$(field "$real" '[.posture[] | select(.state == "active") | .layer] | join(" ")')
+passed "$(field "$real" .statistics.frames_processed) frames; sandbox: $layers; peak $(field "$real" '.attempts[0].peak_bytes')"
+
+begin "a worker out of memory dies alone by the kernel, its neighbour finishes"
+install -D -m 755 fault_worker /opt/fault_worker
+cat >>/etc/bodyscript/bodyscript.toml <<-END
+	worker_program = "/opt/fault_worker"
+	worker_memory_bytes_max = "64 MiB"
+	worker_memory_retry_bytes_max = "96 MiB"
+END
+systemctl restart $unit
+pid=$(show MainPID)
+neighbour=$(upload "$(faulty neighbour progress:1 sleep:8000 ok)")
+await is_running "$neighbour"
+hog=$(upload "$(faulty hog family:200)")
+await is_over "$hog"
+expect "$(field "$hog" '[.attempts[].end] | join(" ")')" "oom oom" "ends of the hog"
+await is_over "$neighbour"
+expect "$(field "$neighbour" .status)" completed "the neighbour"
+expect "$(show MainPID)" "$pid" "the supervisor"
+await no_workers
+expect "$(show OOMPolicy)" continue OOMPolicy
+expect "$(show NRestarts)" 0 "restarts"
+passed "$(journalctl -b -u $unit -o cat | grep -c 'end="oom"') kills, the same main process"
+
+begin "reload takes a new configuration and refuses a broken one"
+pid=$(show MainPID)
+sed -i '1i queue_max = 5' /etc/bodyscript/bodyscript.toml
+systemctl reload $unit
+await has_queue_of 5
+sed -i '1s/.*/queue_max = "many"/' /etc/bodyscript/bodyscript.toml
+systemctl reload $unit || true
+await journal_has 'configuration.*refused'
+has_queue_of 5 || fail "the old configuration is gone"
+sed -i '1d' /etc/bodyscript/bodyscript.toml
+systemctl reload $unit
+expect "$(show MainPID)" "$pid" "the supervisor"
+passed
+
+begin "SIGUSR1 restarts the workers, their jobs go on"
+occupy usr1
+systemctl kill --kill-whom=main -s USR1 $unit
+none_lost
+expect "$(show MainPID)" "$pid" "the supervisor"
+expect "$(field "${jobs[0]}" '.attempts[0].end')" operator "the end of the first attempt"
+passed
+
+begin "systemctl restart with jobs running"
+occupy restart
+systemctl restart $unit
+none_lost
+passed
+
+begin "the watchdog restarts a stopped supervisor"
+mkdir -p /run/systemd/system/$unit.d
+printf '[Service]\nWatchdogSec=10s\n' >/run/systemd/system/$unit.d/test.conf
+systemctl daemon-reload
+systemctl restart $unit
+occupy watchdog
+pid=$(show MainPID)
+kill -STOP "$pid"
+await is_another
+none_lost
+passed "$(show NRestarts) restart"
+
+begin "kill -9 of the supervisor"
+occupy kill
+pid=$(show MainPID)
+kill -KILL "$pid"
+await is_another
+none_lost
+await no_workers
+passed
+
+begin "an upgrade with jobs running"
+occupy upgrade
+pid=$(show MainPID)
+dpkg -i bodyscript.deb >/tmp/install.log 2>&1 || { cat /tmp/install.log; fail "dpkg"; }
+await is_another
+none_lost
+passed
+
+begin "power failure"
+occupy power
+echo "${jobs[*]}" >$notes
+sync $notes
+echo "vm: $SECONDS s for the first boot; now the power fails with jobs running"
+echo b >/proc/sysrq-trigger
+sleep infinity
