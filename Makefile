@@ -126,7 +126,7 @@ BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
 .PHONY: deb
 deb: setup $(CARGO_DEB) ## Build the Debian package (PROFILE=release or dev) and check it with lintian
-	@cargo build --locked --profile $(PROFILE) --workspace $(if $(filter dev,$(PROFILE)),--all-targets,--bins --examples)
+	@cargo build --locked --profile $(PROFILE) --workspace $(if $(filter dev,$(PROFILE)),--all-targets,--bins)
 	$(MAKE) --no-print-directory package
 	lintian --version >/dev/null 2>&1 || { echo "deb: SKIPPED lintian: it is not installed"; exit 0; }
 	lintian --fail-on error target/debian/bodyscript_*.deb
@@ -135,7 +135,7 @@ deb: setup $(CARGO_DEB) ## Build the Debian package (PROFILE=release or dev) and
 .PHONY: package
 package: $(CARGO_DEB)
 	@rm -rf target/manual target/debian/*.deb
-	$(BUILT)/examples/manual target/manual
+	$(BUILT)/manual target/manual
 	$(CARGO_DEB) --no-build --quiet --strip --package bodyscript --profile $(PROFILE) >/dev/null
 	ls -l target/debian/bodyscript_*.deb | awk '{ printf "deb: %s, %.1f MiB\n", $$NF, $$5 / 1048576 }'
 

@@ -34,8 +34,9 @@ while [ "$state" = pending ] || [ "$state" = processing ]; do
 	sleep 0.5
 	status=$(curl --silent --show-error --fail "$base/api/status/$id")
 	state=$(field status "$status")
+	total=$(field total_frames "$status")
 	printf 'demo: %-10s %3s %%  frame %s of %s\n' "$state" "$(field progress "$status")" \
-		"$(field current_frame "$status")" "$(field total_frames "$status")"
+		"$(field current_frame "$status")" "${total/#null/?}"
 done
 if [ "$state" != completed ]; then
 	echo "demo: the job ended as $state: $(field error "$status")" >&2

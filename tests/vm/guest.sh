@@ -14,7 +14,7 @@ passed() { echo "vm: $((SECONDS - began)) s  $scenario${1:+: $1}"; }
 fail() {
 	echo "vm: FAILED in '$scenario': $*"
 	systemctl --no-pager status $unit || true
-	journalctl --no-pager -b -u $unit -n 60 -o cat || true
+	journalctl --no-pager -b -u $unit -n 2000 -o cat | grep -v touched | tail -60 || true
 	exit 1
 }
 # Waits until a command succeeds. Everything is slow under emulation.
@@ -31,7 +31,11 @@ upload() { curl -sS --max-time 120 -F interval=10 -F "file=@$1;filename=clip.mp4
 field() { get "/api/status/$1" | jq -r "$2"; }
 is_over() { [ "$(field "$1" .completed_at)" != null ]; }
 is_running() { [ "$(field "$1" .status)" = processing ]; }
-faulty() { echo "FAULT $*" >"/tmp/$1.mp4" && echo "/tmp/$1.mp4"; }
+# A video for the fault worker: a name, which makes it unlike others, and the words to obey.
+faulty() {
+	printf '%s\nFAULT %s\n' "$1" "${*:2}" >"/tmp/$1.mp4"
+	echo "/tmp/$1.mp4"
+}
 expect() { [ "$1" = "$2" ] || fail "$3 is '$1', not '$2'"; }
 is_another() { [ "$(show MainPID)" != "$pid" ] && [ "$(show MainPID)" != 0 ] && [ "$(show ActiveState)" = active ]; }
 # Two jobs under way and one in the queue, by the name given; their ids are in `jobs`.
