@@ -56,15 +56,19 @@ passed "$(journalctl -b -u $unit -o cat | grep -c 'end="oom"') kills, the same m
 
 begin "reload takes a new configuration and refuses a broken one"
 pid=$(show MainPID)
-sed -i '1i queue_max = 5' /etc/bodyscript/bodyscript.toml
+config=/etc/bodyscript/bodyscript.toml
+cp $config /tmp/good.toml
+echo 'upload_bytes_max = "64 KiB"' >>$config
 systemctl reload $unit
-await has_queue_of 5
-sed -i '1s/.*/queue_max = "many"/' /etc/bodyscript/bodyscript.toml
-systemctl reload $unit || true
-await journal_has 'configuration.*refused'
-has_queue_of 5 || fail "the old configuration is gone"
-sed -i '1d' /etc/bodyscript/bodyscript.toml
+expect "$(code_of 100)" 413 "the answer to 100 KiB"
+echo 'workers = 0' >>$config
+! systemctl reload $unit 2>/dev/null || fail "a broken configuration was taken"
+expect "$(get /health | jq .reload_refused)" true reload_refused
+expect "$(code_of 100)" 413 "the answer to 100 KiB"
+cp /tmp/good.toml $config
 systemctl reload $unit
+expect "$(get /health | jq .reload_refused)" false reload_refused
+expect "$(code_of 100)" 202 "the answer to 100 KiB"
 expect "$(show MainPID)" "$pid" "the supervisor"
 passed
 

@@ -58,8 +58,11 @@ none_lost() {
 			"failed attempts of a job: $(field "$id" .attempts)"
 	done
 }
-has_queue_of() { [ "$(get /health/memory | jq .queue_max)" = "$1" ]; }
-journal_has() { journalctl -b -u $unit -o cat | grep -qE "$1"; }
+# What an upload of so many KiB is answered.
+code_of() {
+	{ echo "FAULT ok"; head -c $(($1 * 1024)) /dev/zero; } >/tmp/sized.mp4
+	curl -sS --max-time 120 -o /dev/null -w '%{http_code}' -F "file=@/tmp/sized.mp4" $base/api/upload
+}
 no_workers() { ! pgrep -f 'fault_worker|bodyscript-worker' >/dev/null; }
 
 boot=first_boot.sh
