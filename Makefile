@@ -94,6 +94,7 @@ test: setup check browser-tools reader-tools ## Run everything that must hold
 	@cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace
 	$(MAKE) --no-print-directory test-unprivileged
+	$(MAKE) --no-print-directory test-vm
 
 .PHONY: test-unprivileged
 test-unprivileged: ## As root: run the tests of cage and sandbox, and a whole job, as an ordinary user too
@@ -127,7 +128,7 @@ BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 .PHONY: deb
 deb: setup $(CARGO_DEB) ## Build the Debian package (PROFILE=release or dev) and check it with lintian
 	@cargo build --locked --profile $(PROFILE) --workspace $(if $(filter dev,$(PROFILE)),--all-targets,--bins)
-	$(MAKE) --no-print-directory package
+	$(MAKE) --no-print-directory package PROFILE=$(PROFILE)
 	lintian --version >/dev/null 2>&1 || { echo "deb: SKIPPED lintian: it is not installed"; exit 0; }
 	lintian --fail-on error target/debian/bodyscript_*.deb
 
