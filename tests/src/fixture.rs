@@ -51,6 +51,8 @@ pub enum Rotation {
     Half,
     /// Turn by a quarter anticlockwise.
     Anticlockwise90,
+    /// Mirror left to right, as for a selfie.
+    Mirrored,
 }
 
 /// A recipe for one video file.
@@ -70,6 +72,7 @@ pub struct Clip {
     moov: Moov,
     tracks: Tracks,
     rotation: Rotation,
+    hidden: u32,
     kept: f64,
 }
 
@@ -88,6 +91,7 @@ impl Default for Clip {
             moov: Moov::End,
             tracks: Tracks::Video,
             rotation: Rotation::None,
+            hidden: 0,
             kept: 1.0,
         }
     }
@@ -166,14 +170,20 @@ impl Clip {
         Self { rotation, ..self }
     }
 
+    /// Has an edit list hide the first frames, which gives them negative times; MP4 and QuickTime
+    /// only.
+    #[must_use]
+    pub fn hidden(self, hidden: u32) -> Self {
+        Self { hidden, ..self }
+    }
+
     /// Cuts the finished file off after this fraction of its bytes, 0..=1.
     #[must_use]
     pub fn truncated(self, kept: f64) -> Self {
         Self { kept, ..self }
     }
 
-    /// Presentation time of frame `n`, counted from the first frame. A file may count from a later
-    /// time than zero: MPEG-TS does, and so does MP4 with reordered frames (H.265).
+    /// Presentation time of frame `n`, counted from the first frame.
     pub fn time(&self, n: u32) -> Duration {
         match &self.times {
             Some(times) => times[n as usize],
@@ -209,6 +219,7 @@ impl Clip {
         self.check()?;
         encode::encode(self, path)?;
         surgery::rotate(path, self.rotation)?;
+        surgery::hide(path, self.steady(self.hidden))?;
         surgery::truncate(path, self.kept)
     }
 
@@ -229,8 +240,9 @@ impl Clip {
     fn check(&self) -> Result<()> {
         let isobmff = matches!(self.container, Container::Mp4 | Container::Mov);
         ensure!(
-            isobmff || (self.moov == Moov::End && self.rotation == Rotation::None),
-            "only MP4 and QuickTime have a moov to place or to mark with a rotation"
+            isobmff
+                || (self.moov == Moov::End && self.rotation == Rotation::None && self.hidden == 0),
+            "only MP4 and QuickTime have a moov to place or to mark"
         );
         ensure!(
             self.frames > 0 || isobmff || self.container == Container::Avi,

@@ -33,11 +33,9 @@ pub struct Colours {
 }
 
 impl Colours {
-    /// Those of a track with these caps; what players assume where they do not say.
-    pub(super) fn of(caps: &gst::CapsRef, height: u32) -> Self {
-        let stated = caps.structure(0).and_then(|track| track.get::<&str>("colorimetry").ok());
-        let stated = stated.and_then(|text| text.parse::<VideoColorimetry>().ok());
-        stated.map_or_else(
+    /// Those of a track with these caps, best first; what players assume where none says.
+    pub(super) fn of(caps: [&gst::CapsRef; 2], height: u32) -> Self {
+        caps.into_iter().find_map(stated).map_or_else(
             || Self::assumed(height),
             |stated| Self {
                 matrix: stated.matrix(),
@@ -70,6 +68,16 @@ impl Colours {
         let Self { matrix, transfer, primaries } = self;
         VideoColorimetry::new(VideoColorRange::Range16_235, matrix, transfer, primaries)
     }
+}
+
+/// What caps say of colours.
+fn stated(caps: &gst::CapsRef) -> Option<VideoColorimetry> {
+    caps.structure(0)?.get::<&str>("colorimetry").ok()?.parse().ok()
+}
+
+/// Whether caps say that samples use all of their values.
+pub(super) fn is_full_range(caps: &gst::CapsRef) -> bool {
+    stated(caps).is_some_and(|stated| stated.range() == VideoColorRange::Range0_255)
 }
 
 type ToRgb = fn(

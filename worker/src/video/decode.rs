@@ -13,6 +13,7 @@
 use super::FrameTime;
 use super::colour::{self, Colours, FORMATS};
 use super::error::VideoError;
+use super::formats::{Reading, Start};
 use super::guard;
 use super::orient::Orientation;
 use super::probe::{Extent, Probe, Shape, too_long};
@@ -36,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A video that ends this much before its stated end was cut short. Not less: sound often lasts
 /// a little longer than the pictures.
 const SHORTFALL: Duration = Duration::from_secs(1);
+/// What the demuxer of ASF says where the file states no frame rate, as most do.
+const RATE_MADE_UP: (u32, u32) = (25, 1);
 /// Least distance between two frames; some files give the same time twice.
 const STEP_MIN: Duration = Duration::from_millis(1);
 
@@ -47,6 +50,8 @@ pub struct Decoder {
     shape: Shape,
     /// Known duration, cut at the limit.
     expected: Option<Duration>,
+    /// Time of the container's clock at which the presentation starts, once it is known.
+    origin: Option<Duration>,
     last: Option<Duration>,
     frames: u32,
     end: Option<End>,
@@ -70,9 +75,12 @@ impl Decoder {
         let source = Source::start(File::from(video), limits)?;
         let gate = source.gate()?;
         let caps = gate.pad.current_caps().ok_or(VideoError::NoFrames)?;
-        let shape = Shape::of(&caps, limits)?;
-        let orientation = Orientation::of(&gate.pad);
-        let duration = gate.pad.query_duration::<gst::ClockTime>().map(Duration::from);
+        let mut shape = Shape::of(&caps, limits)?;
+        if gate.container.demuxer == "asfdemux" && shape.frame_rate == RATE_MADE_UP {
+            shape.frame_rate = (0, 1);
+        }
+        let orientation = source.turns.at(&gate.pad).unwrap_or_else(|| Orientation::of(&gate.pad));
+        let duration = stated_duration(&gate);
         let extent = Extent::of(duration, &shape, limits)?;
         let (width, height) = orientation.turned((shape.width, shape.height));
         let probe = Probe {
@@ -85,8 +93,12 @@ impl Decoder {
             codec: caps.structure(0).map_or_else(String::new, |codec| codec.name().to_string()),
             rotation_degrees: orientation.degrees,
             mirrored: orientation.mirrored,
-            colours: Colours::of(&caps, shape.height),
+            colours: Colours::of([&caps, &gate.stated], shape.height),
             frames_estimate: extent.frames,
+        };
+        let origin = match gate.container.start {
+            Start::Zero => Some(Duration::ZERO),
+            Start::FirstFrame => None,
         };
         let sink = complete(&source, &gate, &shape, orientation, limits)?;
         gate.open();
@@ -97,6 +109,7 @@ impl Decoder {
             limits: *limits,
             shape,
             expected: duration.map(|whole| whole.min(limit)),
+            origin,
             last: None,
             frames: 0,
             end: None,
@@ -188,12 +201,16 @@ impl Decoder {
     }
 
     /// Presentation time of a frame; follows from the frame before where it has none of its own.
-    fn time_of(&self, sample: &gst::Sample) -> Duration {
+    fn time_of(&mut self, sample: &gst::Sample) -> Duration {
         let stated = sample.buffer().and_then(|buffer| buffer.pts()).and_then(|pts| {
             let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
             segment.to_stream_time(pts)
         });
-        match (stated.map(Duration::from), self.last) {
+        let since = |time: gst::ClockTime| {
+            let time = Duration::from(time);
+            time.saturating_sub(*self.origin.get_or_insert(time))
+        };
+        match (stated.map(since), self.last) {
             (Some(pts), None) => pts,
             (Some(pts), Some(last)) => pts.max(last + STEP_MIN),
             (None, None) => Duration::ZERO,
@@ -213,6 +230,21 @@ impl Decoder {
         }
         Ok(())
     }
+}
+
+/// Duration of the presentation, where the container tells it.
+fn stated_duration(gate: &Gate) -> Option<Duration> {
+    if gate.container.reading == Reading::Forwards {
+        // A guess from the first clock values.
+        return None;
+    }
+    let whole = Duration::from(gate.pad.query_duration::<gst::ClockTime>()?);
+    let before = match gate.container.start {
+        Start::Zero => Duration::ZERO,
+        Start::FirstFrame => gate.start,
+    };
+    // Zero is what is found in files that were never finished.
+    whole.checked_sub(before).filter(|duration| !duration.is_zero())
 }
 
 /// Plugs all that comes after the gate.

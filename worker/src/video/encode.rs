@@ -10,6 +10,7 @@
 
 use super::FrameTime;
 use super::colour::{self, Colours};
+use super::delay;
 use super::error::VideoError;
 use super::resize::resize;
 use super::source::{Running, element, graph};
@@ -22,6 +23,7 @@ use gstreamer_app::{AppSrc, AppSrcCallbacks};
 use gstreamer_video::{VideoFormat, VideoInfo};
 use std::borrow::Cow;
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -67,6 +69,8 @@ pub struct VideoWriter {
     resizer: Resizer,
     scaled: Picture,
     frame_duration: Option<gst::ClockTime>,
+    /// When the first picture is shown.
+    start: Option<Duration>,
     /// The graph writes this descriptor by number: it is closed last.
     out: File,
 }
@@ -110,6 +114,7 @@ impl VideoWriter {
             resizer: Resizer::new(),
             scaled: Picture::default(),
             frame_duration,
+            start: None,
             out,
         })
     }
@@ -119,6 +124,7 @@ impl VideoWriter {
     /// # Errors
     /// The encoder or the descriptor failed, for this or an earlier picture.
     pub fn write(&mut self, picture: &Picture, time: FrameTime) -> Result<(), VideoError> {
+        self.start.get_or_insert(time.pts);
         let fitted = self.fit(picture)?;
         let mut buffer = gst::Buffer::with_size(self.info.size())
             .map_err(|cause| VideoError::Encode(cause.to_string()))?;
@@ -155,13 +161,23 @@ impl VideoWriter {
         let message = bus.timed_pop_filtered(patience, &kinds);
         match message.as_ref().map(|message| message.view()) {
             Some(gst::MessageView::Eos(_)) => {
-                stamps::erase(&self.out).map_err(|cause| VideoError::Encode(cause.to_string()))
+                self.mend().map_err(|cause| VideoError::Encode(cause.to_string()))
             }
             Some(gst::MessageView::Error(error)) => {
                 Err(VideoError::Encode(error.error().to_string()))
             }
             _ => Err(VideoError::Encode("the encoder does not finish".into())),
         }
+    }
+
+    /// Sets right what the muxer cannot be told.
+    fn mend(&self) -> io::Result<()> {
+        let start = self.start.unwrap_or_default().as_nanos() * u128::from(TIMESCALE);
+        let ticks = (start + 500_000_000) / 1_000_000_000;
+        if ticks > 0 {
+            delay::delay(&self.out, ticks as u64)?;
+        }
+        stamps::erase(&self.out)
     }
 
     /// The picture at the size of the video. At most one row or column more is left: it is cropped.

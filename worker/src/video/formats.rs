@@ -10,6 +10,28 @@ pub(super) struct Container {
     pub(super) media_type: &'static str,
     /// Demuxer.
     pub(super) demuxer: &'static str,
+    /// Where its presentation starts.
+    pub(super) start: Start,
+    /// How its demuxer is to read.
+    pub(super) reading: Reading,
+}
+
+/// How a demuxer reads a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Any part, as it needs it.
+    Anywhere,
+    /// From front to back.
+    Forwards,
+}
+
+/// Where on a container's clock its presentation starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// At zero: a first frame that is shown later than that is late.
+    Zero,
+    /// Nowhere in particular, since the clock is a sender's: with the first frame.
+    FirstFrame,
 }
 
 /// A codec: the caps that a demuxer gives it, and the elements that read it.
@@ -26,7 +48,18 @@ pub(super) struct Codec {
 }
 
 const fn container(media_type: &'static str, demuxer: &'static str) -> Container {
-    Container { media_type, demuxer }
+    let (start, reading) = (Start::Zero, Reading::Anywhere);
+    Container { media_type, demuxer, start, reading }
+}
+
+const fn broadcast(media_type: &'static str, demuxer: &'static str) -> Container {
+    Container { start: Start::FirstFrame, ..container(media_type, demuxer) }
+}
+
+/// The demuxer of program streams stops at the last clock value in the file when it can read
+/// anywhere, and the pictures sent before that value but shown after it are lost.
+const fn program_stream(media_type: &'static str, demuxer: &'static str) -> Container {
+    Container { reading: Reading::Forwards, ..broadcast(media_type, demuxer) }
 }
 
 const fn codec(
@@ -48,9 +81,9 @@ pub(super) const CONTAINERS: &[Container] = &[
     container("video/webm", "matroskademux"),
     container("audio/webm", "matroskademux"),
     container("video/x-msvideo", "avidemux"),
-    container("video/x-ms-asf", "asfdemux"), // WMV
-    container("video/mpegts", "tsdemux"),    // broadcast and camcorders
-    container("video/mpeg", "mpegpsdemux"),  // MPG, VOB
+    container("video/x-ms-asf", "asfdemux"),     // WMV
+    broadcast("video/mpegts", "tsdemux"),        // broadcast and camcorders
+    program_stream("video/mpeg", "mpegpsdemux"), // MPG, VOB
 ];
 
 /// The codecs.

@@ -1,51 +1,20 @@
-//! Whether an MP4 or QuickTime file has its index (`moov`, ISO/IEC 14496-12). Called by `source`:
-//! the demuxer has the same words for a file that was cut off before its index and for one whose
-//! tracks are empty.
+//! Whether an MP4 or QuickTime file has its index (`moov`, ISO/IEC 14496-12), and what is in it.
+//! Called by `source`: the demuxer has the same words for a file that was cut off before its index
+//! and for one whose tracks are empty.
 
+use super::boxes::inside;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-
-/// Size and kind of a box.
-const HEAD_BYTES: u64 = 8;
-/// Boxes that are looked at; a file made of more is not looked through.
-const BOXES_MAX: usize = 1024;
 
 /// Whether the file is a row of boxes with a whole index among them.
 pub(super) fn is_there(file: &File) -> io::Result<bool> {
-    let end = file.metadata()?.len();
-    let mut at: u64 = 0;
-    for _ in 0..BOXES_MAX {
-        let Some((size, kind)) = head(file, at, end)? else { return Ok(false) };
-        if &kind == b"moov" {
-            return Ok(true);
-        }
-        at += size;
-    }
-    Ok(false)
+    Ok(!inside(file, 0..file.metadata()?.len(), &[*b"moov"])?.is_empty())
 }
 
-/// Size and kind of the box at this place, if it is whole.
-fn head(file: &File, at: u64, end: u64) -> io::Result<Option<(u64, [u8; 4])>> {
-    let left = end.saturating_sub(at);
-    if left < HEAD_BYTES {
-        return Ok(None);
-    }
-    let mut head = [0; HEAD_BYTES as usize];
-    file.read_exact_at(&mut head, at)?;
-    let [a, b, c, d, kind @ ..] = head;
-    let size = match u32::from_be_bytes([a, b, c, d]) {
-        // To the end of the file.
-        0 => left,
-        // In 64 bits after the kind.
-        1 if left >= 2 * HEAD_BYTES => {
-            let mut size = [0; 8];
-            file.read_exact_at(&mut size, at + HEAD_BYTES)?;
-            u64::from_be_bytes(size)
-        }
-        size => size.into(),
-    };
-    Ok((HEAD_BYTES..=left).contains(&size).then_some((size, kind)))
+/// Whether an index says which part of the media is shown, and when.
+pub(super) fn has_edits(file: &File) -> io::Result<bool> {
+    let path = [*b"moov", *b"trak", *b"edts", *b"elst"];
+    Ok(!inside(file, 0..file.metadata()?.len(), &path)?.is_empty())
 }
 
 #[cfg(test)]

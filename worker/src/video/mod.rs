@@ -1,8 +1,10 @@
 //! Video in, video out: decoding, orientation, encoding, thumbnails. Called by the worker's main;
 //! works on descriptors, never on paths, and knows nothing of poses.
 
+mod boxes;
 mod colour;
 mod decode;
+mod delay;
 mod encode;
 mod error;
 mod formats;
@@ -29,7 +31,8 @@ use std::time::Duration;
 /// When a frame is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FrameTime {
-    /// Time since the start of the presentation.
+    /// Time since the start of the presentation: zero of the container's timeline, after its edit
+    /// list, or the first frame where the container has only a sender's clock (MPEG streams).
     pub pts: Duration,
 }
 

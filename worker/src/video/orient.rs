@@ -1,8 +1,17 @@
 //! How a picture must be turned to stand upright: the orientation tag of the container (a camera
 //! held sideways writes its pictures sideways and says so). Read by `decode`.
+//!
+//! The matrices of MP4 tracks are read here (ISO/IEC 14496-12, 8.3.2), because the demuxer knows
+//! turns, but no mirrors.
 
+use super::boxes::inside;
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 
 /// A turn, perhaps of the mirrored picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +64,66 @@ impl Orientation {
         found
     }
 
+    /// That undoes the linear part a, b, c, d of a matrix, if it is made of quarter turns and
+    /// mirrors; scales do not count. A point goes to (a x + c y, b x + d y).
+    fn of_matrix(matrix: [i32; 4]) -> Option<Self> {
+        let direction = match matrix.map(i32::signum) {
+            [1, 0, 0, 1] => "identity",
+            [0, 1, -1, 0] => "90r",
+            [-1, 0, 0, -1] => "180",
+            [0, -1, 1, 0] => "90l",
+            [-1, 0, 0, 1] => "horiz",
+            [0, -1, -1, 0] => "ur-ll",
+            [1, 0, 0, -1] => "vert",
+            [0, 1, 1, 0] => "ul-lr",
+            _ => return None,
+        };
+        ORIENTATIONS.iter().map(|(_, known)| *known).find(|known| known.direction == direction)
+    }
+
     /// Size of a picture after the turn.
     pub(super) const fn turned(self, (width, height): (u32, u32)) -> (u32, u32) {
         if self.degrees.is_multiple_of(180) { (width, height) } else { (height, width) }
     }
+}
+
+/// How each track of an MP4 or QuickTime file is to be turned, by the track's number.
+pub(super) struct Turns(BTreeMap<u32, Orientation>);
+
+impl Turns {
+    /// Of this file; none if it is of another kind.
+    pub(super) fn of(file: &File) -> io::Result<Self> {
+        let mut turns = BTreeMap::new();
+        let whole = 0..file.metadata()?.len();
+        for header in inside(file, whole, &[*b"moov", *b"trak", *b"tkhd"])? {
+            if let Some((number, matrix)) = header_of(file, header)?
+                && let Some(orientation) = Orientation::of_matrix(matrix)
+            {
+                turns.insert(number, orientation);
+            }
+        }
+        Ok(Self(turns))
+    }
+
+    /// Of the track whose data passes this pad: the demuxer ends a stream's name with its number.
+    pub(super) fn at(&self, pad: &gst::Pad) -> Option<Orientation> {
+        let name = pad.stream_id()?;
+        let (_, number) = name.rsplit_once('/')?;
+        self.0.get(&number.parse().ok()?).copied()
+    }
+}
+
+/// Number and matrix of a track by its header; from version 1 on its times have 64 bits.
+fn header_of(file: &File, header: Range<u64>) -> io::Result<Option<(u32, [i32; 4])>> {
+    let mut bytes = [0; 52 + 20];
+    let length = (header.end - header.start).min(bytes.len() as u64) as usize;
+    file.read_exact_at(&mut bytes[..length], header.start)?;
+    let (number, matrix) = if bytes[0] == 0 { (12, 40) } else { (20, 52) };
+    if length < matrix + 20 {
+        return Ok(None);
+    }
+    let word =
+        |at: usize| i32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let linear = [matrix, matrix + 4, matrix + 12, matrix + 16].map(word);
+    Ok(Some((word(number).cast_unsigned(), linear)))
 }

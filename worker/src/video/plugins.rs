@@ -33,6 +33,7 @@ const ELEMENTS: &[&str] = &[
     "pipeline",          // holds a graph
     "bin",               // what a pipeline is made from
     "typefind",          // recognises its container
+    "queue",             // has a demuxer read from front to back
     "capsfilter",        // states the framing and the size wanted
     "deinterlace",       // makes frames of fields
     "videoconvertscale", // makes pixels square and planar

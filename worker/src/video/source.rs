@@ -2,16 +2,18 @@
 //! demuxer, and the parser of its first readable video track. Called by `decode`.
 //!
 //! ```text
-//! reader ! typefind ! <demuxer> ! [<parser>] ! capsfilter |gate
-//!                         `-- other tracks: left unlinked, so their data is dropped
+//! reader ! typefind ! [queue] ! <demuxer> ! [<parser>] ! capsfilter |gate
+//!                                   `-- other tracks: left unlinked, so their data is dropped
 //! ```
 //!
 //! Everything here runs before a decoder exists.
 
+use super::colour;
 use super::error::VideoError;
-use super::formats::{self, Codec, Container};
+use super::formats::{self, Codec, Container, Reading};
 use super::guard;
 use super::index;
+use super::orient::Turns;
 use super::reader::reader;
 use bodyscript_protocol::message::MediaLimits;
 use gstreamer as gst;
@@ -46,6 +48,10 @@ pub(super) struct Gate {
     pub(super) codec: &'static Codec,
     /// What it is in.
     pub(super) container: &'static Container,
+    /// What the container says of it.
+    pub(super) stated: gst::Caps,
+    /// When its first data is shown, on the container's clock.
+    pub(super) start: Duration,
     probe: gst::PadProbeId,
 }
 
@@ -64,6 +70,8 @@ pub(super) struct Source {
     pub(super) notes: Receiver<Note>,
     /// The way for further guards to tell.
     pub(super) tell: Sender<Note>,
+    /// How the tracks of an MP4 are to be turned.
+    pub(super) turns: Turns,
     found: Arc<Mutex<Found>>,
     has_index: bool,
 }
@@ -95,6 +103,8 @@ struct Plug {
     limits: MediaLimits,
     tell: Sender<Note>,
     found: Arc<Mutex<Found>>,
+    /// Whether the container says which part of the media is shown.
+    has_edits: bool,
 }
 
 /// A new element. Errors name it: `plugins` has made sure that all exist.
@@ -118,9 +128,11 @@ impl Source {
             limits: *limits,
             tell: tell.clone(),
             found: Arc::clone(&found),
+            has_edits: index::has_edits(&video).map_err(VideoError::Read)?,
         };
         forward_errors(&pipeline.0, &tell);
         let has_index = index::is_there(&video).map_err(VideoError::Read)?;
+        let turns = Turns::of(&video).map_err(VideoError::Read)?;
         let reader = reader(video)?.upcast();
         let finder = element("typefind")?;
         finder.connect("have-type", false, move |values| {
@@ -132,7 +144,7 @@ impl Source {
         pipeline.0.add_many([&reader, &finder]).map_err(graph("take its reader"))?;
         reader.link(&finder).map_err(graph("link its reader"))?;
         pipeline.0.set_state(gst::State::Playing).map_err(graph("start"))?;
-        Ok(Self { pipeline, notes, tell, found, has_index })
+        Ok(Self { pipeline, notes, tell, turns, found, has_index })
     }
 
     /// Waits until the first data of the video track is there.
@@ -173,6 +185,45 @@ impl Source {
         }
         VideoError::NoFrames
     }
+}
+
+/// Has everything shown that passes this pad. Where nothing else tells how much of the media is
+/// shown, demuxers stop at the stated duration, but reordered frames of fragments end later.
+fn never_stop(track: &gst::Pad) {
+    track.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+        if let Some(gst::EventView::Segment(event)) = info.event().map(|event| event.view())
+            && let Some(segment) = event.segment().downcast_ref::<gst::ClockTime>()
+        {
+            let mut segment = segment.clone();
+            segment.set_stop(gst::ClockTime::NONE);
+            let endless = gst::event::Segment::builder(&segment).seqnum(event.seqnum()).build();
+            info.data = Some(gst::PadProbeData::Event(endless));
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Takes the container's word of limited range out of the caps that pass this pad. QuickTime's
+/// colour box has no word for range, the demuxer takes that for limited, and the parser would
+/// believe it rather than the stream.
+fn leave_range_to_stream(track: &gst::Pad) {
+    track.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+        if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view())
+            && !colour::is_full_range(event.caps())
+        {
+            let mut caps = event.caps_owned();
+            caps.make_mut().iter_mut().for_each(|track| track.remove_field("colorimetry"));
+            info.data = Some(gst::PadProbeData::Event(gst::event::Caps::new(&caps)));
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// When a buffer that passes this pad is shown, on the container's clock.
+fn shown(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<Duration> {
+    let event = pad.sticky_event::<gst::event::Segment>(0)?;
+    let segment = event.segment().downcast_ref::<gst::ClockTime>()?;
+    segment.to_stream_time(buffer.pts()?).map(Duration::from)
 }
 
 /// The error for a container whose tracks hold nothing to decode.
@@ -217,7 +268,18 @@ impl Plug {
             }
         });
         self.add(&demuxer)?;
+        if container.reading == Reading::Forwards {
+            // Nothing behind a queue can ask for another part of the file.
+            let queue = element("queue")?;
+            queue.set_property("max-size-buffers", 2_u32);
+            self.add(&queue)?;
+            gst::Element::link_many([finder, &queue, &demuxer])
+                .map_err(graph("link its demuxer"))?;
+            demuxer.sync_state_with_parent().map_err(graph("start its demuxer"))?;
+            return queue.sync_state_with_parent().map_err(graph("start its queue"));
+        }
         finder.link(&demuxer).map_err(graph("link its demuxer"))?;
+        // Last of all: once it reads, the video may be refused and all of this be stopped.
         demuxer.sync_state_with_parent().map_err(graph("start its demuxer"))
     }
 
@@ -243,7 +305,13 @@ impl Plug {
         filter.set_property_from_str("caps", wanted);
         let gate = filter.static_pad("src").expect("a capsfilter has a src pad");
         self.guard_track(track);
-        self.close(&gate, codec, container);
+        if !self.has_edits {
+            never_stop(track);
+        }
+        if ["video/x-h264", "video/x-h265"].contains(&codec.caps) {
+            leave_range_to_stream(track);
+        }
+        self.close(&gate, codec, container, caps);
         guard::caps(&gate, &self.limits, &self.tell);
         if codec.decoder == "avdec_vp8" {
             guard::vp8(&gate, &self.limits, &self.tell);
@@ -276,13 +344,20 @@ impl Plug {
     }
 
     /// Holds the first buffer back and tells of it.
-    fn close(&self, gate: &gst::Pad, codec: &'static Codec, container: &'static Container) {
+    fn close(
+        &self,
+        gate: &gst::Pad,
+        codec: &'static Codec,
+        container: &'static Container,
+        stated: gst::Caps,
+    ) {
         let tell = self.tell.clone();
         let mask = gst::PadProbeType::BLOCK | gst::PadProbeType::BUFFER;
         gate.add_probe(mask, move |pad, info| {
             if let Some(probe) = info.id.take() {
-                let pad = pad.clone();
-                let _ = tell.send(Note::Gate(Gate { pad, codec, container, probe }));
+                let start = info.buffer().and_then(|buffer| shown(pad, buffer)).unwrap_or_default();
+                let (pad, stated) = (pad.clone(), stated.clone());
+                let _ = tell.send(Note::Gate(Gate { pad, codec, container, stated, start, probe }));
             }
             gst::PadProbeReturn::Ok
         });

@@ -5,48 +5,38 @@
 //! the time of writing (ISO/IEC 14496-12: `mvhd`, `tkhd`, `mdhd`) and has no property against it.
 //! Zero stands for a time that is not known.
 
+use super::boxes::boxes;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-/// Size and kind of a box.
-const HEAD_BYTES: u64 = 8;
 /// Version and flags of a box that has them.
 const VERSION_BYTES: u64 = 4;
 
 /// Sets every time of creation and of change in the file to zero.
 pub(super) fn erase(file: &File) -> io::Result<()> {
-    erase_within(file, 0, file.metadata()?.len())
+    erase_within(file, 0..file.metadata()?.len())
 }
 
-fn erase_within(file: &File, mut at: u64, end: u64) -> io::Result<()> {
-    while at + HEAD_BYTES <= end {
-        let mut head = [0; HEAD_BYTES as usize];
-        file.read_exact_at(&mut head, at)?;
-        let [a, b, c, d, kind @ ..] = head;
-        let size = u64::from(u32::from_be_bytes([a, b, c, d]));
-        // Nothing with a 64-bit size, and no empty remainder, comes before or within an index.
-        if size < HEAD_BYTES || at + size > end {
-            return Ok(());
-        }
-        match &kind {
-            b"moov" | b"trak" | b"mdia" | b"free" => {
-                erase_within(file, at + HEAD_BYTES, at + size)?;
-            }
-            b"mvhd" | b"tkhd" | b"mdhd" => erase_times(file, at + HEAD_BYTES, at + size)?,
+fn erase_within(file: &File, within: Range<u64>) -> io::Result<()> {
+    for head in boxes(file, within) {
+        let head = head?;
+        match &head.kind {
+            b"moov" | b"trak" | b"mdia" | b"free" => erase_within(file, head.contents)?,
+            b"mvhd" | b"tkhd" | b"mdhd" => erase_times(file, head.contents)?,
             _ => {}
         }
-        at += size;
     }
     Ok(())
 }
 
 /// Both times come first, in 32 bits each or, from version 1 on, in 64.
-fn erase_times(file: &File, at: u64, end: u64) -> io::Result<()> {
+fn erase_times(file: &File, Range { start, end }: Range<u64>) -> io::Result<()> {
     let mut version = [0];
-    file.read_exact_at(&mut version, at)?;
+    file.read_exact_at(&mut version, start)?;
     let times: &[u8] = if version[0] == 0 { &[0; 8] } else { &[0; 16] };
-    let at = at + VERSION_BYTES;
+    let at = start + VERSION_BYTES;
     if at + times.len() as u64 <= end { file.write_all_at(times, at) } else { Ok(()) }
 }
 
@@ -55,7 +45,7 @@ mod tests {
     use super::*;
 
     fn boxed(kind: &[u8; 4], contents: &[u8]) -> Vec<u8> {
-        let size = (HEAD_BYTES as usize + contents.len()) as u32;
+        let size = (8 + contents.len()) as u32;
         [&size.to_be_bytes(), kind.as_slice(), contents].concat()
     }
 

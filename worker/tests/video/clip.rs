@@ -21,6 +21,9 @@ pub(crate) struct Clip {
     pub(crate) raw: &'static str,
     /// Elements from raw pictures to coded ones.
     pub(crate) encoder: &'static str,
+    /// For encoders that lose the times of their pictures: elements that read them from an AVI file,
+    /// which states one rate for all, and give them times; empty for all others.
+    pub(crate) retimed: &'static str,
     /// Elements from coded pictures to a file, `m` the name of the last one.
     pub(crate) muxer: &'static str,
     /// Further branches, which may feed `m.`.
@@ -35,6 +38,7 @@ pub(crate) const PLAIN: Clip = Clip {
     rate: (30, 1),
     raw: "",
     encoder: "x264enc bframes=2 key-int-max=12",
+    retimed: "",
     muxer: "mp4mux name=m",
     beside: "",
 };
@@ -52,15 +56,22 @@ impl Clip {
 
     fn named(&self) -> NamedTempFile {
         let file = NamedTempFile::new().expect("a temporary file");
-        let Self { width, height, rate: (num, den), raw, encoder, muxer, beside, .. } = self;
-        let graph = format!(
+        let Self { width, height, rate: (num, den), raw, encoder, muxer, .. } = self;
+        let coded = format!(
             "fdsrc fd=0 ! rawvideoparse format=rgb width={width} height={height} \
-             framerate={num}/{den} {raw} ! videoconvert ! video/x-raw,format=I420 ! {encoder} ! \
-             {muxer} ! filesink location={} {beside}",
-            file.path().display()
+             framerate={num}/{den} {raw} ! videoconvert ! video/x-raw,format=I420 ! {encoder}"
         );
         let pictures = (0..self.frames).flat_map(|number| self.picture(number).rgb);
-        launch(&graph, &pictures.collect::<Vec<_>>());
+        let pictures = pictures.collect::<Vec<_>>();
+        let end = format!("{muxer} ! filesink location={} {}", file.path().display(), self.beside);
+        if self.retimed.is_empty() {
+            launch(&format!("{coded} ! {end}"), &pictures);
+        } else {
+            let untimed = NamedTempFile::new().expect("a temporary file");
+            let path = untimed.path().display();
+            launch(&format!("{coded} ! avimux ! filesink location={path}"), &pictures);
+            launch(&format!("filesrc location={path} ! {} ! {end}", self.retimed), &[]);
+        }
         file
     }
 
@@ -79,7 +90,8 @@ impl Clip {
 /// Runs a graph with the system's own plugins, `input` on its standard input.
 pub(crate) fn launch(graph: &str, input: &[u8]) {
     let mut child = Command::new("gst-launch-1.0")
-        .arg("-q")
+        // A crash is to end it, not to wait for a debugger.
+        .args(["-q", "--no-fault"])
         .args(graph.split_whitespace())
         // Set in this process for the code under test.
         .env_remove("GST_REGISTRY_DISABLE")
@@ -87,8 +99,9 @@ pub(crate) fn launch(graph: &str, input: &[u8]) {
         .stdin(Stdio::piped())
         .spawn()
         .expect("gst-launch-1.0 runs; install gstreamer1.0-tools");
-    child.stdin.take().expect("piped").write_all(input).expect("gst-launch-1.0 takes pictures");
+    let taken = child.stdin.take().expect("piped").write_all(input);
     assert!(child.wait().expect("gst-launch-1.0 ends").success(), "{graph}");
+    taken.expect("gst-launch-1.0 takes pictures");
 }
 
 /// Level of frame `number`.

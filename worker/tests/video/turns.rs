@@ -3,32 +3,45 @@
 use crate::clip::{self, PLAIN};
 use crate::{LIMITS, decode, file_of};
 
-/// The matrices' a, b, c, d, as 16.16 fixed point.
+/// The matrices' a, b, c, d are 16.16 fixed point.
 const ONE: i32 = 0x1_0000;
 
+/// A second of pictures whose track has this matrix.
+fn clip_with([a, b, c, d]: [i32; 4]) -> Vec<u8> {
+    let mut bytes = PLAIN.bytes();
+    let track = bytes.windows(4).position(|w| w == b"tkhd").expect("a track header") + 4;
+    for (entry, value) in [(0, a), (1, b), (3, c), (4, d)] {
+        bytes[track + 40 + 4 * entry..][..4].copy_from_slice(&value.to_be_bytes());
+    }
+    bytes
+}
+
 #[test]
-#[ignore = "the decoder gives something else than this clip is taken to hold"]
-fn sideways_footage_is_turned() {
-    // Matrix, the turn it means, the upright size, and where the red band's middle lies then.
-    for (matrix, degrees, size, band) in [
-        ([ONE, 0, 0, ONE], 0, (160, 120), (76, 16)),
-        ([0, ONE, -ONE, 0], 90, (120, 160), (96, 76)),
-        ([-ONE, 0, 0, -ONE], 180, (160, 120), (76, 96)),
-        ([0, -ONE, ONE, 0], 270, (120, 160), (16, 76)),
+fn sideways_and_mirrored_footage_is_brought_upright() {
+    const NO: i32 = -ONE;
+    // Matrix; the turn it means, of the mirrored picture or not; the upright size; and where the
+    // upper left of a patch in the red corner, which is 53 by 40 pixels, lies then.
+    for (matrix, degrees, mirrored, size, red) in [
+        ([ONE, 0, 0, ONE], 0, false, (160, 120), (22, 16)),
+        ([0, ONE, NO, 0], 90, false, (120, 160), (96, 22)),
+        ([NO, 0, 0, NO], 180, false, (160, 120), (130, 96)),
+        ([0, NO, ONE, 0], 270, false, (120, 160), (16, 130)),
+        ([NO, 0, 0, ONE], 0, true, (160, 120), (130, 16)),
+        ([0, NO, NO, 0], 90, true, (120, 160), (96, 130)),
+        ([ONE, 0, 0, NO], 180, true, (160, 120), (22, 96)),
+        ([0, ONE, ONE, 0], 270, true, (120, 160), (16, 22)),
+        ([2 * ONE, 0, 0, 2 * NO], 180, true, (160, 120), (22, 96)),
+        ([ONE, ONE, NO, ONE], 0, false, (160, 120), (22, 16)),
     ] {
-        let mut bytes = PLAIN.bytes();
-        let track = bytes.windows(4).position(|w| w == b"tkhd").expect("a track header") + 4;
-        for (entry, value) in [0, 1, 3, 4].into_iter().zip(matrix) {
-            bytes[track + 40 + 4 * entry..][..4].copy_from_slice(&value.to_be_bytes());
-        }
-        let decoded =
-            decode(file_of(&bytes), &LIMITS).unwrap_or_else(|error| panic!("{degrees}: {error}"));
-        assert_eq!(decoded.probe.rotation_degrees, degrees);
-        assert_eq!((decoded.probe.width, decoded.probe.height), size, "{degrees}");
-        assert_eq!((decoded.last.width, decoded.last.height), size, "{degrees}");
-        clip::assert_red(&degrees.to_string(), clip::patch(&decoded.last, band.0, band.1));
+        let decoded = decode(file_of(&clip_with(matrix)), &LIMITS)
+            .unwrap_or_else(|error| panic!("{matrix:?}: {error}"));
+        let probe = decoded.probe;
+        assert_eq!((probe.rotation_degrees, probe.mirrored), (degrees, mirrored), "{matrix:?}");
+        assert_eq!((probe.width, probe.height), size, "{matrix:?}");
+        assert_eq!((decoded.last.width, decoded.last.height), size, "{matrix:?}");
+        clip::assert_red(&format!("{matrix:?}"), clip::patch(&decoded.last, red.0, red.1));
         let centre = clip::patch(&decoded.last, size.0 / 2, size.1 / 2);
         let level = f64::from(clip::level(29));
-        assert!(centre.iter().all(|value| (value - level).abs() < 4.0), "{degrees}: {centre:?}");
+        assert!(centre.iter().all(|value| (value - level).abs() < 4.0), "{matrix:?}: {centre:?}");
     }
 }

@@ -1,0 +1,138 @@
+//! Copies of one film in other clothes, through the whole program: turned, mirrored, cut, with ten
+//! bits, with other clocks and rates. Poses and times must be those of the plain one.
+
+use anyhow::{Context, Result, ensure};
+use bodyscript_tests::fixture::{self, Clip, Codec, Container, Rotation};
+use bodyscript_tests::pose_table::PoseTable;
+use bodyscript_tests::programs::Run;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const SIZE: (u32, u32) = (480, 360);
+const FRAMES: u32 = 24;
+/// Frames that the cut copy hides.
+const HIDDEN: u32 = 5;
+/// Mean distance of the landmarks, in pixels.
+const APART_MAX: f64 = 1.0;
+/// Difference between times, in seconds.
+const LATE_MAX: f64 = 0.001;
+/// Mean difference between pictures that were coded apart, in levels of 255.
+const LEVELS_MAX: f64 = 4.0;
+
+/// A copy, and what its frames are in the plain film.
+struct Copy {
+    name: &'static str,
+    clip: Clip,
+    extension: &'static str,
+    /// Of each frame: its number in the plain film and its time.
+    frames: Vec<(u32, f64)>,
+    rotation_degrees: u32,
+    mirrored: bool,
+}
+
+fn plain() -> Clip {
+    Clip::new().size(SIZE.0, SIZE.1).frames(FRAMES)
+}
+
+fn copy(name: &'static str, clip: Clip) -> Copy {
+    let frames = (0..FRAMES).map(|n| (n, f64::from(n) / 30.0)).collect();
+    Copy { name, clip, extension: "mp4", frames, rotation_degrees: 0, mirrored: false }
+}
+
+fn turned(name: &'static str, rotation: Rotation, degrees: u32) -> Copy {
+    Copy { rotation_degrees: degrees, ..copy(name, plain().rotation(rotation)) }
+}
+
+fn copies() -> Vec<Copy> {
+    let kept: Vec<u32> = (0..FRAMES).filter(|n| n % 3 != 1 && n % 7 != 5).collect();
+    let seconds = |n: u32| f64::from(n) / 30.0;
+    let times = kept.iter().map(|n| Duration::from_secs_f64(seconds(*n))).collect();
+    vec![
+        turned("a quarter clockwise", Rotation::Clockwise90, 90),
+        turned("upside down", Rotation::Half, 180),
+        turned("a quarter anticlockwise", Rotation::Anticlockwise90, 270),
+        Copy { mirrored: true, ..copy("mirrored", plain().rotation(Rotation::Mirrored)) },
+        copy("ten bits", plain().codec(Codec::H264TenBit)),
+        Copy {
+            frames: kept.iter().map(|n| (*n, seconds(*n))).collect(),
+            ..copy("a varying rate", plain().times(times))
+        },
+        Copy {
+            frames: (0..FRAMES).map(|n| (n, f64::from(n) * 1001.0 / 30_000.0)).collect(),
+            ..copy("29.97 frames a second", plain().fps(30_000, 1001))
+        },
+        Copy {
+            frames: (HIDDEN..FRAMES).map(|n| (n, seconds(n - HIDDEN))).collect(),
+            ..copy("negative times hidden by an edit list", plain().hidden(HIDDEN))
+        },
+        Copy { extension: "ts", ..copy("a sender's clock", plain().container(Container::MpegTs)) },
+    ]
+}
+
+#[test]
+fn copies_of_one_film_have_its_poses_and_times() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str, extension: &str| {
+        folder.path().join(format!("{}.{extension}", name.replace([' ', '\''], "_")))
+    };
+    let original = path("plain", "mp4");
+    plain().encode(&original)?;
+    let copies = copies();
+    let mut videos = vec![original.clone()];
+    for copy in &copies {
+        let video = path(copy.name, copy.extension);
+        copy.clip.encode(&video).context(copy.name)?;
+        videos.push(video);
+    }
+    // Each frame alone, so that a frame that is left out changes no other.
+    let run = Run::new(&["--mode", "static"], &videos, &folder.path().join("out"))?.check()?;
+    let table = |video: &PathBuf| PoseTable::read(&run.artefact(video, "pose_data.csv"));
+    let plain = table(&original)?;
+    assert_eq!(plain.frames.len() as u32, FRAMES, "a person in every frame");
+    for (copy, video) in copies.iter().zip(&videos[1..]) {
+        let (mean, late) = compare(copy, &table(video)?, &plain);
+        println!("{}: {mean:.3} px, {:.3} ms", copy.name, late * 1000.0);
+        assert!(mean <= APART_MAX, "{}: {mean} px", copy.name);
+        assert!(late <= LATE_MAX, "{}: {late} s", copy.name);
+        let metadata = std::fs::read(run.artefact(video, "metadata.json"))?;
+        let metadata: serde_json::Value = serde_json::from_slice(&metadata)?;
+        let stated = &metadata["video"];
+        assert_eq!(stated["rotation_degrees"], copy.rotation_degrees, "{}", copy.name);
+        assert_eq!(stated["mirrored"], copy.mirrored, "{}", copy.name);
+        for artefact in ["output.mp4", "preview.mp4"] {
+            let (ours, theirs) = (run.artefact(video, artefact), run.artefact(&original, artefact));
+            same_picture(&ours, &theirs, copy.frames[0].0)
+                .with_context(|| format!("{artefact} of {}", copy.name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Mean distance in pixels, and the largest difference between times in seconds.
+fn compare(copy: &Copy, table: &PoseTable, plain: &PoseTable) -> (f64, f64) {
+    let ids: Vec<u32> = table.times.keys().copied().collect();
+    assert_eq!(ids, (0..copy.frames.len() as u32).collect::<Vec<_>>(), "{}", copy.name);
+    let (mut apart, mut late) = (Vec::new(), 0.0_f64);
+    for (id, (number, time)) in copy.frames.iter().enumerate() {
+        late = late.max((table.times[&(id as u32)] - time).abs());
+        let ours = table.frames.get(&(id as u32));
+        let ours = ours.unwrap_or_else(|| panic!("{}: nobody in frame {id}", copy.name));
+        apart.extend(plain.frames[number].iter().map(|(landmark, there)| {
+            let here = &ours[landmark];
+            let (x, y) = (here.x - there.x, here.y - there.y);
+            (x * f64::from(SIZE.0)).hypot(y * f64::from(SIZE.1))
+        }));
+    }
+    (apart.iter().sum::<f64>() / apart.len() as f64, late)
+}
+
+/// The first picture of one video shows the same as that of a number in another.
+fn same_picture(video: &Path, plain: &Path, number: u32) -> Result<()> {
+    let (ours, theirs) = (fixture::decode(video)?, fixture::decode(plain)?);
+    let ((_, ours), (_, theirs)) = (&ours.frames[0], &theirs.frames[number as usize]);
+    ensure!((ours.width, ours.height) == (theirs.width, theirs.height), "another size");
+    let apart = ours.data.iter().zip(&theirs.data).map(|(a, b)| f64::from(a.abs_diff(*b)));
+    let mean = apart.sum::<f64>() / ours.data.len() as f64;
+    ensure!(mean < LEVELS_MAX, "{mean} levels apart");
+    Ok(())
+}
