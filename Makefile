@@ -142,6 +142,15 @@ package: $(CARGO_DEB)
 $(CARGO_DEB):
 	@cargo install --quiet --locked --root target/tools --version 3.8.0 cargo-deb
 
+SOAK_CRASHES ?= 1000
+SOAK_JOBS ?= 10000
+
+.PHONY: soak
+soak: setup ## Kill the service 1,000 times and run 10,000 jobs (SOAK_CRASHES, SOAK_JOBS); takes an hour or so
+	@cargo build --locked --workspace --all-targets
+	CRASHES=$(SOAK_CRASHES) cargo test --locked --workspace --test crash -- --nocapture
+	SOAK_JOBS=$(SOAK_JOBS) cargo test --locked --workspace --test soak -- --nocapture
+
 .PHONY: bench
 bench: setup ## Measure speed and memory on this machine
 	@cargo build --locked --release --workspace
