@@ -156,6 +156,15 @@ test-vm: deb ## Run the package under systemd in a virtual machine (as root; min
 	$(MAKE) --no-print-directory setup PACKAGES="$(VM_PACKAGES)"
 	tests/vm/run.sh target/vm target/debian/bodyscript_*.deb $(BUILT)
 
+SOAK_CRASHES ?= 1000
+SOAK_JOBS ?= 10000
+
+.PHONY: soak
+soak: setup ## Kill the service 1,000 times and run 10,000 jobs (SOAK_CRASHES, SOAK_JOBS); takes an hour or so
+	@cargo build --locked --workspace --all-targets
+	CRASHES=$(SOAK_CRASHES) cargo test --locked --workspace --test crash -- --nocapture
+	SOAK_JOBS=$(SOAK_JOBS) cargo test --locked --workspace --test soak -- --nocapture
+
 .PHONY: bench
 bench: setup ## Measure speed and memory on this machine
 	@cargo build --locked --release --workspace

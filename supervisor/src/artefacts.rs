@@ -60,6 +60,13 @@ pub enum StateError {
 }
 
 impl StateError {
+    /// Whether this process, or the host, has as many files open as it may.
+    pub fn is_out_of_descriptors(&self) -> bool {
+        use nix::libc::{EMFILE, ENFILE};
+        matches!(self, Self::Io { source, .. }
+            if matches!(source.raw_os_error(), Some(EMFILE | ENFILE)))
+    }
+
     /// Whether the disk, or this user's share of it, is full.
     pub fn is_disk_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
@@ -204,10 +211,15 @@ impl StateDir {
         fs::read(self.results().join(id.to_string()).join(OUTCOME)).ok()
     }
 
+    /// Removes what the attempts at a job left; its upload and results stay.
+    pub fn remove_attempts(&self, id: JobId) -> Result<(), StateError> {
+        remove_folder(&self.jobs().join(id.to_string()))
+    }
+
     /// Removes a job's upload and what its attempts left; its results stay.
     pub fn remove_leftovers(&self, id: JobId) -> Result<(), StateError> {
         remove_file(&self.upload(id))?;
-        remove_folder(&self.jobs().join(id.to_string()))
+        self.remove_attempts(id)
     }
 
     /// Removes everything there is of a job.
@@ -281,6 +293,7 @@ impl AttemptFolder {
         failpoint::reach("attempt_done");
         let path = self.path.join(OUTCOME);
         fs::write(&path, outcome).map_err(failed("written to", &path))?;
+        failpoint::reach("outcome_written");
         sync(&path)?;
         for artefact in self.formats.iter() {
             let path = self.path.join(artefact.file_name());

@@ -6,6 +6,7 @@
 
 use crate::artefacts::{StateDir, StateError};
 use crate::clock::{self, Clock};
+use crate::failpoint;
 use crate::job::{Event, Job, JobError, JobId, JobState};
 use crate::journal::{Entry, Journal, Past, Remembered, What};
 use crate::outcome::Outcome;
@@ -88,7 +89,9 @@ impl Recovered {
                 })
             })
             .collect();
+        failpoint::reach("recovery_settled");
         let swept = sweep_orphans(state, &claims(&jobs))?;
+        failpoint::reach("recovery_swept");
         tracing::info!(jobs = jobs.len(), swept, "recovered");
         Ok(Self { journal, clock, jobs, poison, uploads })
     }

@@ -2,6 +2,7 @@
 //! test. Called by the tests of this workspace; the service must never depend on it.
 
 pub mod browser;
+pub mod crashing;
 pub mod fixture;
 
 pub mod mannequin;

@@ -45,7 +45,25 @@ impl TestServer {
         Self::start_at(port, folder, flags)
     }
 
+    /// As [`TestServer::start_in`], but without waiting: the service may die before it is ready,
+    /// of this failpoint if there is one.
+    pub fn launch(folder: Arc<TempDir>, flags: &[&str], failpoint: Option<&str>) -> Result<Self> {
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        Self::launch_at(port, folder, flags, failpoint)
+    }
+
     fn start_at(port: u16, folder: Arc<TempDir>, flags: &[&str]) -> Result<Self> {
+        let mut server = Self::launch_at(port, folder, flags, None)?;
+        server.await_ready()?;
+        Ok(server)
+    }
+
+    fn launch_at(
+        port: u16,
+        folder: Arc<TempDir>,
+        flags: &[&str],
+        failpoint: Option<&str>,
+    ) -> Result<Self> {
         remains::adopt()?;
         let log = File::options().create(true).append(true).open(folder.path().join("log"))?;
         let temporary = folder.path().join("tmp");
@@ -55,15 +73,14 @@ impl TestServer {
             .arg(folder.path().join("state"))
             .args(flags)
             .env("TMPDIR", temporary)
+            .envs(failpoint.map(|name| ("DIE_AT_FAILPOINT", name)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
             .context("bodyscript cannot be started")?;
         let client = Client::builder().timeout(PATIENCE).build()?;
-        let mut server = Self { child, base: format!("http://127.0.0.1:{port}"), client, folder };
-        server.await_ready()?;
-        Ok(server)
+        Ok(Self { child, base: format!("http://127.0.0.1:{port}"), client, folder })
     }
 
     fn await_ready(&mut self) -> Result<()> {
@@ -78,6 +95,26 @@ impl TestServer {
             sleep(LOOK_EVERY);
         }
         bail!("the service does not become ready: {}", self.log())
+    }
+
+    /// Waits until the service is ready, or dead; tells whether it is ready.
+    pub fn ready_or_dead(&mut self) -> Result<bool> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if self.get("/readyz").is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(true);
+            }
+            if self.is_over()? {
+                return Ok(false);
+            }
+            sleep(LOOK_EVERY / 5);
+        }
+        bail!("the service becomes neither ready nor dead: {}", self.log())
+    }
+
+    /// Whether the service has ended.
+    pub fn is_over(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
     }
 
     /// Everything the service has logged.

@@ -14,6 +14,7 @@ use crate::job::{Event, JobId};
 use crate::journal::{Entry, What};
 use crate::retention::{ENDED_KEPT_MAX, Lives, Pressure};
 use crate::worker::obituary::Stop;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -125,10 +126,22 @@ impl Desk {
     }
 }
 
+/// Tries to remove the files of a job.
+const REMOVALS_MAX: u32 = 10;
+
+/// Between two of them.
+const REMOVAL_PAUSE: Duration = Duration::from_secs(1);
+
 type Removal = fn(&StateDir, JobId) -> Result<(), StateError>;
 
+/// Without descriptors a folder cannot be listed: then it is tried again for a while.
 fn remove(state: &StateDir, id: JobId, how: Removal) {
-    if let Err(error) = how(state, id) {
-        tracing::error!(job = %id, %error, "files of a job stay behind");
+    let mut tries = 1..REMOVALS_MAX;
+    while let Err(error) = how(state, id) {
+        if !error.is_out_of_descriptors() || tries.next().is_none() {
+            tracing::error!(job = %id, %error, "files of a job stay behind");
+            return;
+        }
+        std::thread::sleep(REMOVAL_PAUSE);
     }
 }

@@ -81,7 +81,10 @@ pub(super) async fn work(runner: Runner, state: StateDir, plan: Plan, lines: Lin
     let outcome = outcome(&obituary, &decision);
     let succeeds = outcome.is_some();
     let settled = blocking(move || match outcome {
-        Some(outcome) => folder.publish(&outcome.to_bytes()),
+        Some(outcome) => folder.publish(&outcome.to_bytes()).inspect_err(|_| {
+            // Nothing else removes it while its job is remembered; a full disk needs the room.
+            let _ = folder.discard();
+        }),
         None => folder.discard(),
     });
     let decision = match settled.await {

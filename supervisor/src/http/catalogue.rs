@@ -144,6 +144,8 @@ answers! {
     DiskFull "disk_full" 507 Time
         "Too little disk is free for the video (`disk_free_bytes_min`)."
         "Try again after `Retry-After`; tell the operator if it stays so.";
+    Overloaded "overloaded" 503 Time
+        "The service has as many files open as it may." "Try again after `Retry-After`.";
     Stopping "stopping" 503 Time
         "The service is stopping." "Try again after `Retry-After`.";
     OperatorsOnly "operators_only" 403 Operator

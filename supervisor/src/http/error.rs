@@ -166,6 +166,9 @@ pub enum ApiError {
     /// No room on the disk.
     #[error("The service has no room for the video; try again later.")]
     DiskFull,
+    /// No file can be opened.
+    #[error("The service has as many files open as it may; try again in a moment.")]
+    Overloaded,
     /// The service is about to stop.
     #[error("The service is stopping; try again in a moment.")]
     Stopping,
@@ -241,6 +244,7 @@ impl ApiError {
             Self::QueueFull { .. } => Code::QueueFull,
             Self::MemoryShort { .. } => Code::MemoryShort,
             Self::DiskFull => Code::DiskFull,
+            Self::Overloaded => Code::Overloaded,
             Self::Stopping => Code::Stopping,
             Self::OperatorsOnly => Code::OperatorsOnly,
             Self::TokenRequired => Code::TokenRequired,
@@ -295,7 +299,11 @@ impl From<NotTaken> for ApiError {
 impl From<StateError> for ApiError {
     fn from(error: StateError) -> Self {
         tracing::error!(%error, "the state folder fails");
-        if error.is_disk_full() { Self::DiskFull } else { Self::Internal }
+        match () {
+            () if error.is_disk_full() => Self::DiskFull,
+            () if error.is_out_of_descriptors() => Self::Overloaded,
+            () => Self::Internal,
+        }
     }
 }
 

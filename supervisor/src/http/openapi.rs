@@ -76,15 +76,15 @@ refusals! {
     FileRefusals: UnknownAddress JobNotFound FileNotFound NotCompleted RangeNotSatisfiable Stopping;
     UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField ConflictingFields InvalidField
         WebhooksOff UploadTooLarge FormTooLarge UploadStalled UploadTooSlow UploadBroken QueueFull MemoryShort
-        DiskFull TooManyUploads TooManyJobs KeyReused KeyBusy Stopping;
+        DiskFull Overloaded TooManyUploads TooManyJobs KeyReused KeyBusy Stopping;
     ResumableStartRefusals: TusVersion InvalidHeader RepeatedField ConflictingFields InvalidField
         WebhooksOff UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow UploadBroken UploadLocked
-        ChecksumMismatch TooManyResumable QueueFull MemoryShort DiskFull TooManyUploads TooManyJobs
+        ChecksumMismatch TooManyResumable QueueFull MemoryShort DiskFull Overloaded TooManyUploads TooManyJobs
         Stopping;
     ResumableAppendRefusals: TusVersion UnknownAddress UploadNotFound InvalidHeader
         UnsupportedMediaType OffsetConflict UploadBeyondLength UploadStalled UploadTooSlow
-        UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull Stopping;
-    ResumableRefusals: TusVersion UnknownAddress UploadNotFound UploadLocked Stopping;
+        UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull Overloaded Stopping;
+    ResumableRefusals: Overloaded TusVersion UnknownAddress UploadNotFound UploadLocked Stopping;
     OperatorRefusals: OperatorsOnly TokenRequired Stopping;
 }
 

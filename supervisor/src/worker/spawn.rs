@@ -12,6 +12,8 @@ use super::cage::Entry;
 use super::limits::Limit;
 use super::obituary::Exit;
 use super::orphans;
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::inherited;
 use newborn::{Prepared, Step};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -34,8 +36,11 @@ use thiserror::Error;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
-/// Where copies of descriptors are put so that none is in the way of the layout.
-const ABOVE_LAYOUT: RawFd = 64;
+/// Where copies of descriptors are put so that none is in the way of the layout. Low, because it
+/// has to lie below RLIMIT_NOFILE.
+const ABOVE_LAYOUT: RawFd = 32;
+
+const _: () = assert!(inherited::artefact(Artefact::ALL.len()) < ABOVE_LAYOUT);
 
 /// libc's constant of this name is declared too narrow and is zero.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;

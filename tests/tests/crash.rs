@@ -1,0 +1,147 @@
+//! `kill -9` between every pair of durable steps and at random instants under load: no accepted
+//! job is lost, none is published twice, and nothing is left after the next start.
+//!
+//! `CRASHES=1000 cargo test --test crash` is the long run (`make soak`).
+
+use anyhow::{Context, Result, ensure};
+use bodyscript_tests::crashing::Books;
+use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::report;
+use bodyscript_tests::server::TestServer;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// Every place in the program where `failpoint::reach` is called.
+const FAILPOINTS: [&str; 12] = [
+    "upload_synced",
+    "upload_renamed",
+    "journal_uncommitted",
+    "journal_committed",
+    "attempt_done",
+    "outcome_written",
+    "attempt_synced",
+    "attempt_published",
+    "removal_committed",
+    "removal_done",
+    "recovery_settled",
+    "recovery_swept",
+];
+
+/// Visits of a place at which the service dies.
+const VISITS: [u32; 3] = [1, 2, 5];
+
+/// Random instants in `make test`.
+const CRASHES: u32 = 200;
+
+/// How long a life that is to end at a failpoint may take to come there.
+const LIFE_MAX: Duration = Duration::from_secs(10);
+
+#[test]
+fn the_failpoints_are_those_of_the_program() -> Result<()> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../supervisor/src");
+    let mut found = Vec::new();
+    let mut folders = vec![root];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(path)?;
+            let calls = text.split("failpoint::reach(\"").skip(1);
+            found.extend(calls.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    let mut listed = FAILPOINTS.map(String::from);
+    listed.sort_unstable();
+    assert_eq!(found, listed);
+    Ok(())
+}
+
+#[test]
+fn no_death_between_two_durable_steps_loses_or_doubles_a_job() -> Result<()> {
+    let begun = Instant::now();
+    let mut books = Books::open()?;
+    // So that there is something to remove and to recover.
+    books.live(None, Duration::from_secs(1))?;
+    for failpoint in FAILPOINTS {
+        let mut reached = 0;
+        for visit in VISITS {
+            let name = format!("{failpoint}:{visit}");
+            reached += u32::from(books.live(Some(&name), LIFE_MAX).context(name)?);
+            books.live(None, Duration::from_millis(50)).with_context(|| failpoint.to_owned())?;
+            // The places of a start are visited once in each.
+            if failpoint.starts_with("recovery") {
+                break;
+            }
+        }
+        ensure!(reached > 0, "{failpoint} was never reached");
+    }
+    tell("failpoints", books.close()?, begun);
+    Ok(())
+}
+
+#[test]
+fn no_death_at_any_instant_loses_or_doubles_a_job() -> Result<()> {
+    let begun = Instant::now();
+    let crashes = std::env::var("CRASHES").ok().and_then(|text| text.parse().ok());
+    let mut books = Books::open()?;
+    let mut random: u64 = 0x2545_f491_4f6c_dd1d;
+    for crash in 0..crashes.unwrap_or(CRASHES) {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let instant = Duration::from_millis((random >> 33) % 400);
+        match crash % 4 {
+            0 => books.die_starting(instant),
+            _ => books.live(None, instant / 2).map(drop),
+        }
+        .with_context(|| format!("crash {crash}, after {instant:?}"))?;
+    }
+    tell("random instants", books.close()?, begun);
+    Ok(())
+}
+
+fn tell(what: &str, books: Books, begun: Instant) {
+    report::say(&format!(
+        "{what}: {} deaths by kill -9, {} jobs accepted, 0 lost, 0 published twice, 0 orphans; \
+         slowest start {} ms; {} s",
+        books.deaths,
+        books.accepted_ever,
+        books.slowest_start.as_millis(),
+        begun.elapsed().as_secs()
+    ));
+}
+
+/// Whether a job has come to a phase.
+type Phase = fn(&Value) -> bool;
+
+#[test]
+fn a_real_worker_killed_in_any_phase_costs_one_attempt() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("walker.mp4");
+    Clip::new().size(320, 240).frames(60).encode(&video)?;
+    let server = TestServer::start(&["--workers", "1"])?;
+    let phases: [(Phase, &str); 3] = [
+        (|status| !status["worker"]["pid"].is_null(), "spawn_failed"),
+        (|status| !status["posture"].is_null(), "crash"),
+        (|status| status["current_frame"].as_u64() > Some(1), "crash"),
+    ];
+    for (phase, end) in phases {
+        let id = server.submit(&video)?;
+        let status = server.await_status(&id, phase)?;
+        let worker = status["worker"]["pid"].as_i64().context("a process")?;
+        kill(Pid::from_raw(worker as i32), Signal::SIGKILL)?;
+        let status = server.await_end(&id)?;
+        ensure!(status["status"] == "completed", "{status}");
+        let ends: Vec<_> = status["attempts"].as_array().context("attempts")?.iter().collect();
+        ensure!(ends.len() == 2 && ends[1]["end"] == "done", "{status}");
+        // The look at the phase and the kill are two moments.
+        ensure!(ends[0]["end"] == end || ends[0]["end"] == "crash", "{end}: {status}");
+    }
+    server.stop()?;
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! Many jobs, half of them hostile: what the service holds does not grow with how many there
+//! were, and a start with all of them in the journal loses none.
+//!
+//! `SOAK_JOBS=10000 cargo test --test soak` is the long run (`make soak`).
+
+use anyhow::{Context, Result, ensure};
+use bodyscript_tests::remains::{descendants, groups_of};
+use bodyscript_tests::report;
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::{fault_worker, names};
+use procfs::process::Process;
+use reqwest::StatusCode;
+use serde_json::Value;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Jobs in `make test`.
+const JOBS: usize = 200;
+
+/// Jobs handed in before any is waited for.
+const BATCH: usize = 100;
+
+/// The supervisor may have grown by so much, beside what it keeps of each job.
+const GROWTH_BYTES_MAX: u64 = 8 << 20;
+
+/// What it keeps of each job it remembers, at most.
+const JOB_BYTES_MAX: u64 = 8 << 10;
+
+/// What hostile videos do. Half of the jobs are good.
+const HOSTILE: [&str; 10] = [
+    "bad-input",
+    "segv",
+    "garbage",
+    "touch:100",
+    "exit:3",
+    "half-frame",
+    "sigsys",
+    "leak-child panic",
+    "oversize",
+    "exit:0",
+];
+
+const FLAGS: [&str; 12] = [
+    "--workers",
+    "4",
+    "--queue-max",
+    "1000",
+    "--worker-memory-bytes-max",
+    "64MiB",
+    "--worker-memory-retry-bytes-max",
+    "80MiB",
+    "--worker-grace-ms-max",
+    "3000",
+    "--client-uploads-per-minute-max",
+    "60000",
+];
+
+/// What the service holds with no job under way.
+#[derive(Debug)]
+struct Holdings {
+    rss_bytes: u64,
+    descriptors: usize,
+    groups: usize,
+    processes: usize,
+    entries: usize,
+}
+
+impl Holdings {
+    fn of(server: &TestServer) -> Result<Self> {
+        let process = Process::new(server.pid())?;
+        let groups = groups_of(server.pid());
+        let leaves = |group: &std::path::PathBuf| {
+            let below = std::fs::read_dir(group).into_iter().flatten().flatten();
+            below.filter(|entry| entry.path().is_dir()).count()
+        };
+        let state = server.state_dir();
+        Ok(Self {
+            rss_bytes: process.status()?.vmrss.context("a living process has memory")? * 1024,
+            descriptors: process.fd_count()?,
+            groups: groups.len() + groups.iter().map(leaves).sum::<usize>(),
+            processes: descendants(server.pid()).len(),
+            entries: entries(&state.join("jobs"))? + entries(&state.join("spool"))?,
+        })
+    }
+}
+
+fn entries(folder: &Path) -> Result<usize> {
+    Ok(std::fs::read_dir(folder)?.count())
+}
+
+fn submit(server: &TestServer, n: usize) -> Result<String> {
+    let script = if n.is_multiple_of(2) { "ok" } else { HOSTILE[n / 2 % HOSTILE.len()] };
+    let request = server.client().put(server.url("/api/upload"));
+    let request = request.header("content-type", "video/mp4");
+    let answer = request.body(format!("FAULT {script}\n{n}\n")).send()?;
+    ensure!(answer.status() == StatusCode::ACCEPTED, "{}", answer.text()?);
+    Ok(answer.json::<Value>()?["job_id"].as_str().context("an id")?.to_owned())
+}
+
+/// Takes a batch through, and away with its failed half's videos.
+fn run(server: &TestServer, jobs: std::ops::Range<usize>) -> Result<()> {
+    let ids = jobs.clone().map(|n| submit(server, n)).collect::<Result<Vec<_>>>()?;
+    for (n, id) in jobs.zip(&ids) {
+        let status = server.await_end(id)?;
+        let expected = if n.is_multiple_of(2) { "completed" } else { "failed" };
+        ensure!(status["status"] == expected, "{status}; {}", server.log());
+        if !n.is_multiple_of(2) {
+            let url = server.url(&format!("/api/cleanup/{id}"));
+            server.client().delete(url).send()?.error_for_status()?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_grows_with_the_number_of_jobs() -> Result<()> {
+    let begun = Instant::now();
+    let jobs = std::env::var("SOAK_JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(JOBS);
+    let program = fault_worker()?;
+    let flags: Vec<&str> = program.iter().map(String::as_str).chain(FLAGS).collect();
+    let server = TestServer::start(&flags)?;
+    run(&server, 0..BATCH)?;
+    let before = settled(&server)?;
+    for first in (BATCH..jobs).step_by(BATCH) {
+        run(&server, first..(first + BATCH).min(jobs))?;
+    }
+    let after = settled(&server)?;
+    report::say(&format!(
+        "{jobs} jobs, half of them hostile, in {} s; after {BATCH}: {before:?}; at the end: {after:?}",
+        begun.elapsed().as_secs()
+    ));
+    let remembered = (jobs - BATCH) as u64 / 2;
+    let grown = after.rss_bytes.saturating_sub(before.rss_bytes);
+    assert!(grown <= GROWTH_BYTES_MAX + remembered * JOB_BYTES_MAX, "{grown} bytes");
+    assert!(after.descriptors <= before.descriptors + 8, "{before:?} {after:?}");
+    assert_eq!((after.groups, after.processes, after.entries), (before.groups, 0, 0));
+
+    let completed = names(&server.state_dir(), "results")?;
+    let folder = server.kill()?;
+    let begun = Instant::now();
+    let server = TestServer::start_in(folder, &flags)?;
+    let took = begun.elapsed().as_millis();
+    report::say(&format!("ready after {took} ms with {} jobs in the journal", completed.len()));
+    let list = server.json("/api/jobs")?;
+    let listed = list["jobs"].as_array().into_iter().flatten();
+    let listed = listed.filter_map(|job| job["job_id"].as_str().map(str::to_owned)).collect();
+    assert_eq!(completed, listed);
+    server.stop()?;
+    Ok(())
+}
+
+/// What is held once everything of the last batch has gone its way.
+fn settled(server: &TestServer) -> Result<Holdings> {
+    let begun = Instant::now();
+    loop {
+        let holdings = Holdings::of(server)?;
+        if holdings.entries == 0 && holdings.processes == 0 {
+            return Ok(holdings);
+        }
+        ensure!(begun.elapsed() < Duration::from_secs(60), "{holdings:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
