@@ -60,7 +60,8 @@ impl Manager {
         let mut heard = Vec::new();
         loop {
             let mut said = [0; 4096];
-            let length = self.words.recv(&mut said).with_context(|| format!("{word}: {heard:?}"))?;
+            let length =
+                self.words.recv(&mut said).with_context(|| format!("{word}: {heard:?}"))?;
             heard.extend(String::from_utf8_lossy(&said[..length]).lines().map(str::to_owned));
             if heard.iter().any(|line| line == word) {
                 return Ok(heard);
