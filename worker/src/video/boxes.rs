@@ -116,7 +116,9 @@ mod tests {
             b"\0\0\0\x02mdat",
             b"\0\0\0",
         ] {
-            assert_eq!(kinds_and_contents(&[whole, broken, whole].concat()).len(), 1, "{broken:?}");
+            assert_eq!(kinds_and_contents(&[whole, broken].concat()).len(), 1, "{broken:?}");
         }
+        let behind = [whole, b"\0\0\0\x07moov", whole].concat();
+        assert_eq!(kinds_and_contents(&behind).len(), 1, "nothing behind it is read");
     }
 }
