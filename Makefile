@@ -168,7 +168,7 @@ soak: setup ## Kill the service 1,000 times and run 10,000 jobs (SOAK_CRASHES, S
 .PHONY: bench
 bench: setup ## Measure speed and memory on this machine
 	@cargo build --locked --release --workspace
-	cargo run --locked --release --package bodyscript-tests --bin bench
+	target/release/bench
 
 .PHONY: models
 models: ## Convert the models again from their source package and compare
