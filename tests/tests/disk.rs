@@ -1,5 +1,5 @@
-//! A disk that is full: refusals that say so, nothing half-done in sight, and recovery without a
-//! hand.
+//! A disk that is full, and a process that may open no more files: refusals that say
+//! so, nothing half-done in sight, and recovery without a hand.
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::report;
@@ -12,7 +12,9 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -144,6 +146,44 @@ fn too_little_free_room_is_refused_before_the_body() -> Result<()> {
     let answer = server.upload(&fault_video(folder.path(), "ok")?, &[])?;
     ensure!(answer.status() == StatusCode::INSUFFICIENT_STORAGE, "{}", answer.text()?);
     ensure!(names(&server.state_dir(), "spool")?.is_empty());
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn without_descriptors_it_refuses_and_recovers() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let program = fault_worker()?;
+    let server = TestServer::start(&[&program[0], &program[1]])?;
+    let pid = server.pid().to_string();
+    let limited = Command::new("prlimit").args(["--pid", &pid, "--nofile=64:64"]).status()?;
+    ensure!(limited.success(), "prlimit(1): {limited}");
+    let address = server.url("").replace("http://", "");
+    let video = fault_video(folder.path(), "ok")?;
+    let mut seen = BTreeSet::new();
+    for held in [0, 10, 20, 30, 40, 50, 60, 70] {
+        // Idle connections, each of which holds a descriptor of the service.
+        let idle = (0..held).map(|_| TcpStream::connect(&address));
+        let idle: Vec<_> = idle.collect::<std::io::Result<_>>()?;
+        let request =
+            server.client().put(server.url("/api/upload")).header("content-type", "video/mp4");
+        let request = request.timeout(Duration::from_secs(2)).body(fs::read(&video)?);
+        // Without a descriptor for its connection a client waits; that is no answer.
+        if let Ok(answer) = request.send() {
+            let status = answer.status();
+            ensure!([202, 503, 507].contains(&status.as_u16()), "{status}: {}", answer.text()?);
+            seen.insert(status.as_u16());
+        }
+        drop(idle);
+    }
+    await_that("it takes uploads again", || {
+        Ok(server.upload(&video, &[]).is_ok_and(|answer| answer.status() == StatusCode::ACCEPTED))
+    })?;
+    await_that("every job is over", || {
+        Ok(ids(&server.json("/api/jobs")?, |job| job["completed_at"].is_null()).is_empty())
+    })?;
+    report::say(&format!("64 descriptors: answers were {seen:?}"));
+    check_nothing_partial(&server)?;
     server.stop()?;
     Ok(())
 }

@@ -166,12 +166,12 @@ fn serve(requests: mpsc::Receiver<Request>) {
 fn spawn(plan: Plan) -> Result<Newborn, SpawnError> {
     let arguments = [plan.name.as_ptr(), ptr::null()];
     let environment = null_terminated(&plan.environment);
-    let above = |fd: &OwnedFd| fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(ABOVE_LAYOUT));
-    let copies = plan.descriptors.iter().map(above).collect::<Result<Vec<_>, _>>();
-    let copies: Vec<OwnedFd> =
-        copies.map_err(SpawnError::Prepare)?.into_iter().map(owned).collect();
+    // Owned one by one, so that those before one that fails are closed again.
+    let above = |fd: &OwnedFd| fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(ABOVE_LAYOUT)).map(owned);
+    let copies = plan.descriptors.iter().map(above).collect::<Result<Vec<OwnedFd>, _>>();
+    let copies = copies.map_err(SpawnError::Prepare)?;
     let (told, low) = pipe2(OFlag::O_CLOEXEC).map_err(SpawnError::Prepare)?;
-    let tell = owned(above(&low).map_err(SpawnError::Prepare)?);
+    let tell = above(&low).map_err(SpawnError::Prepare)?;
     drop(low);
     let newborn = Prepared {
         program: &plan.program,
