@@ -12,5 +12,6 @@ pub mod recorded;
 pub mod remains;
 pub mod report;
 pub mod server;
+pub mod told;
 pub mod traces;
 pub mod tus_client;

@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::report;
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::{await_that, ids};
 use bodyscript_tests::traces::{fault_video, fault_worker, names};
 use nix::mount::{MsFlags, mount, umount};
 use nix::unistd::geteuid;
@@ -69,20 +70,6 @@ fn on_a_small_disk(what: &str) -> Result<Option<(SmallDisk, TestServer, TempDir)
     let flags =
         [&program[0], &program[1], "--disk-free-bytes-min", "0", "--upload-bytes-max", "64KiB"];
     Ok(Some((disk, TestServer::start_in(folder, &flags)?, tempfile::tempdir()?)))
-}
-
-fn ids(list: &Value, wanted: impl Fn(&Value) -> bool) -> BTreeSet<String> {
-    let jobs = list["jobs"].as_array().into_iter().flatten().filter(|job| wanted(job));
-    jobs.filter_map(|job| Some(job["job_id"].as_str()?.to_owned())).collect()
-}
-
-fn await_that(what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
-    let begun = Instant::now();
-    while !is_so()? {
-        ensure!(begun.elapsed() < Duration::from_secs(120), "still not so: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }
 
 /// What is in the state folder belongs to jobs that are told of; what is served is whole.

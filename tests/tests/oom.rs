@@ -10,6 +10,7 @@ use bodyscript_protocol::formats::Formats;
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::remains::{descendants, groups_of};
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::ids;
 use bodyscript_tests::traces::{fault_video, names};
 use bodyscript_tests::{programs, report};
 use nix::sys::signal::{Signal, kill};
@@ -259,10 +260,7 @@ fn nothing_is_left_while_it_runs(server: &TestServer) -> Result<()> {
         let cages: Vec<_> = below.filter(|entry| entry.path().is_dir()).collect();
         assert!(cages.is_empty(), "{cages:?}");
     }
-    let jobs = server.json("/api/jobs")?;
-    let failed = jobs["jobs"].as_array().into_iter().flatten();
-    let failed = failed.filter(|job| job["status"] == "failed");
-    let failed = failed.filter_map(|job| job["job_id"].as_str().map(str::to_owned)).collect();
+    let failed = ids(&server.json("/api/jobs")?, |job| job["status"] == "failed");
     // The videos of failed jobs are kept for another try.
     await_names(server, "spool", &failed)?;
     await_names(server, "jobs", &BTreeSet::new())

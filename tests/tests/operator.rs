@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::ends;
 use bodyscript_tests::traces::{fault_video, fault_worker, names};
 use bodyscript_tests::{programs, report};
 use nix::sys::signal::{Signal, kill};
@@ -89,11 +90,6 @@ fn worker(server: &TestServer, id: &str) -> Result<i32> {
         status["current_frame"].as_u64() > Some(0) && !status["worker"]["pid"].is_null()
     })?;
     Ok(status["worker"]["pid"].as_i64().context("a process")? as i32)
-}
-
-fn ends(status: &Value) -> Vec<&str> {
-    let attempts = status["attempts"].as_array().into_iter().flatten();
-    attempts.filter_map(|attempt| attempt["end"].as_str()).collect()
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::ends;
 use bodyscript_tests::traces::{fault_video, fault_worker};
 use serde_json::Value;
 
@@ -10,11 +11,6 @@ const CAPS: [&str; 4] =
 
 fn flags(program: &[String]) -> Vec<&str> {
     program.iter().map(String::as_str).chain(CAPS).chain(["--workers", "4"]).collect()
-}
-
-fn ends(status: &Value) -> Vec<&str> {
-    let attempts = status["attempts"].as_array().into_iter().flatten();
-    attempts.filter_map(|attempt| attempt["end"].as_str()).collect()
 }
 
 fn is_turned_away(status: &Value) -> bool {

@@ -3,12 +3,11 @@
 use anyhow::{Context, Result};
 use bodyscript_tests::remains::{groups_of, is_alive};
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::{await_that, ends};
 use bodyscript_tests::traces::{fault_video, fault_worker, holders, names};
 use reqwest::StatusCode;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 fn start(flags: &[&str]) -> Result<TestServer> {
     let program = fault_worker()?;
@@ -28,20 +27,6 @@ fn killed(
     let program = fault_worker()?;
     let all: Vec<_> = program.iter().map(String::as_str).chain(flags.iter().copied()).collect();
     Ok((pid, TestServer::start_in(folder, &all)?))
-}
-
-fn ends(status: &Value) -> Vec<&str> {
-    let attempts = status["attempts"].as_array().map(Vec::as_slice).unwrap_or_default();
-    attempts.iter().filter_map(|attempt| attempt["end"].as_str()).collect()
-}
-
-fn await_that(what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
-    let start = Instant::now();
-    while !is_so()? {
-        anyhow::ensure!(start.elapsed() < Duration::from_secs(120), "still not so: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }
 
 #[test]

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use bodyscript_tests::remains::{descendants, groups_of};
 use bodyscript_tests::report;
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::ids;
 use bodyscript_tests::traces::{fault_worker, names};
 use procfs::process::Process;
 use reqwest::StatusCode;
@@ -141,10 +142,7 @@ fn nothing_grows_with_the_number_of_jobs() -> Result<()> {
     let server = TestServer::start_in(folder, &flags)?;
     let took = begun.elapsed().as_millis();
     report::say(&format!("ready after {took} ms with {} jobs in the journal", completed.len()));
-    let list = server.json("/api/jobs")?;
-    let listed = list["jobs"].as_array().into_iter().flatten();
-    let listed = listed.filter_map(|job| job["job_id"].as_str().map(str::to_owned)).collect();
-    assert_eq!(completed, listed);
+    assert_eq!(completed, ids(&server.json("/api/jobs")?, |_| true));
     server.stop()?;
     Ok(())
 }

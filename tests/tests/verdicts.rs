@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::remains::{descendants, groups_of, is_alive, strays};
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::ends;
 use bodyscript_tests::traces::fault_video;
 use bodyscript_tests::{programs, report};
 use reqwest::StatusCode;
@@ -58,11 +59,6 @@ impl Faults {
         let cage = self.server.json("/api")?["cage"].as_str().unwrap_or_default().to_owned();
         Ok(cage.starts_with("cgroup"))
     }
-}
-
-fn ends(status: &Value) -> Vec<&str> {
-    let attempts = status["attempts"].as_array().into_iter().flatten();
-    attempts.filter_map(|attempt| attempt["end"].as_str()).collect()
 }
 
 #[test]
