@@ -3,7 +3,6 @@
 
 begin "install the package"
 dpkg -i bodyscript.deb >/tmp/install.log 2>&1 || { cat /tmp/install.log; fail "dpkg"; }
-mkdir -p /etc/systemd/system/$unit.d
 # Emulation makes half a second of loading models half a minute.
 cat >/etc/bodyscript/bodyscript.toml <<-END
 	cage_required = "v2"

@@ -336,7 +336,7 @@ impl IntoResponse for ApiError {
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if entry.code == Code::TokenRequired.entry().code {
+        if matches!(self, Self::TokenRequired) {
             for scheme in ["Bearer realm=\"bodyscript\"", "Basic realm=\"bodyscript\""] {
                 headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
             }
