@@ -6,11 +6,12 @@
 //!
 //! ```text
 //! supervisor                         worker
-//!     | -- Start -------------------->  |   version, options, limits, artefacts wanted
-//!     | <---------------------- Ready --|   model loaded, sandbox closed
+//!     | -- Prepare ------------------>  |   version, sandbox layers
+//!     | <---------------------- Ready --|   models loaded, sandbox closed
+//!     | -- Start -------------------->  |   options, limits, artefacts; before Ready or long after
 //!     | <--------------------- Probed --|   the picture's facts, before a frame is decoded
 //!     | <------------------- Progress --|   once a processed frame, any number of times
-//!     | -- Cancel ------------------->  |   at any time after Start
+//!     | -- Cancel ------------------->  |   at any time after Prepare
 //!     | <------------- Done or Failed --|   exactly one, then exit
 //! ```
 
@@ -31,4 +32,4 @@ pub mod session;
 
 /// Version of everything in this crate that crosses the pipe. The first field of the first
 /// message, so that a mismatch is told before anything else is read.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 /// What the supervisor says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
-    /// The first and only order.
+    /// The first message: get ready for a job.
+    Prepare(Prepare),
+    /// The first and only job. Its files are in [`crate::inherited::HANDOVER`] by then.
     Start(Start),
     /// Stop as soon as you can.
     Cancel,
@@ -30,24 +32,28 @@ pub enum ToSupervisor {
     Failed(Failure),
 }
 
+/// What a worker is told before there is a job for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepare {
+    /// [`crate::PROTOCOL_VERSION`] of the sender.
+    pub version: u32,
+    /// The sandbox layers to put on.
+    pub layers: Vec<Layer>,
+    /// The layers without which the worker must refuse to start.
+    pub layers_required: Vec<Layer>,
+}
+
 /// One job for one worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
-    /// [`crate::PROTOCOL_VERSION`] of the sender.
-    pub version: u32,
     /// The job's id, for log lines.
     pub job: String,
     /// What was chosen for this video.
     pub options: Options,
     /// What is refused or cut.
     pub limits: MediaLimits,
-    /// What to write; the descriptors follow in this order from
-    /// [`crate::inherited::FIRST_ARTEFACT`].
+    /// What to write; the files are handed over in this order, after the video.
     pub artefacts: Vec<Artefact>,
-    /// The sandbox layers to put on.
-    pub layers: Vec<Layer>,
-    /// The layers without which the worker must refuse to start.
-    pub layers_required: Vec<Layer>,
 }
 
 /// What happens to a video longer than the limit.

@@ -2,9 +2,9 @@
 //!
 //! | phase    | from the supervisor | from the worker                      | next phase        |
 //! |----------|---------------------|--------------------------------------|-------------------|
-//! | Created  | Start               |                                      | Starting          |
-//! | Starting | Cancel              | Ready, Failed                        | Ready, Ended      |
-//! | Ready    | Cancel              | Probed, Failed                       | Running, Ended    |
+//! | Created  | Prepare             |                                      | Starting          |
+//! | Starting | Start (once), Cancel | Ready, Failed                       | Ready, Ended      |
+//! | Ready    | Start (once), Cancel | Probed (after Start), Failed        | Running, Ended    |
 //! | Running  | Cancel              | Progress (never backwards), Done, Failed | Running, Ended |
 //! | Ended    | Cancel              |                                      |                   |
 
@@ -20,7 +20,7 @@ pub enum Phase {
     Created,
     /// The worker prepares itself.
     Starting,
-    /// The worker has touched the video at most to read its headers.
+    /// The worker waits for its job, or has touched the video at most to read its headers.
     Ready,
     /// Frames are being processed.
     Running,
@@ -57,13 +57,14 @@ pub enum Violation {
 #[derive(Debug)]
 pub struct Session {
     phase: Phase,
+    has_job: bool,
     progress: Progress,
 }
 
 impl Default for Session {
     fn default() -> Self {
         let progress = Progress { frames_done: 0, frames_detected: 0 };
-        Self { phase: Phase::Created, progress }
+        Self { phase: Phase::Created, has_job: false, progress }
     }
 }
 
@@ -73,12 +74,21 @@ impl Session {
         self.phase
     }
 
+    /// Whether there was a job.
+    pub const fn has_job(&self) -> bool {
+        self.has_job
+    }
+
     /// Takes note of what the supervisor says.
     pub fn on_to_worker(&mut self, message: &ToWorker) -> Result<(), Violation> {
         match (self.phase, message) {
-            (Phase::Created, ToWorker::Start(_)) => self.phase = Phase::Starting,
+            (Phase::Created, ToWorker::Prepare(_)) => self.phase = Phase::Starting,
+            (Phase::Starting | Phase::Ready, ToWorker::Start(_)) if !self.has_job => {
+                self.has_job = true;
+            }
             (Phase::Created, ToWorker::Cancel) => return Err(self.out_of_turn("Cancel")),
             (_, ToWorker::Cancel) => {}
+            (_, ToWorker::Prepare(_)) => return Err(self.out_of_turn("Prepare")),
             (_, ToWorker::Start(_)) => return Err(self.out_of_turn("Start")),
         }
         Ok(())
@@ -89,7 +99,7 @@ impl Session {
         check_caps(message)?;
         self.phase = match (self.phase, message) {
             (Phase::Starting, ToSupervisor::Ready(_)) => Phase::Ready,
-            (Phase::Ready, ToSupervisor::Probed(_)) => Phase::Running,
+            (Phase::Ready, ToSupervisor::Probed(_)) if self.has_job => Phase::Running,
             (Phase::Running, ToSupervisor::Progress(progress)) => {
                 self.advance(*progress)?;
                 Phase::Running

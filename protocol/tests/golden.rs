@@ -5,7 +5,8 @@ use bodyscript_protocol::codec::{self, Decoder};
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::message::{
-    Failure, MediaLimits, OnLong, Progress, Start, Summary, ToSupervisor, ToWorker, VideoFacts,
+    Failure, MediaLimits, OnLong, Prepare, Progress, Start, Summary, ToSupervisor, ToWorker,
+    VideoFacts,
 };
 use bodyscript_protocol::options::{FrameRate, Mode, Options, Sampling, Smoothing};
 use bodyscript_protocol::posture::{Layer, LayerState, Posture};
@@ -24,9 +25,17 @@ fn holds<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &T, golde
 }
 
 #[test]
+fn prepare() {
+    let prepare = Prepare { version: 4, layers: vec![Layer::Seccomp], layers_required: vec![] };
+    holds(
+        &ToWorker::Prepare(prepare),
+        "1c000000 00000000 04000000 0100000000000000 06000000 0000000000000000",
+    );
+}
+
+#[test]
 fn start() {
     let start = Start {
-        version: 3,
         job: "job".into(),
         options: Options {
             mode: Mode::UltraFast,
@@ -43,14 +52,11 @@ fn start() {
             frame_rate_max: 240,
         },
         artefacts: vec![Artefact::Csv],
-        layers: vec![Layer::Seccomp],
-        layers_required: vec![],
     };
     holds(
         &ToWorker::Start(start),
-        "5d000000 00000000 03000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
-         01000000 3f00 10270000 00000000 00100000 00009000 f0000000 0100000000000000 01000000
-         0100000000000000 06000000 0000000000000000",
+        "45000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
+         01000000 3f00 10270000 00000000 00100000 00009000 f0000000 0100000000000000 01000000",
     );
 }
 
@@ -62,7 +68,7 @@ fn sampling_by_time() {
 
 #[test]
 fn cancel() {
-    holds(&ToWorker::Cancel, "04000000 01000000");
+    holds(&ToWorker::Cancel, "04000000 02000000");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use bodyscript_protocol::codec::{self, CodecError, Decoder};
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::limits::{FRAME_BYTES_MAX, TEXT_BYTES_MAX};
 use bodyscript_protocol::message::{
-    Failure, Progress, Summary, ToSupervisor, ToWorker, VideoFacts,
+    Failure, Prepare, Progress, Summary, ToSupervisor, ToWorker, VideoFacts,
 };
 use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::Posture;
@@ -98,7 +98,8 @@ proptest! {
     #[test]
     fn a_session_never_goes_back(messages in prop::collection::vec(any_message(), 0..30)) {
         let mut session = Session::default();
-        session.on_to_worker(&start()).expect("the first order");
+        session.on_to_worker(&prepare()).expect("the first message");
+        session.on_to_worker(&start()).expect("the job");
         let rank = |phase| match phase {
             Phase::Created => 0, Phase::Starting => 1, Phase::Ready => 2,
             Phase::Running => 3, Phase::Ended => 4,
@@ -127,10 +128,14 @@ proptest! {
     }
 }
 
+fn prepare() -> ToWorker {
+    let version = bodyscript_protocol::PROTOCOL_VERSION;
+    ToWorker::Prepare(Prepare { version, layers: vec![], layers_required: vec![] })
+}
+
 fn start() -> ToWorker {
     use bodyscript_protocol::message::{MediaLimits, OnLong, Start};
     ToWorker::Start(Start {
-        version: bodyscript_protocol::PROTOCOL_VERSION,
         job: "job".into(),
         options: Options::default(),
         limits: MediaLimits {
@@ -141,8 +146,6 @@ fn start() -> ToWorker {
             frame_rate_max: 1,
         },
         artefacts: vec![],
-        layers: vec![],
-        layers_required: vec![],
     })
 }
 
@@ -180,7 +183,8 @@ fn a_length_inside_a_message_cannot_make_the_decoder_allocate() {
 #[test]
 fn texts_at_the_cap_pass_and_longer_ones_do_not() {
     let mut session = Session::default();
-    session.on_to_worker(&start()).expect("the order");
+    session.on_to_worker(&prepare()).expect("the first message");
+    session.on_to_worker(&start()).expect("the job");
     session.on_to_supervisor(&ToSupervisor::Ready(Posture::default())).expect("ready");
     let too_long = ToSupervisor::Probed(facts("x".repeat(TEXT_BYTES_MAX + 1)));
     assert_eq!(session.on_to_supervisor(&too_long), Err(Violation::OverCap { message: "Probed" }));
@@ -189,10 +193,25 @@ fn texts_at_the_cap_pass_and_longer_ones_do_not() {
 }
 
 #[test]
-fn the_order_comes_first_and_once() {
+fn preparation_comes_first_and_once_and_so_does_the_job() {
     let mut session = Session::default();
     assert!(session.on_to_worker(&ToWorker::Cancel).is_err());
-    session.on_to_worker(&start()).expect("the order");
+    assert!(session.on_to_worker(&start()).is_err());
+    session.on_to_worker(&prepare()).expect("the first message");
+    assert!(session.on_to_worker(&prepare()).is_err());
+    session.on_to_worker(&start()).expect("the job");
     assert!(session.on_to_worker(&start()).is_err());
     session.on_to_worker(&ToWorker::Cancel).expect("at any time");
+}
+
+#[test]
+fn a_job_may_come_long_after_ready_and_no_video_before_the_job() {
+    let mut session = Session::default();
+    session.on_to_worker(&prepare()).expect("the first message");
+    session.on_to_supervisor(&ToSupervisor::Ready(Posture::default())).expect("ready");
+    let probed = ToSupervisor::Probed(facts(String::new()));
+    assert!(session.on_to_supervisor(&probed).is_err(), "of which video?");
+    session.on_to_worker(&start()).expect("the job");
+    session.on_to_supervisor(&probed).expect("its video");
+    assert!(session.on_to_worker(&start()).is_err(), "one worker, one job");
 }

@@ -4,8 +4,9 @@
 //! wait on a worker without a deadline, nor return while anything of the worker is left.
 //!
 //! 1. A cage is built and the worker born into it.
-//! 2. `Start` goes out; from then on whatever comes first is dealt with: a message, a log line,
-//!    a sample of its memory, a deadline, a stop, its end.
+//! 2. `Prepare` goes out; from then on whatever comes first is dealt with: the order, a message,
+//!    a log line, a sample of its memory, a deadline, a stop, its end. The order may be there at
+//!    the birth or come long after: a worker that is ready stands by, without a deadline.
 //! 3. An end that the supervisor wants comes in stages: `Cancel`, SIGTERM, SIGKILL to the whole
 //!    cage, all within a grace. A deadline begins with SIGTERM, because a worker that
 //!    missed one does not listen; a violation or too much memory with SIGKILL.
@@ -23,11 +24,11 @@ use crate::worker::obituary::{End, Evidence};
 use crate::worker::{Shop, Workshop};
 use bodyscript_protocol::PROTOCOL_VERSION;
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::message::{MediaLimits, Progress, Start, VideoFacts};
+use bodyscript_protocol::message::{MediaLimits, Prepare, Progress, Start, VideoFacts};
 use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::Posture;
 use bodyscript_protocol::session::Phase;
-use drive::{Drive, Stops};
+use drive::{Drive, Wishes};
 use std::convert::Infallible;
 use std::fs::File;
 use std::future::pending;
@@ -37,6 +38,28 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinError;
 
 pub use crate::worker::obituary::{Exit, Obituary, Stop};
+
+/// What a worker is born with, before anybody need know its job.
+#[derive(Debug, Clone)]
+pub struct Birth {
+    /// What it is called until it has a job, and its cage for good.
+    pub name: String,
+    /// The memory cap, in bytes.
+    pub memory_bytes_max: u64,
+    /// Limits on time.
+    pub deadlines: Deadlines,
+}
+
+/// The lines between an attempt and those who follow it.
+#[derive(Debug)]
+pub struct Lines {
+    /// Brings the order. If its sender is dropped, the worker is ended.
+    pub order: oneshot::Receiver<Order>,
+    /// Learns what is known of the worker; closes when nothing is left of it.
+    pub live: watch::Sender<Live>,
+    /// Ends the attempt. If its sender is dropped, it never does.
+    pub stop: oneshot::Receiver<Stop>,
+}
 
 /// One attempt at a job.
 #[derive(Debug)]
@@ -55,10 +78,6 @@ pub struct Order {
     pub options: Options,
     /// Limits on the video.
     pub media: MediaLimits,
-    /// The memory cap, in bytes.
-    pub memory_bytes_max: u64,
-    /// Limits on time.
-    pub deadlines: Deadlines,
 }
 
 /// Limits on time, for one attempt.
@@ -68,7 +87,7 @@ pub struct Deadlines {
     pub start: Duration,
     /// From one message to the next.
     pub progress: Duration,
-    /// From birth to the last word.
+    /// From the order to the last word.
     pub wall: Duration,
     /// Processor time of all threads; the kernel counts whole seconds.
     pub cpu: Duration,
@@ -116,20 +135,13 @@ impl Default for Live {
 /// cage removed.
 ///
 /// The attempt runs in a task of its own. If this future is dropped, the worker is ended as at a
-/// shutdown and the task still sees it to its grave; `live` closes when nothing is left. A `stop`
-/// whose sender is dropped never comes.
-pub async fn run(
-    workshop: &Workshop,
-    order: Order,
-    live: watch::Sender<Live>,
-    stop: oneshot::Receiver<Stop>,
-) -> Obituary {
+/// shutdown and the task still sees it to its grave.
+pub async fn run(workshop: &Workshop, birth: Birth, lines: Lines) -> Obituary {
     let (interest, lost_interest) = oneshot::channel();
-    let stops = Stops::new(stop, lost_interest);
     let shop = Arc::clone(&workshop.shop);
     let task = tokio::spawn(async move {
-        let last = live.clone();
-        let obituary = attempt(shop, order, live, stops).await;
+        let last = lines.live.clone();
+        let obituary = attempt(shop, birth, lines, lost_interest).await;
         drop(last);
         obituary
     });
@@ -145,47 +157,48 @@ pub async fn run(
 
 async fn attempt(
     shop: Arc<Shop>,
-    order: Order,
-    live: watch::Sender<Live>,
-    stops: Stops,
+    birth: Birth,
+    lines: Lines,
+    lost_interest: oneshot::Receiver<Infallible>,
 ) -> Obituary {
-    let tag = Tag { job: order.job.clone(), attempt: order.number, origin: order.origin.clone() };
-    let evidence = Evidence::blank(shop.cages.backend(), order.memory_bytes_max);
-    let deadlines = order.deadlines;
-    let (start, parentage) = split(&shop, order);
-    let evidence = match bear(&shop, parentage).await {
+    let Birth { name, memory_bytes_max, deadlines } = birth;
+    let Lines { mut order, live, stop } = lines;
+    let evidence = Evidence::blank(shop.cages.backend(), memory_bytes_max);
+    let parentage = Parentage { name: name.clone(), memory_bytes_max, cpu: deadlines.cpu };
+    let nobody = Tag { job: name, attempt: 0, origin: Origin::NONE };
+    let (evidence, tag) = match bear(&shop, parentage).await {
         Ok(worker) => {
-            let conversation = Conversation::new(live, tag.clone());
-            let drive = Drive::new(worker, conversation, deadlines, stops, evidence);
-            drive.see_through(start).await
+            let conversation = Conversation::new(live, nobody);
+            let wishes = Wishes::new(order, stop, lost_interest);
+            let drive = Drive::new(worker, conversation, deadlines, wishes, evidence);
+            drive.see_through(prepare(&shop)).await
         }
-        Err(error) => Evidence { spawn_error: Some(error.to_string()), ..evidence },
+        Err(error) => {
+            let tag = order.try_recv().map_or(nobody, |order| Tag::of(&order));
+            (Evidence { spawn_error: Some(error.to_string()), ..evidence }, tag)
+        }
     };
     let obituary = Obituary::write(evidence);
     announce(&tag, &obituary);
     obituary
 }
 
-/// What is said to the worker, and what it is made of.
-fn split(shop: &Shop, order: Order) -> (Start, Parentage) {
-    let (artefacts, files) = order.artefacts.into_iter().unzip();
-    let start = Start {
+/// What every worker is told first.
+fn prepare(shop: &Shop) -> Prepare {
+    Prepare {
         version: PROTOCOL_VERSION,
-        job: order.job.clone(),
-        options: order.options,
-        limits: order.media,
-        artefacts,
         layers: shop.layers.clone(),
         layers_required: shop.layers_required.clone(),
-    };
-    let parentage = Parentage {
-        job: order.job,
-        video: order.video,
-        artefacts: files,
-        memory_bytes_max: order.memory_bytes_max,
-        cpu: order.deadlines.cpu,
-    };
-    (start, parentage)
+    }
+}
+
+impl Order {
+    /// What is said to the worker, and the files that go with it.
+    fn split(self) -> (Start, Vec<File>) {
+        let (artefacts, files): (Vec<_>, Vec<_>) = self.artefacts.into_iter().unzip();
+        let start = Start { job: self.job, options: self.options, limits: self.media, artefacts };
+        (start, [self.video].into_iter().chain(files).collect())
+    }
 }
 
 /// What log lines of one attempt have in common.
@@ -194,6 +207,12 @@ pub(crate) struct Tag {
     pub(crate) job: String,
     pub(crate) attempt: u32,
     pub(crate) origin: Origin,
+}
+
+impl Tag {
+    fn of(order: &Order) -> Self {
+        Self { job: order.job.clone(), attempt: order.number, origin: order.origin.clone() }
+    }
 }
 
 /// The one line of log for each death, and what helps to understand a bad one.

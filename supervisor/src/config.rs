@@ -144,6 +144,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Attempts at once.
     pub workers: usize,
+    /// Workers that are started before there is a job for them.
+    pub standby: usize,
     /// Jobs that may wait.
     pub queue_max: usize,
     /// Largest video, in bytes.

@@ -11,6 +11,7 @@ mod intake;
 mod recent;
 mod retry;
 mod shift;
+mod standby;
 mod tally;
 mod tempo;
 mod turn;
@@ -18,7 +19,7 @@ mod vitals;
 
 use crate::admission::{Refusal, Request};
 use crate::artefacts::StateDir;
-use crate::attempt::{Live, Order};
+use crate::attempt::{Birth, Lines};
 use crate::config::Config;
 use crate::job::{JobId, Upload};
 use crate::journal::JournalError;
@@ -30,6 +31,7 @@ use crate::status::Status;
 use crate::worker::obituary::{Obituary, Stop};
 pub use recent::Recent;
 use serde::Serialize;
+pub use standby::Standby;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -42,9 +44,7 @@ use tokio::task::JoinHandle;
 const COMMANDS_MAX: usize = 256;
 
 /// What runs one attempt: [`crate::attempt::run`] in a workshop, or a stand-in in tests.
-pub type Runner = Arc<
-    dyn Fn(Order, watch::Sender<Live>, oneshot::Receiver<Stop>) -> RunningAttempt + Send + Sync,
->;
+pub type Runner = Arc<dyn Fn(Birth, Lines) -> RunningAttempt + Send + Sync>;
 
 /// An attempt under way.
 pub type RunningAttempt = Pin<Box<dyn Future<Output = Obituary> + Send>>;
@@ -135,11 +135,13 @@ pub struct Health {
     pub reason: Option<&'static str>,
     /// Attempts at once.
     pub workers: usize,
+    /// Workers that wait for a job.
+    pub standby: Vec<Standby>,
     /// Jobs by state.
     pub jobs: Counts,
     /// Uploads under way.
     pub uploads: usize,
-    /// Sum of the caps of the attempts under way.
+    /// Sum of the caps of all workers.
     pub reserved_bytes: u64,
     /// What that sum may come to.
     pub budget_bytes: u64,

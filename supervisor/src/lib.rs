@@ -244,8 +244,8 @@ async fn wind_down(
 
 /// Attempts in this workshop.
 pub fn runner(workshop: Workshop) -> Runner {
-    Arc::new(move |order, live, stop| {
+    Arc::new(move |birth, lines| {
         let workshop = workshop.clone();
-        Box::pin(async move { attempt::run(&workshop, order, live, stop).await })
+        Box::pin(async move { attempt::run(&workshop, birth, lines).await })
     })
 }

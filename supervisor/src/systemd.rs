@@ -162,6 +162,7 @@ mod tests {
             is_ready: true,
             reason: None,
             workers: 2,
+            standby: Vec::new(),
             jobs: Counts { processing, pending: 3, ..Counts::default() },
             uploads: 0,
             reserved_bytes: 412 * MIB,

@@ -6,6 +6,7 @@ pub mod crashing;
 pub mod fixture;
 
 pub mod mannequin;
+pub mod orders;
 pub mod pose_table;
 pub mod programs;
 pub mod recorded;

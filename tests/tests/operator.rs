@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::orders::{ctl, order};
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::told::ends;
 use bodyscript_tests::traces::{fault_video, fault_worker, names};
@@ -60,11 +61,7 @@ impl Stage {
 
     /// What an order gives, as JSON.
     fn order(&self, words: &[&str]) -> Result<Value> {
-        let all: Vec<_> = ["--json"].iter().chain(words).copied().collect();
-        let output = self.ctl(&all)?;
-        let error = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{words:?}: {error}");
-        Ok(serde_json::from_slice(&output.stdout)?)
+        order(&self.server.state_dir(), words)
     }
 
     /// Why an order is not carried out.
@@ -77,12 +74,6 @@ impl Stage {
 
 fn flags<'a>(program: &'a [String; 2], config: &'a Path) -> [&'a str; 4] {
     [&program[0], &program[1], "--config", config.to_str().expect("a plain path")]
-}
-
-fn ctl(state: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(programs::path("bodyscript").expect("built"));
-    command.arg("ctl").arg("--state-dir").arg(state).args(words);
-    command
 }
 
 fn worker(server: &TestServer, id: &str) -> Result<i32> {

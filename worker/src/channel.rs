@@ -8,7 +8,7 @@ use bodyscript_protocol::codec::{self, CodecError, Decoder};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::limits::TEXT_BYTES_MAX;
-use bodyscript_protocol::message::{Failure, Start, ToSupervisor, ToWorker};
+use bodyscript_protocol::message::{Failure, Prepare, Start, ToSupervisor, ToWorker};
 use bodyscript_protocol::session::{Session, Violation};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -66,16 +66,34 @@ impl CancelFlag {
 }
 
 impl Channel {
-    /// Waits for the order.
-    pub fn read_start(&mut self) -> Result<Start, ChannelError> {
+    /// Waits to be told how to get ready.
+    pub fn read_prepare(&mut self) -> Result<Prepare, ChannelError> {
+        loop {
+            // The session lets nothing else come first.
+            let ToWorker::Prepare(prepare) = self.read()? else { continue };
+            if prepare.version != PROTOCOL_VERSION {
+                return Err(ChannelError::Version { theirs: prepare.version });
+            }
+            return Ok(prepare);
+        }
+    }
+
+    /// Waits for the job; none if there will be none.
+    pub fn read_start(&mut self) -> Result<Option<Start>, ChannelError> {
+        loop {
+            match self.read()? {
+                ToWorker::Start(start) => return Ok(Some(start)),
+                ToWorker::Cancel => return Ok(None),
+                ToWorker::Prepare(_) => {}
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<ToWorker, ChannelError> {
         loop {
             if let Some(message) = self.decoder.next::<ToWorker>()? {
                 self.session.on_to_worker(&message)?;
-                let ToWorker::Start(start) = message else { continue };
-                if start.version != PROTOCOL_VERSION {
-                    return Err(ChannelError::Version { theirs: start.version });
-                }
-                return Ok(start);
+                return Ok(message);
             }
             read_into(&mut self.decoder)?;
         }
@@ -107,7 +125,9 @@ impl Channel {
             loop {
                 match decoder.next::<ToWorker>() {
                     Ok(Some(ToWorker::Cancel)) => raised.0.store(true, Ordering::Relaxed),
-                    Ok(Some(ToWorker::Start(_))) | Err(_) => exit(WorkerExit::Protocol),
+                    Ok(Some(ToWorker::Prepare(_) | ToWorker::Start(_))) | Err(_) => {
+                        exit(WorkerExit::Protocol)
+                    }
                     Ok(None) => match read_into(&mut decoder) {
                         Ok(()) => {}
                         Err(_) => exit(WorkerExit::Orphaned),

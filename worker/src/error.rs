@@ -1,6 +1,7 @@
 //! Everything that can end a run early, and what each is to the supervisor.
 
 use crate::channel::ChannelError;
+use crate::handover::HandoverError;
 use crate::inherited::NotInherited;
 use crate::output::OutputError;
 use crate::pose::model::ModelError;
@@ -19,6 +20,9 @@ pub enum WorkerError {
     /// A descriptor is missing.
     #[error(transparent)]
     Inherited(#[from] NotInherited),
+    /// The files of the job did not come.
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
     /// The sandbox could not be closed.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -42,6 +46,7 @@ impl WorkerError {
         match self {
             Self::Channel(error) => error.fault(),
             Self::Inherited(error) => error.fault(),
+            Self::Handover(error) => error.fault(),
             Self::Sandbox(error) => error.fault(),
             Self::Model(error) => error.fault(),
             Self::Video(error) => error.fault(),

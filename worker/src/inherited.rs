@@ -1,33 +1,27 @@
-//! Adopts the descriptors the supervisor left open: the only way anything comes in or goes out.
+//! Adopts the descriptors the supervisor left open: with what is handed over later, the only way
+//! anything comes in or goes out.
 //!
 //! Called once by `main`, before the first thread. Paths are never opened here or anywhere else.
 
-use bodyscript_protocol::artefact::Artefact;
+use crate::handover::Handover;
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::inherited;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use thiserror::Error;
 
-/// Everything a worker owns beyond its frames and its log.
+/// Everything a worker is born with beyond its frames and its log.
 #[derive(Debug)]
 pub struct Inherited {
-    /// The uploaded video.
-    pub video: OwnedFd,
+    /// Where the files of the job will come from.
+    pub handover: Handover,
     /// The person detector's model file.
     pub detector_model: File,
     /// The landmark model's file.
     pub landmark_model: File,
-    /// Where each artefact goes.
-    pub artefacts: Artefacts,
 }
-
-/// The artefacts' files, to be taken out one by one.
-#[derive(Debug)]
-pub struct Artefacts(BTreeMap<Artefact, File>);
 
 /// A descriptor is not there.
 #[derive(Debug, Error)]
@@ -46,25 +40,13 @@ impl NotInherited {
 }
 
 impl Inherited {
-    /// Takes ownership of all descriptors, in the order the protocol fixes.
-    pub fn adopt(artefacts: &[Artefact]) -> Result<Self, NotInherited> {
-        let files = artefacts.iter().enumerate().map(|(position, artefact)| {
-            let file = adopt(inherited::artefact(position), artefact.file_name())?;
-            Ok((*artefact, File::from(file)))
-        });
+    /// Takes ownership of all descriptors, at the numbers the protocol fixes.
+    pub fn adopt() -> Result<Self, NotInherited> {
         Ok(Self {
-            video: adopt(inherited::VIDEO, "video")?,
+            handover: Handover::new(adopt(inherited::HANDOVER, "handover")?),
             detector_model: adopt(inherited::DETECTOR_MODEL, "detector model")?.into(),
             landmark_model: adopt(inherited::LANDMARK_MODEL, "landmark model")?.into(),
-            artefacts: Artefacts(files.collect::<Result<_, NotInherited>>()?),
         })
-    }
-}
-
-impl Artefacts {
-    /// The file of an artefact, if it is wanted and was not taken yet.
-    pub fn take(&mut self, artefact: Artefact) -> Option<File> {
-        self.0.remove(&artefact)
     }
 }
 

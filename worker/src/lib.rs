@@ -4,6 +4,7 @@
 
 pub mod channel;
 pub mod error;
+pub mod handover;
 pub mod inherited;
 pub mod log;
 pub mod output;

@@ -32,27 +32,30 @@ fn main() -> ExitCode {
 }
 
 fn work(channel: &mut Channel) -> Result<(), WorkerError> {
-    // 1. Read the order, version first.
-    let start = channel.read_start()?;
+    // 1. Read how to get ready, version first.
+    let prepare = channel.read_prepare()?;
     // 2. Adopt the descriptors; there are no paths.
-    let inherited = Inherited::adopt(&start.artefacts)?;
+    let inherited = Inherited::adopt()?;
     // 3. Give up everything but what the next two steps need.
     let mut posture = Posture::default();
-    sandbox::confine_early(&start, &mut posture)?;
+    sandbox::confine_early(&prepare, &mut posture)?;
     // 4. Load the models and check them against the manifest.
     let estimator = Estimator::load(inherited.detector_model, inherited.landmark_model)?;
     // 5. Initialise the media framework with the plugins on the list.
     video::init()?;
     // 6. Give up the rest.
-    sandbox::lock_down(&start, &mut posture)?;
-    // 7. Say so, and listen for a change of mind.
+    sandbox::lock_down(&prepare, &mut posture)?;
+    // 7. Say so, and wait for a job.
     channel.send(&ToSupervisor::Ready(posture))?;
+    let start = channel.read_start()?.ok_or(WorkerError::Cancelled)?;
+    // 8. Take its files, and listen for a change of mind.
+    let files = inherited.handover.receive(&start.artefacts)?;
     let cancelled = channel.listen()?;
-    // 8. Only now touch the video.
-    let decoder = video::Decoder::open(inherited.video, &start.limits)?;
-    // 9. Frames in, poses out.
+    // 9. Only now touch the video.
+    let decoder = video::Decoder::open(files.video, &start.limits)?;
+    // 10. Frames in, poses out.
     let job = run::Job { start: &start, estimator: &estimator, cancelled: &cancelled };
-    let summary = run::run(&job, decoder, inherited.artefacts, channel)?;
-    // 10. Everything is written.
+    let summary = run::run(&job, decoder, files.artefacts, channel)?;
+    // 11. Everything is written.
     Ok(channel.send(&ToSupervisor::Done(summary))?)
 }

@@ -11,7 +11,7 @@
 
 use crate::channel::{CancelFlag, Channel};
 use crate::error::WorkerError;
-use crate::inherited::Artefacts;
+use crate::handover::Artefacts;
 use crate::output::data::Data;
 use crate::output::metadata::{self, VideoReport};
 use crate::output::statistics::Statistics;

@@ -1,7 +1,7 @@
 //! The artefacts to look at: the overlay video, its preview and the thumbnail.
 
 use crate::error::WorkerError;
-use crate::inherited::Artefacts;
+use crate::handover::Artefacts;
 use crate::picture::Picture;
 use crate::video::{self, EncodeSpec, FrameTime, Probe, VideoWriter};
 use bodyscript_protocol::artefact::Artefact;

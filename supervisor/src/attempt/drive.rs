@@ -3,15 +3,15 @@
 //! Used by `attempt` alone. Each turn waits for the first of all things that can happen and
 //! deals with it; nothing here waits for one thing only, until the worker is dead.
 
-use super::{Deadlines, Stop};
+use super::{Deadlines, Order, Stop, Tag};
 use crate::worker::birth::Worker;
 use crate::worker::caged::{Buried, Caged};
 use crate::worker::conversation::{Broken, Conversation};
 use crate::worker::obituary::{Cause, Deadline, Evidence, Exit};
 use crate::worker::rss::{PERIOD, Watch};
 use crate::worker::stderr_ring::StderrRing;
-use crate::worker::{CageBackend, limits, orphans};
-use bodyscript_protocol::message::Start;
+use crate::worker::{CageBackend, handover, limits, orphans};
+use bodyscript_protocol::message::{Prepare, Start};
 use bodyscript_protocol::session::Phase;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -40,32 +40,44 @@ const KILL_PERIOD: Duration = Duration::from_secs(10);
 /// more, so this is never waited for in full.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The ways in which the supervisor learns that an attempt is no longer wanted.
+/// The ways in which the supervisor learns what is wanted of an attempt.
 #[derive(Debug)]
-pub(super) struct Stops {
+pub(super) struct Wishes {
+    order: oneshot::Receiver<Order>,
     stop: oneshot::Receiver<Stop>,
     lost_interest: oneshot::Receiver<Infallible>,
 }
 
-impl Stops {
+/// What is wanted.
+enum Wish {
+    Work(Order),
+    Stop(Stop),
+}
+
+impl Wishes {
     /// `lost_interest` ends when the caller no longer waits.
     pub(super) const fn new(
+        order: oneshot::Receiver<Order>,
         stop: oneshot::Receiver<Stop>,
         lost_interest: oneshot::Receiver<Infallible>,
     ) -> Self {
-        Self { stop, lost_interest }
+        Self { order, stop, lost_interest }
     }
 
-    async fn next(&mut self) -> Stop {
+    async fn next(&mut self) -> Wish {
         loop {
             tokio::select! {
+                order = &mut self.order, if !self.order.is_terminated() => {
+                    // Without a sender there will never be a job for it.
+                    return order.map_or(Wish::Stop(Stop::Cancelled), Wish::Work);
+                }
                 stop = &mut self.stop, if !self.stop.is_terminated() => {
                     if let Ok(stop) = stop {
-                        return stop;
+                        return Wish::Stop(stop);
                     }
                 }
                 _ = &mut self.lost_interest, if !self.lost_interest.is_terminated() => {
-                    return Stop::Shutdown;
+                    return Wish::Stop(Stop::Shutdown);
                 }
                 else => pending().await,
             }
@@ -76,7 +88,7 @@ impl Stops {
 /// One thing that happened.
 enum Event {
     Ended,
-    Stop(Stop),
+    Wish(Wish),
     Frames(io::Result<usize>),
     Log(io::Result<usize>),
     Tick,
@@ -131,8 +143,11 @@ pub(super) struct Drive {
     watch: Watch,
     tick: Interval,
     deadlines: Deadlines,
-    stops: Stops,
+    wishes: Wishes,
+    handover: OwnedFd,
     born: Instant,
+    /// When it was given its job.
+    ordered: Option<Instant>,
     /// Since when there is nothing more to expect but the exit.
     finished: Option<Instant>,
     /// How far the end has come, and when the next stage is due.
@@ -146,10 +161,10 @@ impl Drive {
         worker: Worker,
         conversation: Conversation,
         deadlines: Deadlines,
-        stops: Stops,
+        wishes: Wishes,
         evidence: Evidence,
     ) -> Self {
-        let Worker { caged, pid, pidfd, frames_in, frames_out, log } = worker;
+        let Worker { caged, pid, pidfd, frames_in, handover, frames_out, log } = worker;
         let watch = match evidence.backend {
             CageBackend::Rlimit => Watch::on_tree(pid),
             CageBackend::V1 | CageBackend::V2 => Watch::on(pid),
@@ -169,8 +184,10 @@ impl Drive {
             watch,
             tick,
             deadlines,
-            stops,
+            wishes,
+            handover,
             born: Instant::now(),
+            ordered: None,
             finished: None,
             stage: None,
             evidence: Evidence {
@@ -181,13 +198,24 @@ impl Drive {
         }
     }
 
-    /// Gives the order, sees the worker through and returns what is known of its life.
-    pub(super) async fn see_through(mut self, start: Start) -> Evidence {
-        self.order(start).await;
+    /// Has the worker get ready, sees it through and returns what is known of its life, and what
+    /// the log knows it by.
+    pub(super) async fn see_through(mut self, prepare: Prepare) -> (Evidence, Tag) {
+        // Files that are there already go first: whoever has read the first word finds them.
+        let job = self.wishes.order.try_recv().ok().map(|order| self.equip(order));
+        let said = self.conversation.prepare(prepare);
+        self.say(said).await;
+        if let Some((start, tag)) = job {
+            self.begin(start, tag).await;
+        }
         loop {
             match self.event().await {
                 Event::Ended => break,
-                Event::Stop(stop) => self.end(Cause::Stop(stop), Stage::Asked),
+                Event::Wish(Wish::Work(order)) => {
+                    let (start, tag) = self.equip(order);
+                    self.begin(start, tag).await;
+                }
+                Event::Wish(Wish::Stop(stop)) => self.end(Cause::Stop(stop), Stage::Asked),
                 Event::Frames(read) => {
                     if let Err(broken) = self.hear(read) {
                         // Nothing after this is of interest, and it may be a flood.
@@ -203,9 +231,28 @@ impl Drive {
         self.bury().await
     }
 
-    async fn order(&mut self, start: Start) {
-        match self.conversation.start(start) {
-            // A frame is shorter than a pipe is wide, so this never waits for the worker; if the
+    /// Hands over the files of a job.
+    fn equip(&mut self, order: Order) -> (Start, Tag) {
+        self.ordered = Some(Instant::now());
+        let tag = Tag::of(&order);
+        let (start, files) = order.split();
+        if let Err(errno) = handover::hand_over(&self.handover, &files) {
+            self.end(Cause::Unequipped(errno), Stage::Killed);
+        }
+        (start, tag)
+    }
+
+    async fn begin(&mut self, start: Start, tag: Tag) {
+        let said = self.conversation.start(start, tag);
+        // One that has failed already takes no order; its end tells why.
+        if self.conversation.phase() != Phase::Ended {
+            self.say(said).await;
+        }
+    }
+
+    async fn say(&mut self, said: Result<Vec<u8>, Broken>) {
+        match said {
+            // Frames are shorter than a pipe is wide, so this never waits for the worker; if the
             // worker is dead already, its end tells why.
             Ok(frame) => drop(self.frames_in.write_all(&frame).await),
             Err(broken) => self.end(Cause::Violation(broken.to_string()), Stage::Killed),
@@ -216,7 +263,7 @@ impl Drive {
         let due = self.due();
         tokio::select! {
             _ = self.pidfd.readable() => Event::Ended,
-            stop = self.stops.next() => Event::Stop(stop),
+            wish = self.wishes.next() => Event::Wish(wish),
             read = self.frames.read(), if self.frames.is_open => Event::Frames(read),
             read = self.log.read(), if self.log.is_open => Event::Log(read),
             _ = self.tick.tick() => Event::Tick,
@@ -284,12 +331,20 @@ impl Drive {
         }
         match self.conversation.phase() {
             Phase::Created | Phase::Starting => (later(self.born, start), Deadline::Start),
+            Phase::Ready if !self.conversation.has_job() => {
+                (later(self.born, Duration::MAX), Deadline::Start)
+            }
             Phase::Ready | Phase::Running | Phase::Ended => {
                 let next = (later(self.conversation.heard(), progress), Deadline::Progress);
-                let last = (later(self.born, wall), Deadline::Wall);
+                let last = (later(self.set_out(), wall), Deadline::Wall);
                 if next.0 < last.0 { next } else { last }
             }
         }
+    }
+
+    /// When the clock of its work began.
+    fn set_out(&self) -> Instant {
+        self.ordered.unwrap_or(self.born)
     }
 
     /// Sets out to end the worker. The first cause stands; a stage is never gone back on.
@@ -324,13 +379,14 @@ impl Drive {
     }
 
     /// The worker has ended: empties and removes its cage, and hears what it had still said.
-    async fn bury(self) -> Evidence {
+    async fn bury(self) -> (Evidence, Tag) {
+        let set_out = self.set_out();
         let Self { caged, mut frames, mut log, mut ring, mut conversation, .. } = self;
         let mut evidence = self.evidence;
         // An error means that the runtime ends; the guard has then done the same.
         let buried = tokio::task::spawn_blocking(move || caged.bury()).await;
         let Buried { reaped, counters } = buried.unwrap_or_default();
-        evidence.wall = self.born.elapsed();
+        evidence.wall = set_out.elapsed();
         let drained = timeout(DRAIN_PATIENCE, async {
             while log.is_open {
                 let read = log.read().await;
@@ -359,8 +415,9 @@ impl Drive {
         evidence.peak_bytes = counters.peak_bytes.unwrap_or(seen);
         evidence.log = ring.lines();
         evidence.broke_off = conversation.is_mid_frame();
-        evidence.last_word = conversation.into_last_word();
-        evidence
+        let (last_word, tag) = conversation.close();
+        evidence.last_word = last_word;
+        (evidence, tag)
     }
 }
 

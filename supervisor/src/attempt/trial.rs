@@ -4,27 +4,16 @@
 //! Called by `run` once, before the first job: a host that cannot give what the configuration
 //! asks for is told at the start, and not to the clients one by one.
 
-use super::{Deadlines, Live, Order, Stop, run};
-use crate::origin::Origin;
+use super::{Birth, Deadlines, Lines, Live, Stop, run};
 use crate::worker::Workshop;
 use crate::worker::obituary::Obituary;
-use bodyscript_protocol::message::{MediaLimits, OnLong};
-use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::{Layer, LayerState, Posture};
-use std::fs::File;
-use std::io;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
-
-/// Read in place of a video; the worker finds it empty, if it comes to that.
-const NO_VIDEO: &str = "/dev/null";
 
 /// Why workers would not do.
 #[derive(Debug, Error)]
 pub enum TrialError {
-    /// There is nothing to read in place of a video.
-    #[error("cannot open {NO_VIDEO}: {0}")]
-    NoVideo(#[source] io::Error),
     /// The worker ended before it was ready.
     #[error("no worker comes to life here: {detail}; `bodyscript doctor` tells more")]
     NotReady {
@@ -53,20 +42,12 @@ pub async fn trial(
     memory_bytes_max: u64,
     deadlines: Deadlines,
 ) -> Result<Posture, TrialError> {
-    let order = Order {
-        job: "trial".into(),
-        number: 1,
-        origin: Origin::NONE,
-        video: File::open(NO_VIDEO).map_err(TrialError::NoVideo)?,
-        artefacts: Vec::new(),
-        options: Options::default(),
-        media: NOTHING,
-        memory_bytes_max,
-        deadlines,
-    };
+    let birth = Birth { name: "trial".into(), memory_bytes_max, deadlines };
     let (sender, mut live) = watch::channel(Live::default());
     let (stop, stopped) = oneshot::channel();
-    let attempt = run(workshop, order, sender, stopped);
+    // Never sent, but kept: it waits for its job.
+    let (_order, order) = oneshot::channel();
+    let attempt = run(workshop, birth, Lines { order, live: sender, stop: stopped });
     let end_once_ready = async {
         // An error means that it is over already.
         if live.wait_for(|live| live.posture.is_some()).await.is_ok() {
@@ -76,15 +57,6 @@ pub async fn trial(
     let (obituary, ()) = tokio::join!(attempt, end_once_ready);
     judge(obituary, &workshop.shop.layers_required)
 }
-
-/// Limits that no video keeps.
-const NOTHING: MediaLimits = MediaLimits {
-    duration_ms_max: 0,
-    on_long: OnLong::Reject,
-    side_px_max: 0,
-    area_px_max: 0,
-    frame_rate_max: 0,
-};
 
 fn judge(obituary: Obituary, required: &[Layer]) -> Result<Posture, TrialError> {
     let Some(posture) = obituary.posture else {

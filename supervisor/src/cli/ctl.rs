@@ -177,16 +177,23 @@ fn status(answer: &Value) -> String {
         mib("reserved_bytes"),
         mib("budget_bytes"),
     ));
+    lines.extend(health["standby"].as_array().into_iter().flatten().map(|worker| {
+        let state = if worker["is_ready"] == true { "ready" } else { "getting ready" };
+        format!("standby: {state}{}", process(worker))
+    }));
     let unfinished =
         ["processing", "pending"].into_iter().filter_map(|kind| answer[kind].as_array());
     lines.extend(unfinished.flatten().map(|job| {
-        let worker = &job["worker"];
-        let worker = worker["pid"].as_i64().map_or(String::new(), |pid| {
-            format!(" (worker {pid}, {} MiB)", worker["rss_bytes"].as_u64().unwrap_or(0) / MIB)
-        });
+        let worker = process(&job["worker"]);
         format!("{}  {}{worker}", text(&job["job_id"]), text(&job["message"]))
     }));
     lines.join("\n") + "\n"
+}
+
+fn process(worker: &Value) -> String {
+    worker["pid"].as_i64().map_or(String::new(), |pid| {
+        format!(" (worker {pid}, {} MiB)", worker["rss_bytes"].as_u64().unwrap_or(0) / MIB)
+    })
 }
 
 fn or_nothing(list: String) -> String {

@@ -95,6 +95,8 @@ pub(super) async fn run(
         .map_err(failed("written to", &output))?;
     let (state, _lock) = StateDir::open(folder.path())?;
     config.queue_max = videos.len();
+    // The end is in sight.
+    config.standby = 0;
     // Files from the disk were not uploaded, and take no more room than they do already.
     config.upload_bytes_max = 0;
     let workshop = Workshop::open(&config.workshop())?;

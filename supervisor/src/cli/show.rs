@@ -43,7 +43,7 @@ fn written(config: &Config) -> RawConfig {
         worker_wall_s_max: s(deadlines.wall),
         worker_cpu_s_max: s(deadlines.cpu),
         worker_grace_ms_max: Some(deadlines.grace.as_millis() as u32),
-        standby: Some(0),
+        standby: Some(config.standby as u32),
         worker_program: Some(config.worker_program.clone()),
         models_dir: Some(config.models_dir.clone()),
         cage_required: Some(

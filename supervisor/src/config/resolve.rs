@@ -36,13 +36,12 @@ const REQUIRED_BY_DEFAULT: [Layer; 5] =
 impl Config {
     /// Checks every value and fills in the defaults.
     pub fn resolve(raw: &RawConfig) -> Result<Self> {
-        // Not a feature yet, and a key that does nothing would be a silent lie.
-        number("standby", raw.standby, 0, 0..=0)?;
         let memory = Memory::resolve(raw)?;
         let config = Self {
             listen: listen(raw.listen.as_deref())?,
             state_dir: state_dir(raw)?,
             workers: number("workers", raw.workers, 2, 1..=256)? as usize,
+            standby: number("standby", raw.standby, 0, 0..=256)? as usize,
             queue_max: number("queue_max", raw.queue_max, 10, 1..=100_000)? as usize,
             upload_bytes_max: bytes("upload_bytes_max", raw.upload_bytes_max, 30 * MIB, 1)?,
             media: media(raw)?,

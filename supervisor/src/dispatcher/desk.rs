@@ -7,6 +7,7 @@
 use super::breaker::Breaker;
 use super::intake::Arrival;
 use super::shift::Ending;
+use super::standby::Standbys;
 use super::tally::Tally;
 use super::tempo::Tempo;
 use super::{Cancelled, Command, Results, Runner};
@@ -78,6 +79,7 @@ pub(super) struct Desk {
     pub(super) jobs: HashMap<JobId, Entry>,
     pub(super) queue: Queue,
     pub(super) running: HashMap<JobId, Running>,
+    pub(super) standbys: Standbys,
     pub(super) arrivals: JoinSet<Arrival>,
     pub(super) attempts: JoinSet<Ending>,
     pub(super) tasks: HashMap<task::Id, JobId>,
@@ -117,6 +119,7 @@ impl Desk {
             jobs: HashMap::new(),
             queue,
             running: HashMap::new(),
+            standbys: Standbys::default(),
             arrivals: JoinSet::new(),
             attempts: JoinSet::new(),
             tasks: HashMap::new(),
@@ -162,15 +165,20 @@ impl Desk {
         self.turn_away_spent();
     }
 
-    /// Works until every handle is dropped and no attempt is under way.
+    /// Works until every handle is dropped and no worker is left.
     pub(super) async fn work(mut self, mut inbox: mpsc::Receiver<Command>) {
         let mut pulse = interval(PULSE);
         let mut sweep = interval(SWEEP);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_asked = true;
-        while is_asked || !self.attempts.is_empty() || !self.arrivals.is_empty() {
+        while is_asked
+            || !self.attempts.is_empty()
+            || !self.arrivals.is_empty()
+            || !self.standbys.is_empty()
+        {
             self.start_what_fits();
+            self.stand_by();
             tokio::select! {
                 command = inbox.recv(), if is_asked => match command {
                     Some(command) => self.obey(command),
@@ -184,7 +192,8 @@ impl Desk {
                     Err(error) => tracing::error!(%error, "an upload was lost"),
                 },
                 Some(ended) = self.attempts.join_next_with_id() => self.bury(ended),
-                _ = pulse.tick(), if !self.running.is_empty() => self.feel_pulse(),
+                Some(()) = self.standbys.gone() => self.tell_if_drained(),
+                _ = pulse.tick(), if self.has_workers() => self.feel_pulse(),
                 _ = sweep.tick() => self.sweep(),
             }
         }
@@ -213,11 +222,13 @@ impl Desk {
                 let _ = reply.send(());
             }
             Command::RestartWorkers { reply } => {
+                let workers = self.running.len() + self.standbys.len();
                 self.stop(Stop::Operator);
-                let _ = reply.send(self.running.len());
+                let _ = reply.send(workers);
             }
             Command::Drain { reply } => {
                 self.opening = Opening::Draining;
+                self.standbys.dismiss();
                 self.waiting_for_drain.push(reply);
                 self.tell_if_drained();
             }
@@ -231,6 +242,8 @@ impl Desk {
 
     fn configure(&mut self, config: Arc<Config>) {
         self.config = config;
+        // They were born by the old one.
+        self.standbys.dismiss();
         self.queue.bound(queue_length_max(&self.config));
         for entry in self.jobs.values_mut() {
             entry.job.lower_cap(self.config.memory_budget_bytes);
@@ -312,7 +325,12 @@ impl Desk {
         }
     }
 
+    fn has_workers(&self) -> bool {
+        !self.running.is_empty() || self.standbys.len() > 0
+    }
+
     fn feel_pulse(&mut self) {
+        self.look_after_standbys();
         for (id, running) in &mut self.running {
             // An error means that the attempt is over, which is told elsewhere.
             if !running.live.has_changed().unwrap_or(false) {
@@ -331,22 +349,24 @@ impl Desk {
         if why == Stop::Shutdown {
             self.opening = Opening::Draining;
         }
+        self.standbys.dismiss();
         for running in self.running.values_mut() {
             running.tell(why);
         }
     }
 
     pub(super) fn tell_if_drained(&mut self) {
-        if self.running.is_empty() {
+        if self.running.is_empty() && self.standbys.is_empty() {
             for reply in self.waiting_for_drain.drain(..) {
                 let _ = reply.send(());
             }
         }
     }
 
-    /// Memory promised to the attempts under way, in bytes.
+    /// Memory promised to all workers, in bytes.
     pub(super) fn reserved_bytes(&self) -> u64 {
-        self.running.values().map(|running| running.memory_bytes_max).sum()
+        let running: u64 = self.running.values().map(|running| running.memory_bytes_max).sum();
+        running + self.standbys.reserved_bytes()
     }
 }
 

@@ -3,14 +3,14 @@
 //! Runs as a task of its own, started by `turn`. It touches no state of the dispatcher: what it
 //! needs comes in by value, what it found goes back as an [`Ending`].
 
-use super::Runner;
+use super::RunningAttempt;
 use crate::artefacts::{AttemptFolder, StateDir, StateError};
-use crate::attempt::{Deadlines, Live, Order};
+use crate::attempt::Order;
 use crate::job::{AttemptRecord, JobId};
 use crate::origin::Origin;
 use crate::outcome::Outcome;
 use crate::verdict::{Decision, History, Verdict, decide, in_earnest};
-use crate::worker::obituary::{End, Obituary, Stop};
+use crate::worker::obituary::{End, Obituary};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::message::{MediaLimits, Summary, VideoFacts};
@@ -18,7 +18,7 @@ use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::Posture;
 use std::fs::File;
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 /// What an attempt needs to know.
@@ -30,15 +30,15 @@ pub(super) struct Plan {
     pub(super) options: Options,
     pub(super) media: MediaLimits,
     pub(super) memory_bytes_max: u64,
-    pub(super) deadlines: Deadlines,
     pub(super) history: History,
 }
 
-/// How an attempt is watched and ended from outside.
-#[derive(Debug)]
-pub(super) struct Lines {
-    pub(super) live: watch::Sender<Live>,
-    pub(super) stop: oneshot::Receiver<Stop>,
+/// The worker that is to carry it out.
+pub(super) struct Hired {
+    pub(super) order: oneshot::Sender<Order>,
+    pub(super) attempt: RunningAttempt,
+    /// Whether it lives already.
+    pub(super) is_standby: bool,
 }
 
 /// What became of an attempt.
@@ -53,8 +53,9 @@ pub(super) struct Ending {
     pub(super) posture: Option<Posture>,
 }
 
-/// Sees one attempt through.
-pub(super) async fn work(runner: Runner, state: StateDir, plan: Plan, lines: Lines) -> Ending {
+/// Sees one attempt through: gives the order, and waits for what comes of it.
+pub(super) async fn work(state: StateDir, plan: Plan, hired: Hired) -> Ending {
+    let Hired { order, attempt, is_standby } = hired;
     let job = plan.job;
     let prepared = blocking({
         let (state, number, formats) = (state.clone(), plan.number, plan.options.formats);
@@ -62,9 +63,17 @@ pub(super) async fn work(runner: Runner, state: StateDir, plan: Plan, lines: Lin
     });
     let (folder, video, artefacts) = match prepared.await {
         Ok(prepared) => prepared,
-        Err(error) => return unprepared(&plan, &error),
+        Err(error) => {
+            drop(order);
+            if is_standby {
+                // Its memory is promised anew when this returns.
+                attempt.await;
+            }
+            return unprepared(&plan, &error);
+        }
     };
-    let order = Order {
+    // A worker that is gone already tells in its obituary why.
+    let _ = order.send(Order {
         job: job.to_string(),
         number: plan.number,
         origin: plan.origin.clone(),
@@ -72,10 +81,8 @@ pub(super) async fn work(runner: Runner, state: StateDir, plan: Plan, lines: Lin
         artefacts,
         options: plan.options,
         media: plan.media,
-        memory_bytes_max: plan.memory_bytes_max,
-        deadlines: plan.deadlines,
-    };
-    let obituary = runner(order, lines.live, lines.stop).await;
+    });
+    let obituary = attempt.await;
     let obituary = in_earnest(obituary, &plan.history);
     let decision = decide(&obituary, &plan.history);
     let outcome = outcome(&obituary, &decision);

@@ -2,15 +2,14 @@
 //! out the verdict when one is over.
 
 use super::desk::{Desk, Opening, Running};
-use super::shift::{self, Ending, Lines, Plan};
+use super::shift::{self, Ending, Hired, Plan};
+use super::standby::Hand;
 use super::{Cancelled, Status};
-use crate::attempt::Live;
 use crate::job::{AttemptRecord, Event, Job, JobError, JobId, JobState};
 use crate::memory::own_rss_bytes;
 use crate::verdict::{History, Verdict};
 use crate::worker::obituary::End;
 use std::time::Instant;
-use tokio::sync::{oneshot, watch};
 use tokio::task::JoinError;
 
 impl Desk {
@@ -30,33 +29,46 @@ impl Desk {
                 self.queue.remove(id);
                 continue;
             };
-            let memory_bytes_max = *memory_bytes_max;
-            if self.reserved_bytes() + memory_bytes_max > self.config.memory_budget_bytes {
-                return;
-            }
+            let Some(hand) = self.hand_for(id, *memory_bytes_max) else { return };
             self.queue.remove(id);
-            self.start(id, memory_bytes_max);
+            self.start(id, hand);
         }
     }
 
-    fn start(&mut self, id: JobId, memory_bytes_max: u64) {
+    /// A worker that stands by, or a new one if the budget has room for it.
+    fn hand_for(&mut self, id: JobId, memory_bytes_max: u64) -> Option<Hand> {
+        if let Some(hand) = self.standbys.hire(memory_bytes_max) {
+            return Some(hand);
+        }
+        let wanted = self.reserved_bytes() + memory_bytes_max;
+        match wanted.checked_sub(self.config.memory_budget_bytes) {
+            None | Some(0) => Some(self.recruit(id.to_string(), memory_bytes_max)),
+            Some(missing) => {
+                self.standbys.give_back(missing);
+                None
+            }
+        }
+    }
+
+    fn start(&mut self, id: JobId, hand: Hand) {
         self.change(id, Event::Started);
         let Some(entry) = self.jobs.get(&id) else { return };
+        let Hand { order, live, stop, memory_bytes_max, attempt: life } = hand;
         let plan = self.plan(&entry.job, memory_bytes_max);
         let (attempt, origin) = (plan.number, plan.origin.clone());
-        let (live, watched) = watch::channel(Live::default());
-        let (stop, stopped) = oneshot::channel();
-        let lines = Lines { live, stop: stopped };
-        let work = shift::work(self.runner.clone(), self.state.clone(), plan, lines);
+        let is_standby = live.borrow().pid.is_some();
+        let hired = Hired { order, attempt: life, is_standby };
+        let work = shift::work(self.state.clone(), plan, hired);
         let task = self.attempts.spawn(work);
         self.tasks.insert(task.id(), id);
-        let running = Running { live: watched, stop: Some(stop), memory_bytes_max, wish: None };
+        let running = Running { live, stop: Some(stop), memory_bytes_max, wish: None };
         self.running.insert(id, running);
         let reserved_bytes = self.reserved_bytes();
         tracing::info!(
             job = %id,
             attempt,
             cap_bytes = memory_bytes_max,
+            is_standby,
             reserved_bytes,
             supervisor_rss_bytes = own_rss_bytes(),
             request_id = origin.request_id(),
@@ -77,7 +89,6 @@ impl Desk {
             options: job.upload.options,
             media: self.config.media,
             memory_bytes_max,
-            deadlines: self.config.deadlines,
             history: History {
                 executions: job.executions.max(self.poison.deaths(&job.upload.sha256)),
                 spawn_failures: latest.clone().take_while(ended_as(End::SpawnFailed)).count()

@@ -27,16 +27,19 @@ impl Desk {
                 JobState::Cancelled { .. } => &mut jobs.cancelled,
             } += 1;
         }
-        let workers_rss_bytes = self.running.values().map(|r| r.live.borrow().rss_bytes).sum();
+        let running: u64 = self.running.values().map(|r| r.live.borrow().rss_bytes).sum();
+        let standby = self.standbys.list();
+        let waiting: u64 = standby.iter().map(|worker| worker.rss_bytes).sum();
         Health {
             is_ready: reason.is_none(),
             reason,
             workers: self.config.workers,
+            standby,
             jobs,
             uploads: self.uploads(),
             reserved_bytes: self.reserved_bytes(),
             budget_bytes: self.config.memory_budget_bytes,
-            workers_rss_bytes,
+            workers_rss_bytes: running + waiting,
             pressure: self.pressure,
             service_time_ms: self.tempo.service_time().as_millis() as u64,
         }

@@ -6,7 +6,7 @@
 
 use super::Service;
 use super::health;
-use crate::dispatcher::{Counts, Health, Recent};
+use crate::dispatcher::{Counts, Health, Recent, Standby};
 use crate::job::JobId;
 use crate::memory::own_rss_bytes;
 use crate::status::Status;
@@ -76,6 +76,7 @@ struct Snapshot {
     is_ready: bool,
     reason: Option<&'static str>,
     workers_max: usize,
+    standby: Vec<Standby>,
     queue_max: usize,
     uploads: usize,
     budget_bytes: u64,
@@ -165,6 +166,7 @@ async fn look(service: &Service, started_at: Timestamp) -> Result<Snapshot, &'st
         is_ready: health.is_ready,
         reason: health.reason,
         workers_max: health.workers,
+        standby: health.standby,
         queue_max: service.config.queue_max,
         uploads: health.uploads,
         budget_bytes: health.budget_bytes,

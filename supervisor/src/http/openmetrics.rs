@@ -95,6 +95,7 @@ fn registry(service: &Service, health: &Health) -> Registry {
         ("ready", "Whether an upload would be taken now", u64::from(health.is_ready)),
         ("uploads", "Uploads under way", health.uploads as u64),
         ("workers_max", "Attempts at once", health.workers as u64),
+        ("workers_standby", "Workers that wait for a job", health.standby.len() as u64),
     ];
     for (name, help, value) in counts {
         registry.register(name, help, gauge(value as i64));
@@ -102,7 +103,7 @@ fn registry(service: &Service, health: &Health) -> Registry {
     let sizes = [
         ("supervisor_resident", "Memory of the supervisor", own_rss_bytes()),
         ("workers_resident", "Memory of all workers", health.workers_rss_bytes),
-        ("memory_reserved", "Caps of the attempts under way", health.reserved_bytes),
+        ("memory_reserved", "Caps of all workers", health.reserved_bytes),
         ("memory_budget", "What those caps may come to", health.budget_bytes),
     ];
     for (name, help, value) in sizes {

@@ -5,6 +5,7 @@
 
 use super::cage::CageError;
 use super::caged::Caged;
+use super::handover;
 use super::limits;
 use super::spawn::{Plan, SpawnError, watch_end};
 use super::{ModelError, Shop};
@@ -12,7 +13,6 @@ use bodyscript_protocol::inherited;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{Pid, pipe2};
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(crate) enum BirthError {
     /// No model file.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// No pipe.
+    /// No pipe or socket.
     #[error("cannot make a pipe: {0}")]
     Pipe(#[source] Errno),
     /// The runtime does not take a descriptor.
@@ -48,12 +48,8 @@ pub(crate) enum BirthError {
 /// What distinguishes one worker from another.
 #[derive(Debug)]
 pub(crate) struct Parentage {
-    /// The job, for the cage's name.
-    pub(crate) job: String,
-    /// The uploaded video.
-    pub(crate) video: File,
-    /// What it writes to, in the order of the protocol.
-    pub(crate) artefacts: Vec<File>,
+    /// Whose worker it is, for the cage's name.
+    pub(crate) name: String,
     /// Its cap.
     pub(crate) memory_bytes_max: u64,
     /// Its processor time.
@@ -71,6 +67,8 @@ pub(crate) struct Worker {
     pub(crate) pidfd: AsyncFd<OwnedFd>,
     /// To its standard input.
     pub(crate) frames_in: pipe::Sender,
+    /// To where it waits for the files of its job.
+    pub(crate) handover: OwnedFd,
     /// From its standard output.
     pub(crate) frames_out: pipe::Receiver,
     /// From its standard error.
@@ -84,7 +82,7 @@ pub(crate) async fn bear(shop: &Arc<Shop>, parentage: Parentage) -> Result<Worke
         // Making a cgroup may wait for a lock of the kernel.
         tokio::task::spawn_blocking(move || prepare(&shop, parentage))
     };
-    let (plan, mut caged, [frames_in, frames_out, log]) =
+    let (plan, mut caged, [frames_in, frames_out, log, handover]) =
         preparing.await.map_err(|_| BirthError::RuntimeEnds)??;
     let newborn = shop.spawner.spawn(plan).await?;
     caged.hold(newborn.pid);
@@ -92,24 +90,25 @@ pub(crate) async fn bear(shop: &Arc<Shop>, parentage: Parentage) -> Result<Worke
         caged,
         pid: newborn.pid,
         pidfd: watch_end(newborn.pidfd).map_err(BirthError::Watch)?,
+        handover,
         frames_in: pipe::Sender::from_owned_fd(frames_in).map_err(BirthError::Watch)?,
         frames_out: pipe::Receiver::from_owned_fd(frames_out).map_err(BirthError::Watch)?,
         log: pipe::Receiver::from_owned_fd(log).map_err(BirthError::Watch)?,
     })
 }
 
-fn prepare(shop: &Shop, parentage: Parentage) -> Result<(Plan, Caged, [OwnedFd; 3]), BirthError> {
-    let Parentage { job, video, artefacts, memory_bytes_max, cpu } = parentage;
+fn prepare(shop: &Shop, parentage: Parentage) -> Result<(Plan, Caged, [OwnedFd; 4]), BirthError> {
+    let Parentage { name, memory_bytes_max, cpu } = parentage;
     let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(BirthError::Pipe);
     let (worker_in, frames_in) = pipe()?;
     let (frames_out, worker_out) = pipe()?;
     let (log, worker_log) = pipe()?;
-    let mut descriptors = vec![worker_in, worker_out, worker_log, video.into()];
+    let (handover, worker_handover) = handover::open().map_err(BirthError::Pipe)?;
+    let mut descriptors = vec![worker_in, worker_out, worker_log, worker_handover];
     for model in [&shop.detector, &shop.landmark] {
         descriptors.push(model.reopen()?.into());
     }
-    descriptors.extend(artefacts.into_iter().map(OwnedFd::from));
-    let cage = shop.cages.build(&cage_name(&job), memory_bytes_max)?;
+    let cage = shop.cages.build(&cage_name(&name), memory_bytes_max)?;
     let caged = Caged::new(cage);
     let plan = Plan {
         program: shop.program.clone(),
@@ -119,24 +118,24 @@ fn prepare(shop: &Shop, parentage: Parentage) -> Result<(Plan, Caged, [OwnedFd; 
         entry: caged.cage().entry()?,
         limits: limits::of_worker(shop.cages.backend(), memory_bytes_max, cpu),
     };
-    Ok((plan, caged, [frames_in, frames_out, log]))
+    Ok((plan, caged, [frames_in, frames_out, log, handover]))
 }
 
 const _: () = assert!(
     inherited::FRAMES_IN == 0
         && inherited::FRAMES_OUT == 1
         && inherited::LOG == 2
-        && inherited::VIDEO == 3
+        && inherited::HANDOVER == 3
         && inherited::DETECTOR_MODEL == 4
         && inherited::LANDMARK_MODEL == 5
-        && inherited::FIRST_ARTEFACT == 6,
+        && inherited::COUNT == 6,
     "the order of `descriptors` above"
 );
 
 /// A legal and unique name that tells an operator whose cage it is.
-fn cage_name(job: &str) -> String {
+fn cage_name(name: &str) -> String {
     static SERIAL: AtomicU64 = AtomicU64::new(0);
-    let plain: String = job.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
     format!("{}-{plain}", SERIAL.fetch_add(1, Ordering::Relaxed))
 }
 
@@ -145,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hostile_job_name_stays_within_its_group() {
+    fn a_hostile_name_stays_within_its_group() {
         let name = cage_name("../../x/\0\n");
         assert!(name.ends_with("-x"), "{name}");
         assert_ne!(name, cage_name("../../x/\0\n"));

@@ -6,7 +6,7 @@
 use super::obituary::LastWord;
 use crate::attempt::{Live, Tag};
 use bodyscript_protocol::codec::{CodecError, Decoder, encode};
-use bodyscript_protocol::message::{Progress, Start, ToSupervisor, ToWorker};
+use bodyscript_protocol::message::{Prepare, Progress, Start, ToSupervisor, ToWorker};
 use bodyscript_protocol::session::{Phase, Session, Violation};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -48,8 +48,14 @@ impl Conversation {
         }
     }
 
-    /// The frame of the first order.
-    pub(crate) fn start(&mut self, start: Start) -> Result<Vec<u8>, Broken> {
+    /// The frame of the wish to get ready.
+    pub(crate) fn prepare(&mut self, prepare: Prepare) -> Result<Vec<u8>, Broken> {
+        self.say(&ToWorker::Prepare(prepare))
+    }
+
+    /// The frame of the job; the log learns it under this tag.
+    pub(crate) fn start(&mut self, start: Start, tag: Tag) -> Result<Vec<u8>, Broken> {
+        self.tag = tag;
         self.say(&ToWorker::Start(start))
     }
 
@@ -130,12 +136,17 @@ impl Conversation {
         self.live.borrow().clone()
     }
 
+    /// Whether it is about a job.
+    pub(crate) const fn has_job(&self) -> bool {
+        self.session.has_job()
+    }
+
     /// How far it has come.
     pub(crate) const fn phase(&self) -> Phase {
         self.session.phase()
     }
 
-    /// When the last message came, or the order went out.
+    /// When the last message came or went out.
     pub(crate) const fn heard(&self) -> Instant {
         self.heard
     }
@@ -145,8 +156,8 @@ impl Conversation {
         self.decoder.is_mid_frame()
     }
 
-    /// The worker's last word, if it came to that.
-    pub(crate) fn into_last_word(self) -> Option<LastWord> {
-        self.last_word
+    /// The worker's last word, if it came to that, and what the log knows it by.
+    pub(crate) fn close(self) -> (Option<LastWord>, Tag) {
+        (self.last_word, self.tag)
     }
 }

@@ -5,6 +5,7 @@
 use super::cage::CageBackend;
 use bodyscript_protocol::message::{Failure, Progress, Summary, VideoFacts};
 use bodyscript_protocol::posture::Posture;
+use nix::errno::Errno;
 use std::fmt;
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ pub enum Deadline {
     Start,
     /// From one message to the next.
     Progress,
-    /// From birth to the last word.
+    /// From the order to the last word.
     Wall,
     /// Processor time of all threads.
     Cpu,
@@ -82,6 +83,8 @@ pub enum Cause {
     },
     /// What the worker did against the protocol.
     Violation(String),
+    /// Why the files of its job could not be handed over.
+    Unequipped(Errno),
 }
 
 /// The last message of a worker.
@@ -124,7 +127,7 @@ pub struct Evidence {
     pub cap_bytes: u64,
     /// Most memory ever used, in bytes.
     pub peak_bytes: u64,
-    /// From birth to reaping.
+    /// From the order, or the birth if there was none, to reaping.
     pub wall: Duration,
     /// Processor time, user and system.
     pub cpu: Duration,

@@ -10,6 +10,7 @@ pub mod obituary;
 pub(crate) mod birth;
 pub(crate) mod caged;
 pub(crate) mod conversation;
+pub(crate) mod handover;
 pub(crate) mod limits;
 pub(crate) mod orphans;
 pub(crate) mod rss;

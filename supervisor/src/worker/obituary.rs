@@ -120,7 +120,7 @@ pub struct Obituary {
     pub peak_bytes: u64,
     /// Kills by the kernel's OOM killer within the cage.
     pub oom_kills: u64,
-    /// From birth to reaping.
+    /// From the order, or the birth if there was none, to reaping.
     pub wall: Duration,
     /// Processor time, user and system.
     pub cpu: Duration,
@@ -184,6 +184,9 @@ fn classify(evidence: &Evidence) -> (End, String) {
             (End::RssCap, format!("{rss_bytes} bytes were resident"))
         }
         Some(Cause::Violation(what)) => (End::Protocol, escaped(what)),
+        Some(Cause::Unequipped(errno)) => {
+            (End::SpawnFailed, format!("the files of the job could not be handed over: {errno}"))
+        }
         Some(Cause::Stop(_)) | None => match exit {
             Exit::Signal(signal) => by_signal(evidence, signal),
             Exit::Status(status) => by_status(evidence, status),

@@ -12,7 +12,6 @@ use super::cage::Entry;
 use super::limits::Limit;
 use super::obituary::Exit;
 use super::orphans;
-use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::inherited;
 use newborn::{Prepared, Step};
 use nix::errno::Errno;
@@ -40,7 +39,7 @@ use tokio::sync::oneshot;
 /// has to lie below RLIMIT_NOFILE.
 const ABOVE_LAYOUT: RawFd = 32;
 
-const _: () = assert!(inherited::artefact(Artefact::ALL.len()) < ABOVE_LAYOUT);
+const _: () = assert!(inherited::COUNT <= ABOVE_LAYOUT);
 
 /// libc's constant of this name is declared too narrow and is zero.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;

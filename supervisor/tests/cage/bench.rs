@@ -1,6 +1,6 @@
 //! The bench: a workshop of fault workers, and the look around that nothing is left.
 
-use bodyscript::attempt::{Deadlines, Live, Order, Stop, run};
+use bodyscript::attempt::{Birth, Deadlines, Lines, Live, Order, Stop, run};
 use bodyscript::worker::obituary::Obituary;
 use bodyscript::worker::{CageBackend, CageRequired, Workshop, WorkshopError, WorkshopSettings};
 use bodyscript_protocol::artefact::Artefact;
@@ -59,6 +59,26 @@ pub(crate) fn settings(files: &TempDir, worker_program: PathBuf) -> WorkshopSett
     }
 }
 
+/// What a worker is born with, and what it is to do.
+pub(crate) struct Task {
+    pub(crate) birth: Birth,
+    pub(crate) order: Order,
+}
+
+impl Task {
+    /// An attempt whose worker has its order from the beginning.
+    pub(crate) async fn run(
+        self,
+        workshop: &Workshop,
+        live: watch::Sender<Live>,
+        stop: oneshot::Receiver<Stop>,
+    ) -> Obituary {
+        let (sender, order) = oneshot::channel();
+        sender.send(self.order).expect("a listener");
+        run(workshop, self.birth, Lines { order, live, stop }).await
+    }
+}
+
 impl Bench {
     /// With the strongest cage the host gives.
     pub(crate) fn open() -> Self {
@@ -98,6 +118,21 @@ impl Bench {
         Self { workshop, files, _alone: alone }
     }
 
+    pub(crate) fn task(&self, script: &str) -> Task {
+        let birth = Birth {
+            name: "01TEST".into(),
+            memory_bytes_max: CAP,
+            deadlines: Deadlines {
+                start: Duration::from_secs(20),
+                progress: Duration::from_secs(20),
+                wall: Duration::from_secs(60),
+                cpu: Duration::from_secs(60),
+                grace: Duration::from_millis(200),
+            },
+        };
+        Task { birth, order: self.order(script) }
+    }
+
     pub(crate) fn order(&self, script: &str) -> Order {
         let mut video = tempfile::tempfile_in(self.files.path()).expect("a video");
         writeln!(video, "FAULT {script}").expect("room for a line");
@@ -117,25 +152,17 @@ impl Bench {
                 area_px_max: 4_096 * 2_304,
                 frame_rate_max: 120,
             },
-            memory_bytes_max: CAP,
-            deadlines: Deadlines {
-                start: Duration::from_secs(20),
-                progress: Duration::from_secs(20),
-                wall: Duration::from_secs(60),
-                cpu: Duration::from_secs(60),
-                grace: Duration::from_millis(200),
-            },
         }
     }
 
     /// An attempt nobody interferes with.
-    pub(crate) async fn attempt(&self, order: Order) -> Obituary {
+    pub(crate) async fn attempt(&self, task: Task) -> Obituary {
         let (_stop, stopped) = oneshot::channel();
-        run(&self.workshop, order, watch::Sender::new(Live::default()), stopped).await
+        task.run(&self.workshop, watch::Sender::new(Live::default()), stopped).await
     }
 
     pub(crate) async fn obey(&self, script: &str) -> Obituary {
-        self.attempt(self.order(script)).await
+        self.attempt(self.task(script)).await
     }
 
     /// An attempt that is interfered with once its worker obeys its script.
@@ -146,7 +173,7 @@ impl Bench {
     ) -> Obituary {
         let (stop, stopped) = oneshot::channel();
         let (sender, mut live) = watch::channel(Live::default());
-        let attempt = run(&self.workshop, self.order(script), sender, stopped);
+        let attempt = self.task(script).run(&self.workshop, sender, stopped);
         let meddle = async {
             let running = live.wait_for(|live| live.phase == Phase::Running).await;
             let pid = running.expect("it runs").pid.expect("a running worker has a number");

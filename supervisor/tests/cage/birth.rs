@@ -1,7 +1,7 @@
 //! Births: what a worker is born with, and what stands in the way.
 
 use super::bench::{Bench, fault_worker, settings};
-use bodyscript::attempt::{Live, Stop, run};
+use bodyscript::attempt::{Live, Stop};
 use bodyscript::worker::obituary::End;
 use bodyscript::worker::{CageRequired, Workshop, WorkshopError, WorkshopSettings, survey};
 use std::fs::{self, File};
@@ -70,9 +70,9 @@ async fn a_worker_is_born_with_what_was_agreed_and_nothing_else() {
     // Descriptors without close-on-exec, as a careless library opens them.
     let careless = File::open("/dev/null").expect("a device");
     keep_over_exec(&careless);
-    let order = bench.order("inspect done exit:0");
-    let mut report = order.artefacts[0].1.try_clone().expect("a descriptor");
-    assert_eq!(bench.attempt(order).await.end, End::Done);
+    let task = bench.task("inspect done exit:0");
+    let mut report = task.order.artefacts[0].1.try_clone().expect("a descriptor");
+    assert_eq!(bench.attempt(task).await.end, End::Done);
     let mut text = String::new();
     report.rewind().expect("a file");
     report.read_to_string(&mut text).expect("text");
@@ -80,7 +80,7 @@ async fn a_worker_is_born_with_what_was_agreed_and_nothing_else() {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         line.unwrap_or_else(|| panic!("no {key} in {text}"))
     };
-    assert_eq!(value("descriptors"), "[0, 1, 2, 3, 4, 5, 6, 7]");
+    assert_eq!(value("descriptors"), "[0, 1, 2, 3, 4, 5, 6, 7, 8]");
     let environment = value("environment");
     assert!(environment.starts_with("LANG=C.UTF-8;MALLOC_ARENA_MAX=2;BODYSCRIPT_LOG="));
     assert_eq!(environment.matches('=').count(), 3, "{environment}");
@@ -118,7 +118,7 @@ async fn a_stop_that_comes_before_the_birth_is_kept() {
     let (stop, stopped) = oneshot::channel();
     stop.send(Stop::Shutdown).expect("a listener");
     let live = watch::Sender::new(Live::default());
-    let obituary = run(&bench.workshop, bench.order("silent"), live, stopped).await;
+    let obituary = bench.task("silent").run(&bench.workshop, live, stopped).await;
     assert_eq!(obituary.end, End::Shutdown, "{obituary:?}");
     bench.close();
 }

@@ -1,7 +1,7 @@
 //! Ends: each way to die has its own name.
 
 use super::bench::{Bench, CAP, MIB, tell};
-use bodyscript::attempt::{Deadlines, Live, Stop, run};
+use bodyscript::attempt::{Deadlines, Live, Stop};
 use bodyscript::worker::CageBackend;
 use bodyscript::worker::obituary::{Deadline, End, Exit};
 use bodyscript_protocol::fault::Fault;
@@ -13,11 +13,11 @@ use tokio::sync::{oneshot, watch};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_worker_is_done_and_leaves_its_artefacts() {
     let bench = Bench::open();
-    let order = bench.order("ok");
-    let mut csv = order.artefacts[0].1.try_clone().expect("a descriptor");
+    let task = bench.task("ok");
+    let mut csv = task.order.artefacts[0].1.try_clone().expect("a descriptor");
     let (live, seen) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
-    let obituary = run(&bench.workshop, order, live, stopped).await;
+    let obituary = task.run(&bench.workshop, live, stopped).await;
     assert_eq!(obituary.end, End::Done, "{obituary:?}");
     assert_eq!(obituary.exit, Some(Exit::Status(0)));
     assert_eq!(obituary.summary.map(|summary| summary.frames_processed), Some(3));
@@ -70,10 +70,10 @@ async fn a_panic_leaves_its_words_in_the_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_may_not_grow_without_bound() {
     let bench = Bench::open();
-    let mut order = bench.order("fill-disk");
+    let mut task = bench.task("fill-disk");
     // Room for the whole file, should the folder for temporary files be in memory.
-    order.memory_bytes_max = 512 * MIB;
-    let obituary = bench.attempt(order).await;
+    task.birth.memory_bytes_max = 512 * MIB;
+    let obituary = bench.attempt(task).await;
     assert_eq!(obituary.end, End::Crash(Exit::Signal(Signal::SIGXFSZ as i32)), "{obituary:?}");
     bench.close();
 }
@@ -114,9 +114,9 @@ async fn each_deadline_is_kept_and_named() {
     ];
     for (script, which, shorten) in cases {
         for manners in ["", "deaf "] {
-            let mut order = bench.order(&format!("{manners}{script}"));
-            shorten(&mut order.deadlines, soon);
-            let obituary = bench.attempt(order).await;
+            let mut task = bench.task(&format!("{manners}{script}"));
+            shorten(&mut task.birth.deadlines, soon);
+            let obituary = bench.attempt(task).await;
             assert_eq!(obituary.end, End::Deadline(which), "{manners}{script}: {obituary:?}");
         }
     }

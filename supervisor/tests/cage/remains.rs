@@ -1,7 +1,7 @@
 //! Remains: nothing of a worker outlives it, whatever ended first.
 
 use super::bench::{Bench, alone, fault_worker, groups_of, is_alive, settings, skipped, strays};
-use bodyscript::attempt::{Live, run};
+use bodyscript::attempt::Live;
 use bodyscript::worker::obituary::{Deadline, End, Exit};
 use bodyscript::worker::{CageBackend, Workshop};
 use bodyscript_protocol::session::Phase;
@@ -32,9 +32,9 @@ async fn what_a_worker_leaves_behind_is_gone_with_it() {
 async fn bombs_go_off_within_the_cage() {
     let Some(bench) = Bench::cgroup() else { return };
     for script in ["fork-bomb", "thread-bomb"] {
-        let mut order = bench.order(script);
-        order.deadlines.progress = Duration::from_secs(1);
-        let obituary = bench.attempt(order).await;
+        let mut task = bench.task(script);
+        task.birth.deadlines.progress = Duration::from_secs(1);
+        let obituary = bench.attempt(task).await;
         assert!(
             matches!(obituary.end, End::Deadline(Deadline::Progress) | End::Oom),
             "{script}: {obituary:?}"
@@ -49,9 +49,9 @@ async fn an_attempt_nobody_waits_for_still_ends_and_leaves_nothing() {
     let bench = Bench::open();
     let (sender, mut live) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
-    let order = bench.order("deaf leak-child silent");
+    let task = bench.task("deaf leak-child silent");
     let workshop = bench.workshop.clone();
-    let waiter = tokio::spawn(async move { run(&workshop, order, sender, stopped).await });
+    let waiter = tokio::spawn(async move { task.run(&workshop, sender, stopped).await });
     let pid = live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs").pid;
     waiter.abort();
     assert!(waiter.await.expect_err("aborted").is_cancelled());
@@ -67,9 +67,9 @@ fn a_runtime_that_ends_takes_its_workers_along() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let (sender, mut live) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
-    let order = bench.order("deaf leak-child silent");
+    let task = bench.task("deaf leak-child silent");
     let workshop = bench.workshop.clone();
-    runtime.spawn(async move { run(&workshop, order, sender, stopped).await });
+    runtime.spawn(async move { task.run(&workshop, sender, stopped).await });
     let running = runtime.block_on(async {
         live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs").pid
     });
@@ -120,7 +120,7 @@ async fn inner_a_supervisor_to_be_killed() {
     let bench = Bench::open();
     let (sender, mut live) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
-    let attempt = run(&bench.workshop, bench.order("deaf silent"), sender, stopped);
+    let attempt = bench.task("deaf silent").run(&bench.workshop, sender, stopped);
     let tell = async {
         let running = live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs");
         println!("worker={};", running.pid.expect("a running worker has a number"));
@@ -160,9 +160,9 @@ async fn inner_as_an_unprivileged_user() {
         assert_eq!(strays(), Vec::<String>::new(), "{script}");
     }
     for script in ["fork-bomb", "thread-bomb"] {
-        let mut order = bench.order(script);
-        order.deadlines.progress = Duration::from_secs(1);
-        let obituary = bench.attempt(order).await;
+        let mut task = bench.task(script);
+        task.birth.deadlines.progress = Duration::from_secs(1);
+        let obituary = bench.attempt(task).await;
         assert!(
             matches!(obituary.end, End::Deadline(_) | End::RssCap | End::Oom),
             "{script}: {obituary:?}"

@@ -3,7 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::orders::order;
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::await_that;
 use bodyscript_tests::{programs, recorded, report};
 use jiff::Timestamp;
 use procfs::process::Process;
@@ -32,6 +34,7 @@ fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut figures = Vec::new();
     speed(&folder, &mut figures)?;
+    standby(&folder, &mut figures)?;
     deaths(&folder, &mut figures)?;
     println!("\n| what | measured | target |\n|---|---|---|");
     for Figure { what, measured, target } in figures {
@@ -86,6 +89,30 @@ fn speed(folder: &TempDir, figures: &mut Vec<Figure>) -> Result<()> {
     let high = supervisor.vmhwm.context("a living process has memory")? * 1024;
     note(figures, "peak memory of the supervisor", mebibytes(high), "");
     server.stop()?;
+    Ok(())
+}
+
+/// The same short clip by turns with a worker that stands by and with a new one.
+fn standby(folder: &TempDir, figures: &mut Vec<Figure>) -> Result<()> {
+    let short = folder.path().join("short.mp4");
+    let servers = ["1", "0"].map(|standby| TestServer::start(&["--standby", standby]));
+    let [waiting, cold] = servers;
+    let (waiting, cold) = (waiting?, cold?);
+    let (mut prepared, mut new) = (Vec::new(), Vec::new());
+    for _ in 0..COLD_STARTS {
+        await_that("a worker stands by", || {
+            let status = order(&waiting.state_dir(), &["status"])?;
+            Ok(status["health"]["standby"][0]["is_ready"] == true)
+        })?;
+        for (server, times) in [(&waiting, &mut prepared), (&cold, &mut new)] {
+            let status = finish(server, &short, "static")?;
+            times.push(Duration::from_millis(number(&status["attempts"][0]["wall_ms"])?));
+        }
+    }
+    note(figures, "one frame by a worker that stood by, median", spread(prepared, 50), "");
+    note(figures, "the same by a new one, by turns, median", spread(new, 50), "");
+    waiting.stop()?;
+    cold.stop()?;
     Ok(())
 }
 

@@ -5,9 +5,12 @@
 //! supervisor alone. It must never be installed.
 //!
 //! A video in MP4 is left to the real worker beside this program, which takes its place: so good
-//! and bad citizens run in one service. Otherwise the video is any file with a line `FAULT word word...`; the words are obeyed in order, after
-//! `Ready` and `Probed` were sent (from `early` on the line: before `Ready`). After the last
-//! word it stays and says nothing.
+//! and bad citizens run in one service. It looks before it does anything else; where there is no
+//! video yet, it is ready and stands by for one that is not in MP4.
+//!
+//! Otherwise the video is any file with a line `FAULT word word...`; the words are obeyed in
+//! order, after `Ready` and `Probed` were sent (from `early` on the line: before `Ready`). After
+//! the last word it stays and says nothing.
 //!
 //! | word            | what it does                                                             |
 //! |-----------------|--------------------------------------------------------------------------|
@@ -45,11 +48,16 @@ use bodyscript_protocol::message::{
     Failure, Progress, Start, Summary, ToSupervisor, ToWorker, VideoFacts,
 };
 use bodyscript_protocol::posture::{LayerState, Posture};
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill, raise};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use nix::unistd::{close, getpgrp, getpid, getppid, getsid, setsid};
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSliceMut, Read, Seek, Write};
 use std::mem::forget;
+use std::os::fd::{AsFd, FromRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
 use std::thread;
@@ -75,16 +83,33 @@ fn main() {
 }
 
 fn work() {
-    if is_real_video() {
+    await_first_word();
+    let mut files = files_at_hand(MsgFlags::MSG_DONTWAIT);
+    if files.first_mut().is_some_and(is_real_video) {
         let program = std::env::current_exe().expect("procfs").with_file_name(REAL_WORKER);
         panic!("no real worker: {}", Command::new(program).arg0(REAL_WORKER).exec());
     }
     let mut frames = Decoder::default();
+    let Some(ToWorker::Prepare(prepare)) = listen(&mut frames) else {
+        exit(WorkerExit::Protocol.code().into())
+    };
+    let claimed = |layer| (layer, LayerState::Active("claimed".into()));
+    let layers = prepare.layers_required.into_iter().map(claimed).collect();
+    let ready = ToSupervisor::Ready(Posture { layers });
+    let stands_by = files.is_empty();
+    if stands_by {
+        say(&ready);
+    }
     let start = match listen(&mut frames) {
         Some(ToWorker::Start(start)) => start,
-        _ => exit(WorkerExit::Protocol.code().into()),
+        Some(_) => fail(Fault::Cancelled),
+        None => exit(WorkerExit::Orphaned.code().into()),
     };
-    let script = script();
+    if stands_by {
+        files = files_at_hand(MsgFlags::empty());
+    }
+    let mut video = files.remove(0);
+    let script = script(&mut video);
     let mut words: Vec<&str> = script.split_whitespace().collect();
     if words.contains(&"deaf") {
         // Before the first thread, so that all threads inherit it.
@@ -92,42 +117,65 @@ fn work() {
     } else {
         thread::spawn(move || obey(frames));
     }
-    let mut culprit = Culprit { start, frames_done: 0, held: Vec::new() };
+    let mut culprit = Culprit { start, files, frames_done: 0, held: Vec::new() };
     if let Some(early) = words.iter().position(|word| *word == "early") {
         words.drain(..=early).for_each(drop);
         words.iter().for_each(|word| culprit.commit(word));
         rest();
     }
-    let required = culprit.start.layers_required.iter();
-    let layers = required.map(|layer| (*layer, LayerState::Active("claimed".into()))).collect();
-    say(&ToSupervisor::Ready(Posture { layers }));
+    if !stands_by {
+        say(&ready);
+    }
     say(&ToSupervisor::Probed(facts()));
     words.iter().for_each(|word| culprit.commit(word));
     rest();
 }
 
+/// Waits until the supervisor has said something, and takes none of it. The files of a job that
+/// the supervisor knows by then are there too.
+fn await_first_word() {
+    let stdin = io::stdin();
+    let mut word = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    poll(&mut word, PollTimeout::NONE).expect("frames come in");
+}
+
+/// The files of the job, which stay where they are for a real worker to receive; none if there is
+/// no job.
+#[allow(unsafe_code)]
+fn files_at_hand(how: MsgFlags) -> Vec<File> {
+    let mut byte = [0];
+    let mut data = [IoSliceMut::new(&mut byte)];
+    let mut space = cmsg_space!([RawFd; inherited::HANDED_OVER_MAX]);
+    let flags = how | MsgFlags::MSG_PEEK | MsgFlags::MSG_CMSG_CLOEXEC;
+    let packet = recvmsg::<UnixAddr>(inherited::HANDOVER, &mut data, Some(&mut space), flags);
+    let packet = match packet {
+        Err(Errno::EAGAIN) => return Vec::new(),
+        packet => packet.expect("the supervisor hands files over"),
+    };
+    let files = packet.cmsgs().expect("room for them").flat_map(|message| match message {
+        ControlMessageOwned::ScmRights(files) => files,
+        _ => Vec::new(),
+    });
+    // SAFETY: the kernel has made these descriptors in this call, for this process alone.
+    files.map(|file| unsafe { File::from_raw_fd(file) }).collect()
+}
+
 /// Whether the video begins as an MP4 does.
-fn is_real_video() -> bool {
+fn is_real_video(video: &mut File) -> bool {
     let mut head = [0; 8];
-    inherited_file(inherited::VIDEO).read_exact(&mut head).is_ok() && head[4..] == *b"ftyp"
+    let is_read = video.read_exact(&mut head).is_ok();
+    video.rewind().expect("the video is a file");
+    is_read && head[4..] == *b"ftyp"
 }
 
 /// The line of words in the video; empty if there is none.
-fn script() -> String {
-    let mut video = Vec::new();
-    let read = inherited_file(inherited::VIDEO).take(MIB as u64).read_to_end(&mut video);
+fn script(video: &mut File) -> String {
+    let mut start = Vec::new();
+    let read = video.take(MIB as u64).read_to_end(&mut start);
     read.expect("the video is readable");
-    let text = String::from_utf8_lossy(&video);
+    let text = String::from_utf8_lossy(&start);
     let line = text.lines().find_map(|line| line.split_once("FAULT "));
     line.map(|(_, words)| words.to_owned()).unwrap_or_default()
-}
-
-/// A descriptor by its number, opened anew: by then it is of no matter who owns the first.
-fn inherited_file(number: i32) -> File {
-    let path = format!("/proc/self/fd/{number}");
-    let writable = number >= inherited::FIRST_ARTEFACT;
-    let opened = File::options().read(!writable).write(writable).open(path);
-    opened.expect("the supervisor hands it down")
 }
 
 fn listen(frames: &mut Decoder) -> Option<ToWorker> {
@@ -183,6 +231,8 @@ fn facts() -> VideoFacts {
 
 struct Culprit {
     start: Start,
+    /// To write to, in the order of `start.artefacts`.
+    files: Vec<File>,
     frames_done: u32,
     held: Vec<Vec<u8>>,
 }
@@ -236,8 +286,7 @@ impl Culprit {
     }
 
     fn succeed(&mut self) {
-        for (position, artefact) in self.start.artefacts.iter().enumerate() {
-            let mut file = inherited_file(inherited::artefact(position));
+        for (artefact, file) in self.start.artefacts.iter().zip(&mut self.files) {
             file.write_all(sample(*artefact)).expect("room for a small file");
         }
         (0..3).for_each(|_| self.progress());
@@ -262,12 +311,11 @@ impl Culprit {
         }
     }
 
-    fn fill_disk(&self) {
-        let mut file = inherited_file(inherited::FIRST_ARTEFACT);
-        while file.write_all(&[0; PAGE]).is_ok() {}
+    fn fill_disk(&mut self) {
+        while self.files[0].write_all(&[0; PAGE]).is_ok() {}
     }
 
-    fn inspect(&self) {
+    fn inspect(&mut self) {
         let mut descriptors: Vec<_> = fs::read_dir("/proc/self/fd")
             .expect("procfs")
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok()?.parse::<u32>().ok())
@@ -276,7 +324,7 @@ impl Culprit {
         // The last is the listing's own.
         descriptors.pop();
         let read = |file| fs::read_to_string(format!("/proc/self/{file}")).expect("procfs");
-        let mut report = inherited_file(inherited::FIRST_ARTEFACT);
+        let report = &mut self.files[0];
         let mut line = |key: &str, value: String| {
             writeln!(report, "{key}={}", value.trim().replace('\n', "|")).expect("room");
         };

@@ -8,7 +8,7 @@ use super::openpose::OpenPoseWriter;
 use super::parquet::ParquetWriter;
 use super::trc::TrcWriter;
 use super::{Frame, OutputError};
-use crate::inherited::Artefacts;
+use crate::handover::Artefacts;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{Start, Summary, VideoFacts};
 

@@ -8,9 +8,9 @@ use super::error::SandboxError;
 use bodyscript_protocol::inherited;
 use nix::errno::Errno;
 
-/// Closes all descriptors after that of the last artefact (close_range(2)).
-pub(super) fn close_strays(artefacts: usize) -> Result<String, SandboxError> {
-    let first = inherited::artefact(artefacts);
+/// Closes all descriptors after the last inherited one (close_range(2)).
+pub(super) fn close_strays() -> Result<String, SandboxError> {
+    let first = inherited::COUNT;
     // SAFETY: close_range takes three integers. Nothing in this process owns a descriptor from
     // `first` on: it has only inherited some, and adopts only those before.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };

@@ -41,7 +41,7 @@ pub use refusal::REFUSAL_PREFIX;
 pub use report::report_posture;
 
 use bodyscript_protocol::limits::TEXT_BYTES_MAX;
-use bodyscript_protocol::message::Start;
+use bodyscript_protocol::message::Prepare;
 use bodyscript_protocol::posture::{Layer, LayerState, Posture};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
@@ -49,16 +49,16 @@ use nix::unistd::{self, Pid};
 
 /// Gives up everything but what loading the models and the media framework needs.
 ///
-/// To be called with the order just read, every inherited descriptor still at its number, and
-/// one thread in the process.
+/// To be called with every inherited descriptor still at its number, and one thread in the
+/// process.
 ///
 /// # Errors
 /// A required layer that this host does not give, or a parent that is gone.
-pub fn confine_early(start: &Start, posture: &mut Posture) -> Result<(), SandboxError> {
+pub fn confine_early(prepare: &Prepare, posture: &mut Posture) -> Result<(), SandboxError> {
     let parent = unistd::getppid();
-    let mut fitting = Fitting { start, posture };
+    let mut fitting = Fitting { prepare, posture };
     fitting.put_on(Layer::Rlimits, rlimits::lower)?;
-    fitting.put_on(Layer::Descriptors, || descriptors::close_strays(start.artefacts.len()))?;
+    fitting.put_on(Layer::Descriptors, descriptors::close_strays)?;
     fitting.put_on(Layer::NoNewPrivs, forbid_new_privileges)?;
     // Before the namespaces: the user namespace belongs to whoever makes it.
     let identity = match fitting.wants(Layer::Capabilities) {
@@ -85,21 +85,21 @@ pub fn confine_early(start: &Start, posture: &mut Posture) -> Result<(), Sandbox
 ///
 /// # Errors
 /// A required layer that this host does not give.
-pub fn lock_down(start: &Start, posture: &mut Posture) -> Result<(), SandboxError> {
-    let mut fitting = Fitting { start, posture };
+pub fn lock_down(prepare: &Prepare, posture: &mut Posture) -> Result<(), SandboxError> {
+    let mut fitting = Fitting { prepare, posture };
     fitting.put_on(Layer::Landlock, landlock::deny_all)?;
     fitting.put_on(Layer::Seccomp, seccomp::install)
 }
 
-/// One order's wishes and what has come of them.
+/// What is wished for and what has come of it.
 struct Fitting<'a> {
-    start: &'a Start,
+    prepare: &'a Prepare,
     posture: &'a mut Posture,
 }
 
 impl Fitting<'_> {
     fn wants(&self, layer: Layer) -> bool {
-        self.start.layers.contains(&layer)
+        self.prepare.layers.contains(&layer)
     }
 
     fn has(&self, layer: Layer) -> bool {
@@ -130,7 +130,7 @@ impl Fitting<'_> {
     /// Makes a failure an error if the layer is required.
     fn insist(&self, layer: Layer, outcome: Result<(), SandboxError>) -> Result<(), SandboxError> {
         match outcome {
-            Err(cause) if self.start.layers_required.contains(&layer) => {
+            Err(cause) if self.prepare.layers_required.contains(&layer) => {
                 Err(SandboxError::Required { layer: layer.name(), cause: Box::new(cause) })
             }
             _ => Ok(()),

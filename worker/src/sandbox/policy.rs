@@ -9,6 +9,8 @@
 //! A call off the list, or on it with other arguments, is met with SIGSYS. Errors are for calls
 //! which libraries make in passing and can do without.
 
+use bodyscript_protocol::inherited;
+
 /// Paths that may be read until the sandbox is closed, with the reason for each. Those a host
 /// does not have are passed over.
 pub const READABLE: &[(&str, &str)] = &[
@@ -152,7 +154,8 @@ pub fn entries() -> impl Iterator<Item = &'static Entry> {
 /// What a worker needs here and now. A test runs the whole matrix of formats and modes and holds
 /// that each entry is used.
 pub const ROUTINE: &[Entry] = &[
-    // The inherited descriptors.
+    // The inherited descriptors, and those that are handed over.
+    allow!(SYS_recvmsg, [is(0, inherited::HANDOVER)], "the files of the job"),
     allow!(SYS_read, "frames from the supervisor, the video, wake-ups of waiting threads"),
     allow!(SYS_write, "frames to the supervisor, log lines, artefacts, wake-ups"),
     allow!(SYS_writev, "artefacts and log lines, from several buffers"),

@@ -3,8 +3,7 @@
 
 use super::{confine_early, lock_down};
 use bodyscript_protocol::exit::WorkerExit;
-use bodyscript_protocol::message::{MediaLimits, OnLong, Start};
-use bodyscript_protocol::options::Options;
+use bodyscript_protocol::message::Prepare;
 use bodyscript_protocol::posture::{Layer, LayerState, Posture};
 use std::io::Write;
 use std::process::ExitCode;
@@ -16,9 +15,9 @@ use std::process::ExitCode;
 /// host does not give is a finding, not a failure.
 pub fn report_posture() -> ExitCode {
     let mut posture = Posture::default();
-    let start = everything();
+    let prepare = everything();
     let outcome =
-        confine_early(&start, &mut posture).and_then(|()| lock_down(&start, &mut posture));
+        confine_early(&prepare, &mut posture).and_then(|()| lock_down(&prepare, &mut posture));
     if let Err(error) = outcome {
         tracing::error!("{error}");
         return ExitCode::from(WorkerExit::Sandbox.code());
@@ -43,20 +42,10 @@ fn line((layer, state): &(Layer, LayerState)) -> String {
     format!("{line}\n")
 }
 
-/// An order for every layer and no work.
-fn everything() -> Start {
-    Start {
+/// Every layer.
+fn everything() -> Prepare {
+    Prepare {
         version: bodyscript_protocol::PROTOCOL_VERSION,
-        job: "posture".into(),
-        options: Options::default(),
-        limits: MediaLimits {
-            duration_ms_max: 0,
-            on_long: OnLong::default(),
-            side_px_max: 0,
-            area_px_max: 0,
-            frame_rate_max: 0,
-        },
-        artefacts: Vec::new(),
         layers: Layer::ALL.to_vec(),
         layers_required: Vec::new(),
     }

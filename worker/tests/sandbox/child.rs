@@ -4,9 +4,7 @@
 //! ordered, makes the attempt, and says on stdout what came of it.
 
 use crate::{attempts, work};
-use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::message::{MediaLimits, OnLong, Start};
-use bodyscript_protocol::options::Options;
+use bodyscript_protocol::message::Prepare;
 use bodyscript_protocol::posture::{Layer, LayerState, Posture};
 use bodyscript_worker::sandbox;
 use nix::errno::Errno;
@@ -223,26 +221,15 @@ fn become_user(user: User) {
 }
 
 fn confine(order: &Order) {
-    let limits = MediaLimits {
-        duration_ms_max: 0,
-        on_long: OnLong::Trim,
-        side_px_max: 0,
-        area_px_max: 0,
-        frame_rate_max: 0,
-    };
-    let start = Start {
+    let prepare = Prepare {
         version: bodyscript_protocol::PROTOCOL_VERSION,
-        job: order.task.clone(),
-        options: Options::default(),
-        limits,
-        artefacts: Artefact::ALL.to_vec(),
         layers: order.layers.clone(),
         layers_required: order.required.clone(),
     };
     let mut posture = Posture::default();
-    let mut outcome = sandbox::confine_early(&start, &mut posture);
+    let mut outcome = sandbox::confine_early(&prepare, &mut posture);
     if order.stage == Stage::Closed {
-        outcome = outcome.and_then(|()| sandbox::lock_down(&start, &mut posture));
+        outcome = outcome.and_then(|()| sandbox::lock_down(&prepare, &mut posture));
     }
     for (layer, state) in &posture.layers {
         match state {

@@ -176,6 +176,7 @@ probes! {
     accept_on_an_old_socket Succeeds [SIGSYS]
     send_a_datagram Succeeds [namespaces(ENETUNREACH), SIGSYS]
     reach_an_abstract_socket Succeeds [landlock(6, EPERM), namespaces(ECONNREFUSED), SIGSYS]
+    receive_a_file Succeeds [SIGSYS]
 
     // Programs and processes.
     run_a_program Succeeds [landlock(1, EACCES), namespaces(ENOENT), SIGSYS]

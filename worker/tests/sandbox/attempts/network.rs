@@ -1,17 +1,23 @@
 //! Attempts to talk to anyone.
 
 use super::{Attempt, address, by_name, call, just, one_call};
+use bodyscript_protocol::inherited;
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, recvmsg,
+    sendmsg, socket,
+};
+use std::io::{IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 
 by_name! {
     socket_inet socket_unix socket_netlink socket_packet socketpair_of_datagrams
     connect_to_a_port connect_an_old_socket bind_a_port accept_on_an_old_socket
-    send_a_datagram reach_an_abstract_socket socket_with_sigsys_blocked
+    send_a_datagram reach_an_abstract_socket receive_a_file socket_with_sigsys_blocked
 }
 
 fn tcp() -> Result<OwnedFd, Errno> {
@@ -39,6 +45,21 @@ fn socketpair_of_datagrams() -> Attempt {
     just(move || {
         let (family, kind) = (libc::AF_UNIX.into(), libc::SOCK_DGRAM.into());
         call(libc::SYS_socketpair, [family, kind, 0, pair.as_mut_ptr() as i64]).map(drop)
+    })
+}
+
+/// On another descriptor than that over which the files of the job come.
+fn receive_a_file() -> Attempt {
+    let (one, other) = UnixStream::pair().expect("a pair of sockets");
+    let (data, numbers) = ([IoSlice::new(&[0])], [0]);
+    let rights = [ControlMessage::ScmRights(&numbers)];
+    sendmsg::<UnixAddr>(one.as_raw_fd(), &data, &rights, MsgFlags::empty(), None).expect("room");
+    let elsewhere = FcntlArg::F_DUPFD(inherited::HANDOVER + 1);
+    let socket = fcntl(&other, elsewhere).expect("descriptors are free");
+    just(move || {
+        let (mut byte, mut space) = ([0], nix::cmsg_space!([RawFd; 1]));
+        let mut data = [IoSliceMut::new(&mut byte)];
+        recvmsg::<UnixAddr>(socket, &mut data, Some(&mut space), MsgFlags::empty()).map(drop)
     })
 }
 

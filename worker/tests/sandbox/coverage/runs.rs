@@ -5,11 +5,14 @@ use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::codec::{self, Decoder};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::inherited;
-use bodyscript_protocol::message::{MediaLimits, OnLong, Start, ToSupervisor, ToWorker};
+use bodyscript_protocol::message::{MediaLimits, OnLong, Prepare, Start, ToSupervisor, ToWorker};
 use bodyscript_protocol::options::{Mode, Options, Sampling};
 use bodyscript_protocol::posture::Layer;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg, socketpair,
+};
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{IoSlice, Read, Seek, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -52,7 +55,7 @@ impl<'a> Run<'a> {
     /// Runs the worker to its end.
     pub(super) fn record(&self) -> Ended {
         let (frames_in, mut supervisor) = std::io::pipe().expect("pipes are free");
-        supervisor.write_all(&self.start()).expect("a pipe holds one order");
+        supervisor.write_all(&self.words()).expect("a pipe holds one order");
         let supervisor = (self.supervisor == Supervisor::Stays).then_some(supervisor);
         let mut frames_out = tempfile::tempfile().expect("a temporary file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_bodyscript-worker"));
@@ -63,7 +66,8 @@ impl<'a> Run<'a> {
             .stdin(frames_in)
             .stdout(frames_out.try_clone().expect("a second handle"))
             .stderr(Stdio::null());
-        hand_down(&mut command, self.descriptors());
+        let (worker, _handed_over) = self.hand_over();
+        hand_down(&mut command, worker);
         let recording = recorder::record(command);
         drop(supervisor);
         let mut frames = Vec::new();
@@ -75,7 +79,13 @@ impl<'a> Run<'a> {
         Ended { messages: std::iter::from_fn(next).collect(), recording }
     }
 
-    fn start(&self) -> Vec<u8> {
+    /// All that the supervisor says.
+    fn words(&self) -> Vec<u8> {
+        let prepare = Prepare {
+            version: bodyscript_protocol::PROTOCOL_VERSION,
+            layers: Layer::ALL.to_vec(),
+            layers_required: Layer::ALL.to_vec(),
+        };
         let limits = MediaLimits {
             duration_ms_max: 10_000,
             on_long: OnLong::Trim,
@@ -84,7 +94,6 @@ impl<'a> Run<'a> {
             frame_rate_max: 120,
         };
         let start = Start {
-            version: bodyscript_protocol::PROTOCOL_VERSION,
             job: "recorded".into(),
             options: Options {
                 mode: self.mode,
@@ -94,28 +103,34 @@ impl<'a> Run<'a> {
             },
             limits,
             artefacts: Artefact::ALL.to_vec(),
-            layers: Layer::ALL.to_vec(),
-            layers_required: Layer::ALL.to_vec(),
         };
-        codec::encode(&ToWorker::Start(start)).expect("an order fits in a frame")
+        [ToWorker::Prepare(prepare), ToWorker::Start(start)]
+            .iter()
+            .flat_map(|word| codec::encode(word).expect("a word fits in a frame"))
+            .collect()
     }
 
-    /// In the order of their numbers in the worker.
-    fn descriptors(&self) -> Vec<OwnedFd> {
-        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    /// The worker's descriptors in the order of their numbers, with the files of the job on their
+    /// way; and the other end of that way.
+    fn hand_over(&self) -> (Vec<OwnedFd>, OwnedFd) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
         let open = |path: &Path| File::open(path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
-        let mut files = vec![
-            open(self.video),
-            open(&models.join("pose_detection.onnx")),
-            open(&models.join("pose_landmark_full.onnx")),
-        ];
-        let artefact = |_| tempfile::tempfile().expect("a temporary file");
-        files.extend(Artefact::ALL.iter().map(artefact));
-        files.into_iter().map(OwnedFd::from).collect()
+        let artefacts = Artefact::ALL.map(|_| tempfile::tempfile().expect("a temporary file"));
+        let files: Vec<_> = [open(self.video)].into_iter().chain(artefacts).collect();
+        let numbers: Vec<_> = files.iter().map(AsRawFd::as_raw_fd).collect();
+        let (family, kind) = (AddressFamily::Unix, SockType::SeqPacket);
+        let pair = socketpair(family, kind, None, SockFlag::SOCK_CLOEXEC);
+        let (worker, own) = pair.expect("a pair of sockets");
+        let (data, rights) = ([IoSlice::new(&[0])], [ControlMessage::ScmRights(&numbers)]);
+        sendmsg::<UnixAddr>(own.as_raw_fd(), &data, &rights, MsgFlags::empty(), None)
+            .expect("a packet fits");
+        let models = ["pose_detection.onnx", "pose_landmark_full.onnx"];
+        let models = models.map(|model| open(&folder.join(model)).into());
+        ([worker].into_iter().chain(models).collect(), own)
     }
 }
 
-/// Has the program inherit the descriptors, from that of the video on.
+/// Has the program inherit the descriptors, from that of the handover on.
 fn hand_down(command: &mut Command, descriptors: Vec<OwnedFd>) {
     // Out of the way of the numbers they are to have.
     const ASIDE: i32 = 100;
@@ -129,7 +144,7 @@ fn hand_down(command: &mut Command, descriptors: Vec<OwnedFd>) {
         })
         .collect();
     let place = move || {
-        for (number, descriptor) in (inherited::VIDEO..).zip(&aside) {
+        for (number, descriptor) in (inherited::HANDOVER..).zip(&aside) {
             // SAFETY: dup2 takes two integers; both are this child's to use.
             nix::errno::Errno::result(unsafe { libc::dup2(descriptor.as_raw_fd(), number) })?;
         }

@@ -1,0 +1,120 @@
+//! Workers that are started before there is a job for them: each takes one job, in the same cage
+//! and sandbox as any other, and none is ever in the way of a job.
+
+use anyhow::{Context, Result, ensure};
+use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::orders::order;
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::{await_that, ends};
+use bodyscript_tests::traces::{fault_video, fault_worker};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::cell::Cell;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+fn small_clip(folder: &TempDir) -> Result<PathBuf> {
+    let path = folder.path().join("walker.mp4");
+    Clip::new().size(320, 240).frames(8).encode(&path)?;
+    Ok(path)
+}
+
+/// The worker that stands by once it is ready and is none of these.
+fn standby(server: &TestServer, but: &[i64]) -> Result<i64> {
+    let found = Cell::new(None);
+    await_that("a worker stands by", || {
+        let status = order(&server.state_dir(), &["status"])?;
+        let waiting = status["health"]["standby"].as_array().context("a list")?;
+        ensure!(waiting.len() <= 1, "{waiting:?}");
+        let ready = waiting.iter().filter(|worker| worker["is_ready"] == true);
+        found.set(ready.filter_map(|worker| worker["pid"].as_i64()).find(|pid| !but.contains(pid)));
+        Ok(found.get().is_some())
+    })?;
+    found.get().context("seen a moment ago")
+}
+
+/// The process of the only worker of a job, as its obituary tells it.
+fn buried(server: &TestServer, id: &str) -> Result<i64> {
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains("obituary") && line.contains(id));
+    let line = line.with_context(|| format!("no obituary of {id}: {log}"))?;
+    let pid = line.split_once(" pid=").context("a process")?.1;
+    Ok(pid.split(' ').next().context("a number")?.parse()?)
+}
+
+#[test]
+fn who_stands_by_takes_the_next_job_and_is_replaced() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = small_clip(&folder)?;
+    let server = TestServer::start(&["--workers", "1", "--standby", "1"])?;
+    let first = standby(&server, &[])?;
+    let served = server.await_end(&server.submit(&video)?)?;
+    assert_eq!(ends(&served), ["done"], "{served}");
+    let id = served["job_id"].as_str().context("an id")?;
+    assert_eq!(buried(&server, id)?, first);
+    let second = standby(&server, &[first])?;
+    let again = server.await_end(&server.submit(&video)?)?;
+    assert_eq!(buried(&server, again["job_id"].as_str().context("an id")?)?, second);
+
+    // Two jobs of which each would find only itself.
+    let cold = TestServer::start(&["--workers", "1"])?;
+    let usual = cold.await_end(&cold.submit(&video)?)?;
+    assert_eq!(served["posture"], usual["posture"], "the sandbox is the same");
+    let csv = |server: &TestServer, status: &Value| -> Result<String> {
+        let id = status["job_id"].as_str().context("an id")?;
+        Ok(server.get(&format!("/api/serve/{id}/pose_data.csv"))?.text()?)
+    };
+    assert_eq!(csv(&server, &served)?, csv(&cold, &usual)?, "and so are the poses");
+    cold.stop()?;
+    // Looks that no worker is left, waiting or not.
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn who_dies_or_is_outdated_while_standing_by_is_replaced() -> Result<()> {
+    let server = TestServer::start(&["--standby", "1"])?;
+    let mut seen = vec![standby(&server, &[])?];
+    for end in [Signal::SIGKILL, Signal::SIGTERM] {
+        kill(Pid::from_raw(i32::try_from(seen[seen.len() - 1])?), end)?;
+        seen.push(standby(&server, &seen)?);
+    }
+    for service in [Signal::SIGHUP, Signal::SIGUSR1] {
+        server.signal(service)?;
+        seen.push(standby(&server, &seen)?);
+    }
+    ensure!(server.get("/readyz")?.status().is_success(), "{}", server.log());
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn who_stands_by_makes_room_for_a_job_that_needs_the_memory() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let program = fault_worker()?;
+    let server = TestServer::start(&[
+        &program[0],
+        &program[1],
+        "--workers",
+        "2",
+        "--standby",
+        "2",
+        "--memory-budget-bytes",
+        "192MiB",
+        "--worker-memory-bytes-max",
+        "64MiB",
+        "--worker-memory-retry-bytes-max",
+        "160MiB",
+    ])?;
+    // The retry takes nearly all of the budget, of which others stand by with a third each.
+    let id = server.submit(&fault_video(folder.path(), "touch:100 ok")?)?;
+    let status = server.await_end(&id)?;
+    let attempts = status["attempts"].as_array().context("attempts")?;
+    let caps: Vec<_> =
+        attempts.iter().filter_map(|attempt| attempt["cap_bytes"].as_u64()).collect();
+    assert_eq!(caps, [64 << 20, 160 << 20], "{status}");
+    assert_eq!(attempts[1]["end"], "done", "{status}");
+    server.stop()?;
+    Ok(())
+}
