@@ -24,9 +24,17 @@ const CLIENTS: usize = 3;
 /// Uploads of one client in one life of the service, at most.
 const UPLOADS_MAX: usize = 6;
 
-/// Jobs at once; the rest of the flags is the fault worker.
-const FLAGS: [&str; 6] =
-    ["--workers", "3", "--queue-max", "100000", "--client-uploads-per-minute-max", "60000"];
+/// Jobs at once, and workers that wait; the rest of the flags is the fault worker.
+const FLAGS: [&str; 8] = [
+    "--workers",
+    "3",
+    "--standby",
+    "1",
+    "--queue-max",
+    "100000",
+    "--client-uploads-per-minute-max",
+    "60000",
+];
 
 /// What was accepted, and what has been seen of it.
 #[derive(Debug)]
