@@ -326,7 +326,7 @@ impl Desk {
     }
 
     fn has_workers(&self) -> bool {
-        !self.running.is_empty() || self.standbys.len() > 0
+        !self.running.is_empty() || !self.standbys.is_empty()
     }
 
     fn feel_pulse(&mut self) {
