@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bodyscript_tests::browser::{Browser, Look};
-use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::fixture::{Clip, footage};
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, fault_worker};
 use std::path::{Path, PathBuf};
@@ -125,28 +125,63 @@ fn the_monitor_shows_a_worker_against_its_cap() -> Result<()> {
 }
 
 #[test]
-fn a_full_queue_is_told_and_the_video_can_be_sent_again() -> Result<()> {
+fn each_of_several_people_has_curves_of_its_own() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
-    let [flag, program] = fault_worker()?;
-    let server = TestServer::start(&["--workers", "1", "--queue-max", "1", &flag, &program])?;
-    let silent = fault_video(folder.path(), "silent")?;
-    let running = server.submit(&silent)?;
-    server.await_status(&running, |status| status["status"] == "processing")?;
-    let waiting = server.submit(&silent)?;
-    choose(&browser, &server, &clip(folder.path(), 10)?)?;
+    let server = TestServer::start(&[])?;
+    let video = folder.path().join("pair.mp4");
+    Clip::new()
+        .size(480, 270)
+        .fps(15, 1)
+        .frames(15)
+        .yaw(0.0)
+        .footage(footage::pair)
+        .encode(&video)?;
+    choose(&browser, &server, &video)?;
+    browser.run("document.querySelector('#people').value = '2'")?;
+    browser.click("#formats")?;
     browser.click("#start")?;
-    browser.wait("!document.querySelector('#problem').hidden")?;
-    let told = browser.text("#problem-detail")?;
-    assert!(told.contains("try again in"), "{told}");
-    assert_eq!(browser.text("#problem-code")?, "Code: queue_full");
+    browser.wait("document.querySelectorAll('#who option').length === 2")?;
+    let knee = "return document.querySelector('#curves path.left').getAttribute('d')";
+    let first = browser.run(knee)?;
+    browser.run("const w = document.querySelector('#who'); w.value = '1'; w.dispatchEvent(new Event('change'))")?;
+    assert_ne!(browser.run(knee)?, first, "they are not in step");
+    browser.picture("result-two-people", DESKTOP, Look::Dark)?;
     assert_eq!(browser.barriers()?, NO_BARRIERS);
-    browser.picture("queue-full", DESKTOP, Look::Light)?;
-    for job in [waiting, running] {
-        server.client().post(server.url(&format!("/api/cancel/{job}"))).send()?;
-    }
-    browser.click("#retry")?;
-    browser.wait("!document.querySelector('#result').hidden")?;
+    let files = browser.run("return document.querySelectorAll('#downloads a').length")?;
+    assert_eq!(files, 10, "all there are, because they were asked for");
+    Ok(())
+}
+
+#[test]
+fn a_video_without_anybody_is_told_from_one_that_failed() -> Result<()> {
+    let Some(browser) = Browser::start()? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let server = TestServer::start(&[])?;
+    let video = folder.path().join("empty.mp4");
+    Clip::new().frames(10).footage(footage::empty).encode(&video)?;
+    choose(&browser, &server, &video)?;
+    browser.click("#start")?;
+    browser
+        .wait("document.querySelector('#result-note').textContent.includes('Nobody was found')")?;
+    browser.wait("document.querySelector('#place').textContent === 'frame 1 of 10'")?;
+    assert_eq!(browser.run("return document.querySelector('#angles').hidden")?, true);
+    browser.picture("result-nobody", PHONE, Look::Light)?;
+    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    Ok(())
+}
+
+#[test]
+fn a_result_that_is_gone_is_said_to_be() -> Result<()> {
+    let Some(browser) = Browser::start()? else { return Ok(()) };
+    let server = TestServer::start(&[])?;
+    browser.visit(&server.url(&format!("/#job={}", "0".repeat(32))))?;
+    browser.wait("!document.querySelector('#problem').hidden")?;
+    assert_eq!(browser.text("#problem-title")?, "No longer here");
+    assert_eq!(browser.text("#problem-code")?, "Code: job_not_found");
+    browser.picture("result-gone", PHONE, Look::Dark)?;
+    browser.click("#restart")?;
+    browser.wait("!document.querySelector('#choose').hidden && !location.hash")?;
     Ok(())
 }
 
