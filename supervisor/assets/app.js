@@ -65,6 +65,7 @@ async function send() {
       work.sent(bytes, file.size);
       title(`Uploading ${Math.floor((bytes / file.size) * 100)} %`);
     },
+    trying: () => work.trying(),
     arrived: () => work.arrived(),
     waiting: (problem, seconds, bytes) => {
       work.waiting(problem, seconds, { bytes, total: file.size, onNow: () => begun.hurry() });

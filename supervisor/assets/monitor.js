@@ -133,6 +133,8 @@ function show(now) {
   workers(now.processing);
   element("no-queue").hidden = now.pending.length > 0;
   fill("queue", ends.queue(now.pending));
+  element("no-ended").hidden = now.ended.length > 0;
+  element("ends").hidden = !now.ended.length;
   fill("ended", ends.ended(now.ended));
   fill("layers", ends.layers([...now.processing, ...now.ended]));
 }

@@ -29,19 +29,26 @@ export class Notice {
     this.#onNow = onNow;
     const end = performance.now() + seconds * 1000;
     const tick = () => {
-      const left = Math.ceil((end - performance.now()) / 1000);
-      element("countdown").textContent = left > 0 ? `Trying again in ${left} s.` : "Trying again\u00a0…";
-      element("now").disabled = left <= 0;
+      const left = Math.max(1, Math.ceil((end - performance.now()) / 1000));
+      element("countdown").textContent = `Trying again in ${left} s.`;
     };
     tick();
     this.#timer = setInterval(tick, 250);
     element("lost-next").hidden = false;
   }
 
+  /** Says that it is being tried. The button stays, so that nobody's focus is lost. */
+  trying() {
+    clearInterval(this.#timer);
+    element("lost-text").textContent = "Trying to go on\u00a0…";
+    element("countdown").textContent = "";
+  }
+
   /** Takes it away; tells whether there was one. */
   clear() {
     const wasShown = this.isShown;
     clearInterval(this.#timer);
+    if (element("lost").contains(document.activeElement)) element("work-title").focus();
     element("lost").hidden = true;
     return wasShown;
   }

@@ -33,8 +33,8 @@ export class Sender {
   #piece = PIECE.first;
 
   /**
-   * Calls `listeners.sent` with the bytes that have left, `arrived` when more of them count, and
-   * `waiting` with the problem and the seconds until it is tried again.
+   * Calls `listeners.sent` with the bytes that have left, `arrived` when more of them count,
+   * `waiting` with the problem and the seconds until it is tried again, and `trying` then.
    */
   constructor(file, fields, listeners) {
     this.#file = file;
@@ -164,15 +164,15 @@ export class Sender {
     return standing;
   }
 
-  #wait(problem, seconds) {
+  async #wait(problem, seconds) {
     this.#listeners.waiting(problem, seconds, this.#offset);
-    return new Promise((resolve) => {
+    await new Promise((resolve) => {
       const timer = setTimeout(resolve, seconds * 1000);
       this.#wake = () => {
         clearTimeout(timer);
         resolve();
       };
-      if (this.#stop.signal.aborted) resolve();
     });
+    if (!this.#stop.signal.aborted) this.#listeners.trying();
   }
 }

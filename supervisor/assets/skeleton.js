@@ -96,7 +96,8 @@ function number(context, { person_id: id, landmarks }, unit) {
   context.lineWidth = unit * 1.5;
   context.strokeStyle = EDGE;
   context.fillStyle = "#fff";
-  const at = [String(id), x, Math.max(size, y - unit * 4)];
+  // The highest landmarks are the eyes: above them is half a head.
+  const at = [String(id), x, Math.max(size, y - unit * 9)];
   context.strokeText(...at);
   context.fillText(...at);
 }

@@ -35,6 +35,10 @@ export class Work {
     this.#show("upload", "Starting", null, "", "");
   }
 
+  trying() {
+    this.#notice.trying();
+  }
+
   /** Bytes count again. */
   arrived() {
     if (this.#notice.clear()) announce("The upload goes on.");
@@ -50,14 +54,14 @@ export class Work {
     const ms = performance.now() - this.#flow.at;
     const gone = bytes - this.#flow.bytes;
     const eta = ms > WATCH_MS && gone > 0 ? left(((total - bytes) / gone) * (ms / 1000)) : "";
-    this.#uploading(bytes, total, eta);
+    this.#uploading("Uploading", bytes, total, eta);
     this.#tellQuarter((bytes / total) * 100, "sent");
   }
 
   /** The upload stands still at so many bytes; `onNow` is called if it shall not wait. */
   waiting(problem, seconds, { bytes, total, onNow }) {
     this.#flow = null;
-    this.#uploading(bytes, total, "");
+    this.#uploading(problem.status ? "Waiting for the service" : "Waiting for the line", bytes, total, "");
     let why = problem.message;
     if (!navigator.onLine) why = "This device is offline.";
     else if (!problem.status) why = "The connection is broken.";
@@ -66,9 +70,9 @@ export class Work {
     this.#notice.wait(why + kept, seconds, onNow);
   }
 
-  #uploading(bytes, total, eta) {
+  #uploading(title, bytes, total, eta) {
     const amount = `${words.bytes(bytes)} of ${words.bytes(total)}`;
-    this.#show("upload", "Uploading", (bytes / total) * 100, amount, eta);
+    this.#show("upload", title, (bytes / total) * 100, amount, eta);
   }
 
   status(status) {

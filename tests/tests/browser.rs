@@ -17,19 +17,12 @@ fn clip(folder: &Path, frames: u32) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn choose(browser: &Browser, server: &TestServer, file: &Path) -> Result<()> {
-    browser.visit(&server.url("/"))?;
-    // Until the limits are known, a file that is too large is not yet refused.
-    browser.wait("document.querySelector('#limits').textContent.includes('Up to')")?;
-    browser.type_into("#file", &file.display().to_string())
-}
-
 #[test]
 fn a_video_goes_in_and_its_pose_plays_back() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&[])?;
-    choose(&browser, &server, &clip(folder.path(), 45)?)?;
+    browser.choose(&server.url("/"), &clip(folder.path(), 45)?)?;
     browser.picture("upload-light", DESKTOP, Look::Light)?;
     browser.picture("upload-phone-dark", PHONE, Look::Dark)?;
     assert_eq!(browser.barriers()?, NO_BARRIERS);
@@ -62,7 +55,7 @@ fn a_job_is_cancelled_from_the_page() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&[])?;
-    choose(&browser, &server, &clip(folder.path(), 240)?)?;
+    browser.choose(&server.url("/"), &clip(folder.path(), 240)?)?;
     browser.click("#start")?;
     browser.wait("document.querySelector('#progress-text').textContent.startsWith('Frame')")?;
     browser.click("#cancel")?;
@@ -77,12 +70,12 @@ fn what_would_be_refused_is_not_sent() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&["--upload-bytes-max", "1000"])?;
-    choose(&browser, &server, &clip(folder.path(), 10)?)?;
+    browser.choose(&server.url("/"), &clip(folder.path(), 10)?)?;
     let error = browser.text("#file-error")?;
     assert!(error.contains("more than the"), "{error}");
     let note = folder.path().join("note.txt");
     std::fs::write(&note, "not a video")?;
-    choose(&browser, &server, &note)?;
+    browser.choose(&server.url("/"), &note)?;
     let error = browser.text("#file-error")?;
     assert!(error.contains("is not a video"), "{error}");
     assert_eq!(server.json("/api/jobs")?["total"], 0);
@@ -96,7 +89,7 @@ fn the_services_own_refusal_is_shown_in_its_words() -> Result<()> {
     let server = TestServer::start(&[])?;
     let broken = folder.path().join("broken.mp4");
     std::fs::write(&broken, "this was never a video")?;
-    choose(&browser, &server, &broken)?;
+    browser.choose(&server.url("/"), &broken)?;
     browser.click("#start")?;
     browser.wait("!document.querySelector('#problem').hidden")?;
     let jobs = server.json("/api/jobs")?;
@@ -119,6 +112,12 @@ fn the_monitor_shows_a_worker_against_its_cap() -> Result<()> {
     browser.picture("monitor-light", DESKTOP, Look::Light)?;
     browser.picture("monitor-phone-dark", PHONE, Look::Dark)?;
     assert_eq!(browser.barriers()?, NO_BARRIERS);
+    // Whoever comes later sees what was.
+    let points =
+        "document.querySelector('#memory-plot path.used')?.getAttribute('d').match(/[ML]/g).length";
+    let before = browser.run(&format!("return {points}"))?;
+    browser.run("location.reload()")?;
+    browser.wait(&format!("{points} >= {before}"))?;
     server.await_end(&id)?;
     browser.wait("document.querySelector('#ended .completed')")?;
     Ok(())
@@ -137,7 +136,7 @@ fn each_of_several_people_has_curves_of_its_own() -> Result<()> {
         .yaw(0.0)
         .footage(footage::pair)
         .encode(&video)?;
-    choose(&browser, &server, &video)?;
+    browser.choose(&server.url("/"), &video)?;
     browser.run("document.querySelector('#people').value = '2'")?;
     browser.click("#formats")?;
     browser.click("#start")?;
@@ -160,7 +159,7 @@ fn a_video_without_anybody_is_told_from_one_that_failed() -> Result<()> {
     let server = TestServer::start(&[])?;
     let video = folder.path().join("empty.mp4");
     Clip::new().frames(10).footage(footage::empty).encode(&video)?;
-    choose(&browser, &server, &video)?;
+    browser.choose(&server.url("/"), &video)?;
     browser.click("#start")?;
     browser
         .wait("document.querySelector('#result-note').textContent.includes('Nobody was found')")?;
@@ -190,7 +189,7 @@ fn the_page_comes_back_to_its_job_when_the_service_does() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&[])?;
-    choose(&browser, &server, &clip(folder.path(), 240)?)?;
+    browser.choose(&server.url("/"), &clip(folder.path(), 240)?)?;
     browser.click("#start")?;
     browser.wait("document.querySelector('#progress-text').textContent.startsWith('Frame')")?;
     let server = server.restart_after(&[], || {

@@ -10,6 +10,7 @@ use bodyscript_tests::traces::{fault_video, fault_worker, names};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 const PHONE: u32 = 390;
 const NO_BARRIERS: Vec<String> = Vec::new();
@@ -37,17 +38,31 @@ fn large(folder: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn choose(browser: &Browser, page: &str, file: &Path) -> Result<()> {
-    browser.visit(page)?;
-    // Until the limits are known, a file that is too large is not yet refused.
-    browser.wait("document.querySelector('#limits').textContent.includes('Up to')")?;
-    browser.type_into("#file", &file.display().to_string())
+/// A browser and a large video, in a folder that lasts as long as it.
+fn visitor() -> Result<Option<(Browser, PathBuf, TempDir)>> {
+    let Some(browser) = Browser::start()? else { return Ok(None) };
+    let folder = tempfile::tempdir()?;
+    let video = large(folder.path())?;
+    Ok(Some((browser, video, folder)))
 }
 
 const IS_SENDING: &str = "document.querySelector('#progress-text').textContent.includes(' of ')";
 const IS_WAITING: &str =
     "!document.querySelector('#lost-next').hidden && document.querySelector('#lost').offsetParent";
 const IS_DONE: &str = "!document.querySelector('#result').hidden";
+
+/// A page that sends a video frame by frame, over a line that hangs when most of it has come through.
+fn hanging(browser: &Browser, video: &Path) -> Result<(TestServer, Line)> {
+    let server = TestServer::start(&[])?;
+    let line = Line::to(&server)?;
+    browser.choose(&line.url("/"), video)?;
+    browser.run("document.querySelector('#mode').value = 'static'")?;
+    line.fail_after(BREAK_AT, Fate::Hang);
+    browser.click("#start")?;
+    line.await_failure()?;
+    browser.wait(IS_SENDING)?;
+    Ok((server, line))
+}
 
 /// The one job there is, which must have come of this very file.
 fn whole(server: &TestServer, file: &Path) -> Result<()> {
@@ -58,6 +73,12 @@ fn whole(server: &TestServer, file: &Path) -> Result<()> {
     let job = list["jobs"][0]["job_id"].as_str().context("a job")?;
     assert_eq!(server.await_end(job)?["sha256"], digest.as_str());
     Ok(())
+}
+
+/// Beginning anew would have cost as much as had come through before.
+fn hardly_anything_twice(line: &Line) {
+    let passed = line.passed();
+    assert!(passed < LARGE as u64 + TWICE_MAX, "{passed} bytes were sent for {LARGE}");
 }
 
 fn await_no_upload(server: &TestServer) -> Result<()> {
@@ -71,12 +92,10 @@ fn await_no_upload(server: &TestServer) -> Result<()> {
 
 #[test]
 fn a_line_that_breaks_costs_no_more_than_the_piece_under_way() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let video = large(folder.path())?;
+    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
     let server = TestServer::start(&[])?;
     let line = Line::to(&server)?;
-    choose(&browser, &line.url("/"), &video)?;
+    browser.choose(&line.url("/"), &video)?;
     line.fail_after(BREAK_AT, Fate::Cut);
     browser.click("#start")?;
     browser.wait(IS_WAITING)?;
@@ -88,43 +107,25 @@ fn a_line_that_breaks_costs_no_more_than_the_piece_under_way() -> Result<()> {
     line.mend();
     browser.wait(IS_DONE)?;
     whole(&server, &video)?;
-    let passed = line.passed();
-    assert!(passed < LARGE as u64 + TWICE_MAX, "{passed} bytes were sent for {LARGE}");
+    hardly_anything_twice(&line);
     Ok(())
 }
 
 #[test]
 fn an_upload_outlives_the_service() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let video = large(folder.path())?;
-    let server = TestServer::start(&[])?;
-    let line = Line::to(&server)?;
-    choose(&browser, &line.url("/"), &video)?;
-    line.fail_after(BREAK_AT, Fate::Hang);
-    browser.click("#start")?;
-    line.await_failure()?;
+    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
+    let (server, line) = hanging(&browser, &video)?;
     let server = server.restart_after(&[], || browser.wait(IS_WAITING))?;
     browser.wait(IS_DONE)?;
     whole(&server, &video)?;
-    let passed = line.passed();
-    assert!(passed < LARGE as u64 + TWICE_MAX, "{passed} bytes were sent for {LARGE}");
+    hardly_anything_twice(&line);
     Ok(())
 }
 
 #[test]
 fn an_upload_goes_on_after_a_reload_of_the_page() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let video = large(folder.path())?;
-    let server = TestServer::start(&[])?;
-    let line = Line::to(&server)?;
-    choose(&browser, &line.url("/"), &video)?;
-    browser.run("document.querySelector('#mode').value = 'static'")?;
-    line.fail_after(BREAK_AT, Fate::Hang);
-    browser.click("#start")?;
-    line.await_failure()?;
-    browser.wait(IS_SENDING)?;
+    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
+    let (server, line) = hanging(&browser, &video)?;
     browser.run("location.reload()")?;
     browser.wait("document.querySelector('#unfinished')?.offsetParent")?;
     let told = browser.text("#unfinished-text")?;
@@ -136,28 +137,19 @@ fn an_upload_goes_on_after_a_reload_of_the_page() -> Result<()> {
     browser.click("#start")?;
     browser.wait(IS_DONE)?;
     whole(&server, &video)?;
-    let passed = line.passed();
-    assert!(passed < LARGE as u64 + TWICE_MAX, "{passed} bytes were sent for {LARGE}");
+    hardly_anything_twice(&line);
     assert_eq!(browser.run("return sessionStorage.length")?, 0, "nothing is kept of it");
     Ok(())
 }
 
 #[test]
 fn another_video_takes_the_place_of_an_unfinished_one() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let video = large(folder.path())?;
-    let server = TestServer::start(&[])?;
-    let line = Line::to(&server)?;
-    choose(&browser, &line.url("/"), &video)?;
-    line.fail_after(BREAK_AT, Fate::Hang);
-    browser.click("#start")?;
-    line.await_failure()?;
-    browser.wait(IS_SENDING)?;
+    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
+    let (server, _line) = hanging(&browser, &video)?;
     browser.run("location.reload()")?;
     browser.wait("document.querySelector('#unfinished')?.offsetParent")?;
     // Of the same size, and the same but for its end.
-    let other = folder.path().join("other.mp4");
+    let other = video.with_file_name("other.mp4");
     let mut bytes = std::fs::read(&video)?;
     *bytes.last_mut().context("bytes")? ^= 1;
     std::fs::write(&other, bytes)?;
@@ -173,16 +165,8 @@ fn another_video_takes_the_place_of_an_unfinished_one() -> Result<()> {
 
 #[test]
 fn cancelling_an_upload_leaves_nothing_of_it() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let video = large(folder.path())?;
-    let server = TestServer::start(&[])?;
-    let line = Line::to(&server)?;
-    choose(&browser, &line.url("/"), &video)?;
-    line.fail_after(BREAK_AT, Fate::Hang);
-    browser.click("#start")?;
-    line.await_failure()?;
-    browser.wait(IS_SENDING)?;
+    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
+    let (server, _line) = hanging(&browser, &video)?;
     assert_eq!(names(&server.state_dir(), "resumable")?.len(), 2, "there is something to remove");
     browser.click("#cancel")?;
     browser.wait("!document.querySelector('#choose').hidden")?;
@@ -196,8 +180,7 @@ fn cancelling_an_upload_leaves_nothing_of_it() -> Result<()> {
 
 #[test]
 fn a_service_without_room_is_waited_for_in_its_words() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
+    let Some((browser, video, folder)) = visitor()? else { return Ok(()) };
     let [flag, program] = fault_worker()?;
     let flags = ["--workers", "1", "--queue-max", "1", "--resumable-uploads-max", "1"];
     let server = TestServer::start(&[&flags[..], &[&flag, &program]].concat())?;
@@ -209,8 +192,7 @@ fn a_service_without_room_is_waited_for_in_its_words() -> Result<()> {
     server.await_status(&running, |status| status["status"] == "processing")?;
     let waiting = server.submit(&silent)?;
     let line = Line::to(&server)?;
-    let video = large(folder.path())?;
-    choose(&browser, &line.url("/"), &video)?;
+    browser.choose(&line.url("/"), &video)?;
     let before = line.passed();
     browser.click("#start")?;
     browser.wait(IS_WAITING)?;
@@ -239,11 +221,9 @@ fn a_service_without_room_is_waited_for_in_its_words() -> Result<()> {
 
 #[test]
 fn what_the_service_refuses_is_told_with_what_to_do() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let video = large(folder.path())?;
+    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
     let server = TestServer::start(&[])?;
-    choose(&browser, &server.url("/"), &video)?;
+    browser.choose(&server.url("/"), &video)?;
     // Meanwhile the operator thinks better of it.
     let server = server.restart(&["--upload-bytes-max", "1000000"])?;
     browser.click("#start")?;
