@@ -98,12 +98,22 @@ function worker(card, job) {
   chart(card.querySelector(".plot"), mine, series, { most: Math.max(cap, rss) * 1.05, marks: [cap, 0], label });
 }
 
+/** The workers that wait for a video, where the service keeps any. */
+const standby = (now) => now.standby ?? [];
+
+function prepared(now) {
+  const all = standby(now).map(({ pid, is_ready: isReady, rss_bytes: rss, cap_bytes: cap }) =>
+    `process ${pid ?? "–"} (${isReady ? "ready" : "starting"}, ${words.bytes(rss)} of ${words.bytes(cap)})`);
+  element("standby").hidden = !all.length;
+  element("standby").textContent = `Standing by for the next video: ${all.join(", ")}.`;
+}
+
 /** What is told in one number each: its name, the number, and what else there is to it. */
 function tiles(now) {
   const disk = now.host.disk_free_bytes;
-  const standby = now.standby === undefined ? "" : `${now.standby} more prepared`;
+  const ready = standby(now).filter((worker) => worker.is_ready).length;
   const rows = [
-    ["workers busy", `${now.processing.length} of ${now.workers_max}`, standby],
+    ["workers busy", `${now.processing.length} of ${now.workers_max}`, ready ? `${ready} standing by` : ""],
     ["waiting", `${now.pending.length} of ${now.queue_max}`, ""],
     ["uploads under way", String(now.uploads), ""],
     ["completed", String(now.jobs.completed), ""],
@@ -131,6 +141,7 @@ function show(now) {
   fill("tiles", tiles(now));
   memory(now);
   workers(now.processing);
+  prepared(now);
   element("no-queue").hidden = now.pending.length > 0;
   fill("queue", ends.queue(now.pending));
   element("no-ended").hidden = now.ended.length > 0;
