@@ -1,11 +1,10 @@
 // The form: a video chosen or dropped, checked before anything is sent, and its options.
 
+import { announce } from "./announce.js";
+import * as checks from "./checks.js";
 import * as words from "./words.js";
 
 const element = (id) => document.getElementById(id);
-
-/** Containers whose files some systems give no media type. */
-const EXTENSIONS = /\.(mp4|m4v|mov|qt|3gp|3g2|mkv|webm|avi|wmv|asf|ts|m2ts|mts|mpe?g|ogv|flv)$/i;
 
 const MODES = {
   track: ["Track (recommended)", "Follows the person from frame to frame: fast, and smooth over time."],
@@ -16,6 +15,9 @@ const MODES = {
   quality: ["Quality", "Each frame on its own; all 10 versions of the picture. Slow, for hard light."],
 };
 
+/** The elements with options, and the options' own names. */
+const FIELDS = [["mode", "mode"], ["interval", "interval"], ["people", "max_people"]];
+
 export class Choice {
   /** The chosen file, once it may be sent. */
   file = null;
@@ -24,13 +26,20 @@ export class Choice {
   #limits = {};
 
   constructor(onSubmit) {
-    const drop = element("drop");
     element("file").addEventListener("change", ({ target }) => this.#take(target.files[0]));
     element("mode").addEventListener("change", () => this.#describeMode());
     element("form").addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.file) onSubmit();
     });
+    element("sample").addEventListener("loadedmetadata", () => this.#lookInside());
+    element("sample").addEventListener("error", () => { element("sample").hidden = true; });
+    this.#listenForDrops();
+    this.offer({ modes: ["track"], limits: {} });
+  }
+
+  #listenForDrops() {
+    const drop = element("drop");
     drop.addEventListener("dragover", (event) => {
       event.preventDefault();
       drop.classList.add("over");
@@ -47,31 +56,42 @@ export class Choice {
     for (const event of ["dragover", "drop"]) {
       window.addEventListener(event, (dropped) => dropped.preventDefault());
     }
-    element("sample").addEventListener("loadedmetadata", () => this.#describeFile());
-    element("sample").addEventListener("error", () => { element("sample").hidden = true; });
-    this.offer({ modes: ["track"], limits: {} });
   }
 
-  /** Offers what the service takes. */
+  /** Offers what the service takes; what is chosen already stays chosen. */
   offer({ modes, limits }) {
+    const chosen = this.fields();
     this.#limits = limits;
-    const options = modes.map((mode) => new Option(MODES[mode]?.[0] ?? mode, mode));
-    element("mode").replaceChildren(...options);
-    this.#describeMode();
-    const lines = [];
-    if (limits.upload_bytes_max) lines.push(`Up to ${words.bytes(limits.upload_bytes_max)}.`);
-    if (limits.duration_s_max) {
-      lines.push(limits.on_long === "reject"
-        ? `Up to ${limits.duration_s_max} s long.`
-        : `Of a longer video, the first ${limits.duration_s_max} s.`);
-    }
-    element("limits").textContent = lines.join(" ");
+    const people = Array.from({ length: limits.people_max ?? 1 }, (_, index) => index + 1);
+    element("mode").replaceChildren(...modes.map((mode) => new Option(MODES[mode]?.[0] ?? mode, mode)));
+    element("people").replaceChildren(...people.map((n) => new Option(n === 1 ? "One" : `Up to ${n}`, n)));
+    element("limits").textContent = this.#told();
+    this.restore(chosen);
     if (this.file) this.#take(this.file);
+  }
+
+  /** The limits, in words. */
+  #told() {
+    const { upload_bytes_max: bytes, duration_s_max: seconds, on_long: onLong } = this.#limits;
+    if (!bytes) return "\u00a0";
+    const length = onLong === "reject" ? `, up to ${seconds} s long.` : `. Of a longer video the first ${seconds} s are used.`;
+    return `Up to ${words.bytes(bytes)}${length}`;
   }
 
   /** The fields that go with the file. */
   fields() {
-    return { mode: element("mode").value, interval: element("interval").value };
+    const fields = Object.fromEntries(FIELDS.map(([id, name]) => [name, element(id).value]));
+    return element("formats").checked ? { ...fields, formats: "all" } : fields;
+  }
+
+  /** Chooses these fields, as far as they are offered. */
+  restore(fields) {
+    for (const [id, name] of FIELDS) {
+      const option = [...element(id).options].find(({ value }) => value === fields[name]);
+      if (option) option.selected = true;
+    }
+    element("formats").checked = fields.formats === "all";
+    this.#describeMode();
   }
 
   /** Forgets the file. */
@@ -81,13 +101,14 @@ export class Choice {
     this.url = null;
     element("file").value = "";
     element("sample").removeAttribute("src");
+    element("file-error").textContent = "";
     this.#show();
   }
 
   #take(file) {
     if (!file) return;
-    const fault = this.#fault(file);
     this.reset();
+    const fault = checks.outside(file, this.#limits);
     element("file-error").textContent = fault ?? "";
     if (fault) return;
     this.file = file;
@@ -95,36 +116,33 @@ export class Choice {
     element("sample").hidden = false;
     element("sample").src = this.url;
     this.#show();
-  }
-
-  /** Why a file would be refused; the service itself has the last word. */
-  #fault(file) {
-    const isVideo = file.type ? file.type.startsWith("video/") : EXTENSIONS.test(file.name);
-    if (!isVideo) return `${file.name} is not a video; choose an MP4, MOV, WebM or similar file.`;
-    if (!file.size) return `${file.name} is empty; choose another file.`;
-    const most = this.#limits.upload_bytes_max;
-    if (most && file.size > most) {
-      return `${file.name} has ${words.bytes(file.size)}, more than the ${words.bytes(most)} that can be sent; `
-        + "choose a shorter or more strongly compressed one.";
-    }
-    return null;
+    announce(`${file.name} is chosen.`);
   }
 
   #show() {
     element("chosen").hidden = !this.file;
     document.querySelector(".drop-empty").hidden = Boolean(this.file);
     element("start").disabled = !this.file;
-    if (this.file) this.#describeFile();
+    if (this.file) this.#describeFile([]);
   }
 
-  #describeFile() {
-    if (!this.file) return;
-    const { duration, videoWidth, videoHeight } = element("sample");
-    const facts = [words.bytes(this.file.size)];
-    if (Number.isFinite(duration) && duration > 0) facts.push(`${duration.toFixed(1)} s`);
-    if (videoWidth) facts.push(`${videoWidth} × ${videoHeight}`);
+  #describeFile(facts) {
     element("chosen-name").textContent = this.file.name;
-    element("chosen-facts").textContent = facts.join(" · ");
+    element("chosen-facts").textContent = [words.bytes(this.file.size), ...facts].join(" · ");
+  }
+
+  /** Once a player knows what is in the file. */
+  #lookInside() {
+    if (!this.file) return;
+    const { duration, videoWidth: width, videoHeight: height } = element("sample");
+    const facts = [];
+    if (Number.isFinite(duration) && duration > 0) facts.push(`${duration.toFixed(1)} s`);
+    if (width) facts.push(`${width} × ${height}`);
+    this.#describeFile(facts);
+    const fault = checks.inside({ name: this.file.name, duration, width, height }, this.#limits);
+    if (!fault) return;
+    this.reset();
+    element("file-error").textContent = fault;
   }
 
   #describeMode() {

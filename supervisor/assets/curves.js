@@ -112,9 +112,9 @@ function chart(pose, curve, onSeek) {
   return { figure, show };
 }
 
-/** Fills `place` with the charts; gives the function that moves them to a frame. */
-export function curves(place, pose, onSeek) {
-  const charts = pose.curves.map((curve) => chart(pose, curve, onSeek));
+/** Fills `place` with the charts of a person; gives the function that moves them to a frame. */
+export function curves(place, pose, person, onSeek) {
+  const charts = pose.curves(person).map((curve) => chart(pose, curve, onSeek));
   place.replaceChildren(...charts.map(({ figure }) => figure));
   return (index) => charts.forEach(({ show }) => show(index));
 }

@@ -21,13 +21,18 @@ export function ended(jobs) {
     const wall = job.attempts.reduce((sum, attempt) => sum + attempt.wall_ms, 0);
     const outcome = make("td", "", make("span", job.status, job.status));
     if (job.error) outcome.append(make("br"), make("span", "muted small", job.error));
-    return make("tr", "",
+    const cells = [
       make("td", "", new Date(job.completed_at).toLocaleTimeString()),
       make("td", "", job.filename),
       outcome,
       make("td", "", attempts(job)),
       make("td", "", peak ? words.bytes(peak) : "–"),
-      make("td", "", wall ? `${(wall / 1000).toFixed(1)} s` : "–"));
+      make("td", "", wall ? `${(wall / 1000).toFixed(1)} s` : "–"),
+    ];
+    for (const cell of cells) cell.setAttribute("role", "cell");
+    const row = make("tr", "", ...cells);
+    row.setAttribute("role", "row");
+    return row;
   });
 }
 

@@ -28,6 +28,12 @@ function link(name, text) {
 
 const used = (sample) => sample.supervisor_bytes + sample.workers_bytes;
 
+/** The next half power of two, so that charts end at a number people know. */
+function above(bytes) {
+  const power = 2 ** Math.floor(Math.log2(Math.max(bytes, 1 << 20)));
+  return [1, 1.5, 2].map((factor) => factor * power).find((most) => most >= bytes);
+}
+
 function memory(now) {
   const { budget_bytes: budget, sample, host } = now;
   const gauge = element("gauge");
@@ -42,12 +48,13 @@ function memory(now) {
   element("memory-text").textContent = text;
   // A budget far above all use would press the curves flat: then only the gauge shows it.
   const peak = past.samples.reduce((most, each) => Math.max(most, used(each), each.reserved_bytes), 0);
-  const most = peak > budget / 2 ? Math.max(budget, peak) : peak * 1.2;
-  const series = [
-    { name: "reserved", of: (each) => each.reserved_bytes },
-    { name: "used", of: used },
-  ];
-  chart(element("memory-plot"), past, series, most || 1, "Memory over the last minutes");
+  const isNear = peak > budget / 3;
+  const most = isNear ? Math.max(budget, peak) * 1.05 : above(peak * 1.05);
+  const series = [{ name: "reserved", of: (each) => each.reserved_bytes }, { name: "used", of: used }];
+  if (isNear) series.unshift({ name: "budget", of: () => budget });
+  element("budget-key").hidden = !isNear;
+  const marks = isNear ? [budget, budget / 2, 0] : [most, most / 2, 0];
+  chart(element("memory-plot"), past, series, { most, marks, label: "Memory over the last minutes" });
 }
 
 /** One card for each worker, kept as long as it works. */
@@ -59,7 +66,10 @@ function workers(jobs) {
   for (const job of jobs) {
     let card = [...place.children].find(({ dataset }) => dataset.job === job.job_id);
     if (!card) {
-      card = make("li", "", make("p", "name"), make("p", "muted small facts"), make("div", "plot"));
+      const bar = make("progress", "");
+      bar.max = 100;
+      bar.setAttribute("aria-label", `Frames of ${job.filename}`);
+      card = make("li", "", make("p", "name"), bar, make("p", "muted small facts"), make("div", "plot"));
       card.dataset.job = job.job_id;
       place.append(card);
     }
@@ -69,16 +79,53 @@ function workers(jobs) {
 
 function worker(card, job) {
   const frames = job.total_frames ? `frame ${job.current_frame} of ${job.total_frames}` : "starting";
-  card.querySelector(".name").replaceChildren(make("strong", "", String(job.filename)), ` ${job.mode}, ${frames}`);
+  const left = job.eta_s === null ? "" : `, about ${words.seconds(job.eta_s)} left`;
+  const name = make("strong", "", String(job.filename));
+  card.querySelector(".name").replaceChildren(name, make("span", "muted", ` ${job.mode}, ${frames}${left}`));
+  const bar = card.querySelector("progress");
+  if (job.total_frames) bar.value = job.progress;
+  else bar.removeAttribute("value");
   if (!job.worker) return;
   const { pid, cap_bytes: cap, rss_bytes: rss, peak_bytes: peak } = job.worker;
-  const text = `process ${pid ?? "–"} · ${words.bytes(rss)} of ${words.bytes(cap)} · peak ${words.bytes(peak)}`
-    + ` · attempt ${job.attempts.length + 1}`;
+  // The cage does not count what is shared with others, such as programs' own pages.
+  const text = `process ${pid ?? "–"}, attempt ${job.attempts.length + 1} · ${words.bytes(rss)} resident`
+    + ` · at most ${words.bytes(peak)} counted of ${words.bytes(cap)}`;
   card.querySelector(".facts").textContent = text;
   const own = (sample) => sample.workers.find((each) => each.job_id === job.job_id && each.pid === pid);
   const mine = { samples: past.samples.filter(own), restarts: [] };
   const series = [{ name: "cap", of: () => cap }, { name: "used", of: (sample) => own(sample)?.rss_bytes }];
-  chart(card.querySelector(".plot"), mine, series, cap * 1.05, `Memory of this worker: ${text}`);
+  const label = `Resident memory of this worker against its cap: ${text}`;
+  chart(card.querySelector(".plot"), mine, series, { most: Math.max(cap, rss) * 1.05, marks: [cap, 0], label });
+}
+
+/** The workers that wait for a video, where the service keeps any. */
+const standby = (now) => now.standby ?? [];
+
+function prepared(now) {
+  const all = standby(now).map(({ pid, is_ready: isReady, rss_bytes: rss, cap_bytes: cap }) =>
+    `process ${pid ?? "–"} (${isReady ? "ready" : "starting"}, ${words.bytes(rss)} of ${words.bytes(cap)})`);
+  element("standby").hidden = !all.length;
+  element("standby").textContent = `Standing by for the next video: ${all.join(", ")}.`;
+}
+
+/** What is told in one number each: its name, the number, and what else there is to it. */
+function tiles(now) {
+  const disk = now.host.disk_free_bytes;
+  const ready = standby(now).filter((worker) => worker.is_ready).length;
+  const rows = [
+    ["workers busy", `${now.processing.length} of ${now.workers_max}`, ready ? `${ready} standing by` : ""],
+    ["waiting", `${now.pending.length} of ${now.queue_max}`, ""],
+    ["uploads under way", String(now.uploads), ""],
+    ["completed", String(now.jobs.completed), ""],
+    ["failed", String(now.jobs.failed), ""],
+    ["disk free", disk === null ? "unknown" : words.bytes(disk),
+      `${now.disk_is_short ? "too little: " : ""}${words.bytes(now.disk_free_bytes_min)} have to stay`],
+  ];
+  return rows.map(([name, value, note]) => {
+    const term = make("dt", "", name);
+    if (note) term.append(make("span", "note", note));
+    return make("div", "", term, make("dd", "", value));
+  });
 }
 
 function show(now) {
@@ -91,20 +138,14 @@ function show(now) {
   const since = new Date(now.started_at).toLocaleString();
   const restarted = past.restarts.length ? " · restarted while you watched" : "";
   element("about").textContent = `Version ${now.version} · cage: ${now.cage} · running since ${since}${restarted}`;
-  const disk = now.host.disk_free_bytes;
-  const tiles = [
-    ["workers busy", `${now.processing.length} of ${now.workers_max}`],
-    ["waiting", `${now.pending.length} of ${now.queue_max}`],
-    ["uploads under way", String(now.uploads)],
-    ["completed", String(now.jobs.completed)],
-    ["failed", String(now.jobs.failed)],
-    [now.disk_is_short ? "disk free: too little" : "disk free", disk === null ? "unknown" : words.bytes(disk)],
-  ];
-  fill("tiles", tiles.map(([name, value]) => make("div", "", make("dt", "", name), make("dd", "", value))));
+  fill("tiles", tiles(now));
   memory(now);
   workers(now.processing);
+  prepared(now);
   element("no-queue").hidden = now.pending.length > 0;
   fill("queue", ends.queue(now.pending));
+  element("no-ended").hidden = now.ended.length > 0;
+  element("ends").hidden = !now.ended.length;
   fill("ended", ends.ended(now.ended));
   fill("layers", ends.layers([...now.processing, ...now.ended]));
 }

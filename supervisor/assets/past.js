@@ -38,17 +38,49 @@ function line(samples, begin, span, valueOf) {
   }).join("");
 }
 
-/** Draws these series ({name, of}) up to `most` bytes. */
-export function chart(place, past, series, most, label) {
+/** An HTML element that only the eye needs. */
+function mark(className, text) {
+  const made = document.createElement("span");
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function scale(marks, most) {
+  const place = document.createElement("div");
+  place.className = "scale";
+  place.setAttribute("aria-hidden", "true");
+  for (const value of marks) {
+    const made = mark("", value ? words.bytes(value) : "0");
+    made.style.setProperty("--at", 1 - value / most);
+    place.append(made);
+  }
+  return place;
+}
+
+function times(span) {
+  const place = document.createElement("div");
+  place.className = "times";
+  place.setAttribute("aria-hidden", "true");
+  place.append(mark("", `${words.seconds(span / 1000)} ago`), mark("", "now"));
+  return place;
+}
+
+/** Draws these series ({name, of}) up to `most` bytes, with these marks at the side. */
+export function chart(place, past, series, { most, marks, label }) {
   const end = past.samples.at(-1)?.at_ms ?? Date.now();
   const begin = Math.max(end - SPAN_MS, past.samples[0]?.at_ms ?? 0);
   const span = Math.max(10_000, end - begin);
-  const paths = series.map(({ name, of }) => [name, line(past.samples, begin, span, (sample) => {
-    const value = of(sample);
-    return value === undefined ? undefined : (1 - value / most).toFixed(4);
-  })]);
+  const from = end - span;
+  const paths = marks.map((value) => ["grid", `M0 ${1 - value / most}H1`]);
+  for (const { name, of } of series) {
+    paths.push([name, line(past.samples, from, span, (sample) => {
+      const value = of(sample);
+      return value === undefined ? undefined : (1 - value / most).toFixed(4);
+    })]);
+  }
   for (const at of past.restarts) {
-    if (at >= begin) paths.push(["restart", `M${((at - begin) / span).toFixed(4)} 0V1`]);
+    if (at >= from) paths.push(["restart", `M${((at - from) / span).toFixed(4)} 0V1`]);
   }
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 1 1");
@@ -61,13 +93,5 @@ export function chart(place, past, series, most, label) {
     path.setAttribute("d", d);
     svg.append(path);
   }
-  const scale = document.createElement("div");
-  scale.className = "scale";
-  scale.setAttribute("aria-hidden", "true");
-  for (const value of [words.bytes(most), "0"]) {
-    const mark = document.createElement("span");
-    mark.textContent = value;
-    scale.append(mark);
-  }
-  place.replaceChildren(scale, svg);
+  place.replaceChildren(scale(marks, most), svg, times(span));
 }

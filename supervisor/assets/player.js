@@ -11,6 +11,8 @@ export class Player {
   #pose = null;
   #frame = 0;
   #source = null;
+  /** Who is looked at, by number. */
+  #person = null;
   #onFrame = () => {};
 
   constructor() {
@@ -35,15 +37,21 @@ export class Player {
     this.#watch();
   }
 
-  /** Shows these data over the first of the sources that plays; tells each frame's index. */
-  open(pose, sources, onFrame) {
+  /** Shows these data over the first of the sources that plays. */
+  open(pose, sources) {
     this.#pose = pose;
-    this.#onFrame = onFrame;
     this.#source = [...sources];
     element("stage").style.setProperty("--ratio", pose.width / pose.height);
     this.#scrub.max = Math.max(0, pose.frames.length - 1);
     this.#show(0);
     this.#fallBack();
+  }
+
+  /** Looks at one of the people from now on; tells each frame's index. */
+  attend(person, onFrame) {
+    this.#person = person;
+    this.#onFrame = onFrame;
+    this.#show(this.#frame);
   }
 
   close() {
@@ -84,7 +92,10 @@ export class Player {
   /** A file of the viewer's may be in a format that this browser does not play. */
   #fallBack() {
     const next = this.#source?.shift();
-    if (next) this.#video.src = next;
+    if (!next) return;
+    this.#video.src = next;
+    // The service's own video has the skeleton in its pictures.
+    element("show-label").hidden = !next.startsWith("blob:");
   }
 
   /** Some browsers play the sound of a video whose pictures they do not know. */
@@ -131,7 +142,7 @@ export class Player {
   #paint() {
     fit(this.#canvas);
     const frame = this.#pose?.frames[this.#frame];
-    if (frame && element("show").checked) draw(this.#canvas, frame, this.#pose.connections);
+    if (frame && (element("show").checked || element("show-label").hidden)) draw(this.#canvas, frame, this.#pose, this.#person);
     else clear(this.#canvas);
   }
 

@@ -26,7 +26,7 @@ export function angle(landmarks, [a, b, c]) {
   return (Math.acos(Math.min(1, Math.max(-1, cosine))) * 180) / Math.PI;
 }
 
-/** The frames of a pose_data.json with their times, and the angle curves of its first person. */
+/** The frames of a pose_data.json with their times, who is in them, and the angle curves of each. */
 export class PoseData {
   constructor({ video, connections, frames }) {
     this.width = video.width;
@@ -38,15 +38,15 @@ export class PoseData {
     const step = frames.length > 1 ? last / (frames.length - 1) : 0.04;
     /** Until when the last frame is shown, in seconds. */
     this.end = last + step;
-    this.curves = JOINTS.map((joint) => ({
-      name: joint.name,
-      left: this.#curve(joint.left),
-      right: this.#curve(joint.right),
-    }));
+    /** The numbers of the people, as in the tables. */
+    this.people = [...new Set(frames.flatMap(({ people }) => people.map((person) => person.person_id)))];
+    this.people.sort((a, b) => a - b);
   }
 
-  #curve(triple) {
-    return this.frames.map(({ people }) => (people[0] ? angle(people[0].landmarks, triple) : NaN));
+  curves(id) {
+    const poses = this.frames.map(({ people }) => people.find((person) => person.person_id === id)?.landmarks);
+    const curve = (triple) => poses.map((landmarks) => (landmarks ? angle(landmarks, triple) : NaN));
+    return JOINTS.map(({ name, left, right }) => ({ name, left: curve(left), right: curve(right) }));
   }
 
   /** The index of the frame shown at a time: the last that is not later. */

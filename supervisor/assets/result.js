@@ -21,24 +21,52 @@ const KINDS = {
   metadata: ["Metadata", "What the video was and how it went"],
 };
 
+const NOBODY = "Nobody was found in this video. It helps if the whole body is in the picture, near and well lit; "
+  + "the mode Quality looks hardest.";
+const NO_POSE = "This job was asked for other files than the pose as JSON, so it cannot be played here. Its files are below.";
+
 export class Result {
   #player = new Player();
+  #pose = null;
+
+  constructor() {
+    element("who").addEventListener("change", ({ target }) => this.#attend(Number(target.value)));
+  }
 
   /** Shows a completed job; `url` plays the viewer's own file, if this page has it. */
   async open(status, url, limits) {
     element("result-title").textContent = status.filename;
     this.#facts(status);
     this.#downloads(status);
-    const kept = limits.result_ttl_s && `Kept for ${words.seconds(limits.result_ttl_s)}, then removed.`;
-    element("kept").textContent = kept || "";
-    const pose = new PoseData(await api.document(status.urls.json));
-    const move = curves(element("curves"), pose, (frame) => this.#player.seek(frame));
-    const sources = [url, status.urls.video].filter(Boolean);
-    this.#player.open(pose, sources, move);
+    const end = Date.parse(status.completed_at) + limits.result_ttl_s * 1000;
+    element("kept").textContent = end ? `Kept until ${words.hour(end)}, then removed.` : "";
+    const { json, video } = status.urls;
+    const isFound = status.statistics.frames_detected > 0;
+    element("result-note").textContent = (!json && NO_POSE) || (!isFound && NOBODY) || "";
+    element("player").hidden = !json;
+    element("angles").hidden = !json || !isFound;
+    if (!json) return;
+    this.#pose = new PoseData(await api.document(json));
+    element("views").classList.toggle("wide", this.#pose.width > this.#pose.height);
+    this.#offerPeople();
+    this.#player.open(this.#pose, [url, video].filter(Boolean));
+    this.#attend(this.#pose.people[0] ?? null);
   }
 
   close() {
     this.#player.close();
+  }
+
+  #offerPeople() {
+    const { people } = this.#pose;
+    element("who").replaceChildren(...people.map((id) => new Option(`Person ${id}`, id)));
+    element("who-label").hidden = people.length < 2;
+  }
+
+  /** Has the curves tell of one of the people. */
+  #attend(person) {
+    const move = curves(element("curves"), this.#pose, person, (frame) => this.#player.seek(frame));
+    this.#player.attend(person, move);
   }
 
   #facts({ statistics, attempts }) {
@@ -46,9 +74,10 @@ export class Result {
     const facts = [
       ["frames", String(statistics.frames_processed)],
       ["with a person", words.percent(statistics.detection_rate)],
-      ["mean visibility", words.percent(statistics.average_quality)],
     ];
-    if (last) facts.push(["taken", `${(last.wall_ms / 1000).toFixed(1)} s`], ["memory", words.bytes(last.peak_bytes)]);
+    if (statistics.people > 1) facts.push(["people", String(statistics.people)]);
+    if (statistics.frames_detected) facts.push(["mean visibility", words.percent(statistics.average_quality)]);
+    if (last) facts.push(["processing time", `${(last.wall_ms / 1000).toFixed(1)} s`], ["peak memory", words.bytes(last.peak_bytes)]);
     const rows = facts.map(([name, value]) => {
       const row = document.createElement("div");
       const [term, definition] = [document.createElement("dt"), document.createElement("dd")];

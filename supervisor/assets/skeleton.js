@@ -10,6 +10,9 @@ const RIGHT = "#ff8240";
 const EDGE = "rgb(0 0 0 / 55%)";
 
 const TRUNK = new Set([11, 12, 23, 24]);
+/** How much of it is seen of who is not looked at. */
+const PALE = 0.55;
+
 /** Landmarks further out than this, in pictures, are not worth a line. */
 const FAR = 4;
 
@@ -34,30 +37,42 @@ export function clear(canvas) {
   canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
 }
 
-export function draw(canvas, frame, connections) {
+/** Draws everybody in a frame; the one who is looked at stands out, and several have their numbers. */
+export function draw(canvas, frame, pose, chosen) {
   clear(canvas);
   const context = canvas.getContext("2d");
   const unit = Math.max(2, Math.max(canvas.width, canvas.height) / 260);
+  // Last, and so before the others.
+  const people = [...frame.people].sort((a, b) => (a.person_id === chosen) - (b.person_id === chosen));
   context.lineCap = "round";
-  for (const { landmarks } of frame.people) {
-    const at = (index) => [landmarks[index].x * canvas.width, landmarks[index].y * canvas.height];
-    const lines = connections.filter((ends) => ends.every((index) => isSeen(landmarks[index])));
-    // First all edges, so that no limb's edge lies on another limb.
-    for (const [width, paint] of [[unit * 2, () => EDGE], [unit, colour]]) {
-      context.lineWidth = width;
-      for (const [from, to] of lines) {
-        context.strokeStyle = paint(from, to);
-        context.beginPath();
-        context.moveTo(...at(from));
-        context.lineTo(...at(to));
-        context.stroke();
-      }
-    }
-    for (const index of landmarks.keys()) {
-      if (isSeen(landmarks[index])) dot(context, at(index), index <= 10 ? unit * 0.7 : unit);
+  for (const person of people) {
+    context.globalAlpha = person.person_id === chosen ? 1 : PALE;
+    body(context, person.landmarks, pose.connections, unit);
+    if (pose.people.length > 1) number(context, person, unit);
+  }
+  context.globalAlpha = 1;
+}
+
+function body(context, landmarks, connections, unit) {
+  const at = (index) => place(context, landmarks[index]);
+  const lines = connections.filter((ends) => ends.every((index) => isSeen(landmarks[index])));
+  // First all edges, so that no limb's edge lies on another limb.
+  for (const [width, paint] of [[unit * 2, () => EDGE], [unit, colour]]) {
+    context.lineWidth = width;
+    for (const [from, to] of lines) {
+      context.strokeStyle = paint(from, to);
+      context.beginPath();
+      context.moveTo(...at(from));
+      context.lineTo(...at(to));
+      context.stroke();
     }
   }
+  for (const index of landmarks.keys()) {
+    if (isSeen(landmarks[index])) dot(context, at(index), index <= 10 ? unit * 0.7 : unit);
+  }
 }
+
+const place = ({ canvas }, point) => [point.x * canvas.width, point.y * canvas.height];
 
 function dot(context, [x, y], radius) {
   context.beginPath();
@@ -67,4 +82,22 @@ function dot(context, [x, y], radius) {
   context.lineWidth = radius * 0.5;
   context.strokeStyle = EDGE;
   context.stroke();
+}
+
+/** A person's number, over the head. */
+function number(context, { person_id: id, landmarks }, unit) {
+  const seen = landmarks.filter(isSeen).map((point) => place(context, point));
+  if (!seen.length) return;
+  const [x, y] = seen.reduce((highest, point) => (point[1] < highest[1] ? point : highest));
+  const size = unit * 7;
+  context.font = `700 ${size}px system-ui, sans-serif`;
+  context.textAlign = "center";
+  context.lineJoin = "round";
+  context.lineWidth = unit * 1.5;
+  context.strokeStyle = EDGE;
+  context.fillStyle = "#fff";
+  // The highest landmarks are the eyes: above them is half a head.
+  const at = [String(id), x, Math.max(size, y - unit * 9)];
+  context.strokeText(...at);
+  context.fillText(...at);
 }

@@ -2,7 +2,7 @@
 
 export function bytes(count) {
   if (count < 1000) return `${count} bytes`;
-  if (count < 1 << 20) return `${Math.round(count / 1024)} KB`;
+  if (count < 1000 << 10) return `${Math.round(count / 1024)} KB`;
   const mebibytes = count / (1 << 20);
   if (mebibytes >= 1024) return `${(mebibytes / 1024).toFixed(1)} GB`;
   return `${mebibytes < 10 ? mebibytes.toFixed(1) : Math.round(mebibytes)} MB`;
@@ -14,6 +14,9 @@ export function seconds(count) {
   const hours = count / 3600;
   return `${Number.isInteger(hours) ? hours : hours.toFixed(1)} h`;
 }
+
+/** The time of day. */
+export const hour = (ms) => new Date(ms).toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
 
 export const percent = (share) => `${Math.round(share * 100)} %`;
 

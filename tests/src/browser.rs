@@ -145,6 +145,14 @@ impl Browser {
         self.call(&format!("/element/{element}/value"), &json!({ "text": text })).map(drop)
     }
 
+    /// Goes to an upload page and chooses a file there.
+    pub fn choose(&self, page: &str, file: &Path) -> Result<()> {
+        self.visit(page)?;
+        // Until the limits are known, a file that is too large is not yet refused.
+        self.wait("document.querySelector('#limits').textContent.includes('Up to')")?;
+        self.type_into("#file", &file.display().to_string())
+    }
+
     /// Keeps a picture of the whole page under `target/screenshots`.
     pub fn picture(&self, name: &str, width: u32, look: Look) -> Result<PathBuf> {
         let scheme = match look {

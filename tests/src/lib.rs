@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod crashing;
 pub mod fixture;
+pub mod line;
 
 pub mod mannequin;
 pub mod orders;

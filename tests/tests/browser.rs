@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bodyscript_tests::browser::{Browser, Look};
-use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::fixture::{Clip, footage};
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, fault_worker};
 use std::path::{Path, PathBuf};
@@ -17,19 +17,12 @@ fn clip(folder: &Path, frames: u32) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn choose(browser: &Browser, server: &TestServer, file: &Path) -> Result<()> {
-    browser.visit(&server.url("/"))?;
-    // Until the limits are known, a file that is too large is not yet refused.
-    browser.wait("document.querySelector('#limits').textContent.includes('Up to')")?;
-    browser.type_into("#file", &file.display().to_string())
-}
-
 #[test]
 fn a_video_goes_in_and_its_pose_plays_back() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&[])?;
-    choose(&browser, &server, &clip(folder.path(), 45)?)?;
+    browser.choose(&server.url("/"), &clip(folder.path(), 45)?)?;
     browser.picture("upload-light", DESKTOP, Look::Light)?;
     browser.picture("upload-phone-dark", PHONE, Look::Dark)?;
     assert_eq!(browser.barriers()?, NO_BARRIERS);
@@ -62,7 +55,7 @@ fn a_job_is_cancelled_from_the_page() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&[])?;
-    choose(&browser, &server, &clip(folder.path(), 240)?)?;
+    browser.choose(&server.url("/"), &clip(folder.path(), 240)?)?;
     browser.click("#start")?;
     browser.wait("document.querySelector('#progress-text').textContent.startsWith('Frame')")?;
     browser.click("#cancel")?;
@@ -77,12 +70,12 @@ fn what_would_be_refused_is_not_sent() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&["--upload-bytes-max", "1000"])?;
-    choose(&browser, &server, &clip(folder.path(), 10)?)?;
+    browser.choose(&server.url("/"), &clip(folder.path(), 10)?)?;
     let error = browser.text("#file-error")?;
     assert!(error.contains("more than the"), "{error}");
     let note = folder.path().join("note.txt");
     std::fs::write(&note, "not a video")?;
-    choose(&browser, &server, &note)?;
+    browser.choose(&server.url("/"), &note)?;
     let error = browser.text("#file-error")?;
     assert!(error.contains("is not a video"), "{error}");
     assert_eq!(server.json("/api/jobs")?["total"], 0);
@@ -96,7 +89,7 @@ fn the_services_own_refusal_is_shown_in_its_words() -> Result<()> {
     let server = TestServer::start(&[])?;
     let broken = folder.path().join("broken.mp4");
     std::fs::write(&broken, "this was never a video")?;
-    choose(&browser, &server, &broken)?;
+    browser.choose(&server.url("/"), &broken)?;
     browser.click("#start")?;
     browser.wait("!document.querySelector('#problem').hidden")?;
     let jobs = server.json("/api/jobs")?;
@@ -119,34 +112,75 @@ fn the_monitor_shows_a_worker_against_its_cap() -> Result<()> {
     browser.picture("monitor-light", DESKTOP, Look::Light)?;
     browser.picture("monitor-phone-dark", PHONE, Look::Dark)?;
     assert_eq!(browser.barriers()?, NO_BARRIERS);
+    // Whoever comes later sees what was.
+    let points =
+        "document.querySelector('#memory-plot path.used')?.getAttribute('d').match(/[ML]/g).length";
+    let before = browser.run(&format!("return {points}"))?;
+    browser.run("location.reload()")?;
+    browser.wait(&format!("{points} >= {before}"))?;
     server.await_end(&id)?;
     browser.wait("document.querySelector('#ended .completed')")?;
     Ok(())
 }
 
 #[test]
-fn a_full_queue_is_told_and_the_video_can_be_sent_again() -> Result<()> {
+fn each_of_several_people_has_curves_of_its_own() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
-    let [flag, program] = fault_worker()?;
-    let server = TestServer::start(&["--workers", "1", "--queue-max", "1", &flag, &program])?;
-    let silent = fault_video(folder.path(), "silent")?;
-    let running = server.submit(&silent)?;
-    server.await_status(&running, |status| status["status"] == "processing")?;
-    let waiting = server.submit(&silent)?;
-    choose(&browser, &server, &clip(folder.path(), 10)?)?;
+    let server = TestServer::start(&[])?;
+    let video = folder.path().join("pair.mp4");
+    Clip::new()
+        .size(480, 270)
+        .fps(15, 1)
+        .frames(15)
+        .yaw(0.0)
+        .footage(footage::pair)
+        .encode(&video)?;
+    browser.choose(&server.url("/"), &video)?;
+    browser.run("document.querySelector('#people').value = '2'")?;
+    browser.click("#formats")?;
     browser.click("#start")?;
-    browser.wait("!document.querySelector('#problem').hidden")?;
-    let told = browser.text("#problem-detail")?;
-    assert!(told.contains("try again in"), "{told}");
-    assert_eq!(browser.text("#problem-code")?, "Code: queue_full");
+    browser.wait("document.querySelectorAll('#who option').length === 2")?;
+    let knee = "return document.querySelector('#curves path.left').getAttribute('d')";
+    let first = browser.run(knee)?;
+    browser.run("const w = document.querySelector('#who'); w.value = '1'; w.dispatchEvent(new Event('change'))")?;
+    assert_ne!(browser.run(knee)?, first, "they are not in step");
+    browser.picture("result-two-people", DESKTOP, Look::Dark)?;
     assert_eq!(browser.barriers()?, NO_BARRIERS);
-    browser.picture("queue-full", DESKTOP, Look::Light)?;
-    for job in [waiting, running] {
-        server.client().post(server.url(&format!("/api/cancel/{job}"))).send()?;
-    }
-    browser.click("#retry")?;
-    browser.wait("!document.querySelector('#result').hidden")?;
+    let files = browser.run("return document.querySelectorAll('#downloads a').length")?;
+    assert_eq!(files, 10, "all there are, because they were asked for");
+    Ok(())
+}
+
+#[test]
+fn a_video_without_anybody_is_told_from_one_that_failed() -> Result<()> {
+    let Some(browser) = Browser::start()? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let server = TestServer::start(&[])?;
+    let video = folder.path().join("empty.mp4");
+    Clip::new().frames(10).footage(footage::empty).encode(&video)?;
+    browser.choose(&server.url("/"), &video)?;
+    browser.click("#start")?;
+    browser
+        .wait("document.querySelector('#result-note').textContent.includes('Nobody was found')")?;
+    browser.wait("document.querySelector('#place').textContent === 'frame 1 of 10'")?;
+    assert_eq!(browser.run("return document.querySelector('#angles').hidden")?, true);
+    browser.picture("result-nobody", PHONE, Look::Light)?;
+    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    Ok(())
+}
+
+#[test]
+fn a_result_that_is_gone_is_said_to_be() -> Result<()> {
+    let Some(browser) = Browser::start()? else { return Ok(()) };
+    let server = TestServer::start(&[])?;
+    browser.visit(&server.url(&format!("/#job={}", "0".repeat(32))))?;
+    browser.wait("!document.querySelector('#problem').hidden")?;
+    assert_eq!(browser.text("#problem-title")?, "No longer here");
+    assert_eq!(browser.text("#problem-code")?, "Code: job_not_found");
+    browser.picture("result-gone", PHONE, Look::Dark)?;
+    browser.click("#restart")?;
+    browser.wait("!document.querySelector('#choose').hidden && !location.hash")?;
     Ok(())
 }
 
@@ -155,7 +189,7 @@ fn the_page_comes_back_to_its_job_when_the_service_does() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&[])?;
-    choose(&browser, &server, &clip(folder.path(), 240)?)?;
+    browser.choose(&server.url("/"), &clip(folder.path(), 240)?)?;
     browser.click("#start")?;
     browser.wait("document.querySelector('#progress-text').textContent.startsWith('Frame')")?;
     let server = server.restart_after(&[], || {

@@ -3,7 +3,7 @@
 use super::Service;
 use axum::Json;
 use axum::extract::State;
-use bodyscript_protocol::options::Mode;
+use bodyscript_protocol::options::{Mode, PEOPLE_MAX};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -42,6 +42,8 @@ struct Limits {
     area_px_max: u32,
     /// Highest frame rate.
     frame_rate_max: u32,
+    /// Most people followed at a time.
+    people_max: u32,
     /// Longest time a worker may take.
     worker_wall_s_max: u64,
     /// Jobs that may wait.
@@ -66,6 +68,7 @@ pub(super) async fn about(State(service): State<Service>) -> Json<About> {
             side_px_max: config.media.side_px_max,
             area_px_max: config.media.area_px_max,
             frame_rate_max: config.media.frame_rate_max,
+            people_max: PEOPLE_MAX,
             worker_wall_s_max: config.deadlines.wall.as_secs(),
             queue_max: config.queue_max,
             result_ttl_s: config.result_ttl.as_secs(),

@@ -30,24 +30,32 @@ const INDEX: Asset = asset!("index.html", HTML);
 const MONITOR: Asset = asset!("monitor.html", HTML);
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 19] = [
+const ASSETS: [Asset; 27] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
     asset!("icon.svg", "image/svg+xml"),
-    asset!("app.js", SCRIPT),
+    asset!("announce.js", SCRIPT),
     asset!("api.js", SCRIPT),
+    asset!("app.js", SCRIPT),
+    asset!("checks.js", SCRIPT),
     asset!("choice.js", SCRIPT),
     asset!("curves.js", SCRIPT),
     asset!("ends.js", SCRIPT),
+    asset!("file.js", SCRIPT),
     asset!("follow.js", SCRIPT),
     asset!("monitor.js", SCRIPT),
+    asset!("notice.js", SCRIPT),
     asset!("past.js", SCRIPT),
     asset!("player.js", SCRIPT),
     asset!("pose.js", SCRIPT),
     asset!("result.js", SCRIPT),
+    asset!("resume.js", SCRIPT),
+    asset!("sender.js", SCRIPT),
     asset!("skeleton.js", SCRIPT),
     asset!("stream.js", SCRIPT),
+    asset!("tus.js", SCRIPT),
+    asset!("unfinished.js", SCRIPT),
     asset!("words.js", SCRIPT),
     asset!("work.js", SCRIPT),
 ];

@@ -1,0 +1,166 @@
+//! A line between a client and a service that fails when a test says so: after so many bytes it
+//! is cut, or a connection hangs with no byte passing. Called by tests; it knows no protocol.
+
+use crate::server::TestServer;
+use anyhow::{Context, Result, ensure};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Longest wait for anything; far beyond what the slowest machine needs.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// How a line fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// All connections end, and new ones too, until it is mended.
+    Cut,
+    /// The connection that sent the last byte hangs for good; others are not concerned.
+    Hang,
+}
+
+/// A line to one service.
+#[derive(Debug)]
+pub struct Line {
+    address: SocketAddr,
+    wire: Arc<Wire>,
+}
+
+#[derive(Debug, Default)]
+struct Wire {
+    state: Mutex<State>,
+    failed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What happens, and after how many more bytes to the service.
+    doom: Option<(Fate, u64)>,
+    is_cut: bool,
+    /// Bytes that came through to the service.
+    passed: u64,
+    /// Both ends of each connection there was.
+    ends: Vec<TcpStream>,
+}
+
+impl Line {
+    /// A line that works; it leads to the service's address, whoever listens there.
+    pub fn to(server: &TestServer) -> Result<Self> {
+        let target = server.url("").strip_prefix("http://").context("an address")?.parse()?;
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let line = Self { address: listener.local_addr()?, wire: Arc::default() };
+        let wire = Arc::clone(&line.wire);
+        // It ends with the test's process.
+        thread::spawn(move || {
+            listener.incoming().flatten().for_each(|near| join(near, target, &wire));
+        });
+        Ok(line)
+    }
+
+    /// The address of a path at this end.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Fails once so many more bytes have come through to the service.
+    pub fn fail_after(&self, bytes: u64, fate: Fate) {
+        self.wire.lock().doom = Some((fate, bytes));
+    }
+
+    /// Waits until it has failed as it was to.
+    pub fn await_failure(&self) -> Result<()> {
+        let waiting = |state: &mut State| state.doom.is_some();
+        let waited = self.wire.failed.wait_timeout_while(self.wire.lock(), PATIENCE, waiting);
+        let (state, time) = waited.unwrap_or_else(PoisonError::into_inner);
+        drop(state);
+        ensure!(!time.timed_out(), "so many bytes never come");
+        Ok(())
+    }
+
+    /// Lets connections through again.
+    pub fn mend(&self) {
+        self.wire.lock().is_cut = false;
+    }
+
+    /// How many bytes have come through to the service.
+    pub fn passed(&self) -> u64 {
+        self.wire.lock().passed
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let mut state = self.wire.lock();
+        state.is_cut = true;
+        state.end_all();
+    }
+}
+
+impl State {
+    fn end_all(&mut self) {
+        for end in self.ends.drain(..) {
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// How many of these bytes come through, and what happens after them.
+    fn pass(&mut self, bytes: usize) -> (usize, Option<Fate>) {
+        let (through, fate) = match self.doom {
+            Some((fate, left)) if left <= bytes as u64 => (left as usize, Some(fate)),
+            _ => (bytes, None),
+        };
+        self.passed += through as u64;
+        self.doom = match (self.doom, fate) {
+            (Some((fate, left)), None) => Some((fate, left - through as u64)),
+            _ => None,
+        };
+        (through, fate)
+    }
+}
+
+impl Wire {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Joins a client's connection with one to the service.
+fn join(near: TcpStream, target: SocketAddr, wire: &Arc<Wire>) {
+    let far = match TcpStream::connect(target) {
+        Ok(far) if !wire.lock().is_cut => far,
+        _ => return,
+    };
+    let (Ok(near_again), Ok(far_again)) = (near.try_clone(), far.try_clone()) else { return };
+    wire.lock().ends.extend([&near, &far].into_iter().flat_map(TcpStream::try_clone));
+    let wire = Arc::clone(wire);
+    thread::spawn(move || towards_service(near, far, &wire));
+    thread::spawn(move || towards_client(far_again, near_again));
+}
+
+fn towards_service(mut near: TcpStream, mut far: TcpStream, wire: &Wire) {
+    let mut buffer = [0; 16 << 10];
+    while let Ok(bytes @ 1..) = near.read(&mut buffer) {
+        let (through, fate) = wire.lock().pass(bytes);
+        let is_written = far.write_all(&buffer[..through]).is_ok();
+        if let Some(fate) = fate {
+            if fate == Fate::Cut {
+                let mut state = wire.lock();
+                state.is_cut = true;
+                state.end_all();
+            }
+            wire.failed.notify_all();
+            return;
+        }
+        if !is_written {
+            break;
+        }
+    }
+    let _ = far.shutdown(Shutdown::Write);
+}
+
+fn towards_client(mut far: TcpStream, mut near: TcpStream) {
+    let _ = std::io::copy(&mut far, &mut near);
+    let _ = near.shutdown(Shutdown::Both);
+}

@@ -1,0 +1,239 @@
+//! Uploads from the page, in a real browser, over lines that break and to services that are busy,
+//! restarted or full.
+
+use anyhow::{Context, Result};
+use bodyscript_tests::browser::{Browser, Look};
+use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::line::{Fate, Line};
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::{fault_video, fault_worker, names};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const PHONE: u32 = 390;
+const NO_BARRIERS: Vec<String> = Vec::new();
+
+/// The bytes of a video that takes several pieces.
+const LARGE: usize = 4 << 20;
+/// Where lines break: so late that beginning anew would show.
+const BREAK_AT: u64 = 3 << 20;
+/// What may be sent twice: the piece that was under way, and headers.
+const TWICE_MAX: u64 = (1 << 20) + (64 << 10);
+/// Longest wait for anything; far beyond what the slowest machine needs.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A short video in a large file: noise that players skip makes up the rest.
+fn large(folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("Größe 3.mp4");
+    Clip::new().frames(10).encode(&path)?;
+    let mut bytes = std::fs::read(&path)?;
+    let rest = (LARGE - bytes.len()) as u32;
+    // A box that says to skip it (ISO/IEC 14496-12, 8.1.2).
+    bytes.extend(rest.to_be_bytes());
+    bytes.extend(b"free");
+    bytes.extend((8..rest).map(|n| (n.wrapping_mul(n) >> 9) as u8));
+    std::fs::write(&path, bytes)?;
+    Ok(path)
+}
+
+/// A browser and a large video, in a folder that lasts as long as it.
+fn visitor() -> Result<Option<(Browser, PathBuf, TempDir)>> {
+    let Some(browser) = Browser::start()? else { return Ok(None) };
+    let folder = tempfile::tempdir()?;
+    let video = large(folder.path())?;
+    Ok(Some((browser, video, folder)))
+}
+
+const IS_SENDING: &str = "document.querySelector('#progress-text').textContent.includes(' of ')";
+const IS_WAITING: &str =
+    "!document.querySelector('#lost-next').hidden && document.querySelector('#lost').offsetParent";
+const IS_DONE: &str = "!document.querySelector('#result').hidden";
+
+/// A page that sends a video frame by frame, over a line that hangs when most of it has come through.
+fn hanging(browser: &Browser, video: &Path) -> Result<(TestServer, Line)> {
+    let server = TestServer::start(&[])?;
+    let line = Line::to(&server)?;
+    browser.choose(&line.url("/"), video)?;
+    browser.run("document.querySelector('#mode').value = 'static'")?;
+    line.fail_after(BREAK_AT, Fate::Hang);
+    browser.click("#start")?;
+    line.await_failure()?;
+    browser.wait(IS_SENDING)?;
+    Ok((server, line))
+}
+
+/// The one job there is, which must have come of this very file.
+fn whole(server: &TestServer, file: &Path) -> Result<()> {
+    let list = server.json("/api/jobs")?;
+    let digest = Sha256::digest(std::fs::read(file)?);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(list["total"], 1, "{list}");
+    let job = list["jobs"][0]["job_id"].as_str().context("a job")?;
+    assert_eq!(server.await_end(job)?["sha256"], digest.as_str());
+    Ok(())
+}
+
+/// Beginning anew would have cost as much as had come through before.
+fn hardly_anything_twice(line: &Line) {
+    let passed = line.passed();
+    assert!(passed < LARGE as u64 + TWICE_MAX, "{passed} bytes were sent for {LARGE}");
+}
+
+fn await_no_upload(server: &TestServer) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !names(&server.state_dir(), "resumable")?.is_empty() {
+        anyhow::ensure!(Instant::now() < deadline, "an upload is left; log: {}", server.log());
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+#[test]
+fn a_line_that_breaks_costs_no_more_than_the_piece_under_way() -> Result<()> {
+    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
+    let server = TestServer::start(&[])?;
+    let line = Line::to(&server)?;
+    browser.choose(&line.url("/"), &video)?;
+    line.fail_after(BREAK_AT, Fate::Cut);
+    browser.click("#start")?;
+    browser.wait(IS_WAITING)?;
+    let told = browser.text("#lost-text")?;
+    assert!(told.starts_with("The connection is broken. What has arrived ("), "{told}");
+    assert!(browser.text("#live")?.contains("It is tried again"), "who cannot see is told too");
+    browser.picture("upload-broken", PHONE, Look::Light)?;
+    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    line.mend();
+    browser.wait(IS_DONE)?;
+    whole(&server, &video)?;
+    hardly_anything_twice(&line);
+    Ok(())
+}
+
+#[test]
+fn an_upload_outlives_the_service() -> Result<()> {
+    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
+    let (server, line) = hanging(&browser, &video)?;
+    let server = server.restart_after(&[], || browser.wait(IS_WAITING))?;
+    browser.wait(IS_DONE)?;
+    whole(&server, &video)?;
+    hardly_anything_twice(&line);
+    Ok(())
+}
+
+#[test]
+fn an_upload_goes_on_after_a_reload_of_the_page() -> Result<()> {
+    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
+    let (server, line) = hanging(&browser, &video)?;
+    browser.run("location.reload()")?;
+    browser.wait("document.querySelector('#unfinished')?.offsetParent")?;
+    let told = browser.text("#unfinished-text")?;
+    assert!(told.contains("Größe 3.mp4") && told.contains("of 4.0 MB have arrived"), "{told}");
+    browser.wait("document.querySelector('#mode').value === 'static'")?;
+    browser.picture("upload-reloaded", PHONE, Look::Dark)?;
+    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    browser.type_into("#file", &video.display().to_string())?;
+    browser.click("#start")?;
+    browser.wait(IS_DONE)?;
+    whole(&server, &video)?;
+    hardly_anything_twice(&line);
+    assert_eq!(browser.run("return sessionStorage.length")?, 0, "nothing is kept of it");
+    Ok(())
+}
+
+#[test]
+fn another_video_takes_the_place_of_an_unfinished_one() -> Result<()> {
+    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
+    let (server, _line) = hanging(&browser, &video)?;
+    browser.run("location.reload()")?;
+    browser.wait("document.querySelector('#unfinished')?.offsetParent")?;
+    // Of the same size, and the same but for its end.
+    let other = video.with_file_name("other.mp4");
+    let mut bytes = std::fs::read(&video)?;
+    *bytes.last_mut().context("bytes")? ^= 1;
+    std::fs::write(&other, bytes)?;
+    browser.type_into("#file", &other.display().to_string())?;
+    browser.click("#start")?;
+    browser.wait(IS_DONE)?;
+    whole(&server, &other)?;
+    // What is there of a finished one is its record.
+    let left = names(&server.state_dir(), "resumable")?;
+    assert!(left.iter().all(|name| name.ends_with(".json")) && left.len() == 1, "{left:?}");
+    Ok(())
+}
+
+#[test]
+fn cancelling_an_upload_leaves_nothing_of_it() -> Result<()> {
+    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
+    let (server, _line) = hanging(&browser, &video)?;
+    assert_eq!(names(&server.state_dir(), "resumable")?.len(), 2, "there is something to remove");
+    browser.click("#cancel")?;
+    browser.wait("!document.querySelector('#choose').hidden")?;
+    await_no_upload(&server)?;
+    assert_eq!(server.json("/api/jobs")?["total"], 0);
+    browser.run("location.reload()")?;
+    browser.wait("document.querySelector('#limits').textContent.includes('Up to')")?;
+    assert_eq!(browser.run("return document.querySelector('#unfinished').hidden")?, true);
+    Ok(())
+}
+
+#[test]
+fn a_service_without_room_is_waited_for_in_its_words() -> Result<()> {
+    let Some((browser, video, folder)) = visitor()? else { return Ok(()) };
+    let [flag, program] = fault_worker()?;
+    let flags = ["--workers", "1", "--queue-max", "1", "--resumable-uploads-max", "1"];
+    let server = TestServer::start(&[&flags[..], &[&flag, &program]].concat())?;
+    let begin = server.client().post(server.url("/api/tus")).header("tus-resumable", "1.0.0");
+    let begun = begin.header("upload-length", "9").send()?;
+    let place = begun.headers()["location"].to_str()?.to_owned();
+    let silent = fault_video(folder.path(), "silent")?;
+    let running = server.submit(&silent)?;
+    server.await_status(&running, |status| status["status"] == "processing")?;
+    let waiting = server.submit(&silent)?;
+    let line = Line::to(&server)?;
+    browser.choose(&line.url("/"), &video)?;
+    let before = line.passed();
+    browser.click("#start")?;
+    browser.wait(IS_WAITING)?;
+    let told = browser.text("#lost-text")?;
+    assert!(told.starts_with("As many videos are waiting as may; try again in"), "{told}");
+    assert!(browser.text("#countdown")?.starts_with("Trying again"));
+    assert!(line.passed() < before + (64 << 10), "no video is sent to who has no room for it");
+    browser.picture("upload-waits", PHONE, Look::Dark)?;
+    assert_eq!(browser.barriers()?, NO_BARRIERS);
+
+    // The next that is in the way: as many unfinished uploads as may be.
+    for job in [&waiting, &running] {
+        server.client().post(server.url(&format!("/api/cancel/{job}"))).send()?;
+    }
+    browser.click("#now")?;
+    browser.wait(
+        "document.querySelector('#lost-text').textContent.startsWith('As many resumable uploads')",
+    )?;
+    let end = server.client().delete(server.url(&place)).header("tus-resumable", "1.0.0").send()?;
+    assert_eq!(end.status(), 204);
+    // Nobody has to do anything: the page comes back by itself. The fault worker makes no more of
+    // the video than its end.
+    browser.wait("location.hash.startsWith('#job=')")?;
+    Ok(())
+}
+
+#[test]
+fn what_the_service_refuses_is_told_with_what_to_do() -> Result<()> {
+    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
+    let server = TestServer::start(&[])?;
+    browser.choose(&server.url("/"), &video)?;
+    // Meanwhile the operator thinks better of it.
+    let server = server.restart(&["--upload-bytes-max", "1000000"])?;
+    browser.click("#start")?;
+    browser.wait("!document.querySelector('#problem').hidden")?;
+    let told = browser.text("#problem-detail")?;
+    assert!(told.contains("send a shorter or more strongly compressed one"), "{told}");
+    assert_eq!(browser.text("#problem-code")?, "Code: upload_too_large");
+    assert_eq!(browser.run("return document.querySelector('#retry').hidden")?, true, "in vain");
+    browser.picture("upload-refused", PHONE, Look::Light)?;
+    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    assert!(names(&server.state_dir(), "resumable")?.is_empty());
+    Ok(())
+}
