@@ -180,11 +180,8 @@ pub(super) async fn head(
 ) -> Result<Response, ApiError> {
     let (hold, record) = find(&service, &id).await?;
     let id = hold.id();
-    let uploads = Arc::clone(&service.resumables);
-    let outcome = if !blocking(move || uploads.has_bytes(id)).await? {
-        // They went to the job, and with it.
-        service.dispatcher.status(id).await?.ok_or(ApiError::UploadNotFound)?;
-        Outcome { record, job: Some(id) }
+    let outcome = if let Some(job) = became(&service, id).await? {
+        Outcome { record, job: Some(job) }
     } else if record.is_complete() {
         // All came, and no job could be made of it.
         let ticket = service.dispatcher.admit(crate::admission::Request { bytes: Some(0) });
@@ -335,6 +332,15 @@ async fn find(service: &Service, id: &str) -> Result<(Hold, Record), ApiError> {
 
 async fn take(uploads: &Resumables, id: JobId) -> Result<Hold, ApiError> {
     uploads.holds.take(id, HANDOVER_MAX).await.ok_or(ApiError::UploadLocked)
+}
+
+/// The job that an upload's bytes went to, if they did.
+async fn became(service: &Service, id: JobId) -> Result<Option<JobId>, ApiError> {
+    let uploads = Arc::clone(&service.resumables);
+    if blocking(move || uploads.has_bytes(id)).await? {
+        return Ok(None);
+    }
+    service.dispatcher.status(id).await?.map(|_| Some(id)).ok_or(ApiError::UploadNotFound)
 }
 
 /// Makes a job of an upload that is all there.
