@@ -40,6 +40,11 @@ impl DisplayName {
         }
     }
 
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The name without what follows its last dot.
     pub fn stem(&self) -> &str {
         match self.0.rsplit_once('.') {
