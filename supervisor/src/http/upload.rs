@@ -125,7 +125,7 @@ pub(super) async fn put(State(service): State<Service>, request: Request) -> Res
 async fn receive(service: &Service, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let bytes = body.size_hint().exact();
-    let admitted = match Order::of(&parts).and_then(|order| order.check(service)) {
+    let admitted = match Order::of(&parts).and_then(|order| order.check(service, bytes)) {
         Ok(order) => admit(service, &parts, bytes).await.map(|admitted| (admitted, order)),
         Err(error) => Err(error),
     };
@@ -182,9 +182,17 @@ impl Order {
 }
 
 impl Order {
-    /// Whether what it says before its body can be done.
-    fn check(self, service: &Service) -> Result<Self, ApiError> {
-        may_be_told(service, &self.wishes).map(|()| self)
+    /// Whether what it says before its body, which has so many bytes, can be done.
+    fn check(self, service: &Service, bytes: Option<u64>) -> Result<Self, ApiError> {
+        may_be_told(service, &self.wishes)?;
+        let upload_bytes_max = service.config.upload_bytes_max;
+        match self.envelope {
+            // What is not in a form has no bytes but the video's.
+            Envelope::None if bytes > Some(upload_bytes_max) => {
+                Err(ApiError::UploadTooLarge { upload_bytes_max })
+            }
+            _ => Ok(self),
+        }
     }
 }
 
