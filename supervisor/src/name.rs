@@ -65,6 +65,12 @@ impl DisplayName {
     }
 }
 
+/// A text with what cannot be seen in it spelt out, so that no terminal obeys it.
+pub fn visible(text: &str) -> String {
+    let spelt = |c: char| if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(spelt).collect()
+}
+
 impl fmt::Display for DisplayName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
