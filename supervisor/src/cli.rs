@@ -4,8 +4,10 @@
 
 mod ctl;
 mod doctor;
+mod leftovers;
 mod reload;
 mod run;
+mod say;
 mod show;
 
 use crate::config::{Config, ConfigError, RawConfig};
@@ -28,9 +30,14 @@ pub use ctl::CtlError;
 pub use doctor::DoctorError;
 pub use run::RunError;
 
+/// What scripts may rely on.
+const EXIT_STATUS: &str = "Exit status: 0 when all went well; 1 when some did not: a video failed or \
+    was interrupted (run), or a part is not as it must be (doctor); 2 when nothing could be done, as \
+    the message says.";
+
 /// Turns videos into human pose data, each in a caged process of its own
 #[derive(Debug, Parser)]
-#[command(version, disable_help_subcommand = true)]
+#[command(version, disable_help_subcommand = true, after_help = EXIT_STATUS)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -61,6 +68,7 @@ struct Settings {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_STATUS)]
 struct RunCommand {
     /// Videos to process
     #[arg(required = true, value_name = "VIDEO")]
@@ -151,6 +159,9 @@ pub enum CliError {
     /// The service.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// Standard output.
+    #[error("standard output cannot be written to: {0}")]
+    Output(#[source] io::Error),
     /// `run`.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -184,16 +195,22 @@ impl Cli {
                 Ok(doctor::doctor(&config, command.json)?)
             }
             Command::Config(ConfigCommand::Check(settings)) => {
-                settings.load()?;
-                println!("The configuration is sound.");
+                let config = settings.load()?;
+                crate::open_secrets(&config, config.listen)?;
+                say::out("The configuration is sound.\n").map_err(CliError::Output)?;
                 Ok(ExitCode::SUCCESS)
             }
             Command::Config(ConfigCommand::Show(settings)) => {
-                print!("{}", show::effective(&settings.load()?));
+                say::out(&show::effective(&settings.load()?)).map_err(CliError::Output)?;
                 Ok(ExitCode::SUCCESS)
             }
         }
     }
+}
+
+/// Tells why a command failed.
+pub fn complain(error: &CliError) {
+    say::err(&format!("bodyscript: {error}"));
 }
 
 impl Settings {

@@ -86,6 +86,7 @@ use operations::{Operations, Order, Source};
 use recovery::Recovered;
 use resumable::Resumables;
 use signals::{Shutdown, Wishes};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use thiserror::Error;
@@ -137,7 +138,7 @@ pub async fn run(
 ) -> Result<(), ServiceError> {
     let config = Arc::new(config);
     let address = listener.local_addr()?;
-    let access = Access::open(&config, address)?;
+    let access = open_secrets(&config, address)?;
     if matches!(access, Access::Nobody) {
         tracing::warn!(
             "job list, monitor, metrics and memory report are off: the service is reachable from \
@@ -203,6 +204,16 @@ pub async fn run(
     let _ = tokio::task::spawn_blocking(move || keeper.join()).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Reads the secrets that the configuration names, for a service that listens on `address`; gives how
+/// operators are known by theirs.
+///
+/// # Errors
+/// When one of them cannot be used.
+pub fn open_secrets(config: &Config, address: SocketAddr) -> Result<Access, ServiceError> {
+    webhook::check(&config.webhook)?;
+    Ok(Access::open(config, address)?)
 }
 
 /// The control socket. A full disk or a long path must not keep the service from starting.

@@ -1,6 +1,6 @@
 //! `bodyscript`: reads the command line, does what it asks, tells how it went.
 
-use bodyscript::cli::Cli;
+use bodyscript::cli::{Cli, complain};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     match Cli::parse().execute() {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("bodyscript: {error}");
+            complain(&error);
             ExitCode::from(UNABLE)
         }
     }

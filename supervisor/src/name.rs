@@ -40,6 +40,11 @@ impl DisplayName {
         }
     }
 
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The name without what follows its last dot.
     pub fn stem(&self) -> &str {
         match self.0.rsplit_once('.') {
@@ -58,6 +63,12 @@ impl DisplayName {
         let full = utf8_percent_encode(&name, NOT_ATTR_CHAR);
         format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{full}")
     }
+}
+
+/// A text with what cannot be seen in it spelt out, so that no terminal obeys it.
+pub fn visible(text: &str) -> String {
+    let spelt = |c: char| if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(spelt).collect()
 }
 
 impl fmt::Display for DisplayName {

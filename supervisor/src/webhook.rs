@@ -75,6 +75,14 @@ pub struct Webhooks {
     closing: CancellationToken,
 }
 
+/// Whether the secret, if one is configured, can be used.
+///
+/// # Errors
+/// When it cannot.
+pub fn check(config: &WebhookConfig) -> Result<(), WebhookError> {
+    config.secret_file.as_deref().map_or(Ok(()), |path| Secret::read(path).map(drop))
+}
+
 impl Webhooks {
     /// Opens what an earlier run left and goes on with it; nothing where no secret is configured.
     ///

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use bodyscript_tests::programs;
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::await_that;
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::Value;
@@ -35,6 +36,17 @@ fn a_video_may_be_the_whole_body() -> Result<()> {
     assert_eq!(report["averages"]["completed"].as_u64().map(|n| n >= 1), Some(true), "{report}");
     assert!(report["processing_ms"]["p95"].as_f64() > Some(0.0), "{report}");
     assert_eq!(server.json("/health/memory")?["jobs_count"], 2);
+    Ok(())
+}
+
+#[test]
+fn the_memory_of_a_job_is_told_while_it_is_processed() -> Result<()> {
+    let server = obedient(&[])?;
+    server.client().put(server.url("/api/upload")).body("FAULT silent\n").send()?;
+    await_that("the report has the worker's peak", || {
+        Ok(server.json("/api/metrics")?["jobs"][0]["peak_bytes"].as_u64() > Some(0))
+    })?;
+    assert_eq!(server.json("/api/jobs")?["jobs"][0]["status"], "processing");
     Ok(())
 }
 

@@ -5,7 +5,8 @@ use bodyscript_protocol::formats::Formats;
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::pose_table::PoseTable;
 use bodyscript_tests::programs::{self, Run};
-use std::process::Command;
+use std::fs::File;
+use std::process::{Command, Output, Stdio};
 
 #[test]
 fn good_videos_give_their_artefacts_although_others_fail() -> Result<()> {
@@ -32,7 +33,12 @@ fn good_videos_give_their_artefacts_although_others_fail() -> Result<()> {
 fn a_configuration_fault_names_the_key() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("bodyscript.toml");
-    for (text, key) in [("qeue_max = 3", "qeue_max"), ("workers = 0", "workers")] {
+    for (text, key) in [
+        ("qeue_max = 3", "qeue_max"),
+        ("workers = 0", "workers"),
+        ("token_file = \"/nowhere\"", "token_file"),
+        ("webhook_secret_file = \"/nowhere\"", "webhook_secret_file"),
+    ] {
         std::fs::write(&file, text)?;
         let output = Command::new(programs::path("bodyscript")?)
             .args(["config", "check", "--config"])
@@ -42,6 +48,46 @@ fn a_configuration_fault_names_the_key() -> Result<()> {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(key), "{said}");
     }
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_a_video_is_said_at_once_and_no_name_reaches_the_terminal() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("out");
+    let pipe = folder.path().join("pipe\u{1b}[31m.mp4");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR)?;
+    let run = Run::new(&[], &[pipe], &out)?;
+    assert_eq!(run.output.status.code(), Some(2));
+    assert!(run.stderr().contains("not a regular file"), "{}", run.stderr());
+    assert!(!run.stderr().contains('\u{1b}') && run.stderr().contains("\\u{1b}[31m"));
+
+    let text = folder.path().join("text\u{1b}[31m.mp4");
+    std::fs::write(&text, "no video")?;
+    let run = Run::new(&[], &[text], &out)?;
+    assert_eq!(run.output.status.code(), Some(1));
+    assert!(!run.stderr().contains("text\u{1b}"), "{}", run.stderr());
+    Ok(())
+}
+
+#[test]
+fn nobody_has_to_read_what_is_said() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("good.mp4");
+    Clip::new().frames(3).encode(&video)?;
+    let run = |stdout: Stdio| -> Result<Output> {
+        let mut run = Command::new(programs::path("bodyscript")?);
+        run.arg("run").arg(&video).arg("-o").arg(folder.path().join("out"));
+        Ok(run.stdout(stdout).stderr(Stdio::piped()).output()?)
+    };
+    let (reader, writer) = std::io::pipe()?;
+    drop(reader);
+    let unread = run(writer.into())?;
+    assert!(unread.status.success(), "{}", String::from_utf8_lossy(&unread.stderr));
+    let full = run(File::options().write(true).open("/dev/full")?.into())?;
+    let said = String::from_utf8_lossy(&full.stderr);
+    assert_eq!(full.status.code(), Some(1), "{said}");
+    assert!(said.contains("No space left") && !said.contains("panicked"), "{said}");
     Ok(())
 }
 

@@ -54,6 +54,16 @@ fn a_request_is_found_by_its_name_from_the_answer_to_the_workers_end() -> Result
 }
 
 #[test]
+fn a_name_cannot_pass_for_fields_of_the_log() -> Result<()> {
+    let [flag, program] = fault_worker()?;
+    let server = TestServer::start(&[&flag, &program])?;
+    let url = server.url("/api/upload?filename=x.mp4%20sha256=%220%22%20job=1");
+    let request = server.client().put(url);
+    assert!(request.body("FAULT ok\n").send()?.status().is_success());
+    server.await_log(r#"filename="x.mp4 sha256=\"0\" job=1""#)
+}
+
+#[test]
 fn each_worker_has_one_obituary() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let [flag, program] = fault_worker()?;

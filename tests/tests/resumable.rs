@@ -180,6 +180,12 @@ fn what_is_wrong_with_a_piece_is_said_and_nothing_of_it_counts() -> Result<()> {
     assert!(url.ends_with(&job), "an upload and its job share their id");
     assert_eq!(server.await_end(&job)?["status"], "completed");
     assert_eq!(hand.offset(&url)?, 18, "who did not hear the answer hears it now");
+    let again = hand.add(&url, 18, "")?;
+    assert_eq!(
+        (again.status(), &again.headers()["job-id"]),
+        (StatusCode::NO_CONTENT, &job.parse()?)
+    );
+    assert_eq!(code(hand.add(&url, 18, "x")?)?, "upload_beyond_length");
     Ok(())
 }
 

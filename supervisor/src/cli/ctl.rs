@@ -1,5 +1,6 @@
 //! `bodyscript ctl`: orders to a running service, over its control socket.
 
+use super::say;
 use crate::config::{Config, ConfigError, RawConfig};
 use crate::ctl::{Answer, SOCKET};
 use crate::operations::Order;
@@ -92,6 +93,9 @@ pub enum CtlError {
     /// The conversation broke.
     #[error("the service gave no answer: {0}")]
     Broken(#[source] io::Error),
+    /// The answer cannot be printed.
+    #[error("standard output cannot be written to: {0}")]
+    Output(#[source] io::Error),
     /// The service refused.
     #[error("{0}")]
     Refused(String),
@@ -106,11 +110,8 @@ pub(super) fn ctl(command: CtlCommand) -> Result<ExitCode, CtlError> {
         Answer::Ok(value) => value,
         Answer::Error(error) => return Err(CtlError::Refused(error)),
     };
-    if command.json {
-        println!("{answer}");
-    } else {
-        print!("{}", told(&order, &answer));
-    }
+    let text = if command.json { format!("{answer}\n") } else { told(&order, &answer) };
+    say::out(&text).map_err(CtlError::Output)?;
     Ok(ExitCode::SUCCESS)
 }
 

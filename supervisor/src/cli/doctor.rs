@@ -1,5 +1,6 @@
 //! `bodyscript doctor`: what this host gives, found out by trying.
 
+use super::say;
 use crate::config::{ByteCount, Config};
 use crate::worker::Workshop;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ pub enum DoctorError {
     /// The report cannot be printed.
     #[error("the report cannot be printed: {0}")]
     Print(#[from] serde_json::Error),
+    /// Nobody takes it.
+    #[error("standard output cannot be written to: {0}")]
+    Output(#[source] io::Error),
 }
 
 /// One finding.
@@ -62,11 +66,9 @@ pub(super) fn doctor(config: &Config, json: bool) -> Result<ExitCode, DoctorErro
     let mut findings = vec![workshop(config), memory(config), state_dir(config)];
     findings.extend(sandbox(config));
     findings.extend(gstreamer());
-    if json {
-        println!("{}", serde_json::to_string_pretty(&findings)?);
-    } else {
-        print_table(&findings);
-    }
+    let text =
+        if json { serde_json::to_string_pretty(&findings)? + "\n" } else { table(&findings) };
+    say::out(&text).map_err(DoctorError::Output)?;
     let is_well = findings.iter().all(|finding| finding.state != State::Bad);
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -193,14 +195,15 @@ fn gstreamer() -> Vec<Finding> {
         .collect()
 }
 
-fn print_table(findings: &[Finding]) {
+fn table(findings: &[Finding]) -> String {
     let width = findings.iter().map(|finding| finding.what.len()).max().unwrap_or(0);
-    for Finding { what, state, detail } in findings {
+    let line = |Finding { what, state, detail }: &Finding| {
         let state = match state {
             State::Good => "good",
             State::Weak => "weak",
             State::Bad => "BAD ",
         };
-        println!("{what:width$}  {state}  {detail}");
-    }
+        format!("{what:width$}  {state}  {detail}\n")
+    };
+    findings.iter().map(line).collect()
 }

@@ -1,11 +1,13 @@
 //! `bodyscript run`: videos from the disk, through the same dispatcher, cage and worker as those
 //! that come over HTTP. Artefacts go to `<output>/<stem of the video>/`.
 
+use super::leftovers::working_folder;
+use super::say;
 use crate::artefacts::{StateDir, StateError};
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Gone, NotTaken};
 use crate::job::{JobId, Upload};
-use crate::name::DisplayName;
+use crate::name::{DisplayName, visible};
 use crate::recovery::Recovered;
 use crate::signals::Shutdown;
 use crate::status::Status;
@@ -28,7 +30,7 @@ use tokio::task::JoinSet;
 #[derive(Debug, Error)]
 pub enum RunError {
     /// A video cannot be read.
-    #[error("{} cannot be read: {source}", path.display())]
+    #[error("{} cannot be read: {source}", shown(path))]
     Video {
         /// The video.
         path: PathBuf,
@@ -36,10 +38,10 @@ pub enum RunError {
         source: io::Error,
     },
     /// Two videos would have the same results folder.
-    #[error("two videos are called {}; process them into different folders", .0.display())]
+    #[error("two videos are called {}; process them into different folders", shown(.0))]
     SameName(PathBuf),
     /// The output folder cannot be used.
-    #[error("the folder {} cannot be {what}: {source}", path.display())]
+    #[error("the folder {} cannot be {what}: {source}", shown(path))]
     Output {
         /// What was to happen.
         what: &'static str,
@@ -55,7 +57,7 @@ pub enum RunError {
     #[error(transparent)]
     State(#[from] StateError),
     /// No job was taken.
-    #[error("the host cannot take the videos: {0:?}")]
+    #[error("the host cannot take the videos: {}", remedy(.0))]
     Refused(admission::Refusal),
     /// A job was not taken.
     #[error(transparent)]
@@ -66,6 +68,24 @@ pub enum RunError {
     /// Signals cannot be listened for.
     #[error("signals cannot be listened for: {0}")]
     Signals(#[source] io::Error),
+}
+
+fn shown(path: &Path) -> String {
+    visible(&path.to_string_lossy())
+}
+
+const fn remedy(refusal: &admission::Refusal) -> &'static str {
+    match refusal {
+        admission::Refusal::DiskFull => {
+            "less than `disk_free_bytes_min` is free where the results go; make room there, or set \
+             it lower"
+        }
+        admission::Refusal::MemoryShort { .. } => "it is short of memory; try again later",
+        // There are as many places as videos, and no limit on what is on the disk already.
+        admission::Refusal::Closing
+        | admission::Refusal::QueueFull { .. }
+        | admission::Refusal::TooLarge { .. } => "it is about to stop",
+    }
 }
 
 /// One video of the command line.
@@ -89,10 +109,7 @@ pub(super) async fn run(
     };
     std::fs::create_dir_all(&output).map_err(failed("created", &output))?;
     // Beside the results, so that they can be moved there; gone when this function returns.
-    let folder = tempfile::Builder::new()
-        .prefix(".bodyscript-")
-        .tempdir_in(&output)
-        .map_err(failed("written to", &output))?;
+    let folder = working_folder(&output).map_err(failed("written to", &output))?;
     let (state, _lock) = StateDir::open(folder.path())?;
     config.queue_max = videos.len();
     // The end is in sight.
@@ -116,7 +133,7 @@ pub(super) async fn run(
     let all_well = tokio::select! {
         all_well = wait(&mut jobs) => all_well,
         () = shutdown.requested() => {
-            eprintln!("bodyscript: stopped");
+            say::err("bodyscript: stopped");
             dispatcher.stop(Stop::Shutdown).await?;
             false
         }
@@ -138,10 +155,13 @@ async fn wait(jobs: &mut JoinSet<bool>) -> bool {
 fn look_at(paths: Vec<PathBuf>) -> Result<Vec<Video>, RunError> {
     let mut stems = HashSet::new();
     let look = |path: PathBuf| {
-        // Opened, not only looked at: a file that is there may still be unreadable.
-        let metadata = std::fs::File::open(&path).and_then(|file| file.metadata());
-        let bytes = match metadata {
-            Ok(metadata) if metadata.is_file() => metadata.len(),
+        // Looked at before it is opened, for which a pipe would wait; and opened, because a file that
+        // is there may still be unreadable.
+        let bytes = match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => match std::fs::File::open(&path) {
+                Ok(_) => metadata.len(),
+                Err(source) => return Err(RunError::Video { path, source }),
+            },
             Ok(_) => {
                 let source = io::Error::other("it is not a regular file");
                 return Err(RunError::Video { path, source });
@@ -192,22 +212,22 @@ impl Job {
         let Some(status) = self.follow().await else { return false };
         if status.status != "completed" {
             let reason = status.error.unwrap_or(status.message);
-            self.line.fail(&format!("{}: {reason}", video.display()));
+            self.line.fail(&format!("{}: {reason}", shown(video)));
             return false;
         }
         match deliver(state, self.id, self.formats, target) {
             Ok(()) => {
                 let detected = status.statistics.map_or(0, |statistics| statistics.frames_detected);
-                self.line.succeed(&format!(
+                let sentence = format!(
                     "{}: {} frames, a person in {detected} of them; results in {}",
-                    video.display(),
+                    shown(video),
                     status.current_frame,
-                    target.display()
-                ));
-                true
+                    shown(target)
+                );
+                self.line.succeed(&sentence).is_ok()
             }
             Err(error) => {
-                self.line.fail(&format!("{}: {error}", video.display()));
+                self.line.fail(&format!("{}: {error}", shown(video)));
                 false
             }
         }
@@ -275,22 +295,26 @@ impl Line {
         }
     }
 
-    fn succeed(&self, sentence: &str) {
-        if let Some(bar) = &self.bar {
+    fn succeed(&self, sentence: &str) -> io::Result<()> {
+        let say = || say::out(&format!("{sentence}\n"));
+        let said = if let Some(bar) = &self.bar {
             bar.set_position(100);
             bar.finish_with_message("");
-            bar.suspend(|| println!("{sentence}"));
+            bar.suspend(say)
         } else {
-            println!("{sentence}");
-        }
+            say()
+        };
+        said.inspect_err(|error| {
+            say::err(&format!("standard output cannot be written to: {error}"))
+        })
     }
 
     fn fail(&self, sentence: &str) {
         if let Some(bar) = &self.bar {
             bar.abandon();
-            bar.suspend(|| eprintln!("{sentence}"));
+            bar.suspend(|| say::err(sentence));
         } else {
-            eprintln!("{sentence}");
+            say::err(sentence);
         }
     }
 }

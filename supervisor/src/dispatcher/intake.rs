@@ -101,7 +101,8 @@ impl Desk {
         }
         tracing::info!(
             job = %id,
-            filename = %job.upload.filename,
+            // As text, so that it is quoted: a name may look like fields of its own.
+            filename = job.upload.filename.as_str(),
             bytes = job.upload.bytes,
             sha256 = job.upload.sha256,
             mode = job.upload.options.mode.name(),

@@ -85,6 +85,9 @@ answers! {
         "The job is not completed, so it has no results." "Wait for `status` to be completed.";
     RangeNotSatisfiable "range_not_satisfiable" 416 Client
         "The range lies outside the file." "Ask for bytes below the size in `Content-Range`.";
+    ConditionFailed "condition_failed" 412 Client
+        "The file is not as `If-Match` or `If-Unmodified-Since` wants it."
+        "Ask without the condition, or with the `ETag` the file has now.";
     UnsupportedMediaType "unsupported_media_type" 415 Client
         "The body is of a type this address does not take."
         "Send multipart/form-data with the video in `file`, or the video itself as video/*.";
@@ -154,6 +157,9 @@ answers! {
     TokenRequired "token_required" 401 Client
         "The address is for operators, and the request has no valid token."
         "Send `Authorization: Bearer` with the token, or the token as the password.";
+    OtherOrigin "other_origin" 403 Operator
+        "A page of another origin asks for a change, and `cors_origins` does not name it."
+        "Use the service's own page, or let the operator name the origin.";
     TooManyUploads "too_many_uploads" 429 Time
         "This client uploads more often than `client_uploads_per_minute_max`."
         "Try again after `Retry-After`.";

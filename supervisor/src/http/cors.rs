@@ -4,13 +4,15 @@
 //! itself, also those that are no preflight.
 
 use super::Service;
+use super::body::refuse;
+use super::error::ApiError;
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
     VARY,
 };
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -32,16 +34,43 @@ const EXPOSED: &str = "Content-Disposition, Content-Range, Job-Id, Location, Ret
                        Tus-Version, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, \
                        X-Request-Id";
 
+/// Refuses to change anything for a page that may not call the service.
+///
+/// A browser sends a form to anywhere, without asking first; only reading the answer takes leave.
+/// It says of every request whether a page of this origin made it (Fetch Metadata), which holds
+/// behind a proxy that renames the host as well; programs do not.
+pub(super) async fn guard(
+    State(service): State<Service>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let is_foreign = matches!(site, Some(b"cross-site" | b"same-site"));
+    if request.method().is_safe()
+        || !is_foreign
+        || allowed_origin(&service.config.access.cors_origins, headers).is_some()
+    {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    refuse(&parts, body, ApiError::OtherOrigin)
+}
+
+/// The origin of the page that asks, if pages of it may.
+fn allowed_origin<'a>(allowed: &[String], headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+    headers.get(ORIGIN).filter(|origin| {
+        allowed.iter().any(|allowed| allowed == "*" || origin.as_bytes() == allowed.as_bytes())
+    })
+}
+
 /// Answers preflights, and marks what an allowed page may read.
 pub(super) async fn cors(State(service): State<Service>, request: Request, next: Next) -> Response {
     let allowed = &service.config.access.cors_origins;
     if allowed.is_empty() {
         return next.run(request).await;
     }
-    let origin = request.headers().get(ORIGIN).cloned();
-    let origin = origin.filter(|origin| {
-        allowed.iter().any(|allowed| allowed == "*" || origin.as_bytes() == allowed.as_bytes())
-    });
+    let origin = allowed_origin(allowed, request.headers()).cloned();
     let is_preflight = request.method() == Method::OPTIONS
         && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match &origin {

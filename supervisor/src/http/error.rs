@@ -50,6 +50,9 @@ pub enum ApiError {
     /// The range lies outside the file.
     #[error("The range lies outside the file; ask for bytes within it.")]
     RangeNotSatisfiable,
+    /// A condition on a file does not hold.
+    #[error("The file is another than the request's condition wants; ask without it.")]
+    ConditionFailed,
     /// The body is neither a form nor a video.
     #[error(
         "The body is of no type this address takes; send multipart/form-data with the video in \
@@ -178,6 +181,12 @@ pub enum ApiError {
          own host, under its loopback address."
     )]
     OperatorsOnly,
+    /// A page of another origin.
+    #[error(
+        "Pages of other origins may change nothing here unless `cors_origins` names them; use the \
+         service's own page."
+    )]
+    OtherOrigin,
     /// A door for operators, without the token.
     #[error("This is for operators; send the token as `Authorization: Bearer` or as a password.")]
     TokenRequired,
@@ -220,6 +229,7 @@ impl ApiError {
             Self::AlreadyOver { .. } => Code::AlreadyOver,
             Self::NotCompleted { .. } => Code::NotCompleted,
             Self::RangeNotSatisfiable => Code::RangeNotSatisfiable,
+            Self::ConditionFailed => Code::ConditionFailed,
             Self::UnsupportedMediaType => Code::UnsupportedMediaType,
             Self::MalformedQuery => Code::MalformedQuery,
             Self::MalformedForm(_) => Code::MalformedForm,
@@ -247,6 +257,7 @@ impl ApiError {
             Self::Overloaded => Code::Overloaded,
             Self::Stopping => Code::Stopping,
             Self::OperatorsOnly => Code::OperatorsOnly,
+            Self::OtherOrigin => Code::OtherOrigin,
             Self::TokenRequired => Code::TokenRequired,
             Self::TooManyUploads { .. } => Code::TooManyUploads,
             Self::TooManyJobs { .. } => Code::TooManyJobs,

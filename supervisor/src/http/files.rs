@@ -36,9 +36,6 @@ enum FileAnswers {
     /// The client's copy is current
     #[response(status = 304)]
     Current,
-    /// The client's condition does not hold
-    #[response(status = 412)]
-    OtherCondition,
 }
 
 /// A result, for players and pages
@@ -92,6 +89,10 @@ async fn send(path: &Path, artefact: Artefact, request: Request) -> Result<Respo
     let mut file = ServeFile::new(path).ignore_multi_range_requests(true);
     let (parts, _) = request.into_parts();
     let mut asked = Request::from_parts(parts, Body::empty());
+    // A range that cannot be meant is no range (RFC 9110, 14.2); the library refuses it.
+    if asked.method() != Method::GET || !asked.headers().get(RANGE).is_some_and(is_byte_range) {
+        asked.headers_mut().remove(RANGE);
+    }
     if asked.headers().contains_key(IF_RANGE) {
         // The library takes a range whether or not the client's copy is still the current one
         // (RFC 9110, 13.1.5).
@@ -111,6 +112,7 @@ async fn send(path: &Path, artefact: Artefact, request: Request) -> Result<Respo
             refusal.headers_mut().extend(range.map(|range| (CONTENT_RANGE, range)));
             return Ok(refusal);
         }
+        StatusCode::PRECONDITION_FAILED => return Err(ApiError::ConditionFailed),
         // It was not asked for, or expired between the question and the answer.
         StatusCode::NOT_FOUND => return Err(ApiError::FileNotFound),
         _ => {}
@@ -121,6 +123,19 @@ async fn send(path: &Path, artefact: Artefact, request: Request) -> Result<Respo
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     Ok(response)
+}
+
+/// Whether a `Range` is one of bytes, as its grammar has it (RFC 9110, 14.1.2).
+fn is_byte_range(range: &HeaderValue) -> bool {
+    let number = |digits: &str| digits.parse::<u64>().ok();
+    let is_sound = |spec: &str| match spec.trim().split_once('-') {
+        Some(("", last)) => number(last).is_some(),
+        Some((first, "")) => number(first).is_some(),
+        Some((first, last)) => number(first).zip(number(last)).is_some_and(|(a, b)| a <= b),
+        None => false,
+    };
+    let parts = range.to_str().ok().and_then(|range| range.split_once('='));
+    parts.is_some_and(|(unit, set)| unit == "bytes" && set.split(',').all(is_sound))
 }
 
 fn is_current(asked: &HeaderMap, current: &HeaderMap) -> bool {

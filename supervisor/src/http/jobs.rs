@@ -3,7 +3,7 @@
 use super::Service;
 use super::error::ApiError;
 use super::extract::Named;
-use super::openapi::{CancelRefusals, JobRefusals, OperatorRefusals};
+use super::openapi::{CancelRefusals, CleanupRefusals, JobRefusals, OperatorRefusals};
 use crate::dispatcher::Cancelled;
 use crate::job::JobId;
 use crate::status::Status;
@@ -56,7 +56,7 @@ pub(super) struct Removed {
 /// At any time; a job under way is cancelled first.
 #[utoipa::path(delete, path = "/api/cleanup/{id}", tag = "jobs",
     params(("id" = String, Path, description = "The job's id")),
-    responses((status = 200, body = Removed), JobRefusals))]
+    responses((status = 200, body = Removed), CleanupRefusals))]
 pub(super) async fn cleanup(
     State(service): State<Service>,
     Named(job_id): Named,

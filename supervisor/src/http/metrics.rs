@@ -110,12 +110,16 @@ pub(super) async fn job_metrics(State(service): State<Service>) -> Result<Json<R
 
 impl Line {
     fn of(job: &Status) -> Self {
-        let wall_ms = job.attempts.last().map(|attempt| attempt.wall_ms).filter(|ms| *ms > 0);
+        // Frames of the attempt under way took none of the time of those before.
+        let last = job.attempts.last().filter(|_| job.completed_at.is_some());
+        let wall_ms = last.map(|attempt| attempt.wall_ms).filter(|ms| *ms > 0);
+        let past = job.attempts.iter().map(|attempt| attempt.peak_bytes);
+        let present = job.worker.as_ref().map(|worker| worker.peak_bytes);
         Self {
             job_id: job.job_id,
             status: job.status,
             error_code: job.error_code.clone(),
-            peak_bytes: job.attempts.iter().map(|attempt| attempt.peak_bytes).max().unwrap_or(0),
+            peak_bytes: past.chain(present).max().unwrap_or(0),
             processing_ms: between(job.started_at, job.completed_at),
             queue_ms: between(Some(job.created_at), job.started_at),
             frames: job.current_frame,

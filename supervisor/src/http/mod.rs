@@ -13,6 +13,7 @@ mod extract;
 mod files;
 mod form;
 mod health;
+mod host;
 mod idempotency;
 mod intake;
 mod jobs;
@@ -168,6 +169,8 @@ pub fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
         .fallback(async || ApiError::UnknownAddress)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
+        .layer(from_fn_with_state(present.clone(), cors::guard))
+        .layer(from_fn(host::once))
         .layer(from_fn(harden))
         .layer(from_fn_with_state(present.clone(), cors::cors))
         .layer(from_fn(compress::keep_head))
@@ -188,7 +191,11 @@ async fn operators_only(
     let is_passed_on = headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for");
     let visit = Visit {
         authorization: headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
-        host: headers.get(HOST).and_then(|host| host.to_str().ok()),
+        // RFC 9112, 3.2.2: what the address itself names outranks the header.
+        host: match request.uri().authority() {
+            Some(named) => Some(named.as_str()),
+            None => headers.get(HOST).and_then(|host| host.to_str().ok()),
+        },
         passed_on: if is_passed_on { PassedOn::Yes } else { PassedOn::No },
     };
     match service.access.check(&visit) {

@@ -72,19 +72,22 @@ macro_rules! refusals {
 refusals! {
     Unknown: UnknownAddress;
     JobRefusals: JobNotFound Stopping;
-    CancelRefusals: JobNotFound AlreadyOver Stopping;
-    FileRefusals: UnknownAddress JobNotFound FileNotFound NotCompleted RangeNotSatisfiable Stopping;
+    CleanupRefusals: JobNotFound OtherOrigin Stopping;
+    CancelRefusals: JobNotFound AlreadyOver OtherOrigin Stopping;
+    FileRefusals: UnknownAddress JobNotFound FileNotFound NotCompleted ConditionFailed
+        RangeNotSatisfiable Stopping;
     UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField ConflictingFields InvalidField
         WebhooksOff UploadTooLarge FormTooLarge UploadStalled UploadTooSlow UploadBroken QueueFull MemoryShort
-        DiskFull Overloaded TooManyUploads TooManyJobs KeyReused KeyBusy Stopping;
+        DiskFull Overloaded TooManyUploads TooManyJobs KeyReused KeyBusy OtherOrigin Stopping;
     ResumableStartRefusals: TusVersion InvalidHeader RepeatedField ConflictingFields InvalidField
         WebhooksOff UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow UploadBroken UploadLocked
         ChecksumMismatch TooManyResumable QueueFull MemoryShort DiskFull Overloaded TooManyUploads TooManyJobs
-        Stopping;
+        OtherOrigin Stopping;
     ResumableAppendRefusals: TusVersion UnknownAddress UploadNotFound InvalidHeader
         UnsupportedMediaType OffsetConflict UploadBeyondLength UploadStalled UploadTooSlow
-        UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull Overloaded Stopping;
-    ResumableRefusals: Overloaded TusVersion UnknownAddress UploadNotFound UploadLocked Stopping;
+        UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull Overloaded
+        OtherOrigin Stopping;
+    ResumableRefusals: Overloaded TusVersion UnknownAddress UploadNotFound UploadLocked OtherOrigin Stopping;
     OperatorRefusals: OperatorsOnly TokenRequired Stopping;
 }
 

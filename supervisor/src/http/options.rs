@@ -95,6 +95,32 @@ fn accepted(name: &str) -> String {
     }
 }
 
+/// What options take, for the OpenAPI document.
+pub(super) mod describe {
+    use bodyscript_protocol::artefact::Artefact;
+    use bodyscript_protocol::options::{Mode, Smoothing};
+    use utoipa::openapi::Schema;
+    use utoipa::openapi::schema::{ObjectBuilder, Type};
+
+    pub(in crate::http) fn modes() -> Schema {
+        one_of(Mode::ALL.map(Mode::name))
+    }
+
+    pub(in crate::http) fn smoothings() -> Schema {
+        one_of(Smoothing::ALL.map(Smoothing::name))
+    }
+
+    pub(in crate::http) fn formats() -> Schema {
+        let name = format!("(all|{})", Artefact::ALL.map(Artefact::name).join("|"));
+        let list = format!("^{name}(,{name})*$");
+        ObjectBuilder::new().schema_type(Type::String).pattern(Some(list)).build().into()
+    }
+
+    fn one_of<const N: usize>(names: [&'static str; N]) -> Schema {
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build().into()
+    }
+}
+
 fn set<T>(slot: &mut Option<T>, field: &'static str, value: Option<T>) -> Result<(), ApiError> {
     let value = value.ok_or_else(|| ApiError::InvalidField { field, accepted: accepted(field) })?;
     match slot.replace(value) {

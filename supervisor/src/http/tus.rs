@@ -106,7 +106,7 @@ pub(super) async fn offer(State(service): State<Service>) -> Response {
 /// body may hold the first bytes. `Location` is the upload; once it is complete, `Job-Id` names
 /// the job.
 #[utoipa::path(post, path = "/api/tus", tag = "resumable",
-    params(("Tus-Resumable" = String, Header, description = "1.0.0"),
+    params(("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
         ("Upload-Length" = u64, Header, description = "Size of the video in bytes"),
         ("Upload-Metadata" = Option<String>, Header, description = "`filename` and options"),
         ("Upload-Checksum" = Option<String>, Header, description = "Of the body: sha1 or sha256")),
@@ -147,7 +147,7 @@ pub(super) async fn create(
 /// At `Upload-Offset`, which is where it stands. An answer with `Job-Id` says that it is complete.
 #[utoipa::path(patch, path = "/api/tus/{id}", tag = "resumable",
     params(("id" = String, Path, description = "The upload's id, which is the job's to come"),
-        ("Tus-Resumable" = String, Header, description = "1.0.0"),
+        ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
         ("Upload-Offset" = u64, Header, description = "Bytes there are"),
         ("Upload-Checksum" = Option<String>, Header, description = "Of the body: sha1 or sha256")),
     request_body(content((Vec<u8> = "application/offset+octet-stream"))),
@@ -171,7 +171,7 @@ pub(super) async fn patch(
 /// Where a resumable upload stands
 #[utoipa::path(head, path = "/api/tus/{id}", tag = "resumable",
     params(("id" = String, Path, description = "The upload's id"),
-        ("Tus-Resumable" = String, Header, description = "1.0.0")),
+        ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$")),
     responses((status = 200, description = "In `Upload-Offset`"), ResumableAppendRefusals))]
 pub(super) async fn head(
     State(service): State<Service>,
@@ -180,11 +180,8 @@ pub(super) async fn head(
 ) -> Result<Response, ApiError> {
     let (hold, record) = find(&service, &id).await?;
     let id = hold.id();
-    let uploads = Arc::clone(&service.resumables);
-    let outcome = if !blocking(move || uploads.has_bytes(id)).await? {
-        // They went to the job, and with it.
-        service.dispatcher.status(id).await?.ok_or(ApiError::UploadNotFound)?;
-        Outcome { record, job: Some(id) }
+    let outcome = if let Some(job) = became(&service, id).await? {
+        Outcome { record, job: Some(job) }
     } else if record.is_complete() {
         // All came, and no job could be made of it.
         let ticket = service.dispatcher.admit(crate::admission::Request { bytes: Some(0) });
@@ -207,7 +204,7 @@ pub(super) async fn head(
 /// All of it is removed; a job it became, too.
 #[utoipa::path(delete, path = "/api/tus/{id}", tag = "resumable",
     params(("id" = String, Path, description = "The upload's id"),
-        ("Tus-Resumable" = String, Header, description = "1.0.0")),
+        ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$")),
     responses((status = 204, description = "Nothing is left of it"), ResumableRefusals))]
 pub(super) async fn delete(
     State(service): State<Service>,
@@ -227,8 +224,9 @@ pub(super) async fn delete(
 /// The method is in `X-HTTP-Method-Override`.
 #[utoipa::path(post, path = "/api/tus/{id}", tag = "resumable",
     params(("id" = String, Path, description = "The upload's id"),
-        ("Tus-Resumable" = String, Header, description = "1.0.0"),
-        ("X-HTTP-Method-Override" = String, Header, description = "PATCH, HEAD or DELETE")),
+        ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
+        ("X-HTTP-Method-Override" = String, Header, description = "PATCH, HEAD or DELETE",
+            pattern = "^(PATCH|HEAD|DELETE)$")),
     request_body(content((Vec<u8> = "application/offset+octet-stream"))),
     responses((status = 200, description = "As for HEAD"),
         (status = 204, description = "As for PATCH and DELETE"), ResumableAppendRefusals))]
@@ -335,6 +333,15 @@ async fn find(service: &Service, id: &str) -> Result<(Hold, Record), ApiError> {
 
 async fn take(uploads: &Resumables, id: JobId) -> Result<Hold, ApiError> {
     uploads.holds.take(id, HANDOVER_MAX).await.ok_or(ApiError::UploadLocked)
+}
+
+/// The job that an upload's bytes went to, if they did.
+async fn became(service: &Service, id: JobId) -> Result<Option<JobId>, ApiError> {
+    let uploads = Arc::clone(&service.resumables);
+    if blocking(move || uploads.has_bytes(id)).await? {
+        return Ok(None);
+    }
+    service.dispatcher.status(id).await?.map(|_| Some(id)).ok_or(ApiError::UploadNotFound)
 }
 
 /// Makes a job of an upload that is all there.

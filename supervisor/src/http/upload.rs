@@ -12,7 +12,7 @@ use super::form::{self, FormLimits, Received};
 use super::idempotency;
 use super::intake::{Intake, Taken};
 use super::openapi::UploadRefusals;
-use super::options::{VALUE_BYTES_MAX, Wishes};
+use super::options::{VALUE_BYTES_MAX, Wishes, describe};
 use crate::admission::Request as Admission;
 use crate::dispatcher::Ticket;
 use crate::job::{JobId, Upload};
@@ -56,18 +56,22 @@ pub(super) struct UploadQuery {
     /// What the video is called, where it is the whole body.
     filename: Option<String>,
     /// How poses are looked for; `/api` lists the modes.
+    #[param(schema_with = describe::modes, required = false)]
     mode: Option<String>,
     /// Every how many-th frame is processed.
     #[param(minimum = 1, maximum = 1000)]
     interval: Option<u32>,
     /// How many frames a second are processed, chosen by their times; excludes `interval`.
+    #[param(minimum = 0.1, maximum = 240)]
     fps: Option<f64>,
     /// How many people are followed at a time.
     #[param(minimum = 1, maximum = 5)]
     max_people: Option<u32>,
     /// Whether the movement of tracked people is smoothed: on or off.
+    #[param(schema_with = describe::smoothings, required = false)]
     smoothing: Option<String>,
     /// What to write, by the names under `urls` of a status, separated by commas; or all.
+    #[param(schema_with = describe::formats, required = false)]
     formats: Option<String>,
     /// Who is told of the end, as Standard Webhooks has it, where the service offers that.
     webhook_url: Option<String>,
@@ -81,18 +85,22 @@ pub(super) struct UploadForm {
     #[schema(format = Binary, value_type = String)]
     file: Vec<u8>,
     /// How poses are looked for; `/api` lists the modes.
+    #[schema(schema_with = describe::modes, required = false)]
     mode: Option<String>,
     /// Every how many-th frame is processed.
     #[schema(minimum = 1, maximum = 1000)]
     interval: Option<u32>,
     /// How many frames a second are processed, chosen by their times; excludes `interval`.
+    #[schema(minimum = 0.1, maximum = 240)]
     fps: Option<f64>,
     /// How many people are followed at a time.
     #[schema(minimum = 1, maximum = 5)]
     max_people: Option<u32>,
     /// Whether the movement of tracked people is smoothed: on or off.
+    #[schema(schema_with = describe::smoothings, required = false)]
     smoothing: Option<String>,
     /// What to write, by the names under `urls` of a status, separated by commas; or all.
+    #[schema(schema_with = describe::formats, required = false)]
     formats: Option<String>,
     /// Who is told of the end, as Standard Webhooks has it, where the service offers that.
     webhook_url: Option<String>,
@@ -125,7 +133,7 @@ pub(super) async fn put(State(service): State<Service>, request: Request) -> Res
 async fn receive(service: &Service, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let bytes = body.size_hint().exact();
-    let admitted = match Order::of(&parts).and_then(|order| order.check(service)) {
+    let admitted = match Order::of(&parts).and_then(|order| order.check(service, bytes)) {
         Ok(order) => admit(service, &parts, bytes).await.map(|admitted| (admitted, order)),
         Err(error) => Err(error),
     };
@@ -182,9 +190,17 @@ impl Order {
 }
 
 impl Order {
-    /// Whether what it says before its body can be done.
-    fn check(self, service: &Service) -> Result<Self, ApiError> {
-        may_be_told(service, &self.wishes).map(|()| self)
+    /// Whether what it says before its body, which has so many bytes, can be done.
+    fn check(self, service: &Service, bytes: Option<u64>) -> Result<Self, ApiError> {
+        may_be_told(service, &self.wishes)?;
+        let upload_bytes_max = service.config.upload_bytes_max;
+        match self.envelope {
+            // What is not in a form has no bytes but the video's.
+            Envelope::None if bytes > Some(upload_bytes_max) => {
+                Err(ApiError::UploadTooLarge { upload_bytes_max })
+            }
+            _ => Ok(self),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! came before the break is to count all the same. With a checksum all of them count or none.
 
 use super::said::Checksum;
-use super::{Outcome, complete};
+use super::{Outcome, became, complete};
 use crate::artefacts::StateError;
 use crate::dispatcher::Ticket;
 use crate::http::Service;
@@ -64,9 +64,17 @@ async fn take_in(
     let Append { hold, ticket, checksum } = plan;
     let id = hold.id();
     let announced = body.size_hint().exact().unwrap_or(0);
-    let chunks = Chunks::of(body, &service.config.http);
+    let mut chunks = Chunks::of(body, &service.config.http);
     if announced > record.length - record.offset {
         return Err(ApiError::UploadBeyondLength { length: record.length });
+    }
+    // A client that did not hear that its last bytes came asks again, at the end and with none.
+    if let Some(job) = became(&service, id).await? {
+        return match chunks.next().await {
+            None => Ok(Outcome { record, job: Some(job) }),
+            Some(Ok(_)) => Err(ApiError::UploadBeyondLength { length: record.length }),
+            Some(Err(error)) => Err(error.told(&service.config.http)),
+        };
     }
     let uploads = Arc::clone(&service.resumables);
     let path = uploads.path(id);

@@ -1,0 +1,119 @@
+//! Requests as RFC 9110 and 9112 have them: whom they are for, which page made them, which part of
+//! a file they want, and what is refused before their body is sent.
+
+use anyhow::{Context, Result};
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::{fault_video, fault_worker};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, IF_MATCH, ORIGIN, RANGE};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+/// A service whose worker does at once what the video says.
+fn obedient(flags: &[&str]) -> Result<TestServer> {
+    let [flag, program] = fault_worker()?;
+    TestServer::start(&[&[flag.as_str(), program.as_str()], flags].concat())
+}
+
+/// What is answered to these very bytes, until the service ends the connection.
+fn answer(server: &TestServer, request: &str) -> Result<String> {
+    let url = server.url("");
+    let mut line = TcpStream::connect(url.strip_prefix("http://").context("an address")?)?;
+    line.write_all(request.as_bytes())?;
+    line.shutdown(Shutdown::Write)?;
+    let mut said = Vec::new();
+    line.read_to_end(&mut said)?;
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn a_request_says_once_whom_it_is_for() -> Result<()> {
+    let server = obedient(&[])?;
+    let status = |version: &str, headers: &str| {
+        let said = answer(&server, &format!("GET /livez HTTP/{version}\r\n{headers}\r\n"))?;
+        Ok::<_, anyhow::Error>((said[9..12].to_owned(), said.contains("\"invalid_header\"")))
+    };
+    assert_eq!(status("1.1", "Host: a.example\r\n")?, ("200".into(), false));
+    assert_eq!(status("1.0", "")?, ("200".into(), false), "the first version knows no Host");
+    assert_eq!(status("1.1", "")?, ("400".into(), true));
+    assert_eq!(status("1.1", "Host: a.example\r\nHost: b.example\r\n")?, ("400".into(), true));
+    // What the address names outranks the header, for operators too.
+    for (address, code) in [("http://localhost", "200"), ("http://evil.example", "403")] {
+        let request = format!("GET {address}/api/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(answer(&server, &request)?[9..12], *code, "{address}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_video_that_is_too_large_is_refused_before_it_is_sent() -> Result<()> {
+    let server = obedient(&["--upload-bytes-max", "100000"])?;
+    let ask = |bytes: u32| {
+        let head = "PUT /api/upload HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n";
+        answer(&server, &format!("{head}Content-Length: {bytes}\r\n\r\n"))
+    };
+    assert!(ask(100_000)?.starts_with("HTTP/1.1 100 "), "it may come");
+    let refused = ask(100_001)?;
+    assert!(refused.starts_with("HTTP/1.1 413 "), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn what_is_no_range_of_bytes_is_no_range() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = obedient(&[])?;
+    let job = server.submit(&fault_video(folder.path(), "ok")?)?;
+    assert_eq!(server.await_end(&job)?["status"], "completed");
+    let url = server.url(&format!("/api/serve/{job}/pose_data.csv"));
+    let ask = |method: Method, range: &str| {
+        Ok::<_, anyhow::Error>(
+            server.client().request(method, &url).header(RANGE, range).send()?.status(),
+        )
+    };
+    for range in ["lines=0-1", "bytes=abc", "bytes=2-1", "bytes", "bytes=0-1,", "bytes=-"] {
+        assert_eq!(ask(Method::GET, range)?, StatusCode::OK, "{range}");
+    }
+    assert_eq!(ask(Method::GET, "bytes=0-1")?, StatusCode::PARTIAL_CONTENT);
+    assert_eq!(ask(Method::GET, "bytes=999999-")?, StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(ask(Method::HEAD, "bytes=0-1")?, StatusCode::OK, "ranges are for GET");
+
+    let other = server.client().get(&url).header(IF_MATCH, "\"other\"").send()?;
+    assert_eq!(other.status(), StatusCode::PRECONDITION_FAILED);
+    assert_eq!(other.headers()[CONTENT_TYPE], "application/problem+json");
+    assert_eq!(other.json::<Value>()?["code"], "condition_failed");
+    Ok(())
+}
+
+#[test]
+fn a_page_of_another_origin_changes_nothing() -> Result<()> {
+    let named = "https://a.example";
+    let server = obedient(&["--cors-origins", named])?;
+    let upload = |origin: &str, site: &str| {
+        let headers = [(ORIGIN.as_str(), origin), ("sec-fetch-site", site)];
+        let mut map = HeaderMap::new();
+        for (name, value) in headers.into_iter().filter(|(_, value)| !value.is_empty()) {
+            map.insert(name.parse::<reqwest::header::HeaderName>()?, value.parse()?);
+        }
+        let request = server.client().put(server.url("/api/upload")).headers(map);
+        Ok::<_, anyhow::Error>(request.body("FAULT ok\n").send()?)
+    };
+    for (origin, site) in [
+        ("", ""),
+        ("", "none"),
+        ("https://behind.a.proxy.example", "same-origin"),
+        (named, "cross-site"),
+    ] {
+        assert_eq!(upload(origin, site)?.status(), StatusCode::ACCEPTED, "{origin} {site}");
+    }
+    let jobs = server.json("/api/jobs")?["total"].clone();
+    for (origin, site) in
+        [("https://b.example", "cross-site"), ("null", "cross-site"), ("http://x", "same-site")]
+    {
+        let refused = upload(origin, site)?;
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{origin} {site}");
+        assert_eq!(refused.json::<Value>()?["code"], "other_origin");
+    }
+    assert_eq!(server.json("/api/jobs")?["total"], jobs, "nothing came of them");
+    Ok(())
+}
