@@ -50,7 +50,7 @@ pub struct Job {
     pub upload: Upload,
     /// When it was accepted.
     pub created_at: Timestamp,
-    /// The request that brought it, as long as the service that took it runs.
+    /// The request that brought it.
     pub origin: Origin,
     /// What its latest worker told of the video.
     pub facts: Option<VideoFacts>,
