@@ -82,7 +82,7 @@ use dispatcher::{Dispatcher, Runner};
 use http::clients::Clients;
 use http::{Service, Settings};
 use journal::{Journal, JournalError};
-use operations::{Operations, Order, Source};
+use operations::{Operations, Order, Reach, Source};
 use recovery::Recovered;
 use resumable::Resumables;
 use signals::{Shutdown, Wishes};
@@ -94,7 +94,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use webhook::{WebhookError, Webhooks};
+use webhook::{Means, WebhookError, Webhooks};
 use worker::obituary::Stop;
 use worker::{Workshop, WorkshopError};
 
@@ -144,6 +144,7 @@ pub async fn run(
              elsewhere and `token_file` names no token"
         );
     }
+    let means = Means::open(&config.webhook)?;
     let (state, _lock) = StateDir::open(&config.state_dir)?;
     let workshop = Workshop::open(&config.workshop())?;
     let posture = trial(&workshop, config.worker_memory_bytes_max, config.deadlines).await?;
@@ -163,7 +164,7 @@ pub async fn run(
     let (dispatcher, desk) =
         Dispatcher::start(config.clone(), runner(workshop), state.clone(), recovered);
     let closing = CancellationToken::new();
-    let webhooks = Webhooks::open(&config.webhook, state.root(), &dispatcher, &closing)?;
+    let webhooks = Webhooks::open(means, state.root(), &dispatcher, &closing)?;
     let clients = Clients::new(config.access.clients.clone());
     let (settings, in_force) =
         watch::channel(Settings { config: config.clone(), access, clients, reload_refused: None });
@@ -176,7 +177,7 @@ pub async fn run(
         state,
         cage,
         requests: Default::default(),
-        webhooks,
+        webhooks: webhooks.clone(),
         resumables: Arc::new(resumables),
         started: Instant::now(),
         started_at: clock::wall(),
@@ -185,7 +186,8 @@ pub async fn run(
     let router = http::router(service, in_force.clone());
     let until = closing.clone().cancelled_owned();
     let server = tokio::spawn(http::server::serve(listener, router, config.http.clone(), until));
-    let operations = Operations::new(dispatcher.clone(), wishes.switch, settings, source, address);
+    let reach = Reach { dispatcher: dispatcher.clone(), webhooks, settings };
+    let operations = Operations::new(reach, wishes.switch, source, address);
     let operations = tokio::spawn(take_orders(operations, wishes.orders, control));
     let report = systemd::report_on(dispatcher.clone());
     systemd::ready();

@@ -71,8 +71,8 @@ pub struct Service {
     pub cage: String,
     /// How operators are known.
     pub access: Access,
-    /// Who is told of the ends of jobs, if anybody can be.
-    pub webhooks: Option<Arc<Webhooks>>,
+    /// Who is told of the ends of jobs.
+    pub webhooks: Arc<Webhooks>,
     /// Requests that were answered.
     pub requests: Requests,
     /// Uploads that come in several requests.
