@@ -9,6 +9,7 @@
 //!   results/<id>/              the artefacts of a completed job, and its outcome
 //!   webhooks/                  whom to tell of the ends of jobs ([`crate::webhook`])
 //!   resumable/                 uploads that come in several requests ([`crate::resumable`])
+//!   trial                      there while the disk is found out about
 //!   control.sock                orders of operators ([`crate::ctl`])
 //!   journal.db                 what the dispatcher must remember
 //! ```
@@ -20,6 +21,7 @@
 //! from [`JobId`] and [`Artefact`].
 
 mod attempt;
+mod doubt;
 mod durable;
 mod error;
 mod upload;
@@ -29,14 +31,17 @@ pub use attempt::AttemptFolder;
 use attempt::OUTCOME;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::formats::Formats;
+use doubt::Doubt;
 pub(crate) use durable::remove_folder;
 use durable::{create_folder, names, remove_file};
 pub use error::StateError;
 use error::failed;
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 pub use upload::PartialUpload;
@@ -51,6 +56,7 @@ const LOCK_PERIOD: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone)]
 pub struct StateDir {
     root: PathBuf,
+    doubt: Arc<Doubt>,
 }
 
 /// Held as long as the folder is in use.
@@ -62,7 +68,16 @@ pub struct StateLock {
 impl StateDir {
     /// Makes the folder if it is not there, and takes it for this process.
     pub fn open(root: &Path) -> Result<(Self, StateLock), StateError> {
-        let state = Self { root: root.to_owned() };
+        Self::take(root).map_err(|error| match error {
+            StateError::Io { source, .. } if source.kind() == ErrorKind::ReadOnlyFilesystem => {
+                StateError::ReadOnly(root.to_owned())
+            }
+            other => other,
+        })
+    }
+
+    fn take(root: &Path) -> Result<(Self, StateLock), StateError> {
+        let state = Self { root: root.to_owned(), doubt: Arc::default() };
         for folder in [root, &state.spool(), &state.jobs(), &state.results()] {
             create_folder(folder)?;
         }
@@ -159,15 +174,24 @@ impl StateDir {
         fs::read(self.results().join(id.to_string()).join(OUTCOME)).ok()
     }
 
-    /// Removes what the attempts at a job left; its upload and results stay.
-    pub fn remove_attempts(&self, id: JobId) -> Result<(), StateError> {
-        remove_folder(&self.jobs().join(id.to_string()))
+    /// Removes what one attempt wrote, and what it was in if nothing else is there.
+    pub fn discard_attempt(&self, id: JobId, number: u32) -> Result<(), StateError> {
+        let job = self.jobs().join(id.to_string());
+        remove_folder(&job.join(attempt::name(number)))?;
+        // Refused while there is another attempt, which is what is wanted.
+        let _ = fs::remove_dir(job);
+        Ok(())
+    }
+
+    /// Removes a complete upload.
+    pub fn remove_upload(&self, id: JobId) -> Result<(), StateError> {
+        remove_file(&self.upload(id))
     }
 
     /// Removes a job's upload and what its attempts left; its results stay.
     pub fn remove_leftovers(&self, id: JobId) -> Result<(), StateError> {
-        remove_file(&self.upload(id))?;
-        self.remove_attempts(id)
+        self.remove_upload(id)?;
+        remove_folder(&self.jobs().join(id.to_string()))
     }
 
     /// Removes everything there is of a job.

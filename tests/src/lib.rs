@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod crashing;
+pub mod disks;
 pub mod fixture;
 
 pub mod mannequin;
@@ -15,3 +16,4 @@ pub mod server;
 pub mod told;
 pub mod traces;
 pub mod tus_client;
+pub mod tus_hand;

@@ -4,7 +4,7 @@
 //! what it publishes is on the disk before it is seen.
 
 use super::StateError;
-use super::durable::{create_file, create_folder, names, remove_folder, rename, sync};
+use super::durable::{create_file, create_folder, names, rename, sync};
 use super::error::failed;
 use crate::failpoint;
 use bodyscript_protocol::artefact::Artefact;
@@ -17,6 +17,11 @@ const ATTEMPT: &str = "attempt-";
 
 /// How a successful attempt went, beside its artefacts.
 pub(super) const OUTCOME: &str = "outcome.json";
+
+/// What the folder of this attempt is called.
+pub(super) fn name(number: u32) -> String {
+    format!("{ATTEMPT}{number}")
+}
 
 /// The folder one attempt writes into.
 #[derive(Debug)]
@@ -36,7 +41,7 @@ impl AttemptFolder {
         formats: Formats,
     ) -> Result<(Self, Vec<(Artefact, File)>), StateError> {
         create_folder(job)?;
-        let path = job.join(format!("{ATTEMPT}{number}"));
+        let path = job.join(name(number));
         create_folder(&path)?;
         let create = |artefact: Artefact| {
             create_file(&path.join(artefact.file_name())).map(|file| (artefact, file))
@@ -73,13 +78,5 @@ impl AttemptFolder {
         let job = self.path.parent().unwrap_or(&self.path);
         let number = |name: &str| name.strip_prefix(ATTEMPT)?.parse::<u32>().ok();
         Ok(names(job)?.iter().filter_map(|name| number(name)).any(|other| other > self.number))
-    }
-
-    /// Removes it, and what it was in if nothing else is there.
-    pub fn discard(&self) -> Result<(), StateError> {
-        remove_folder(&self.path)?;
-        // Refused while there is another attempt, which is what is wanted.
-        self.path.parent().map(fs::remove_dir);
-        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 
 use super::StateError;
 use super::error::failed;
+use nix::sys::statvfs::{FsFlags, statvfs};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -58,4 +59,9 @@ fn ignore_absence(result: io::Result<()>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
+}
+
+/// Whether the file system says that it takes no writes. Not every one that takes none does.
+pub(super) fn is_read_only(path: &Path) -> bool {
+    statvfs(path).is_ok_and(|stat| stat.flags().contains(FsFlags::ST_RDONLY))
 }

@@ -10,6 +10,12 @@ pub enum StateError {
     /// The lock is taken.
     #[error("{} is in use by another bodyscript; stop it or choose another state_dir", .0.display())]
     InUse(PathBuf),
+    /// Nothing can be written there.
+    #[error(
+        "{} is on a file system that is mounted read-only; make it writable or choose another \
+         state_dir", .0.display()
+    )]
+    ReadOnly(PathBuf),
     /// A newer attempt at the same job has begun.
     #[error("{} is not the newest attempt at its job", .0.display())]
     Stale(PathBuf),
@@ -33,7 +39,7 @@ impl StateError {
             if matches!(source.raw_os_error(), Some(EMFILE | ENFILE)))
     }
 
-    /// Whether the disk, or this user's share of it, is full.
+    /// Whether the disk, or this user's share of it, is full or takes no writes.
     pub fn is_disk_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         matches!(self, Self::Io { source, .. }

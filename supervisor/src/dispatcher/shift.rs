@@ -4,6 +4,7 @@
 //! needs comes in by value, what it found goes back as an [`Ending`].
 
 use super::Runner;
+use super::removal::insist;
 use crate::artefacts::{AttemptFolder, StateDir, StateError};
 use crate::attempt::{Deadlines, Live, Order};
 use crate::job::{AttemptRecord, JobId};
@@ -60,9 +61,19 @@ pub(super) async fn work(runner: Runner, state: StateDir, plan: Plan, lines: Lin
         let (state, number, formats) = (state.clone(), plan.number, plan.options.formats);
         move || prepare(&state, (job, number), formats)
     });
+    let discard = {
+        let (state, number) = (state.clone(), plan.number);
+        move || state.discard_attempt(job, number)
+    };
     let (folder, video, artefacts) = match prepared.await {
         Ok(prepared) => prepared,
-        Err(error) => return unprepared(&plan, &error),
+        Err(error) => {
+            if error.is_disk_full() {
+                state.doubt();
+            }
+            insist(job, discard).await;
+            return unprepared(&plan, &error);
+        }
     };
     let order = Order {
         job: job.to_string(),
@@ -79,22 +90,18 @@ pub(super) async fn work(runner: Runner, state: StateDir, plan: Plan, lines: Lin
     let obituary = in_earnest(obituary, &plan.history);
     let decision = decide(&obituary, &plan.history);
     let outcome = outcome(&obituary, &decision);
-    let succeeds = outcome.is_some();
-    let settled = blocking(move || match outcome {
-        Some(outcome) => folder.publish(&outcome.to_bytes()).inspect_err(|_| {
-            // Nothing else removes it while its job is remembered; a full disk needs the room.
-            let _ = folder.discard();
-        }),
-        None => folder.discard(),
-    });
-    let decision = match settled.await {
-        Err(error) if succeeds => {
-            tracing::error!(%job, %error, "the results cannot be published");
-            Decision { verdict: Verdict::Fail, ..unwritten() }
-        }
+    let Some(outcome) = outcome else {
+        insist(job, discard).await;
+        return ending(obituary, decision);
+    };
+    let decision = match blocking(move || folder.publish(&outcome.to_bytes())).await {
         Err(error) => {
-            tracing::warn!(%job, %error, "the files of an attempt stay until its job goes");
-            decision
+            tracing::error!(%job, %error, "the results cannot be published");
+            if error.is_disk_full() {
+                state.doubt();
+            }
+            insist(job, discard).await;
+            unwritten()
         }
         Ok(()) => decision,
     };
@@ -133,10 +140,11 @@ fn prepare(
 }
 
 /// No worker was started: the disk or the descriptors did not allow it. Counts as one that could
-/// not be spawned.
+/// not be spawned, but that a job waits for its disk as long as it must.
 fn unprepared(plan: &Plan, error: &StateError) -> Ending {
     tracing::error!(job = %plan.job, %error, "an attempt cannot begin");
-    let is_last = plan.history.spawn_failures + 1 >= crate::verdict::SPAWN_FAILURES_MAX;
+    let is_last = !error.is_disk_full()
+        && plan.history.spawn_failures + 1 >= crate::verdict::SPAWN_FAILURES_MAX;
     let decision = if is_last {
         unwritten()
     } else {

@@ -44,7 +44,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use clients::Clients;
-use error::ApiError;
+use error::{ApiError, WriteRefused};
 use jiff::Timestamp;
 use monitor::Monitor;
 use openapi::{Documents, Outline};
@@ -125,6 +125,7 @@ impl FromRef<Present> for Service {
 /// Everything the service answers, each request by the settings of its moment.
 pub fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
     tokio::spawn(tus::keep_sweeping(service.clone()));
+    let state = service.state.clone();
     let present = Present { service: service.clone(), settings };
     let operators = OpenApiRouter::new()
         .routes(routes!(jobs::list))
@@ -168,6 +169,7 @@ pub fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
         .fallback(async || ApiError::UnknownAddress)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
+        .layer(from_fn_with_state(state, heed_refused_writes))
         .layer(from_fn(harden))
         .layer(from_fn_with_state(present.clone(), cors::cors))
         .layer(from_fn(compress::keep_head))
@@ -196,6 +198,19 @@ async fn operators_only(
         Err(Denied::Token) => Err(ApiError::TokenRequired),
         Err(Denied::Elsewhere) => Err(ApiError::OperatorsOnly),
     }
+}
+
+/// What one request could not write, others cannot either.
+async fn heed_refused_writes(
+    State(state): State<StateDir>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    if response.extensions().get::<WriteRefused>().is_some() {
+        state.doubt();
+    }
+    response
 }
 
 /// No script or style but our own files, no frame, no guessing of types, no stale answers.
