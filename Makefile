@@ -16,7 +16,8 @@ PACKAGES := \
 	libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav \
-	chromium chromium-driver
+	chromium chromium-driver \
+	btrfs-progs
 # A compiler, where there is none that is new enough: Debian 12 ships a current one for its browsers.
 RUST_PACKAGES := rustc-web cargo-web rust-web-clippy rustfmt-web
 

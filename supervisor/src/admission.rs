@@ -23,6 +23,8 @@ pub struct Capacity {
     pub service_time: Duration,
     /// Largest video, in bytes.
     pub upload_bytes_max: u64,
+    /// Whether the disk takes writes, as far as is known.
+    pub disk_takes_writes: bool,
     /// Free room on the disk, in bytes.
     pub disk_free_bytes: u64,
     /// Free room that must be left, in bytes.
@@ -63,8 +65,10 @@ pub enum Refusal {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The disk is full.
+    /// Too little of the disk is free.
     DiskFull,
+    /// The disk takes no writes.
+    DiskRefuses,
 }
 
 /// Weighs one request.
@@ -84,6 +88,9 @@ pub fn decide(capacity: &Capacity, request: &Request) -> Result<Admitted, Refusa
     if places >= capacity.queue_max {
         let missing = places - capacity.queue_max + 1;
         return Err(Refusal::QueueFull { retry_after: time_to_finish(missing, capacity) });
+    }
+    if !capacity.disk_takes_writes {
+        return Err(Refusal::DiskRefuses);
     }
     // Each upload under way may still grow to the limit, and so may this one.
     let promised = upload_bytes_max.saturating_mul(capacity.uploads as u64);
@@ -123,6 +130,7 @@ mod tests {
             workers: 2,
             service_time: Duration::from_millis(8200),
             upload_bytes_max: 30 * MIB,
+            disk_takes_writes: true,
             disk_free_bytes: 1000 * MIB,
             disk_free_bytes_min: 100 * MIB,
         }
@@ -162,6 +170,8 @@ mod tests {
         assert_eq!(decide(&at, &Request { bytes: None }), Ok(Admitted));
         let past = Capacity { disk_free_bytes: 190 * MIB - 1, ..at };
         assert_eq!(decide(&past, &Request { bytes: None }), Err(Refusal::DiskFull));
+        let refusing = Capacity { disk_takes_writes: false, ..at };
+        assert_eq!(decide(&refusing, &Request { bytes: None }), Err(Refusal::DiskRefuses));
     }
 
     #[test]

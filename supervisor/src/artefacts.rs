@@ -9,6 +9,7 @@
 //!   results/<id>/              the artefacts of a completed job, and its outcome
 //!   webhooks/                  whom to tell of the ends of jobs ([`crate::webhook`])
 //!   resumable/                 uploads that come in several requests ([`crate::resumable`])
+//!   trial                      there while the disk is found out about
 //!   control.sock                orders of operators ([`crate::ctl`])
 //!   journal.db                 what the dispatcher must remember
 //! ```
@@ -19,18 +20,31 @@
 //! the async world use `spawn_blocking`. No path here is ever made from a client's word: only
 //! from [`JobId`] and [`Artefact`].
 
-use crate::failpoint;
+mod attempt;
+mod doubt;
+mod durable;
+mod error;
+mod upload;
+
 use crate::job::JobId;
+pub use attempt::AttemptFolder;
+use attempt::OUTCOME;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::formats::Formats;
+use doubt::Doubt;
+pub(crate) use durable::remove_folder;
+use durable::{create_folder, names, remove_file};
+pub use error::StateError;
+use error::failed;
 use std::collections::HashSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use thiserror::Error;
+pub use upload::PartialUpload;
 
 /// How long a start waits for the lock of a supervisor that was killed.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -38,57 +52,11 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two tries.
 const LOCK_PERIOD: Duration = Duration::from_millis(10);
 
-/// Why the state folder could not be used.
-#[derive(Debug, Error)]
-pub enum StateError {
-    /// The lock is taken.
-    #[error("{} is in use by another bodyscript; stop it or choose another state_dir", .0.display())]
-    InUse(PathBuf),
-    /// A newer attempt at the same job has begun.
-    #[error("{} is not the newest attempt at its job", .0.display())]
-    Stale(PathBuf),
-    /// A system call failed.
-    #[error("{} cannot be {what}: {source}", path.display())]
-    Io {
-        /// What was to happen.
-        what: &'static str,
-        /// To what.
-        path: PathBuf,
-        /// Why it did not.
-        source: io::Error,
-    },
-}
-
-impl StateError {
-    /// Whether this process, or the host, has as many files open as it may.
-    pub fn is_out_of_descriptors(&self) -> bool {
-        use nix::libc::{EMFILE, ENFILE};
-        matches!(self, Self::Io { source, .. }
-            if matches!(source.raw_os_error(), Some(EMFILE | ENFILE)))
-    }
-
-    /// Whether the disk, or this user's share of it, is full.
-    pub fn is_disk_full(&self) -> bool {
-        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-        matches!(self, Self::Io { source, .. }
-            if matches!(source.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem))
-    }
-}
-
-/// What the folder of an attempt is called, before its number.
-const ATTEMPT: &str = "attempt-";
-
-/// How a successful attempt went, beside its artefacts.
-const OUTCOME: &str = "outcome.json";
-
-fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StateError + 'a {
-    move |source| StateError::Io { what, path: path.to_owned(), source }
-}
-
 /// The state folder.
 #[derive(Debug, Clone)]
 pub struct StateDir {
     root: PathBuf,
+    doubt: Arc<Doubt>,
 }
 
 /// Held as long as the folder is in use.
@@ -100,7 +68,16 @@ pub struct StateLock {
 impl StateDir {
     /// Makes the folder if it is not there, and takes it for this process.
     pub fn open(root: &Path) -> Result<(Self, StateLock), StateError> {
-        let state = Self { root: root.to_owned() };
+        Self::take(root).map_err(|error| match error {
+            StateError::Io { source, .. } if source.kind() == ErrorKind::ReadOnlyFilesystem => {
+                StateError::ReadOnly(root.to_owned())
+            }
+            other => other,
+        })
+    }
+
+    fn take(root: &Path) -> Result<(Self, StateLock), StateError> {
+        let state = Self { root: root.to_owned(), doubt: Arc::default() };
         for folder in [root, &state.spool(), &state.jobs(), &state.results()] {
             create_folder(folder)?;
         }
@@ -155,9 +132,7 @@ impl StateDir {
 
     /// Makes the file an upload is to be received into.
     pub fn begin_upload(&self, id: JobId) -> Result<(PartialUpload, File), StateError> {
-        let part = self.spool().join(format!("{id}.part"));
-        let file = create_file(&part)?;
-        Ok((PartialUpload { part: Some(part), complete: self.upload(id) }, file))
+        PartialUpload::begin(self.spool().join(format!("{id}.part")), self.upload(id))
     }
 
     /// Opens a complete upload, with an offset of its own.
@@ -181,19 +156,7 @@ impl StateDir {
         formats: Formats,
     ) -> Result<(AttemptFolder, Vec<(Artefact, File)>), StateError> {
         let job = self.jobs().join(id.to_string());
-        create_folder(&job)?;
-        let folder = AttemptFolder {
-            path: job.join(format!("{ATTEMPT}{number}")),
-            number,
-            published: self.results().join(id.to_string()),
-            formats,
-        };
-        create_folder(&folder.path)?;
-        let create = |artefact: Artefact| {
-            create_file(&folder.path.join(artefact.file_name())).map(|file| (artefact, file))
-        };
-        let files = formats.iter().map(create).collect::<Result<_, _>>()?;
-        Ok((folder, files))
+        AttemptFolder::create(&job, number, self.results().join(id.to_string()), formats)
     }
 
     /// The jobs of which there is a complete upload.
@@ -211,15 +174,24 @@ impl StateDir {
         fs::read(self.results().join(id.to_string()).join(OUTCOME)).ok()
     }
 
-    /// Removes what the attempts at a job left; its upload and results stay.
-    pub fn remove_attempts(&self, id: JobId) -> Result<(), StateError> {
-        remove_folder(&self.jobs().join(id.to_string()))
+    /// Removes what one attempt wrote, and what it was in if nothing else is there.
+    pub fn discard_attempt(&self, id: JobId, number: u32) -> Result<(), StateError> {
+        let job = self.jobs().join(id.to_string());
+        remove_folder(&job.join(attempt::name(number)))?;
+        // Refused while there is another attempt, which is what is wanted.
+        let _ = fs::remove_dir(job);
+        Ok(())
+    }
+
+    /// Removes a complete upload.
+    pub fn remove_upload(&self, id: JobId) -> Result<(), StateError> {
+        remove_file(&self.upload(id))
     }
 
     /// Removes a job's upload and what its attempts left; its results stay.
     pub fn remove_leftovers(&self, id: JobId) -> Result<(), StateError> {
-        remove_file(&self.upload(id))?;
-        self.remove_attempts(id)
+        self.remove_upload(id)?;
+        remove_folder(&self.jobs().join(id.to_string()))
     }
 
     /// Removes everything there is of a job.
@@ -233,145 +205,6 @@ impl StateDir {
         let stat = nix::sys::statvfs::statvfs(&self.root)
             .map_err(|errno| failed("measured", &self.root)(errno.into()))?;
         Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
-    }
-}
-
-/// An upload on its way in; removed unless it is completed.
-#[derive(Debug)]
-pub struct PartialUpload {
-    part: Option<PathBuf>,
-    complete: PathBuf,
-}
-
-impl PartialUpload {
-    /// Where it is, for messages.
-    pub fn path(&self) -> &Path {
-        self.part.as_deref().unwrap_or(&self.complete)
-    }
-
-    /// Puts the upload on the disk for good, under its final name.
-    pub fn complete(mut self, file: &File) -> Result<(), StateError> {
-        let part = self.part.take().expect("taken by this method alone, which consumes it");
-        let done = file
-            .sync_all()
-            .map_err(failed("written to the disk", &part))
-            .inspect(|()| failpoint::reach("upload_synced"))
-            .and_then(|()| rename(&part, &self.complete))
-            .inspect(|()| failpoint::reach("upload_renamed"));
-        if done.is_err() {
-            self.part = Some(part);
-        }
-        done
-    }
-}
-
-impl Drop for PartialUpload {
-    fn drop(&mut self) {
-        if let Some(part) = &self.part
-            && let Err(error) = remove_file(part)
-        {
-            tracing::warn!(%error, "an unfinished upload stays behind until the next start");
-        }
-    }
-}
-
-/// The folder one attempt writes into.
-#[derive(Debug)]
-pub struct AttemptFolder {
-    path: PathBuf,
-    number: u32,
-    published: PathBuf,
-    formats: Formats,
-}
-
-impl AttemptFolder {
-    /// Puts the artefacts and how it went on the disk for good, and makes them the job's results.
-    ///
-    /// # Errors
-    /// When the disk fails, or a newer attempt at the job has begun or published.
-    pub fn publish(&self, outcome: &[u8]) -> Result<(), StateError> {
-        failpoint::reach("attempt_done");
-        let path = self.path.join(OUTCOME);
-        fs::write(&path, outcome).map_err(failed("written to", &path))?;
-        failpoint::reach("outcome_written");
-        sync(&path)?;
-        for artefact in self.formats.iter() {
-            let path = self.path.join(artefact.file_name());
-            sync(&path)?;
-        }
-        sync(&self.path)?;
-        failpoint::reach("attempt_synced");
-        if self.is_stale()? {
-            return Err(StateError::Stale(self.path.clone()));
-        }
-        rename(&self.path, &self.published)?;
-        failpoint::reach("attempt_published");
-        Ok(())
-    }
-
-    fn is_stale(&self) -> Result<bool, StateError> {
-        let job = self.path.parent().unwrap_or(&self.path);
-        let number = |name: &str| name.strip_prefix(ATTEMPT)?.parse::<u32>().ok();
-        Ok(names(job)?.iter().filter_map(|name| number(name)).any(|other| other > self.number))
-    }
-
-    /// Removes it, and what it was in if nothing else is there.
-    pub fn discard(&self) -> Result<(), StateError> {
-        remove_folder(&self.path)?;
-        // Refused while there is another attempt, which is what is wanted.
-        self.path.parent().map(fs::remove_dir);
-        Ok(())
-    }
-}
-
-/// A rename that has happened even if the power fails after the return.
-fn rename(from: &Path, to: &Path) -> Result<(), StateError> {
-    fs::rename(from, to).map_err(failed("moved to its place", from))?;
-    to.parent().map_or(Ok(()), sync)
-}
-
-fn sync(path: &Path) -> Result<(), StateError> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(failed("written to the disk", path))
-}
-
-/// The names in a folder, as far as they are text.
-fn names(folder: &Path) -> Result<Vec<String>, StateError> {
-    let entries = fs::read_dir(folder).map_err(failed("listed", folder))?;
-    let name = |entry: io::Result<fs::DirEntry>| {
-        entry.map(|entry| entry.file_name().into_string().ok()).transpose()
-    };
-    entries.filter_map(name).collect::<io::Result<_>>().map_err(failed("listed", folder))
-}
-
-fn create_folder(path: &Path) -> Result<(), StateError> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(path).map_err(failed("created", path))
-}
-
-fn create_file(path: &Path) -> Result<File, StateError> {
-    let mut options = OpenOptions::new();
-    // Readable as well: a muxer goes back over what it wrote.
-    options
-        .create_new(true)
-        .read(true)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed("created", path))
-}
-
-fn remove_file(path: &Path) -> Result<(), StateError> {
-    ignore_absence(fs::remove_file(path)).map_err(failed("removed", path))
-}
-
-pub(crate) fn remove_folder(path: &Path) -> Result<(), StateError> {
-    ignore_absence(fs::remove_dir_all(path)).map_err(failed("removed", path))
-}
-
-fn ignore_absence(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
     }
 }
 

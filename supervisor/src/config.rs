@@ -193,7 +193,7 @@ pub struct Config {
 }
 
 /// Keys whose new value counts from the next start: they say what the service is made of.
-pub const AT_NEXT_START: [&str; 15] = [
+pub const AT_NEXT_START: [&str; 13] = [
     "listen",
     "state_dir",
     "worker_program",
@@ -203,8 +203,6 @@ pub const AT_NEXT_START: [&str; 15] = [
     "sandbox_required",
     "resumable_uploads_max",
     "resumable_ttl_s",
-    "webhook_secret_file",
-    "webhook_networks",
     "connections_max",
     "header_s_max",
     "log",
@@ -259,7 +257,6 @@ impl Config {
             sandbox_layers: old.sandbox_layers,
             sandbox_required: old.sandbox_required,
             resumable: old.resumable,
-            webhook: old.webhook,
             http: HttpLimits {
                 connections_max: old.http.connections_max,
                 header_max: old.http.header_max,

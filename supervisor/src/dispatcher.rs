@@ -9,6 +9,7 @@ mod desk;
 mod farewell;
 mod intake;
 mod recent;
+mod removal;
 mod retry;
 mod shift;
 mod standby;

@@ -1,6 +1,7 @@
 use super::*;
-use crate::job::{AttemptRecord, Event, Job, JobError, Upload};
+use crate::job::{AttemptRecord, Event, Job, JobError, JobState, Upload};
 use crate::name::DisplayName;
+use crate::origin::Origin;
 use bodyscript_protocol::message::{Summary, VideoFacts};
 use bodyscript_protocol::options::{Mode, Options, Sampling};
 use jiff::Timestamp;
@@ -99,6 +100,7 @@ fn a_job_in_any_state_is_read_back_as_it_was() {
     });
     jobs[3].posture = Some(Default::default());
     jobs[4].upload.idempotency_key = Some("k".into());
+    jobs[5].origin = Origin::recalled(Some("visit-7".into()), Some("4b".repeat(16)));
     let past = kept(folder.path(), jobs.iter().map(entry).collect());
     assert_eq!(past.jobs.len(), jobs.len());
     for (job, Remembered { job: read, ended }) in jobs.iter().zip(&past.jobs) {
@@ -224,4 +226,28 @@ fn a_journal_of_a_later_version_is_left_alone() {
     let error = Journal::open(folder.path()).expect_err("refused");
     assert!(matches!(error, JournalError::Newer { .. }), "{error}");
     assert!(!folder.path().join("set-aside").exists());
+}
+
+#[test]
+fn a_journal_of_the_first_version_is_brought_up_to_date_with_its_jobs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let connection = rusqlite::Connection::open(folder.path().join(FILE)).expect("opens");
+    connection.execute_batch(schema::STEPS[0]).expect("SQL");
+    connection.pragma_update(None, "user_version", 1).expect("sets");
+    let old = job(vec![]);
+    let insert = "INSERT INTO jobs (id, filename, bytes, sha256, options, created_ms, state,
+        memory_bytes_max, attempts_made, executions) VALUES (?1, 'a.mp4', 5, 'ab', ?2, 1000,
+        'pending', 7, 0, 0)";
+    let options = serde_json::to_string(&old.upload.options).expect("plain values");
+    connection.execute(insert, [old.id.to_string(), options]).expect("SQL");
+    drop(connection);
+
+    let mut new = job(vec![]);
+    new.origin = Origin::of(Some("visit-7"), None);
+    let past = kept(folder.path(), vec![entry(&new)]);
+    assert!(past.set_aside.is_none());
+    let read: Vec<_> = past.jobs.iter().map(|one| (one.job.id, one.job.origin.clone())).collect();
+    assert_eq!(read, [(old.id, Origin::NONE), (new.id, new.origin)]);
+    let waits = JobState::Pending { started_at: None, memory_bytes_max: 7, reason: None };
+    assert_eq!(past.jobs[0].job.state(), &waits);
 }

@@ -82,7 +82,7 @@ use dispatcher::{Dispatcher, Runner};
 use http::clients::Clients;
 use http::{Service, Settings};
 use journal::{Journal, JournalError};
-use operations::{Operations, Order, Source};
+use operations::{Operations, Order, Reach, Source};
 use recovery::Recovered;
 use resumable::Resumables;
 use signals::{Shutdown, Wishes};
@@ -95,7 +95,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use webhook::{WebhookError, Webhooks};
+use webhook::{Means, WebhookError, Webhooks};
 use worker::obituary::Stop;
 use worker::{Workshop, WorkshopError};
 
@@ -138,7 +138,7 @@ pub async fn run(
 ) -> Result<(), ServiceError> {
     let config = Arc::new(config);
     let address = listener.local_addr()?;
-    let access = open_secrets(&config, address)?;
+    let (access, means) = open_secrets(&config, address)?;
     if matches!(access, Access::Nobody) {
         tracing::warn!(
             "job list, monitor, metrics and memory report are off: the service is reachable from \
@@ -164,7 +164,7 @@ pub async fn run(
     let (dispatcher, desk) =
         Dispatcher::start(config.clone(), runner(workshop), state.clone(), recovered);
     let closing = CancellationToken::new();
-    let webhooks = Webhooks::open(&config.webhook, state.root(), &dispatcher, &closing)?;
+    let webhooks = Webhooks::open(means, state.root(), &dispatcher, &closing)?;
     let clients = Clients::new(config.access.clients.clone());
     let (settings, in_force) =
         watch::channel(Settings { config: config.clone(), access, clients, reload_refused: None });
@@ -177,7 +177,7 @@ pub async fn run(
         state,
         cage,
         requests: Default::default(),
-        webhooks,
+        webhooks: webhooks.clone(),
         resumables: Arc::new(resumables),
         started: Instant::now(),
         started_at: clock::wall(),
@@ -186,7 +186,8 @@ pub async fn run(
     let router = http::router(service, in_force.clone());
     let until = closing.clone().cancelled_owned();
     let server = tokio::spawn(http::server::serve(listener, router, config.http.clone(), until));
-    let operations = Operations::new(dispatcher.clone(), wishes.switch, settings, source, address);
+    let reach = Reach { dispatcher: dispatcher.clone(), webhooks, settings };
+    let operations = Operations::new(reach, wishes.switch, source, address);
     let operations = tokio::spawn(take_orders(operations, wishes.orders, control));
     let report = systemd::report_on(dispatcher.clone());
     systemd::ready();
@@ -206,14 +207,16 @@ pub async fn run(
     Ok(())
 }
 
-/// Reads the secrets that the configuration names, for a service that listens on `address`; gives how
-/// operators are known by theirs.
+/// Reads the secrets that the configuration names, for a service that listens on `address`: how
+/// operators are known, and what notices are signed with.
 ///
 /// # Errors
 /// When one of them cannot be used.
-pub fn open_secrets(config: &Config, address: SocketAddr) -> Result<Access, ServiceError> {
-    webhook::check(&config.webhook)?;
-    Ok(Access::open(config, address)?)
+pub fn open_secrets(
+    config: &Config,
+    address: SocketAddr,
+) -> Result<(Access, Option<Arc<Means>>), ServiceError> {
+    Ok((Access::open(config, address)?, Means::open(&config.webhook)?))
 }
 
 /// The control socket. A full disk or a long path must not keep the service from starting.

@@ -13,6 +13,7 @@ use crate::job::JobId;
 use crate::signals::ShutdownSwitch;
 use crate::status::Status;
 use crate::systemd;
+use crate::webhook::{Means, Webhooks};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -59,9 +60,27 @@ pub struct Reloaded {
 /// Reads the configuration again, from where it came from at the start.
 pub type Source = Box<dyn FnMut(&Config) -> Result<Reloaded, ConfigError> + Send>;
 
+/// What a new configuration reaches while the service runs.
+pub struct Reach {
+    /// Jobs and workers.
+    pub dispatcher: Dispatcher,
+    /// Who is told of the ends of jobs.
+    pub webhooks: Arc<Webhooks>,
+    /// What requests are answered by.
+    pub settings: watch::Sender<Settings>,
+}
+
+/// A new configuration, with what it names read and found sound.
+struct Opened {
+    reloaded: Reloaded,
+    access: Access,
+    means: Option<Arc<Means>>,
+}
+
 /// Carries orders out.
 pub struct Operations {
     dispatcher: Dispatcher,
+    webhooks: Arc<Webhooks>,
     switch: ShutdownSwitch,
     settings: watch::Sender<Settings>,
     source: Mutex<Source>,
@@ -72,13 +91,12 @@ pub struct Operations {
 impl Operations {
     /// On this service.
     pub fn new(
-        dispatcher: Dispatcher,
+        Reach { dispatcher, webhooks, settings }: Reach,
         switch: ShutdownSwitch,
-        settings: watch::Sender<Settings>,
         source: Source,
         address: SocketAddr,
     ) -> Self {
-        Self { dispatcher, switch, settings, source: Mutex::new(source), address }
+        Self { dispatcher, webhooks, switch, settings, source: Mutex::new(source), address }
     }
 
     /// Carries out what signals ask for, one after the other.
@@ -159,10 +177,11 @@ impl Operations {
         let current = self.settings.borrow().config.clone();
         let opened = source(&current).map_err(sentence).and_then(|reloaded| {
             let access = Access::open(&reloaded.config, self.address).map_err(sentence)?;
-            Ok((reloaded, access))
+            let means = Means::open(&reloaded.config.webhook).map_err(sentence)?;
+            Ok(Opened { reloaded, access, means })
         });
         let answer = match opened {
-            Ok((reloaded, access)) => self.take_over(reloaded, access, &current).await,
+            Ok(opened) => self.take_over(opened, &current).await,
             Err(error) => {
                 tracing::error!(error, "the new configuration is refused, the old one stays");
                 self.settings.send_modify(|settings| settings.reload_refused = Some(error.clone()));
@@ -173,12 +192,8 @@ impl Operations {
         answer
     }
 
-    async fn take_over(
-        &self,
-        reloaded: Reloaded,
-        access: Access,
-        current: &Config,
-    ) -> Result<Value, String> {
+    async fn take_over(&self, opened: Opened, current: &Config) -> Result<Value, String> {
+        let Opened { reloaded, access, means } = opened;
         let Reloaded { config, applied, at_next_start } = reloaded;
         let config = Arc::new(config);
         self.dispatcher.configure(config.clone()).await.map_err(sentence)?;
@@ -190,6 +205,7 @@ impl Operations {
             settings.access = access;
             settings.reload_refused = None;
         });
+        self.webhooks.renew(means);
         tracing::info!(?applied, ?at_next_start, "the configuration is read again");
         Ok(json!({ "applied": applied, "at_next_start": at_next_start }))
     }

@@ -8,7 +8,7 @@ use std::fmt::Write;
 /// Longest name of a request that is taken, in characters.
 const NAME_CHARS_MAX: usize = 64;
 
-/// Where something came from; nothing after a restart of the service.
+/// Where something came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     request_id: Option<String>,
@@ -26,6 +26,11 @@ impl Origin {
             request_id: Some(given.unwrap_or_else(random_name)),
             trace_id: traceparent.and_then(trace_id).map(str::to_owned),
         }
+    }
+
+    /// The origin as a journal has it, which has none of jobs of older versions.
+    pub const fn recalled(request_id: Option<String>, trace_id: Option<String>) -> Self {
+        Self { request_id, trace_id }
     }
 
     /// The name of the request.

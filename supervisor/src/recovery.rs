@@ -152,7 +152,13 @@ fn settle(
         }
     }
     let state = job.state();
-    tracing::info!(job = %job.id, state = state.name(), "recovered");
+    tracing::info!(
+        job = %job.id,
+        state = state.name(),
+        request_id = job.origin.request_id(),
+        trace_id = job.origin.trace_id(),
+        "recovered"
+    );
     let ended = state.is_final().then(|| clock.now());
     let remembered = Remembered { job, ended };
     journal.note(Entry::Job(Box::new(remembered.clone())));

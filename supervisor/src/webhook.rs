@@ -6,25 +6,24 @@
 //!
 //! The note is on the disk before the job is accepted and goes once the address has answered, so
 //! a restart loses no notice; it may repeat one, which `webhook-id` shows. One task for each note
-//! waits for its job and then tries until somebody answers or the tries are used up. What is sent
+//! waits for its job and then tries until somebody answers or the tries are used up; it waits as
+//! well while an operator has webhooks switched off, and tries at once when they change. What is sent
 //! is the status document; the format is that of Standard Webhooks 1.0
 //! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>).
 
 pub mod address;
+mod means;
 mod post;
 mod sign;
 
 use crate::artefacts::StateError;
-use crate::clock;
-use crate::config::WebhookConfig;
 use crate::dispatcher::Dispatcher;
 use crate::job::JobId;
 use crate::status::Status;
-use address::{Address, Neighbourhood};
-use post::Post;
+use address::Address;
+pub use means::Means;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sign::Secret;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -32,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -53,9 +53,6 @@ pub enum WebhookError {
     /// Nobody could be trusted to be who they say they are.
     #[error("the certificates of this host cannot be used: {0}")]
     Certificates(String),
-    /// The state folder.
-    #[error(transparent)]
-    State(#[from] StateError),
 }
 
 /// Whom to tell, and how often it was tried.
@@ -69,46 +66,50 @@ struct Note {
 #[derive(Debug)]
 pub struct Webhooks {
     folder: PathBuf,
-    secret: Secret,
-    post: Post,
+    /// Nothing while nobody is told.
+    means: watch::Sender<Option<Arc<Means>>>,
     dispatcher: Dispatcher,
     closing: CancellationToken,
 }
 
-/// Whether the secret, if one is configured, can be used.
-///
-/// # Errors
-/// When it cannot.
-pub fn check(config: &WebhookConfig) -> Result<(), WebhookError> {
-    config.secret_file.as_deref().map_or(Ok(()), |path| Secret::read(path).map(drop))
-}
-
 impl Webhooks {
-    /// Opens what an earlier run left and goes on with it; nothing where no secret is configured.
+    /// Opens what an earlier run left and goes on with it.
     ///
     /// # Errors
-    /// When the secret, the host's certificates or the folder cannot be used.
+    /// When the folder cannot be read.
     pub fn open(
-        config: &WebhookConfig,
+        means: Option<Arc<Means>>,
         root: &Path,
         dispatcher: &Dispatcher,
         closing: &CancellationToken,
-    ) -> Result<Option<Arc<Self>>, WebhookError> {
-        let Some(path) = &config.secret_file else { return Ok(None) };
-        let folder = root.join("webhooks");
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(&folder).map_err(failed("created", &folder))?;
+    ) -> Result<Arc<Self>, StateError> {
         let webhooks = Arc::new(Self {
-            secret: Secret::read(path)?,
-            post: Post::new(Neighbourhood::new(config.networks.clone()))?,
-            folder,
+            folder: root.join("webhooks"),
+            means: watch::Sender::new(means),
             dispatcher: dispatcher.clone(),
             closing: closing.clone(),
         });
         for (id, note) in webhooks.notes()? {
             tokio::spawn(Arc::clone(&webhooks).see_through(id, note));
         }
-        Ok(Some(webhooks))
+        Ok(webhooks)
+    }
+
+    /// Whether anybody can be told.
+    pub fn are_on(&self) -> bool {
+        self.means.borrow().is_some()
+    }
+
+    /// Goes on with other means, or with none.
+    pub fn renew(&self, means: Option<Arc<Means>>) {
+        self.means.send_if_modified(|current| {
+            let is_new = match (&*current, &means) {
+                (Some(old), Some(new)) => !old.are_those_of(new),
+                (old, new) => old.is_some() != new.is_some(),
+            };
+            *current = means;
+            is_new
+        });
     }
 
     fn path(&self, id: JobId) -> PathBuf {
@@ -116,7 +117,11 @@ impl Webhooks {
     }
 
     fn notes(&self) -> Result<Vec<(JobId, Note)>, StateError> {
-        let entries = fs::read_dir(&self.folder).map_err(failed("listed", &self.folder))?;
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed("listed", &self.folder)(error)),
+        };
         let note = |entry: fs::DirEntry| {
             let name = entry.file_name().into_string().ok()?;
             let id = name.strip_suffix(".json")?.parse().ok()?;
@@ -130,6 +135,7 @@ impl Webhooks {
         let path = self.path(id);
         let fresh = path.with_extension("new");
         let write = || {
+            self.make_folder()?;
             let mut options = OpenOptions::new();
             let options = options.create(true).truncate(true).write(true).mode(0o600);
             let mut file = options.open(&fresh)?;
@@ -139,6 +145,15 @@ impl Webhooks {
             File::open(&self.folder)?.sync_all()
         };
         write().map_err(failed("written", &path))
+    }
+
+    /// Only who is to be told makes the folder.
+    fn make_folder(&self) -> io::Result<()> {
+        match DirBuilder::new().mode(0o700).create(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => File::open(self.folder.parent().unwrap_or(&self.folder))?.sync_all(),
+        }
     }
 
     fn remove(&self, id: JobId) {
@@ -182,10 +197,12 @@ impl Webhooks {
     async fn tell(&self, id: JobId, mut note: Note) {
         let Some(status) = self.end_of(id).await else { return };
         let Ok(address) = note.url.parse::<Address>() else { return };
-        let body = notice(&status);
+        let (name, body) = (format!("msg_{id}"), notice(&status));
+        let mut changes = self.means.subscribe();
         loop {
-            let headers = self.secret.sign(&format!("msg_{id}"), clock::wall().as_second(), &body);
-            match self.post.send(&address, &headers, &body).await {
+            let means = changes.wait_for(Option::is_some).await.ok().and_then(|now| now.clone());
+            let Some(means) = means else { return };
+            match means.send(&name, &address, &body).await {
                 Ok(status) if (200..300).contains(&status) => {
                     tracing::info!(job = %id, status, tries = note.tries + 1, "webhook told");
                     return;
@@ -206,7 +223,10 @@ impl Webhooks {
             if let Err(error) = self.write(id, &note) {
                 tracing::warn!(job = %id, %error, "a webhook's tries are not noted");
             }
-            sleep(Duration::from_secs(*pause)).await;
+            tokio::select! {
+                () = sleep(Duration::from_secs(*pause)) => {}
+                _ = changes.changed() => {}
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod crashing;
+pub mod disks;
 pub mod fixture;
 pub mod line;
 
@@ -17,3 +18,4 @@ pub mod server;
 pub mod told;
 pub mod traces;
 pub mod tus_client;
+pub mod tus_hand;

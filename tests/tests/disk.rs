@@ -1,75 +1,79 @@
-//! A disk that is full, and a process that may open no more files: refusals that say
-//! so, nothing half-done in sight, and recovery without a hand.
+//! A disk that is full, over its quota, read-only or broken, and a process that may open no more
+//! files: refusals that say so, nothing half-done in sight, and recovery without a hand.
 
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::report;
+use bodyscript_tests::disks::{Cover, Disk, Lack};
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::told::{await_that, ids};
 use bodyscript_tests::traces::{fault_video, fault_worker, names};
-use nix::mount::{MsFlags, mount, umount};
-use nix::unistd::geteuid;
+use bodyscript_tests::tus_hand::Hand;
+use bodyscript_tests::{programs, report};
 use reqwest::StatusCode;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const KIB: u64 = 1024;
 
-/// A small file system of its own, gone with the test.
-struct SmallDisk(PathBuf);
+/// A service whose state is on a disk of its own, and a folder for videos.
+struct Stage {
+    server: TestServer,
+    folder: TempDir,
+    // Goes after the service that has it.
+    disk: Disk,
+}
 
-impl SmallDisk {
-    fn at(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path)?;
-        mount(Some("none"), path, Some("tmpfs"), MsFlags::empty(), Some("size=8m"))?;
-        Ok(Self(path.to_owned()))
+impl Stage {
+    /// Nothing, said and counted, where this host has no such disk.
+    fn on(
+        disk: fn(&Path) -> Result<Disk, Lack>,
+        what: &str,
+        flags: &[&str],
+    ) -> Result<Option<Self>> {
+        let root = Arc::new(tempfile::tempdir()?);
+        let disk = match disk(&root.path().join("state")) {
+            Ok(disk) => disk,
+            Err(lack) => {
+                report::skipped(&format!("{what}: {lack}"));
+                return Ok(None);
+            }
+        };
+        let server = TestServer::start_in(root, &with_program(&fault_worker()?, flags))?;
+        Ok(Some(Self { server, folder: tempfile::tempdir()?, disk }))
     }
 
-    /// Fills it but for so many bytes.
-    fn fill_but(&self, free: u64) -> Result<()> {
-        let ballast = self.0.join("ballast");
-        let mut file = File::create(&ballast)?;
-        while file.write_all(&[0; 4096]).is_ok() {}
-        let size = file.metadata()?.len();
-        file.set_len(size.saturating_sub(free))?;
+    fn upload(&self) -> Result<(StatusCode, Value)> {
+        let answer = self.server.upload(&fault_video(self.folder.path(), "ok")?, &[])?;
+        Ok((answer.status(), answer.json()?))
+    }
+
+    fn submit(&self, words: &str) -> Result<String> {
+        self.server.submit(&fault_video(self.folder.path(), words)?)
+    }
+
+    /// It takes uploads again, and what it takes it can do.
+    fn check_it_works(&self) -> Result<()> {
+        let server = &self.server;
+        await_that("it takes uploads again", || Ok(server.get("/readyz")?.status().is_success()))?;
+        check_nothing_partial(server)?;
+        ensure!(server.await_end(&self.submit("ok")?)?["status"] == "completed");
         Ok(())
     }
-
-    fn free(&self) -> Result<()> {
-        Ok(fs::remove_file(self.0.join("ballast"))?)
-    }
 }
 
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let begun = Instant::now();
-        // The last descriptors close with the service's last thread.
-        while umount(&self.0).is_err() && begun.elapsed() < Duration::from_secs(10) {
-            std::thread::yield_now();
-        }
-    }
-}
+/// The floor of admission is off: what is tested lies below it.
+const NO_FLOOR: [&str; 4] = ["--disk-free-bytes-min", "0", "--upload-bytes-max", "64KiB"];
 
-/// A service whose state is on a small disk; nothing, said and counted, where it takes root.
-fn on_a_small_disk(what: &str) -> Result<Option<(SmallDisk, TestServer, TempDir)>> {
-    if !geteuid().is_root() {
-        report::skipped(&format!("{what}: it takes root to mount a small disk"));
-        return Ok(None);
-    }
-    let folder = Arc::new(tempfile::tempdir()?);
-    let disk = SmallDisk::at(&folder.path().join("state"))?;
-    let program = fault_worker()?;
-    // The floor of admission is off: what is tested lies below it.
-    let flags =
-        [&program[0], &program[1], "--disk-free-bytes-min", "0", "--upload-bytes-max", "64KiB"];
-    Ok(Some((disk, TestServer::start_in(folder, &flags)?, tempfile::tempdir()?)))
+fn with_program<'a>(program: &'a [String; 2], flags: &[&'a str]) -> Vec<&'a str> {
+    program.iter().map(String::as_str).chain(flags.iter().copied()).collect()
 }
 
 /// What is in the state folder belongs to jobs that are told of; what is served is whole.
@@ -85,37 +89,235 @@ fn check_nothing_partial(server: &TestServer) -> Result<()> {
     })
 }
 
-#[test]
-fn a_full_disk_at_any_write_is_told_and_passes() -> Result<()> {
-    let Some((disk, server, folder)) = on_a_small_disk("a full disk")? else { return Ok(()) };
+/// Uploads while each of these many bytes can be written, and again when there is room.
+fn meet_every_write(
+    stage: &Stage,
+    free: impl Iterator<Item = u64>,
+    (restrict, relax): (impl Fn(&Disk, u64) -> Result<()>, impl Fn(&Disk) -> Result<()>),
+) -> Result<(u32, u32)> {
     let (mut accepted, mut refused) = (0, 0);
-    for free in (0..=16).map(|pages| pages * 4 * KIB).chain([96 * KIB, 128 * KIB, 192 * KIB]) {
-        disk.fill_but(free)?;
-        let answer = server.upload(&fault_video(folder.path(), "ok")?, &[])?;
-        let (status, body) = (answer.status(), answer.json::<Value>()?);
+    for free in free {
+        restrict(&stage.disk, free)?;
+        let (status, body) = stage.upload()?;
+        let id = body["job_id"].as_str();
         match status {
-            StatusCode::ACCEPTED => {
-                accepted += 1;
-                let id = body["job_id"].as_str().context("an id")?;
-                let over = server.await_end(id)?;
-                let code = over["error_code"].as_str();
-                ensure!(matches!(code, None | Some("output_failed" | "worker_crashed")), "{over}");
-            }
+            StatusCode::ACCEPTED => accepted += 1,
             StatusCode::INSUFFICIENT_STORAGE => {
                 refused += 1;
                 ensure!(body["code"] == "disk_full", "{body}");
             }
-            _ => anyhow::bail!("with {free} bytes free: {status} {body}; {}", server.log()),
+            _ => anyhow::bail!("with {free} bytes free: {status} {body}; {}", stage.server.log()),
         }
-        disk.free()?;
-        await_that("it takes uploads again", || Ok(server.get("/readyz")?.status().is_success()))?;
-        check_nothing_partial(&server).with_context(|| format!("with {free} bytes free"))?;
-        let id = server.submit(&fault_video(folder.path(), "ok")?)?;
-        ensure!(server.await_end(&id)?["status"] == "completed", "after {free} bytes free");
+        if let Some(id) = id {
+            // It may wait for the disk, and then for nothing.
+            stage.server.await_status(id, |status| status["status"] != "processing")?;
+        }
+        relax(&stage.disk)?;
+        stage.check_it_works().with_context(|| format!("with {free} bytes free"))?;
+        if let Some(id) = id {
+            let over = stage.server.await_end(id)?;
+            let code = over["error_code"].as_str();
+            ensure!(matches!(code, None | Some("output_failed" | "worker_crashed")), "{over}");
+        }
     }
+    Ok((accepted, refused))
+}
+
+#[test]
+fn a_full_disk_at_any_write_is_told_and_passes() -> Result<()> {
+    let Some(stage) = Stage::on(Disk::small, "a full disk", &NO_FLOOR)? else { return Ok(()) };
+    let free = (0..=16).map(|pages| pages * 4 * KIB).chain([96 * KIB, 128 * KIB, 192 * KIB]);
+    let (accepted, refused) = meet_every_write(&stage, free, (Disk::fill_but, Disk::free))?;
     report::say(&format!("a full disk: {accepted} uploads taken, {refused} refused with 507"));
     ensure!(refused > 0, "the disk was never full");
+    stage.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_quota_used_up_at_any_write_is_told_and_passes() -> Result<()> {
+    let Some(stage) = Stage::on(Disk::with_quota, "a quota", &NO_FLOOR)? else { return Ok(()) };
+    let free = (0..=16).map(|pages| pages * 8 * KIB);
+    let (accepted, refused) = meet_every_write(&stage, free, (Disk::allow, Disk::allow_all))?;
+    report::say(&format!("a full quota: {accepted} uploads taken, {refused} refused with 507"));
+    ensure!(refused > 0, "the quota was never used up");
+    stage.server.stop()?;
+    Ok(())
+}
+
+/// A file whose first line is for the fault worker.
+fn large(bytes: usize) -> Vec<u8> {
+    let noise = (0..bytes as u32).map(|n| (n.wrapping_mul(n) >> 9) as u8 | 0x80);
+    b"FAULT ok\n".iter().copied().chain(noise).take(bytes).collect()
+}
+
+/// What a service does while its disk takes no writes, and afterwards.
+fn outlast(
+    stage: &Stage,
+    restrict: impl FnOnce(&Stage) -> Result<()>,
+    relax: impl FnOnce(&Stage) -> Result<()>,
+) -> Result<()> {
+    let server = &stage.server;
+    let (hand, video) = (Hand::of(server), large(1 << 20));
+    let resumable = hand.begin(video.len() as u64)?;
+    ensure!(hand.add(&resumable, 0, video[..100_000].to_vec())?.status().is_success());
+    let done = stage.submit("ok")?;
+    server.await_end(&done)?;
+    let running = stage.submit("progress:1 sleep:1500 ok")?;
+    server.await_status(&running, |status| status["current_frame"] == 1)?;
+    let waiting = [stage.submit("ok")?, stage.submit("ok")?];
+
+    restrict(stage)?;
+    let (status, body) = stage.upload()?;
+    ensure!(status == StatusCode::INSUFFICIENT_STORAGE && body["code"] == "disk_full", "{body}");
+    let ready = server.get("/readyz")?;
+    ensure!(ready.status() == StatusCode::SERVICE_UNAVAILABLE);
+    ensure!(ready.json::<Value>()?["reason"] == "the disk cannot be written");
+    ensure!(server.get("/livez")?.status().is_success());
+    let refused = hand.add(&resumable, 100_000, video[100_000..].to_vec())?;
+    ensure!(refused.status() == StatusCode::INSUFFICIENT_STORAGE, "{}", refused.text()?);
+    ensure!(hand.offset(&resumable)? == 100_000, "no byte counts that is not there");
+    let csv = server.get(&format!("/api/serve/{done}/pose_data.csv"))?;
+    ensure!(csv.text()?.starts_with("frame_id,"), "what is there is served");
+    // The attempt under way may end well or not; its job is told of, and nothing half is served.
+    let over = server.await_status(&running, |status| status["status"] != "processing")?;
+    if over["status"] != "completed" {
+        let csv = server.get(&format!("/api/serve/{running}/pose_data.csv"))?;
+        ensure!(!csv.status().is_success(), "half a result is served: {over}");
+    }
+    for id in &waiting {
+        let status = server.status(id)?;
+        ensure!(status["status"] == "pending", "it waits for its disk: {status}");
+    }
+
+    relax(stage)?;
+    stage.check_it_works()?;
+    for id in &waiting {
+        let over = server.await_end(id)?;
+        ensure!(over["status"] == "completed", "{over}");
+    }
+    let over = server.await_end(&running)?;
+    let code = over["error_code"].as_str();
+    ensure!(matches!(code, None | Some("output_failed" | "worker_crashed")), "{over}");
+    let last = hand.add(&resumable, 100_000, video[100_000..].to_vec())?;
+    let job = last.headers()["job-id"].to_str()?;
+    let digest: String = Sha256::digest(&video).iter().map(|byte| format!("{byte:02x}")).collect();
+    ensure!(server.await_end(job)?["sha256"] == digest.as_str());
+    check_nothing_partial(server)
+}
+
+const ONE_WORKER: [&str; 4] = ["--disk-free-bytes-min", "0", "--workers", "1"];
+
+#[test]
+fn jobs_outlast_a_quota_that_is_used_up() -> Result<()> {
+    let stage = Stage::on(Disk::with_quota, "jobs and a quota", &ONE_WORKER)?;
+    let Some(stage) = stage else { return Ok(()) };
+    outlast(&stage, |stage| stage.disk.allow(0), |stage| stage.disk.allow_all())?;
+    stage.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn jobs_outlast_a_file_system_that_is_read_only_for_a_while() -> Result<()> {
+    let stage = Stage::on(Disk::small, "jobs and a read-only disk", &ONE_WORKER)?;
+    let Some(stage) = stage else { return Ok(()) };
+    let cover = RefCell::new(None);
+    let restrict = |stage: &Stage| {
+        *cover.borrow_mut() = Some(Cover::over(&stage.server.state_dir())?);
+        Ok(())
+    };
+    outlast(&stage, restrict, |_| Ok(drop(cover.take())))?;
+    stage.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn no_job_is_lost_to_a_file_system_that_breaks() -> Result<()> {
+    let stage = Stage::on(Disk::fragile, "jobs and a broken disk", &ONE_WORKER)?;
+    let Some(Stage { server, folder, disk }) = stage else { return Ok(()) };
+    let video = |words: &str| fault_video(folder.path(), words);
+    let done = server.submit(&video("ok")?)?;
+    server.await_end(&done)?;
+    let running = server.submit(&video("progress:1 sleep:1500 ok")?)?;
+    server.await_status(&running, |status| status["current_frame"] == 1)?;
+    let waiting = server.submit(&video("ok")?)?;
+    disk.break_down()?;
+    let refused = server.upload(&video("ok")?, &[])?;
+    ensure!(refused.status() == StatusCode::INSUFFICIENT_STORAGE, "{}", refused.text()?);
+    let over = server.await_status(&running, |status| status["status"] != "processing")?;
+    ensure!(over["status"] != "completed", "nothing can be published: {over}");
+    ensure!(server.get("/livez")?.status().is_success());
+    ensure!(server.status(&waiting)?["status"] == "pending");
+
+    server.signal(nix::sys::signal::Signal::SIGTERM)?;
+    let root = server.ended()?;
+    disk.repair()?;
+    let server = TestServer::start_in(root, &with_program(&fault_worker()?, &ONE_WORKER))?;
+    for id in [&done, &running, &waiting] {
+        let over = server.await_end(id)?;
+        ensure!(over["status"] == "completed", "{over}");
+    }
+    check_nothing_partial(&server)?;
     server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_start_on_a_read_only_folder_says_so() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let _disk = match Disk::small(folder.path()) {
+        Ok(disk) => disk,
+        Err(lack) => {
+            report::skipped(&format!("a start on a read-only folder: {lack}"));
+            return Ok(());
+        }
+    };
+    let state = folder.path().join("state");
+    let start = || {
+        let mut serve = Command::new(programs::path("bodyscript")?);
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--state-dir"]).arg(&state);
+        Ok::<_, anyhow::Error>(serve.output()?)
+    };
+    for is_there in [false, true] {
+        if is_there {
+            fs::create_dir(&state)?;
+        }
+        let _cover = Cover::over(folder.path())?;
+        let output = start()?;
+        ensure!(output.status.code() == Some(2), "{}", output.status);
+        let told = String::from_utf8(output.stderr)?;
+        ensure!(told.contains("mounted read-only") && told.contains("state_dir"), "{told}");
+    }
+    Ok(())
+}
+
+/// After a failed write nobody knows what of the bytes before it is there: none of them counts.
+#[test]
+fn no_byte_of_a_piece_counts_that_the_disk_did_not_take() -> Result<()> {
+    let stage = Stage::on(Disk::with_quota, "a piece and a quota", &ONE_WORKER)?;
+    let Some(stage) = stage else { return Ok(()) };
+    let (hand, video) = (Hand::of(&stage.server), large(3 << 20));
+    for free in [0, 4, 64, 512, 1024, 2048] {
+        let url = hand.begin(video.len() as u64)?;
+        let name = url.rsplit('/').next().context("an id")?;
+        stage.disk.allow(free * KIB)?;
+        let refused = hand.add(&url, 0, video.clone())?;
+        ensure!(refused.status() == StatusCode::INSUFFICIENT_STORAGE, "{}", refused.text()?);
+        stage.disk.allow_all()?;
+        let offset = hand.offset(&url)?;
+        let there = fs::read(stage.server.state_dir().join("resumable").join(name))?;
+        let counted = there.get(..offset as usize);
+        ensure!(counted == Some(&video[..offset as usize]), "{offset} of {} bytes", there.len());
+        await_that("it takes bytes again", || {
+            Ok(stage.server.get("/readyz")?.status().is_success())
+        })?;
+        let last = hand.add(&url, offset, video[offset as usize..].to_vec())?;
+        let job = last.headers()["job-id"].to_str()?;
+        let over = stage.server.await_end(job)?;
+        ensure!(over["status"] == "completed", "{over}");
+        stage.server.client().delete(stage.server.url(&format!("/api/cleanup/{job}"))).send()?;
+    }
+    stage.server.stop()?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, fault_worker};
 use reqwest::blocking::multipart::Form;
 use serde_json::Value;
+use std::path::Path;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -15,21 +16,26 @@ fn lines(log: &str) -> Vec<Value> {
     log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
+/// Uploads a video by a request with a name and a trace; gives the job's id.
+fn submit_by_name(server: &TestServer, video: &Path) -> Result<String> {
+    let answer = server
+        .client()
+        .post(server.url("/api/upload"))
+        .header("x-request-id", "visit-7")
+        .header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))
+        .multipart(Form::new().file("file", video)?)
+        .send()?;
+    assert_eq!(answer.headers()["x-request-id"], "visit-7");
+    Ok(answer.json::<Value>()?["job_id"].as_str().context("an id")?.to_owned())
+}
+
 #[test]
 fn a_request_is_found_by_its_name_from_the_answer_to_the_workers_end() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("short.mp4");
     Clip::new().frames(30).encode(&video)?;
     let server = TestServer::start(&["--log-format", "json"])?;
-    let answer = server
-        .client()
-        .post(server.url("/api/upload"))
-        .header("x-request-id", "visit-7")
-        .header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))
-        .multipart(Form::new().file("file", &video)?)
-        .send()?;
-    assert_eq!(answer.headers()["x-request-id"], "visit-7");
-    let job = answer.json::<Value>()?["job_id"].as_str().context("an id")?.to_owned();
+    let job = submit_by_name(&server, &video)?;
     server.await_end(&job)?;
     let unnamed = server.get("/nothing")?;
     assert_eq!(unnamed.headers()["x-request-id"].len(), 32);
@@ -61,6 +67,29 @@ fn a_name_cannot_pass_for_fields_of_the_log() -> Result<()> {
     let request = server.client().put(url);
     assert!(request.body("FAULT ok\n").send()?.status().is_success());
     server.await_log(r#"filename="x.mp4 sha256=\"0\" job=1""#)
+}
+
+#[test]
+fn a_job_has_the_name_of_its_request_after_a_restart() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [flag, program] = fault_worker()?;
+    let flags = ["--log-format", "json", &flag, &program];
+    let server = TestServer::start(&flags)?;
+    let job = submit_by_name(&server, &fault_video(folder.path(), "progress:1 sleep:2000 ok")?)?;
+    server.await_status(&job, |status| status["current_frame"] == 1)?;
+    let server = TestServer::start_in(server.kill()?, &flags)?;
+    server.await_end(&job)?;
+    let log = lines(&server.stop()?);
+    let is_recovery = |line: &Value| line["message"] == "recovered" && line["job"] == job.as_str();
+    let recovered = log.iter().position(is_recovery);
+    let after = &log[recovered.context("a start that recovers")?..];
+    for message in ["recovered", "started", "obituary"] {
+        let is_it = |line: &&Value| line["message"] == message || line["target"] == message;
+        let line = after.iter().filter(|line| line["job"] == job.as_str()).find(is_it);
+        let line = line.with_context(|| format!("{message}: {after:#?}"))?;
+        assert_eq!((&line["request_id"], &line["trace_id"]), (&"visit-7".into(), &TRACE.into()));
+    }
+    Ok(())
 }
 
 #[test]

@@ -4,16 +4,14 @@ use anyhow::{Context, Result};
 use bodyscript_tests::programs;
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::tus_client::{First, TusClient};
-use reqwest::blocking::{RequestBuilder, Response};
-use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use bodyscript_tests::tus_hand::{BYTES, Hand};
+use reqwest::blocking::Response;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-const BYTES: &str = "application/offset+octet-stream";
 
 /// A service whose worker does what the video says.
 fn obedient(flags: &[&str]) -> Result<TestServer> {
@@ -82,55 +80,6 @@ fn an_upload_goes_on_where_it_was_when_the_service_is_killed() -> Result<()> {
     Ok(())
 }
 
-/// The protocol, by hand.
-struct Hand<'a> {
-    server: &'a TestServer,
-}
-
-impl Hand<'_> {
-    fn ask(&self, method: Method, url: &str, headers: &[(&str, &str)]) -> RequestBuilder {
-        let request = self.server.client().request(method, url).header("tus-resumable", "1.0.0");
-        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
-    }
-
-    fn try_begin(&self, headers: &[(&str, &str)]) -> Result<Response> {
-        Ok(self.ask(Method::POST, &self.server.url("/api/tus"), headers).send()?)
-    }
-
-    fn begin(&self, length: u64) -> Result<String> {
-        let answer = self.try_begin(&[("upload-length", &length.to_string())])?;
-        assert_eq!(answer.status(), StatusCode::CREATED);
-        assert!(answer.headers().contains_key("upload-expires"));
-        Ok(self.server.url(answer.headers()[LOCATION].to_str()?))
-    }
-
-    fn add(&self, url: &str, offset: u64, bytes: &str) -> Result<Response> {
-        let offset = offset.to_string();
-        let headers = [("upload-offset", offset.as_str()), ("content-type", BYTES)];
-        Ok(self.ask(Method::PATCH, url, &headers).body(bytes.to_owned()).send()?)
-    }
-
-    fn offset(&self, url: &str) -> Result<u64> {
-        let answer = self.ask(Method::HEAD, url, &[]).send()?;
-        assert_eq!(answer.status(), StatusCode::OK, "{url}");
-        assert_eq!(answer.headers()["cache-control"], "no-store");
-        Ok(answer.headers()["upload-offset"].to_str()?.parse()?)
-    }
-
-    /// Sends the header of a PATCH over a connection of its own, and the first bytes of its body.
-    fn half_patch(&self, url: &str, announced: usize, bytes: &str) -> Result<TcpStream> {
-        let rest = url.strip_prefix("http://").context("an address")?;
-        let (host, path) = rest.split_once('/').context("a path")?;
-        let mut line = TcpStream::connect(host)?;
-        write!(
-            line,
-            "PATCH /{path} HTTP/1.1\r\nHost: {host}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n\
-             Content-Type: {BYTES}\r\nContent-Length: {announced}\r\n\r\n{bytes}"
-        )?;
-        Ok(line)
-    }
-}
-
 fn code(answer: Response) -> Result<Value> {
     Ok(answer.json::<Value>()?["code"].take())
 }
@@ -138,7 +87,7 @@ fn code(answer: Response) -> Result<Value> {
 #[test]
 fn what_is_wrong_with_a_piece_is_said_and_nothing_of_it_counts() -> Result<()> {
     let server = obedient(&["--upload-bytes-max", "100"])?;
-    let hand = Hand { server: &server };
+    let hand = Hand::of(&server);
     let offer = server.client().request(Method::OPTIONS, server.url("/api/tus")).send()?;
     assert_eq!(offer.status(), StatusCode::NO_CONTENT);
     assert_eq!(
@@ -192,7 +141,7 @@ fn what_is_wrong_with_a_piece_is_said_and_nothing_of_it_counts() -> Result<()> {
 #[test]
 fn what_came_before_the_line_broke_counts() -> Result<()> {
     let server = obedient(&[])?;
-    let hand = Hand { server: &server };
+    let hand = Hand::of(&server);
     let url = hand.begin(1000)?;
     // The question takes the upload from the piece, at the earliest before its first byte.
     let mut line = loop {
@@ -206,14 +155,14 @@ fn what_came_before_the_line_broke_counts() -> Result<()> {
     line.read_to_string(&mut answer)?;
     assert!(answer.starts_with("HTTP/1.1 423") || answer.starts_with("HTTP/1.1 409"), "{answer}");
     assert_eq!(hand.offset(&url)?, 300);
-    assert_eq!(hand.add(&url, 300, &"y".repeat(700))?.headers()["upload-offset"], "1000");
+    assert_eq!(hand.add(&url, 300, "y".repeat(700))?.headers()["upload-offset"], "1000");
     Ok(())
 }
 
 #[test]
 fn an_upload_that_is_given_up_or_forgotten_is_gone() -> Result<()> {
     let server = obedient(&["--resumable-uploads-max", "2"])?;
-    let hand = Hand { server: &server };
+    let hand = Hand::of(&server);
     let (url, _second) = (hand.begin(9)?, hand.begin(9)?);
     let third = hand.try_begin(&[("upload-length", "9")])?;
     assert!(third.headers().contains_key(RETRY_AFTER));
@@ -224,7 +173,7 @@ fn an_upload_that_is_given_up_or_forgotten_is_gone() -> Result<()> {
     hand.begin(9)?;
 
     let brief = obedient(&["--resumable-ttl-s", "1"])?;
-    let hand = Hand { server: &brief };
+    let hand = Hand::of(&brief);
     let url = hand.begin(9)?;
     while hand.ask(Method::HEAD, &url, &[]).send()?.status() != StatusCode::NOT_FOUND {
         std::thread::yield_now();
@@ -241,7 +190,7 @@ fn each_piece_has_to_be_let_in() -> Result<()> {
     let busy = folder.path().join("busy");
     std::fs::write(&busy, "FAULT silent\n")?;
     let server = obedient(&["--workers", "1", "--queue-max", "1"])?;
-    let hand = Hand { server: &server };
+    let hand = Hand::of(&server);
     let url = hand.begin(9)?;
     let running = server.submit(&busy)?;
     server.await_status(&running, |status| status["status"] == "processing")?;

@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bodyscript_tests::programs;
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, fault_worker};
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,6 +14,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::process::Command;
 use tempfile::TempDir;
 
 const SECRET: &[u8] = b"a secret of more than 24 bytes";
@@ -30,9 +32,13 @@ impl Notice {
 
     /// Whether somebody who knows the secret wrote it.
     fn is_signed(&self) -> Result<bool> {
+        self.is_signed_with(SECRET)
+    }
+
+    fn is_signed_with(&self, secret: &[u8]) -> Result<bool> {
         let header = |name: &str| self.headers.get(name).with_context(|| format!("no {name}"));
         let signature = header("webhook-signature")?.strip_prefix("v1,").context("a version")?;
-        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET)?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret)?;
         mac.update(header("webhook-id")?.as_bytes());
         mac.update(b".");
         mac.update(header("webhook-timestamp")?.as_bytes());
@@ -155,6 +161,78 @@ fn a_restart_loses_no_notice() -> Result<()> {
     while notes(&server)? > 0 {
         std::thread::yield_now();
     }
+    Ok(())
+}
+
+/// Has the service read its configuration again; gives what it says if it refuses.
+fn reload(server: &TestServer) -> Result<Option<String>> {
+    let mut ctl = Command::new(programs::path("bodyscript")?);
+    let output = ctl.args(["ctl", "reload", "--state-dir"]).arg(server.state_dir()).output()?;
+    let refusal = String::from_utf8(output.stderr)?;
+    Ok((!output.status.success()).then_some(refusal))
+}
+
+#[test]
+fn a_reload_changes_the_secret_and_who_may_be_told() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [flag, program] = fault_worker()?;
+    let (secret, config) = (secret(&folder)?, folder.path().join("bodyscript.toml"));
+    let key = format!("webhook_secret_file = {secret:?}\n");
+    std::fs::write(&config, &key)?;
+    let path = config.to_str().context("a plain path")?;
+    let server = TestServer::start(&[&flag, &program, "--config", path])?;
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let url = format!("http://127.0.0.1:{}/told?by=post", listener.local_addr()?.port());
+    let job = submit(&server, &folder, "ok", &url)?;
+    server.await_log("is not public")?;
+
+    let fresh = b"another secret of 24 bytes and more";
+    std::fs::write(&secret, fresh)?;
+    std::fs::write(&config, format!("{key}webhook_networks = [\"127.0.0.0/8\"]\n"))?;
+    assert_eq!(reload(&server)?, None);
+    let notice = receive(&listener, "200 Taken")?;
+    assert_eq!(notice.json()?["data"]["job_id"], job.as_str(), "what waited is told");
+    assert!(notice.is_signed_with(fresh)? && !notice.is_signed()?);
+
+    std::fs::write(&secret, "short")?;
+    let refusal = reload(&server)?.context("a bad secret is taken")?;
+    assert!(refusal.contains("`webhook_secret_file`") && refusal.contains("24"), "{refusal}");
+    assert_eq!(server.json("/health")?["reload_refused"], true);
+    submit(&server, &folder, "ok", &url)?;
+    assert!(receive(&listener, "200 Taken")?.is_signed_with(fresh)?, "the old one stays");
+
+    std::fs::write(&config, "")?;
+    assert_eq!(reload(&server)?, None);
+    let video = fault_video(folder.path(), "ok")?;
+    let refused = server.upload(&video, &[("webhook_url", &url)])?;
+    assert_eq!(refused.json::<Value>()?["code"], "webhooks_off");
+    Ok(())
+}
+
+#[test]
+fn what_is_to_be_told_waits_while_webhooks_are_off() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [flag, program] = fault_worker()?;
+    let (secret, config) = (secret(&folder)?, folder.path().join("bodyscript.toml"));
+    let on = format!("webhook_secret_file = {secret:?}\nwebhook_networks = [\"127.0.0.0/8\"]\n");
+    std::fs::write(&config, &on)?;
+    let path = config.to_str().context("a plain path")?;
+    let server = TestServer::start(&[&flag, &program, "--config", path])?;
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let url = format!("http://127.0.0.1:{}/told?by=post", listener.local_addr()?.port());
+    let job = submit(&server, &folder, "progress:1 sleep:1000 ok", &url)?;
+    std::fs::write(&config, "")?;
+    assert_eq!(reload(&server)?, None);
+    server.await_end(&job)?;
+    listener.set_nonblocking(true)?;
+    let visit = listener.accept().map_err(|error| error.kind());
+    assert!(matches!(visit, Err(std::io::ErrorKind::WouldBlock)), "{visit:?}");
+    assert_eq!(notes(&server)?, 1);
+
+    listener.set_nonblocking(false)?;
+    std::fs::write(&config, &on)?;
+    assert_eq!(reload(&server)?, None);
+    assert!(receive(&listener, "200 Taken")?.is_signed()?);
     Ok(())
 }
 

@@ -80,6 +80,9 @@ const fn remedy(refusal: &admission::Refusal) -> &'static str {
             "less than `disk_free_bytes_min` is free where the results go; make room there, or set \
              it lower"
         }
+        admission::Refusal::DiskRefuses => {
+            "the disk where the results go takes no writes; name another folder, or mend it"
+        }
         admission::Refusal::MemoryShort { .. } => "it is short of memory; try again later",
         // There are as many places as videos, and no limit on what is on the disk already.
         admission::Refusal::Closing

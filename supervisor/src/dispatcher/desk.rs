@@ -304,7 +304,6 @@ impl Desk {
         self.remember(id);
         if is_failed {
             self.keep_video(id);
-            self.remove_files(id, StateDir::remove_attempts);
         } else if is_final {
             drop(self.bid_farewell(id, What::Upload, "its job is over"));
         }

@@ -7,14 +7,13 @@
 
 use super::Cancelled;
 use super::desk::Desk;
+use super::removal::insist;
 use super::turn::cancelled;
-use crate::artefacts::{StateDir, StateError};
 use crate::failpoint;
 use crate::job::{Event, JobId};
 use crate::journal::{Entry, What};
 use crate::retention::{ENDED_KEPT_MAX, Lives, Pressure};
 use crate::worker::obituary::Stop;
-use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -71,6 +70,8 @@ impl Desk {
 
     /// Removes what has expired, oldest first.
     pub(super) fn sweep(&mut self) {
+        let state = self.state.clone();
+        spawn_blocking(move || state.look_again());
         self.pressure = Pressure::measure(&self.state, self.config.disk_free_bytes_min);
         if self.pressure.disk {
             self.let_go_beyond(0, "the disk is short");
@@ -103,10 +104,6 @@ impl Desk {
 
     /// Removes files of a job for good; the task ends when they are gone.
     pub(super) fn bid_farewell(&self, id: JobId, what: What, why: &'static str) -> JoinHandle<()> {
-        let how = match what {
-            What::Job => StateDir::remove,
-            What::Upload => StateDir::remove_leftovers,
-        };
         tracing::info!(job = %id, ?what, why, "removed");
         // Sent now, ahead of another job with the same key.
         let written = self.journal.commit(Entry::Removed { job: id, what, why });
@@ -114,34 +111,23 @@ impl Desk {
         tokio::spawn(async move {
             let _ = written.await;
             failpoint::reach("removal_committed");
-            let _ = spawn_blocking(move || remove(&state, id, how)).await;
+            let remove = move || match what {
+                What::Job => state.remove(id),
+                What::Upload => state.remove_leftovers(id),
+            };
+            insist(id, remove).await;
             failpoint::reach("removal_done");
         })
     }
 
-    /// Removes files that no job has, or not any more.
-    pub(super) fn remove_files(&self, id: JobId, how: Removal) {
+    /// Removes an upload that became no job. Once: a resumable one may be handed in again, and
+    /// then it must stay.
+    pub(super) fn remove_upload(&self, id: JobId) {
         let state = self.state.clone();
-        spawn_blocking(move || remove(&state, id, how));
-    }
-}
-
-/// Tries to remove the files of a job.
-const REMOVALS_MAX: u32 = 10;
-
-/// Between two of them.
-const REMOVAL_PAUSE: Duration = Duration::from_secs(1);
-
-type Removal = fn(&StateDir, JobId) -> Result<(), StateError>;
-
-/// Without descriptors a folder cannot be listed: then it is tried again for a while.
-fn remove(state: &StateDir, id: JobId, how: Removal) {
-    let mut tries = 1..REMOVALS_MAX;
-    while let Err(error) = how(state, id) {
-        if !error.is_out_of_descriptors() || tries.next().is_none() {
-            tracing::error!(job = %id, %error, "files of a job stay behind");
-            return;
-        }
-        std::thread::sleep(REMOVAL_PAUSE);
+        spawn_blocking(move || {
+            if let Err(error) = state.remove_upload(id) {
+                tracing::error!(job = %id, %error, "an upload stays behind until the next start");
+            }
+        });
     }
 }

@@ -7,7 +7,6 @@
 use super::desk::{Desk, Entry, Opening};
 use super::{NotTaken, Ticket};
 use crate::admission::{self, Admitted, Capacity, Refusal, Request};
-use crate::artefacts::StateDir;
 use crate::clock;
 use crate::job::{Job, JobId, Upload};
 use crate::journal::{self, JournalError, Remembered};
@@ -31,9 +30,6 @@ pub(super) struct Arrival {
 
 impl Desk {
     pub(super) fn admit(&self, request: &Request) -> Result<Ticket, Refusal> {
-        if self.journal.is_failing() {
-            return Err(Refusal::DiskFull);
-        }
         let capacity = Capacity {
             is_open: self.opening == Opening::Open,
             memory_is_short: self.pressure.memory,
@@ -43,6 +39,7 @@ impl Desk {
             workers: self.config.slots(),
             service_time: self.tempo.service_time(),
             upload_bytes_max: self.config.upload_bytes_max,
+            disk_takes_writes: !self.journal.is_failing() && !self.state.is_in_doubt(),
             disk_free_bytes: self.state.free_bytes().unwrap_or(0),
             disk_free_bytes_min: self.config.disk_free_bytes_min,
         };
@@ -61,7 +58,7 @@ impl Desk {
         if let Some(key) = &upload.idempotency_key {
             if let Some(before) = self.keys.get(key) {
                 let _ = reply.send(self.repeated(*before, &upload));
-                self.remove_files(id, StateDir::remove);
+                self.remove_upload(id);
                 return;
             }
             self.keys.insert(key.clone(), id);
@@ -95,7 +92,7 @@ impl Desk {
             if let Some(key) = &job.upload.idempotency_key {
                 self.keys.remove(key);
             }
-            self.remove_files(id, StateDir::remove);
+            self.remove_upload(id);
             let _ = reply.send(Err(NotTaken::from(&*error)));
             return;
         }

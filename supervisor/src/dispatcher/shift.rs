@@ -4,6 +4,7 @@
 //! needs comes in by value, what it found goes back as an [`Ending`].
 
 use super::RunningAttempt;
+use super::removal::insist;
 use crate::artefacts::{AttemptFolder, StateDir, StateError};
 use crate::attempt::Order;
 use crate::job::{AttemptRecord, JobId};
@@ -61,6 +62,10 @@ pub(super) async fn work(state: StateDir, plan: Plan, hired: Hired) -> Ending {
         let (state, number, formats) = (state.clone(), plan.number, plan.options.formats);
         move || prepare(&state, (job, number), formats)
     });
+    let discard = {
+        let (state, number) = (state.clone(), plan.number);
+        move || state.discard_attempt(job, number)
+    };
     let (folder, video, artefacts) = match prepared.await {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -69,6 +74,10 @@ pub(super) async fn work(state: StateDir, plan: Plan, hired: Hired) -> Ending {
                 // Its memory is promised anew when this returns.
                 attempt.await;
             }
+            if error.is_disk_full() {
+                state.doubt();
+            }
+            insist(job, discard).await;
             return unprepared(&plan, &error);
         }
     };
@@ -86,22 +95,18 @@ pub(super) async fn work(state: StateDir, plan: Plan, hired: Hired) -> Ending {
     let obituary = in_earnest(obituary, &plan.history);
     let decision = decide(&obituary, &plan.history);
     let outcome = outcome(&obituary, &decision);
-    let succeeds = outcome.is_some();
-    let settled = blocking(move || match outcome {
-        Some(outcome) => folder.publish(&outcome.to_bytes()).inspect_err(|_| {
-            // Nothing else removes it while its job is remembered; a full disk needs the room.
-            let _ = folder.discard();
-        }),
-        None => folder.discard(),
-    });
-    let decision = match settled.await {
-        Err(error) if succeeds => {
-            tracing::error!(%job, %error, "the results cannot be published");
-            Decision { verdict: Verdict::Fail, ..unwritten() }
-        }
+    let Some(outcome) = outcome else {
+        insist(job, discard).await;
+        return ending(obituary, decision);
+    };
+    let decision = match blocking(move || folder.publish(&outcome.to_bytes())).await {
         Err(error) => {
-            tracing::warn!(%job, %error, "the files of an attempt stay until its job goes");
-            decision
+            tracing::error!(%job, %error, "the results cannot be published");
+            if error.is_disk_full() {
+                state.doubt();
+            }
+            insist(job, discard).await;
+            unwritten()
         }
         Ok(()) => decision,
     };
@@ -140,10 +145,11 @@ fn prepare(
 }
 
 /// No worker was started: the disk or the descriptors did not allow it. Counts as one that could
-/// not be spawned.
+/// not be spawned, but that a job waits for its disk as long as it must.
 fn unprepared(plan: &Plan, error: &StateError) -> Ending {
     tracing::error!(job = %plan.job, %error, "an attempt cannot begin");
-    let is_last = plan.history.spawn_failures + 1 >= crate::verdict::SPAWN_FAILURES_MAX;
+    let is_last = !error.is_disk_full()
+        && plan.history.spawn_failures + 1 >= crate::verdict::SPAWN_FAILURES_MAX;
     let decision = if is_last {
         unwritten()
     } else {

@@ -19,6 +19,7 @@ impl Desk {
     /// are done.
     pub(super) fn start_what_fits(&mut self) {
         while self.opening == Opening::Open
+            && !self.state.is_in_doubt()
             && self.running.len() < self.breaker.attempts_max(self.config.workers, Instant::now())
         {
             let Some(id) = self.next_in_turn() else { return };

@@ -9,12 +9,13 @@ use crate::job::JobState;
 impl Desk {
     pub(super) fn health(&self) -> Health {
         let reason = match self.admit(&Request { bytes: Some(0) }) {
+            Err(Refusal::DiskRefuses) => Some("the disk cannot be written"),
             _ if self.breaker.is_open() => Some("workers cannot be started"),
             Ok(_) => None,
             Err(Refusal::Closing) => Some("the service is stopping"),
             Err(Refusal::QueueFull { .. }) => Some("the queue is full"),
             Err(Refusal::MemoryShort { .. }) => Some("the host is short of memory"),
-            Err(Refusal::DiskFull) => Some("the disk is full or cannot be written"),
+            Err(Refusal::DiskFull) => Some("the disk is full"),
             Err(Refusal::TooLarge { .. }) => None,
         };
         let mut jobs = Counts::default();

@@ -145,7 +145,7 @@ answers! {
     MemoryShort "memory_short" 503 Time
         "The host is short of memory." "Try again after `Retry-After`.";
     DiskFull "disk_full" 507 Time
-        "Too little disk is free for the video (`disk_free_bytes_min`)."
+        "Too little disk is free for the video (`disk_free_bytes_min`), or it cannot be written."
         "Try again after `Retry-After`; tell the operator if it stays so.";
     Overloaded "overloaded" 503 Time
         "The service has as many files open as it may." "Try again after `Retry-After`.";

@@ -169,6 +169,9 @@ pub enum ApiError {
     /// No room on the disk.
     #[error("The service has no room for the video; try again later.")]
     DiskFull,
+    /// The disk takes no writes.
+    #[error("The service cannot write to its disk at the moment; try again later.")]
+    DiskRefuses,
     /// No file can be opened.
     #[error("The service has as many files open as it may; try again in a moment.")]
     Overloaded,
@@ -253,7 +256,7 @@ impl ApiError {
             Self::TooManyResumable { .. } => Code::TooManyResumable,
             Self::QueueFull { .. } => Code::QueueFull,
             Self::MemoryShort { .. } => Code::MemoryShort,
-            Self::DiskFull => Code::DiskFull,
+            Self::DiskFull | Self::DiskRefuses => Code::DiskFull,
             Self::Overloaded => Code::Overloaded,
             Self::Stopping => Code::Stopping,
             Self::OperatorsOnly => Code::OperatorsOnly,
@@ -292,6 +295,7 @@ impl From<Refusal> for ApiError {
             Refusal::QueueFull { retry_after } => Self::QueueFull { retry_after },
             Refusal::MemoryShort { retry_after } => Self::MemoryShort { retry_after },
             Refusal::DiskFull => Self::DiskFull,
+            Refusal::DiskRefuses => Self::DiskRefuses,
         }
     }
 }
@@ -299,7 +303,7 @@ impl From<Refusal> for ApiError {
 impl From<NotTaken> for ApiError {
     fn from(reason: NotTaken) -> Self {
         match reason {
-            NotTaken::DiskFull => Self::DiskFull,
+            NotTaken::DiskFull => Self::DiskRefuses,
             NotTaken::Unwritten => Self::Internal,
             NotTaken::KeyReused => Self::KeyReused,
             NotTaken::KeyBusy => Self::KeyBusy,
@@ -311,12 +315,16 @@ impl From<StateError> for ApiError {
     fn from(error: StateError) -> Self {
         tracing::error!(%error, "the state folder fails");
         match () {
-            () if error.is_disk_full() => Self::DiskFull,
+            () if error.is_disk_full() => Self::DiskRefuses,
             () if error.is_out_of_descriptors() => Self::Overloaded,
             () => Self::Internal,
         }
     }
 }
+
+/// Marks the answer to a request for which a write was refused.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WriteRefused;
 
 /// A refusal or failure (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
@@ -345,6 +353,9 @@ impl IntoResponse for ApiError {
             code: entry.code,
         };
         let mut response = (status, Json(problem)).into_response();
+        if matches!(self, Self::DiskRefuses) {
+            response.extensions_mut().insert(WriteRefused);
+        }
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if matches!(self, Self::TokenRequired) {

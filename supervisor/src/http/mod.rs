@@ -45,7 +45,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use clients::Clients;
-use error::ApiError;
+use error::{ApiError, WriteRefused};
 use jiff::Timestamp;
 use monitor::Monitor;
 use openapi::{Documents, Outline};
@@ -72,8 +72,8 @@ pub struct Service {
     pub cage: String,
     /// How operators are known.
     pub access: Access,
-    /// Who is told of the ends of jobs, if anybody can be.
-    pub webhooks: Option<Arc<Webhooks>>,
+    /// Who is told of the ends of jobs.
+    pub webhooks: Arc<Webhooks>,
     /// Requests that were answered.
     pub requests: Requests,
     /// Uploads that come in several requests.
@@ -126,6 +126,7 @@ impl FromRef<Present> for Service {
 /// Everything the service answers, each request by the settings of its moment.
 pub fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
     tokio::spawn(tus::keep_sweeping(service.clone()));
+    let state = service.state.clone();
     let present = Present { service: service.clone(), settings };
     let operators = OpenApiRouter::new()
         .routes(routes!(jobs::list))
@@ -169,6 +170,7 @@ pub fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
         .fallback(async || ApiError::UnknownAddress)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
+        .layer(from_fn_with_state(state, heed_refused_writes))
         .layer(from_fn_with_state(present.clone(), cors::guard))
         .layer(from_fn(host::once))
         .layer(from_fn(harden))
@@ -203,6 +205,19 @@ async fn operators_only(
         Err(Denied::Token) => Err(ApiError::TokenRequired),
         Err(Denied::Elsewhere) => Err(ApiError::OperatorsOnly),
     }
+}
+
+/// What one request could not write, others cannot either.
+async fn heed_refused_writes(
+    State(state): State<StateDir>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    if response.extensions().get::<WriteRefused>().is_some() {
+        state.doubt();
+    }
+    response
 }
 
 /// No script or style but our own files, no frame, no guessing of types, no stale answers.

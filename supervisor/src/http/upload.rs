@@ -207,7 +207,7 @@ impl Order {
 /// Whether whoever is to be told of the end can be.
 pub(super) fn may_be_told(service: &Service, wishes: &Wishes) -> Result<(), ApiError> {
     match wishes.webhook() {
-        Some(_) if service.webhooks.is_none() => Err(ApiError::WebhooksOff),
+        Some(_) if !service.webhooks.are_on() => Err(ApiError::WebhooksOff),
         _ => Ok(()),
     }
 }
@@ -296,18 +296,12 @@ pub(super) async fn submit(
     let Some(address) = webhook else {
         return Ok(service.dispatcher.submit(ticket, id, upload).await??);
     };
-    let noted = match &service.webhooks {
-        Some(webhooks) => webhooks.note(id, &address).await.map(|()| webhooks).map_err(Into::into),
-        None => Err(ApiError::WebhooksOff),
-    };
-    let webhooks = match noted {
-        Ok(webhooks) => webhooks,
-        Err(error) => {
-            let state = service.state.clone();
-            blocking(move || state.remove(id)).await??;
-            return Err(error);
-        }
-    };
+    let webhooks = &service.webhooks;
+    if let Err(error) = webhooks.note(id, &address).await {
+        let state = service.state.clone();
+        blocking(move || state.remove(id)).await??;
+        return Err(error.into());
+    }
     let submitted = service.dispatcher.submit(ticket, id, upload).await;
     match &submitted {
         // A repeated request is the job of the first, which has its own note.

@@ -6,6 +6,7 @@
 use crate::clock::Moment;
 use crate::job::{AttemptRecord, Job, JobError, JobId, JobState, Upload};
 use crate::name::DisplayName;
+use crate::origin::Origin;
 use crate::worker::obituary::{Deadline, End, Exit};
 use bodyscript_protocol::message::Summary;
 use jiff::Timestamp;
@@ -29,10 +30,11 @@ pub struct Remembered {
 pub(super) const INSERT_OR_UPDATE: &str = "
     INSERT INTO jobs (id, filename, bytes, sha256, options, created_ms, state, started_ms,
         completed_ms, memory_bytes_max, reason, summary, error_code, error_sentence, facts,
-        posture, attempts_made, executions, ended_clock_ms, idempotency_key)
+        posture, attempts_made, executions, ended_clock_ms, idempotency_key, request_id, trace_id)
     VALUES (:id, :filename, :bytes, :sha256, :options, :created_ms, :state, :started_ms,
         :completed_ms, :memory_bytes_max, :reason, :summary, :error_code, :error_sentence, :facts,
-        :posture, :attempts_made, :executions, :ended_clock_ms, :idempotency_key)
+        :posture, :attempts_made, :executions, :ended_clock_ms, :idempotency_key, :request_id,
+        :trace_id)
     ON CONFLICT (id) DO UPDATE SET state = excluded.state, started_ms = excluded.started_ms,
         completed_ms = excluded.completed_ms, memory_bytes_max = excluded.memory_bytes_max,
         reason = excluded.reason, summary = excluded.summary, error_code = excluded.error_code,
@@ -95,6 +97,8 @@ pub(super) fn write(
         ":executions": job.executions,
         ":ended_clock_ms": ended.map(Moment::as_ms),
         ":idempotency_key": job.upload.idempotency_key,
+        ":request_id": job.origin.request_id(),
+        ":trace_id": job.origin.trace_id(),
     })
 }
 
@@ -108,6 +112,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Remembered> {
         idempotency_key: row.get("idempotency_key")?,
     };
     let mut job = Job::recalled(id, upload, time(row, "created_ms")?, state(row)?);
+    job.origin = Origin::recalled(row.get("request_id")?, row.get("trace_id")?);
     job.facts = details(row, "facts")?;
     job.posture = details(row, "posture")?;
     job.attempts_made = row.get("attempts_made")?;

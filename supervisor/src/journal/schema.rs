@@ -3,7 +3,8 @@
 use rusqlite::{Connection, Result};
 
 /// Each step leads from one version to the next; a step that was released is never changed.
-const STEPS: [&str; 1] = ["
+pub(super) const STEPS: [&str; 2] = [
+    "
     CREATE TABLE settings (
         key TEXT PRIMARY KEY,
         value TEXT NOT NULL
@@ -60,7 +61,13 @@ const STEPS: [&str; 1] = ["
         why TEXT NOT NULL,
         at_ms INTEGER NOT NULL
     ) STRICT;
-"];
+",
+    // By which its lines in the log are found.
+    "
+    ALTER TABLE jobs ADD COLUMN request_id TEXT;
+    ALTER TABLE jobs ADD COLUMN trace_id TEXT;
+",
+];
 
 /// The version this program writes.
 pub(super) const VERSION: u32 = STEPS.len() as u32;

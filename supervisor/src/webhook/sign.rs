@@ -16,6 +16,7 @@ const SECRET_BYTES_MIN: usize = 24;
 const PREFIX: &str = "whsec_";
 
 /// A secret that both sides know.
+#[derive(PartialEq, Eq)]
 pub(super) struct Secret(Vec<u8>);
 
 impl fmt::Debug for Secret {

@@ -117,7 +117,12 @@ impl Growth {
             if let Some(checksum) = &mut self.checksum {
                 checksum.update(&chunk);
             }
-            self.file.write_all(&chunk).await.map_err(|source| self.failed(source))?;
+            if let Err(source) = self.file.write_all(&chunk).await {
+                // The failure may be that of an earlier chunk, which was taken before it was
+                // written: nobody knows how much of what does not count yet is there.
+                self.pending = 0;
+                return Err(self.failed(source).into());
+            }
             self.pending += bytes;
             if self.checksum.is_none() && self.pending >= SETTLE_EVERY {
                 self.settle().await?;

@@ -1,0 +1,82 @@
+//! The folder one attempt writes into, and how it becomes the results of a job.
+//!
+//! Begun by [`super::StateDir::begin_attempt`]. Only the newest attempt at a job may publish, and
+//! what it publishes is on the disk before it is seen.
+
+use super::StateError;
+use super::durable::{create_file, create_folder, names, rename, sync};
+use super::error::failed;
+use crate::failpoint;
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::formats::Formats;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// What the folder of an attempt is called, before its number.
+const ATTEMPT: &str = "attempt-";
+
+/// How a successful attempt went, beside its artefacts.
+pub(super) const OUTCOME: &str = "outcome.json";
+
+/// What the folder of this attempt is called.
+pub(super) fn name(number: u32) -> String {
+    format!("{ATTEMPT}{number}")
+}
+
+/// The folder one attempt writes into.
+#[derive(Debug)]
+pub struct AttemptFolder {
+    path: PathBuf,
+    number: u32,
+    published: PathBuf,
+    formats: Formats,
+}
+
+impl AttemptFolder {
+    /// Makes it in the folder of its job, with the artefacts that are asked for in it, empty.
+    pub(super) fn create(
+        job: &Path,
+        number: u32,
+        published: PathBuf,
+        formats: Formats,
+    ) -> Result<(Self, Vec<(Artefact, File)>), StateError> {
+        create_folder(job)?;
+        let path = job.join(name(number));
+        create_folder(&path)?;
+        let create = |artefact: Artefact| {
+            create_file(&path.join(artefact.file_name())).map(|file| (artefact, file))
+        };
+        let files = formats.iter().map(create).collect::<Result<_, _>>()?;
+        Ok((Self { path, number, published, formats }, files))
+    }
+
+    /// Puts the artefacts and how it went on the disk for good, and makes them the job's results.
+    ///
+    /// # Errors
+    /// When the disk fails, or a newer attempt at the job has begun or published.
+    pub fn publish(&self, outcome: &[u8]) -> Result<(), StateError> {
+        failpoint::reach("attempt_done");
+        let path = self.path.join(OUTCOME);
+        fs::write(&path, outcome).map_err(failed("written to", &path))?;
+        failpoint::reach("outcome_written");
+        sync(&path)?;
+        for artefact in self.formats.iter() {
+            let path = self.path.join(artefact.file_name());
+            sync(&path)?;
+        }
+        sync(&self.path)?;
+        failpoint::reach("attempt_synced");
+        if self.is_stale()? {
+            return Err(StateError::Stale(self.path.clone()));
+        }
+        rename(&self.path, &self.published)?;
+        failpoint::reach("attempt_published");
+        Ok(())
+    }
+
+    fn is_stale(&self) -> Result<bool, StateError> {
+        let job = self.path.parent().unwrap_or(&self.path);
+        let number = |name: &str| name.strip_prefix(ATTEMPT)?.parse::<u32>().ok();
+        Ok(names(job)?.iter().filter_map(|name| number(name)).any(|other| other > self.number))
+    }
+}

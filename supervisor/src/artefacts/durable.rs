@@ -1,0 +1,67 @@
+//! Calls to the file system whose failure names the path, and which last once they return.
+//!
+//! For the state folder alone. All block.
+
+use super::StateError;
+use super::error::failed;
+use nix::sys::statvfs::{FsFlags, statvfs};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+/// A rename that has happened even if the power fails after the return.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StateError> {
+    fs::rename(from, to).map_err(failed("moved to its place", from))?;
+    to.parent().map_or(Ok(()), sync)
+}
+
+pub(super) fn sync(path: &Path) -> Result<(), StateError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(failed("written to the disk", path))
+}
+
+/// The names in a folder, as far as they are text.
+pub(super) fn names(folder: &Path) -> Result<Vec<String>, StateError> {
+    let entries = fs::read_dir(folder).map_err(failed("listed", folder))?;
+    let name = |entry: io::Result<fs::DirEntry>| {
+        entry.map(|entry| entry.file_name().into_string().ok()).transpose()
+    };
+    entries.filter_map(name).collect::<io::Result<_>>().map_err(failed("listed", folder))
+}
+
+pub(super) fn create_folder(path: &Path) -> Result<(), StateError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path).map_err(failed("created", path))
+}
+
+pub(super) fn create_file(path: &Path) -> Result<File, StateError> {
+    let mut options = OpenOptions::new();
+    // Readable as well: a muxer goes back over what it wrote.
+    options
+        .create_new(true)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed("created", path))
+}
+
+pub(super) fn remove_file(path: &Path) -> Result<(), StateError> {
+    ignore_absence(fs::remove_file(path)).map_err(failed("removed", path))
+}
+
+pub(crate) fn remove_folder(path: &Path) -> Result<(), StateError> {
+    ignore_absence(fs::remove_dir_all(path)).map_err(failed("removed", path))
+}
+
+fn ignore_absence(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether the file system says that it takes no writes. Not every one that takes none does.
+pub(super) fn is_read_only(path: &Path) -> bool {
+    statvfs(path).is_ok_and(|stat| stat.flags().contains(FsFlags::ST_RDONLY))
+}
