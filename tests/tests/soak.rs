@@ -34,7 +34,7 @@ const HOSTILE: [&str; 10] = [
     "garbage",
     "touch:100",
     "exit:3",
-    "half-frame",
+    "half-frame exit:0",
     "sigsys",
     "leak-child panic",
     "oversize",
