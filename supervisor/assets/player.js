@@ -24,6 +24,9 @@ export class Player {
     element("speed").addEventListener("change", ({ target }) => {
       video.playbackRate = Number(target.value);
     });
+    element("sound").addEventListener("change", ({ target }) => {
+      video.muted = !target.checked;
+    });
     element("show").addEventListener("change", () => this.#paint());
     this.#scrub.addEventListener("input", () => this.seek(Number(this.#scrub.value)));
     for (const event of ["play", "pause", "ended"]) {

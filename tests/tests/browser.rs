@@ -39,6 +39,10 @@ fn a_video_goes_in_and_its_pose_plays_back() -> Result<()> {
     assert_eq!(browser.run(drawn)?, true, "a skeleton lies over the video");
     let knee = browser.text(".curve .values .left")?;
     assert!(knee.ends_with('°'), "the angle at that frame is told: {knee}");
+    let is_silent = "return document.querySelector('#video').muted";
+    assert_eq!(browser.run(is_silent)?, true, "nobody is surprised by sound");
+    browser.click("#sound")?;
+    assert_eq!(browser.run(is_silent)?, false);
     browser.picture("result-light", DESKTOP, Look::Light)?;
     browser.picture("result-phone-dark", PHONE, Look::Dark)?;
     assert_eq!(browser.barriers()?, NO_BARRIERS);
