@@ -86,6 +86,7 @@ refusals! {
         UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull Overloaded Stopping;
     ResumableRefusals: Overloaded TusVersion UnknownAddress UploadNotFound UploadLocked Stopping;
     OperatorRefusals: OperatorsOnly TokenRequired Stopping;
+    ListRefusals: MalformedQuery InvalidField OperatorsOnly TokenRequired Stopping;
 }
 
 /// One response for each status among the codes.
