@@ -7,6 +7,7 @@ use bodyscript_tests::report;
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::told::{await_that, ends};
 use bodyscript_tests::traces::{fault_video, fault_worker, holders, names};
+use nix::sys::signal::Signal;
 use reqwest::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -192,7 +193,11 @@ fn ten_thousand_jobs_are_all_found_and_told_of_a_page_at_a_time() -> Result<()> 
     let folder = Arc::new(tempfile::tempdir()?);
     let states = fill(&folder.path().join("state"), JOBS, "silent")?;
     let program = fault_worker()?;
-    let flags = [&program[0], &program[1], "--workers", "1", "--queue-max", "2000"];
+    let config = folder.path().join("bodyscript.toml");
+    std::fs::write(&config, "")?;
+    let path = config.to_str().context("a plain path")?;
+    let flags =
+        [&program[0], &program[1], "--workers", "1", "--queue-max", "2000", "--config", path];
     let begun = Instant::now();
     let mut server = TestServer::launch(folder, &flags, None)?;
     assert!(server.ready_or_dead()?, "{}", server.log());
@@ -228,9 +233,18 @@ fn ten_thousand_jobs_are_all_found_and_told_of_a_page_at_a_time() -> Result<()> 
         (&numbers["total"], numbers["jobs"].as_array().map(Vec::len)),
         (&JOBS.into(), Some(10))
     );
+    std::fs::write(&config, "result_ttl_s = 1\npressure_ttl_s = 1")?;
+    let expiry = longest_wait(&server, || {
+        server.signal(Signal::SIGHUP)?;
+        await_that("all that was over is gone", || {
+            Ok(server.json("/api/jobs?limit=1")?["total"] == JOBS / 10)
+        })
+    })?;
     report::say(&format!(
-        "{JOBS} jobs in the journal: ready after {ready:?}; {}; others waited {wait:?} at most",
-        sizes.join(", ")
+        "{JOBS} jobs in the journal: ready after {ready:?}; {}; others waited {wait:?} at most, \
+         and {expiry:?} while {} expired",
+        sizes.join(", "),
+        JOBS * 9 / 10
     ));
     Ok(())
 }
