@@ -25,7 +25,7 @@ pub struct Numbers {
     pub completed_at: Option<Timestamp>,
     /// Most memory any attempt used.
     pub peak_bytes: u64,
-    /// How long the last attempt took.
+    /// How long the last attempt took, once the job is over.
     pub wall_ms: Option<u64>,
     /// Frames processed.
     pub frames: u32,
@@ -37,6 +37,9 @@ impl Numbers {
     /// Of a job; `live` while it is processed.
     pub fn of(job: &Job, live: Option<&Live>) -> Self {
         let state = job.state();
+        let past = job.attempts.iter().map(|attempt| attempt.peak_bytes);
+        // Frames of the attempt under way took none of the time of those before.
+        let last = job.attempts.last().filter(|_| state.is_final());
         Self {
             job_id: job.id,
             status: state.name(),
@@ -47,8 +50,8 @@ impl Numbers {
             created_at: job.created_at,
             started_at: state.started_at(),
             completed_at: state.completed_at(),
-            peak_bytes: job.attempts.iter().map(|attempt| attempt.peak_bytes).max().unwrap_or(0),
-            wall_ms: job.attempts.last().map(|attempt| attempt.wall_ms).filter(|ms| *ms > 0),
+            peak_bytes: past.chain(live.map(|live| live.peak_bytes)).max().unwrap_or(0),
+            wall_ms: last.map(|attempt| attempt.wall_ms).filter(|ms| *ms > 0),
             frames: frames(job, live).0,
             attempts: job.attempts.len(),
         }
