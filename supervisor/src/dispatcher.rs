@@ -8,6 +8,7 @@ mod content;
 mod desk;
 mod farewell;
 mod intake;
+mod listing;
 mod recent;
 mod removal;
 mod retry;
@@ -28,8 +29,9 @@ use crate::name::DisplayName;
 use crate::origin::Origin;
 use crate::recovery::Recovered;
 use crate::retention::Pressure;
-use crate::status::Status;
+use crate::status::{Numbers, Status};
 use crate::worker::obituary::{Obituary, Stop};
+pub use listing::{Listing, Page};
 pub use recent::Recent;
 use serde::Serialize;
 pub use standby::Standby;
@@ -181,7 +183,8 @@ enum Command {
     Retry { id: JobId, reply: oneshot::Sender<Option<Retried>> },
     Remove { id: JobId, reply: oneshot::Sender<bool> },
     Results { id: JobId, reply: oneshot::Sender<Option<Results>> },
-    List { reply: oneshot::Sender<Vec<Status>> },
+    List { page: Page, reply: oneshot::Sender<Listing> },
+    Numbers { reply: oneshot::Sender<Vec<Numbers>> },
     Recent { ended_max: usize, reply: oneshot::Sender<Recent> },
     Health { reply: oneshot::Sender<Health> },
     Configure { config: Arc<Config>, reply: oneshot::Sender<()> },
@@ -268,9 +271,14 @@ impl Dispatcher {
         self.ask(|reply| Command::Results { id, reply }).await
     }
 
-    /// Every job, newest first.
-    pub async fn list(&self) -> Result<Vec<Status>, Gone> {
-        self.ask(|reply| Command::List { reply }).await
+    /// A page of the list of all jobs.
+    pub async fn list(&self, page: Page) -> Result<Listing, Gone> {
+        self.ask(|reply| Command::List { page, reply }).await
+    }
+
+    /// The numbers of every job, in no order.
+    pub async fn numbers(&self) -> Result<Vec<Numbers>, Gone> {
+        self.ask(|reply| Command::Numbers { reply }).await
     }
 
     /// The jobs under way and this many of the latest ends.

@@ -2,6 +2,7 @@
 //!
 //! Made by the dispatcher from what it knows at that moment; everything in it is safe to show.
 
+mod numbers;
 mod progress;
 mod statistics;
 mod urls;
@@ -11,6 +12,7 @@ use crate::attempt::Live;
 use crate::job::{AttemptRecord, Job, JobId, JobState};
 use crate::name::DisplayName;
 use jiff::Timestamp;
+pub use numbers::Numbers;
 pub use progress::Place;
 use serde::Serialize;
 pub use statistics::Statistics;

@@ -146,7 +146,7 @@ impl Books {
     fn check(&mut self, server: &TestServer) -> Result<()> {
         let state = server.state_dir();
         self.check_orphans(&state)?;
-        let list = server.json("/api/jobs")?;
+        let list = server.jobs()?;
         let jobs: BTreeMap<&str, &Value> = list["jobs"]
             .as_array()
             .context("jobs")?

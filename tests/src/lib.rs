@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod crashing;
 pub mod disks;
+pub mod filled;
 pub mod fixture;
 pub mod line;
 

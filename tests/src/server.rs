@@ -199,6 +199,18 @@ impl TestServer {
         }
     }
 
+    /// The list of all jobs, its pages put together.
+    pub fn jobs(&self) -> Result<Value> {
+        let mut all = self.json("/api/jobs")?;
+        while let Some(next) = all["next"].as_str().map(str::to_owned) {
+            let mut page = self.json(&next)?;
+            let jobs = page["jobs"].as_array_mut().context("jobs")?;
+            all["jobs"].as_array_mut().context("jobs")?.append(jobs);
+            all["next"] = page["next"].take();
+        }
+        Ok(all)
+    }
+
     /// Waits until a job is over.
     pub fn await_end(&self, id: &str) -> Result<Value> {
         self.await_status(id, |status| !status["completed_at"].is_null())
@@ -250,7 +262,7 @@ impl TestServer {
     /// The names that may be in `spool` and in `jobs`: of jobs that are not over, and the videos
     /// of failed ones. Nothing if the service does not tell.
     fn may_be_left(&self) -> Option<[(&'static str, BTreeSet<String>); 2]> {
-        let list = self.json("/api/jobs").ok()?;
+        let list = self.jobs().ok()?;
         let jobs = list["jobs"].as_array()?;
         let ids = |wanted: fn(&Value) -> bool| {
             let jobs = jobs.iter().filter(|job| wanted(job));

@@ -179,8 +179,16 @@ const BODIES: [(&str, &str); 8] = [
     ("application/offset+octet-stream", "piece"),
 ];
 
-const QUERIES: [&str; 6] =
-    ["", "?mode=fast&interval=2", "?interval=0", "?interval=1&interval=1", "?mode=%ff", "?%zz=&&="];
+const QUERIES: [&str; 8] = [
+    "",
+    "?mode=fast&interval=2",
+    "?interval=0",
+    "?interval=1&interval=1",
+    "?mode=%ff",
+    "?%zz=&&=",
+    "?limit=1&offset=1",
+    "?limit=0",
+];
 
 /// A resumable upload from its beginning to its end, each request both ways where there are two.
 fn resumable(server: &TestServer, contract: &mut Contract) -> Result<()> {

@@ -260,7 +260,7 @@ fn nothing_is_left_while_it_runs(server: &TestServer) -> Result<()> {
         let cages: Vec<_> = below.filter(|entry| entry.path().is_dir()).collect();
         assert!(cages.is_empty(), "{cages:?}");
     }
-    let failed = ids(&server.json("/api/jobs")?, |job| job["status"] == "failed");
+    let failed = ids(&server.jobs()?, |job| job["status"] == "failed");
     // The videos of failed jobs are kept for another try.
     await_names(server, "spool", &failed)?;
     await_names(server, "jobs", &BTreeSet::new())

@@ -1,13 +1,19 @@
 //! What a start finds after the service was killed: every accepted job, and nothing else.
 
 use anyhow::{Context, Result};
+use bodyscript_tests::filled::fill;
 use bodyscript_tests::remains::{groups_of, is_alive};
+use bodyscript_tests::report;
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::told::{await_that, ends};
 use bodyscript_tests::traces::{fault_video, fault_worker, holders, names};
+use nix::sys::signal::Signal;
 use reqwest::StatusCode;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 fn start(flags: &[&str]) -> Result<TestServer> {
     let program = fault_worker()?;
@@ -158,5 +164,87 @@ fn results_that_are_gone_are_not_promised() -> Result<()> {
     assert_eq!(server.get(&format!("/api/status/{id}"))?.status(), StatusCode::NOT_FOUND);
     let status = server.status(&robbed)?;
     assert_eq!(status["error_code"], "upload_lost", "{status}");
+    Ok(())
+}
+
+/// How long the longest of the answers takes that somebody waits for who asks without a pause.
+fn longest_wait(server: &TestServer, meanwhile: impl FnOnce() -> Result<()>) -> Result<Duration> {
+    let (url, is_over) = (server.url("/readyz"), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let mut longest = Duration::ZERO;
+            while !is_over.load(Ordering::Relaxed) {
+                let begun = Instant::now();
+                server.client().get(&url).send()?.text()?;
+                longest = longest.max(begun.elapsed());
+            }
+            Ok(longest)
+        });
+        let done = meanwhile();
+        is_over.store(true, Ordering::Relaxed);
+        let longest = asking.join().ok().context("the thread that asks failed")?;
+        done.and(longest)
+    })
+}
+
+#[test]
+fn ten_thousand_jobs_are_all_found_and_told_of_a_page_at_a_time() -> Result<()> {
+    const JOBS: usize = 10_000;
+    let folder = Arc::new(tempfile::tempdir()?);
+    let states = fill(&folder.path().join("state"), JOBS, "silent")?;
+    let program = fault_worker()?;
+    let config = folder.path().join("bodyscript.toml");
+    std::fs::write(&config, "")?;
+    let path = config.to_str().context("a plain path")?;
+    let flags =
+        [&program[0], &program[1], "--workers", "1", "--queue-max", "2000", "--config", path];
+    let begun = Instant::now();
+    let mut server = TestServer::launch(folder, &flags, None)?;
+    assert!(server.ready_or_dead()?, "{}", server.log());
+    let ready = begun.elapsed();
+
+    let list = server.jobs()?;
+    let told: BTreeMap<String, &str> = list["jobs"]
+        .as_array()
+        .context("jobs")?
+        .iter()
+        .filter_map(|job| Some((job["job_id"].as_str()?.to_owned(), job["status"].as_str()?)))
+        .collect();
+    assert_eq!((list["total"].as_u64(), told.len()), (Some(JOBS as u64), JOBS));
+    let is_as_before = |id: &String, before: &str| match told[id] {
+        "pending" | "processing" => matches!(before, "pending" | "processing"),
+        now => now == before,
+    };
+    assert!(states.iter().all(|(id, before)| told.contains_key(id) && is_as_before(id, before)));
+    assert_eq!(told.values().filter(|state| **state == "processing").count(), 1);
+
+    let mut sizes = Vec::new();
+    let wait = longest_wait(&server, || {
+        for address in ["/api/jobs", "/api/metrics", "/api/jobs?offset=9500"] {
+            let begun = Instant::now();
+            let bytes = server.get(address)?.bytes()?.len();
+            sizes.push(format!("{address} {} KiB in {:?}", bytes / 1024, begun.elapsed()));
+        }
+        Ok(())
+    })?;
+    let numbers = server.json("/api/metrics?limit=10")?;
+    assert_eq!(numbers["averages"]["completed"], JOBS * 6 / 10);
+    assert_eq!(
+        (&numbers["total"], numbers["jobs"].as_array().map(Vec::len)),
+        (&JOBS.into(), Some(10))
+    );
+    std::fs::write(&config, "result_ttl_s = 1\npressure_ttl_s = 1")?;
+    let expiry = longest_wait(&server, || {
+        server.signal(Signal::SIGHUP)?;
+        await_that("all that was over is gone", || {
+            Ok(server.json("/api/jobs?limit=1")?["total"] == JOBS / 10)
+        })
+    })?;
+    report::say(&format!(
+        "{JOBS} jobs in the journal: ready after {ready:?}; {}; others waited {wait:?} at most, \
+         and {expiry:?} while {} expired",
+        sizes.join(", "),
+        JOBS * 9 / 10
+    ));
     Ok(())
 }

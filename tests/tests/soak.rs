@@ -142,7 +142,7 @@ fn nothing_grows_with_the_number_of_jobs() -> Result<()> {
     let server = TestServer::start_in(folder, &flags)?;
     let took = begun.elapsed().as_millis();
     report::say(&format!("ready after {took} ms with {} jobs in the journal", completed.len()));
-    assert_eq!(completed, ids(&server.json("/api/jobs")?, |_| true));
+    assert_eq!(completed, ids(&server.jobs()?, |_| true));
     server.stop()?;
     Ok(())
 }

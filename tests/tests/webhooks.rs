@@ -48,6 +48,13 @@ impl Notice {
     }
 }
 
+/// Somebody who can be told, and where.
+fn listen() -> Result<(TcpListener, String)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let url = format!("http://localhost:{}/told?by=post", listener.local_addr()?.port());
+    Ok((listener, url))
+}
+
 /// Takes the next notice and answers with this status.
 fn receive(listener: &TcpListener, status: &str) -> Result<Notice> {
     let (stream, _) = listener.accept()?;
@@ -106,8 +113,7 @@ fn notes(server: &TestServer) -> Result<usize> {
 fn an_end_is_told_signed_and_again_until_it_is_taken() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = start(&flags(&folder)?)?;
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let url = format!("http://localhost:{}/told?by=post", listener.local_addr()?.port());
+    let (listener, url) = listen()?;
     let failed = submit(&server, &folder, "bad-input", &url)?;
     let first = receive(&listener, "500 Not Now")?;
     assert!(first.is_signed()?, "{:?}", first.headers);
@@ -181,14 +187,13 @@ fn a_reload_changes_the_secret_and_who_may_be_told() -> Result<()> {
     std::fs::write(&config, &key)?;
     let path = config.to_str().context("a plain path")?;
     let server = TestServer::start(&[&flag, &program, "--config", path])?;
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let url = format!("http://127.0.0.1:{}/told?by=post", listener.local_addr()?.port());
+    let (listener, url) = listen()?;
     let job = submit(&server, &folder, "ok", &url)?;
     server.await_log("is not public")?;
 
     let fresh = b"another secret of 24 bytes and more";
     std::fs::write(&secret, fresh)?;
-    std::fs::write(&config, format!("{key}webhook_networks = [\"127.0.0.0/8\"]\n"))?;
+    std::fs::write(&config, format!("{key}webhook_networks = [\"127.0.0.0/8\", \"::1\"]\n"))?;
     assert_eq!(reload(&server)?, None);
     let notice = receive(&listener, "200 Taken")?;
     assert_eq!(notice.json()?["data"]["job_id"], job.as_str(), "what waited is told");
@@ -214,12 +219,13 @@ fn what_is_to_be_told_waits_while_webhooks_are_off() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let [flag, program] = fault_worker()?;
     let (secret, config) = (secret(&folder)?, folder.path().join("bodyscript.toml"));
-    let on = format!("webhook_secret_file = {secret:?}\nwebhook_networks = [\"127.0.0.0/8\"]\n");
+    let on = format!(
+        "webhook_secret_file = {secret:?}\nwebhook_networks = [\"127.0.0.0/8\", \"::1\"]\n"
+    );
     std::fs::write(&config, &on)?;
     let path = config.to_str().context("a plain path")?;
     let server = TestServer::start(&[&flag, &program, "--config", path])?;
-    let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let url = format!("http://127.0.0.1:{}/told?by=post", listener.local_addr()?.port());
+    let (listener, url) = listen()?;
     let job = submit(&server, &folder, "progress:1 sleep:1000 ok", &url)?;
     std::fs::write(&config, "")?;
     assert_eq!(reload(&server)?, None);

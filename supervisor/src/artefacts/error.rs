@@ -45,6 +45,11 @@ impl StateError {
         matches!(self, Self::Io { source, .. }
             if matches!(source.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem))
     }
+
+    /// Whether it is the state of the host, which may be another soon, and not of what was asked.
+    pub fn may_pass(&self) -> bool {
+        self.is_disk_full() || self.is_out_of_descriptors()
+    }
 }
 
 /// Says which step failed on which path.

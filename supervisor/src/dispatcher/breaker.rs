@@ -1,7 +1,8 @@
 //! Stops the dispatcher from hammering at a host that cannot start workers. Pure.
 //!
 //! After [`FAILURES_MAX`] failures in a row no attempt starts for a while, and `/readyz` says so;
-//! then one is let through at a time, and the first that comes to life resets it.
+//! then one is let through at a time, and the first that comes to life resets it: all that wait
+//! may go at once. Each pause is about as long as the trouble before it, up to [`PAUSE_MAX`].
 
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,12 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    /// A worker could not be started.
+    /// A worker could not be started. Of those that were on their way together the first counts:
+    /// what befell one befell all.
     pub(super) fn failed(&mut self, now: Instant) {
+        if self.paused_until.is_some_and(|until| now < until) {
+            return;
+        }
         self.failures = self.failures.saturating_add(1);
         // Even a single failure is followed by a short pause: the next try would be too soon.
         let doublings = self.failures.saturating_sub(1).min(16);
@@ -58,25 +63,38 @@ mod tests {
     fn it_opens_pauses_tries_one_and_recovers() {
         let start = Instant::now();
         let mut breaker = Breaker::default();
+        let last = start + PAUSE_MAX * FAILURES_MAX;
         for failure in 1..=FAILURES_MAX {
             assert!(!breaker.is_open(), "after {} failures", failure - 1);
-            breaker.failed(start);
+            breaker.failed(start + PAUSE_MAX * failure);
         }
         assert!(breaker.is_open());
-        assert_eq!(breaker.attempts_max(4, start), 0);
-        assert_eq!(breaker.attempts_max(4, start + PAUSE_MAX), 1);
+        assert_eq!(breaker.attempts_max(4, last), 0);
+        assert_eq!(breaker.attempts_max(4, last + PAUSE_MIN * 4), 1);
         breaker.succeeded();
         assert!(!breaker.is_open());
         assert_eq!(breaker.attempts_max(4, start), 4);
     }
 
     #[test]
-    fn the_pause_never_outgrows_its_limit() {
+    fn those_that_failed_together_count_once() {
         let start = Instant::now();
         let mut breaker = Breaker::default();
-        for _ in 0..1000 {
-            breaker.failed(start);
+        for millis in 0..100 {
+            breaker.failed(start + Duration::from_millis(millis));
         }
-        assert_eq!(breaker.attempts_max(4, start + PAUSE_MAX), 1);
+        assert!(!breaker.is_open());
+        assert_eq!(breaker.attempts_max(4, start + PAUSE_MIN), 4, "the first pause is over");
+    }
+
+    #[test]
+    fn the_pause_never_outgrows_its_limit() {
+        let mut now = Instant::now();
+        let mut breaker = Breaker::default();
+        for _ in 0..1000 {
+            breaker.failed(now);
+            now += PAUSE_MAX;
+        }
+        assert_eq!(breaker.attempts_max(4, now), 1);
     }
 }

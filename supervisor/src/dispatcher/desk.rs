@@ -214,7 +214,8 @@ impl Desk {
             Command::Retry { id, reply } => self.retry(id, reply),
             Command::Remove { id, reply } => self.remove(id, reply),
             Command::Results { id, reply } => drop(reply.send(self.results(id))),
-            Command::List { reply } => drop(reply.send(self.list())),
+            Command::List { page, reply } => drop(reply.send(self.list(page))),
+            Command::Numbers { reply } => drop(reply.send(self.numbers())),
             Command::Recent { ended_max, reply } => drop(reply.send(self.recent(ended_max))),
             Command::Health { reply } => drop(reply.send(self.health())),
             Command::Configure { config, reply } => {
@@ -254,7 +255,10 @@ impl Desk {
     pub(super) fn status(&self, id: JobId) -> Option<Status> {
         let entry = self.jobs.get(&id)?;
         let live = self.running.get(&id).map(|running| running.live.borrow());
-        Some(Status::of(&entry.job, self.place(id), self.queue.len(), live.as_deref()))
+        // Who does not wait need not be looked for in the queue.
+        let waits = matches!(entry.job.state(), JobState::Pending { .. });
+        let place = if waits { self.place(id) } else { None };
+        Some(Status::of(&entry.job, place, self.queue.len(), live.as_deref()))
     }
 
     pub(super) fn place(&self, id: JobId) -> Option<Place> {
@@ -263,12 +267,6 @@ impl Desk {
             let time_left = self.tempo.time_left(position, self.config.slots());
             Place { position, total, time_left }
         })
-    }
-
-    fn list(&self) -> Vec<Status> {
-        let mut all: Vec<_> = self.jobs.keys().filter_map(|id| self.status(*id)).collect();
-        all.sort_by_key(|status| std::cmp::Reverse(status.created_at));
-        all
     }
 
     fn results(&self, id: JobId) -> Option<Results> {

@@ -17,6 +17,9 @@ use crate::worker::obituary::Stop;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+/// Jobs that expire at once; the rest does a moment later. Everybody waits meanwhile.
+const SWEPT_MAX: usize = 1000;
+
 impl Desk {
     pub(super) fn cancel(&mut self, id: JobId, reply: oneshot::Sender<Option<Cancelled>>) {
         if let Some(running) = self.running.get_mut(&id) {
@@ -79,7 +82,8 @@ impl Desk {
         let lives =
             Lives { normal: self.config.result_ttl, under_pressure: self.config.pressure_ttl };
         let now = self.clock.now();
-        while let Some((ended, id)) = self.ended.front().copied() {
+        for _ in 0..SWEPT_MAX {
+            let Some((ended, id)) = self.ended.front().copied() else { return };
             let why = match () {
                 () if lives.has_expired(ended, now, Pressure::default()) => "its time is over",
                 () if lives.has_expired(ended, now, self.pressure) => "memory or disk is short",

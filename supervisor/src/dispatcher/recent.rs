@@ -1,18 +1,21 @@
-//! What somebody who watches the service wants of the jobs: those under way and the latest ends.
+//! What somebody who watches the service wants of the jobs: those under way, those whose turn is
+//! next and the latest ends.
 //!
-//! Its cost does not grow with the jobs that are remembered but for one look at each.
+//! Its cost does not grow with the jobs that are remembered.
 
 use super::desk::Desk;
 use crate::job::JobId;
 use crate::status::Status;
-use std::cmp::Reverse;
+
+/// Waiting jobs that are shown; how many there are is told by [`super::Counts`].
+const PENDING_MAX: usize = 100;
 
 /// Jobs worth watching.
 #[derive(Debug)]
 pub struct Recent {
     /// With a worker, oldest first.
     pub processing: Vec<Status>,
-    /// In the queue, next first.
+    /// In the queue, next first; of many the first.
     pub pending: Vec<Status>,
     /// Over, latest end first.
     pub ended: Vec<Status>,
@@ -21,19 +24,12 @@ pub struct Recent {
 impl Desk {
     pub(super) fn recent(&self, ended_max: usize) -> Recent {
         let statuses = |ids: Vec<JobId>| ids.into_iter().filter_map(|id| self.status(id)).collect();
-        let mut ended: Vec<_> = self
-            .jobs
-            .iter()
-            .filter_map(|(id, entry)| Some((entry.job.state().completed_at()?, *id)))
-            .collect();
-        ended.sort_unstable_by_key(|end| Reverse(*end));
-        ended.truncate(ended_max);
         let mut processing: Vec<Status> = statuses(self.running.keys().copied().collect());
         processing.sort_by_key(|status| (status.started_at, status.created_at));
         Recent {
             processing,
-            pending: statuses(self.queue.iter().collect()),
-            ended: statuses(ended.into_iter().map(|(_, id)| id).collect()),
+            pending: statuses(self.queue.iter().take(PENDING_MAX).collect()),
+            ended: statuses(self.ended.iter().rev().take(ended_max).map(|(_, id)| *id).collect()),
         }
     }
 }

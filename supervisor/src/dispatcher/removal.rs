@@ -23,7 +23,7 @@ pub(super) async fn insist(
     removal: impl Fn() -> Result<(), StateError> + Clone + Send + 'static,
 ) {
     if let Err(error) = attempt(removal.clone()).await {
-        if !may_pass(&error) {
+        if !error.may_pass() {
             tracing::error!(%job, %error, "files of a job stay behind");
             return;
         }
@@ -38,7 +38,7 @@ async fn go_on(job: JobId, removal: impl Fn() -> Result<(), StateError> + Clone 
         sleep(pause).await;
         match attempt(removal.clone()).await {
             Ok(()) => return tracing::info!(%job, "files of a job are gone at last"),
-            Err(error) if may_pass(&error) => pause = (pause * 2).min(PAUSE_MAX),
+            Err(error) if error.may_pass() => pause = (pause * 2).min(PAUSE_MAX),
             Err(error) => {
                 return tracing::error!(%job, %error, "files of a job stay behind");
             }
@@ -53,9 +53,4 @@ async fn attempt(
         Ok(result) => result,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
-}
-
-/// Without descriptors a folder cannot be listed, and a file system may need room to remove.
-fn may_pass(error: &StateError) -> bool {
-    error.is_out_of_descriptors() || error.is_disk_full()
 }

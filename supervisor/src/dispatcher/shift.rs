@@ -145,18 +145,18 @@ fn prepare(
 }
 
 /// No worker was started: the disk or the descriptors did not allow it. Counts as one that could
-/// not be spawned, but that a job waits for its disk as long as it must.
+/// not be spawned, but that a job waits as long as it must for what is no fault of its own.
 fn unprepared(plan: &Plan, error: &StateError) -> Ending {
     tracing::error!(job = %plan.job, %error, "an attempt cannot begin");
-    let is_last = !error.is_disk_full()
-        && plan.history.spawn_failures + 1 >= crate::verdict::SPAWN_FAILURES_MAX;
+    let is_last =
+        !error.may_pass() && plan.history.spawn_failures + 1 >= crate::verdict::SPAWN_FAILURES_MAX;
     let decision = if is_last {
         unwritten()
     } else {
         Decision {
             verdict: Verdict::Requeue,
             error_code: None,
-            sentence: "The service has trouble with its disk; the job waits for its next turn."
+            sentence: "The service cannot open the files of the job; it waits for its next turn."
                 .into(),
         }
     };

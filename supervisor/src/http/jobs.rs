@@ -3,8 +3,9 @@
 use super::Service;
 use super::error::ApiError;
 use super::extract::Named;
-use super::openapi::{CancelRefusals, CleanupRefusals, JobRefusals, OperatorRefusals};
-use crate::dispatcher::Cancelled;
+use super::openapi::{CancelRefusals, CleanupRefusals, JobRefusals, ListRefusals};
+use super::paging::{Next, Paged, Paging};
+use crate::dispatcher::{Cancelled, Listing};
 use crate::job::JobId;
 use crate::status::Status;
 use axum::Json;
@@ -68,19 +69,25 @@ pub(super) async fn cleanup(
     }
 }
 
-/// Every job there is.
+/// The jobs there are.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct JobList {
-    /// How many.
+    /// How many there are, on whatever page.
     total: usize,
     /// Newest first.
     jobs: Vec<Status>,
+    /// Where the next page is, if there is one.
+    next: Next,
 }
 
-/// Every job, newest first
-#[utoipa::path(get, path = "/api/jobs", tag = "operators", security(("bearer" = []), ("basic" = []), ()),
-    responses((status = 200, body = JobList), OperatorRefusals))]
-pub(super) async fn list(State(service): State<Service>) -> Result<Json<JobList>, ApiError> {
-    let jobs = service.dispatcher.list().await?;
-    Ok(Json(JobList { total: jobs.len(), jobs }))
+/// The jobs, newest first, a page at a time
+#[utoipa::path(get, path = "/api/jobs", tag = "operators", params(Paging),
+    security(("bearer" = []), ("basic" = []), ()),
+    responses((status = 200, body = JobList), ListRefusals))]
+pub(super) async fn list(
+    State(service): State<Service>,
+    Paged(page): Paged,
+) -> Result<Json<JobList>, ApiError> {
+    let Listing { total, jobs } = service.dispatcher.list(page).await?;
+    Ok(Json(JobList { total, jobs, next: Next::after(page, "/api/jobs", total) }))
 }

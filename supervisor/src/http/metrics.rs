@@ -4,21 +4,28 @@
 
 use super::Service;
 use super::error::ApiError;
-use super::openapi::OperatorRefusals;
+use super::openapi::ListRefusals;
+use super::paging::{Next, Paged, Paging};
+use crate::dispatcher::Page;
 use crate::job::JobId;
-use crate::status::Status;
+use crate::status::Numbers;
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use utoipa::ToSchema;
 
 /// The numbers of all jobs.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Report {
+    /// How many jobs there are, on whatever page.
+    total: usize,
     /// Newest first.
     jobs: Vec<Line>,
+    /// Where the next page of them is, if there is one.
+    next: Next,
     /// Means over the completed ones.
     averages: Averages,
     /// Of the completed ones, in milliseconds, from the first start to the end.
@@ -92,39 +99,38 @@ struct Capacity {
     videos_per_hour: Option<f64>,
 }
 
-/// The numbers of each job, and of all
-#[utoipa::path(get, path = "/api/metrics", tag = "operators",
+/// The numbers of all jobs together, and of each, a page at a time
+#[utoipa::path(get, path = "/api/metrics", tag = "operators", params(Paging),
     security(("bearer" = []), ("basic" = []), ()),
-    responses((status = 200, body = Report), OperatorRefusals))]
-pub(super) async fn job_metrics(State(service): State<Service>) -> Result<Json<Report>, ApiError> {
-    let jobs = service.dispatcher.list().await?;
-    let lines: Vec<_> = jobs.iter().map(Line::of).collect();
+    responses((status = 200, body = Report), ListRefusals))]
+pub(super) async fn job_metrics(
+    State(service): State<Service>,
+    Paged(page): Paged,
+) -> Result<Json<Report>, ApiError> {
+    let mut jobs = service.dispatcher.numbers().await?;
+    jobs.sort_unstable_by_key(|job| Reverse((job.created_at, job.job_id)));
+    let lines: Vec<_> = jobs.into_iter().map(Line::of).collect();
     let config = &service.config;
     let capacity = Capacity {
         workers: config.workers,
         workers_by_memory: config.memory_budget_bytes / config.worker_memory_bytes_max.max(1),
         videos_per_hour: None,
     };
-    Ok(Json(Report::of(lines, capacity)))
+    Ok(Json(Report::of(lines, capacity).cut_to(page)))
 }
 
 impl Line {
-    fn of(job: &Status) -> Self {
-        // Frames of the attempt under way took none of the time of those before.
-        let last = job.attempts.last().filter(|_| job.completed_at.is_some());
-        let wall_ms = last.map(|attempt| attempt.wall_ms).filter(|ms| *ms > 0);
-        let past = job.attempts.iter().map(|attempt| attempt.peak_bytes);
-        let present = job.worker.as_ref().map(|worker| worker.peak_bytes);
+    fn of(job: Numbers) -> Self {
         Self {
             job_id: job.job_id,
             status: job.status,
-            error_code: job.error_code.clone(),
-            peak_bytes: past.chain(present).max().unwrap_or(0),
+            error_code: job.error_code,
+            peak_bytes: job.peak_bytes,
             processing_ms: between(job.started_at, job.completed_at),
             queue_ms: between(Some(job.created_at), job.started_at),
-            frames: job.current_frame,
-            frames_per_s: wall_ms.map(|ms| f64::from(job.current_frame) * 1000.0 / ms as f64),
-            attempts: job.attempts.len(),
+            frames: job.frames,
+            frames_per_s: job.wall_ms.map(|ms| f64::from(job.frames) * 1000.0 / ms as f64),
+            attempts: job.attempts,
         }
     }
 }
@@ -161,8 +167,17 @@ impl Report {
                 ..capacity
             },
             processing_ms,
+            total: jobs.len(),
             jobs,
+            next: Next::none(),
         }
+    }
+
+    /// The same with a page of the jobs instead of all.
+    fn cut_to(mut self, page: Page) -> Self {
+        self.jobs = self.jobs.into_iter().skip(page.offset).take(page.limit).collect();
+        self.next = Next::after(page, "/api/metrics", self.total);
+        self
     }
 }
 

@@ -23,6 +23,7 @@ mod openapi;
 pub mod openmetrics;
 mod options;
 mod pages;
+mod paging;
 mod reading;
 pub mod server;
 mod tus;

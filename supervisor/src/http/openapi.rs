@@ -89,6 +89,7 @@ refusals! {
         OtherOrigin Stopping;
     ResumableRefusals: Overloaded TusVersion UnknownAddress UploadNotFound UploadLocked OtherOrigin Stopping;
     OperatorRefusals: OperatorsOnly TokenRequired Stopping;
+    ListRefusals: MalformedQuery InvalidField OperatorsOnly TokenRequired Stopping;
 }
 
 /// One response for each status among the codes.

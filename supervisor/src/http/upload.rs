@@ -14,6 +14,7 @@ use super::intake::{Intake, Taken};
 use super::openapi::UploadRefusals;
 use super::options::{VALUE_BYTES_MAX, Wishes, describe};
 use crate::admission::Request as Admission;
+use crate::artefacts::PartialUpload;
 use crate::dispatcher::Ticket;
 use crate::job::{JobId, Upload};
 use crate::name::DisplayName;
@@ -30,6 +31,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use http_body::Body as _;
 use serde::Serialize;
+use std::fs::File;
 use std::path::Path;
 use tokio::task::spawn_blocking;
 use utoipa::{IntoParams, ToSchema};
@@ -134,11 +136,11 @@ async fn receive(service: &Service, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let bytes = body.size_hint().exact();
     let admitted = match Order::of(&parts).and_then(|order| order.check(service, bytes)) {
-        Ok(order) => admit(service, &parts, bytes).await.map(|admitted| (admitted, order)),
+        Ok(order) => begin(service, &parts, bytes, order).await,
         Err(error) => Err(error),
     };
     match admitted {
-        Ok(((ticket, stay), order)) => match take_in(service, body, order, ticket).await {
+        Ok((begun, stay)) => match take_in(service, body, begun).await {
             Ok(status) => {
                 stay.became(status.job_id);
                 accepted(status)
@@ -245,15 +247,30 @@ pub(super) fn origin(parts: &Parts) -> Origin {
     parts.extensions.get().cloned().unwrap_or(Origin::NONE)
 }
 
-async fn take_in(
-    service: &Service,
-    body: Body,
+/// An upload that may come in, and the file it goes to.
+struct Begun {
     order: Order,
     ticket: Ticket,
-) -> Result<Status, ApiError> {
-    let id = JobId::random();
-    let state = service.state.clone();
+    id: JobId,
+    partial: PartialUpload,
+    file: File,
+}
+
+/// Everything that can be refused before the body is read.
+async fn begin(
+    service: &Service,
+    parts: &Parts,
+    bytes: Option<u64>,
+    order: Order,
+) -> Result<(Begun, Stay), ApiError> {
+    let (ticket, stay) = admit(service, parts, bytes).await?;
+    let (id, state) = (JobId::random(), service.state.clone());
     let (partial, file) = blocking(move || state.begin_upload(id)).await??;
+    Ok((Begun { order, ticket, id, partial, file }, stay))
+}
+
+async fn take_in(service: &Service, body: Body, begun: Begun) -> Result<Status, ApiError> {
+    let Begun { order, ticket, id, partial, file } = begun;
     let mut file = tokio::fs::File::from_std(file);
     let chunks = Chunks::of(body, &service.config.http);
     let target = (&mut file, partial.path());

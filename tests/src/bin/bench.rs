@@ -2,6 +2,7 @@
 //! figure beside its target. Built and run by `make bench`; asserts nothing.
 
 use anyhow::{Context, Result, ensure};
+use bodyscript_tests::filled::fill;
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::orders::order;
 use bodyscript_tests::server::TestServer;
@@ -12,6 +13,7 @@ use procfs::process::Process;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -20,6 +22,7 @@ const CLIP_RUNS: usize = 3;
 const COLD_STARTS: usize = 10;
 const OOM_KILLS: usize = 300;
 const CANCELS: usize = 30;
+const JOBS: usize = 10_000;
 /// Cap of the workers the kernel is to kill, in MiB.
 const HOG_CAP: &str = "64MiB";
 
@@ -36,6 +39,7 @@ fn main() -> Result<()> {
     speed(&folder, &mut figures)?;
     standby(&folder, &mut figures)?;
     deaths(&folder, &mut figures)?;
+    many_jobs(&mut figures)?;
     println!("\n| what | measured | target |\n|---|---|---|");
     for Figure { what, measured, target } in figures {
         println!("| {what} | {measured} | {target} |");
@@ -121,6 +125,27 @@ fn finish(server: &TestServer, video: &Path, mode: &str) -> Result<Value> {
     let status = server.await_end(accepted["job_id"].as_str().context("a job")?)?;
     ensure!(status["status"] == "completed", "{status}");
     Ok(status)
+}
+
+/// A start with many jobs in the journal, and what it costs to list them.
+fn many_jobs(figures: &mut Vec<Figure>) -> Result<()> {
+    let folder = Arc::new(tempfile::tempdir()?);
+    fill(&folder.path().join("state"), JOBS, "silent")?;
+    let program = programs::path("fault_worker")?;
+    let program = program.to_str().context("a plain path")?;
+    let flags = ["--worker-program", program, "--workers", "1", "--queue-max", "2000"];
+    let begun = Instant::now();
+    let mut server = TestServer::launch(folder, &flags, None)?;
+    ensure!(server.ready_or_dead()?, "{}", server.log());
+    let what = format!("ready with {JOBS} jobs in the journal");
+    note(figures, &what, spread(vec![begun.elapsed()], 50), "2 s");
+    for address in ["/api/jobs", "/api/metrics"] {
+        let begun = Instant::now();
+        server.get(address)?.bytes()?;
+        let what = format!("a page of 1000 of them, {address}");
+        note(figures, &what, spread(vec![begun.elapsed()], 50), "");
+    }
+    Ok(())
 }
 
 /// Deaths by the kernel's hand and by the client's wish, one after the other.

@@ -1,0 +1,107 @@
+//! A state folder in which a service has left many jobs, for tests of what many jobs cost.
+
+use anyhow::{Context, Result};
+use bodyscript::artefacts::StateDir;
+use bodyscript::clock::wall;
+use bodyscript::job::{AttemptRecord, Event, Job, JobError, JobId, Upload};
+use bodyscript::journal::{Entry, Journal, Past, Remembered};
+use bodyscript::name::DisplayName;
+use bodyscript_protocol::message::{Summary, VideoFacts};
+use bodyscript_protocol::options::Options;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+const MIB: u64 = 1 << 20;
+
+const SUMMARY: Summary = Summary {
+    frames_decoded: 300,
+    frames_processed: 300,
+    frames_detected: 290,
+    mean_visibility: 0.9,
+    track_losses: 2,
+    jitter: 0.001,
+    people: 1,
+};
+
+/// Fills the folder with so many jobs; gives the state each is in. Of ten, six are completed, two
+/// failed, one is cancelled, and one waits or, every other time, was being processed. The videos
+/// of those are for the fault worker, and say `words`.
+pub fn fill(state: &Path, jobs: usize, words: &str) -> Result<BTreeMap<String, &'static str>> {
+    let (folder, lock) = StateDir::open(state)?;
+    let (Past { journal, clock, .. }, thread) = Journal::open(state)?;
+    let mut states = BTreeMap::new();
+    for number in 0..jobs {
+        let mut job = accepted(number);
+        for event in way(number) {
+            let is_attempt = matches!(event, Event::Completed(_) | Event::Failed(_));
+            job.apply(event, wall())?;
+            if is_attempt {
+                job.record(attempt(job.state().name()));
+                job.facts = Some(facts());
+            }
+        }
+        match job.state().name() {
+            "completed" => fs::create_dir(state.join("results").join(job.id.to_string()))?,
+            "pending" | "processing" => {
+                fs::write(folder.upload(job.id), format!("FAULT {words}\n{number}\n"))?;
+            }
+            _ => {}
+        }
+        states.insert(job.id.to_string(), job.state().name());
+        let ended = job.state().is_final().then(|| clock.now());
+        journal.note(Entry::Job(Box::new(Remembered { job, ended })));
+    }
+    drop(journal);
+    thread.join().ok().context("the journal's thread failed")?;
+    drop(lock);
+    Ok(states)
+}
+
+fn accepted(number: usize) -> Job {
+    let upload = Upload {
+        filename: DisplayName::new(&format!("clip {number}.mp4")),
+        bytes: 5 * MIB,
+        sha256: format!("{number:064x}"),
+        options: Options::default(),
+        idempotency_key: None,
+    };
+    Job::new(JobId::random(), upload, 384 * MIB, wall())
+}
+
+fn way(number: usize) -> Vec<Event> {
+    let error = || JobError { code: "no_frames".into(), sentence: "No frames.".into() };
+    match number % 10 {
+        0..6 => vec![Event::Started, Event::Completed(SUMMARY)],
+        6 | 7 => vec![Event::Started, Event::Failed(error())],
+        8 => vec![Event::Cancelled],
+        _ if number % 20 == 9 => vec![],
+        _ => vec![Event::Started],
+    }
+}
+
+fn attempt(state: &str) -> AttemptRecord {
+    AttemptRecord {
+        cap_bytes: 384 * MIB,
+        peak_bytes: 180 * MIB,
+        wall_ms: 6000,
+        cpu_ms: 5800,
+        end: if state == "completed" { "done" } else { "bad_input" },
+        is_counted: true,
+    }
+}
+
+fn facts() -> VideoFacts {
+    VideoFacts {
+        width: 1280,
+        height: 720,
+        frame_rate: (30, 1),
+        duration_ms: Some(10_000),
+        frames_expected: 300,
+        trimmed: false,
+        rotation_degrees: 0,
+        mirrored: false,
+        container: "Quicktime".into(),
+        codec: "H.264 / AVC".into(),
+    }
+}

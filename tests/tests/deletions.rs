@@ -1,0 +1,121 @@
+//! What the service removes it says in its journal: whose, what, why and when.
+
+use anyhow::{Context, Result};
+use bodyscript::journal::FILE;
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::await_that;
+use bodyscript_tests::traces::{fault_video, fault_worker};
+use nix::sys::signal::Signal;
+use reqwest::StatusCode;
+use rusqlite::Connection;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A service whose configuration changes.
+struct Stage {
+    server: TestServer,
+    config: PathBuf,
+    folder: TempDir,
+}
+
+impl Stage {
+    fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let config = folder.path().join("bodyscript.toml");
+        fs::write(&config, "")?;
+        let server = TestServer::start(&flags(&fault_worker()?, &config))?;
+        Ok(Self { server, config, folder })
+    }
+
+    fn over(&self, words: &str) -> Result<String> {
+        let id = self.server.submit(&fault_video(self.folder.path(), words)?)?;
+        self.server.await_end(&id)?;
+        Ok(id)
+    }
+
+    fn reload(&self, config: &str) -> Result<()> {
+        fs::write(&self.config, config)?;
+        self.server.signal(Signal::SIGHUP)
+    }
+
+    fn await_gone(&self, id: &str) -> Result<()> {
+        let path = format!("/api/status/{id}");
+        await_that(
+            "a job is gone",
+            || Ok(self.server.get(&path)?.status() == StatusCode::NOT_FOUND),
+        )
+    }
+}
+
+fn flags<'a>(program: &'a [String; 2], config: &'a Path) -> [&'a str; 4] {
+    [&program[0], &program[1], "--config", config.to_str().expect("a plain path")]
+}
+
+/// The lines about deletions, without their times, which have to make sense.
+fn lines(state: &Path) -> Result<BTreeSet<(String, String, String)>> {
+    let journal = Connection::open(state.join(FILE))?;
+    let made: i64 = journal.query_row("SELECT min(created_ms) FROM jobs", [], |row| row.get(0))?;
+    let now = bodyscript::clock::wall().as_millisecond();
+    let mut lines = journal.prepare("SELECT job, what, why, at_ms FROM deletions")?;
+    let lines = lines.query_map([], |row| {
+        let at: i64 = row.get(3)?;
+        assert!((made - 600_000..=now).contains(&at), "a line has the time it was made");
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })?;
+    Ok(lines.collect::<Result<_, _>>()?)
+}
+
+#[test]
+fn every_deletion_leaves_a_line_with_its_reason() -> Result<()> {
+    let stage = Stage::start()?;
+    let asked_for = stage.over("ok")?;
+    let cleanup = stage.server.url(&format!("/api/cleanup/{asked_for}"));
+    stage.server.client().delete(cleanup).send()?.error_for_status()?;
+    let [done, failed] = [stage.over("ok")?, stage.over("bad-input")?];
+    stage.reload("result_ttl_s = 1\npressure_ttl_s = 1")?;
+    stage.await_gone(&done)?;
+    stage.await_gone(&failed)?;
+
+    stage.reload("pressure_ttl_s = 1")?;
+    stage.server.await_log("the configuration is read again applied=[\"result_ttl_s\"]")?;
+    let [pressed, kept] = [stage.over("ok")?, stage.over("bad-input")?];
+    stage.reload("pressure_ttl_s = 1\ndisk_free_bytes_min = \"1000000 GiB\"")?;
+    stage.await_gone(&pressed)?;
+    stage.await_gone(&kept)?;
+
+    stage.reload("queue_max = 1")?;
+    await_that("it takes uploads again", || {
+        Ok(stage.server.get("/readyz")?.status().is_success())
+    })?;
+    let [older, _newer] = [stage.over("bad-input")?, stage.over("bad-input")?];
+    let robbed = stage.over("ok")?;
+    let state = stage.server.state_dir();
+    let root = stage.server.kill()?;
+    fs::remove_dir_all(state.join("results").join(&robbed))?;
+    let server = TestServer::start_in(root, &flags(&fault_worker()?, &stage.config))?;
+    server.signal(Signal::SIGTERM)?;
+    let _root = server.ended()?;
+
+    let upload = |id: &str, why: &str| (id.to_owned(), "upload".to_owned(), why.to_owned());
+    let job = |id: &str, why: &str| (id.to_owned(), "job".to_owned(), why.to_owned());
+    let over = "its job is over";
+    let expected = BTreeSet::from([
+        upload(&asked_for, over),
+        job(&asked_for, "by request"),
+        upload(&done, over),
+        job(&done, "its time is over"),
+        job(&failed, "its time is over"),
+        upload(&pressed, over),
+        job(&pressed, "memory or disk is short"),
+        upload(&kept, "the disk is short"),
+        job(&kept, "memory or disk is short"),
+        upload(&older, "there are too many of failed jobs"),
+        upload(&robbed, over),
+        job(&robbed, "its results were gone at a start"),
+    ]);
+    let found = lines(&state).context("the journal")?;
+    assert_eq!(found, expected);
+    Ok(())
+}
