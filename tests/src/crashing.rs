@@ -24,6 +24,9 @@ const CLIENTS: usize = 3;
 /// Uploads of one client in one life of the service, at most.
 const UPLOADS_MAX: usize = 6;
 
+/// Jobs removed in one life, at most: so many that fewer are left than are remembered.
+const REMOVALS_MAX: usize = 12;
+
 /// Jobs at once, and workers that wait; the rest of the flags is the fault worker.
 const FLAGS: [&str; 8] = [
     "--workers",
@@ -123,7 +126,8 @@ impl Books {
     /// service is gone.
     fn load(&mut self, server: &TestServer) -> Result<()> {
         let over: Vec<_> = self.accepted.iter().filter(|(_, results)| results.is_some()).collect();
-        let over: Vec<String> = over.into_iter().map(|(id, _)| id.clone()).take(4).collect();
+        let over: Vec<String> =
+            over.into_iter().map(|(id, _)| id.clone()).take(REMOVALS_MAX).collect();
         let (accepted, removed) = std::thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| upload(server))).collect();
             let removed = scope.spawn(|| remove(server, over));
