@@ -135,8 +135,9 @@ impl Line {
     }
 }
 
+/// Nothing passes where the wall clock is set back in between.
 fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<i64> {
-    Some(to?.as_millisecond() - from?.as_millisecond())
+    Some((to?.as_millisecond() - from?.as_millisecond()).max(0))
 }
 
 impl Report {
