@@ -273,7 +273,7 @@ pub const HOSTILE: &[(i64, &str)] = hostile![
     SYS_prlimit64 SYS_setpriority SYS_sched_setattr SYS_sched_setscheduler SYS_personality
     // The network and other ways to talk.
     SYS_socket SYS_connect SYS_bind SYS_listen SYS_accept SYS_accept4
-    SYS_sendto SYS_sendmsg SYS_sendmmsg SYS_recvfrom SYS_recvmsg SYS_recvmmsg
+    SYS_sendto SYS_sendmsg SYS_sendmmsg SYS_recvfrom SYS_recvmmsg
     SYS_shmget SYS_shmat SYS_msgget SYS_semget SYS_mq_open SYS_memfd_create SYS_memfd_secret
     // Files.
     SYS_openat2 SYS_mkdirat SYS_mknodat SYS_unlinkat SYS_renameat2 SYS_linkat SYS_symlinkat
