@@ -36,6 +36,8 @@ pub enum Tracks {
     Video,
     /// Pictures and a sine tone.
     VideoAndAudio,
+    /// Pictures, and wholly behind them a sine tone that takes 1.5 MB a second; QuickTime only.
+    VideoThenAudio,
     /// A sine tone only, as long as the pictures would have been.
     Audio,
 }
@@ -243,6 +245,10 @@ impl Clip {
             isobmff
                 || (self.moov == Moov::End && self.rotation == Rotation::None && self.hidden == 0),
             "only MP4 and QuickTime have a moov to place or to mark"
+        );
+        ensure!(
+            self.tracks != Tracks::VideoThenAudio || self.container == Container::Mov,
+            "only the muxer of QuickTime keeps tracks apart"
         );
         ensure!(
             self.frames > 0 || isobmff || self.container == Container::Avi,

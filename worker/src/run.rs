@@ -1,7 +1,7 @@
 //! One run: frames in, poses out, in constant memory.
 //!
 //! ```text
-//! decoder -> tracker -> data -> overlay -> output.mp4
+//! decoder -> tracker -> data -> overlay -> output.mp4 (which fetches the sound itself)
 //!                                       |-----> preview.mp4 (the first seconds, small)
 //!                                       '-----> thumbnail.jpg (the clearest frame)
 //! ```
@@ -48,7 +48,8 @@ pub fn run(
     channel.send(&ToSupervisor::Probed(facts.clone()))?;
     let report = VideoReport::new(&facts);
     let mut data = Data::create(&mut artefacts, job.start, &facts, &report)?;
-    let mut visuals = Visuals::create(&mut artefacts, &probe, job.start.limits.duration_ms_max)?;
+    let duration_ms_max = job.start.limits.duration_ms_max;
+    let mut visuals = Visuals::create(&mut artefacts, (&decoder, &probe), duration_ms_max)?;
 
     let options = job.start.options;
     let mut statistics = Statistics::new(probe.width, probe.height);
@@ -78,9 +79,9 @@ pub fn run(
 
     let summary = statistics.summary(frame_id);
     data.finish(&summary)?;
-    visuals.finish()?;
+    let sound = visuals.finish()?;
     if let Some(file) = artefacts.take(Artefact::Metadata) {
-        metadata::write(file, job.start, &report, &summary)?;
+        metadata::write(file, job.start, &report, sound.as_ref(), &summary)?;
     }
     Ok(summary)
 }

@@ -3,7 +3,7 @@
 use crate::error::WorkerError;
 use crate::handover::Artefacts;
 use crate::picture::Picture;
-use crate::video::{self, EncodeSpec, FrameTime, Probe, VideoWriter};
+use crate::video::{self, Decoder, EncodeSpec, FrameTime, Probe, SoundReport, VideoWriter};
 use bodyscript_protocol::artefact::Artefact;
 use std::fs::File;
 use std::time::Duration;
@@ -28,10 +28,11 @@ struct Thumbnail {
 }
 
 impl Visuals {
-    /// Begins the artefacts that are wanted.
+    /// Begins the artefacts that are wanted. The overlay has the video's sound; the preview has
+    /// none: it would take a second reading of the file, for what is a moving thumbnail.
     pub fn create(
         artefacts: &mut Artefacts,
-        probe: &Probe,
+        (decoder, probe): (&Decoder, &Probe),
         duration_ms_max: u32,
     ) -> Result<Self, WorkerError> {
         let full = EncodeSpec {
@@ -53,7 +54,7 @@ impl Visuals {
             artefacts.take(artefact).map(|file| VideoWriter::create(file.into(), spec)).transpose()
         };
         Ok(Self {
-            video: writer(Artefact::Video, &full)?,
+            video: writer(Artefact::Video, &full)?.map(|video| video.with_sound(decoder.sound())),
             preview: writer(Artefact::Preview, &preview)?,
             thumbnail: artefacts
                 .take(Artefact::Thumbnail)
@@ -75,7 +76,7 @@ impl Visuals {
         match &mut self.preview {
             Some(preview) if pts < PREVIEW_LENGTH => preview.write(picture, time)?,
             // Finished early, so that its encoder's memory is free for the rest of the run.
-            preview => preview.take().map(VideoWriter::finish).transpose()?.unwrap_or_default(),
+            preview => drop(preview.take().map(VideoWriter::finish).transpose()?),
         }
         if let Some(thumbnail) = &mut self.thumbnail {
             thumbnail.consider(picture, clarity);
@@ -83,14 +84,14 @@ impl Visuals {
         Ok(())
     }
 
-    /// Completes all three.
-    pub fn finish(self) -> Result<(), WorkerError> {
-        self.video.map(VideoWriter::finish).transpose()?;
+    /// Completes all three; what became of the sound, if it was wanted.
+    pub fn finish(self) -> Result<Option<SoundReport>, WorkerError> {
+        let sound = self.video.map(VideoWriter::finish).transpose()?.flatten();
         self.preview.map(VideoWriter::finish).transpose()?;
         if let Some(Thumbnail { mut file, best: Some((_, picture)) }) = self.thumbnail {
             video::write_thumbnail(&picture, THUMBNAIL_WIDTH_MAX, &mut file)?;
         }
-        Ok(())
+        Ok(sound)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::statistics::Report;
 use super::{OutputError, SCHEMA_VERSION};
 use crate::pose::model::ModelName;
+use crate::video::SoundReport;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{Start, Summary, VideoFacts};
 use serde::Serialize;
@@ -62,6 +63,8 @@ struct Metadata<'a> {
     smoothing: &'static str,
     models: [&'static str; 2],
     video: &'a VideoReport<'a>,
+    /// `null` where no overlay was asked for: sound is not looked at then.
+    sound: Option<&'a SoundReport>,
     statistics: Report,
 }
 
@@ -70,6 +73,7 @@ pub fn write(
     mut file: File,
     start: &Start,
     video: &VideoReport<'_>,
+    sound: Option<&SoundReport>,
     summary: &Summary,
 ) -> Result<(), OutputError> {
     let options = start.options;
@@ -84,6 +88,7 @@ pub fn write(
         smoothing: options.smoothing.name(),
         models: [ModelName::Detector, ModelName::Landmarks].map(ModelName::file_name),
         video,
+        sound,
         statistics: Report::from(summary),
     };
     serde_json::to_writer_pretty(&mut file, &metadata)

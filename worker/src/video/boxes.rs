@@ -1,5 +1,5 @@
 //! Reads the heads of the boxes that MP4 and QuickTime files are made of (ISO/IEC 14496-12, 4.2).
-//! Called by `index`, `orient`, `stamps` and `delay`; never reads what a box holds.
+//! Called by `index`, `orient`, `stamps`, `edits` and `opus`; never reads what a box holds.
 
 use std::fs::File;
 use std::io;

@@ -17,6 +17,7 @@ use super::formats::{Reading, Start};
 use super::guard;
 use super::orient::Orientation;
 use super::probe::{Extent, Probe, Shape, too_long};
+use super::sound::Soundtrack;
 use super::source::{Gate, Note, Source, element, graph};
 use crate::picture::Picture;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
@@ -26,6 +27,7 @@ use gstreamer_app::AppSink;
 use gstreamer_video::{VideoFrameRef, VideoInfo};
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Pictures that wait in the graph.
@@ -50,8 +52,9 @@ pub struct Decoder {
     shape: Shape,
     /// Known duration, cut at the limit.
     expected: Option<Duration>,
-    /// Time of the container's clock at which the presentation starts, once it is known.
-    origin: Option<Duration>,
+    /// Where the sound is; knows the time of the container's clock at which the presentation
+    /// starts once that is known.
+    sound: Soundtrack,
     last: Option<Duration>,
     frames: u32,
     end: Option<End>,
@@ -72,7 +75,8 @@ impl Decoder {
     /// The video is none, holds nothing that can be decoded, or breaks a limit; see
     /// [`VideoError`].
     pub fn open(video: OwnedFd, limits: &MediaLimits) -> Result<(Self, Probe), VideoError> {
-        let source = Source::start(File::from(video), limits)?;
+        let file = Arc::new(File::from(video));
+        let source = Source::start(Arc::clone(&file), limits)?;
         let gate = source.gate()?;
         let caps = gate.pad.current_caps().ok_or(VideoError::NoFrames)?;
         let mut shape = Shape::of(&caps, limits)?;
@@ -96,20 +100,21 @@ impl Decoder {
             colours: Colours::of([&caps, &gate.stated], shape.height),
             frames_estimate: extent.frames,
         };
-        let origin = match gate.container.start {
-            Start::Zero => Some(Duration::ZERO),
-            Start::FirstFrame => None,
-        };
+        let origin = Arc::new(match gate.container.start {
+            Start::Zero => Duration::ZERO.into(),
+            Start::FirstFrame => OnceLock::new(),
+        });
+        let limit = Duration::from_millis(limits.duration_ms_max.into());
+        let sound = Soundtrack { file, container: gate.container, origin, limit };
         let sink = complete(&source, &gate, &shape, orientation, limits)?;
         gate.open();
-        let limit = Duration::from_millis(limits.duration_ms_max.into());
         let decoder = Self {
             source,
             sink,
             limits: *limits,
             shape,
             expected: duration.map(|whole| whole.min(limit)),
-            origin,
+            sound,
             last: None,
             frames: 0,
             end: None,
@@ -160,6 +165,11 @@ impl Decoder {
         self.end == Some(End::Trimmed)
     }
 
+    /// Where the video's sound is; not to be opened before the first frame is decoded.
+    pub fn sound(&self) -> Soundtrack {
+        self.sound.clone()
+    }
+
     fn pull(&mut self) -> Result<Option<gst::Sample>, VideoError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -208,7 +218,7 @@ impl Decoder {
         });
         let since = |time: gst::ClockTime| {
             let time = Duration::from(time);
-            time.saturating_sub(*self.origin.get_or_insert(time))
+            time.saturating_sub(*self.sound.origin.get_or_init(|| time))
         };
         match (stated.map(since), self.last) {
             (Some(pts), None) => pts,

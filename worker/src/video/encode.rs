@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! VideoWriter::write -> I420 (`colour`) -> appsrc ! x264enc ! mp4mux ! fdsink
+//!                      packets of sound (`sound`) -> appsrc ! '
 //! ```
 //!
 //! The muxer reserves room for the index at the start and fills it at the end; the descriptor
@@ -10,9 +11,11 @@
 
 use super::FrameTime;
 use super::colour::{self, Colours};
-use super::delay;
+use super::edits::{self, Shown};
 use super::error::VideoError;
+use super::opus;
 use super::resize::resize;
+use super::sound::{Playing, SoundReport, Soundtrack};
 use super::source::{Running, element, graph};
 use super::stamps;
 use crate::picture::Picture;
@@ -62,7 +65,11 @@ pub struct EncodeSpec {
 
 /// One video being written.
 pub struct VideoWriter {
+    /// Stopped first: the rest may wait for it.
+    sound: SoundState,
     pipeline: Running,
+    muxer: gst::Element,
+    packets_max: u32,
     source: AppSrc,
     info: VideoInfo,
     room: Receiver<()>,
@@ -73,6 +80,15 @@ pub struct VideoWriter {
     start: Option<Duration>,
     /// The graph writes this descriptor by number: it is closed last.
     out: File,
+}
+
+/// What is known of the sound that is to go with the pictures.
+enum SoundState {
+    /// It is looked for when the first picture comes.
+    Wanted(Soundtrack),
+    Playing(Playing),
+    /// There is none, for the reason that is told, if it was looked for.
+    Silent(Option<SoundReport>),
 }
 
 impl VideoWriter {
@@ -99,7 +115,8 @@ impl VideoWriter {
         let sink = element("fdsink")?;
         sink.set_property("fd", out.as_raw_fd());
         sink.set_property("sync", false);
-        let chain = [source.clone().upcast(), encoder(spec)?, muxer(spec)?, sink];
+        let muxer = muxer(spec)?;
+        let chain = [source.clone().upcast(), encoder(spec)?, muxer.clone(), sink];
         let pipeline = Running(gst::Pipeline::new());
         pipeline.0.add_many(&chain).map_err(graph("take its encoder"))?;
         gst::Element::link_many(&chain).map_err(graph("link its encoder"))?;
@@ -107,7 +124,10 @@ impl VideoWriter {
         let (num, den) = nominal(spec);
         let frame_duration = gst::ClockTime::SECOND.mul_div_round(den.into(), num.into());
         Ok(Self {
+            sound: SoundState::Silent(None),
             pipeline,
+            muxer,
+            packets_max: (index_seconds(spec) * INDEX_FRAME_RATE_MIN) as u32,
             source,
             info,
             room,
@@ -119,12 +139,21 @@ impl VideoWriter {
         })
     }
 
+    /// Has the sound go with the pictures. Ask before the first of them.
+    #[must_use]
+    pub fn with_sound(self, soundtrack: Soundtrack) -> Self {
+        Self { sound: SoundState::Wanted(soundtrack), ..self }
+    }
+
     /// Writes one picture, scaled if it has another size. Times must rise.
     ///
     /// # Errors
     /// The encoder or the descriptor failed, for this or an earlier picture.
     pub fn write(&mut self, picture: &Picture, time: FrameTime) -> Result<(), VideoError> {
-        self.start.get_or_insert(time.pts);
+        if self.start.is_none() {
+            self.start = Some(time.pts);
+            self.look_for_sound()?;
+        }
         let fitted = self.fit(picture)?;
         let mut buffer = gst::Buffer::with_size(self.info.size())
             .map_err(|cause| VideoError::Encode(cause.to_string()))?;
@@ -149,11 +178,23 @@ impl VideoWriter {
         }
     }
 
-    /// Writes what is left and the index.
+    /// The muxer must know all tracks before the first of them flows.
+    fn look_for_sound(&mut self) -> Result<(), VideoError> {
+        let silent = SoundState::Silent(None);
+        if let SoundState::Wanted(soundtrack) = std::mem::replace(&mut self.sound, silent) {
+            self.sound = match soundtrack.open(self.packets_max) {
+                Ok(sound) => SoundState::Playing(sound.play(&self.pipeline.0, &self.muxer)?),
+                Err(report) => SoundState::Silent(Some(report)),
+            };
+        }
+        Ok(())
+    }
+
+    /// Writes what is left and the index; what became of the sound, if it was asked for.
     ///
     /// # Errors
     /// The encoder or the descriptor failed.
-    pub fn finish(self) -> Result<(), VideoError> {
+    pub fn finish(self) -> Result<Option<SoundReport>, VideoError> {
         self.source.end_of_stream().map_err(|flow| VideoError::Encode(flow.to_string()))?;
         let bus = self.pipeline.0.bus().expect("a pipeline has a bus");
         let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
@@ -161,7 +202,12 @@ impl VideoWriter {
         let message = bus.timed_pop_filtered(patience, &kinds);
         match message.as_ref().map(|message| message.view()) {
             Some(gst::MessageView::Eos(_)) => {
-                self.mend().map_err(|cause| VideoError::Encode(cause.to_string()))
+                self.mend().map_err(|cause| VideoError::Encode(cause.to_string()))?;
+                Ok(match &self.sound {
+                    SoundState::Wanted(_) => None,
+                    SoundState::Playing(sound) => Some(sound.report()),
+                    SoundState::Silent(report) => report.clone(),
+                })
             }
             Some(gst::MessageView::Error(error)) => {
                 Err(VideoError::Encode(error.error().to_string()))
@@ -172,10 +218,15 @@ impl VideoWriter {
 
     /// Sets right what the muxer cannot be told.
     fn mend(&self) -> io::Result<()> {
-        let start = self.start.unwrap_or_default().as_nanos() * u128::from(TIMESCALE);
-        let ticks = (start + 500_000_000) / 1_000_000_000;
-        if ticks > 0 {
-            delay::delay(&self.out, ticks as u64)?;
+        let (start, nothing) = (self.start.unwrap_or_default(), Duration::ZERO);
+        let pictures =
+            Shown { kind: *b"vide", late: start, hidden: nothing, end_max: Duration::MAX };
+        if let SoundState::Playing(Playing { span, .. }) = &self.sound {
+            let (late, hidden, end_max) = (span.late, span.hidden, span.limit);
+            edits::set(&self.out, &[pictures, Shown { kind: *b"soun", late, hidden, end_max }])?;
+            opus::set_silence(&self.out, hidden)?;
+        } else if !start.is_zero() {
+            edits::set(&self.out, &[pictures])?;
         }
         stamps::erase(&self.out)
     }
@@ -256,15 +307,21 @@ fn encoder(spec: &EncodeSpec) -> Result<gst::Element, VideoError> {
     Ok(encoder)
 }
 
+/// Seconds for which the index has room.
+const fn index_seconds(spec: &EncodeSpec) -> u64 {
+    spec.duration_max.as_secs() + 2
+}
+
 fn muxer(spec: &EncodeSpec) -> Result<gst::Element, VideoError> {
     let (num, den) = nominal(spec);
     let nominal = u64::from(num.div_ceil(den));
     let frame_rate = INDEX_FRAME_RATE_MIN.max(nominal + nominal / 4);
-    let seconds = spec.duration_max.as_secs() + 2;
+    let seconds = index_seconds(spec);
     let muxer = element("mp4mux")?;
     muxer.set_property("trak-timescale", TIMESCALE);
     muxer.set_property("movie-timescale", TIMESCALE);
-    // The room is the product of the two.
+    // The room is the product of the two, for each track: a packet of sound takes no more of it
+    // than a frame.
     let bytes_per_s = frame_rate * INDEX_BYTES_PER_FRAME;
     let factor = bytes_per_s.div_ceil(10_000);
     muxer.set_property("reserved-bytes-per-sec", (bytes_per_s / factor) as u32);

@@ -1,8 +1,7 @@
 //! Guards at pads: they hold what passes against the limits, and stop the flow for good. Set by
 //! `source` before a decoder exists and by `decode` behind it, so that a stream that grows over a
-//! limit later is stopped as well.
+//! limit later is stopped as well; and by those who read sound.
 
-use super::error::VideoError;
 use super::probe::{Shape, check_size};
 use super::source::Note;
 use bodyscript_protocol::message::MediaLimits;
@@ -15,7 +14,7 @@ use std::sync::mpsc::Sender;
 pub(super) fn caps(pad: &gst::Pad, limits: &MediaLimits, tell: &Sender<Note>) {
     let limits = *limits;
     watch(pad, tell, move |info| match info.event()?.view() {
-        gst::EventView::Caps(caps) => Shape::of(caps.caps(), &limits).err(),
+        gst::EventView::Caps(caps) => Shape::of(caps.caps(), &limits).err().map(Note::Refused),
         _ => None,
     });
 }
@@ -28,23 +27,24 @@ pub(super) fn vp8(pad: &gst::Pad, limits: &MediaLimits, tell: &Sender<Note>) {
         let mut head = [0; 10];
         info.buffer()?.copy_to_slice(0, &mut head).ok()?;
         let (width, height) = vp8_size(head)?;
-        check_size(width, height, &limits).err()
+        check_size(width, height, &limits).err().map(Note::Refused)
     });
 }
 
-/// Stops the flow once `fault` finds one.
-fn watch<F>(pad: &gst::Pad, tell: &Sender<Note>, fault: F)
+/// Stops the flow once `fault` finds one, and tells of it.
+pub(super) fn watch<N, F>(pad: &gst::Pad, tell: &Sender<N>, fault: F)
 where
-    F: Fn(&gst::PadProbeInfo<'_>) -> Option<VideoError> + Send + Sync + 'static,
+    N: Send + 'static,
+    F: Fn(&gst::PadProbeInfo<'_>) -> Option<N> + Send + Sync + 'static,
 {
     let tell = tell.clone();
     let is_stopped = AtomicBool::new(false);
     let mask = gst::PadProbeType::EVENT_DOWNSTREAM | gst::PadProbeType::BUFFER;
     pad.add_probe(mask, move |_, info| {
-        if let Some(error) = fault(info) {
+        if let Some(note) = fault(info) {
             is_stopped.store(true, Ordering::Relaxed);
             // Nobody listens any more when the decoder is being dropped.
-            let _ = tell.send(Note::Refused(error));
+            let _ = tell.send(note);
         }
         if !is_stopped.load(Ordering::Relaxed) {
             return gst::PadProbeReturn::Ok;

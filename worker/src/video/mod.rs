@@ -1,20 +1,22 @@
-//! Video in, video out: decoding, orientation, encoding, thumbnails. Called by the worker's main;
+//! Video in, video out: decoding, orientation, encoding, sound, thumbnails. Called by the worker's main;
 //! works on descriptors, never on paths, and knows nothing of poses.
 
 mod boxes;
 mod colour;
 mod decode;
-mod delay;
+mod edits;
 mod encode;
 mod error;
 mod formats;
 mod guard;
 mod index;
+mod opus;
 mod orient;
 mod plugins;
 mod probe;
 mod reader;
 mod resize;
+mod sound;
 mod source;
 mod stamps;
 mod thumbnail;
@@ -24,6 +26,7 @@ pub use decode::Decoder;
 pub use encode::{EncodeSpec, VideoWriter};
 pub use error::VideoError;
 pub use probe::Probe;
+pub use sound::{Outcome, SoundReport, Soundtrack};
 pub use thumbnail::write_thumbnail;
 
 use std::time::Duration;

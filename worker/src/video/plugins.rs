@@ -3,7 +3,7 @@
 //! before the sandbox closes; nothing is loaded afterwards.
 
 use super::error::VideoError;
-use super::formats;
+use super::{formats, sound};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
@@ -20,15 +20,26 @@ const PLUGINS: &[&str] = &[
     "mpegpsdemux",       // MPEG program streams
     "videoparsersbad",   // picture sizes and framing of most codecs
     "jpegformat",        // the same for Motion JPEG
-    "libav",             // decoders
+    "libav",             // decoders, and the encoder of sound
     "aom",               // the AV1 decoder
     "deinterlace",       // interlaced footage
     "videoconvertscale", // unusual pixel formats, oblong pixels
     "videofilter",       // videoflip: footage held sideways
     "x264",              // the encoder of results
+    "audioparsers",      // packets of sound, and how long they are
+    "opusparse",         // the same for Opus
+    "opus",              // the decoders of sound that libav lacks
+    "vorbis",
+    "alaw",
+    "mulaw",
+    "adpcmdec",
+    "amrwbdec",
+    "audiobuffersplit", // long pieces of PCM
+    "audioconvert",     // samples and channels as the encoder takes them
+    "audioresample",    // rates as well
 ];
 
-/// Elements that are kept besides those that `formats` names.
+/// Elements that are kept besides those that `formats` and `sound` name.
 const ELEMENTS: &[&str] = &[
     "pipeline",          // holds a graph
     "bin",               // what a pipeline is made from
@@ -43,6 +54,10 @@ const ELEMENTS: &[&str] = &[
     "x264enc",           // encodes results
     "mp4mux",            // wraps them
     "fdsink",            // writes them
+    "tee",               // gives sound to a decoder as well
+    "fakesink",          // takes what nobody wants
+    "audioconvert",      // makes samples as the encoder takes them
+    "audioresample",     // and as many a second
 ];
 
 /// Type finders that are kept: those of the containers in `formats`.
@@ -74,16 +89,21 @@ pub(super) fn load() -> Result<(), VideoError> {
         gst::Plugin::load_file(&path).map_err(|cause| VideoError::Plugin { path, cause })?;
     }
     prune();
-    formats::elements().chain(ELEMENTS.iter().copied()).try_for_each(|name| {
+    elements().try_for_each(|name| {
         gst::ElementFactory::find(name).map(drop).ok_or(VideoError::Element(name))
     })
+}
+
+/// Every element that is kept.
+fn elements() -> impl Iterator<Item = &'static str> {
+    formats::elements().chain(sound::elements()).chain(ELEMENTS.iter().copied())
 }
 
 /// Removes what the plugins bring and the lists do not name. libav alone brings some six hundred
 /// elements, demuxers of rare formats among them.
 fn prune() {
     let registry = gst::Registry::get();
-    let elements: Vec<_> = formats::elements().chain(ELEMENTS.iter().copied()).collect();
+    let elements: Vec<_> = elements().collect();
     let is_listed = |feature: &gst::PluginFeature| {
         let name = feature.name();
         if feature.is::<gst::ElementFactory>() {

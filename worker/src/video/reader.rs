@@ -1,5 +1,5 @@
 //! The source of a decoding graph: gives any part of a file, read by descriptor. Called by
-//! `source`.
+//! `source` and for sound; each reads at places of its own.
 //!
 //! GStreamer's own `fdsrc` can only be read from front to back: with it the MP4 demuxer does not
 //! honour edit lists and loses frames, and the others find no duration.
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const CHUNK_BYTES: u64 = 64 * 1024;
 
 /// An element that gives the bytes of the file.
-pub(super) fn reader(video: File) -> Result<AppSrc, VideoError> {
+pub(super) fn reader(video: Arc<File>) -> Result<AppSrc, VideoError> {
     let size = video.metadata().map_err(VideoError::Read)?.len();
     if size == 0 {
         return Err(VideoError::Empty);

@@ -119,7 +119,7 @@ pub(super) fn graph<E: std::fmt::Display>(step: &'static str) -> impl Fn(E) -> V
 
 impl Source {
     /// Starts reading.
-    pub(super) fn start(video: File, limits: &MediaLimits) -> Result<Self, VideoError> {
+    pub(super) fn start(video: Arc<File>, limits: &MediaLimits) -> Result<Self, VideoError> {
         let pipeline = Running(gst::Pipeline::new());
         let (tell, notes) = channel();
         let found = Arc::default();

@@ -54,7 +54,7 @@ impl Clip {
         std::fs::read(self.named().path()).expect("the clip is readable")
     }
 
-    fn named(&self) -> NamedTempFile {
+    pub(crate) fn named(&self) -> NamedTempFile {
         let file = NamedTempFile::new().expect("a temporary file");
         let Self { width, height, rate: (num, den), raw, encoder, muxer, .. } = self;
         let coded = format!(

@@ -5,6 +5,7 @@ mod clip;
 mod colours;
 mod faults;
 mod formats;
+mod sound;
 mod times;
 mod turns;
 mod writing;

@@ -58,7 +58,7 @@ fn steady(frames: u32) -> Vec<f64> {
 }
 
 /// The boxes at one level of an MP4 file (ISO/IEC 14496-12): kinds and contents.
-fn boxes(mut bytes: &[u8]) -> Vec<(String, &[u8])> {
+pub(crate) fn boxes(mut bytes: &[u8]) -> Vec<(String, &[u8])> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
         let word = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
@@ -72,7 +72,7 @@ fn boxes(mut bytes: &[u8]) -> Vec<(String, &[u8])> {
     found
 }
 
-fn inside<'a>(bytes: &'a [u8], path: &[&str]) -> &'a [u8] {
+pub(crate) fn inside<'a>(bytes: &'a [u8], path: &[&str]) -> &'a [u8] {
     path.iter().fold(bytes, |bytes, kind| {
         let (_, content) = boxes(bytes).into_iter().find(|(k, _)| k == kind).expect(kind);
         content

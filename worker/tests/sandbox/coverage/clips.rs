@@ -12,15 +12,21 @@ pub(super) struct Format {
     raw: &'static str,
     encoder: &'static str,
     muxer: &'static str,
+    /// Elements from samples to coded sound; empty for a clip without.
+    sound: &'static str,
 }
 
 const fn format(encoder: &'static str, muxer: &'static str) -> Format {
-    Format { raw: "", encoder, muxer }
+    Format { raw: "", encoder, muxer, sound: "" }
+}
+
+const fn with(sound: &'static str, muxer: &'static str) -> Format {
+    Format { sound, ..format(H264, muxer) }
 }
 
 const H264: &str = "x264enc";
 
-/// Every codec, every container, and every kind of picture that takes a further element.
+/// Every codec, every container, and every kind of picture and sound that takes a further element.
 const FORMATS: &[Format] = &[
     format(H264, "mp4mux"),
     format(H264, "mp4mux fragment-duration=100"),
@@ -36,6 +42,21 @@ const FORMATS: &[Format] = &[
     Format { raw: " ! taginject tags=image-orientation=rotate-90", ..format(H264, "qtmux") },
     Format { raw: ",interlace-mode=interleaved", ..format("x264enc interlaced=true", "mp4mux") },
     Format { raw: ",pixel-aspect-ratio=4/3", ..format(H264, "mp4mux") },
+    with("avenc_aac ! aacparse", "mp4mux"),
+    with("lamemp3enc ! mpegaudioparse", "avimux"),
+    with("opusenc", "matroskamux"),
+    with("vorbisenc", "matroskamux"),
+    with("flacenc ! flacparse", "matroskamux"),
+    with("adpcmenc", "matroskamux"),
+    with("avenc_wmav2", "matroskamux"),
+    with("audio/x-raw,format=S16LE,rate=44100", "qtmux"),
+    with("avenc_alac", "mp4mux"),
+    with("amrnbenc", "qtmux"),
+    with("voamrwbenc", "qtmux"),
+    with("alawenc", "qtmux"),
+    with("mulawenc", "qtmux"),
+    with("avenc_ac3 ! ac3parse", "mpegtsmux"),
+    with("twolamemp2enc ! mpegaudioparse", "mpegtsmux"),
 ];
 
 /// One clip of each format.
@@ -64,11 +85,18 @@ fn file(contents: &[u8]) -> NamedTempFile {
     file
 }
 
-fn make(Format { raw, encoder, muxer }: Format) -> NamedTempFile {
+fn make(Format { raw, encoder, muxer, sound }: Format) -> NamedTempFile {
     let file = NamedTempFile::new().expect("a temporary file");
+    let beside = if sound.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "audiotestsrc num-buffers=18 ! audio/x-raw,rate=48000 ! audioconvert ! audioresample ! {sound} ! queue ! m."
+        )
+    };
     let graph = format!(
         "videotestsrc num-buffers=12 ! video/x-raw,format=I420,width=160,height=120,framerate=30/1{raw} \
-         ! {encoder} ! {muxer} ! filesink location={}",
+         ! {encoder} ! {muxer} name=m ! filesink location={} {beside}",
         file.path().display()
     );
     let status = Command::new("gst-launch-1.0")

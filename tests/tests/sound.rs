@@ -1,0 +1,112 @@
+//! The sound of uploads, through the whole path: what becomes of it is said in the metadata and
+//! heard in the overlay, and it costs no memory to speak of.
+
+use anyhow::{Context, Result};
+use bodyscript_tests::fixture::{Clip, Codec, Container, Moov, Tracks, decode};
+use bodyscript_tests::programs::Run;
+use bodyscript_tests::server::TestServer;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+const FRAMES: u32 = 12;
+
+/// What the metadata of a run say of a video's sound.
+fn said(run: &Run, video: &Path) -> Result<Value> {
+    let metadata: Value =
+        serde_json::from_slice(&std::fs::read(run.artefact(video, "metadata.json"))?)?;
+    metadata.get("sound").cloned().context("nothing is said of sound")
+}
+
+fn clip(container: Container, codec: Codec) -> Clip {
+    Clip::new().frames(FRAMES).container(container).codec(codec)
+}
+
+#[test]
+fn the_overlay_has_the_sound_of_its_video_and_the_metadata_say_so() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut videos = Vec::new();
+    for (container, codec, sound, outcome) in [
+        (Container::Mp4, Codec::H264, "aac", "copied"),
+        (Container::Mov, Codec::Mjpeg, "aac", "copied"),
+        (Container::Matroska, Codec::H264, "opus", "copied"),
+        (Container::WebM, Codec::Vp8, "opus", "copied"),
+        (Container::Avi, Codec::Mjpeg, "mp3", "copied"),
+        (Container::MpegTs, Codec::H264, "aac", "copied"),
+        (Container::Asf, Codec::Wmv2, "wma", "reencoded"),
+    ] {
+        let video = folder.path().join(format!("{container:?}.{outcome}"));
+        clip(container, codec).tracks(Tracks::VideoAndAudio).encode(&video)?;
+        videos.push((video, json!({"codec": sound, "outcome": outcome, "note": null})));
+    }
+    let silent = folder.path().join("silent.mp4");
+    clip(Container::Mp4, Codec::H264).encode(&silent)?;
+    videos.push((silent, json!({"codec": null, "outcome": "none", "note": null})));
+    let paths: Vec<PathBuf> = videos.iter().map(|(video, _)| video.clone()).collect();
+    let run = Run::new(&[], &paths, &folder.path().join("out"))?.check()?;
+    for (video, expected) in &videos {
+        assert_eq!(said(&run, video)?, *expected, "{}", video.display());
+        let overlay = decode(&run.artefact(video, "output.mp4"))?;
+        let tracks = usize::from(expected["outcome"] != "none");
+        assert_eq!(overlay.audio_tracks, tracks, "{}", video.display());
+        assert_eq!(overlay.frames.len() as u32, FRAMES, "{}", video.display());
+        let preview = decode(&run.artefact(video, "preview.mp4"))?;
+        assert_eq!(preview.audio_tracks, 0, "{}", video.display());
+    }
+    Ok(())
+}
+
+#[test]
+fn sampling_leaves_the_overlay_and_its_sound_as_they_are() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("walker.mp4");
+    clip(Container::Mp4, Codec::H264).tracks(Tracks::VideoAndAudio).encode(&video)?;
+    let run =
+        Run::new(&["--interval", "4"], std::slice::from_ref(&video), folder.path())?.check()?;
+    let overlay = decode(&run.artefact(&video, "output.mp4"))?;
+    assert_eq!((overlay.frames.len() as u32, overlay.audio_tracks), (FRAMES, 1));
+    Ok(())
+}
+
+#[test]
+fn sound_is_not_looked_at_where_nobody_wants_the_overlay() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("walker.mp4");
+    clip(Container::Mp4, Codec::H264).tracks(Tracks::VideoAndAudio).encode(&video)?;
+    let options = ["--formats", "csv,metadata,preview"];
+    let run = Run::new(&options, std::slice::from_ref(&video), folder.path())?.check()?;
+    assert_eq!(said(&run, &video)?, Value::Null);
+    Ok(())
+}
+
+#[test]
+fn a_video_that_breaks_off_keeps_the_sound_there_is() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("broken.mp4");
+    let whole = Clip::new().tracks(Tracks::VideoAndAudio).moov(Moov::Front);
+    whole.truncated(0.7).encode(&video)?;
+    let run = Run::new(&[], std::slice::from_ref(&video), folder.path())?.check()?;
+    assert_eq!(said(&run, &video)?["outcome"], "copied");
+    assert_eq!(decode(&run.artefact(&video, "output.mp4"))?.audio_tracks, 1);
+    Ok(())
+}
+
+#[test]
+fn memory_does_not_depend_on_where_the_sound_is_or_how_much_there_is() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = TestServer::start(&[])?;
+    let mut peaks = Vec::new();
+    for tracks in [Tracks::Video, Tracks::VideoThenAudio] {
+        let video = folder.path().join(format!("{tracks:?}.mov"));
+        let ten_seconds = clip(Container::Mov, Codec::H264).fps(10, 1).frames(100);
+        ten_seconds.tracks(tracks).encode(&video)?;
+        let status = server.await_end(&server.submit(&video)?)?;
+        assert_eq!(status["statistics"]["frames_processed"], 100, "{status}");
+        peaks.push(status["attempts"][0]["peak_bytes"].as_u64().context("a peak")?);
+        let size = video.metadata()?.len();
+        assert_eq!(size > 15_000_000, tracks == Tracks::VideoThenAudio, "{size} bytes");
+    }
+    // The sound is 15 MB, and twice that once decoded.
+    assert!(peaks[1] < peaks[0] + (12 << 20), "without and with sound: {peaks:?} bytes");
+    println!("peaks without and with sound: {peaks:?} bytes");
+    Ok(())
+}
