@@ -15,6 +15,7 @@
 
 mod drive;
 pub mod trial;
+mod wishes;
 
 use crate::origin::Origin;
 use crate::pace::Pace;
@@ -28,7 +29,7 @@ use bodyscript_protocol::message::{MediaLimits, Prepare, Progress, Start, VideoF
 use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::Posture;
 use bodyscript_protocol::session::Phase;
-use drive::{Drive, Wishes};
+use drive::Drive;
 use std::convert::Infallible;
 use std::fs::File;
 use std::future::pending;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinError;
+use wishes::Wishes;
 
 pub use crate::worker::obituary::{Exit, Obituary, Stop};
 

@@ -3,7 +3,8 @@
 //! Used by `attempt` alone. Each turn waits for the first of all things that can happen and
 //! deals with it; nothing here waits for one thing only, until the worker is dead.
 
-use super::{Deadlines, Order, Stop, Tag};
+use super::wishes::{Wish, Wishes};
+use super::{Deadlines, Order, Tag};
 use crate::worker::birth::Worker;
 use crate::worker::caged::{Buried, Caged};
 use crate::worker::conversation::{Broken, Conversation};
@@ -15,15 +16,12 @@ use bodyscript_protocol::message::{Prepare, Start};
 use bodyscript_protocol::session::Phase;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::convert::Infallible;
-use std::future::pending;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
-use tokio::sync::oneshot;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
 /// Most bytes taken from a pipe at once.
@@ -39,51 +37,6 @@ const KILL_PERIOD: Duration = Duration::from_secs(10);
 /// How long the rest of a dead worker's pipe may take to be read. Nobody holds the other end any
 /// more, so this is never waited for in full.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
-
-/// The ways in which the supervisor learns what is wanted of an attempt.
-#[derive(Debug)]
-pub(super) struct Wishes {
-    order: oneshot::Receiver<Order>,
-    stop: oneshot::Receiver<Stop>,
-    lost_interest: oneshot::Receiver<Infallible>,
-}
-
-/// What is wanted.
-enum Wish {
-    Work(Order),
-    Stop(Stop),
-}
-
-impl Wishes {
-    /// `lost_interest` ends when the caller no longer waits.
-    pub(super) const fn new(
-        order: oneshot::Receiver<Order>,
-        stop: oneshot::Receiver<Stop>,
-        lost_interest: oneshot::Receiver<Infallible>,
-    ) -> Self {
-        Self { order, stop, lost_interest }
-    }
-
-    async fn next(&mut self) -> Wish {
-        loop {
-            tokio::select! {
-                order = &mut self.order, if !self.order.is_terminated() => {
-                    // Without a sender there will never be a job for it.
-                    return order.map_or(Wish::Stop(Stop::Cancelled), Wish::Work);
-                }
-                stop = &mut self.stop, if !self.stop.is_terminated() => {
-                    if let Ok(stop) = stop {
-                        return Wish::Stop(stop);
-                    }
-                }
-                _ = &mut self.lost_interest, if !self.lost_interest.is_terminated() => {
-                    return Wish::Stop(Stop::Shutdown);
-                }
-                else => pending().await,
-            }
-        }
-    }
-}
 
 /// One thing that happened.
 enum Event {
@@ -202,7 +155,7 @@ impl Drive {
     /// the log knows it by.
     pub(super) async fn see_through(mut self, prepare: Prepare) -> (Evidence, Tag) {
         // Files that are there already go first: whoever has read the first word finds them.
-        let job = self.wishes.order.try_recv().ok().map(|order| self.equip(order));
+        let job = self.wishes.order().map(|order| self.equip(order));
         let said = self.conversation.prepare(prepare);
         self.say(said).await;
         if let Some((start, tag)) = job {

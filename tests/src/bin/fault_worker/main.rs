@@ -38,6 +38,8 @@
 //! | `kill-parent`   | sends SIGKILL to the supervisor; with this worker it succeeds              |
 //! | `inspect`       | writes what it was born with to the first artefact, as `key=value` lines   |
 
+mod video;
+
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::codec::{Decoder, encode};
 use bodyscript_protocol::exit::WorkerExit;
@@ -48,20 +50,17 @@ use bodyscript_protocol::message::{
     Failure, Progress, Start, Summary, ToSupervisor, ToWorker, VideoFacts,
 };
 use bodyscript_protocol::posture::{LayerState, Posture};
-use nix::cmsg_space;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill, raise};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
+use nix::sys::socket::MsgFlags;
 use nix::unistd::{close, getpgrp, getpid, getppid, getsid, setsid};
 use std::fs::{self, File};
-use std::io::{self, IoSliceMut, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::mem::forget;
-use std::os::fd::{AsFd, FromRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
 use std::thread;
 use std::time::{Duration, SystemTime};
+use video::{await_first_word, files_at_hand, is_real_video, script};
 
 const MIB: usize = 1 << 20;
 const PAGE: usize = 4096;
@@ -129,53 +128,6 @@ fn work() {
     say(&ToSupervisor::Probed(facts()));
     words.iter().for_each(|word| culprit.commit(word));
     rest();
-}
-
-/// Waits until the supervisor has said something, and takes none of it. The files of a job that
-/// the supervisor knows by then are there too.
-fn await_first_word() {
-    let stdin = io::stdin();
-    let mut word = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-    poll(&mut word, PollTimeout::NONE).expect("frames come in");
-}
-
-/// The files of the job, which stay where they are for a real worker to receive; none if there is
-/// no job.
-#[allow(unsafe_code)]
-fn files_at_hand(how: MsgFlags) -> Vec<File> {
-    let mut byte = [0];
-    let mut data = [IoSliceMut::new(&mut byte)];
-    let mut space = cmsg_space!([RawFd; inherited::HANDED_OVER_MAX]);
-    let flags = how | MsgFlags::MSG_PEEK | MsgFlags::MSG_CMSG_CLOEXEC;
-    let packet = recvmsg::<UnixAddr>(inherited::HANDOVER, &mut data, Some(&mut space), flags);
-    let packet = match packet {
-        Err(Errno::EAGAIN) => return Vec::new(),
-        packet => packet.expect("the supervisor hands files over"),
-    };
-    let files = packet.cmsgs().expect("room for them").flat_map(|message| match message {
-        ControlMessageOwned::ScmRights(files) => files,
-        _ => Vec::new(),
-    });
-    // SAFETY: the kernel has made these descriptors in this call, for this process alone.
-    files.map(|file| unsafe { File::from_raw_fd(file) }).collect()
-}
-
-/// Whether the video begins as an MP4 does.
-fn is_real_video(video: &mut File) -> bool {
-    let mut head = [0; 8];
-    let is_read = video.read_exact(&mut head).is_ok();
-    video.rewind().expect("the video is a file");
-    is_read && head[4..] == *b"ftyp"
-}
-
-/// The line of words in the video; empty if there is none.
-fn script(video: &mut File) -> String {
-    let mut start = Vec::new();
-    let read = video.take(MIB as u64).read_to_end(&mut start);
-    read.expect("the video is readable");
-    let text = String::from_utf8_lossy(&start);
-    let line = text.lines().find_map(|line| line.split_once("FAULT "));
-    line.map(|(_, words)| words.to_owned()).unwrap_or_default()
 }
 
 fn listen(frames: &mut Decoder) -> Option<ToWorker> {
