@@ -192,16 +192,15 @@ impl Resumables {
     pub fn hand_over(&self, id: JobId, state: &StateDir) -> Result<[u8; 32], StateError> {
         let (from, to) = (self.data(id), state.upload(id));
         let digest = digest(&from).map_err(failed("read", &from))?;
+        let spool = to.parent().unwrap_or(&to);
+        let folder = File::open(spool).map_err(failed("opened", spool))?;
         // What an earlier try left there is the same file.
         if let Err(error) = fs::hard_link(&from, &to)
             && error.kind() != ErrorKind::AlreadyExists
         {
             return Err(failed("linked", &to)(error));
         }
-        let spool = to.parent().unwrap_or(&to);
-        File::open(spool)
-            .and_then(|folder| folder.sync_all())
-            .map_err(failed("written to the disk", spool))?;
+        folder.sync_all().map_err(failed("written to the disk", spool))?;
         Ok(digest)
     }
 

@@ -10,10 +10,16 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-/// A rename that has happened even if the power fails after the return.
+/// A rename that has happened even if the power fails after the return; or, after an error, has not.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StateError> {
+    let parent = to.parent().unwrap_or(to);
+    // Before anything is moved: a lack of descriptors must not be met half-way.
+    let folder = File::open(parent).map_err(failed("opened", parent))?;
     fs::rename(from, to).map_err(failed("moved to its place", from))?;
-    to.parent().map_or(Ok(()), sync)
+    folder.sync_all().map_err(failed("written to the disk", parent)).inspect_err(|_| {
+        // So that whoever removes what did not get through finds it.
+        let _ = fs::rename(to, from);
+    })
 }
 
 pub(super) fn sync(path: &Path) -> Result<(), StateError> {
