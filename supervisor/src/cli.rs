@@ -23,8 +23,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 
 pub use ctl::CtlError;
 pub use doctor::DoctorError;
@@ -235,6 +237,26 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Runtime::new().map_err(CliError::Runtime)
 }
 
+/// How long a start tries for an address that is in use.
+const ADDRESS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two tries.
+const ADDRESS_PERIOD: Duration = Duration::from_millis(10);
+
+/// A worker that was being born when its supervisor was killed shares the listening socket, as it
+/// does the lock of the state folder, until it executes its program or ends.
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let patience = Instant::now() + ADDRESS_PATIENCE;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < patience => {
+                sleep(ADDRESS_PERIOD).await;
+            }
+            bound => return bound,
+        }
+    }
+}
+
 fn serve(settings: Settings) -> Result<ExitCode, CliError> {
     let config = settings.load()?;
     telemetry::init(&config.log, config.log_format);
@@ -247,7 +269,7 @@ fn serve(settings: Settings) -> Result<ExitCode, CliError> {
         let is_inherited = inherited.is_some();
         let listener = match inherited {
             Some(listener) => TcpListener::from_std(listener),
-            None => TcpListener::bind(wished).await,
+            None => bind(wished).await,
         };
         let listener = listener.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
