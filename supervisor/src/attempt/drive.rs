@@ -155,11 +155,18 @@ impl Drive {
     /// the log knows it by.
     pub(super) async fn see_through(mut self, prepare: Prepare) -> (Evidence, Tag) {
         // Files that are there already go first: whoever has read the first word finds them.
-        let job = self.wishes.order().map(|order| self.equip(order));
+        let (job, stop) = match self.wishes.at_birth() {
+            Some(Wish::Work(order)) => (Some(self.equip(order)), None),
+            Some(Wish::Stop(stop)) => (None, Some(stop)),
+            None => (None, None),
+        };
         let said = self.conversation.prepare(prepare);
         self.say(said).await;
         if let Some((start, tag)) = job {
             self.begin(start, tag).await;
+        }
+        if let Some(stop) = stop {
+            self.end(Cause::Stop(stop), Stage::Asked);
         }
         loop {
             match self.event().await {

@@ -5,6 +5,7 @@ use super::{Order, Stop};
 use std::convert::Infallible;
 use std::future::pending;
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 /// The ways in which the supervisor learns what is wanted of an attempt.
 #[derive(Debug)]
@@ -33,9 +34,14 @@ impl Wishes {
         Self { order, stop, lost_interest }
     }
 
-    /// The order, if it is there already.
-    pub(super) fn order(&mut self) -> Option<Order> {
-        self.order.try_recv().ok()
+    /// What is known when the worker is born. That there will be no job is heard only once: here,
+    /// or as the next wish.
+    pub(super) fn at_birth(&mut self) -> Option<Wish> {
+        match self.order.try_recv() {
+            Ok(order) => Some(Wish::Work(order)),
+            Err(TryRecvError::Closed) => Some(Wish::Stop(Stop::Cancelled)),
+            Err(TryRecvError::Empty) => None,
+        }
     }
 
     /// The next wish; waits for ever where there will be none.

@@ -1,13 +1,18 @@
 //! Births: what a worker is born with, and what stands in the way.
 
 use super::bench::{Bench, fault_worker, settings};
-use bodyscript::attempt::{Live, Stop};
+use bodyscript::attempt::{Lines, Live, Stop, run};
 use bodyscript::worker::obituary::End;
 use bodyscript::worker::{CageRequired, Workshop, WorkshopError, WorkshopSettings, survey};
 use std::fs::{self, File};
 use std::io::{Read, Seek};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+
+/// Longest wait for an end; far beyond what the slowest machine needs.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_ends_before_it_is_ready_counts_as_never_started() {
@@ -120,6 +125,30 @@ async fn a_stop_that_comes_before_the_birth_is_kept() {
     let live = watch::Sender::new(Live::default());
     let obituary = bench.task("silent").run(&bench.workshop, live, stopped).await;
     assert_eq!(obituary.end, End::Shutdown, "{obituary:?}");
+    bench.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_can_get_no_job_is_ended_whenever_that_is_known() {
+    let bench = Bench::open();
+    let birth = || bench.task("ok").birth;
+    let (order, ordered) = oneshot::channel();
+    drop(order);
+    let (_stop, stop) = oneshot::channel();
+    let lines = Lines { order: ordered, live: watch::Sender::new(Live::default()), stop };
+    let hopeless = timeout(PATIENCE, run(&bench.workshop, birth(), lines));
+    assert_eq!(hopeless.await.expect("it ends").end, End::Cancelled, "known before the birth");
+
+    let (order, ordered) = oneshot::channel();
+    let (_stop, stop) = oneshot::channel();
+    let (sender, mut live) = watch::channel(Live::default());
+    let attempt = run(&bench.workshop, birth(), Lines { order: ordered, live: sender, stop });
+    let give_up = async {
+        live.wait_for(|live| live.posture.is_some()).await.expect("it is ready");
+        drop(order);
+    };
+    let (obituary, ()) = tokio::join!(timeout(PATIENCE, attempt), give_up);
+    assert_eq!(obituary.expect("it ends").end, End::Cancelled, "known while it stands by");
     bench.close();
 }
 
