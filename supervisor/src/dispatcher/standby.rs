@@ -83,10 +83,9 @@ impl Standbys {
         self.waiting.iter().position(fits).map(|place| self.waiting.remove(place))
     }
 
-    /// Lets go as many as it takes to have so much more memory, or all.
+    /// Lets go as many as it takes to free so much memory, or all. Those that leave already count.
     pub(super) fn give_back(&mut self, bytes: u64) {
-        let enough = self.leaving_bytes.saturating_add(bytes);
-        while self.leaving_bytes < enough {
+        while self.leaving_bytes < bytes {
             let Some(hand) = self.waiting.pop() else { return };
             self.let_go(hand);
         }
