@@ -34,6 +34,8 @@ pub(super) struct Hand {
     pub(super) live: watch::Receiver<Live>,
     pub(super) stop: oneshot::Sender<Stop>,
     pub(super) memory_bytes_max: u64,
+    /// Whether it lives already.
+    pub(super) is_standby: bool,
     /// Its life. It is born when this is awaited for the first time.
     pub(super) attempt: RunningAttempt,
 }
@@ -128,7 +130,7 @@ impl Desk {
         let (stop, stopped) = oneshot::channel();
         let birth = Birth { name, memory_bytes_max, deadlines: self.config.deadlines };
         let attempt = (self.runner)(birth, Lines { order: ordered, live, stop: stopped });
-        Hand { order, live: watched, stop, memory_bytes_max, attempt }
+        Hand { order, live: watched, stop, memory_bytes_max, is_standby: false, attempt }
     }
 
     /// Has as many workers stand by as there are to be, while nothing else wants their memory.
@@ -146,7 +148,7 @@ impl Desk {
         {
             let hand = self.recruit("standby".into(), memory_bytes_max);
             let attempt = set_going(hand.attempt);
-            self.standbys.waiting.push(Hand { attempt, ..hand });
+            self.standbys.waiting.push(Hand { attempt, is_standby: true, ..hand });
         }
     }
 

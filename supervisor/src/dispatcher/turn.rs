@@ -54,10 +54,9 @@ impl Desk {
     fn start(&mut self, id: JobId, hand: Hand) {
         self.change(id, Event::Started);
         let Some(entry) = self.jobs.get(&id) else { return };
-        let Hand { order, live, stop, memory_bytes_max, attempt: life } = hand;
+        let Hand { order, live, stop, memory_bytes_max, is_standby, attempt: life } = hand;
         let plan = self.plan(&entry.job, memory_bytes_max);
         let (attempt, origin) = (plan.number, plan.origin.clone());
-        let is_standby = live.borrow().pid.is_some();
         let hired = Hired { order, attempt: life, is_standby };
         let work = shift::work(self.state.clone(), plan, hired);
         let task = self.attempts.spawn(work);

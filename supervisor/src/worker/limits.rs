@@ -19,6 +19,9 @@ const FILE_BYTES_MAX: u64 = 256 << 20;
 /// Most descriptors: a pipeline opens a pair for each of its threads and buses.
 const DESCRIPTORS_MAX: u64 = 256;
 
+/// Most memory that a worker may pin, in bytes.
+const PINNED_BYTES_MAX: u64 = 64 << 10;
+
 /// Stack of a thread, in bytes, where stacks count against the cap: thread libraries take
 /// this limit for the size they map, and RLIMIT_DATA counts what is mapped.
 const STACK_BYTES: u64 = 2 << 20;
@@ -52,8 +55,9 @@ pub(super) fn of_worker(backend: CageBackend, memory_bytes_max: u64, cpu: Durati
         both(Resource::FSIZE, FILE_BYTES_MAX),
         // A core file would hold the video, outlive the cage and fill the disk.
         both(Resource::CORE, 0),
-        // Nothing is worth pinning, and pinned memory cannot be reclaimed.
-        both(Resource::MEMLOCK, 0),
+        // Pinned memory cannot be reclaimed. A library of the decoders pins a pool for secrets when it
+        // is loaded, and complains in the log if it cannot.
+        both(Resource::MEMLOCK, PINNED_BYTES_MAX),
         both(Resource::MSGQUEUE, 0),
     ];
     if backend == CageBackend::Rlimit {

@@ -8,6 +8,7 @@ mod edits;
 mod encode;
 mod error;
 mod formats;
+mod graph;
 mod guard;
 mod index;
 mod opus;

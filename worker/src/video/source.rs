@@ -11,6 +11,7 @@
 use super::colour;
 use super::error::VideoError;
 use super::formats::{self, Codec, Container, Reading};
+use super::graph::{Growing, Running, element, graph};
 use super::guard;
 use super::index;
 use super::orient::Turns;
@@ -76,16 +77,6 @@ pub(super) struct Source {
     has_index: bool,
 }
 
-/// A pipeline that is stopped when dropped, so that no thread outlives it.
-pub(super) struct Running(pub(super) gst::Pipeline);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Stopping cannot be refused; there is nobody to tell either.
-        let _ = self.0.set_state(gst::State::Null);
-    }
-}
-
 /// What was found so far.
 #[derive(Default)]
 struct Found {
@@ -99,7 +90,7 @@ struct Found {
 /// What the callbacks of the graph share.
 #[derive(Clone)]
 struct Plug {
-    pipeline: glib::WeakRef<gst::Pipeline>,
+    graph: Growing,
     limits: MediaLimits,
     tell: Sender<Note>,
     found: Arc<Mutex<Found>>,
@@ -107,24 +98,14 @@ struct Plug {
     has_edits: bool,
 }
 
-/// A new element. Errors name it: `plugins` has made sure that all exist.
-pub(super) fn element(name: &'static str) -> Result<gst::Element, VideoError> {
-    gst::ElementFactory::make(name).build().map_err(|_| VideoError::Element(name))
-}
-
-/// Names the step of building or running the graph that failed.
-pub(super) fn graph<E: std::fmt::Display>(step: &'static str) -> impl Fn(E) -> VideoError {
-    move |cause| VideoError::Graph { step, cause: cause.to_string() }
-}
-
 impl Source {
     /// Starts reading.
     pub(super) fn start(video: Arc<File>, limits: &MediaLimits) -> Result<Self, VideoError> {
         let pipeline = Running(gst::Pipeline::new());
         let (tell, notes) = channel();
-        let found = Arc::default();
+        let (found, growing) = (Arc::default(), Growing::new(&pipeline.0));
         let plug = Plug {
-            pipeline: pipeline.0.downgrade(),
+            graph: growing.clone(),
             limits: *limits,
             tell: tell.clone(),
             found: Arc::clone(&found),
@@ -143,7 +124,7 @@ impl Source {
         });
         pipeline.0.add_many([&reader, &finder]).map_err(graph("take its reader"))?;
         reader.link(&finder).map_err(graph("link its reader"))?;
-        pipeline.0.set_state(gst::State::Playing).map_err(graph("start"))?;
+        growing.start()?;
         Ok(Self { pipeline, notes, tell, turns, found, has_index })
     }
 
@@ -267,12 +248,12 @@ impl Plug {
                 plug.report(Err(missing(&found)));
             }
         });
-        self.add(&demuxer)?;
+        self.graph.add([&demuxer])?;
         if container.reading == Reading::Forwards {
             // Nothing behind a queue can ask for another part of the file.
             let queue = element("queue")?;
             queue.set_property("max-size-buffers", 2_u32);
-            self.add(&queue)?;
+            self.graph.add([&queue])?;
             gst::Element::link_many([finder, &queue, &demuxer])
                 .map_err(graph("link its demuxer"))?;
             demuxer.sync_state_with_parent().map_err(graph("start its demuxer"))?;
@@ -316,22 +297,17 @@ impl Plug {
         if codec.decoder == "avdec_vp8" {
             guard::vp8(&gate, &self.limits, &self.tell);
         }
-        self.add(&filter)?;
+        self.graph.add([&filter])?;
         let mut head = filter.clone();
         if let Some(parser) = codec.parser {
             head = element(parser)?;
-            self.add(&head)?;
+            self.graph.add([&head])?;
             head.link(&filter).map_err(graph("link its parser"))?;
         }
         filter.sync_state_with_parent().map_err(graph("start its filter"))?;
         head.sync_state_with_parent().map_err(graph("start its parser"))?;
         let sink = head.static_pad("sink").expect("parsers and filters have a sink pad");
         track.link(&sink).map(drop).map_err(graph("link its track"))
-    }
-
-    fn add(&self, element: &gst::Element) -> Result<(), VideoError> {
-        let pipeline = self.pipeline.upgrade().ok_or("it is being stopped");
-        pipeline.map_err(graph("grow"))?.add(element).map_err(graph("grow"))
     }
 
     /// Notes whether the track has any data, and when it ends.

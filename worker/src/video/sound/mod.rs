@@ -14,7 +14,7 @@ pub use report::{Outcome, SoundReport};
 
 use super::error::VideoError;
 use super::formats::Container;
-use super::source::{Running, graph};
+use super::graph::{Running, graph};
 use clock::{Clock, Heard, Place};
 use description::Description;
 use formats::{ENCODER_DELAY, Way};

@@ -14,11 +14,10 @@ use super::formats::{self, Codec, ENCODER, Way};
 use super::limits;
 use crate::video::error::VideoError;
 use crate::video::formats::{Container, Reading, Start};
+use crate::video::graph::{Growing, Running, element, graph};
 use crate::video::guard;
 use crate::video::reader::reader;
-use crate::video::source::{Running, element, graph};
 use gstreamer as gst;
-use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
 use std::fs::File;
@@ -80,7 +79,7 @@ struct Found {
 /// What the callbacks of the graph share.
 #[derive(Clone)]
 struct Plug {
-    pipeline: glib::WeakRef<gst::Pipeline>,
+    graph: Growing,
     container: &'static Container,
     tell: Sender<Note>,
     found: Arc<Mutex<Found>>,
@@ -93,7 +92,7 @@ impl Track {
         let pipeline = Running(gst::Pipeline::new());
         let (tell, notes) = channel();
         let plug = Plug {
-            pipeline: pipeline.0.downgrade(),
+            graph: Growing::new(&pipeline.0),
             container,
             tell,
             found: Arc::default(),
@@ -182,6 +181,7 @@ impl Plug {
                 }
             });
         }
+        let growing = self.graph.clone();
         demuxer.connect_pad_added(move |_, pad| {
             if let Err(error) = self.plug_track(pad) {
                 let _ = self.tell.send(Note::Fault(error.to_string()));
@@ -189,7 +189,7 @@ impl Plug {
         });
         pipeline.add_many(&chain).map_err(graph("take its demuxer"))?;
         gst::Element::link_many(&chain).map_err(graph("link its demuxer"))?;
-        pipeline.set_state(gst::State::Playing).map(drop).map_err(graph("start"))
+        growing.start()
     }
 
     fn plug_track(&self, pad: &gst::Pad) -> Result<(), VideoError> {
@@ -290,8 +290,7 @@ impl Plug {
 
     /// Links a chain of elements in the running graph, last one first.
     fn grow(&self, chain: &[gst::Element]) -> Result<(), VideoError> {
-        let pipeline = self.pipeline.upgrade().ok_or("it is being stopped");
-        pipeline.map_err(graph("grow"))?.add_many(chain).map_err(graph("grow"))?;
+        self.graph.add(chain)?;
         gst::Element::link_many(chain).map_err(graph("link its decoder"))?;
         let mut backwards = chain.iter().rev();
         backwards.try_for_each(gst::Element::sync_state_with_parent).map_err(graph("start"))
