@@ -103,7 +103,7 @@ async fn a_worker_is_born_with_what_was_agreed_and_nothing_else() {
     assert!(status.contains("SigIgn:\t0000000000001000"), "{status}");
     let limits = value("limits");
     for (name, bytes) in
-        [("Max core file size", "0"), ("Max open files", "256"), ("Max locked memory", "0")]
+        [("Max core file size", "0"), ("Max open files", "256"), ("Max locked memory", "65536")]
     {
         let line = limits.split('|').find(|line| line.starts_with(name)).expect("a limit");
         let fields: Vec<_> = line[name.len()..].split_whitespace().collect();
