@@ -40,11 +40,14 @@ cat >>/etc/bodyscript/bodyscript.toml <<-END
 END
 systemctl restart $unit
 pid=$(show MainPID)
-neighbour=$(upload "$(faulty neighbour progress:1 sleep:8000 ok)")
+hold
+neighbour=$(upload "$(faulty neighbour progress:1 held ok)")
 await is_running "$neighbour"
 hog=$(upload "$(faulty hog family:200)")
 await is_over "$hog"
 expect "$(field "$hog" '[.attempts[].end] | join(" ")')" "oom oom" "ends of the hog"
+expect "$(field "$neighbour" .status)" processing "the neighbour meanwhile"
+release
 await is_over "$neighbour"
 expect "$(field "$neighbour" .status)" completed "the neighbour"
 expect "$(show MainPID)" "$pid" "the supervisor"
@@ -74,6 +77,7 @@ passed
 begin "SIGUSR1 restarts the workers, their jobs go on"
 occupy usr1
 systemctl kill --kill-whom=main -s USR1 $unit
+await has_tried "${jobs[0]}"
 none_lost
 expect "$(show MainPID)" "$pid" "the supervisor"
 expect "$(field "${jobs[0]}" '.attempts[0].end')" operator "the end of the first attempt"

@@ -30,6 +30,7 @@ get() { curl -sSf --max-time 120 "$base$1"; }
 upload() { curl -sS --max-time 120 -F interval=10 -F "file=@$1;filename=clip.mp4" $base/api/upload | jq -er .job_id; }
 field() { get "/api/status/$1" | jq -r "$2"; }
 is_over() { [ "$(field "$1" .completed_at)" != null ]; }
+has_tried() { [ "$(field "$1" '.attempts | length')" -gt 0 ]; }
 is_running() { [ "$(field "$1" .status)" = processing ]; }
 # A video for the fault worker: a name, which makes it unlike others, and the words to obey.
 faulty() {
@@ -38,19 +39,25 @@ faulty() {
 }
 expect() { [ "$1" = "$2" ] || fail "$3 is '$1', not '$2'"; }
 is_another() { [ "$(show MainPID)" != "$pid" ] && [ "$(show MainPID)" != 0 ] && [ "$(show ActiveState)" = active ]; }
-# Two jobs under way and one in the queue, by the name given; their ids are in `jobs`.
+# As long as they are held, jobs with the word `held` stay under way.
+hold() { touch /run/held; }
+release() { rm -f /run/held; }
+# Two jobs under way and one in the queue, by the name given; their ids are in `jobs`. They stay
+# so until `release`.
 occupy() {
 	local n
+	hold
 	jobs=()
 	for n in 1 2 3; do
-		jobs+=("$(upload "$(faulty "$1$n" progress:1 sleep:4000 ok)")")
+		jobs+=("$(upload "$(faulty "$1$n" progress:1 held ok)")")
 	done
 	await is_running "${jobs[0]}"
 	await is_running "${jobs[1]}"
 }
-# Every job of `jobs` comes to a good end, and to no failed attempt before it.
+# Every job of `jobs` comes to a good end once it may, and to no failed attempt before it.
 none_lost() {
 	local id
+	release
 	for id in "${jobs[@]}"; do
 		await is_over "$id"
 		expect "$(field "$id" .status)" completed "the end of a job: $(field "$id" '[.error, .attempts]')"

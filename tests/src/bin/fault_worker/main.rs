@@ -27,6 +27,7 @@
 //! | `exit:N`        | exits with N                                                              |
 //! | `spin`          | computes for ever                                                         |
 //! | `sleep:N`       | sleeps N ms                                                               |
+//! | `held`          | waits as long as there is a file `/run/held`                              |
 //! | `silent`        | sleeps for ever                                                           |
 //! | `deaf`          | ignores `Cancel` and SIGTERM, wherever on the line it stands              |
 //! | `garbage`, `oversize`, `half-frame`, `out-of-turn` | breaks the protocol                    |
@@ -57,6 +58,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::mem::forget;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, exit};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -209,6 +211,11 @@ impl Culprit {
             }
             "exit" => exit(number as i32),
             "sleep" => thread::sleep(Duration::from_millis(number as u64)),
+            "held" => {
+                while Path::new("/run/held").exists() {
+                    thread::sleep(Duration::from_millis(20));
+                }
+            }
             "fill-disk" => self.fill_disk(),
             "inspect" => self.inspect(),
             "flood-stdout" => loop {
