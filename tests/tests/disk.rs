@@ -65,8 +65,22 @@ impl Stage {
         let server = &self.server;
         await_that("it takes uploads again", || Ok(server.get("/readyz")?.status().is_success()))?;
         check_nothing_partial(server)?;
-        ensure!(server.await_end(&self.submit("ok")?)?["status"] == "completed");
+        ensure!(server.await_end(&self.submit_once_it_is_taken()?)?["status"] == "completed");
         Ok(())
+    }
+
+    /// What the service noted while the disk was full may be refused by the disk after the service
+    /// has said that it is ready, and is written a moment later.
+    fn submit_once_it_is_taken(&self) -> Result<String> {
+        let taken = RefCell::new(None);
+        await_that("an upload is taken", || {
+            let (status, body) = self.upload()?;
+            let is_refused = status == StatusCode::INSUFFICIENT_STORAGE;
+            ensure!(is_refused || status == StatusCode::ACCEPTED, "{status} {body}");
+            *taken.borrow_mut() = body["job_id"].as_str().map(str::to_owned);
+            Ok(!is_refused)
+        })?;
+        taken.take().context("a job")
     }
 }
 
@@ -114,7 +128,8 @@ fn meet_every_write(
             stage.server.await_status(id, |status| status["status"] != "processing")?;
         }
         relax(&stage.disk)?;
-        stage.check_it_works().with_context(|| format!("with {free} bytes free"))?;
+        let log = || format!("with {free} bytes free; the log: {}", stage.server.log());
+        stage.check_it_works().with_context(log)?;
         if let Some(id) = id {
             let over = stage.server.await_end(id)?;
             let code = over["error_code"].as_str();
