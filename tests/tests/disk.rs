@@ -75,7 +75,8 @@ impl Stage {
         let taken = RefCell::new(None);
         await_that("an upload is taken", || {
             let (status, body) = self.upload()?;
-            let is_refused = status == StatusCode::INSUFFICIENT_STORAGE;
+            let is_refused =
+                status == StatusCode::INSUFFICIENT_STORAGE && body["code"] == "disk_full";
             ensure!(is_refused || status == StatusCode::ACCEPTED, "{status} {body}");
             *taken.borrow_mut() = body["job_id"].as_str().map(str::to_owned);
             Ok(!is_refused)

@@ -34,7 +34,7 @@ pub(super) struct Hand {
     pub(super) live: watch::Receiver<Live>,
     pub(super) stop: oneshot::Sender<Stop>,
     pub(super) memory_bytes_max: u64,
-    /// Whether it lives already.
+    /// Whether it was set going before there was a job for it.
     pub(super) is_standby: bool,
     /// Its life. It is born when this is awaited for the first time.
     pub(super) attempt: RunningAttempt,
