@@ -16,7 +16,7 @@ PACKAGES := \
 	libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav \
-	chromium chromium-driver \
+	chromium chromium-driver python3-venv \
 	btrfs-progs
 # A compiler, where there is none that is new enough: Debian 12 ships a current one for its browsers.
 RUST_PACKAGES := rustc-web cargo-web rust-web-clippy rustfmt-web
@@ -76,22 +76,22 @@ $(BROWSER_TOOL_FILES) &:
 		echo "browser-tools: SKIPPED $(BROWSER_TOOLS): npm is not there or cannot reach its registry"
 	fi
 
-# What opens the tables as users do, in the versions of the list.
-READERS := target/readers/.installed
+# What reads the results and the interface as users do, in the versions of the lists.
+PYTHON_TOOLS := readers generated_client
 
-.PHONY: reader-tools
-reader-tools: $(READERS) ## Fetch the libraries that tests open the results with
+.PHONY: python-tools
+python-tools: $(PYTHON_TOOLS:%=target/%/.installed) ## Fetch the libraries that tests read results and interface with
 
-$(READERS): tests/readers/requirements.txt
-	@if python3 -m venv target/readers && target/readers/bin/pip install --quiet --requirement $<; then
+target/%/.installed: tests/%/requirements.txt
+	@if python3 -m venv target/$* && target/$*/bin/pip install --quiet --requirement $<; then
 		touch $@
 	else
-		rm -rf target/readers
-		echo "reader-tools: SKIPPED $$(grep -c . $<) packages: pip is not there or cannot reach its index"
+		rm -rf target/$*
+		echo "python-tools: SKIPPED $$(grep -c . $<) packages of $<: pip is not there or cannot reach its index"
 	fi
 
 .PHONY: test
-test: setup check browser-tools reader-tools ## Run everything that must hold
+test: setup check browser-tools python-tools ## Run everything that must hold
 	@cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace
 	$(MAKE) --no-print-directory test-unprivileged

@@ -2,7 +2,9 @@
 //! own OpenAPI document promises, with a body that the document's schema admits.
 
 use anyhow::{Context, Result, ensure};
+use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::programs;
+use bodyscript_tests::report::skipped;
 use bodyscript_tests::server::TestServer;
 use reqwest::Method;
 use reqwest::blocking::Response;
@@ -10,6 +12,8 @@ use reqwest::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::path::Path;
+use std::process::Command;
 
 const METHODS: [&str; 7] = ["get", "head", "post", "put", "patch", "delete", "options"];
 
@@ -318,5 +322,35 @@ fn the_page_for_people_has_every_operation_and_runs_nothing() -> Result<()> {
     }
     assert!(!page.contains("<script") && !page.contains("style=") && !page.contains("//cdn"));
     assert_eq!(contract.document["openapi"], "3.1.0");
+    Ok(())
+}
+
+#[test]
+fn a_generated_client_uploads_waits_downloads_and_cleans_up() -> Result<()> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = here.join("../target/generated_client/bin/python");
+    if !python.exists() {
+        skipped("there is no generator of clients; run `make python-tools`");
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("walk.mp4");
+    Clip::new().frames(10).encode(&video)?;
+    let server = TestServer::start(&[])?;
+    let output = Command::new(python)
+        .arg(here.join("generated_client/use.py"))
+        .args([server.url("").as_ref(), video.as_os_str(), folder.path().as_os_str()])
+        .output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let used: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!((&used["status"], &used["interval"]), (&"completed".into(), &2.into()));
+    assert_eq!(used["rows"], 5 * 33, "every second frame");
+    assert_eq!(used["is_mp4"], true);
+    assert!(used["video_bytes"].as_u64() > Some(1000), "{used}");
+    assert_eq!(used["removed"], true);
+    assert_eq!(used["gone"], json!({"status": 404, "code": "job_not_found"}));
+    let operations = Contract::of(&server)?.operations().len();
+    assert_eq!(used["operations"], operations);
+    assert_eq!(used["modules"], operations, "each operation is a function of the client");
     Ok(())
 }

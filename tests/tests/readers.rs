@@ -1,5 +1,5 @@
 //! The tables as other people's programs open them: pandas, pyarrow, and a reader by OpenSim's
-//! rules. `make reader-tools` fetches them.
+//! rules. `make python-tools` fetches them.
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_protocol::pose::NAMES;
@@ -25,7 +25,7 @@ fn pandas_pyarrow_and_opensim_read_the_same_of_one_run() -> Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = here.join("../target/readers/bin/python");
     if !python.exists() {
-        skipped("there is no pandas and pyarrow; run `make reader-tools`");
+        skipped("there is no pandas and pyarrow; run `make python-tools`");
         return Ok(());
     }
     let folder = tempfile::tempdir()?;

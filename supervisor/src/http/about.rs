@@ -53,7 +53,9 @@ struct Limits {
 }
 
 /// What the service is and takes
-#[utoipa::path(get, path = "/api", tag = "service", responses((status = 200, body = About)))]
+#[utoipa::path(get, path = "/api", tag = "service",
+    operation_id = "get_service",
+    responses((status = 200, description = "The service, its modes and limits", body = About)))]
 pub(super) async fn about(State(service): State<Service>) -> Json<About> {
     let config = &service.config;
     Json(About {

@@ -239,16 +239,18 @@ pub(super) struct Catalogue {
 }
 
 /// Every code there is, with its cause and remedy
-#[utoipa::path(get, path = "/api/problems", tag = "service", responses((status = 200, body = Catalogue)))]
+#[utoipa::path(get, path = "/api/problems", tag = "service",
+    operation_id = "list_problems",
+    responses((status = 200, description = "The catalogue", body = Catalogue)))]
 pub(super) async fn all() -> Json<Catalogue> {
     let answers = Code::ALL.iter().map(|code| code.entry()).collect();
     Json(Catalogue { answers, failures: FAILURES.to_vec() })
 }
 
 /// One code, with its cause and remedy
-#[utoipa::path(get, path = "/api/problems/{code}", tag = "service",
+#[utoipa::path(get, path = "/api/problems/{code}", tag = "service", operation_id = "get_problem",
     params(("code" = String, Path, description = "A code")),
-    responses((status = 200, body = Entry), super::openapi::Unknown))]
+    responses((status = 200, description = "Its entry", body = Entry), super::openapi::Unknown))]
 pub(super) async fn one(Address(code): Address<String>) -> Result<Json<Entry>, ApiError> {
     let answers = Code::ALL.iter().map(|code| code.entry());
     let mut entries = answers.chain(FAILURES.iter().copied());

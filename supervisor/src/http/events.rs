@@ -27,7 +27,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The status of a job, now and whenever it changes
 ///
 /// Server-sent events named `status`, each a whole status document, until the job is over.
-#[utoipa::path(get, path = "/api/events/{id}", tag = "jobs",
+#[utoipa::path(get, path = "/api/events/{id}", tag = "jobs", operation_id = "watch_job",
     params(("id" = String, Path, description = "The job's id"),
         ("Last-Event-ID" = Option<String>, Header, description = "The last event the client has")),
     responses(

@@ -6,7 +6,7 @@
 use super::Service;
 use super::error::ApiError;
 use super::extract::Address;
-use super::openapi::FileRefusals;
+use super::openapi::{Bytes, FileRefusals};
 use crate::dispatcher::Results;
 use crate::job::JobId;
 use crate::name::DisplayName;
@@ -29,10 +29,10 @@ use utoipa::IntoResponses;
 enum FileAnswers {
     /// The file, with its own media type
     #[response(status = 200, content_type = "*/*")]
-    Whole(Vec<u8>),
+    Whole(Bytes),
     /// The range asked for
     #[response(status = 206, content_type = "*/*")]
-    Part(Vec<u8>),
+    Part(Bytes),
     /// The client's copy is current
     #[response(status = 304)]
     Current,
@@ -42,6 +42,7 @@ enum FileAnswers {
 ///
 /// Takes one byte range (RFC 9110, 14) and conditions.
 #[utoipa::path(method(get, head), path = "/api/serve/{id}/{name}", tag = "results",
+    operation_id = "get_result",
     params(("id" = String, Path, description = "The job's id"),
         ("name" = String, Path, description = "A file name, as in `urls` of the status")),
     responses(FileAnswers, FileRefusals))]
@@ -59,6 +60,7 @@ pub(super) async fn serve(
 ///
 /// As under `/api/serve`, with a `Content-Disposition` that names it after the video.
 #[utoipa::path(method(get, head), path = "/api/download/{id}/{kind}", tag = "results",
+    operation_id = "download_result",
     params(("id" = String, Path, description = "The job's id"),
         ("kind" = String, Path, description = "A kind of file: a key of `urls` of the status")),
     responses(FileAnswers, FileRefusals))]

@@ -38,7 +38,7 @@ pub(super) async fn ask(service: &Service) -> Result<Health, &'static str> {
 }
 
 /// Whether the process answers
-#[utoipa::path(get, path = "/livez", tag = "service",
+#[utoipa::path(get, path = "/livez", tag = "service", operation_id = "get_liveness",
     responses((status = 200, description = "It does", body = String, content_type = "text/plain")))]
 pub(super) async fn live() -> &'static str {
     "ok\n"
@@ -54,7 +54,7 @@ pub(super) struct Readiness {
 }
 
 /// Whether an upload would be taken now
-#[utoipa::path(get, path = "/readyz", tag = "service",
+#[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "get_readiness",
     responses((status = 200, description = "It would", body = Readiness),
         (status = 503, description = "It would not", body = Readiness,
             headers(("Retry-After" = u64, description = "Seconds to wait before asking again")))))]
@@ -87,7 +87,7 @@ pub(super) struct HealthReport {
 }
 
 /// How the service is
-#[utoipa::path(get, path = "/health", tag = "service",
+#[utoipa::path(get, path = "/health", tag = "service", operation_id = "get_health",
     responses((status = 200, description = "It works", body = HealthReport),
         (status = 503, description = "It does not", body = HealthReport,
             headers(("Retry-After" = u64, description = "Seconds to wait before asking again")))))]
@@ -158,9 +158,9 @@ pub(super) struct HostMemory {
 }
 
 /// The memory of the service, its workers and the host
-#[utoipa::path(get, path = "/health/memory", tag = "operators",
+#[utoipa::path(get, path = "/health/memory", tag = "operators", operation_id = "get_memory",
     security(("bearer" = []), ("basic" = []), ()),
-    responses((status = 200, body = MemoryReport), OperatorRefusals))]
+    responses((status = 200, description = "The report", body = MemoryReport), OperatorRefusals))]
 pub(super) async fn memory(State(service): State<Service>) -> Result<Json<MemoryReport>, ApiError> {
     let health = ask(&service).await.map_err(|_| ApiError::Stopping)?;
     let supervisor_bytes = own_rss_bytes();

@@ -14,9 +14,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// The status of a job
-#[utoipa::path(get, path = "/api/status/{id}", tag = "jobs",
+#[utoipa::path(get, path = "/api/status/{id}", tag = "jobs", operation_id = "get_status",
     params(("id" = String, Path, description = "The job's id")),
-    responses((status = 200, body = Status), JobRefusals))]
+    responses((status = 200, description = "The status", body = Status), JobRefusals))]
 pub(super) async fn status(
     State(service): State<Service>,
     Named(id): Named,
@@ -28,9 +28,9 @@ pub(super) async fn status(
 /// Cancel a job
 ///
 /// Answers once its worker, if any, is gone and its memory free.
-#[utoipa::path(post, path = "/api/cancel/{id}", tag = "jobs",
+#[utoipa::path(post, path = "/api/cancel/{id}", tag = "jobs", operation_id = "cancel_job",
     params(("id" = String, Path, description = "The job's id")),
-    responses((status = 200, body = Status), CancelRefusals))]
+    responses((status = 200, description = "It is cancelled", body = Status), CancelRefusals))]
 pub(super) async fn cancel(
     State(service): State<Service>,
     Named(id): Named,
@@ -55,9 +55,9 @@ pub(super) struct Removed {
 /// Remove a job with all its files
 ///
 /// At any time; a job under way is cancelled first.
-#[utoipa::path(delete, path = "/api/cleanup/{id}", tag = "jobs",
+#[utoipa::path(delete, path = "/api/cleanup/{id}", tag = "jobs", operation_id = "remove_job",
     params(("id" = String, Path, description = "The job's id")),
-    responses((status = 200, body = Removed), CleanupRefusals))]
+    responses((status = 200, description = "It is removed", body = Removed), CleanupRefusals))]
 pub(super) async fn cleanup(
     State(service): State<Service>,
     Named(job_id): Named,
@@ -81,9 +81,10 @@ pub(super) struct JobList {
 }
 
 /// The jobs, newest first, a page at a time
-#[utoipa::path(get, path = "/api/jobs", tag = "operators", params(Paging),
+#[utoipa::path(get, path = "/api/jobs", tag = "operators",
+    operation_id = "list_jobs", params(Paging),
     security(("bearer" = []), ("basic" = []), ()),
-    responses((status = 200, body = JobList), ListRefusals))]
+    responses((status = 200, description = "A page of the list", body = JobList), ListRefusals))]
 pub(super) async fn list(
     State(service): State<Service>,
     Paged(page): Paged,

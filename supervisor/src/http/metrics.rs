@@ -100,9 +100,11 @@ struct Capacity {
 }
 
 /// The numbers of all jobs together, and of each, a page at a time
-#[utoipa::path(get, path = "/api/metrics", tag = "operators", params(Paging),
+#[utoipa::path(get, path = "/api/metrics", tag = "operators",
+    operation_id = "get_job_metrics", params(Paging),
     security(("bearer" = []), ("basic" = []), ()),
-    responses((status = 200, body = Report), ListRefusals))]
+    responses((status = 200, description = "The numbers, and a page of jobs", body = Report),
+        ListRefusals))]
 pub(super) async fn job_metrics(
     State(service): State<Service>,
     Paged(page): Paged,

@@ -167,7 +167,7 @@ pub fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
         .route("/", get(pages::index))
         .route("/monitor", get(pages::monitor))
         .route("/assets/{name}", get(pages::asset))
-        .layer(Extension(Documents::of(&document)))
+        .layer(Extension(Documents::of(document)))
         .fallback(async || ApiError::UnknownAddress)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))

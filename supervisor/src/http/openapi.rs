@@ -15,8 +15,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoResponses, Modify, OpenApi};
+use utoipa::openapi::{ContentBuilder, PathItem, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
 /// What there is beside the routes.
 #[derive(OpenApi)]
@@ -122,6 +122,12 @@ fn response(entries: &[Entry]) -> Response {
     response.build()
 }
 
+/// A body that is passed on as it is.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes bodies that are streamed")]
+pub(super) struct Bytes(Vec<u8>);
+
 /// The document in both its forms, made once.
 #[derive(Clone)]
 pub(super) struct Documents {
@@ -130,29 +136,47 @@ pub(super) struct Documents {
 }
 
 impl Documents {
-    pub(super) fn of(document: &utoipa::openapi::OpenApi) -> Self {
-        let value = serde_json::to_value(document).expect("the document is plain data");
+    pub(super) fn of(mut document: utoipa::openapi::OpenApi) -> Self {
+        document.paths.paths.values_mut().for_each(describe_head);
+        let value = serde_json::to_value(&document).expect("the document is plain data");
         Self { json: value.to_string().into(), page: reading::page(&value).into() }
     }
 }
 
+/// Tells a HEAD from the GET that is described with it: its name is its own, and its answers have
+/// no body (RFC 9110, 9.3.2).
+fn describe_head(item: &mut PathItem) {
+    let Some(head) = &mut item.head else { return };
+    if item.get.is_some() {
+        let id = head.operation_id.take();
+        head.operation_id = id.map(|id| format!("{id}_headers"));
+    }
+    for response in head.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            response.content.clear();
+        }
+    }
+}
+
 /// This document
-#[utoipa::path(get, path = "/openapi.json", tag = "service",
-    responses((status = 200, body = Object, content_type = "application/json")))]
+#[utoipa::path(get, path = "/openapi.json", tag = "service", operation_id = "get_openapi",
+    responses((status = 200, description = "The document", body = Object,
+        content_type = "application/json")))]
 pub(super) async fn json(Extension(documents): Extension<Documents>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], documents.json.to_string())
 }
 
 /// This document, for people
-#[utoipa::path(get, path = "/docs", tag = "service",
-    responses((status = 200, body = String, content_type = "text/html")))]
+#[utoipa::path(get, path = "/docs", tag = "service", operation_id = "get_docs",
+    responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
 pub(super) async fn page(Extension(documents): Extension<Documents>) -> Html<String> {
     Html(documents.page.to_string())
 }
 
 /// How the page looks
-#[utoipa::path(get, path = "/docs.css", tag = "service",
-    responses((status = 200, body = String, content_type = "text/css")))]
+#[utoipa::path(get, path = "/docs.css", tag = "service", operation_id = "get_docs_style",
+    responses((status = 200, description = "The style sheet", body = String,
+        content_type = "text/css")))]
 pub(super) async fn style() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], reading::STYLE)
 }

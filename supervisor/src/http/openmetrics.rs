@@ -68,9 +68,10 @@ pub(super) async fn count(
 }
 
 /// The numbers of the service, for Prometheus and the like
-#[utoipa::path(get, path = "/metrics", tag = "operators",
+#[utoipa::path(get, path = "/metrics", tag = "operators", operation_id = "get_metrics",
     security(("bearer" = []), ("basic" = []), ()),
-    responses((status = 200, body = String, content_type = "application/openmetrics-text"),
+    responses((status = 200, description = "The numbers", body = String,
+        content_type = "application/openmetrics-text"),
         OperatorRefusals))]
 pub(super) async fn metrics(State(service): State<Service>) -> Result<Response, ApiError> {
     let health = ask(&service).await.map_err(|_| ApiError::Stopping)?;

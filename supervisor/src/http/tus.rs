@@ -12,7 +12,7 @@ use super::Service;
 use super::body::{discard, refuse};
 use super::error::ApiError;
 use super::extract::Address;
-use super::openapi::{ResumableAppendRefusals, ResumableRefusals, ResumableStartRefusals};
+use super::openapi::{Bytes, ResumableAppendRefusals, ResumableRefusals, ResumableStartRefusals};
 use super::upload::{admit, blocking, may_be_told, origin, submit};
 use crate::dispatcher::Ticket;
 use crate::job::{JobId, Upload};
@@ -87,7 +87,7 @@ pub(super) async fn keep_sweeping(service: Service) {
 }
 
 /// What of the tus protocol is spoken here
-#[utoipa::path(options, path = "/api/tus", tag = "resumable",
+#[utoipa::path(options, path = "/api/tus", tag = "resumable", operation_id = "get_tus_capabilities",
     responses((status = 204, description = "In `Tus-Version`, `Tus-Extension`, `Tus-Max-Size` and \
         `Tus-Checksum-Algorithm`")))]
 pub(super) async fn offer(State(service): State<Service>) -> Response {
@@ -105,12 +105,12 @@ pub(super) async fn offer(State(service): State<Service>) -> Response {
 /// `Upload-Metadata` holds the options of `/api/upload` and `filename`, each value in base64. The
 /// body may hold the first bytes. `Location` is the upload; once it is complete, `Job-Id` names
 /// the job.
-#[utoipa::path(post, path = "/api/tus", tag = "resumable",
+#[utoipa::path(post, path = "/api/tus", tag = "resumable", operation_id = "create_resumable_upload",
     params(("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
         ("Upload-Length" = u64, Header, description = "Size of the video in bytes"),
         ("Upload-Metadata" = Option<String>, Header, description = "`filename` and options"),
         ("Upload-Checksum" = Option<String>, Header, description = "Of the body: sha1 or sha256")),
-    request_body(content((Vec<u8> = "application/offset+octet-stream"))),
+    request_body(content((Bytes = "application/offset+octet-stream"))),
     responses((status = 201, description = "It is begun"), ResumableStartRefusals))]
 pub(super) async fn create(
     State(service): State<Service>,
@@ -146,11 +146,12 @@ pub(super) async fn create(
 ///
 /// At `Upload-Offset`, which is where it stands. An answer with `Job-Id` says that it is complete.
 #[utoipa::path(patch, path = "/api/tus/{id}", tag = "resumable",
+    operation_id = "append_to_resumable_upload",
     params(("id" = String, Path, description = "The upload's id, which is the job's to come"),
         ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
         ("Upload-Offset" = u64, Header, description = "Bytes there are"),
         ("Upload-Checksum" = Option<String>, Header, description = "Of the body: sha1 or sha256")),
-    request_body(content((Vec<u8> = "application/offset+octet-stream"))),
+    request_body(content((Bytes = "application/offset+octet-stream"))),
     responses((status = 204, description = "They are on the disk"), ResumableAppendRefusals))]
 pub(super) async fn patch(
     State(service): State<Service>,
@@ -170,6 +171,7 @@ pub(super) async fn patch(
 
 /// Where a resumable upload stands
 #[utoipa::path(head, path = "/api/tus/{id}", tag = "resumable",
+    operation_id = "get_resumable_upload",
     params(("id" = String, Path, description = "The upload's id"),
         ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$")),
     responses((status = 200, description = "In `Upload-Offset`"), ResumableAppendRefusals))]
@@ -203,6 +205,7 @@ pub(super) async fn head(
 ///
 /// All of it is removed; a job it became, too.
 #[utoipa::path(delete, path = "/api/tus/{id}", tag = "resumable",
+    operation_id = "discard_resumable_upload",
     params(("id" = String, Path, description = "The upload's id"),
         ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$")),
     responses((status = 204, description = "Nothing is left of it"), ResumableRefusals))]
@@ -223,11 +226,12 @@ pub(super) async fn delete(
 ///
 /// The method is in `X-HTTP-Method-Override`.
 #[utoipa::path(post, path = "/api/tus/{id}", tag = "resumable",
+    operation_id = "override_resumable_method",
     params(("id" = String, Path, description = "The upload's id"),
         ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
         ("X-HTTP-Method-Override" = String, Header, description = "PATCH, HEAD or DELETE",
             pattern = "^(PATCH|HEAD|DELETE)$")),
-    request_body(content((Vec<u8> = "application/offset+octet-stream"))),
+    request_body(content((Bytes = "application/offset+octet-stream"))),
     responses((status = 200, description = "As for HEAD"),
         (status = 204, description = "As for PATCH and DELETE"), ResumableAppendRefusals))]
 pub(super) async fn instead(

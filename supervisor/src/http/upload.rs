@@ -11,7 +11,7 @@ use super::error::ApiError;
 use super::form::{self, FormLimits, Received};
 use super::idempotency;
 use super::intake::{Intake, Taken};
-use super::openapi::UploadRefusals;
+use super::openapi::{Bytes, UploadRefusals};
 use super::options::{VALUE_BYTES_MAX, Wishes, describe};
 use crate::admission::Request as Admission;
 use crate::artefacts::PartialUpload;
@@ -112,10 +112,11 @@ pub(super) struct UploadForm {
 ///
 /// Options may come as fields of the form or in the query. The answer is a job's id once the
 /// video is on the disk; `Location` is its status.
-#[utoipa::path(post, path = "/api/upload", tag = "jobs", params(UploadQuery, idempotency::Key),
+#[utoipa::path(post, path = "/api/upload", tag = "jobs",
+    operation_id = "upload_video", params(UploadQuery, idempotency::Key),
     request_body(content(
-        (UploadForm = "multipart/form-data"), (Vec<u8> = "video/*"),
-        (Vec<u8> = "application/octet-stream"))),
+        (UploadForm = "multipart/form-data"), (Bytes = "video/*"),
+        (Bytes = "application/octet-stream"))),
     responses((status = 202, description = "A job", body = Accepted), UploadRefusals))]
 pub(super) async fn upload(State(service): State<Service>, request: Request) -> Response {
     receive(&service, request).await
@@ -124,8 +125,9 @@ pub(super) async fn upload(State(service): State<Service>, request: Request) -> 
 /// Upload a video as it is
 ///
 /// As POST, with the video as the whole body.
-#[utoipa::path(put, path = "/api/upload", tag = "jobs", params(UploadQuery, idempotency::Key),
-    request_body(content((Vec<u8> = "video/*"), (Vec<u8> = "application/octet-stream"))),
+#[utoipa::path(put, path = "/api/upload", tag = "jobs",
+    operation_id = "upload_video_as_body", params(UploadQuery, idempotency::Key),
+    request_body(content((Bytes = "video/*"), (Bytes = "application/octet-stream"))),
     responses((status = 202, description = "A job", body = Accepted), UploadRefusals))]
 pub(super) async fn put(State(service): State<Service>, request: Request) -> Response {
     receive(&service, request).await
