@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Capacity {
     /// Whether the service takes jobs at all.
     pub is_open: bool,
+    /// Whether the journal's files are not those that a next start would open.
+    pub journal_is_lost: bool,
     /// Whether the host is so short of memory that it works on nothing but memory.
     pub memory_is_short: bool,
     /// Jobs that wait.
@@ -50,6 +52,8 @@ pub struct Admitted;
 pub enum Refusal {
     /// The service is about to stop.
     Closing,
+    /// What is accepted could not be found again.
+    JournalLost,
     /// The body is larger than any video may be.
     TooLarge {
         /// The limit, in bytes.
@@ -76,6 +80,9 @@ pub fn decide(capacity: &Capacity, request: &Request) -> Result<Admitted, Refusa
     let upload_bytes_max = capacity.upload_bytes_max;
     if !capacity.is_open {
         return Err(Refusal::Closing);
+    }
+    if capacity.journal_is_lost {
+        return Err(Refusal::JournalLost);
     }
     let body_bytes_max = upload_bytes_max.saturating_add(ENVELOPE_BYTES_MAX);
     if request.bytes.is_some_and(|bytes| bytes > body_bytes_max) {
@@ -123,6 +130,7 @@ mod tests {
     fn capacity() -> Capacity {
         Capacity {
             is_open: true,
+            journal_is_lost: false,
             memory_is_short: false,
             queue_len: 0,
             uploads: 0,
@@ -175,9 +183,11 @@ mod tests {
     }
 
     #[test]
-    fn a_closing_service_says_so_before_anything_else() {
+    fn a_closing_service_or_one_without_its_journal_says_so_before_anything_else() {
         let closing = Capacity { is_open: false, queue_len: 10, ..capacity() };
         assert_eq!(decide(&closing, &SMALL), Err(Refusal::Closing));
+        let lost = Capacity { journal_is_lost: true, queue_len: 10, ..capacity() };
+        assert_eq!(decide(&lost, &SMALL), Err(Refusal::JournalLost));
         let short = Capacity { memory_is_short: true, ..capacity() };
         assert!(matches!(decide(&short, &SMALL), Err(Refusal::MemoryShort { .. })));
     }

@@ -11,7 +11,8 @@
 //!   resumable/                 uploads that come in several requests ([`crate::resumable`])
 //!   trial                      there while the disk is found out about
 //!   control.sock                orders of operators ([`crate::ctl`])
-//!   journal.db                 what the dispatcher must remember
+//!   journal.db, journal.db-wal what the dispatcher must remember ([`crate::journal`])
+//!   set-aside/<time>/          what a start found and nobody accounts for ([`SetAside`])
 //! ```
 //!
 //! Every attempt writes into a folder of its own, which becomes `results/<id>` by one rename(2)
@@ -24,6 +25,7 @@ mod attempt;
 mod doubt;
 mod durable;
 mod error;
+mod set_aside;
 mod upload;
 
 use crate::job::JobId;
@@ -36,6 +38,7 @@ pub(crate) use durable::remove_folder;
 use durable::{create_folder, names, remove_file};
 pub use error::StateError;
 use error::failed;
+pub use set_aside::{Pile, SetAside};
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;

@@ -63,6 +63,9 @@ pub enum NotTaken {
     /// There is no room to write it down.
     #[error("there is no room on the disk for one more job")]
     DiskFull,
+    /// What is written down would not be found again.
+    #[error("the journal was removed, replaced or truncated")]
+    JournalLost,
     /// It could not be written down.
     #[error("the job could not be written into the journal")]
     Unwritten,
@@ -76,7 +79,11 @@ pub enum NotTaken {
 
 impl From<&JournalError> for NotTaken {
     fn from(error: &JournalError) -> Self {
-        if error.is_disk_full() { Self::DiskFull } else { Self::Unwritten }
+        match error {
+            JournalError::Lost(_) => Self::JournalLost,
+            error if error.is_disk_full() => Self::DiskFull,
+            _ => Self::Unwritten,
+        }
     }
 }
 

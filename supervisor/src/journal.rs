@@ -6,44 +6,37 @@
 //! accepted, before anybody is told so; and that everything is written, before the program ends.
 //!
 //! What cannot be written (a full disk) is refused where somebody waits for it, and otherwise
-//! kept and tried again, the latest state of each job once, until there is room.
+//! kept and tried again, the latest state of each job once, until there is room. While the files
+//! are not those that a start would open ([`JournalState::Lost`]) nothing is written at all.
 
-mod damage;
+mod files;
+mod keeper;
+mod loss;
 mod rows;
 mod schema;
 mod store;
 
+use crate::artefacts::{SetAside, StateError};
 use crate::clock::Clock;
-use crate::failpoint;
 use crate::job::JobId;
+pub use files::Trouble;
+use keeper::{Keeper, Order};
+pub use loss::{Completeness, Loss};
+pub use rows::Remembered;
 use rusqlite::ErrorCode;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
-use store::{Contents, Store};
+use store::{Contents, Found, Store};
 use thiserror::Error;
-use tokio::sync::oneshot;
-
-pub use damage::SetAside;
-pub use rows::Remembered;
+use tokio::sync::{oneshot, watch};
 
 /// Name of the file in the state folder.
 pub const FILE: &str = "journal.db";
-
-/// How often the clock is written down when nothing else is.
-const CLOCK_PERIOD: Duration = Duration::from_secs(60);
-
-/// Between two attempts to write what could not be written.
-const RETRY_PERIOD: Duration = Duration::from_secs(1);
-
-/// Most entries of one commit.
-const BATCH_MAX: usize = 256;
 
 /// Why the journal cannot be used.
 #[derive(Debug, Error)]
@@ -67,14 +60,20 @@ pub enum JournalError {
         /// The first fault.
         what: String,
     },
-    /// It is damaged, and cannot be set aside either.
-    #[error("a damaged journal and its files cannot be moved to {}: {source}", path.display())]
-    SetAside {
-        /// Where to.
+    /// It was lost, and what it explained cannot be set aside either.
+    #[error(transparent)]
+    SetAside(#[from] StateError),
+    /// Its files cannot be looked at.
+    #[error("{} cannot be looked at: {source}", path.display())]
+    Look {
+        /// The file.
         path: PathBuf,
         /// Why not.
         source: io::Error,
     },
+    /// Its files are not those that a next start would open.
+    #[error("{0} while the service was running")]
+    Lost(#[from] Trouble),
     /// A step failed.
     #[error("{} cannot be {what}: {source}", path.display())]
     Step {
@@ -118,9 +117,25 @@ impl JournalError {
                 // A row or a table that is not as this program writes them.
                 _ => true,
             },
-            Self::Newer { .. } | Self::SetAside { .. } | Self::Thread(_) | Self::Closed => false,
+            Self::Newer { .. }
+            | Self::SetAside(_)
+            | Self::Look { .. }
+            | Self::Lost(_)
+            | Self::Thread(_)
+            | Self::Closed => false,
         }
     }
+}
+
+/// Whether something can be promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JournalState {
+    /// Everything is written.
+    Writable,
+    /// There is something that could not be written yet.
+    Failing,
+    /// The files were removed, replaced or written to by somebody else.
+    Lost,
 }
 
 /// What was removed.
@@ -170,13 +185,6 @@ pub enum Entry {
     Nothing,
 }
 
-/// An entry, and who waits for it.
-#[derive(Debug)]
-struct Order {
-    entry: Entry,
-    done: Option<oneshot::Sender<Result<(), Arc<JournalError>>>>,
-}
-
 /// What an earlier run left, and the journal to go on with.
 #[derive(Debug)]
 pub struct Past {
@@ -188,19 +196,25 @@ pub struct Past {
     pub jobs: Vec<Remembered>,
     /// How often a content ended its workers, oldest first.
     pub poison: Vec<(String, u32)>,
-    /// What was done about a damaged journal.
-    pub set_aside: Option<SetAside>,
+    /// Jobs of which everything was to be removed, whose files may be there still.
+    pub removed: HashSet<JobId>,
+    /// Whether this is all there was.
+    pub completeness: Completeness,
+    /// How the journal was lost, if it was, and what was set aside for it.
+    pub lost: Option<(Loss, SetAside)>,
 }
 
 impl Past {
     /// No past, and nothing to be remembered: for a program that ends with its jobs.
     pub fn none() -> Self {
         Self {
-            journal: Journal { orders: None, is_failing: Arc::default() },
+            journal: Journal { orders: None, state: watch::channel(JournalState::Writable).1 },
             clock: Clock::resume(None),
             jobs: Vec::new(),
             poison: Vec::new(),
-            set_aside: None,
+            removed: HashSet::new(),
+            completeness: Completeness::Whole,
+            lost: None,
         }
     }
 }
@@ -209,37 +223,45 @@ impl Past {
 #[derive(Debug, Clone)]
 pub struct Journal {
     orders: Option<Sender<Order>>,
-    is_failing: Arc<AtomicBool>,
+    state: watch::Receiver<JournalState>,
 }
 
 impl Journal {
-    /// Opens the journal in this folder. A damaged one is set aside with the files it knew of.
+    /// Opens the journal in this folder. Where it was lost, everything that only it could explain
+    /// is set aside, and a new one is begun.
     /// The thread ends, and can be joined, once every handle is dropped and all is written.
     ///
     /// # Errors
     /// When there is no journal to be had here: the operator's to mend.
     pub fn open(folder: &Path) -> Result<(Past, JoinHandle<()>), JournalError> {
         let path = folder.join(FILE);
-        let opened = Store::open(&path).and_then(|store| Ok((store.read()?, store)));
-        let ((contents, store), set_aside) = match opened {
-            Ok(opened) => (opened, None),
-            Err(error) if error.is_damage() => {
-                let set_aside = damage::set_aside(folder, error)?;
-                ((Contents::default(), Store::open(&path)?), Some(set_aside))
+        let (mut store, contents, lost) = match Store::find(&path)? {
+            Found::Journal(store, contents) => (store, contents, None),
+            Found::Lost(loss) => {
+                let aside = loss::set_aside(folder, &loss)?;
+                (Store::create(&path)?, Contents::default(), aside.map(|aside| (loss, aside)))
+            }
+        };
+        let clock = Clock::resume(contents.clock.as_ref());
+        let state = match store.begin(&clock) {
+            Ok(()) => JournalState::Writable,
+            // Tried again, and nothing is taken meanwhile.
+            Err(error) if error.is_disk_full() => {
+                tracing::error!(%error, "the journal cannot be written");
+                JournalState::Failing
             }
             Err(error) => return Err(error),
         };
-        let clock = Clock::resume(contents.clock.as_ref());
-        let is_failing = Arc::new(AtomicBool::new(false));
+        let (told, state) = watch::channel(state);
         let (orders, inbox) = channel();
-        let keeper = Keeper { store, clock: clock.clone(), is_failing: is_failing.clone() };
+        let keeper = Keeper::new(store, clock.clone(), told);
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || keeper.keep(&inbox))
             .map_err(JournalError::Thread)?;
-        let journal = Self { orders: Some(orders), is_failing };
-        let Contents { jobs, poison, .. } = contents;
-        Ok((Past { journal, clock, jobs, poison, set_aside }, thread))
+        let journal = Self { orders: Some(orders), state };
+        let Contents { jobs, poison, removed, completeness, .. } = contents;
+        Ok((Past { journal, clock, jobs, poison, removed, completeness, lost }, thread))
     }
 
     /// Remembers something, as soon as may be.
@@ -270,103 +292,16 @@ impl Journal {
         }
     }
 
-    /// Whether there is something that could not be written yet.
-    pub fn is_failing(&self) -> bool {
-        self.is_failing.load(Ordering::Relaxed)
+    /// How it is, in the word of its thread.
+    pub fn state(&self) -> JournalState {
+        *self.state.borrow()
     }
-}
-
-/// The thread's side.
-struct Keeper {
-    store: Store,
-    clock: Clock,
-    is_failing: Arc<AtomicBool>,
-}
-
-impl Keeper {
-    fn keep(mut self, inbox: &Receiver<Order>) {
-        let mut unwritten = Vec::new();
-        loop {
-            let patience = if unwritten.is_empty() { CLOCK_PERIOD } else { RETRY_PERIOD };
-            let first = match inbox.recv_timeout(patience) {
-                Ok(order) => Some(order),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            let batch = first.into_iter().chain(inbox.try_iter()).take(BATCH_MAX);
-            unwritten = self.carry_out(unwritten.into_iter().chain(batch).collect());
-        }
-        let lost = self.carry_out(unwritten);
-        if !lost.is_empty() {
-            let entries = lost.len();
-            tracing::error!(entries, "the journal ends without what could not be written");
-        }
-    }
-
-    /// Writes a batch; gives back what could not be written and is to be tried again.
-    fn carry_out(&mut self, batch: Vec<Order>) -> Vec<Order> {
-        failpoint::reach("journal_uncommitted");
-        let result = self.store.commit(batch.iter().map(|order| &order.entry), &self.clock);
-        failpoint::reach("journal_committed");
-        let unwritten = match result {
-            Ok(()) => {
-                batch.into_iter().for_each(|order| order.answer(Ok(())));
-                Vec::new()
-            }
-            // One that cannot be written must not take the others with it.
-            Err(_) if batch.len() > 1 => {
-                batch.into_iter().flat_map(|order| self.carry_out(vec![order])).collect()
-            }
-            Err(error) => self.regret(batch, &Arc::new(error)),
-        };
-        let unwritten = latest(unwritten);
-        self.is_failing.store(!unwritten.is_empty(), Ordering::Relaxed);
-        unwritten
-    }
-
-    fn regret(&self, batch: Vec<Order>, error: &Arc<JournalError>) -> Vec<Order> {
-        if !self.is_failing.load(Ordering::Relaxed) {
-            tracing::error!(%error, "the journal cannot be written");
-        }
-        let retry = |mut order: Order| {
-            let is_refused = order.done.is_some() && matches!(order.entry, Entry::Job(_));
-            let rest = (!is_refused).then(|| {
-                let entry = std::mem::replace(&mut order.entry, Entry::Nothing);
-                Order { entry, done: None }
-            });
-            order.answer(Err(error.clone()));
-            rest
-        };
-        batch.into_iter().filter_map(retry).collect()
-    }
-}
-
-impl Order {
-    fn answer(self, result: Result<(), Arc<JournalError>>) {
-        if let Some(done) = self.done {
-            // Whoever asked may have gone.
-            let _ = done.send(result);
-        }
-    }
-}
-
-/// Of several states of one job the last, which is all that matters.
-fn latest(orders: Vec<Order>) -> Vec<Order> {
-    let key = |order: &Order| match &order.entry {
-        Entry::Job(remembered) => Some(remembered.job.id),
-        _ => None,
-    };
-    let last: HashMap<JobId, usize> =
-        orders.iter().enumerate().filter_map(|(place, order)| Some((key(order)?, place))).collect();
-    let is_latest = |place: usize, order: &Order| match &order.entry {
-        Entry::Job(remembered) => last.get(&remembered.job.id) == Some(&place),
-        Entry::Nothing => false,
-        _ => true,
-    };
-    let kept = orders.into_iter().enumerate().filter(|(place, order)| is_latest(*place, order));
-    kept.map(|(_, order)| order).collect()
 }
 
 #[cfg(test)]
 #[path = "journal_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "journal_loss_tests.rs"]
+mod loss_tests;

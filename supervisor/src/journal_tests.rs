@@ -16,11 +16,11 @@ const SUMMARY: Summary = Summary {
     people: 1,
 };
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("small")
 }
 
-fn job(events: Vec<Event>) -> Job {
+pub(super) fn job(events: Vec<Event>) -> Job {
     let upload = Upload {
         filename: DisplayName::new("clip \u{1f3c3} '; DROP TABLE jobs; --.mp4"),
         bytes: u64::MAX / 2,
@@ -63,7 +63,7 @@ fn kept(folder: &Path, entries: Vec<Entry>) -> Past {
     past
 }
 
-fn entry(job: &Job) -> Entry {
+pub(super) fn entry(job: &Job) -> Entry {
     let ended = job.state().is_final().then(|| crate::clock::Moment::from_ms(-5));
     Entry::Job(Box::new(Remembered { job: job.clone(), ended }))
 }
@@ -207,10 +207,11 @@ fn a_damaged_journal_is_set_aside_with_what_it_knew_of() {
         damaged[damage].fill(0xa5);
         std::fs::write(root.join(FILE), damaged).expect("writes");
         let (past, thread) = Journal::open(root).expect("starts all the same");
-        let set_aside = past.set_aside.expect("is told");
+        let (loss, aside) = past.lost.expect("is told");
+        assert!(matches!(loss, Loss::Damaged(_)), "{loss}");
         assert!(past.jobs.is_empty());
-        assert!(set_aside.folder.join(FILE).exists());
-        assert_eq!(set_aside.uploads, usize::from(round == 0));
+        assert!(aside.folder().join(FILE).exists());
+        assert_eq!(aside.folder().join("spool/video").exists(), round == 0);
         drop(past.journal);
         thread.join().expect("ends");
     }
@@ -245,7 +246,7 @@ fn a_journal_of_the_first_version_is_brought_up_to_date_with_its_jobs() {
     let mut new = job(vec![]);
     new.origin = Origin::of(Some("visit-7"), None);
     let past = kept(folder.path(), vec![entry(&new)]);
-    assert!(past.set_aside.is_none());
+    assert!(past.lost.is_none());
     let read: Vec<_> = past.jobs.iter().map(|one| (one.job.id, one.job.origin.clone())).collect();
     assert_eq!(read, [(old.id, Origin::NONE), (new.id, new.origin)]);
     let waits = JobState::Pending { started_at: None, memory_bytes_max: 7, reason: None };

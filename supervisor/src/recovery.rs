@@ -1,14 +1,15 @@
 //! What a start makes of what an earlier run left: the journal's word is held against the files.
 //!
 //! Called by `run`, once, before it serves. No accepted job is dropped: it is done, waits again,
-//! or failed with a reason. Whatever no job claims is swept. The worker processes and control
-//! groups of a dead supervisor are `worker`'s to sweep, when the workshop opens.
+//! or failed with a reason. Of what no job claims, results that nobody knows are set aside, and
+//! the rest is swept. The worker processes and control groups of a dead supervisor are `worker`'s
+//! to sweep, when the workshop opens.
 
-use crate::artefacts::{StateDir, StateError};
+use crate::artefacts::{Pile, StateDir, StateError};
 use crate::clock::{self, Clock};
 use crate::failpoint;
 use crate::job::{Event, Job, JobError, JobId, JobState};
-use crate::journal::{Entry, Journal, Past, Remembered, What};
+use crate::journal::{Completeness, Entry, Journal, Past, Remembered, What};
 use crate::outcome::Outcome;
 use crate::retention::{Claims, sweep_orphans};
 use std::collections::HashSet;
@@ -63,17 +64,20 @@ impl Recovered {
     /// # Errors
     /// When the state folder cannot be read or cleaned: the operator's to mend.
     pub fn from(past: Past, state: &StateDir) -> Result<Self, StateError> {
-        let Past { journal, clock, jobs, poison, set_aside } = past;
-        if let Some(lost) = set_aside {
+        let Past { journal, clock, jobs, poison, removed, completeness, lost } = past;
+        if let Some((cause, aside)) = lost {
             tracing::error!(
-                cause = %lost.cause,
-                folder = %lost.folder.display(),
-                uploads = lost.uploads,
-                results = lost.results,
-                "the journal was damaged: it is set aside with all uploads and results, their \
-                 jobs are forgotten, and the service starts with an empty one"
+                %cause,
+                folder = %aside.folder().display(),
+                moved = %aside,
+                bytes = aside.bytes(),
+                "the journal was lost: all results and uploads are set aside, with what is left \
+                 of it, and the service starts with an empty one; nothing was deleted, and the \
+                 runbook says how to restore or remove it"
             );
         }
+        let mut known = removed;
+        known.extend(jobs.iter().map(|remembered| remembered.job.id));
         let uploads = state.ids_of_uploads()?;
         let results = state.ids_of_results()?;
         let jobs: Vec<_> = jobs
@@ -90,11 +94,44 @@ impl Recovered {
             })
             .collect();
         failpoint::reach("recovery_settled");
+        set_aside_unknown(state, completeness, &known)?;
         let swept = sweep_orphans(state, &claims(&jobs))?;
         failpoint::reach("recovery_swept");
         tracing::info!(jobs = jobs.len(), swept, "recovered");
         Ok(Self { journal, clock, jobs, poison, uploads })
     }
+}
+
+/// Results of a job that the journal neither has nor removed are nobody's to delete. Uploads and
+/// attempts of such a job are left by every crash before it was accepted; but where the journal may
+/// have forgotten what it accepted, they are not either.
+fn set_aside_unknown(
+    state: &StateDir,
+    completeness: Completeness,
+    known: &HashSet<JobId>,
+) -> Result<(), StateError> {
+    let places: &[&str] = match completeness {
+        Completeness::Whole => &["results"],
+        Completeness::LacksLatest => {
+            tracing::error!(
+                "journal.db-wal is missing or empty: what the journal was told last may be lost"
+            );
+            &["results", "spool", "webhooks", "jobs"]
+        }
+    };
+    if let Some(aside) = state.set_aside_unknown(places, |id| known.contains(&id))? {
+        tracing::error!(
+            folder = %aside.folder().display(),
+            moved = %aside,
+            bytes = aside.bytes(),
+            "what jobs have that the journal does not know is set aside; nothing was deleted, and \
+             the runbook says how to restore or remove it"
+        );
+    }
+    if let Some(Pile { starts, bytes }) = Pile::of(state.root()) {
+        tracing::warn!(starts, bytes, "there is material set aside, which takes room on the disk");
+    }
+    Ok(())
 }
 
 fn look(state: &StateDir, job: &Job, places: (&HashSet<JobId>, &HashSet<JobId>)) -> Found {

@@ -195,6 +195,7 @@ impl Books {
         }
         let groups = self.died.map(groups_of).unwrap_or_default();
         ensure!(groups.is_empty(), "{groups:?} are left");
+        ensure!(!state.join("set-aside").exists(), "a death is no loss of the journal");
         let sockets = names(state, "")?.into_iter().filter(|name| name.ends_with(".sock")).count();
         ensure!(sockets <= 1, "{sockets} sockets");
         Ok(())

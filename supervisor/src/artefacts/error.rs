@@ -19,6 +19,17 @@ pub enum StateError {
     /// A newer attempt at the same job has begun.
     #[error("{} is not the newest attempt at its job", .0.display())]
     Stale(PathBuf),
+    /// What nobody accounts for cannot be moved out of the way.
+    #[error(
+        "{source}; what no job accounts for has to be set aside in {} before a start, and nothing \
+         was deleted: make that folder writable, with room, and start again", folder.display()
+    )]
+    SetAside {
+        /// Where to.
+        folder: PathBuf,
+        /// Why not.
+        source: Box<StateError>,
+    },
     /// A system call failed.
     #[error("{} cannot be {what}: {source}", path.display())]
     Io {

@@ -1,6 +1,7 @@
 //! `bodyscript doctor`: what this host gives, found out by trying.
 
 use super::say;
+use crate::artefacts::Pile;
 use crate::config::{ByteCount, Config};
 use crate::worker::Workshop;
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,7 @@ struct PostureLine {
 /// Prints the report; the exit status says whether the service would work.
 pub(super) fn doctor(config: &Config, json: bool) -> Result<ExitCode, DoctorError> {
     let mut findings = vec![workshop(config), memory(config), state_dir(config)];
+    findings.extend(set_aside(config));
     findings.extend(sandbox(config));
     findings.extend(gstreamer());
     let text =
@@ -120,6 +122,18 @@ fn state_dir(config: &Config) -> Finding {
             finding("state_dir", State::Bad, format!("{detail}: {error}; choose another"))
         }
     }
+}
+
+/// What earlier starts found and could not account for, if there is any.
+fn set_aside(config: &Config) -> Option<Finding> {
+    let Pile { starts, bytes } = Pile::of(&config.state_dir)?;
+    let folder = config.state_dir.join("set-aside");
+    let detail = format!(
+        "{} of {starts} starts in {}; the runbook says how to restore or remove it",
+        ByteCount(bytes),
+        folder.display()
+    );
+    Some(finding("set aside", State::Weak, detail))
 }
 
 fn sandbox(config: &Config) -> Vec<Finding> {

@@ -84,8 +84,9 @@ const fn remedy(refusal: &admission::Refusal) -> &'static str {
             "the disk where the results go takes no writes; name another folder, or mend it"
         }
         admission::Refusal::MemoryShort { .. } => "it is short of memory; try again later",
-        // There are as many places as videos, and no limit on what is on the disk already.
+        // There are as many places as videos, no journal, and no limit on what is on the disk already.
         admission::Refusal::Closing
+        | admission::Refusal::JournalLost
         | admission::Refusal::QueueFull { .. }
         | admission::Refusal::TooLarge { .. } => "it is about to stop",
     }

@@ -9,7 +9,7 @@ use super::{NotTaken, Ticket};
 use crate::admission::{self, Admitted, Capacity, Refusal, Request};
 use crate::clock;
 use crate::job::{Job, JobId, Upload};
-use crate::journal::{self, JournalError, Remembered};
+use crate::journal::{self, JournalError, JournalState, Remembered};
 use crate::memory::own_rss_bytes;
 use crate::origin::Origin;
 use crate::status::Status;
@@ -30,8 +30,10 @@ pub(super) struct Arrival {
 
 impl Desk {
     pub(super) fn admit(&self, request: &Request) -> Result<Ticket, Refusal> {
+        let journal = self.journal.state();
         let capacity = Capacity {
             is_open: self.opening == Opening::Open,
+            journal_is_lost: journal == JournalState::Lost,
             memory_is_short: self.pressure.memory,
             queue_len: self.queue.len(),
             uploads: self.uploads(),
@@ -39,7 +41,7 @@ impl Desk {
             workers: self.config.slots(),
             service_time: self.tempo.service_time(),
             upload_bytes_max: self.config.upload_bytes_max,
-            disk_takes_writes: !self.journal.is_failing() && !self.state.is_in_doubt(),
+            disk_takes_writes: journal == JournalState::Writable && !self.state.is_in_doubt(),
             disk_free_bytes: self.state.free_bytes().unwrap_or(0),
             disk_free_bytes_min: self.config.disk_free_bytes_min,
         };
@@ -57,7 +59,7 @@ impl Desk {
     pub(super) fn submit(&mut self, id: JobId, upload: Upload, ticket: Ticket, reply: Taken) {
         if let Some(key) = &upload.idempotency_key {
             if let Some(before) = self.keys.get(key) {
-                let _ = reply.send(self.repeated(*before, &upload));
+                self.repeat(self.repeated(*before, &upload), reply);
                 self.remove_upload(id);
                 return;
             }
@@ -81,6 +83,15 @@ impl Desk {
         }
         tracing::info!(job = %before, "the same request again");
         self.status(before).ok_or(NotTaken::KeyBusy)
+    }
+
+    /// Promises once more what was promised, if it still holds.
+    fn repeat(&self, answer: Result<Status, NotTaken>, reply: Taken) {
+        let journal = self.journal.clone();
+        tokio::spawn(async move {
+            let written = journal.commit(journal::Entry::Nothing).await;
+            let _ = reply.send(written.map_err(|error| NotTaken::from(&*error)).and(answer));
+        });
     }
 
     /// Takes in a job that is written down, or turns it away if it is not.

@@ -9,6 +9,7 @@ use crate::job::JobState;
 impl Desk {
     pub(super) fn health(&self) -> Health {
         let reason = match self.admit(&Request { bytes: Some(0) }) {
+            Err(Refusal::JournalLost) => Some("the journal was removed, replaced or truncated"),
             Err(Refusal::DiskRefuses) => Some("the disk cannot be written"),
             _ if self.breaker.is_open() => Some("workers cannot be started"),
             Ok(_) => None,

@@ -147,6 +147,9 @@ answers! {
     DiskFull "disk_full" 507 Time
         "Too little disk is free for the video (`disk_free_bytes_min`), or it cannot be written."
         "Try again after `Retry-After`; tell the operator if it stays so.";
+    JournalLost "journal_lost" 503 Time
+        "The record of jobs was removed, replaced or truncated while the service ran."
+        "Try again after `Retry-After`; tell the operator, whose log and runbook say what to do.";
     Overloaded "overloaded" 503 Time
         "The service has as many files open as it may." "Try again after `Retry-After`.";
     Stopping "stopping" 503 Time

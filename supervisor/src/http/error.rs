@@ -178,6 +178,12 @@ pub enum ApiError {
     /// The service is about to stop.
     #[error("The service is stopping; try again in a moment.")]
     Stopping,
+    /// The journal is gone while the service runs.
+    #[error(
+        "The service has lost its record of jobs and takes none, for it could not keep its word; \
+         try again later, and tell the operator if it stays so."
+    )]
+    JournalLost,
     /// A door for operators, and no way to know one.
     #[error(
         "This is for operators: without a token (`token_file`) it answers only on the service's \
@@ -258,6 +264,7 @@ impl ApiError {
             Self::MemoryShort { .. } => Code::MemoryShort,
             Self::DiskFull | Self::DiskRefuses => Code::DiskFull,
             Self::Overloaded => Code::Overloaded,
+            Self::JournalLost => Code::JournalLost,
             Self::Stopping => Code::Stopping,
             Self::OperatorsOnly => Code::OperatorsOnly,
             Self::OtherOrigin => Code::OtherOrigin,
@@ -291,6 +298,7 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Closing => Self::Stopping,
+            Refusal::JournalLost => Self::JournalLost,
             Refusal::TooLarge { upload_bytes_max } => Self::UploadTooLarge { upload_bytes_max },
             Refusal::QueueFull { retry_after } => Self::QueueFull { retry_after },
             Refusal::MemoryShort { retry_after } => Self::MemoryShort { retry_after },
@@ -304,6 +312,7 @@ impl From<NotTaken> for ApiError {
     fn from(reason: NotTaken) -> Self {
         match reason {
             NotTaken::DiskFull => Self::DiskRefuses,
+            NotTaken::JournalLost => Self::JournalLost,
             NotTaken::Unwritten => Self::Internal,
             NotTaken::KeyReused => Self::KeyReused,
             NotTaken::KeyBusy => Self::KeyBusy,

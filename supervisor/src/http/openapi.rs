@@ -78,14 +78,14 @@ refusals! {
         RangeNotSatisfiable Stopping;
     UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField ConflictingFields InvalidField
         WebhooksOff UploadTooLarge FormTooLarge UploadStalled UploadTooSlow UploadBroken QueueFull MemoryShort
-        DiskFull Overloaded TooManyUploads TooManyJobs KeyReused KeyBusy OtherOrigin Stopping;
+        DiskFull JournalLost Overloaded TooManyUploads TooManyJobs KeyReused KeyBusy OtherOrigin Stopping;
     ResumableStartRefusals: TusVersion InvalidHeader RepeatedField ConflictingFields InvalidField
         WebhooksOff UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow UploadBroken UploadLocked
-        ChecksumMismatch TooManyResumable QueueFull MemoryShort DiskFull Overloaded TooManyUploads TooManyJobs
+        ChecksumMismatch TooManyResumable QueueFull MemoryShort DiskFull JournalLost Overloaded TooManyUploads TooManyJobs
         OtherOrigin Stopping;
     ResumableAppendRefusals: TusVersion UnknownAddress UploadNotFound InvalidHeader
         UnsupportedMediaType OffsetConflict UploadBeyondLength UploadStalled UploadTooSlow
-        UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull Overloaded
+        UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull JournalLost Overloaded
         OtherOrigin Stopping;
     ResumableRefusals: Overloaded TusVersion UnknownAddress UploadNotFound UploadLocked OtherOrigin Stopping;
     OperatorRefusals: OperatorsOnly TokenRequired Stopping;

@@ -3,15 +3,18 @@
 //! Called by the parent module. Everything of one batch is committed together, because what
 //! costs is the disk's word that it is done (`synchronous=FULL`), not the rows.
 
+use super::files::Files;
+use super::loss::{self, Completeness, History, Loss};
 use super::rows::{self, INSERT_OR_UPDATE, Remembered};
 use super::schema;
-use super::{Entry, JournalError};
+use super::{Entry, JournalError, What};
 use crate::clock::{Clock, Saved};
 use crate::job::{Job, JobId};
 use crate::poison::CONTENTS_KEPT_MAX;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::HashMap;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OptionalExtension, ffi, params};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Lines about deletions that are kept; beyond, the oldest go.
@@ -20,11 +23,30 @@ const DELETIONS_KEPT_MAX: i64 = 10_000;
 /// What the log of SQLite itself is cut back to, in bytes.
 const WAL_BYTES_KEPT_MAX: i64 = 4 << 20;
 
+/// The setting that says whether the journal is in use, for [`History`].
+const RUN: &str = "run";
+const IN_USE: &str = "in use";
+const CLOSED: &str = "closed";
+
+/// The tables in which history leaves a row.
+const TABLES: [&str; 4] = ["settings", "jobs", "poison", "deletions"];
+
 /// The journal's file, open.
 #[derive(Debug)]
 pub(super) struct Store {
     connection: Connection,
     path: PathBuf,
+    /// There once the file says that it is in use. Behind the connection, which is to close first.
+    files: Option<Files>,
+}
+
+/// What is found where a journal is expected.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// One, and what it has.
+    Journal(Store, Contents),
+    /// None that could be gone on with.
+    Lost(Loss),
 }
 
 /// Everything a journal has.
@@ -34,31 +56,140 @@ pub(super) struct Contents {
     pub(super) jobs: Vec<Remembered>,
     /// How often a content ended its workers, oldest first.
     pub(super) poison: Vec<(String, u32)>,
+    /// The jobs of which everything was to be removed.
+    pub(super) removed: HashSet<JobId>,
     pub(super) clock: Option<Saved>,
+    pub(super) completeness: Completeness,
 }
 
 impl Store {
-    /// Opens the file, or makes it.
-    pub(super) fn open(path: &Path) -> Result<Self, JournalError> {
+    /// Opens the journal of an earlier run, if it is there and whole.
+    pub(super) fn find(path: &Path) -> Result<Found, JournalError> {
+        let files = loss::FoundFiles::of(path)
+            .map_err(|source| JournalError::Look { path: path.to_owned(), source })?;
+        if files.are_without_content()
+            && let Err(loss) = files.judge(History::Nothing)
+        {
+            return Ok(Found::Lost(loss));
+        }
+        match Self::open(path, files) {
+            Err(error) if error.is_damage() => Ok(Found::Lost(Loss::Damaged(Box::new(error)))),
+            found => found,
+        }
+    }
+
+    fn open(path: &Path, files: loss::FoundFiles) -> Result<Found, JournalError> {
+        let mut store = Self::connect(path)?;
+        let failed = |source| JournalError::new("read", path, source);
+        let completeness = match files.judge(store.history().map_err(failed)?) {
+            Ok(completeness) => completeness,
+            Err(loss) => return Ok(Found::Lost(loss)),
+        };
+        store.prepare()?;
+        let contents = store.contents().map_err(failed)?;
+        Ok(Found::Journal(store, Contents { completeness, ..contents }))
+    }
+
+    /// Makes the file, or goes on with one that is there.
+    pub(super) fn create(path: &Path) -> Result<Self, JournalError> {
+        let mut store = Self::connect(path)?;
+        store.prepare()?;
+        Ok(store)
+    }
+
+    /// Opens the file without writing to it.
+    fn connect(path: &Path) -> Result<Self, JournalError> {
         let failed = |source| JournalError::new("opened", path, source);
-        let mut connection = Connection::open(path).map_err(failed)?;
-        configure(&connection).map_err(failed)?;
+        let connection = Connection::open(path).map_err(failed)?;
+        // One process has the folder (it holds its lock), so the index of the WAL may be in its
+        // own memory: a mapped file would end it with SIGBUS on a full disk.
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(failed)?;
+        // The WAL stays, so that one that is missing was lost.
+        let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        connection.set_db_config(keep_log, true).map_err(failed)?;
         let version = schema::version(&connection).map_err(failed)?;
         if version > schema::VERSION {
             return Err(JournalError::Newer { path: path.to_owned(), version });
         }
-        schema::migrate(&mut connection).map_err(failed)?;
+        Ok(Self { connection, path: path.to_owned(), files: None })
+    }
+
+    /// Brings the tables up to date and checks them.
+    fn prepare(&mut self) -> Result<(), JournalError> {
+        let failed = |source| JournalError::new("opened", &self.path, source);
+        configure(&self.connection).map_err(failed)?;
+        schema::migrate(&mut self.connection).map_err(failed)?;
+        let connection = &self.connection;
         let verdict: String =
             connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(failed)?;
         if verdict != "ok" {
-            return Err(JournalError::Damaged { path: path.to_owned(), what: verdict });
+            return Err(JournalError::Damaged { path: self.path.clone(), what: verdict });
         }
-        Ok(Self { connection, path: path.to_owned() })
+        Ok(())
     }
 
-    /// Reads all of it.
-    pub(super) fn read(&self) -> Result<Contents, JournalError> {
-        self.contents().map_err(|source| JournalError::new("read", &self.path, source))
+    fn history(&self) -> rusqlite::Result<History> {
+        let mut has_rows = false;
+        for table in TABLES {
+            let is_there = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)";
+            let has_row = format!("SELECT EXISTS (SELECT 1 FROM {table})");
+            has_rows |= self.connection.query_row(is_there, [table], |row| row.get(0))?
+                && self.connection.query_row(&has_row, [], |row| row.get(0))?;
+        }
+        if !has_rows {
+            return Ok(History::Nothing);
+        }
+        // Older versions left no word, and no WAL where they closed.
+        let run = self.setting(RUN)?;
+        Ok(if run.as_deref() == Some(IN_USE) { History::InUse } else { History::Closed })
+    }
+
+    /// Has the file itself, and not its WAL alone, say that it is in use: from then on it has
+    /// history, and a WAL. Nothing is committed before.
+    pub(super) fn begin(&mut self, clock: &Clock) -> Result<(), JournalError> {
+        if self.is_begun() {
+            return Ok(());
+        }
+        self.mark(IN_USE, clock, "FULL")?;
+        let look = |source| JournalError::Look { path: self.path.clone(), source };
+        self.files = Some(Files::of(&self.path).map_err(look)?);
+        Ok(())
+    }
+
+    /// Whether anything can be committed.
+    pub(super) const fn is_begun(&self) -> bool {
+        self.files.is_some()
+    }
+
+    /// Has the file have everything, and say so. Its WAL stays, empty.
+    pub(super) fn close(mut self, clock: &Clock) -> Result<(), JournalError> {
+        if !self.is_begun() {
+            return Ok(());
+        }
+        self.look()?;
+        self.mark(CLOSED, clock, "TRUNCATE")
+    }
+
+    fn mark(&mut self, run: &str, clock: &Clock, checkpoint: &str) -> Result<(), JournalError> {
+        let failed = |source| JournalError::new("written to", &self.path, source);
+        let transaction = self.connection.transaction().map_err(failed)?;
+        set(&transaction, RUN, run)
+            .and_then(|()| set_clock(&transaction, &clock.save()))
+            .and_then(|()| transaction.commit())
+            .map_err(failed)?;
+        let checkpoint = format!("PRAGMA wal_checkpoint({checkpoint})");
+        let is_busy: bool =
+            self.connection.query_row(&checkpoint, [], |row| row.get(0)).map_err(failed)?;
+        if is_busy {
+            let busy = ffi::Error::new(ffi::SQLITE_BUSY);
+            return Err(failed(rusqlite::Error::SqliteFailure(busy, None)));
+        }
+        Ok(())
+    }
+
+    /// Whether what is committed will be found by a next start.
+    pub(super) fn look(&mut self) -> Result<(), JournalError> {
+        Ok(self.files.as_mut().map_or(Ok(()), Files::look)?)
     }
 
     fn contents(&self) -> rusqlite::Result<Contents> {
@@ -85,7 +216,13 @@ impl Store {
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<_>>()?;
         let clock = self.setting("clock")?.and_then(|text| serde_json::from_str(&text).ok());
-        Ok(Contents { jobs, poison, clock })
+        let removed = self
+            .connection
+            .prepare("SELECT job FROM deletions WHERE what = ?1")?
+            .query_map([What::Job.name()], |row| row.get::<_, String>(0))?
+            .filter_map(|id| id.map(|id| id.parse().ok()).transpose())
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Contents { jobs, poison, removed, clock, completeness: Completeness::Whole })
     }
 
     fn setting(&self, key: &str) -> rusqlite::Result<Option<String>> {
@@ -99,20 +236,21 @@ impl Store {
         entries: impl IntoIterator<Item = &'a Entry>,
         clock: &Clock,
     ) -> Result<(), JournalError> {
+        self.begin(clock)?;
         let failed = |source| JournalError::new("written to", &self.path, source);
         let transaction = self.connection.transaction().map_err(failed)?;
         let written = entries
             .into_iter()
             .try_for_each(|entry| write(&transaction, entry, clock))
             .and_then(|()| set_clock(&transaction, &clock.save()));
-        written.and_then(|()| transaction.commit()).map_err(failed)
+        let committed = written.and_then(|()| transaction.commit()).map_err(failed);
+        // After a failure as well: some of it may have reached the files.
+        self.files.iter_mut().for_each(Files::note_sizes);
+        committed
     }
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    // One process has the folder (it holds its lock), so the index of the WAL may be in its own
-    // memory: a mapped file would end it with SIGBUS on a full disk.
-    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -185,7 +323,10 @@ fn write_deletion(
 }
 
 fn set_clock(connection: &Connection, clock: &Saved) -> rusqlite::Result<()> {
-    let text = serde_json::to_string(clock).expect("plain values");
-    let mut insert = connection.prepare("INSERT OR REPLACE INTO settings VALUES ('clock', ?1)")?;
-    insert.execute([text]).map(drop)
+    set(connection, "clock", &serde_json::to_string(clock).expect("plain values"))
+}
+
+fn set(connection: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare("INSERT OR REPLACE INTO settings VALUES (?1, ?2)")?;
+    insert.execute([key, value]).map(drop)
 }
