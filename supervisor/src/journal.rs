@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::job::JobId;
 pub use files::Trouble;
 use keeper::{Keeper, Order};
-pub use loss::{Completeness, Loss};
+pub use loss::Loss;
 pub use rows::Remembered;
 use rusqlite::ErrorCode;
 use std::collections::HashSet;
@@ -198,9 +198,7 @@ pub struct Past {
     pub poison: Vec<(String, u32)>,
     /// Jobs of which everything was to be removed, whose files may be there still.
     pub removed: HashSet<JobId>,
-    /// Whether this is all there was.
-    pub completeness: Completeness,
-    /// How the journal was lost, if it was, and what was set aside for it.
+    /// How the journal was lost, if it was, whole or in part, and what was set aside for it.
     pub lost: Option<(Loss, SetAside)>,
 }
 
@@ -213,7 +211,6 @@ impl Past {
             jobs: Vec::new(),
             poison: Vec::new(),
             removed: HashSet::new(),
-            completeness: Completeness::Whole,
             lost: None,
         }
     }
@@ -236,7 +233,11 @@ impl Journal {
     pub fn open(folder: &Path) -> Result<(Past, JoinHandle<()>), JournalError> {
         let path = folder.join(FILE);
         let (mut store, contents, lost) = match Store::find(&path)? {
-            Found::Journal(store, contents) => (store, contents, None),
+            Found::Journal(store, contents) => {
+                // Before it says that it is in use, from which on nothing is missed any more.
+                let lost = loss::set_aside_forgotten(folder, &contents)?;
+                (store, contents, lost)
+            }
             Found::Lost(loss) => {
                 let aside = loss::set_aside(folder, &loss)?;
                 (Store::create(&path)?, Contents::default(), aside.map(|aside| (loss, aside)))
@@ -260,8 +261,8 @@ impl Journal {
             .spawn(move || keeper.keep(&inbox))
             .map_err(JournalError::Thread)?;
         let journal = Self { orders: Some(orders), state };
-        let Contents { jobs, poison, removed, completeness, .. } = contents;
-        Ok((Past { journal, clock, jobs, poison, removed, completeness, lost }, thread))
+        let Contents { jobs, poison, removed, .. } = contents;
+        Ok((Past { journal, clock, jobs, poison, removed, lost }, thread))
     }
 
     /// Remembers something, as soon as may be.

@@ -35,9 +35,6 @@ fn a_journal_that_knows_of_nothing_any_more_is_not_lost() {
     let removal = Entry::Removed { job: forgotten.id, what: What::Job, why: "a test" };
     for (entries, removed) in [(vec![], 0), (vec![entry(&forgotten), removal], 1)] {
         let folder = killed(entries);
-        let connection = rusqlite::Connection::open(folder.path().join(FILE)).expect("opens");
-        connection.execute("DELETE FROM jobs", []).expect("SQL");
-        drop(connection);
         let past = reopened(folder.path());
         assert!(past.lost.is_none(), "{:?}", past.lost);
         assert_eq!((past.jobs.len(), past.removed.len()), (0, removed));
@@ -83,27 +80,37 @@ fn a_journal_that_is_gone_empty_or_new_was_lost() {
 
 #[test]
 fn a_log_that_is_missing_is_missed_unless_the_journal_was_closed() {
-    let known = job(vec![]);
     for lose in [|log: &Path| std::fs::remove_file(log), |log: &Path| std::fs::write(log, "")] {
-        let folder = killed(vec![entry(&known)]);
+        let folder = killed(vec![entry(&job(vec![]))]);
         let log = loss::with_suffix(&folder.path().join(FILE), loss::LOG);
+        let result = folder.path().join("results/one");
         lose(&log).expect("loses");
         let past = reopened(folder.path());
-        assert!(past.lost.is_none() && past.jobs.is_empty());
-        assert_eq!(past.completeness, Completeness::LacksLatest);
+        assert!(past.jobs.is_empty() && !result.exists());
+        assert!(matches!(past.lost, Some((Loss::WithoutLog, _))), "{:?}", past.lost);
 
-        let past = reopened(folder.path());
-        assert_eq!(past.completeness, Completeness::Whole, "it is missed once");
+        std::fs::write(&result, "r").expect("writes");
+        assert!(reopened(folder.path()).lost.is_none(), "it is missed once");
         lose(&log).expect("loses");
-        assert_eq!(reopened(folder.path()).completeness, Completeness::Whole, "it was closed");
+        assert!(reopened(folder.path()).lost.is_none(), "it was closed");
     }
+}
+
+#[test]
+fn a_log_that_was_taken_into_the_file_lacks_nothing() {
+    let known = job(vec![]);
     let folder = killed(vec![entry(&known)]);
+    std::fs::remove_dir_all(folder.path().join("results")).expect("removes");
+    std::fs::create_dir(folder.path().join("spool")).expect("makes");
+    let upload = folder.path().join("spool").join(known.id.to_string());
+    std::fs::write(&upload, "v").expect("writes");
     // SQLite's own shell removes the log once all of it is in the file.
     let shell = rusqlite::Connection::open(folder.path().join(FILE)).expect("opens");
     shell.query_row("SELECT count(*) FROM jobs", [], |_| Ok(())).expect("SQL");
     drop(shell);
     let past = reopened(folder.path());
-    assert_eq!((past.jobs.len(), past.completeness), (1, Completeness::LacksLatest));
+    assert!(past.lost.is_none() && upload.exists(), "{:?}", past.lost);
+    assert_eq!(past.jobs.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,11 +5,11 @@
 //! the rest is swept. The worker processes and control groups of a dead supervisor are `worker`'s
 //! to sweep, when the workshop opens.
 
-use crate::artefacts::{Pile, StateDir, StateError};
+use crate::artefacts::{Pile, SetAside, StateDir, StateError, set_aside_unknown};
 use crate::clock::{self, Clock};
 use crate::failpoint;
 use crate::job::{Event, Job, JobError, JobId, JobState};
-use crate::journal::{Completeness, Entry, Journal, Past, Remembered, What};
+use crate::journal::{Entry, Journal, Past, Remembered, What};
 use crate::outcome::Outcome;
 use crate::retention::{Claims, sweep_orphans};
 use std::collections::HashSet;
@@ -64,17 +64,9 @@ impl Recovered {
     /// # Errors
     /// When the state folder cannot be read or cleaned: the operator's to mend.
     pub fn from(past: Past, state: &StateDir) -> Result<Self, StateError> {
-        let Past { journal, clock, jobs, poison, removed, completeness, lost } = past;
+        let Past { journal, clock, jobs, poison, removed, lost } = past;
         if let Some((cause, aside)) = lost {
-            tracing::error!(
-                %cause,
-                folder = %aside.folder().display(),
-                moved = %aside,
-                bytes = aside.bytes(),
-                "the journal was lost: all results and uploads are set aside, with what is left \
-                 of it, and the service starts with an empty one; nothing was deleted, and the \
-                 runbook says how to restore or remove it"
-            );
+            tell(&cause.to_string(), &aside);
         }
         let mut known = removed;
         known.extend(jobs.iter().map(|remembered| remembered.job.id));
@@ -94,7 +86,19 @@ impl Recovered {
             })
             .collect();
         failpoint::reach("recovery_settled");
-        set_aside_unknown(state, completeness, &known)?;
+        // Results of a job that the journal neither has nor removed are nobody's to delete.
+        if let Some(aside) =
+            set_aside_unknown(state.root(), &["results"], |id| known.contains(&id))?
+        {
+            tell("it does not know of these results", &aside);
+        }
+        if let Some(Pile { starts, bytes }) = Pile::of(state.root()) {
+            tracing::warn!(
+                starts,
+                bytes,
+                "there is material set aside, which takes room on the disk"
+            );
+        }
         let swept = sweep_orphans(state, &claims(&jobs))?;
         failpoint::reach("recovery_swept");
         tracing::info!(jobs = jobs.len(), swept, "recovered");
@@ -102,36 +106,15 @@ impl Recovered {
     }
 }
 
-/// Results of a job that the journal neither has nor removed are nobody's to delete. Uploads and
-/// attempts of such a job are left by every crash before it was accepted; but where the journal may
-/// have forgotten what it accepted, they are not either.
-fn set_aside_unknown(
-    state: &StateDir,
-    completeness: Completeness,
-    known: &HashSet<JobId>,
-) -> Result<(), StateError> {
-    let places: &[&str] = match completeness {
-        Completeness::Whole => &["results"],
-        Completeness::LacksLatest => {
-            tracing::error!(
-                "journal.db-wal is missing or empty: what the journal was told last may be lost"
-            );
-            &["results", "spool", "webhooks", "jobs"]
-        }
-    };
-    if let Some(aside) = state.set_aside_unknown(places, |id| known.contains(&id))? {
-        tracing::error!(
-            folder = %aside.folder().display(),
-            moved = %aside,
-            bytes = aside.bytes(),
-            "what jobs have that the journal does not know is set aside; nothing was deleted, and \
-             the runbook says how to restore or remove it"
-        );
-    }
-    if let Some(Pile { starts, bytes }) = Pile::of(state.root()) {
-        tracing::warn!(starts, bytes, "there is material set aside, which takes room on the disk");
-    }
-    Ok(())
+fn tell(cause: &str, aside: &SetAside) {
+    tracing::error!(
+        cause,
+        folder = %aside.folder().display(),
+        moved = %aside,
+        bytes = aside.bytes(),
+        "the journal was lost, whole or in part: what only it could explain is set aside; nothing \
+         was deleted, and the runbook says how to restore or remove it"
+    );
 }
 
 fn look(state: &StateDir, job: &Job, places: (&HashSet<JobId>, &HashSet<JobId>)) -> Found {

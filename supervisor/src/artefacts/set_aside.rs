@@ -4,13 +4,12 @@
 //! <state_dir>/set-aside/<time>/results/<id>/    as it was in <state_dir>/results/<id>/
 //! ```
 //!
-//! Called at a start, by `journal` where there is no history and by `recovery` for what no known
-//! job has. Nothing removes from there but an operator. It is done before the start goes on, and
+//! Called at a start, by `journal` for what it lost and by `recovery` for results of no known job. Nothing removes from there but an operator. It is done before the start goes on, and
 //! on the disk; where it cannot be done, the start fails and everything stays where it is.
 
+use super::StateError;
 use super::durable::{create_folder, rename, sync};
 use super::error::failed;
-use super::{StateDir, StateError};
 use crate::failpoint;
 use crate::job::JobId;
 use jiff::Timestamp;
@@ -124,31 +123,29 @@ impl Pile {
     }
 }
 
-impl StateDir {
-    /// Sets aside what lies in these folders and has the name of nothing that is known; nothing if
-    /// all is known.
-    pub fn set_aside_unknown(
-        &self,
-        places: &[&str],
-        is_known: impl Fn(JobId) -> bool,
-    ) -> Result<Option<SetAside>, StateError> {
-        let mut aside = None;
-        for place in places {
-            let folder = self.root().join(place);
-            for name in names_in(&folder).map_err(failed("listed", &folder))? {
-                let stem = name.to_str().and_then(|name| name.split('.').next());
-                if stem.and_then(|stem| stem.parse().ok()).is_some_and(&is_known) {
-                    continue;
-                }
-                let aside = match &mut aside {
-                    Some(aside) => aside,
-                    None => aside.insert(SetAside::begin(self.root())?),
-                };
-                aside.take(&Path::new(place).join(name))?;
+/// Sets aside what lies in these folders and has the name of nothing that is known; nothing if all
+/// is known.
+pub fn set_aside_unknown(
+    root: &Path,
+    places: &[&str],
+    is_known: impl Fn(JobId) -> bool,
+) -> Result<Option<SetAside>, StateError> {
+    let mut aside = None;
+    for place in places {
+        let folder = root.join(place);
+        for name in names_in(&folder).map_err(failed("listed", &folder))? {
+            let stem = name.to_str().and_then(|name| name.split('.').next());
+            if stem.and_then(|stem| stem.parse().ok()).is_some_and(&is_known) {
+                continue;
             }
+            let aside = match &mut aside {
+                Some(aside) => aside,
+                None => aside.insert(SetAside::begin(root)?),
+            };
+            aside.take(&Path::new(place).join(name))?;
         }
-        Ok(aside)
     }
+    Ok(aside)
 }
 
 /// Read whole before anything is moved. A folder that is not there has none.
@@ -197,6 +194,7 @@ fn size(path: &Path) -> io::Result<(usize, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artefacts::StateDir;
 
     #[test]
     fn starts_at_the_same_moment_have_folders_of_their_own() {
@@ -231,13 +229,18 @@ mod tests {
             fs::create_dir(state.results().join(&name)).expect("makes");
             fs::write(state.results().join(name).join("a"), "four").expect("writes");
         }
-        let aside =
-            state.set_aside_unknown(&["results"], |id| id == known).expect("moves").expect("some");
+        let aside = set_aside_unknown(root.path(), &["results"], |id| id == known)
+            .expect("moves")
+            .expect("some");
         assert_eq!(aside.bytes(), 8);
         assert!(aside.folder().join(format!("results/{unknown}/a")).exists());
         assert!(aside.folder().join("results/notes/a").exists());
         assert_eq!(state.ids_of_results().expect("lists"), [known].into());
-        assert!(state.set_aside_unknown(&["results"], |id| id == known).expect("looks").is_none());
+        assert!(
+            set_aside_unknown(root.path(), &["results"], |id| id == known)
+                .expect("looks")
+                .is_none()
+        );
         assert_eq!(Pile::of(root.path()).expect("one").starts, 1);
     }
 
@@ -251,7 +254,7 @@ mod tests {
             fs::write(root.path().join(format!("webhooks/{id}.json")), "{}").expect("writes");
         }
         let places = ["spool", "webhooks", "no such folder"];
-        let aside = state.set_aside_unknown(&places, |id| id == known).expect("moves");
+        let aside = set_aside_unknown(root.path(), &places, |id| id == known).expect("moves");
         assert_eq!(aside.expect("one").to_string(), format!("webhooks/{unknown}.json (1)"));
     }
 
@@ -262,8 +265,8 @@ mod tests {
         let unknown = JobId::random();
         fs::create_dir(state.results().join(unknown.to_string())).expect("makes");
         fs::write(root.path().join(FOLDER), "in the way").expect("writes");
-        let error =
-            state.set_aside_unknown(&["results"], |_| false).expect_err("no folder can be made");
+        let error = set_aside_unknown(root.path(), &["results"], |_| false)
+            .expect_err("no folder can be made");
         assert!(matches!(error, StateError::SetAside { .. }), "{error}");
         assert!(error.to_string().contains("nothing was deleted"), "{error}");
         assert_eq!(state.ids_of_results().expect("lists"), [unknown].into());

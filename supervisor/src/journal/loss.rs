@@ -6,8 +6,10 @@
 //! nothing is known of them: they are set aside, never deleted. One that lacks its log alone is
 //! gone on with, but what it does not know may be what it forgot. Called by the parent module.
 
+use super::store::Contents;
 use super::{FILE, JournalError};
-use crate::artefacts::{SetAside, StateError};
+use crate::artefacts::{SetAside, StateError, set_aside_unknown};
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
@@ -22,6 +24,10 @@ const SUFFIXES: [&str; 4] = ["", LOG, "-shm", "-journal"];
 /// What the service keeps for its users and no journal, no matter which.
 const PLACES: [&str; 5] = ["results", "spool", "resumable", "webhooks", "jobs"];
 
+/// Those of them that have something of every job, which a journal without its log may have
+/// forgotten. An upload in `resumable` is no job yet.
+const PLACES_OF_JOBS: [&str; 4] = ["results", "spool", "webhooks", "jobs"];
+
 /// The first bytes of a log but for one that names the byte order
 /// (<https://sqlite.org/fileformat2.html#the_write_ahead_log>).
 pub(super) const LOG_MAGIC: [u8; 3] = [0x37, 0x7f, 0x06];
@@ -35,6 +41,8 @@ pub enum Loss {
     Empty,
     /// Nothing was ever written into it.
     WithoutHistory,
+    /// Its log is gone, and with it perhaps what was written latest.
+    WithoutLog,
     /// It contradicts itself, or is none.
     Damaged(Box<JournalError>),
 }
@@ -45,6 +53,7 @@ impl fmt::Display for Loss {
             Self::Missing => write!(f, "{FILE} is missing"),
             Self::Empty => write!(f, "{FILE} is empty"),
             Self::WithoutHistory => write!(f, "{FILE} is new: nothing was ever written into it"),
+            Self::WithoutLog => write!(f, "{FILE}{LOG} is missing or empty"),
             Self::Damaged(error) => error.fmt(f),
         }
     }
@@ -52,7 +61,7 @@ impl fmt::Display for Loss {
 
 /// How much a journal knows of what was written into it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Completeness {
+pub(super) enum Completeness {
     /// All of it.
     #[default]
     Whole,
@@ -141,6 +150,22 @@ pub(super) fn set_aside(root: &Path, loss: &Loss) -> Result<Option<SetAside>, St
         aside.take(Path::new(file.file_name().unwrap_or_default()))?;
     }
     Ok(Some(aside))
+}
+
+/// Moves out of the way what a journal may have forgotten with its log. A crash leaves uploads and
+/// attempts that no journal knows as well, which are nobody's; but here they cannot be told apart.
+pub(super) fn set_aside_forgotten(
+    root: &Path,
+    contents: &Contents,
+) -> Result<Option<(Loss, SetAside)>, StateError> {
+    if contents.completeness == Completeness::Whole {
+        return Ok(None);
+    }
+    tracing::warn!("{}: what was written latest may be lost", Loss::WithoutLog);
+    let mut known: HashSet<_> = contents.removed.iter().copied().collect();
+    known.extend(contents.jobs.iter().map(|remembered| remembered.job.id));
+    let aside = set_aside_unknown(root, &PLACES_OF_JOBS, |id| known.contains(&id))?;
+    Ok(aside.map(|aside| (Loss::WithoutLog, aside)))
 }
 
 fn is_empty(folder: &Path) -> Result<bool, StateError> {
