@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_name_with_an_ending_belongs_to_its_job() {
         let root = tempfile::tempdir().expect("a temporary folder");
-        let (state, _lock) = StateDir::open(root.path()).expect("opens");
+        let (_state, _lock) = StateDir::open(root.path()).expect("opens");
         let (known, unknown) = (JobId::random(), JobId::random());
         fs::create_dir(root.path().join("webhooks")).expect("makes");
         for id in [known, unknown] {
