@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use store::{Contents, Found, Store};
+use store::{Contents, Store};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
@@ -233,12 +233,12 @@ impl Journal {
     pub fn open(folder: &Path) -> Result<(Past, JoinHandle<()>), JournalError> {
         let path = folder.join(FILE);
         let (mut store, contents, lost) = match Store::find(&path)? {
-            Found::Journal(store, contents) => {
+            Ok((store, contents)) => {
                 // Before it says that it is in use, from which on nothing is missed any more.
                 let lost = loss::set_aside_forgotten(folder, &contents)?;
                 (store, contents, lost)
             }
-            Found::Lost(loss) => {
+            Err(loss) => {
                 let aside = loss::set_aside(folder, &loss)?;
                 (Store::create(&path)?, Contents::default(), aside.map(|aside| (loss, aside)))
             }

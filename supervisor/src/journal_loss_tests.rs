@@ -2,6 +2,9 @@ use super::tests::{at, entry, job};
 use super::*;
 use crate::job::Event;
 
+/// Does something to a journal.
+type Lose = fn(&Path);
+
 /// The folder as it is when the process dies after these entries.
 fn killed(entries: Vec<Entry>) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -44,7 +47,7 @@ fn a_journal_that_knows_of_nothing_any_more_is_not_lost() {
 
 #[test]
 fn a_journal_that_is_gone_empty_or_new_was_lost() {
-    let ways: [(&str, fn(&Path)); 5] = [
+    let ways: [(&str, Lose); 5] = [
         ("missing", |journal| std::fs::remove_file(journal).expect("removes")),
         ("missing", |journal| {
             std::fs::remove_file(journal).expect("removes");

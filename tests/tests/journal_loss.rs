@@ -17,6 +17,9 @@ use std::process::Command;
 use std::sync::Arc;
 use tempfile::TempDir;
 
+/// Does something to the journal in a state folder.
+type Lose = fn(&Path) -> Result<()>;
+
 /// Files by their paths in a folder.
 type Tree = BTreeMap<PathBuf, Vec<u8>>;
 
@@ -167,7 +170,7 @@ fn remove(state: &Path) -> Result<()> {
 
 #[test]
 fn what_is_beside_a_lost_journal_is_set_aside_byte_for_byte() -> Result<()> {
-    let ways: [(&str, fn(&Path) -> Result<()>); 4] = [
+    let ways: [(&str, Lose); 4] = [
         ("journal.db is missing", remove),
         ("journal.db is missing", |state| Ok(fs::remove_file(state.join("journal.db"))?)),
         ("journal.db is empty", |state| {
@@ -325,7 +328,7 @@ fn beside_history_unknown_results_are_set_aside_and_removed_ones_swept() -> Resu
 
 #[test]
 fn a_death_between_two_moves_loses_nothing() -> Result<()> {
-    let ways: [(fn(&Path) -> Result<()>, usize); 2] = [
+    let ways: [(Lose, usize); 2] = [
         (remove, PLACES.len()),
         // Two results, two uploads, a notice and the attempts of a job, one by one.
         (|state| Ok(fs::remove_file(state.join("journal.db-wal"))?), 6),

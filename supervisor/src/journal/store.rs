@@ -40,14 +40,8 @@ pub(super) struct Store {
     files: Option<Files>,
 }
 
-/// What is found where a journal is expected.
-#[derive(Debug)]
-pub(super) enum Found {
-    /// One, and what it has.
-    Journal(Store, Contents),
-    /// None that could be gone on with.
-    Lost(Loss),
-}
+/// What is found where a journal is expected: one and what it has, or none to go on with.
+pub(super) type Found = Result<(Store, Contents), Loss>;
 
 /// Everything a journal has.
 #[derive(Debug, Default)]
@@ -70,10 +64,10 @@ impl Store {
         if files.are_without_content()
             && let Err(loss) = files.judge(History::Nothing)
         {
-            return Ok(Found::Lost(loss));
+            return Ok(Err(loss));
         }
         match Self::open(path, files) {
-            Err(error) if error.is_damage() => Ok(Found::Lost(Loss::Damaged(Box::new(error)))),
+            Err(error) if error.is_damage() => Ok(Err(Loss::Damaged(Box::new(error)))),
             found => found,
         }
     }
@@ -83,11 +77,11 @@ impl Store {
         let failed = |source| JournalError::new("read", path, source);
         let completeness = match files.judge(store.history().map_err(failed)?) {
             Ok(completeness) => completeness,
-            Err(loss) => return Ok(Found::Lost(loss)),
+            Err(loss) => return Ok(Err(loss)),
         };
         store.prepare()?;
         let contents = store.contents().map_err(failed)?;
-        Ok(Found::Journal(store, Contents { completeness, ..contents }))
+        Ok(Ok((store, Contents { completeness, ..contents })))
     }
 
     /// Makes the file, or goes on with one that is there.
