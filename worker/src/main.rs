@@ -28,6 +28,7 @@ fn main() -> ExitCode {
             error.exit()
         }
     };
+    video::tell_left_out();
     ExitCode::from(exit.code())
 }
 

@@ -7,7 +7,7 @@
 //! another entry; the answer to a call off the list therefore names it (see `refusal`).
 //!
 //! A call off the list, or on it with other arguments, is met with SIGSYS. Errors are for calls
-//! which libraries make in passing and can do without.
+//! which libraries make in passing and can do without: such a call is never carried out.
 
 use bodyscript_protocol::inherited;
 
@@ -148,7 +148,7 @@ const NO_THREAD: i32 = libc::CLONE_NEWNS
 
 /// Every entry for this architecture, those of [`ROUTINE`] first.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    ROUTINE.iter().chain(ELSEWHERE).chain(LEGACY)
+    ROUTINE.iter().chain(QUESTIONS).chain(ELSEWHERE).chain(LEGACY)
 }
 
 /// What a worker needs here and now. A test runs the whole matrix of formats and modes and holds
@@ -210,6 +210,28 @@ pub const ROUTINE: &[Entry] = &[
     fail!(SYS_sendfile, ENOSYS, "a faster copy; the standard library has another"),
 ];
 
+/// What libraries ask about a descriptor, the process or its user, most of all on the way to a
+/// warning, and do without. Tests hold that each is answered with its error, and with it alone.
+pub const QUESTIONS: &[Entry] = &[
+    fail!(SYS_getpeername, ENOTSOCK, "whether stderr is a socket of the journal"),
+    fail!(SYS_getsockname, ENOTSOCK, "whether a descriptor is a socket"),
+    fail!(SYS_getsockopt, ENOTSOCK, "of which kind a socket is"),
+    fail!(SYS_ioctl, [is(1, TCGETS2)], ENOTTY, "whether stderr is a terminal, in later libraries"),
+    fail!(SYS_ioctl, [is(1, TIOCGWINSZ)], ENOTTY, "how wide a line of the terminal is"),
+    fail!(SYS_ioctl, [is(1, FIONREAD)], ENOTTY, "how much there is to read"),
+    fail!(SYS_fstatfs, EACCES, "what kind of file system a descriptor is on"),
+    fail!(SYS_statfs, EACCES, "what kind of file system there is"),
+    fail!(SYS_getuid, EPERM, "whose settings and folders to look for"),
+    fail!(SYS_geteuid, EPERM, "the same"),
+    fail!(SYS_getgid, EPERM, "the same"),
+    fail!(SYS_getegid, EPERM, "the same"),
+    fail!(SYS_getpriority, EPERM, "a priority to go by, or to name"),
+    fail!(SYS_sched_getparam, EPERM, "the same, of a thread"),
+    fail!(SYS_sched_getscheduler, EPERM, "the same, of a thread"),
+    fail!(SYS_prctl, [is(0, libc::PR_GET_NAME)], EPERM, "which thread a message is from"),
+    fail!(SYS_getrusage, EPERM, "what was used so far, for a message"),
+];
+
 /// What a worker needs on another host, with another version of a library, or in a moment that
 /// no test can bring about.
 const ELSEWHERE: &[Entry] = &[
@@ -256,6 +278,9 @@ const OWN_PROCESS: Condition = Condition { argument: 0, test: Test::IsOwnPid };
 const WRITING: i32 = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC;
 const READ_ONLY_AT: Condition = lacks(2, WRITING);
 const TCGETS: i32 = libc::TCGETS as i32;
+const TCGETS2: i32 = libc::TCGETS2 as i32;
+const TIOCGWINSZ: i32 = libc::TIOCGWINSZ as i32;
+const FIONREAD: i32 = libc::FIONREAD as i32;
 
 macro_rules! hostile {
     ($($name:ident)*) => {
@@ -306,6 +331,13 @@ mod tests {
             let listed = entries().find(|entry| entry.call == *number);
             assert!(listed.is_none(), "{name} is hostile and listed: {listed:?}");
         }
+    }
+
+    #[test]
+    fn no_question_is_carried_out() {
+        let allowed: Vec<_> =
+            QUESTIONS.iter().filter(|entry| entry.answer == Answer::Allow).collect();
+        assert!(allowed.is_empty(), "{allowed:?}");
     }
 
     #[test]

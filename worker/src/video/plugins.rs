@@ -3,7 +3,7 @@
 //! before the sandbox closes; nothing is loaded afterwards.
 
 use super::error::VideoError;
-use super::{formats, sound};
+use super::{formats, library_log, sound};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
@@ -82,7 +82,9 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 /// Loads the plugins and removes all that is not listed. Must run before there are threads.
 pub(super) fn load() -> Result<(), VideoError> {
     set_environment();
+    library_log::install();
     gst::init().map_err(VideoError::Init)?;
+    library_log::listen_to_errors();
     let folder = format!("/usr/lib/{}-linux-gnu/gstreamer-1.0", std::env::consts::ARCH);
     for name in PLUGINS {
         let path = format!("{folder}/libgst{name}.so");

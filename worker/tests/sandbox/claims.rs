@@ -1,8 +1,10 @@
 //! Which layer claims to deny what, and the check of each claim. The tests are made from the
 //! table at the end: one for each probe.
 
+use crate::attempts::questions;
 use crate::child::{Order, Outcome, User};
 use bodyscript_protocol::posture::Layer;
+use bodyscript_worker::sandbox::policy;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -133,7 +135,8 @@ macro_rules! probes {
 }
 
 use libc::{
-    EACCES, EAGAIN, EBADF, ECONNREFUSED, EMFILE, ENETUNREACH, ENOENT, ENOMEM, ENOSYS, EPERM,
+    EACCES, EAGAIN, EBADF, ECONNREFUSED, EMFILE, ENETUNREACH, ENOENT, ENOMEM, ENOSYS, ENOTSOCK,
+    ENOTTY, EPERM,
 };
 
 /// More threads than a worker may have, by the limit that counts in its user namespace alone, and
@@ -240,10 +243,39 @@ probes! {
     take_capabilities SucceedsForRoot [CAPABILITIES, SIGSYS]
     push_terminal_input IsAnswered [SIGSYS]
 
+    // What libraries ask in passing: refused with an error, and nobody is killed for it.
+    getpeername Succeeds [seccomp(ENOTSOCK)]
+    getsockname Succeeds [seccomp(ENOTSOCK)]
+    getsockopt Succeeds [seccomp(ENOTSOCK)]
+    ioctl_tcgets2 Succeeds [seccomp(ENOTTY)]
+    ioctl_tiocgwinsz Succeeds [seccomp(ENOTTY)]
+    ioctl_fionread Succeeds [seccomp(ENOTTY)]
+    fstatfs Succeeds [seccomp(EACCES)]
+    statfs Succeeds [seccomp(EACCES)]
+    getuid Succeeds [seccomp(EPERM)]
+    geteuid Succeeds [seccomp(EPERM)]
+    getgid Succeeds [seccomp(EPERM)]
+    getegid Succeeds [seccomp(EPERM)]
+    getpriority Succeeds [seccomp(EPERM)]
+    sched_getparam Succeeds [seccomp(EPERM)]
+    sched_getscheduler Succeeds [seccomp(EPERM)]
+    prctl_get_name Succeeds [seccomp(EPERM)]
+    getrusage Succeeds [seccomp(EPERM)]
+
     // More than a fair share.
     threads_without_end Succeeds [THREADS]
     descriptors_without_end Succeeds [DESCRIPTORS]
     file_without_end Succeeds [FILE_SIZE]
     lock_memory Succeeds [LOCKED_MEMORY, SIGSYS]
     raise_the_limits Succeeds [LIMITS, SIGSYS]
+}
+
+#[test]
+fn each_question_of_the_policy_has_a_probe() {
+    let probes: Vec<_> = questions::ALL.iter().map(|(name, _)| *name).collect();
+    assert_eq!(probes.len(), policy::QUESTIONS.len(), "{probes:?}");
+    for (probe, entry) in probes.iter().zip(policy::QUESTIONS) {
+        let call = entry.name.strip_prefix("SYS_").expect("names of system calls");
+        assert!(probe.starts_with(call), "{probe} for {entry:?}");
+    }
 }

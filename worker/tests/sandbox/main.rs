@@ -13,6 +13,7 @@ mod attempts;
 mod child;
 mod claims;
 mod coverage;
+mod libraries;
 mod work;
 
 use bodyscript_protocol::posture::Layer;
@@ -57,6 +58,7 @@ ordinary_work! {
     the_clock_runs
     a_panic_is_reported_and_caught
     harmless_probes_of_libraries_fail_without_a_signal
+    every_soft_refusal_gives_its_error
 }
 
 #[test]

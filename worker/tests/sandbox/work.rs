@@ -1,6 +1,8 @@
 //! What an honest worker does inside the closed sandbox, and what tests ask of it.
 
-use crate::attempts::Attempt;
+use crate::attempts::{Attempt, call};
+use crate::libraries;
+use bodyscript_worker::sandbox::policy::{self, Answer, Test};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
@@ -21,11 +23,12 @@ pub(crate) fn prepare(name: &str) -> Option<Attempt> {
         "the_clock_runs" => Box::new(the_clock_runs),
         "a_panic_is_reported_and_caught" => Box::new(a_panic_is_reported_and_caught),
         "harmless_probes_of_libraries_fail_without_a_signal" => Box::new(harmless_probes),
+        "every_soft_refusal_gives_its_error" => Box::new(every_soft_refusal_gives_its_error),
         "abort" => Box::new(|| std::process::abort()),
         "load_a_library" => Box::new(load_a_library),
         "parent_death_and_dumps" => Box::new(parent_death_and_dumps),
         "posture" => Box::new(|| Ok(())),
-        _ => return None,
+        other => return libraries::prepare(other),
     })
 }
 
@@ -108,6 +111,28 @@ fn harmless_probes() -> Result<(), Errno> {
     denied(fs::read_link("/proc/self/exe").unwrap_err());
     denied(std::env::current_dir().unwrap_err());
     assert!(!io::IsTerminal::is_terminal(&io::stderr()));
+    Ok(())
+}
+
+/// Each call that the policy answers with an error, as it is listed: never carried out, so that
+/// null pointers do no harm.
+fn every_soft_refusal_gives_its_error() -> Result<(), Errno> {
+    let mut refused = 0;
+    for entry in policy::entries() {
+        let Answer::Error(errno) = entry.answer else { continue };
+        let mut arguments = [0_i64; 6];
+        for condition in entry.when {
+            arguments[usize::from(condition.argument)] = match condition.test {
+                Test::Is(value) | Test::Bits { value, .. } => value.into(),
+                Test::IsNot(value) => (!value).into(),
+                Test::IsOwnPid => std::process::id().into(),
+            };
+        }
+        let outcome = call(entry.call, arguments).map_err(|errno| errno as i32);
+        assert_eq!(outcome, Err(errno), "{entry:?}");
+        refused += 1;
+    }
+    assert!(refused >= policy::QUESTIONS.len(), "{refused} calls");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod kernel;
 mod machine;
 mod network;
 mod processes;
+pub(crate) mod questions;
 mod resources;
 
 use nix::errno::Errno;
@@ -18,7 +19,15 @@ pub(crate) type Attempt = Box<dyn FnOnce() -> Result<(), Errno>>;
 
 /// Makes ready for the attempt of this name, if there is one.
 pub(crate) fn prepare(name: &str) -> Option<Attempt> {
-    let all = [files::ALL, kernel::ALL, machine::ALL, network::ALL, processes::ALL, resources::ALL];
+    let all = [
+        files::ALL,
+        kernel::ALL,
+        machine::ALL,
+        network::ALL,
+        processes::ALL,
+        questions::ALL,
+        resources::ALL,
+    ];
     let found = all.into_iter().flatten().find(|(known, _)| *known == name);
     found.map(|(_, prepare)| prepare())
 }
@@ -27,7 +36,7 @@ pub(crate) fn prepare(name: &str) -> Option<Attempt> {
 macro_rules! by_name {
     ($($name:ident)*) => {
         /// Every attempt of this file.
-        pub(super) const ALL: &[(&str, fn() -> $crate::attempts::Attempt)] =
+        pub(crate) const ALL: &[(&str, fn() -> $crate::attempts::Attempt)] =
             &[$((stringify!($name), $name)),*];
     };
 }
@@ -39,7 +48,7 @@ fn just(attempt: impl FnOnce() -> Result<(), Errno> + 'static) -> Attempt {
 }
 
 /// Makes one system call.
-fn call<const N: usize>(number: i64, arguments: [i64; N]) -> Result<i64, Errno> {
+pub(crate) fn call<const N: usize>(number: i64, arguments: [i64; N]) -> Result<i64, Errno> {
     let mut all = [0; 6];
     all[..N].copy_from_slice(&arguments);
     let [a, b, c, d, e, f] = all;

@@ -79,6 +79,42 @@ pub(super) fn of_every_fault() -> Vec<(&'static str, NamedTempFile)> {
     ]
 }
 
+/// Every container, with sound where it is read in a way of its own.
+const DAMAGED: &[Format] = &[
+    with("avenc_aac ! aacparse", "mp4mux"),
+    with("avenc_aac ! aacparse", "mp4mux fragment-duration=100"),
+    with("opusenc", "matroskamux"),
+    with("lamemp3enc ! mpegaudioparse", "avimux"),
+    with("twolamemp2enc ! mpegaudioparse", "mpegtsmux"),
+    Format { sound: "vorbisenc", ..format("vp8enc deadline=1", "webmmux") },
+    format("jpegenc", "qtmux"),
+    format("mpeg2enc format=3 ! mpegvideoparse", "mpegpsmux"),
+    Format { sound: "avenc_wmav2", ..format("avenc_wmv2", "asfmux") },
+];
+
+/// Clips with bytes of their headers and of their media turned round, so that demuxers, parsers
+/// and decoders complain: three of each container, always at the same places.
+pub(super) fn of_every_damage() -> impl Iterator<Item = (String, NamedTempFile)> {
+    DAMAGED.iter().flat_map(|format| {
+        let whole = std::fs::read(make(*format).path()).expect("the clip is readable");
+        [(0, 61), (whole.len() / 3, 257), (whole.len() * 2 / 3, 1009)].map(|(from, every)| {
+            let mut damaged = whole.clone();
+            damaged.iter_mut().skip(from + 40).step_by(every).for_each(|byte| *byte ^= 0x5a);
+            (format!("{format:?}, one byte in {every} from {from} on"), file(&damaged))
+        })
+    })
+}
+
+/// A clip whose demuxer raises a critical message of GLib: an AVI file with the beginning of its
+/// media twice.
+pub(super) fn that_raises_a_critical_message() -> NamedTempFile {
+    const TWICE: usize = 2000;
+    let format = with("lamemp3enc ! mpegaudioparse", "avimux");
+    let whole = std::fs::read(make(format).path()).expect("the clip is readable");
+    let media = whole.windows(4).position(|name| name == b"movi").expect("media");
+    file(&[&whole[..media + TWICE], &whole[media..]].concat())
+}
+
 fn file(contents: &[u8]) -> NamedTempFile {
     let mut file = NamedTempFile::new().expect("a temporary file");
     file.write_all(contents).expect("it is written");

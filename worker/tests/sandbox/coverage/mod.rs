@@ -15,7 +15,7 @@ use bodyscript_protocol::options::Mode;
 use bodyscript_protocol::posture::Layer;
 use bodyscript_worker::sandbox::policy;
 use recorder::Recording;
-use runs::Run;
+use runs::{Ended, Run};
 use std::collections::BTreeSet;
 
 /// Calls whose use hangs on sizes and on the versions of libraries: an allocator that moves a large
@@ -35,11 +35,12 @@ fn no_entry_of_the_policy_is_missing_and_none_is_idle() {
         used.extend(done(mode.name(), Run { mode, ..Run::new(clip.path()) }));
     }
     for (what, video) in clips::of_every_fault() {
-        let ended = Run::new(video.path()).record();
+        let ended = recorded(what, Run::new(video.path()));
         assert_eq!(ended.exit(), WorkerExit::BadInput, "{what}: {ended:?}");
         used.extend(ended.recording.used);
     }
-    let orphan = Run { supervisor: runs::Supervisor::Dies, ..Run::new(clip.path()) }.record();
+    let orphan = Run { supervisor: runs::Supervisor::Dies, ..Run::new(clip.path()) };
+    let orphan = recorded("an orphan", orphan);
     assert_eq!(orphan.exit(), WorkerExit::Orphaned, "{orphan:?}");
     used.extend(orphan.recording.used);
     for task in ["a_panic_is_reported_and_caught", "abort", "the_clock_runs"] {
@@ -51,6 +52,8 @@ fn no_entry_of_the_policy_is_missing_and_none_is_idle() {
     ] {
         used.extend(at_ordinary_work(task).used);
     }
+    // For its refusals alone: that all of them were tried is no sign that a worker needs them.
+    at_ordinary_work("every_soft_refusal_gives_its_error");
     let idle: Vec<_> = policy::ROUTINE
         .iter()
         .enumerate()
@@ -60,9 +63,35 @@ fn no_entry_of_the_policy_is_missing_and_none_is_idle() {
     assert!(idle.is_empty(), "never used: {idle:#?}");
 }
 
+/// What libraries say of damaged videos takes no call that the policy misses.
+#[test]
+fn no_entry_of_the_policy_is_missing_on_the_way_to_an_error_or_a_warning() {
+    let (mut errors, mut runs) = (0, 0);
+    for (what, video) in clips::of_every_damage() {
+        let ended = recorded(&what, Run::new(video.path()));
+        let known = [WorkerExit::Done, WorkerExit::BadInput, WorkerExit::Output];
+        assert!(known.contains(&ended.exit()), "{what}: {ended:?}");
+        errors += usize::from(ended.log.contains(" error: "));
+        runs += 1;
+    }
+    assert!(errors * 2 > runs, "libraries complain in {errors} of {runs} runs alone");
+    let clip = clips::that_raises_a_critical_message();
+    let ended = recorded("a critical message", Run::new(clip.path()));
+    assert!([WorkerExit::Done, WorkerExit::BadInput].contains(&ended.exit()), "{ended:?}");
+    assert!(ended.log.contains(" critical: "), "{ended:?}");
+}
+
+/// One run, of which every call that the policy refuses has failed.
+fn recorded(what: &str, run: Run<'_>) -> Ended {
+    let ended = run.record();
+    let carried_out = &ended.recording.carried_out;
+    assert!(carried_out.is_empty(), "{what}: carried out although refused: {carried_out:?}");
+    ended
+}
+
 /// One run that must come to its end.
 fn done(what: &str, run: Run<'_>) -> BTreeSet<usize> {
-    let ended = run.record();
+    let ended = recorded(what, run);
     let last = ended.messages.last();
     assert!(matches!(last, Some(ToSupervisor::Done(_))), "{what}: {ended:?}");
     assert_eq!(ended.exit(), WorkerExit::Done, "{what}: {ended:?}");
@@ -72,5 +101,7 @@ fn done(what: &str, run: Run<'_>) -> BTreeSet<usize> {
 fn at_ordinary_work(task: &str) -> Recording {
     let order = Order::new(task, User::own()).layers(&Layer::ALL).required(&Layer::ALL);
     let folder = tempfile::tempdir().expect("the folder for temporary files is writable");
-    recorder::record(order.command(&folder))
+    let recording = recorder::record(order.command(&folder));
+    assert!(recording.carried_out.is_empty(), "{task}: {recording:?}");
+    recording
 }

@@ -1,7 +1,7 @@
 //! Records which entries of the policy a process makes use of, once it has closed its sandbox
 //! (ptrace(2)). Used by the runs of this folder.
 
-use bodyscript_worker::sandbox::policy::{self, Entry, Test};
+use bodyscript_worker::sandbox::policy::{self, Answer, Entry, Test};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -12,6 +12,8 @@ use std::process::{Command, ExitStatus};
 pub(crate) struct Recording {
     /// The entries its calls fell under, by their place in the policy.
     pub(crate) used: BTreeSet<usize>,
+    /// Calls that the policy answers with an error and that came back with anything else.
+    pub(crate) carried_out: Vec<String>,
     /// How it ended.
     pub(crate) status: ExitStatus,
 }
@@ -24,12 +26,16 @@ pub(crate) fn record(mut command: Command) -> Recording {
     #[expect(clippy::zombie_processes, reason = "it is waited for below, as its threads are")]
     let child = command.spawn().expect("the program runs");
     let main = i32::try_from(child.id()).expect("a process number");
-    let mut tracer = Tracer { main, inside: BTreeMap::new(), used: BTreeSet::new() };
+    let mut tracer =
+        Tracer { main, inside: BTreeMap::new(), used: BTreeSet::new(), carried_out: Vec::new() };
     loop {
         let (thread, status) = wait().expect("the traced process is not yet gone");
         match ExitStatus::from_raw(status) {
             status if libc::WIFSTOPPED(status.into_raw()) => tracer.on_stop(thread, status),
-            status if thread == main => return Recording { used: tracer.used, status },
+            status if thread == main => {
+                let Tracer { used, carried_out, .. } = tracer;
+                return Recording { used, carried_out, status };
+            }
             _ => {}
         }
     }
@@ -52,8 +58,21 @@ fn trace(request: u32, thread: i32, address: usize, data: usize) -> Result<i64, 
 struct Tracer {
     main: i32,
     /// The call each thread is in.
-    inside: BTreeMap<i32, i64>,
+    inside: BTreeMap<i32, Call>,
     used: BTreeSet<usize>,
+    carried_out: Vec<String>,
+}
+
+/// A call that has begun.
+#[derive(Clone, Copy)]
+struct Call {
+    number: i64,
+    /// What the policy lists it as, if it is to fail.
+    refused: Option<&'static Entry>,
+}
+
+impl Call {
+    const NONE: Self = Self { number: -1, refused: None };
 }
 
 impl Tracer {
@@ -73,8 +92,10 @@ impl Tracer {
                 let options = libc::PTRACE_O_TRACESYSGOOD
                     | libc::PTRACE_O_TRACECLONE
                     | libc::PTRACE_O_EXITKILL;
-                trace(libc::PTRACE_SETOPTIONS, thread, 0, options as usize).expect("it is stopped");
-                self.inside.insert(thread, -1);
+                // As below, it may be gone. Without options the main thread would be seen to do
+                // nothing at all, which the policy's idle entries would tell.
+                let _ = trace(libc::PTRACE_SETOPTIONS, thread, 0, options as usize);
+                self.inside.insert(thread, Call::NONE);
                 0
             }
             signal => signal,
@@ -94,23 +115,30 @@ impl Tracer {
             libc::PTRACE_SYSCALL_INFO_ENTRY => {
                 // SAFETY: this is the part of the union that `op` names.
                 let entry = unsafe { info.u.entry };
-                let call = i64::try_from(entry.nr).expect("a call's number is small");
-                self.inside.insert(thread, call);
-                self.note(call, &entry.args);
+                let number = i64::try_from(entry.nr).expect("a call's number is small");
+                let refused = self.note(number, &entry.args);
+                self.inside.insert(thread, Call { number, refused });
             }
             libc::PTRACE_SYSCALL_INFO_EXIT => {
                 // SAFETY: this is the part of the union that `op` names.
-                let succeeded = unsafe { info.u.exit }.is_error == 0;
-                if self.inside.get(&thread) == Some(&libc::SYS_seccomp) && succeeded {
+                let exit = unsafe { info.u.exit };
+                let call = self.inside.get(&thread).copied().unwrap_or(Call::NONE);
+                if call.number == libc::SYS_seccomp && exit.is_error == 0 {
                     // The last filter closes the sandbox; what came before does not count.
                     self.used.clear();
+                    self.carried_out.clear();
+                } else if let Some(entry) = call.refused
+                    && entry.answer != Answer::Error(-(exit.sval as i32))
+                {
+                    self.carried_out.push(format!("{}: {}", entry.name, exit.sval));
                 }
             }
             _ => {}
         }
     }
 
-    fn note(&mut self, call: i64, arguments: &[u64; 6]) {
+    /// Notes the entries that a call falls under; the one by which it is to fail, if there is one.
+    fn note(&mut self, call: i64, arguments: &[u64; 6]) -> Option<&'static Entry> {
         let falls_under = |(_, entry): &(usize, &Entry)| {
             entry.call == call
                 && entry.when.iter().all(|condition| {
@@ -124,7 +152,9 @@ impl Tracer {
                     }
                 })
         };
-        let entries = policy::entries().enumerate().filter(falls_under);
-        self.used.extend(entries.map(|(place, _)| place));
+        let entries: Vec<_> = policy::entries().enumerate().filter(falls_under).collect();
+        self.used.extend(entries.iter().map(|(place, _)| place));
+        let refused = entries.iter().find(|(_, entry)| entry.answer != Answer::Allow);
+        refused.map(|(_, entry)| *entry)
     }
 }

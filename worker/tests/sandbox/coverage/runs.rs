@@ -16,7 +16,7 @@ use std::io::{IoSlice, Read, Seek, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// One worker's run.
 pub(super) struct Run<'a> {
@@ -36,6 +36,7 @@ pub(super) enum Supervisor {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) messages: Vec<ToSupervisor>,
+    pub(super) log: String,
     pub(super) recording: Recording,
 }
 
@@ -58,6 +59,7 @@ impl<'a> Run<'a> {
         supervisor.write_all(&self.words()).expect("a pipe holds one order");
         let supervisor = (self.supervisor == Supervisor::Stays).then_some(supervisor);
         let mut frames_out = tempfile::tempfile().expect("a temporary file");
+        let mut log = tempfile::tempfile().expect("a temporary file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_bodyscript-worker"));
         command
             .env_clear()
@@ -65,18 +67,17 @@ impl<'a> Run<'a> {
             .env("MALLOC_ARENA_MAX", "2")
             .stdin(frames_in)
             .stdout(frames_out.try_clone().expect("a second handle"))
-            .stderr(Stdio::null());
+            .stderr(log.try_clone().expect("a second handle"));
         let (worker, _handed_over) = self.hand_over();
         hand_down(&mut command, worker);
         let recording = recorder::record(command);
         drop(supervisor);
-        let mut frames = Vec::new();
-        frames_out.rewind().expect("a file rewinds");
-        frames_out.read_to_end(&mut frames).expect("a file is readable");
         let mut decoder = Decoder::default();
-        decoder.push(&frames);
+        decoder.push(&contents(&mut frames_out));
         let next = || decoder.next().expect("the worker sends frames");
-        Ended { messages: std::iter::from_fn(next).collect(), recording }
+        let messages = std::iter::from_fn(next).collect();
+        let log = String::from_utf8_lossy(&contents(&mut log)).into_owned();
+        Ended { messages, log, recording }
     }
 
     /// All that the supervisor says.
@@ -128,6 +129,13 @@ impl<'a> Run<'a> {
         let models = models.map(|model| open(&folder.join(model)).into());
         ([worker].into_iter().chain(models).collect(), own)
     }
+}
+
+fn contents(file: &mut File) -> Vec<u8> {
+    let mut contents = Vec::new();
+    file.rewind().expect("a file rewinds");
+    file.read_to_end(&mut contents).expect("a file is readable");
+    contents
 }
 
 /// Has the program inherit the descriptors, from that of the handover on.

@@ -1,0 +1,131 @@
+//! Takes what GLib, GStreamer and the libraries under them say into the worker's log, bounded and
+//! escaped. Installed by `plugins` before any of them runs; never asks the system anything.
+//!
+//! Their own writers have no place in the closed sandbox: GLib's asks whether stderr is a socket
+//! of the journal (getpeername(2)) and whether it is a terminal, and what it prints goes to
+//! standard output, which carries frames to the supervisor. What is said quotes the video, so it
+//! is hostile, of any length, and said as often as the video has it said.
+
+#![allow(unsafe_code)]
+
+use gstreamer as gst;
+use gstreamer::glib::{self, LogField, LogLevel, LogWriterOutput};
+use std::ffi::{CStr, c_char};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Lines of one worker; further ones are only counted.
+const LINES_MAX: u32 = 32;
+/// Longest text of one line, in bytes and escaped.
+const LINE_BYTES_MAX: usize = 240;
+
+/// How much was said so far.
+static SAID: AtomicU32 = AtomicU32::new(0);
+
+/// Installs the writers, once in a process.
+pub(super) fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        glib::log_set_writer_func(on_glib_message);
+        // SAFETY: the handler is a function, which lives as long as the process.
+        unsafe { glib::ffi::g_set_print_handler(Some(on_print)) };
+        // SAFETY: as above.
+        unsafe { glib::ffi::g_set_printerr_handler(Some(on_print)) };
+        // Before GStreamer starts: it then does not add its own.
+        gst::log::remove_default_log_function();
+        gst::log::add_log_function(|category, level, _, _, _, object, message| {
+            if level == gst::DebugLevel::Error {
+                log(category.name(), "error", || {
+                    let text = message.get().unwrap_or_default();
+                    object.map_or_else(|| text.to_string(), |object| format!("{object}: {text}"))
+                });
+            }
+        });
+    });
+}
+
+/// Has GStreamer, and libav through it, tell of errors. To be called once GStreamer has started.
+pub(super) fn listen_to_errors() {
+    gst::log::set_default_threshold(gst::DebugLevel::Error);
+}
+
+/// Logs how many lines were left out, if any were.
+pub fn tell_left_out() {
+    let left_out = SAID.swap(0, Ordering::Relaxed).saturating_sub(LINES_MAX);
+    if left_out > 0 {
+        tracing::warn!("{left_out} further messages of the media libraries were left out");
+    }
+}
+
+/// GLib's messages, but for those that only its developers ask for.
+fn on_glib_message(level: LogLevel, fields: &[LogField<'_>]) -> LogWriterOutput {
+    let kind = match level {
+        LogLevel::Error => "fatal",
+        LogLevel::Critical => "critical",
+        LogLevel::Warning => "warning",
+        LogLevel::Message => "message",
+        LogLevel::Info | LogLevel::Debug => return LogWriterOutput::Handled,
+    };
+    let field = |key: &str| {
+        let field = fields.iter().find(|field| field.key() == key);
+        String::from_utf8_lossy(field.and_then(LogField::value_bytes).unwrap_or_default())
+    };
+    log(&field("GLIB_DOMAIN"), kind, || field("MESSAGE").into_owned());
+    if level == LogLevel::Error {
+        // GLib would end the process by a breakpoint, which reads as a debugger's doing.
+        tell_left_out();
+        std::process::abort();
+    }
+    LogWriterOutput::Handled
+}
+
+unsafe extern "C" fn on_print(text: *const c_char) {
+    // SAFETY: GLib passes a string that ends with a NUL and lives through the call.
+    let text = unsafe { CStr::from_ptr(text) };
+    log("GLib", "print", || text.to_string_lossy().into_owned());
+}
+
+/// Logs one line while there is room for it.
+fn log(source: &str, kind: &str, text: impl FnOnce() -> String) {
+    // Beside the point are counts that no worker lives long enough to reach.
+    if SAID.fetch_add(1, Ordering::Relaxed) < LINES_MAX {
+        tracing::warn!("{} {kind}: {}", escaped(source), escaped(&text()));
+    }
+}
+
+/// A text on one line, without control characters.
+fn escaped(text: &str) -> String {
+    let mut line = String::new();
+    for character in text.trim_end().chars() {
+        let start = line.len();
+        match character {
+            '"' | '\'' => line.push(character),
+            other => line.extend(other.escape_debug()),
+        }
+        if line.len() > LINE_BYTES_MAX {
+            line.truncate(start);
+            break;
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_becomes_one_line_without_control_characters() {
+        assert_eq!(escaped("a \"b\" 'c'\n"), "a \"b\" 'c'");
+        assert_eq!(escaped("\u{1b}[2J\r\u{202e}\nx"), "\\u{1b}[2J\\r\\u{202e}\\nx");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let at_the_limit = "x".repeat(LINE_BYTES_MAX);
+        assert_eq!(escaped(&at_the_limit), at_the_limit);
+        assert_eq!(escaped(&format!("{at_the_limit}y")), at_the_limit);
+        let line = escaped(&"\u{1b}".repeat(1_000));
+        assert_eq!(line, "\\u{1b}".repeat(LINE_BYTES_MAX / 6));
+    }
+}

@@ -1,0 +1,90 @@
+//! What the media libraries say inside the closed sandbox: it reaches the worker's log and nothing
+//! else, on one line each, and no more of it than an operator can read.
+
+use crate::attempts::Attempt;
+use crate::child::{Order, Outcome, User};
+use bodyscript_protocol::posture::Layer;
+use bodyscript_worker::{log, video};
+use gstreamer as gst;
+use gstreamer::glib;
+use nix::errno::Errno;
+use std::ffi::CString;
+
+/// More than is logged.
+const MANY: usize = 10_000;
+
+/// Makes ready for the task of this name, if there is one.
+pub(crate) fn prepare(name: &str) -> Option<Attempt> {
+    let task: fn() = match name {
+        "glib_warns" => || glib::g_warning!("probe", "a hostile\n\u{1b}[2J {}", "x".repeat(10_000)),
+        "glib_is_critical" => || glib::g_critical!("probe", "an assertion"),
+        "glib_prints" => || print("to standard output\n"),
+        "gstreamer_errs" => || gst::error!(gst::CAT_DEFAULT, "a broken stream"),
+        "glib_warns_without_end" => || {
+            (0..MANY).for_each(|n| glib::g_warning!("probe", "number {}", n));
+            video::tell_left_out();
+        },
+        "glib_gives_up" => || glib::g_error!("probe", "out of everything"),
+        _ => return None,
+    };
+    log::init();
+    video::init().expect("the media framework starts");
+    Some(Box::new(move || {
+        task();
+        Ok::<(), Errno>(())
+    }))
+}
+
+#[allow(unsafe_code)]
+fn print(text: &str) {
+    let text = CString::new(text).expect("no NUL");
+    // SAFETY: a format with one string, and a string.
+    unsafe { glib::ffi::g_print(c"%s".as_ptr(), text.as_ptr()) };
+}
+
+/// Carries out the task in the whole sandbox; what came of it, and the lines of the log.
+fn said(task: &str, user: User) -> (Outcome, Vec<String>) {
+    let end = Order::new(task, user).layers(&Layer::ALL).required(&Layer::ALL).run();
+    let others = ["active", "outcome: "];
+    let stray: Vec<_> =
+        end.stdout.lines().filter(|line| !others.iter().any(|o| line.contains(o))).collect();
+    assert!(stray.is_empty(), "{task} as {user}: frames are disturbed by {stray:?}");
+    (end.outcome, end.stderr.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn what_libraries_say_becomes_one_line_of_the_log() {
+    for (task, line) in [
+        ("glib_warns", r" WARN probe warning: a hostile\n\u{1b}[2J xxx"),
+        ("glib_is_critical", " WARN probe critical: an assertion"),
+        ("glib_prints", " WARN GLib print: to standard output"),
+        ("gstreamer_errs", " WARN default error: a broken stream"),
+    ] {
+        for user in User::available() {
+            let (outcome, log) = said(task, user);
+            assert_eq!(outcome, Outcome::Succeeded, "{task} as {user}: {log:#?}");
+            assert_eq!(log.len(), 1, "{task} as {user}: {log:#?}");
+            assert!(log[0].starts_with(line) && log[0].len() < 300, "{task}: {log:#?}");
+        }
+    }
+}
+
+#[test]
+fn libraries_that_do_not_stop_are_counted_and_told_of_once() {
+    let (outcome, log) = said("glib_warns_without_end", User::own());
+    assert_eq!(outcome, Outcome::Succeeded, "{log:#?}");
+    let lines = log.iter().filter(|line| line.contains("probe warning: number ")).count();
+    assert!((16..100).contains(&lines), "{lines} lines: {log:#?}");
+    assert_eq!(log.len(), lines + 1, "{log:#?}");
+    let rest = format!("{} further messages of the media libraries", MANY - lines);
+    assert!(log[lines].contains(&rest), "{log:#?}");
+}
+
+#[test]
+fn a_library_that_gives_up_ends_the_worker_as_an_abort_does() {
+    for user in User::available() {
+        let (outcome, log) = said("glib_gives_up", user);
+        assert_eq!(outcome, Outcome::Killed(libc::SIGABRT), "as {user}: {log:#?}");
+        assert!(log[0].contains("probe fatal: out of everything"), "as {user}: {log:#?}");
+    }
+}
