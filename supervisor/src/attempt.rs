@@ -246,9 +246,12 @@ fn announce(tag: &Tag, obituary: &Obituary) {
     if let End::Sigsys { syscall } = obituary.end {
         tracing::error!(job, attempt, syscall, "a worker attempted a forbidden system call");
     }
-    if !matches!(obituary.end, End::Done | End::Cancelled) {
-        for line in &obituary.log {
+    let is_of_interest = !matches!(obituary.end, End::Done | End::Cancelled);
+    for line in &obituary.log {
+        if is_of_interest {
             tracing::warn!(target: "worker", job, attempt, request_id, trace_id, "{line}");
+        } else {
+            tracing::debug!(target: "worker", job, attempt, request_id, trace_id, "{line}");
         }
     }
 }

@@ -75,7 +75,17 @@ pub struct Clip {
     tracks: Tracks,
     rotation: Rotation,
     hidden: u32,
+    sound_start: SoundStart,
     kept: f64,
+}
+
+/// What the first packet of the sound holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SoundStart {
+    /// Sound.
+    Heard,
+    /// Nothing, as some encoders of AAC begin: a packet without a channel in it. MP4 only.
+    Empty,
 }
 
 impl Default for Clip {
@@ -94,6 +104,7 @@ impl Default for Clip {
             tracks: Tracks::Video,
             rotation: Rotation::None,
             hidden: 0,
+            sound_start: SoundStart::Heard,
             kept: 1.0,
         }
     }
@@ -179,6 +190,12 @@ impl Clip {
         Self { hidden, ..self }
     }
 
+    /// What the first packet of the sound holds.
+    #[must_use]
+    pub fn sound_start(self, sound_start: SoundStart) -> Self {
+        Self { sound_start, ..self }
+    }
+
     /// Cuts the finished file off after this fraction of its bytes, 0..=1.
     #[must_use]
     pub fn truncated(self, kept: f64) -> Self {
@@ -222,6 +239,9 @@ impl Clip {
         encode::encode(self, path)?;
         surgery::rotate(path, self.rotation)?;
         surgery::hide(path, self.steady(self.hidden))?;
+        if self.sound_start == SoundStart::Empty {
+            surgery::empty_first_packet(path)?;
+        }
         surgery::truncate(path, self.kept)
     }
 
@@ -241,6 +261,11 @@ impl Clip {
 
     fn check(&self) -> Result<()> {
         let isobmff = matches!(self.container, Container::Mp4 | Container::Mov);
+        ensure!(
+            self.sound_start == SoundStart::Heard
+                || (self.container == Container::Mp4 && self.tracks == Tracks::VideoAndAudio),
+            "only the AAC of an MP4 begins with an empty packet"
+        );
         ensure!(
             isobmff
                 || (self.moov == Moov::End && self.rotation == Rotation::None && self.hidden == 0),

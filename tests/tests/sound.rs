@@ -2,8 +2,9 @@
 //! heard in the overlay, and it costs no memory to speak of.
 
 use anyhow::{Context, Result};
-use bodyscript_tests::fixture::{Clip, Codec, Container, Moov, Tracks, decode};
+use bodyscript_tests::fixture::{Clip, Codec, Container, Moov, SoundStart, Tracks, decode};
 use bodyscript_tests::programs::Run;
+use bodyscript_tests::recorded;
 use bodyscript_tests::server::TestServer;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -87,6 +88,49 @@ fn a_video_that_breaks_off_keeps_the_sound_there_is() -> Result<()> {
     let run = Run::new(&[], std::slice::from_ref(&video), folder.path())?.check()?;
     assert_eq!(said(&run, &video)?["outcome"], "copied");
     assert_eq!(decode(&run.artefact(&video, "output.mp4"))?.audio_tracks, 1);
+    Ok(())
+}
+
+/// The options that have workers' log lines told although they succeed.
+const TELL: [&str; 2] = ["--log", "warn,worker=debug"];
+
+#[test]
+fn a_packet_without_sound_raises_no_warning_of_a_library() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("empty_start.mp4");
+    let sounding = clip(Container::Mp4, Codec::H264).tracks(Tracks::VideoAndAudio);
+    sounding.clone().sound_start(SoundStart::Empty).encode(&video)?;
+    let run = Run::new(&TELL, std::slice::from_ref(&video), folder.path())?.check()?;
+    assert_eq!(said(&run, &video)?, json!({"codec": "aac", "outcome": "copied", "note": null}));
+    let overlay = decode(&run.artefact(&video, "output.mp4"))?;
+    assert_eq!((overlay.frames.len() as u32, overlay.audio_tracks), (FRAMES, 1));
+    assert!(!run.stderr().contains("DEBUG worker: "), "{}", run.stderr());
+
+    // What libraries do say is told.
+    let damaged = folder.path().join("damaged.mp4");
+    sounding.moov(Moov::Front).encode(&damaged)?;
+    let mut bytes = std::fs::read(&damaged)?;
+    let half = bytes.len() / 2;
+    bytes[half..].iter_mut().step_by(7).for_each(|byte| *byte ^= 0x5a);
+    std::fs::write(&damaged, bytes)?;
+    let run = Run::new(&TELL, &[damaged], folder.path())?;
+    assert!(run.stderr().contains("libav error: "), "{}", run.stderr());
+    Ok(())
+}
+
+#[test]
+fn a_recorded_video_that_begins_so_is_whole() -> Result<()> {
+    let Some(video) = recorded::find("media/cases/exo__sample.mp4") else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let run = Run::new(&TELL, std::slice::from_ref(&video), folder.path())?.check()?;
+    assert!(!run.stderr().contains(" critical: "), "{}", run.stderr());
+    assert_eq!(said(&run, &video)?, json!({"codec": "aac", "outcome": "copied", "note": null}));
+    let overlay = decode(&run.artefact(&video, "output.mp4"))?;
+    assert_eq!((overlay.frames.len(), overlay.audio_tracks), (30, 1));
+    assert_eq!(decode(&run.artefact(&video, "preview.mp4"))?.frames.len(), 30);
+    for name in ["pose_data.csv", "pose_data.json", "thumbnail.jpg", "metadata.json"] {
+        assert!(run.artefact(&video, name).metadata()?.len() > 500, "{name}");
+    }
     Ok(())
 }
 

@@ -49,9 +49,21 @@ where
         if !is_stopped.load(Ordering::Relaxed) {
             return gst::PadProbeReturn::Ok;
         }
-        info.flow_res = Err(gst::FlowError::Error);
-        gst::PadProbeReturn::Handled
+        stop(info)
     });
+}
+
+/// What a probe answers that lets nothing more pass.
+pub(super) fn stop(info: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
+    info.flow_res = Err(gst::FlowError::Error);
+    gst::PadProbeReturn::Handled
+}
+
+/// What a probe answers that leaves out what passes, and goes on. Not `Drop`: the bindings free
+/// what a probe drops, and GStreamer 1.22 then complains of having nothing to free.
+pub(super) fn leave_out(info: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
+    info.flow_res = Ok(gst::FlowSuccess::Ok);
+    gst::PadProbeReturn::Handled
 }
 
 fn vp8_size(head: [u8; 10]) -> Option<(u32, u32)> {

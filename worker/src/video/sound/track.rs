@@ -226,11 +226,11 @@ impl Plug {
         guard::watch(&parsed, &self.tell, |info| limits::broken(info).map(Note::Fault));
         let plug = self.clone();
         let mask = gst::PadProbeType::BLOCK | gst::PadProbeType::BUFFER;
-        parsed.add_probe(mask, move |pad, _| match plug.decode(pad) {
+        parsed.add_probe(mask, move |pad, info| match plug.decode(pad) {
             Ok(()) => gst::PadProbeReturn::Remove,
             Err(error) => {
                 let _ = plug.tell.send(Note::Fault(error.to_string()));
-                gst::PadProbeReturn::Drop
+                guard::stop(info)
             }
         });
         let tell = self.tell.clone();
@@ -312,14 +312,17 @@ impl Plug {
             gst::PadProbeReturn::Ok
         });
         let undecodable = Arc::clone(&self.undecodable);
+        let is_first = AtomicBool::new(true);
         packets.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+            let is_first = is_first.swap(false, Ordering::Relaxed);
             if is_heard.swap(false, Ordering::Relaxed)
                 || info.buffer().is_some_and(|b| is_early(pad, b))
             {
                 return gst::PadProbeReturn::Ok;
             }
-            undecodable.store(true, Ordering::Relaxed);
-            gst::PadProbeReturn::Drop
+            // Some encoders begin with a packet that holds nothing; to leave it out is no loss.
+            undecodable.fetch_or(!is_first, Ordering::Relaxed);
+            guard::leave_out(info)
         });
     }
 }
