@@ -159,12 +159,15 @@ test-vm: deb ## Run the package under systemd in a virtual machine (as root; min
 
 SOAK_CRASHES ?= 1000
 SOAK_JOBS ?= 10000
+SOAK_MUTANTS ?= 2000
+SOAK_MUTANT_SEED ?= 1000
 
 .PHONY: soak
-soak: setup ## Kill the service 1,000 times and run 10,000 jobs (SOAK_CRASHES, SOAK_JOBS); takes an hour or so
+soak: setup ## Kill the service 1,000 times, run 10,000 jobs and 2,000 damaged videos (SOAK_CRASHES, _JOBS, _MUTANTS); takes two hours or so
 	@cargo build --locked --workspace --all-targets
 	CRASHES=$(SOAK_CRASHES) cargo test --locked --workspace --test crash -- --nocapture
 	SOAK_JOBS=$(SOAK_JOBS) cargo test --locked --workspace --test soak -- --nocapture
+	MUTANTS=$(SOAK_MUTANTS) MUTANT_SEED=$(SOAK_MUTANT_SEED) cargo test --locked --workspace --test mutants -- --nocapture
 
 .PHONY: bench
 bench: setup ## Measure speed and memory on this machine

@@ -9,6 +9,7 @@ pub mod fixture;
 pub mod line;
 
 pub mod mannequin;
+pub mod mutant;
 pub mod orders;
 pub mod pose_table;
 pub mod programs;

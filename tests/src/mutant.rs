@@ -1,0 +1,220 @@
+//! Damages video files at random: the same file, seed and number give the same bytes. Called by the
+//! test of mutants; knows of containers only by which letters their parts are called.
+
+use fastrand::Rng;
+
+/// Letters by which MP4, QuickTime and AVI name their parts; sizes, counts and times stand beside.
+const NAMES: &str = "moov mvhd trak tkhd mdhd elst stsd stts ctts stsc stsz stco avcC esds moof \
+                     tfhd trun mdat RIFF avih strh strf movi idx1";
+/// The same of Matroska (head, segment, tracks, clusters) and of ASF (header, file and stream
+/// properties, data).
+const NUMBERS: [u32; 8] = [
+    0x1a45_dfa3,
+    0x1853_8067,
+    0x1654_ae6b,
+    0x1f43_b675,
+    0x3026_b275,
+    0xa1dc_ab8c,
+    0x9107_dcb7,
+    0x3626_b275,
+];
+/// What MPEG streams and their units begin with.
+const START_CODE: [u8; 3] = [0, 0, 1];
+/// Powers of two at and below which numbers go wrong.
+const EDGES: [u32; 9] = [0, 1, 7, 8, 15, 16, 24, 31, 32];
+/// Where headers are, as a rule.
+const HEADER_BYTES: usize = 400;
+/// Longest stretch that is removed, repeated or moved.
+const STRETCH_BYTES_MAX: usize = 8192;
+/// Bytes of a packet of a transport stream.
+const PACKET_BYTES: usize = 188;
+
+/// A way to damage a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// Single bits turned.
+    BitsFlipped,
+    /// Single bytes replaced.
+    BytesReplaced,
+    /// Numbers beside the names of parts set to extremes.
+    FieldsExtreme,
+    /// Numbers anywhere set to extremes.
+    NumbersExtreme,
+    /// Bytes at the beginning replaced.
+    HeaderDamaged,
+    /// The end cut off.
+    Truncated,
+    /// A stretch taken out.
+    Deleted,
+    /// A stretch there several times.
+    Duplicated,
+    /// Two stretches in each other's place.
+    Swapped,
+    /// A stretch overwritten with zeroes or ones.
+    Blanked,
+    /// Packets out of order.
+    Shuffled,
+}
+
+impl Damage {
+    /// Every way; the commonest reason of crashes more than once.
+    const ALL: [Self; 13] = [
+        Self::BitsFlipped,
+        Self::BytesReplaced,
+        Self::FieldsExtreme,
+        Self::FieldsExtreme,
+        Self::FieldsExtreme,
+        Self::NumbersExtreme,
+        Self::HeaderDamaged,
+        Self::Truncated,
+        Self::Deleted,
+        Self::Duplicated,
+        Self::Swapped,
+        Self::Blanked,
+        Self::Shuffled,
+    ];
+}
+
+/// The file, which is not empty, damaged as the seed has it.
+pub fn mutate(whole: &[u8], seed: u64) -> (Damage, Vec<u8>) {
+    let mut chance = Rng::with_seed(seed);
+    let damage = Damage::ALL[chance.usize(..Damage::ALL.len())];
+    let mut bytes = whole.to_vec();
+    match damage {
+        Damage::BitsFlipped => several(&mut chance, |chance| {
+            let at = chance.usize(..bytes.len());
+            bytes[at] ^= 1 << chance.u8(..8);
+        }),
+        Damage::BytesReplaced => several(&mut chance, |chance| {
+            let at = chance.usize(..bytes.len());
+            bytes[at] = chance.u8(..);
+        }),
+        Damage::HeaderDamaged => {
+            let end = bytes.len().min(HEADER_BYTES);
+            for _ in 0..1 << chance.u32(..5) {
+                bytes[chance.usize(..end)] = chance.u8(..);
+            }
+        }
+        Damage::FieldsExtreme => {
+            let places = places(whole);
+            for _ in 0..1 << chance.u32(..3) {
+                let beside = places.get(chance.usize(..places.len().max(1))).copied();
+                let at = beside.unwrap_or_default() + 4 * chance.usize(..12);
+                set_extreme(&mut bytes, &mut chance, at.saturating_sub(4));
+            }
+        }
+        Damage::NumbersExtreme => {
+            for _ in 0..1 << chance.u32(..5) {
+                let at = chance.usize(..bytes.len());
+                set_extreme(&mut bytes, &mut chance, at);
+            }
+        }
+        Damage::Truncated => bytes.truncate(chance.usize(1..=bytes.len())),
+        Damage::Deleted | Damage::Duplicated | Damage::Swapped | Damage::Blanked => {
+            rearrange(&mut bytes, &mut chance, damage);
+        }
+        Damage::Shuffled => {
+            let mut packets: Vec<_> = whole.chunks(PACKET_BYTES).collect();
+            let from = chance.usize(..packets.len());
+            let to = packets.len().min(from + chance.usize(2..30));
+            chance.shuffle(&mut packets[from..to]);
+            bytes = packets.concat();
+        }
+    }
+    if bytes.is_empty() {
+        bytes.push(0);
+    }
+    (damage, bytes)
+}
+
+/// Does something once or many times over.
+fn several(chance: &mut Rng, mut change: impl FnMut(&mut Rng)) {
+    const TIMES: [usize; 5] = [1, 3, 10, 60, 300];
+    for _ in 0..TIMES[chance.usize(..TIMES.len())] {
+        change(chance);
+    }
+}
+
+/// Where the parts of the file are named.
+fn places(whole: &[u8]) -> Vec<usize> {
+    let numbers = NUMBERS.map(u32::to_be_bytes);
+    let is_named = |at: &usize| {
+        let rest = &whole[*at..];
+        rest.starts_with(&START_CODE)
+            || numbers.iter().any(|number| rest.starts_with(number))
+            || NAMES.split_whitespace().any(|name| rest.starts_with(name.as_bytes()))
+    };
+    (0..whole.len()).filter(is_named).collect()
+}
+
+fn set_extreme(bytes: &mut [u8], chance: &mut Rng, at: usize) {
+    let edge = 1_u64 << EDGES[chance.usize(..EDGES.len())];
+    let extreme = (edge - u64::from(chance.bool())) as u32;
+    let value = if chance.u8(..8) == 0 { chance.u32(..) } else { extreme };
+    let value = if chance.u8(..4) == 0 { value.to_le_bytes() } else { value.to_be_bytes() };
+    for (byte, new) in bytes.iter_mut().skip(at).zip(value) {
+        *byte = new;
+    }
+}
+
+/// Changes one stretch of the file, or two.
+fn rearrange(bytes: &mut Vec<u8>, chance: &mut Rng, damage: Damage) {
+    let from = chance.usize(..bytes.len());
+    let length = chance.usize(1..=STRETCH_BYTES_MAX.min(bytes.len() - from));
+    let stretch = from..from + length;
+    match damage {
+        Damage::Deleted => drop(bytes.drain(stretch)),
+        Damage::Duplicated => {
+            let times = [1, 1, 2, 20][chance.usize(..4)];
+            let copies = bytes[stretch].repeat(times);
+            drop(bytes.splice(from..from, copies));
+        }
+        Damage::Swapped => {
+            let other = chance.usize(..=bytes.len() - length);
+            for n in 0..length {
+                bytes.swap(from + n, other + n);
+            }
+        }
+        _ => bytes[stretch].fill([0, 0xff][chance.usize(..2)]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// A file with some named parts.
+    fn whole() -> Vec<u8> {
+        let filler = (0..20_000_u32).map(|n| ((n * n) >> 5) as u8).collect::<Vec<_>>();
+        [b"\0\0\0\x20moov....mvhd".as_slice(), &filler, b"stsz....mdat", &filler].concat()
+    }
+
+    #[test]
+    fn a_seed_makes_the_same_mutant_again_and_others_make_others() {
+        let whole = whole();
+        let mutants: Vec<_> = (0..500).map(|seed| mutate(&whole, seed)).collect();
+        for (seed, mutant) in mutants.iter().enumerate() {
+            assert_eq!(mutate(&whole, seed as u64), *mutant);
+        }
+        let changed = mutants.iter().filter(|(_, bytes)| *bytes != whole).count();
+        assert!(changed > 480, "{changed} of 500 differ from the file");
+        let mut different: Vec<_> = mutants.iter().map(|(_, bytes)| bytes).collect();
+        different.sort();
+        different.dedup();
+        assert!(different.len() > 450, "{} of 500 are different", different.len());
+    }
+
+    #[test]
+    fn every_way_of_damage_comes_up_and_none_fails_on_short_files() {
+        let mut seen = BTreeMap::new();
+        for seed in 0..500 {
+            *seen.entry(format!("{:?}", mutate(&whole(), seed).0)).or_insert(0) += 1;
+            for length in 1..5 {
+                assert!(!mutate(&vec![7; length], seed).1.is_empty());
+            }
+        }
+        assert_eq!(seen.len(), 11, "{seen:?}");
+        assert!(seen.values().all(|times| *times > 10), "{seen:?}");
+    }
+}

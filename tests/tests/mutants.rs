@@ -1,0 +1,172 @@
+//! Damaged videos of every container, made from a seed: whatever a library thinks of one, its worker
+//! ends in a known way, and none is taken for an attack.
+//!
+//! `MUTANTS=2000 MUTANT_SEED=1 cargo test --test mutants` is the long run (`make soak`). A mutant
+//! that fails is made again by `MUTANTS=1` and the seed that is told with it.
+
+use anyhow::{Context, Result, ensure};
+use bodyscript_tests::fixture::{Clip, Codec, Container, Moov, Tracks};
+use bodyscript_tests::mutant::mutate;
+use bodyscript_tests::report;
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::ends;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Mutants in `make test`.
+const MUTANTS: u64 = 200;
+/// Mutants handed in before any is waited for.
+const BATCH: u64 = 40;
+/// Frames of each clip.
+const FRAMES: u32 = 10;
+
+const FLAGS: [&str; 14] = [
+    "--workers",
+    "2",
+    "--queue-max",
+    "100",
+    "--worker-progress-s-max",
+    "5",
+    "--client-uploads-per-minute-max",
+    "60000",
+    "--client-jobs-max",
+    "1000",
+    // What libraries say in workers that succeed as well.
+    "--log",
+    "info,worker=debug",
+    "--standby",
+    "2",
+];
+
+/// One clip for each container, with sound, and one for each way to lay out an MP4.
+fn clips(folder: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+    let clip = |container, codec| {
+        let clip = Clip::new().size(128, 96).frames(FRAMES).container(container).codec(codec);
+        clip.tracks(Tracks::VideoAndAudio)
+    };
+    [
+        ("back.mp4", clip(Container::Mp4, Codec::H264)),
+        ("front.mp4", clip(Container::Mp4, Codec::H264).moov(Moov::Front)),
+        ("fragments.mp4", clip(Container::FragmentedMp4, Codec::H264)),
+        ("hevc.mp4", clip(Container::Mp4, Codec::H265)),
+        ("av1.mp4", clip(Container::Mp4, Codec::Av1)),
+        ("jpeg.mov", clip(Container::Mov, Codec::Mjpeg)),
+        ("vp9.mkv", clip(Container::Matroska, Codec::Vp9)),
+        ("vp8.webm", clip(Container::WebM, Codec::Vp8)),
+        ("mpeg4.avi", clip(Container::Avi, Codec::Mpeg4)),
+        ("wmv.asf", clip(Container::Asf, Codec::Wmv2)),
+        ("h264.ts", clip(Container::MpegTs, Codec::H264)),
+        ("mpeg2.mpg", clip(Container::MpegPs, Codec::Mpeg2)),
+    ]
+    .into_iter()
+    .map(|(name, clip)| {
+        let path = folder.join(name);
+        clip.encode(&path)?;
+        let bytes = std::fs::read(&path)?;
+        Ok((path, bytes))
+    })
+    .collect()
+}
+
+fn number(variable: &str, default: u64) -> Result<u64> {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().with_context(|| format!("{variable}={text} is no number")),
+        Err(_) => Ok(default),
+    }
+}
+
+/// A mutant on its way.
+struct Sent {
+    what: String,
+    video: PathBuf,
+    job: String,
+}
+
+fn send(server: &TestServer, clips: &[(PathBuf, Vec<u8>)], seed: u64) -> Result<Sent> {
+    let (whole, bytes) = &clips[(seed % clips.len() as u64) as usize];
+    let (damage, mutant) = mutate(bytes, seed);
+    let name = whole.file_name().and_then(|name| name.to_str()).context("a name")?;
+    let video = whole.with_file_name(format!("{seed}_{damage:?}_{name}"));
+    std::fs::write(&video, mutant)?;
+    let what = format!("MUTANT_SEED={seed} ({name}, {damage:?})");
+    let job = server.submit(&video).with_context(|| what.clone())?;
+    Ok(Sent { what, video, job })
+}
+
+/// How a job ended, if it is an end that is known and no accusation; the file of one that is
+/// not is kept.
+fn judge(sent: &Sent, status: &Value, codes: &BTreeSet<String>) -> Result<String> {
+    let code = status["error_code"].as_str().unwrap_or_default();
+    let ends = ends(status);
+    let is_known = match status["status"].as_str() {
+        Some("completed") => true,
+        Some("failed") => codes.contains(code),
+        _ => false,
+    };
+    if !is_known || code == "sandbox_violation" || ends.contains(&"sigsys") {
+        let kept =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(sent.video.file_name().context("a name")?);
+        std::fs::copy(&sent.video, &kept)?;
+        anyhow::bail!("{} ended as {status}; kept as {}", sent.what, kept.display());
+    }
+    let unusual = ends.iter().any(|end| !["done", "bad_input"].contains(end));
+    if unusual {
+        report::say(&format!("{}: {code} {ends:?}", sent.what));
+    }
+    Ok(if code.is_empty() { "completed".into() } else { format!("{code} {ends:?}") })
+}
+
+/// What GLib complained of in workers, and how often.
+fn complaints(log: &str) -> BTreeMap<&str, u32> {
+    let mut complaints = BTreeMap::new();
+    for line in log.lines().filter(|line| line.contains(" worker: ")) {
+        let said = line.split_once(" worker: ").map_or("", |(_, said)| said);
+        let said = said.split_once(" job=").map_or(said, |(said, _)| said).trim();
+        if said.contains(" critical: ") || said.contains(" warning: ") {
+            *complaints.entry(said).or_insert(0) += 1;
+        }
+    }
+    complaints
+}
+
+#[test]
+fn no_damaged_video_is_taken_for_an_attack() -> Result<()> {
+    let (mutants, first) = (number("MUTANTS", MUTANTS)?, number("MUTANT_SEED", 1)?);
+    let begun = Instant::now();
+    let folder = tempfile::tempdir()?;
+    let clips = clips(folder.path())?;
+    let server = TestServer::start(&FLAGS)?;
+    let problems = server.json("/api/problems")?;
+    let failures = problems["failures"].as_array().context("a catalogue")?;
+    let codes = failures.iter().filter_map(|problem| Some(problem["code"].as_str()?.to_owned()));
+    let codes: BTreeSet<_> = codes.collect();
+    let (mut tally, mut faults) = (BTreeMap::new(), Vec::new());
+    for start in (0..mutants).step_by(BATCH as usize) {
+        let seeds = start..(start + BATCH).min(mutants);
+        let sent = seeds.map(|n| send(&server, &clips, first + n)).collect::<Result<Vec<_>>>()?;
+        for sent in sent {
+            let status = server.await_end(&sent.job).with_context(|| sent.what.clone())?;
+            match judge(&sent, &status, &codes) {
+                Ok(end) => *tally.entry(end).or_insert(0) += 1,
+                Err(fault) => faults.push(format!("{fault:#}")),
+            }
+            std::fs::remove_file(&sent.video)?;
+            let url = server.url(&format!("/api/cleanup/{}", sent.job));
+            server.client().delete(url).send()?.error_for_status()?;
+        }
+    }
+    let log = server.stop()?;
+    let took = begun.elapsed().as_secs();
+    let complaints = complaints(&log);
+    report::say(&format!(
+        "{mutants} mutants from seed {first} on in {took} s: {tally:#?}; GLib said {complaints:#?}"
+    ));
+    ensure!(faults.is_empty(), "{} mutants: {faults:#?}", faults.len());
+    assert!(!log.contains("sandbox refused") && !log.contains("forbidden system call"));
+    let completed = tally.get("completed").copied().unwrap_or(0);
+    let failed = tally.values().sum::<u64>() - completed;
+    assert!(mutants < MUTANTS || completed.min(failed) > mutants / 20, "damage that tells nothing");
+    Ok(())
+}
