@@ -11,6 +11,13 @@ pub(super) fn is_there(file: &File) -> io::Result<bool> {
     Ok(!inside(file, 0..file.metadata()?.len(), &[*b"moov"])?.is_empty())
 }
 
+/// Whether the file is fragments without an index, and so nothing says what is in them: the
+/// demuxer of GStreamer 1.22 reads such a file over and over.
+pub(super) fn is_lost(file: &File) -> io::Result<bool> {
+    let fragments = inside(file, 0..file.metadata()?.len(), &[*b"moof"])?;
+    Ok(!fragments.is_empty() && !is_there(file)?)
+}
+
 /// Whether an index says which part of the media is shown, and when.
 pub(super) fn has_edits(file: &File) -> io::Result<bool> {
     let path = [*b"moov", *b"trak", *b"edts", *b"elst"];
@@ -22,10 +29,25 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    fn is_found(boxes: &[&[u8]]) -> bool {
+    fn file(boxes: &[&[u8]]) -> File {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(&boxes.concat()).expect("room");
-        is_there(&file).expect("readable")
+        file
+    }
+
+    fn is_found(boxes: &[&[u8]]) -> bool {
+        is_there(&file(boxes)).expect("readable")
+    }
+
+    #[test]
+    fn fragments_need_an_index_and_other_files_do_not_miss_one() {
+        let brand = b"\0\0\0\x0cftypisom".as_slice();
+        let [index, lost, fragment] =
+            [b"\0\0\0\x0amoovxx".as_slice(), b"\0\0\0\x0amoo*xx", b"\0\0\0\x0amoofxx"];
+        let is_lost = |boxes: &[&[u8]]| is_lost(&file(boxes)).expect("readable");
+        assert!(is_lost(&[brand, lost, fragment]) && is_lost(&[fragment]));
+        assert!(!is_lost(&[brand, index, fragment]) && !is_lost(&[brand, fragment, index]));
+        assert!(!is_lost(&[brand]) && !is_lost(&[brand, lost]) && !is_lost(&[]));
     }
 
     #[test]

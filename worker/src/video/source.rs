@@ -113,6 +113,9 @@ impl Source {
         };
         forward_errors(&pipeline.0, &tell);
         let has_index = index::is_there(&video).map_err(VideoError::Read)?;
+        if index::is_lost(&video).map_err(VideoError::Read)? {
+            return Err(VideoError::Damaged("fragments without an index".into()));
+        }
         let turns = Turns::of(&video).map_err(VideoError::Read)?;
         let reader = reader(video)?.upcast();
         let finder = element("typefind")?;

@@ -90,6 +90,17 @@ fn damage_before_the_first_frame() {
     }
 }
 
+/// The demuxer would read it over and over, until a deadline.
+#[test]
+fn fragments_without_an_index_are_refused_at_once() {
+    let mut bytes = Clip { muxer: "mp4mux fragment-duration=100 name=m", ..PLAIN }.bytes();
+    let at = bytes.windows(4).position(|name| name == b"moov").expect("an index");
+    bytes[at + 3] = b'*';
+    let error = open(file_of(&bytes), &LIMITS).err().expect("a refusal");
+    assert_eq!(error.fault(), Fault::Damaged);
+    assert!(error.to_string().contains("fragments without an index"), "{error}");
+}
+
 #[test]
 fn a_track_without_a_frame() {
     let mut bytes = Clip { muxer: "matroskamux", ..PLAIN }.bytes();
