@@ -2,9 +2,13 @@
 //! Called by `source`: the demuxer has the same words for a file that was cut off before its index
 //! and for one whose tracks are empty.
 
-use super::boxes::inside;
+use super::boxes::{boxes, inside};
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
+
+/// Boxes that are looked at.
+const BOXES_MAX: usize = 1024;
 
 /// Whether the file is a row of boxes with a whole index among them.
 pub(super) fn is_there(file: &File) -> io::Result<bool> {
@@ -14,8 +18,20 @@ pub(super) fn is_there(file: &File) -> io::Result<bool> {
 /// Whether the file is fragments without an index, and so nothing says what is in them: the
 /// demuxer of GStreamer 1.22 reads such a file over and over.
 pub(super) fn is_lost(file: &File) -> io::Result<bool> {
-    let fragments = inside(file, 0..file.metadata()?.len(), &[*b"moof"])?;
-    Ok(!fragments.is_empty() && !is_there(file)?)
+    if is_there(file)? {
+        return Ok(false);
+    }
+    let mut end = 0;
+    for head in boxes(file, 0..file.metadata()?.len()).take(BOXES_MAX) {
+        let head = head?;
+        if head.kind == *b"moof" {
+            return Ok(true);
+        }
+        end = head.whole.end;
+    }
+    // Nor is one that is not whole ever done with.
+    let mut kind = [0; 4];
+    Ok(file.read_at(&mut kind, end + 4)? == kind.len() && kind == *b"moof")
 }
 
 /// Whether an index says which part of the media is shown, and when.
@@ -46,6 +62,7 @@ mod tests {
             [b"\0\0\0\x0amoovxx".as_slice(), b"\0\0\0\x0amoo*xx", b"\0\0\0\x0amoofxx"];
         let is_lost = |boxes: &[&[u8]]| is_lost(&file(boxes)).expect("readable");
         assert!(is_lost(&[brand, lost, fragment]) && is_lost(&[fragment]));
+        assert!(is_lost(&[brand, lost, b"\0\0\0\x0bmoofxx"]), "a fragment that is cut off");
         assert!(!is_lost(&[brand, index, fragment]) && !is_lost(&[brand, fragment, index]));
         assert!(!is_lost(&[brand]) && !is_lost(&[brand, lost]) && !is_lost(&[]));
     }
