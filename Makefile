@@ -17,7 +17,7 @@ PACKAGES := \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav \
 	chromium chromium-driver python3-venv \
-	btrfs-progs
+	btrfs-progs iproute2
 # A compiler, where there is none that is new enough: Debian 12 ships a current one for its browsers.
 RUST_PACKAGES := rustc-web cargo-web rust-web-clippy rustfmt-web
 

@@ -7,6 +7,7 @@
 //! the predecessor count them: the default upload limit "30 MB" is 31,457,280 bytes.
 
 mod bytes;
+mod connections;
 mod defaults;
 mod raw;
 mod resolve;
@@ -85,14 +86,18 @@ pub enum LogFormat {
 /// Limits on connections and on the requests that come over them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// Connections served at once; more wait in the kernel's queue.
+    /// Requests and streams of events at once, each over a connection of its own.
     pub connections_max: usize,
+    /// Streams of events among them.
+    pub streams_max: usize,
     /// From the opening of a connection, or the end of a request, to the end of a header.
     pub header_max: Duration,
     /// Longest pause within a body, in either direction.
     pub stall_max: Duration,
     /// Longest time for a whole upload.
     pub upload_max: Duration,
+    /// Least of a body in a second of waiting for the client, in either direction; 0 is none.
+    pub body_rate_bytes_per_s_min: u64,
 }
 
 /// Limits on uploads that come in several requests.
@@ -120,6 +125,10 @@ pub struct ClientLimits {
     pub uploads_per_minute_max: u32,
     /// Unfinished jobs at once, uploads under way included.
     pub jobs_max: usize,
+    /// Requests and streams of events at once, and open connections of one that is no proxy.
+    pub connections_max: usize,
+    /// Streams of events among them.
+    pub streams_max: usize,
     /// Who is believed in what it says of those it speaks for.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -193,7 +202,7 @@ pub struct Config {
 }
 
 /// Keys whose new value counts from the next start: they say what the service is made of.
-pub const AT_NEXT_START: [&str; 13] = [
+pub const AT_NEXT_START: [&str; 14] = [
     "listen",
     "state_dir",
     "worker_program",
@@ -204,6 +213,7 @@ pub const AT_NEXT_START: [&str; 13] = [
     "resumable_uploads_max",
     "resumable_ttl_s",
     "connections_max",
+    "streams_max",
     "header_s_max",
     "log",
     "log_format",
@@ -259,6 +269,7 @@ impl Config {
             resumable: old.resumable,
             http: HttpLimits {
                 connections_max: old.http.connections_max,
+                streams_max: old.http.streams_max,
                 header_max: old.http.header_max,
                 ..newer.http
             },

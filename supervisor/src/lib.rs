@@ -49,6 +49,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod ctl;
+mod descriptors;
 pub mod dispatcher;
 pub mod failpoint;
 pub mod http;
@@ -80,6 +81,7 @@ use config::Config;
 use ctl::Control;
 use dispatcher::{Dispatcher, Runner};
 use http::clients::Clients;
+use http::connections::Connections;
 use http::{Service, Settings};
 use journal::{Journal, JournalError};
 use operations::{Operations, Order, Reach, Source};
@@ -137,6 +139,7 @@ pub async fn run(
     wishes: Wishes,
 ) -> Result<(), ServiceError> {
     let config = Arc::new(config);
+    descriptors::provide(config.http.connections_max, config.workers + config.standby);
     let address = listener.local_addr()?;
     let (access, means) = open_secrets(&config, address)?;
     if matches!(access, Access::Nobody) {
@@ -168,11 +171,13 @@ pub async fn run(
     let clients = Clients::new(config.access.clients.clone());
     let (settings, in_force) =
         watch::channel(Settings { config: config.clone(), access, clients, reload_refused: None });
+    let connections = Connections::new(&config.http, in_force.clone());
     let service = Service {
         dispatcher: dispatcher.clone(),
         config: config.clone(),
         access: in_force.borrow().access.clone(),
         clients: in_force.borrow().clients.clone(),
+        connections: connections.clone(),
         reload_refused: false,
         state,
         cage,
@@ -185,7 +190,7 @@ pub async fn run(
     };
     let router = http::router(service, in_force.clone());
     let until = closing.clone().cancelled_owned();
-    let server = tokio::spawn(http::server::serve(listener, router, config.http.clone(), until));
+    let server = tokio::spawn(http::server::serve(listener, router, connections, until));
     let reach = Reach { dispatcher: dispatcher.clone(), webhooks, settings };
     let operations = Operations::new(reach, wishes.switch, source, address);
     let operations = tokio::spawn(take_orders(operations, wishes.orders, control));

@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod crashing;
+pub mod crowd;
 pub mod disks;
 pub mod filled;
 pub mod fixture;

@@ -2,6 +2,7 @@
 //! and others are served meanwhile.
 
 use anyhow::{Context, Result, ensure};
+use bodyscript_tests::crowd::Way;
 use bodyscript_tests::programs;
 use bodyscript_tests::server::TestServer;
 use reqwest::StatusCode;
@@ -129,28 +130,45 @@ fn a_client_that_takes_nothing_is_let_go() -> Result<()> {
 }
 
 #[test]
-fn no_more_connections_are_served_than_may_be() -> Result<()> {
-    let server = hurried(&["--connections-max", "3"])?;
-    // Streams of events last as long as somebody listens.
-    let mut streams = Vec::new();
-    for _ in 0..3 {
+fn a_body_that_creeps_is_refused_long_before_its_time_is_up() -> Result<()> {
+    let flags =
+        |rate| ["--stall-s-max", "1", "--upload-s-max", "4", "--body-rate-bytes-per-s-min", rate];
+    for (rate, why) in [("1024", "Less than 1024 bytes a second"), ("0", "took longer than 4 s")] {
+        let program = programs::path("fault_worker")?;
+        let program = program.to_str().context("a path in UTF-8")?;
+        let server =
+            TestServer::start(&[&["--worker-program", program], &flags(rate)[..]].concat())?;
         let mut line = connect(&server)?;
-        line.write_all(b"GET /api/monitor HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
-        let mut first = [0; 12];
-        // Until the connection the test asked for readiness with is out of the way.
-        line.read_exact(&mut first)?;
-        assert_eq!(&first, b"HTTP/1.1 200");
-        streams.push(line);
+        let head = "PUT /api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n";
+        line.write_all(head.as_bytes())?;
+        let said = drip(line, &server)?;
+        assert!(said.starts_with("HTTP/1.1 408") && said.contains("upload_too_slow"), "{said}");
+        assert!(said.contains(why), "{said}");
     }
-    let mut fourth = connect(&server)?;
-    fourth.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    fourth.set_read_timeout(Some(Duration::from_millis(500)))?;
-    let early = fourth.read(&mut [0]).map_err(|error| error.kind());
-    assert!(matches!(early, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "{early:?}");
-    drop(streams.pop());
-    fourth.set_read_timeout(Some(PATIENCE))?;
-    let said = last_words(fourth)?;
-    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_client_that_takes_little_is_let_go() -> Result<()> {
+    const ANSWERS: usize = 200;
+    for (rate, is_cut) in [("100000000", true), ("0", false)] {
+        let server =
+            TestServer::start(&["--stall-s-max", "1", "--body-rate-bytes-per-s-min", rate])?;
+        let to = server.url("").strip_prefix("http://").context("an address")?.parse()?;
+        let mut line = Way { to, from: None, named: None }.connect()?;
+        line.set_read_timeout(Some(PATIENCE))?;
+        let question = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n";
+        line.write_all(format!("{question}\r\n").repeat(ANSWERS - 1).as_bytes())?;
+        line.write_all(format!("{question}Connection: close\r\n\r\n").as_bytes())?;
+        let (mut said, mut some) = (Vec::new(), [0; 64 << 10]);
+        // Something now and then, so that no single pause is too long.
+        while let Ok(bytes @ 1..) = line.read(&mut some) {
+            said.extend_from_slice(&some[..bytes]);
+            sleep(Duration::from_millis(10));
+        }
+        let begun = String::from_utf8_lossy(&said).matches("HTTP/1.1 200").count();
+        assert_eq!(begun < ANSWERS, is_cut, "at {rate} bytes a second {begun} answers came");
+    }
     Ok(())
 }
 

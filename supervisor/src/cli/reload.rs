@@ -45,6 +45,8 @@ mod tests {
         cors_origins = ["https://example.org"]
         client_uploads_per_minute_max = 7
         client_jobs_max = 7
+        client_connections_max = 7
+        client_streams_max = 6
         trusted_proxies = ["10.0.0.0/8"]
         workers = 7
         standby = 3
@@ -74,6 +76,8 @@ mod tests {
         pressure_ttl_s = 6
         disk_free_bytes_min = 7
         connections_max = 7
+        streams_max = 6
+        body_rate_bytes_per_s_min = 7
         header_s_max = 7
         stall_s_max = 7
         upload_s_max = 7

@@ -112,6 +112,9 @@ pub struct RawConfig {
     /// How many connections are served at once
     #[arg(long, env = "BODYSCRIPT_CONNECTIONS_MAX", value_name = "N")]
     pub connections_max: Option<u32>,
+    /// How many streams of events are served at once (default: 256, or half of connections_max)
+    #[arg(long, env = "BODYSCRIPT_STREAMS_MAX", value_name = "N")]
+    pub streams_max: Option<u32>,
     /// How long a client may take to send a request's header
     #[arg(long, env = "BODYSCRIPT_HEADER_S_MAX", value_name = "SECONDS")]
     pub header_s_max: Option<u32>,
@@ -121,6 +124,9 @@ pub struct RawConfig {
     /// How long an upload may take
     #[arg(long, env = "BODYSCRIPT_UPLOAD_S_MAX", value_name = "SECONDS")]
     pub upload_s_max: Option<u32>,
+    /// How little of a body may come or go in a second, on average over stall_s_max
+    #[arg(long, env = "BODYSCRIPT_BODY_RATE_BYTES_PER_S_MIN", value_name = "BYTES")]
+    pub body_rate_bytes_per_s_min: Option<ByteCount>,
     /// How many resumable uploads may be unfinished at once
     #[arg(long, env = "BODYSCRIPT_RESUMABLE_UPLOADS_MAX", value_name = "N")]
     pub resumable_uploads_max: Option<u32>,
@@ -158,6 +164,13 @@ pub struct RawConfig {
     /// How many unfinished jobs a client may have
     #[arg(long, env = "BODYSCRIPT_CLIENT_JOBS_MAX", value_name = "N")]
     pub client_jobs_max: Option<u32>,
+    /// How many requests, or connections, a client may have at once
+    #[arg(long, env = "BODYSCRIPT_CLIENT_CONNECTIONS_MAX", value_name = "N")]
+    pub client_connections_max: Option<u32>,
+    /// How many streams of events a client may have at once (default: 32, or half of
+    /// client_connections_max)
+    #[arg(long, env = "BODYSCRIPT_CLIENT_STREAMS_MAX", value_name = "N")]
+    pub client_streams_max: Option<u32>,
     /// Addresses or networks of proxies whose X-Forwarded-For is believed
     #[arg(
         long,

@@ -2,8 +2,8 @@
 
 use super::bytes::ByteCount;
 use super::{
-    AccessConfig, ClientLimits, Config, ConfigError, HttpLimits, LogFormat, RawConfig,
-    ResumableLimits, WebhookConfig, defaults,
+    AccessConfig, ClientLimits, Config, ConfigError, LogFormat, RawConfig, ResumableLimits,
+    WebhookConfig, connections, defaults,
 };
 use crate::attempt::Deadlines;
 use crate::retention::Lives;
@@ -18,10 +18,10 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-type Result<T> = std::result::Result<T, ConfigError>;
+pub(super) type Result<T> = std::result::Result<T, ConfigError>;
 
 const MIB: u64 = 1 << 20;
-const DAY_S: u32 = 24 * 3600;
+pub(super) const DAY_S: u32 = 24 * 3600;
 
 /// What a worker may have where there is enough.
 const WORKER_MEMORY_USUAL: u64 = 384 * MIB;
@@ -62,7 +62,7 @@ impl Config {
                 256 * MIB,
                 0,
             )?,
-            http: http(raw)?,
+            http: connections::http(raw)?,
             resumable: resumable(raw)?,
             webhook: WebhookConfig {
                 secret_file: file("webhook_secret_file", &raw.webhook_secret_file, || {
@@ -79,11 +79,15 @@ impl Config {
     }
 }
 
-fn refused(key: &'static str, value: impl Display, accepted: impl Into<String>) -> ConfigError {
+pub(super) fn refused(
+    key: &'static str,
+    value: impl Display,
+    accepted: impl Into<String>,
+) -> ConfigError {
     ConfigError::Refused { key, value: value.to_string(), accepted: accepted.into() }
 }
 
-fn number(
+pub(super) fn number(
     key: &'static str,
     given: Option<u32>,
     default: u32,
@@ -97,7 +101,7 @@ fn number(
     Err(refused(key, value, accepted))
 }
 
-fn seconds(
+pub(super) fn seconds(
     key: &'static str,
     given: Option<u32>,
     default: u32,
@@ -106,7 +110,12 @@ fn seconds(
     number(key, given, default, range).map(|s| Duration::from_secs(s.into()))
 }
 
-fn bytes(key: &'static str, given: Option<ByteCount>, default: u64, least: u64) -> Result<u64> {
+pub(super) fn bytes(
+    key: &'static str,
+    given: Option<ByteCount>,
+    default: u64,
+    least: u64,
+) -> Result<u64> {
     // Beyond this TOML cannot write it and file offsets cannot reach it.
     let most = i64::MAX as u64;
     let ByteCount(value) = given.unwrap_or(ByteCount(default));
@@ -250,16 +259,6 @@ fn pressure_ttl(raw: &RawConfig) -> Result<Duration> {
         .map(|s| Duration::from_secs(s.into()))
 }
 
-fn http(raw: &RawConfig) -> Result<HttpLimits> {
-    let connections_max = number("connections_max", raw.connections_max, 512, 1..=65_536)?;
-    Ok(HttpLimits {
-        connections_max: connections_max as usize,
-        header_max: seconds("header_s_max", raw.header_s_max, 15, 1..=3600)?,
-        stall_max: seconds("stall_s_max", raw.stall_s_max, 30, 1..=3600)?,
-        upload_max: seconds("upload_s_max", raw.upload_s_max, 600, 1..=DAY_S)?,
-    })
-}
-
 fn resumable(raw: &RawConfig) -> Result<ResumableLimits> {
     let uploads = number("resumable_uploads_max", raw.resumable_uploads_max, 64, 0..=100_000)?;
     let normal = seconds("resumable_ttl_s", raw.resumable_ttl_s, 6 * 3600, 1..=30 * DAY_S)?;
@@ -270,6 +269,7 @@ fn resumable(raw: &RawConfig) -> Result<ResumableLimits> {
 fn access(raw: &RawConfig) -> Result<AccessConfig> {
     let per_minute = raw.client_uploads_per_minute_max;
     let jobs_max = number("client_jobs_max", raw.client_jobs_max, 6, 1..=100_000)?;
+    let (connections_max, streams_max) = connections::of_client(raw)?;
     Ok(AccessConfig {
         token_file: file("token_file", &raw.token_file, || defaults::credential("token"))?,
         cors_origins: origins(raw.cors_origins.as_deref().unwrap_or_default())?,
@@ -281,6 +281,8 @@ fn access(raw: &RawConfig) -> Result<AccessConfig> {
                 1..=60_000,
             )?,
             jobs_max: jobs_max as usize,
+            connections_max,
+            streams_max,
             trusted_proxies: networks(
                 "trusted_proxies",
                 raw.trusted_proxies.as_deref(),

@@ -1,4 +1,4 @@
-//! The body of an upload, chunk by chunk, with a limit on its pauses and on its whole time.
+//! The body of an upload, chunk by chunk, with limits on its pauses, its pace and its whole time.
 //!
 //! A task of its own reads the connection and hands chunks over one at a time. When the handler
 //! has given up on an upload, the task reads on for a while and throws away what comes: closing
@@ -6,6 +6,7 @@
 //! (RFC 9112, 9.6).
 
 use super::error::ApiError;
+use super::least_rate::{LeastRate, TooSlow};
 use crate::config::HttpLimits;
 use axum::body::Body;
 use axum::http::header::EXPECT;
@@ -32,6 +33,8 @@ pub(super) enum BodyError {
     Stalled,
     #[error("the body took too long")]
     TooSlow,
+    #[error("the body creeps")]
+    Creeping,
     #[error("the connection broke")]
     Broken,
 }
@@ -42,6 +45,10 @@ impl BodyError {
         match self {
             Self::Stalled => ApiError::UploadStalled(limits.stall_max),
             Self::TooSlow => ApiError::UploadTooSlow(limits.upload_max),
+            Self::Creeping => ApiError::UploadCreeps {
+                bytes_per_s_min: limits.body_rate_bytes_per_s_min,
+                window: limits.stall_max,
+            },
             Self::Broken => ApiError::UploadBroken,
         }
     }
@@ -87,6 +94,7 @@ pub(super) fn discard(body: Body) {
 
 async fn pump(mut body: Body, chunks: mpsc::Sender<Result<Bytes, BodyError>>, limits: HttpLimits) {
     let end = Instant::now() + limits.upload_max;
+    let mut rate = LeastRate::new(limits.body_rate_bytes_per_s_min, limits.stall_max);
     loop {
         let now = Instant::now();
         let stall = now + limits.stall_max;
@@ -101,7 +109,10 @@ async fn pump(mut body: Body, chunks: mpsc::Sender<Result<Bytes, BodyError>>, li
             Ok(Some(Err(_))) => Err(BodyError::Broken),
             // Trailers mean nothing here.
             Ok(Some(Ok(frame))) => match frame.into_data() {
-                Ok(chunk) => Ok(chunk),
+                Ok(chunk) => match rate.note(now.elapsed(), chunk.len()) {
+                    Ok(()) => Ok(chunk),
+                    Err(TooSlow) => Err(BodyError::Creeping),
+                },
                 Err(_) => continue,
             },
         };

@@ -111,7 +111,7 @@ answers! {
         "The body stood still for longer than `stall_s_max`."
         "Send it again, over a steadier line.";
     UploadTooSlow "upload_too_slow" 408 Client
-        "The body took longer than `upload_s_max`."
+        "The body took longer than `upload_s_max`, or came at less than `body_rate_bytes_per_s_min`."
         "Send it over a faster line.";
     UploadBroken "upload_broken" 400 Client
         "The body broke off." "Send it again, over a steadier line.";
@@ -151,7 +151,8 @@ answers! {
         "The record of jobs was removed, replaced or truncated while the service ran."
         "Try again after `Retry-After`; tell the operator, whose log and runbook say what to do.";
     Overloaded "overloaded" 503 Time
-        "The service has as many files open as it may." "Try again after `Retry-After`.";
+        "The service has as many files open, or serves as many connections (`connections_max`), as it may."
+        "Try again after `Retry-After`.";
     Stopping "stopping" 503 Time
         "The service is stopping." "Try again after `Retry-After`.";
     OperatorsOnly "operators_only" 403 Operator
@@ -169,6 +170,12 @@ answers! {
     TooManyJobs "too_many_jobs" 429 Time
         "This client has as many unfinished jobs as it may (`client_jobs_max`)."
         "Try again once one is over.";
+    TooManyConnections "too_many_connections" 429 Time
+        "This client has as many requests under way as it may (`client_connections_max`)."
+        "Try again once one is over.";
+    TooManyStreams "too_many_streams" 429 Time
+        "This client, or all together, have as many streams of events open as they may (`client_streams_max`, `streams_max`)."
+        "Close one, or ask for the status now and then.";
     KeyReused "idempotency_key_reused" 422 Client
         "The `Idempotency-Key` was sent before with another video or other options."
         "Use a new key for each request, and the same only to repeat it.";

@@ -1,18 +1,18 @@
 //! How much one client may ask: uploads a minute, unfinished jobs at once.
 //!
-//! A client is an address, or the /64 network of one (RFC 6177: what one subscriber has). Behind
-//! a proxy that is trusted it is the last address that no trusted proxy wrote into
-//! `X-Forwarded-For`. Programs on this very host are not limited: they share one address.
-//! Nothing of this survives a restart, and nothing need: limits are per minute or per job.
+//! Who a client is says `client_address`. Programs on this very host are not limited: they share
+//! one address. Nothing of this survives a restart, and nothing need: limits are per minute or
+//! per job.
 
 use super::Service;
+use super::client_address::{ClientAddress, Peer};
 use super::error::ApiError;
 use super::upload::blocking;
 use crate::config::ClientLimits;
 use crate::job::JobId;
 use axum::http::HeaderMap;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,6 @@ use std::time::{Duration, Instant};
 const CLIENTS_KEPT_MAX: usize = 4096;
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// The other end of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) SocketAddr);
 
 /// What is known of one client.
 #[derive(Debug, Default)]
@@ -76,28 +72,9 @@ impl Clients {
 
     /// Who is counted; nobody for a program on this host.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
-        let is_trusted = |address: &IpAddr| {
-            self.limits.trusted_proxies.iter().any(|network| network.contains(address))
-        };
-        let forwarded = headers.get_all("x-forwarded-for").into_iter();
-        let named =
-            forwarded.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
-        let hops: Vec<IpAddr> = named.filter_map(|hop| hop.trim().parse().ok()).collect();
-        let path = std::iter::once(peer).chain(hops.into_iter().rev());
-        let mut last = peer;
-        for hop in path {
-            last = hop.to_canonical();
-            if !is_trusted(&last) {
-                break;
-            }
-        }
-        match last {
-            local if local.is_loopback() => None,
-            IpAddr::V4(address) => Some(address.into()),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                Some(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
-            }
+        match ClientAddress::of_request(peer, headers, &self.limits.trusted_proxies) {
+            ClientAddress::ThisHost => None,
+            ClientAddress::Remote(address) => Some(address),
         }
     }
 
@@ -175,7 +152,14 @@ mod tests {
 
     fn limits(uploads_per_minute_max: u32, jobs_max: usize) -> ClientLimits {
         let trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
-        ClientLimits { uploads_per_minute_max, jobs_max, trusted_proxies }
+        let (connections_max, streams_max) = (64, 32);
+        ClientLimits {
+            uploads_per_minute_max,
+            jobs_max,
+            connections_max,
+            streams_max,
+            trusted_proxies,
+        }
     }
 
     #[test]
@@ -201,27 +185,6 @@ mod tests {
         assert!(client.enter(&limits, Instant::now()).is_ok());
         let refusal = client.enter(&limits, Instant::now());
         assert!(matches!(refusal, Err(ApiError::TooManyJobs { jobs_max: 3 })), "{refusal:?}");
-    }
-
-    #[test]
-    fn a_client_is_who_the_trusted_proxies_say_it_is() {
-        let clients = Clients::new(limits(1, 1));
-        let client = |peer: &str, forwarded: &[&str]| {
-            let mut headers = HeaderMap::new();
-            for list in forwarded {
-                headers.append("x-forwarded-for", list.parse().expect("a value"));
-            }
-            clients.client(peer.parse().expect("an address"), &headers).map(|ip| ip.to_string())
-        };
-        assert_eq!(client("127.0.0.1", &[]), None);
-        assert_eq!(client("192.0.2.7", &[]).as_deref(), Some("192.0.2.7"));
-        // Who is no proxy of ours can claim nothing.
-        assert_eq!(client("192.0.2.7", &["198.51.100.1"]).as_deref(), Some("192.0.2.7"));
-        assert_eq!(client("127.0.0.1", &["198.51.100.1"]).as_deref(), Some("198.51.100.1"));
-        let forged = ["10.0.0.1, 198.51.100.1", "127.0.0.2"];
-        assert_eq!(client("127.0.0.1", &forged).as_deref(), Some("198.51.100.1"));
-        assert_eq!(client("::ffff:192.0.2.7", &[]).as_deref(), Some("192.0.2.7"));
-        assert_eq!(client("2001:db8:1:2:3:4:5:6", &[]).as_deref(), Some("2001:db8:1:2::"));
     }
 
     #[test]

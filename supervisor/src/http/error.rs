@@ -107,6 +107,17 @@ pub enum ApiError {
     /// The client sends too slowly.
     #[error("The upload took longer than {} s; send it again over a faster line.", .0.as_secs())]
     UploadTooSlow(Duration),
+    /// The client sends next to nothing.
+    #[error(
+        "Less than {bytes_per_s_min} bytes a second of the upload came in {} s; send it again over \
+         a faster line.", window.as_secs()
+    )]
+    UploadCreeps {
+        /// The limit.
+        bytes_per_s_min: u64,
+        /// How long it was measured.
+        window: Duration,
+    },
     /// The connection broke.
     #[error("The upload broke off; send it again.")]
     UploadBroken,
@@ -175,6 +186,9 @@ pub enum ApiError {
     /// No file can be opened.
     #[error("The service has as many files open as it may; try again in a moment.")]
     Overloaded,
+    /// No request can be begun.
+    #[error("The service serves as many connections as it may; try again in a moment.")]
+    PlacesTaken,
     /// The service is about to stop.
     #[error("The service is stopping; try again in a moment.")]
     Stopping,
@@ -213,6 +227,26 @@ pub enum ApiError {
         /// The limit.
         jobs_max: usize,
     },
+    /// A client with too many requests at once.
+    #[error(
+        "You have {connections_max} requests under way, as many as you may; wait until one is over."
+    )]
+    TooManyConnections {
+        /// The limit.
+        connections_max: usize,
+    },
+    /// A client with too many streams of events.
+    #[error(
+        "You have {streams_max} streams of events open, as many as you may; close one, or ask for \
+         the status now and then."
+    )]
+    TooManyStreams {
+        /// The limit.
+        streams_max: usize,
+    },
+    /// No stream of events can be begun.
+    #[error("As many streams of events are open as may be; ask for the status now and then.")]
+    StreamsTaken,
     /// A key that stands for another request.
     #[error(
         "The `Idempotency-Key` was sent before with another video or other options; use a new \
@@ -249,7 +283,7 @@ impl ApiError {
             Self::UploadTooLarge { .. } => Code::UploadTooLarge,
             Self::FormTooLarge => Code::FormTooLarge,
             Self::UploadStalled(_) => Code::UploadStalled,
-            Self::UploadTooSlow(_) => Code::UploadTooSlow,
+            Self::UploadTooSlow(_) | Self::UploadCreeps { .. } => Code::UploadTooSlow,
             Self::UploadBroken => Code::UploadBroken,
             Self::WebhooksOff => Code::WebhooksOff,
             Self::InvalidHeader { .. } => Code::InvalidHeader,
@@ -263,7 +297,7 @@ impl ApiError {
             Self::QueueFull { .. } => Code::QueueFull,
             Self::MemoryShort { .. } => Code::MemoryShort,
             Self::DiskFull | Self::DiskRefuses => Code::DiskFull,
-            Self::Overloaded => Code::Overloaded,
+            Self::Overloaded | Self::PlacesTaken => Code::Overloaded,
             Self::JournalLost => Code::JournalLost,
             Self::Stopping => Code::Stopping,
             Self::OperatorsOnly => Code::OperatorsOnly,
@@ -271,6 +305,8 @@ impl ApiError {
             Self::TokenRequired => Code::TokenRequired,
             Self::TooManyUploads { .. } => Code::TooManyUploads,
             Self::TooManyJobs { .. } => Code::TooManyJobs,
+            Self::TooManyConnections { .. } => Code::TooManyConnections,
+            Self::TooManyStreams { .. } | Self::StreamsTaken => Code::TooManyStreams,
             Self::KeyReused => Code::KeyReused,
             Self::KeyBusy => Code::KeyBusy,
             Self::Internal => Code::Internal,

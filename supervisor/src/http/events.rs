@@ -6,11 +6,13 @@
 //! that names it (`Last-Event-ID`) is not told again, and to stay away (204) if the job is over.
 
 use super::Service;
+use super::connections::Place;
 use super::error::ApiError;
 use super::extract::Named;
-use super::openapi::JobRefusals;
+use super::openapi::EventRefusals;
 use crate::job::JobId;
 use crate::status::Status;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -33,10 +35,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
     responses(
         (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
         (status = 204, description = "The job is over and the client has its last event"),
-        JobRefusals))]
+        EventRefusals))]
 pub(super) async fn events(
     State(service): State<Service>,
     Named(id): Named,
+    place: Option<Extension<Place>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let mut changes = service.dispatcher.watch(id).await?.ok_or(ApiError::JobNotFound)?;
@@ -46,6 +49,9 @@ pub(super) async fn events(
     let has_all = last == Some(&name(&service, revision, &status));
     if has_all && status.completed_at.is_some() {
         return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    if let Some(Extension(place)) = place {
+        place.become_stream(&service)?;
     }
     if !has_all {
         changes.mark_changed();

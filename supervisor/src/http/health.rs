@@ -29,6 +29,9 @@ const AVAILABLE_PERCENT_MIN: f64 = 15.0;
 /// Share of time, in per cent, in which some task waited for memory, from which there is one.
 const STALLED_PERCENT_MAX: f32 = 10.0;
 
+/// Addresses that are answered whatever is in use.
+pub(super) const PATHS: [&str; 3] = ["/livez", "/readyz", "/health"];
+
 pub(super) async fn ask(service: &Service) -> Result<Health, &'static str> {
     match timeout(ANSWER_MAX, service.dispatcher.health()).await {
         Ok(Ok(health)) => Ok(health),

@@ -3,8 +3,10 @@
 mod about;
 mod body;
 pub mod catalogue;
+mod client_address;
 pub mod clients;
 mod compress;
+pub mod connections;
 mod correlate;
 mod cors;
 pub mod error;
@@ -17,6 +19,7 @@ mod host;
 mod idempotency;
 mod intake;
 mod jobs;
+mod least_rate;
 mod metrics;
 mod monitor;
 mod openapi;
@@ -46,6 +49,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use clients::Clients;
+use connections::Connections;
 use error::{ApiError, WriteRefused};
 use jiff::Timestamp;
 use monitor::Monitor;
@@ -81,6 +85,8 @@ pub struct Service {
     pub resumables: Arc<Resumables>,
     /// How much each client asked.
     pub clients: Arc<Clients>,
+    /// The connections that requests come over.
+    pub connections: Arc<Connections>,
     /// Whether the latest new configuration was refused.
     pub reload_refused: bool,
     /// When the service began.
@@ -174,6 +180,7 @@ pub fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
         .layer(from_fn_with_state(state, heed_refused_writes))
         .layer(from_fn_with_state(present.clone(), cors::guard))
         .layer(from_fn(host::once))
+        .layer(from_fn_with_state(present.clone(), connections::admit))
         .layer(from_fn(harden))
         .layer(from_fn_with_state(present.clone(), cors::cors))
         .layer(from_fn(compress::keep_head))

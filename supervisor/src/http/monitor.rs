@@ -5,6 +5,8 @@
 //! event `now` follows each second, or `trouble` where the dispatcher has no answer.
 
 use super::Service;
+use super::connections::Place;
+use super::error::ApiError;
 use super::health;
 use crate::dispatcher::{Counts, Health, Recent, Standby};
 use crate::job::JobId;
@@ -216,9 +218,13 @@ async fn measure(service: &Service) -> Host {
 pub(super) async fn events(
     State(service): State<Service>,
     Extension(monitor): Extension<Monitor>,
-) -> impl IntoResponse {
+    place: Option<Extension<Place>>,
+) -> Result<impl IntoResponse, ApiError> {
+    if let Some(Extension(place)) = place {
+        place.become_stream(&service)?;
+    }
     // No proxy may hold an event back until more have come.
-    ([("x-accel-buffering", "no")], Sse::new(stream(service, monitor.reports)))
+    Ok(([("x-accel-buffering", "no")], Sse::new(stream(service, monitor.reports))))
 }
 
 fn stream(

@@ -25,7 +25,9 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         title = "BodyScript",
         description = "Videos in, human pose data out. Every refusal is a problem document \
             (RFC 9457) whose `code` is one of `/api/problems`; an answer that a later attempt \
-            may change carries `Retry-After`. Every answer carries `X-Request-Id`, by which the \
+            may change carries `Retry-After`. At any address but those of health, a client with \
+            too many requests under way gets 429 (`too_many_connections`), and a service that \
+            serves as many as it may answers 503 (`overloaded`). Every answer carries `X-Request-Id`, by which the \
             log knows the request.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
@@ -72,6 +74,7 @@ macro_rules! refusals {
 refusals! {
     Unknown: UnknownAddress;
     JobRefusals: JobNotFound Stopping;
+    EventRefusals: JobNotFound TooManyStreams Stopping;
     CleanupRefusals: JobNotFound OtherOrigin Stopping;
     CancelRefusals: JobNotFound AlreadyOver OtherOrigin Stopping;
     FileRefusals: UnknownAddress JobNotFound FileNotFound NotCompleted ConditionFailed

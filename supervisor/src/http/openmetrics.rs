@@ -16,7 +16,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
@@ -88,12 +88,21 @@ fn registry(service: &Service, health: &Health) -> Registry {
     let times = tally.seconds.clone();
     registry.register_with_unit("attempt", "From birth to reaping", Unit::Seconds, times);
     registry.register("http_requests", "Requests that were answered", service.requests.clone());
+    let refused = service.connections.refused();
+    let help = "Connections, requests and streams that were refused, by the limit reached";
+    registry.register("limits_reached", help, refused);
+    let census = service.connections.census();
+    let help = "Idle connections closed to make room for others";
+    registry.register("connections_given_up", help, ConstCounter::new(census.given_up));
     registry.register("jobs", "Jobs by state", by_state(&health.jobs));
     let started = gauge(service.started_at.as_second());
     let help = "When the service began, since 1970";
     registry.register_with_unit("start_time", help, Unit::Seconds, started);
     let counts = [
         ("ready", "Whether an upload would be taken now", u64::from(health.is_ready)),
+        ("connections", "Connections that are open", census.connections as u64),
+        ("requests_in_progress", "Requests under way", census.requests as u64),
+        ("streams", "Streams of events under way", census.streams as u64),
         ("uploads", "Uploads under way", health.uploads as u64),
         ("workers_max", "Attempts at once", health.workers as u64),
         ("workers_standby", "Workers that wait for a job", health.standby.len() as u64),

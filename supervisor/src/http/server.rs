@@ -1,10 +1,13 @@
 //! The accept loop: connections in, each with deadlines, never more than may be.
 //!
+//! Which of them may stay is for `connections` to say, and what they may ask.
+//!
 //! Our own because `axum::serve` gives hyper no timer, and without one the deadline on a
 //! request's header is never kept.
 
-use super::clients::Peer;
-use crate::config::HttpLimits;
+use super::client_address::Peer;
+use super::connections::{Connection, Connections};
+use super::least_rate::{LeastRate, RatedWrites};
 use axum::Router;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -12,12 +15,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use nix::errno::Errno;
 use std::future::Future;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
@@ -29,6 +34,9 @@ const BUFFER_BYTES_MAX: usize = 32 * 1024;
 /// Pause after a connection could not be accepted: out of descriptors, most of the time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The same where another connection is about to close and leave its descriptor.
+const ACCEPT_PAUSE_SHORT: Duration = Duration::from_millis(5);
+
 /// How long answers under way may take once the service stops.
 pub(crate) const CLOSING_MAX: Duration = Duration::from_secs(5);
 
@@ -36,59 +44,79 @@ pub(crate) const CLOSING_MAX: Duration = Duration::from_secs(5);
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    limits: HttpLimits,
+    connections: Arc<Connections>,
     closing: impl Future<Output = ()>,
 ) {
-    let slots = Arc::new(Semaphore::new(limits.connections_max));
-    let connections = GracefulShutdown::new();
+    let served = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(limits.header_max)
+        .header_read_timeout(connections.limits().header_max)
         .max_buf_size(BUFFER_BYTES_MAX);
     let mut closing = pin!(closing);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener) => accepted,
             () = &mut closing => break,
         };
-        let (stream, peer, slot) = match accepted {
+        let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "a connection cannot be accepted");
-                sleep(ACCEPT_PAUSE).await;
+                sleep(pause_after(&error, &connections)).await;
                 continue;
             }
         };
-        let mut stream = TimeoutStream::new(stream);
-        // Reading has deadlines of its own, which differ between a header, a body and a stream
-        // of events; writing has this one: a client that takes nothing holds a slot for nothing.
-        stream.set_write_timeout(Some(limits.stall_max));
+        let Some(connection) = connections.open(peer.0) else { continue };
+        let entrance = connection.entrance();
         let router = router.clone();
         let answer = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(entrance.clone());
             router.clone().oneshot(request)
         });
-        let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), answer);
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke");
-            }
-            drop(slot);
-        });
+        let serving = http.serve_connection(TokioIo::new(patient(stream, &connections)), answer);
+        tokio::spawn(see_through(served.watch(serving), connection));
     }
     drop(listener);
-    if timeout(CLOSING_MAX, connections.shutdown()).await.is_err() {
+    if timeout(CLOSING_MAX, served.shutdown()).await.is_err() {
         tracing::warn!("connections are cut: they outlasted the service");
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
-    let slot = slots.clone().acquire_owned().await.expect("the slots are never closed");
+/// Serves a connection to its end, or until it has to make room.
+async fn see_through(serving: impl Future<Output = hyper::Result<()>>, connection: Connection) {
+    tokio::select! {
+        biased;
+        () = connection.given_up() => tracing::debug!("an idle connection makes room"),
+        served = serving => {
+            if let Err(error) = served {
+                tracing::debug!(%error, "a connection broke");
+            }
+        }
+    }
+}
+
+/// A connection with limits on how long, and how little, its client may take what is written.
+/// Reading has limits of its own, which differ between a header, a body and a stream of events.
+fn patient(
+    stream: TcpStream,
+    connections: &Connections,
+) -> impl AsyncRead + AsyncWrite + Unpin + use<> {
+    let limits = connections.limits();
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.stall_max));
+    let rate = LeastRate::new(limits.body_rate_bytes_per_s_min, limits.stall_max);
+    RatedWrites::new(Box::pin(stream), rate)
+}
+
+async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Peer)> {
     let (stream, address) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, Peer(address), slot))
+    Ok((stream, Peer(address)))
+}
+
+fn pause_after(error: &io::Error, connections: &Connections) -> Duration {
+    tracing::warn!(%error, "a connection cannot be accepted");
+    let is_short =
+        matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE));
+    if is_short && connections.give_up() { ACCEPT_PAUSE_SHORT } else { ACCEPT_PAUSE }
 }

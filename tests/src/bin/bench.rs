@@ -2,6 +2,7 @@
 //! figure beside its target. Built and run by `make bench`; asserts nothing.
 
 use anyhow::{Context, Result, ensure};
+use bodyscript_tests::crowd::{Crowd, Hold, Way};
 use bodyscript_tests::filled::fill;
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::orders::order;
@@ -23,6 +24,9 @@ const COLD_STARTS: usize = 10;
 const OOM_KILLS: usize = 300;
 const CANCELS: usize = 30;
 const JOBS: usize = 10_000;
+/// Connections one client holds on to while another asks.
+const CROWD: usize = 1000;
+const QUESTIONS: usize = 500;
 /// Cap of the workers the kernel is to kill, in MiB.
 const HOG_CAP: &str = "64MiB";
 
@@ -40,6 +44,7 @@ fn main() -> Result<()> {
     standby(&folder, &mut figures)?;
     deaths(&folder, &mut figures)?;
     many_jobs(&mut figures)?;
+    crowds(&mut figures)?;
     println!("\n| what | measured | target |\n|---|---|---|");
     for Figure { what, measured, target } in figures {
         println!("| {what} | {measured} | {target} |");
@@ -145,6 +150,42 @@ fn many_jobs(figures: &mut Vec<Figure>) -> Result<()> {
         let what = format!("a page of 1000 of them, {address}");
         note(figures, &what, spread(vec![begun.elapsed()], 50), "");
     }
+    Ok(())
+}
+
+/// What one client waits for an answer while another holds on to every connection it gets.
+fn crowds(figures: &mut Vec<Figure>) -> Result<()> {
+    let program = programs::path("fault_worker")?;
+    let program = program.to_str().context("a plain path")?;
+    let server = TestServer::start(&["--worker-program", program, "--queue-max", "10000"])?;
+    let watched = server.client().put(server.url("/api/upload")).body("FAULT silent\n");
+    let accepted: Value = watched.send()?.error_for_status()?.json()?;
+    let job = accepted["job_id"].as_str().context("a job")?.to_owned();
+    let to = server.url("").strip_prefix("http://").context("an address")?.parse()?;
+    let way = |named| Way { to, from: None, named };
+    let holds = [
+        ("no connection", None),
+        ("idle connections", Some(Hold::Idle)),
+        ("slow headers", Some(Hold::Header)),
+        ("slow bodies", Some(Hold::Body)),
+        ("unread answers", Some(Hold::Unread)),
+        ("streams of events", Some(Hold::Watch(job))),
+    ];
+    for (what, hold) in holds {
+        let crowd = hold.map(|hold| Crowd::gather(way(None), hold, CROWD)).transpose()?;
+        let other = way(Some("198.51.100.1"));
+        let mut times = Vec::new();
+        for _ in 0..QUESTIONS {
+            let begun = Instant::now();
+            let answer = other.ask("GET /api")?;
+            times.push(begun.elapsed());
+            ensure!(answer.starts_with("HTTP/1.1 200"), "beside {what}: {answer}");
+        }
+        drop(crowd);
+        let what = format!("another client's answer beside {CROWD} of one with {what}, p99");
+        note(figures, &what, spread(times, 99), "100 ms");
+    }
+    server.stop()?;
     Ok(())
 }
 

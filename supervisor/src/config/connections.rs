@@ -1,0 +1,105 @@
+//! Limits on connections, requests and streams of events, of one client and of all together.
+
+use super::resolve::{DAY_S, Result, bytes, number, refused, seconds};
+use super::{HttpLimits, RawConfig};
+
+/// Most connections, of one client or of all, that can be asked for.
+const CONNECTIONS_MOST: u32 = 65_536;
+
+/// 30 KiB in the default `stall_s_max` of 30 s: a telephone on a bad line sends that in a few
+/// seconds, even if nothing comes through between them.
+const BODY_RATE_BYTES_PER_S_MIN: u64 = 1024;
+
+pub(super) fn http(raw: &RawConfig) -> Result<HttpLimits> {
+    let connections = number("connections_max", raw.connections_max, 512, 1..=CONNECTIONS_MOST)?;
+    let streams = (raw.streams_max, 256);
+    Ok(HttpLimits {
+        connections_max: connections as usize,
+        streams_max: fewer(("streams_max", streams), ("connections_max", connections))?,
+        header_max: seconds("header_s_max", raw.header_s_max, 15, 1..=3600)?,
+        stall_max: seconds("stall_s_max", raw.stall_s_max, 30, 1..=3600)?,
+        upload_max: seconds("upload_s_max", raw.upload_s_max, 600, 1..=DAY_S)?,
+        body_rate_bytes_per_s_min: bytes(
+            "body_rate_bytes_per_s_min",
+            raw.body_rate_bytes_per_s_min,
+            BODY_RATE_BYTES_PER_S_MIN,
+            0,
+        )?,
+    })
+}
+
+/// Connections and streams of one client.
+pub(super) fn of_client(raw: &RawConfig) -> Result<(usize, usize)> {
+    let key = "client_connections_max";
+    let connections = number(key, raw.client_connections_max, 64, 1..=CONNECTIONS_MOST)?;
+    let streams = (raw.client_streams_max, 32);
+    Ok((connections as usize, fewer(("client_streams_max", streams), (key, connections))?))
+}
+
+/// A number of streams, which leave a place to requests.
+fn fewer(
+    (key, (given, usual)): (&'static str, (Option<u32>, u32)),
+    (whole, most): (&'static str, u32),
+) -> Result<usize> {
+    match given.unwrap_or(usual.min(most / 2)) {
+        streams if streams < most => Ok(streams as usize),
+        streams => {
+            let accepted =
+                format!("less than {whole}, which is {most}, so that requests have a place");
+            Err(refused(key, streams, accepted))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ByteCount, Config};
+
+    fn refusal(text: &str) -> Option<String> {
+        let raw: RawConfig = toml::from_str(text).expect("keys");
+        Config::resolve(&raw).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_limit_is_accepted_at_its_ends_and_refused_one_past_them() {
+        for (key, most) in [
+            ("connections_max", 65_536),
+            ("client_connections_max", 65_536),
+            ("streams_max", 511),
+            ("client_streams_max", 63),
+        ] {
+            let least = u32::from(!key.contains("streams"));
+            for accepted in [least, most] {
+                assert_eq!(refusal(&format!("{key} = {accepted}")), None);
+            }
+            let past = refusal(&format!("{key} = {}", most + 1)).expect("one too many");
+            assert!(past.starts_with(&format!("`{key}` is {}; accepted is", most + 1)), "{past}");
+        }
+        for key in ["connections_max", "client_connections_max"] {
+            let none = refusal(&format!("{key} = 0")).expect("none at all");
+            assert!(none.starts_with(&format!("`{key}` is 0; accepted is")), "{none}");
+        }
+        assert_eq!(refusal("body_rate_bytes_per_s_min = 0"), None, "no least rate");
+        assert_eq!(refusal(&format!("body_rate_bytes_per_s_min = {}", i64::MAX)), None);
+        let past = ByteCount(i64::MAX as u64 + 1);
+        let raw = RawConfig { body_rate_bytes_per_s_min: Some(past), ..RawConfig::default() };
+        let past = Config::resolve(&raw).expect_err("more than a file can say").to_string();
+        assert!(past.starts_with("`body_rate_bytes_per_s_min` is"), "{past}");
+    }
+
+    #[test]
+    fn streams_leave_places_to_requests_whatever_the_limit_on_connections() {
+        let of = |connections| {
+            let raw = RawConfig {
+                connections_max: Some(connections),
+                client_connections_max: Some(connections),
+                ..RawConfig::default()
+            };
+            (http(&raw).expect("sound").streams_max, of_client(&raw).expect("sound").1)
+        };
+        assert_eq!([of(1), of(2), of(10), of(1000)], [(0, 0), (1, 1), (5, 5), (256, 32)]);
+        let error = refusal("connections_max = 10\nstreams_max = 10").expect("none for requests");
+        assert!(error.contains("less than connections_max, which is 10"), "{error}");
+    }
+}

@@ -1,0 +1,285 @@
+//! One client with many connections: it gets what it may have, and nobody else goes without.
+
+use anyhow::{Context, Result, ensure};
+use bodyscript_tests::crowd::{Crowd, Hold, Way};
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::await_that;
+use bodyscript_tests::{programs, report};
+use nix::sched::{CloneFlags, unshare};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+const SIZE: usize = 1000;
+const HEALTH: [&str; 3] = ["/livez", "/readyz", "/health"];
+const OTHER: Option<&str> = Some("198.51.100.1");
+
+/// A service whose worker does what the video says, with room for uploads that never end.
+fn obedient(flags: &[&str]) -> Result<TestServer> {
+    let program = programs::path("fault_worker")?;
+    let program = program.to_str().context("a path in UTF-8")?;
+    let standing = ["--worker-program", program, "--queue-max", "10000", "--workers", "1"];
+    TestServer::start(&[&standing, flags].concat())
+}
+
+fn way(server: &TestServer, named: Option<&'static str>) -> Result<Way> {
+    let to = server.url("").strip_prefix("http://").context("an address")?.parse()?;
+    Ok(Way { to, from: None, named })
+}
+
+/// A job that does not end by itself.
+fn lasting_job(server: &TestServer) -> Result<String> {
+    let request = server.client().put(server.url("/api/upload")).body("FAULT silent\n");
+    let accepted: serde_json::Value = request.send()?.error_for_status()?.json()?;
+    Ok(accepted["job_id"].as_str().context("an id")?.to_owned())
+}
+
+/// A number of `/metrics`, which operators on this host may read.
+fn metric(way: &Way, name: &str) -> Result<usize> {
+    let text = Way { named: None, ..way.clone() }.ask("GET /metrics")?;
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("bodyscript_{name} ")));
+    line.with_context(|| format!("no {name} in {text}"))?.parse().context("a number")
+}
+
+fn is_ok(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.1 202")
+}
+
+/// Asks and keeps the connection; gives its first line as soon as it is there.
+fn begin(way: &Way, request: &str, rest: &str) -> Result<(TcpStream, String)> {
+    let mut line = way.connect()?;
+    line.set_read_timeout(Some(Duration::from_secs(60)))?;
+    line.write_all(format!("{}{rest}", way.head(request)).as_bytes())?;
+    let mut first = [0; 12];
+    line.read_exact(&mut first)?;
+    Ok((line, String::from_utf8_lossy(&first).into_owned()))
+}
+
+/// Uploads of one client that began and do not go on.
+fn busy(way: &Way, count: usize) -> Result<Vec<TcpStream>> {
+    let before = metric(way, "requests_in_progress")?;
+    let begin = |_| {
+        let mut line = way.connect()?;
+        let head = way.head("PUT /api/upload");
+        line.write_all(format!("{head}Content-Length: 100000\r\n\r\nF").as_bytes())?;
+        Ok(line)
+    };
+    let lines = (0..count).map(begin).collect::<Result<_>>()?;
+    await_that("all are under way", || Ok(metric(way, "requests_in_progress")? >= before + count))?;
+    Ok(lines)
+}
+
+/// Everything a service has to give while one client holds on to all it gets.
+fn others_are_served(server: &TestServer, job: &str, rounds: usize) -> Result<()> {
+    let (this_host, other) = (way(server, None)?, way(server, OTHER)?);
+    for _ in 0..rounds {
+        for path in HEALTH {
+            let answer = this_host.ask(&format!("GET {path}"))?;
+            ensure!(is_ok(&answer), "{path}: {answer:?}");
+        }
+        for path in ["/api", "/", &format!("/api/status/{job}")] {
+            let answer = other.ask(&format!("GET {path}"))?;
+            ensure!(is_ok(&answer), "{path}: {answer:?}");
+        }
+    }
+    let (_, first) = begin(&other, &format!("GET /api/events/{job}"), "\r\n")?;
+    ensure!(first == "HTTP/1.1 200", "a stream of events: {first}");
+    let upload = server.client().put(server.url("/api/upload")).body("FAULT ok\n");
+    let answer = upload.header("x-forwarded-for", "198.51.100.1").send()?;
+    ensure!(answer.status() == 202, "{}", answer.text()?);
+    Ok(())
+}
+
+#[test]
+fn a_thousand_connections_of_one_client_keep_nobody_out() -> Result<()> {
+    let server = obedient(&[])?;
+    let job = lasting_job(&server)?;
+    for (hold, is_told) in [
+        (Hold::Idle, "connections"),
+        (Hold::Header, "connections"),
+        (Hold::Body, "requests_in_progress"),
+        (Hold::Unread, "requests_in_progress"),
+        (Hold::Watch(job.clone()), "streams"),
+    ] {
+        // With a name of its own where it tells one, so that this host can read the metrics.
+        for named in [Some("203.0.113.9"), None] {
+            let attacker = way(&server, named)?;
+            let crowd = Crowd::gather(attacker.clone(), hold.clone(), SIZE)?;
+            if named.is_some() {
+                let many = if is_told == "connections" { 500 } else { 32 };
+                await_that("it has all that it can get", || {
+                    Ok(metric(&attacker, is_told)? >= many)
+                })?;
+            }
+            let served = others_are_served(&server, &job, 10);
+            served.with_context(|| format!("{hold:?} by {named:?}"))?;
+            drop(crowd);
+        }
+    }
+    let other = way(&server, OTHER)?;
+    ensure!(metric(&other, "connections_given_up_total")? > 0, "nothing had to make room");
+    await_that("everything is released", || {
+        let names = ["requests_in_progress", "streams"];
+        // The one that asks is under way itself.
+        Ok(names.map(|name| metric(&other, name).ok()) == [Some(1), Some(0)])
+    })
+}
+
+#[test]
+fn without_limits_for_each_client_the_same_keeps_others_out() -> Result<()> {
+    let most = ["--client-connections-max", "65536", "--client-streams-max", "65535"];
+    let server = obedient(&[&most[..], &["--streams-max", "511"]].concat())?;
+    let job = lasting_job(&server)?;
+    let other = way(&server, OTHER)?;
+    let crowd = Crowd::gather(way(&server, None)?, Hold::Body, SIZE)?;
+    await_that("another client is refused", || {
+        let answer = other.ask("GET /api")?;
+        Ok(answer.starts_with("HTTP/1.1 503") && answer.contains("overloaded"))
+    })?;
+    for path in HEALTH {
+        let answer = other.ask(&format!("GET {path}"))?;
+        ensure!(is_ok(&answer), "health needs no limits: {path}: {answer:?}");
+    }
+    drop(crowd);
+    let watchers = Crowd::gather(way(&server, None)?, Hold::Watch(job.clone()), SIZE)?;
+    await_that("another client gets no stream", || {
+        Ok(other.ask(&format!("HEAD /api/events/{job}"))?.starts_with("HTTP/1.1 429"))
+    })?;
+    drop(watchers);
+    Ok(())
+}
+
+#[test]
+fn requests_of_one_client_have_a_limit() -> Result<()> {
+    let server = obedient(&["--client-connections-max", "2"])?;
+    let (one, other) = (way(&server, Some("203.0.113.9"))?, way(&server, OTHER)?);
+    let mut held = busy(&one, 2)?;
+    let refused = one.ask("GET /api")?;
+    ensure!(refused.starts_with("HTTP/1.1 429"), "one past the limit: {refused}");
+    ensure!(refused.contains("too_many_connections") && refused.contains("retry-after: "));
+    ensure!(refused.contains("connection: close"), "kept open it would ask for nothing: {refused}");
+    ensure!(is_ok(&one.ask("GET /livez")?), "health is beyond the limit");
+    ensure!(is_ok(&other.ask("GET /api")?), "somebody else");
+    held.pop();
+    await_that("there is a place again", || Ok(is_ok(&one.ask("GET /api")?)))
+}
+
+#[test]
+fn who_cannot_be_told_apart_behind_a_proxy_is_who_wrote_the_entry() -> Result<()> {
+    let server = obedient(&["--client-connections-max", "2"])?;
+    let held = busy(&way(&server, Some("203.0.113.9, unknown"))?, 2)?;
+    let refused = way(&server, Some("203.0.113.10, _hidden"))?.ask("GET /api")?;
+    ensure!(refused.starts_with("HTTP/1.1 429"), "another name that cannot be read: {refused}");
+    ensure!(is_ok(&way(&server, Some("203.0.113.9"))?.ask("GET /api")?));
+    ensure!(is_ok(&way(&server, None)?.ask("GET /api")?), "a program on this host");
+    drop(held);
+    Ok(())
+}
+
+#[test]
+fn when_all_places_are_taken_health_is_still_told() -> Result<()> {
+    let server = obedient(&["--connections-max", "3", "--client-connections-max", "60"])?;
+    let (one, other) = (way(&server, Some("203.0.113.9"))?, way(&server, OTHER)?);
+    let mut held = busy(&one, 2)?;
+    ensure!(is_ok(&other.ask("GET /api")?), "the last place");
+    // Metrics take a place themselves, so this is the last look at them.
+    held.extend(way_in(&one)?);
+    await_that("all places are taken", || {
+        let answer = other.ask("GET /api")?;
+        Ok(answer.starts_with("HTTP/1.1 503") && answer.contains("\"overloaded\""))
+    })?;
+    // Connections on which nothing is asked take no place that counts.
+    let idle = (0..100).map(|_| other.connect()).collect::<Result<Vec<_>>>()?;
+    for path in HEALTH {
+        let answer = other.ask(&format!("GET {path}"))?;
+        ensure!(is_ok(&answer), "{path}: {answer}");
+        ensure!(answer.contains("connection: close"), "{path}: {answer}");
+    }
+    held.pop();
+    await_that("there is a place again", || Ok(is_ok(&other.ask("GET /api")?)))?;
+    drop(idle);
+    Ok(())
+}
+
+/// One more upload that does not go on, without a look whether it began.
+fn way_in(way: &Way) -> Result<Option<TcpStream>> {
+    let mut line = way.connect()?;
+    let head = way.head("PUT /api/upload");
+    line.write_all(format!("{head}Content-Length: 100000\r\n\r\nF").as_bytes())?;
+    Ok(Some(line))
+}
+
+#[test]
+fn streams_have_a_quota_of_their_own() -> Result<()> {
+    let server = obedient(&["--client-streams-max", "1", "--streams-max", "2"])?;
+    let job = lasting_job(&server)?;
+    let stream = format!("GET /api/events/{job}");
+    let (one, other) = (way(&server, Some("203.0.113.9"))?, way(&server, OTHER)?);
+    let (first, status) = begin(&one, &stream, "\r\n")?;
+    ensure!(status == "HTTP/1.1 200");
+    let refused = one.ask(&stream)?;
+    ensure!(refused.starts_with("HTTP/1.1 429"), "one past the client's: {refused}");
+    ensure!(refused.contains("too_many_streams") && refused.contains("retry-after: "));
+    ensure!(is_ok(&one.ask("GET /api")?), "requests have places of their own");
+    // The monitor's stream counts as well, for this host.
+    let (_second, status) = begin(&way(&server, None)?, "GET /api/monitor", "\r\n")?;
+    ensure!(status == "HTTP/1.1 200");
+    let refused = other.ask(&stream)?;
+    ensure!(refused.starts_with("HTTP/1.1 429"), "one past all: {refused}");
+    drop(first);
+    await_that("there is room for a stream again", || {
+        Ok(begin(&other, &stream, "\r\n")?.1 == "HTTP/1.1 200")
+    })
+}
+
+/// Runs in a network of its own, in which this host has further addresses.
+fn in_a_network(test: fn() -> Result<()>) -> Result<()> {
+    let inside = thread::spawn(move || {
+        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
+            report::skipped(&format!("clients with addresses of their own: no network ({error})"));
+            return Ok(());
+        }
+        for words in
+            ["link set lo up", "address add 192.0.2.2/32 dev lo", "address add 192.0.2.3/32 dev lo"]
+        {
+            let done = Command::new("ip").args(words.split(' ')).status().context("ip(8)")?;
+            ensure!(done.success(), "ip {words}: {done}");
+        }
+        test()
+    });
+    inside.join().expect("the test's own thread")
+}
+
+#[test]
+fn who_connects_directly_loses_its_own_connections() -> Result<()> {
+    in_a_network(|| {
+        let server = obedient(&[])?;
+        let from = |last| -> Result<Way> {
+            Ok(Way { from: Some(Ipv4Addr::new(192, 0, 2, last)), ..way(&server, None)? })
+        };
+        let (one, other, here) = (from(2)?, from(3)?, way(&server, None)?);
+        let crowd = Crowd::gather(one.clone(), Hold::Idle, SIZE)?;
+        let connections = metric(&here, "connections")?;
+        ensure!(connections <= 64 + 1, "{connections} connections, and one that asks");
+        ensure!(is_ok(&one.ask("GET /api")?), "in place of its own longest idle one");
+        ensure!(is_ok(&other.ask("GET /api")?), "somebody else");
+        drop(crowd);
+        let held = busy_from(&one, &here, 64)?;
+        ensure!(one.ask("GET /livez")?.is_empty(), "one past the limit, with all of them busy");
+        ensure!(is_ok(&other.ask("GET /livez")?) && is_ok(&other.ask("GET /api")?));
+        // Who is no proxy speaks for nobody else.
+        let forged = Way { named: OTHER, ..one.clone() };
+        ensure!(forged.ask("GET /livez")?.is_empty(), "a forged name");
+        drop(held);
+        await_that("it is served again", || Ok(is_ok(&one.ask("GET /api")?)))
+    })
+}
+
+fn busy_from(way: &Way, here: &Way, count: usize) -> Result<Vec<Option<TcpStream>>> {
+    await_that("its other connections are gone", || Ok(metric(here, "connections")? == 1))?;
+    let lines = (0..count).map(|_| way_in(way)).collect::<Result<_>>()?;
+    await_that("all are under way", || Ok(metric(here, "requests_in_progress")? == count + 1))?;
+    Ok(lines)
+}
