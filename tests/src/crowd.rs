@@ -1,6 +1,7 @@
 //! One client with very many connections, each held for as long as the service lets it: what is
 //! closed is opened again. Called by tests and the benchmark; it asks for nothing it needs.
 
+use crate::told::await_that;
 use anyhow::{Context, Result};
 use socket2::{Domain, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
@@ -8,12 +9,10 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
-
-use crate::told::await_that;
+use std::time::{Duration, Instant};
 
 /// Between two rounds, in each of which every connection is looked after.
-const ROUND: Duration = Duration::from_millis(100);
+const ROUND: Duration = Duration::from_secs(1);
 
 /// What a connection is held with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +123,10 @@ fn keep(way: &Way, hold: &Hold, size: usize, (is_over, opened): (&AtomicBool, &A
             *line = begin(way, hold).ok();
             opened.fetch_add(1, Ordering::Relaxed);
         }
-        thread::sleep(ROUND);
+        let until = Instant::now() + ROUND;
+        while Instant::now() < until && !is_over.load(Ordering::Relaxed) {
+            thread::sleep(ROUND / 20);
+        }
     }
 }
 

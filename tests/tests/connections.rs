@@ -20,7 +20,18 @@ const OTHER: Option<&str> = Some("198.51.100.1");
 fn obedient(flags: &[&str]) -> Result<TestServer> {
     let program = programs::path("fault_worker")?;
     let program = program.to_str().context("a path in UTF-8")?;
-    let standing = ["--worker-program", program, "--queue-max", "10000", "--workers", "1"];
+    let standing = [
+        "--worker-program",
+        program,
+        "--workers",
+        "1",
+        "--queue-max",
+        "10000",
+        "--client-jobs-max",
+        "10000",
+        "--client-uploads-per-minute-max",
+        "60000",
+    ];
     TestServer::start(&[&standing, flags].concat())
 }
 
@@ -100,7 +111,8 @@ fn a_thousand_connections_of_one_client_keep_nobody_out() -> Result<()> {
         (Hold::Idle, "connections"),
         (Hold::Header, "connections"),
         (Hold::Body, "requests_in_progress"),
-        (Hold::Unread, "requests_in_progress"),
+        // An answer is over for the table once the rest of it waits to be written.
+        (Hold::Unread, "connections"),
         (Hold::Watch(job.clone()), "streams"),
     ] {
         // With a name of its own where it tells one, so that this host can read the metrics.
@@ -262,7 +274,8 @@ fn who_connects_directly_loses_its_own_connections() -> Result<()> {
         let (one, other, here) = (from(2)?, from(3)?, way(&server, None)?);
         let crowd = Crowd::gather(one.clone(), Hold::Idle, SIZE)?;
         let connections = metric(&here, "connections")?;
-        ensure!(connections <= 64 + 1, "{connections} connections, and one that asks");
+        // Beside its own there are the one that asks and the one that asked for readiness.
+        ensure!(connections <= 64 + 2, "{connections} connections");
         ensure!(is_ok(&one.ask("GET /api")?), "in place of its own longest idle one");
         ensure!(is_ok(&other.ask("GET /api")?), "somebody else");
         drop(crowd);
@@ -278,7 +291,7 @@ fn who_connects_directly_loses_its_own_connections() -> Result<()> {
 }
 
 fn busy_from(way: &Way, here: &Way, count: usize) -> Result<Vec<Option<TcpStream>>> {
-    await_that("its other connections are gone", || Ok(metric(here, "connections")? == 1))?;
+    await_that("its other connections are gone", || Ok(metric(here, "connections")? <= 2))?;
     let lines = (0..count).map(|_| way_in(way)).collect::<Result<_>>()?;
     await_that("all are under way", || Ok(metric(here, "requests_in_progress")? == count + 1))?;
     Ok(lines)

@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use nix::errno::Errno;
+use socket2::SockRef;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -30,6 +31,11 @@ use tower::ServiceExt;
 /// Header from which no more is read, and most of a body read at once, in bytes. hyper looks at
 /// this before it reads, and may read as much again: no header of twice the size gets in.
 const BUFFER_BYTES_MAX: usize = 32 * 1024;
+
+/// Bytes of answers that the kernel holds for one client before the first of them is sent
+/// (tcp(7), `TCP_NOTSENT_LOWAT`). What is under way on a fast line does not count; without this a
+/// client that takes nothing has 4 MiB of it filled.
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 
 /// Pause after a connection could not be accepted: out of descriptors, most of the time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -111,6 +117,7 @@ fn patient(
 async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Peer)> {
     let (stream, address) = listener.accept().await?;
     stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     Ok((stream, Peer(address)))
 }
 
