@@ -13,7 +13,7 @@ mod show;
 use crate::config::{Config, ConfigError, RawConfig};
 use crate::signals::Wishes;
 use crate::systemd::{self, SocketError};
-use crate::{ServiceError, telemetry};
+use crate::{ServiceError, descriptors, telemetry};
 use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::options::{
     FrameRate, INTERVAL_FRAMES_MAX, Mode, Options, PEOPLE_MAX, Sampling, Smoothing,
@@ -260,6 +260,7 @@ async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 fn serve(settings: Settings) -> Result<ExitCode, CliError> {
     let config = settings.load()?;
     telemetry::init(&config.log, config.log_format);
+    descriptors::provide(config.http.connections_max, config.workers + config.standby);
     let inherited = systemd::inherited_listener()?;
     runtime()?.block_on(async {
         let wishes = Wishes::by_signals().map_err(CliError::Runtime)?;

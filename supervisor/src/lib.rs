@@ -139,7 +139,6 @@ pub async fn run(
     wishes: Wishes,
 ) -> Result<(), ServiceError> {
     let config = Arc::new(config);
-    descriptors::provide(config.http.connections_max, config.workers + config.standby);
     let address = listener.local_addr()?;
     let (access, means) = open_secrets(&config, address)?;
     if matches!(access, Access::Nobody) {

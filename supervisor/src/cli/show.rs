@@ -78,14 +78,15 @@ fn written(config: &Config) -> RawConfig {
         trusted_proxies: networks(&access.clients.trusted_proxies),
         drain_s_max: s(config.drain_max),
         log: Some(config.log.clone()),
-        log_format: Some(
-            match config.log_format {
-                LogFormat::Text => "text",
-                LogFormat::Json => "json",
-                LogFormat::Journald => "journald",
-            }
-            .into(),
-        ),
+        log_format: Some(log_format(config.log_format).into()),
+    }
+}
+
+fn log_format(format: LogFormat) -> &'static str {
+    match format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+        LogFormat::Journald => "journald",
     }
 }
 
