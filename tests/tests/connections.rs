@@ -6,9 +6,10 @@ use bodyscript_tests::server::TestServer;
 use bodyscript_tests::told::await_that;
 use bodyscript_tests::{programs, report};
 use nix::sched::{CloneFlags, unshare};
+use procfs::process::{LimitValue, Process};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -295,4 +296,24 @@ fn busy_from(way: &Way, here: &Way, count: usize) -> Result<Vec<Option<TcpStream
     let lines = (0..count).map(|_| way_in(way)).collect::<Result<_>>()?;
     await_that("all are under way", || Ok(metric(here, "requests_in_progress")? == count + 1))?;
     Ok(lines)
+}
+
+#[test]
+fn a_service_may_have_as_many_files_open_as_its_limits_take() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut service = Command::new("prlimit")
+        .arg("--nofile=256:")
+        .arg(programs::path("bodyscript")?)
+        .args(["serve", "--listen", "127.0.0.1:0", "--connections-max", "300", "--state-dir"])
+        .arg(folder.path())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("prlimit(1)")?;
+    let limits = || Ok::<_, anyhow::Error>(Process::new(service.id() as i32)?.limits()?);
+    let raised = await_that("a socket and a file for each of 316 connections", || {
+        Ok(matches!(limits()?.max_open_files.soft_limit, LimitValue::Value(632..)))
+    });
+    service.kill()?;
+    service.wait()?;
+    raised
 }
