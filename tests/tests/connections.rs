@@ -32,6 +32,8 @@ fn obedient(flags: &[&str]) -> Result<TestServer> {
         "10000",
         "--client-uploads-per-minute-max",
         "60000",
+        "--worker-progress-s-max",
+        "3600",
     ];
     TestServer::start(&[&standing, flags].concat())
 }

@@ -157,7 +157,8 @@ fn many_jobs(figures: &mut Vec<Figure>) -> Result<()> {
 fn crowds(figures: &mut Vec<Figure>) -> Result<()> {
     let program = programs::path("fault_worker")?;
     let program = program.to_str().context("a plain path")?;
-    let server = TestServer::start(&["--worker-program", program, "--queue-max", "10000"])?;
+    let lasting = ["--queue-max", "10000", "--worker-progress-s-max", "3600"];
+    let server = TestServer::start(&[&["--worker-program", program], &lasting[..]].concat())?;
     let watched = server.client().put(server.url("/api/upload")).body("FAULT silent\n");
     let accepted: Value = watched.send()?.error_for_status()?.json()?;
     let job = accepted["job_id"].as_str().context("a job")?.to_owned();
