@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::sleep;
 
 pub use ctl::CtlError;
@@ -248,13 +248,28 @@ const ADDRESS_PERIOD: Duration = Duration::from_millis(10);
 async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let patience = Instant::now() + ADDRESS_PATIENCE;
     loop {
-        match TcpListener::bind(address).await {
+        match listen(address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < patience => {
                 sleep(ADDRESS_PERIOD).await;
             }
             bound => return bound,
         }
     }
+}
+
+/// A connection that finds the queue full is tried again by its kernel after a second, so one
+/// client's burst must not fill it. The kernel has a limit of its own (`net.core.somaxconn`).
+const ACCEPT_QUEUE_MAX: u32 = 4096;
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A restart finds connections of the last run that have not quite ended.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(ACCEPT_QUEUE_MAX)
 }
 
 fn serve(settings: Settings) -> Result<ExitCode, CliError> {
@@ -266,14 +281,14 @@ fn serve(settings: Settings) -> Result<ExitCode, CliError> {
         let wishes = Wishes::by_signals().map_err(CliError::Runtime)?;
         let source = reload::source(settings, &config);
         let wished = config.listen;
-        let listen = |source| CliError::Listen { address: wished, source };
+        let not_listening = |source| CliError::Listen { address: wished, source };
         let is_inherited = inherited.is_some();
         let listener = match inherited {
             Some(listener) => TcpListener::from_std(listener),
             None => bind(wished).await,
         };
-        let listener = listener.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let listener = listener.map_err(not_listening)?;
+        let address = listener.local_addr().map_err(not_listening)?;
         tracing::info!(%address, is_inherited, "listening");
         if is_inherited && wished != address {
             tracing::warn!("`listen` is {wished} and does not count: the socket was passed");
