@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
@@ -81,6 +82,9 @@ pub async fn serve(
         });
         let serving = http.serve_connection(TokioIo::new(patient(stream, &connections)), answer);
         tokio::spawn(see_through(served.watch(serving), connection));
+        // Its header is read, where it is there already, before others come in: a connection that
+        // has begun a request makes room for nobody.
+        yield_now().await;
     }
     drop(listener);
     if timeout(CLOSING_MAX, served.shutdown()).await.is_err() {
