@@ -100,6 +100,11 @@ impl Connections {
         self.lock().give_up()
     }
 
+    /// Whether one more connection takes the place of another.
+    pub(super) fn are_full(&self) -> bool {
+        self.lock().is_full()
+    }
+
     /// What the limits on bodies and headers are now.
     pub(super) fn limits(&self) -> HttpLimits {
         self.settings.borrow().config.http.clone()

@@ -82,9 +82,11 @@ pub async fn serve(
         });
         let serving = http.serve_connection(TokioIo::new(patient(stream, &connections)), answer);
         tokio::spawn(see_through(served.watch(serving), connection));
-        // Its header is read, where it is there already, before others come in: a connection that
-        // has begun a request makes room for nobody.
-        yield_now().await;
+        if connections.are_full() {
+            // Its header is read, where it is there already, before the next one needs room: a
+            // connection that has begun a request makes room for nobody.
+            yield_now().await;
+        }
     }
     drop(listener);
     if timeout(CLOSING_MAX, served.shutdown()).await.is_err() {

@@ -109,6 +109,11 @@ impl Table {
         }
     }
 
+    /// Whether one more connection takes the place of another.
+    pub(super) fn is_full(&self) -> bool {
+        self.open.len() >= self.capacity.connections_max + RESERVED
+    }
+
     /// Enters a new connection; `own_max` is how many its address may have. Where there is no
     /// room the longest idle connection is given up, first among its own. Gives its number, and
     /// the token that will tell it to close.
@@ -122,9 +127,8 @@ impl Table {
             Some(max) if own >= max && !self.give_up_of(peer) => return Err(Limit::Client(max)),
             _ => {}
         }
-        let connections_max = self.capacity.connections_max;
-        if self.open.len() >= connections_max + RESERVED && !self.give_up() {
-            return Err(Limit::All(connections_max));
+        if self.is_full() && !self.give_up() {
+            return Err(Limit::All(self.capacity.connections_max));
         }
         let id = self.tick();
         let closer = CancellationToken::new();
