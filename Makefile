@@ -8,6 +8,7 @@ SHELL := /bin/bash
 PROFILE ?= release
 DEMO_DIR := target/demo
 DEMO_LISTEN := 127.0.0.1:8000
+DEMO_OPERATOR_LISTEN := 127.0.0.1:8001
 RUST_MIN := 1.92
 
 # What the build and the programs need from Debian 12, each with its reason.
@@ -61,7 +62,8 @@ build: setup ## Build the programs (PROFILE=release or dev)
 
 .PHONY: demo
 demo: build ## Build, start the service, upload a sample, show progress, keep the results in target/demo
-	@tests/demo.sh "$(if $(filter dev,$(PROFILE)),target/debug,target/$(PROFILE))" "$(DEMO_LISTEN)" "$(DEMO_DIR)"
+	@tests/demo.sh "$(if $(filter dev,$(PROFILE)),target/debug,target/$(PROFILE))" "$(DEMO_LISTEN)" \
+		"$(DEMO_OPERATOR_LISTEN)" "$(DEMO_DIR)"
 
 # What the pages are judged by and a client to upload with; tools for tests, never part of the
 # program.
@@ -90,8 +92,25 @@ target/%/.installed: tests/%/requirements.txt
 		echo "python-tools: SKIPPED $$(grep -c . $<) packages of $<: pip is not there or cannot reach its index"
 	fi
 
+# Reverse proxies to test the examples of docs/proxies with, and their libraries. Their packages are
+# unpacked and not installed: installing them would start servers on port 80 of this machine.
+PROXY_PACKAGES := nginx haproxy caddy liblua5.3-0 libopentracing1 libopentracing-c-wrapper0
+PROXIES := target/proxies/.unpacked
+
+.PHONY: proxy-tools
+proxy-tools: $(PROXIES) ## Fetch the reverse proxies that tests put in front of the service
+
+$(PROXIES):
+	@rm -rf target/proxies && mkdir -p target/proxies/packages && cd target/proxies/packages
+	if apt-get download -qq $(PROXY_PACKAGES) 2>error; then
+		for package in *.deb; do dpkg-deb -x "$$package" ..; done
+		touch ../.unpacked
+	else
+		echo "proxy-tools: SKIPPED $(words $(PROXY_PACKAGES)) packages: $$(tail -1 error)"
+	fi
+
 .PHONY: test
-test: setup check browser-tools python-tools ## Run everything that must hold
+test: setup check browser-tools python-tools proxy-tools ## Run everything that must hold
 	@cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace
 	$(MAKE) --no-print-directory test-unprivileged

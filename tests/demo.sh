@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A whole visit to the service: start it, upload a rendered walker, watch it, fetch everything.
-# Called by `make demo` with the folder of the programs, the address to listen on and the folder for results.
+# Called by `make demo` with the folder of the programs, the addresses to listen on, for everybody and for
+# operators, and the folder for results.
 set -euo pipefail
-programs=$1 listen=$2 out=$3
+programs=$1 listen=$2 operators=$3 out=$4
 base="http://$listen"
 
 mkdir -p "$out"
@@ -10,8 +11,9 @@ rm -rf "${out:?}"/*
 echo "demo: rendering a walking mannequin, 5 s of 640x480 H.264"
 "$programs/mannequin" --seconds 5 "$out/sample.mp4"
 
-echo "demo: starting the service on $base"
-"$programs/bodyscript" serve --listen "$listen" --state-dir "$out/state" >"$out/service.log" 2>&1 &
+echo "demo: starting the service on $base, for operators on http://$operators/monitor"
+"$programs/bodyscript" serve --listen "$listen" --operator-listen "$operators" \
+	--state-dir "$out/state" >"$out/service.log" 2>&1 &
 service=$!
 stop() {
 	kill -TERM "$service" 2>/dev/null || true
@@ -49,4 +51,4 @@ for name in output.mp4 pose_data.csv pose_data.json thumbnail.jpg preview.mp4 me
 done
 echo "demo: $(($(wc -l <"$out/results/pose_data.csv") - 1)) rows of pose data; everything is in $out/results:"
 ls -l "$out/results" | tail -n +2 | awk '{printf "    %9d  %s\n", $5, $9}'
-echo "demo: to keep the service running: $programs/bodyscript serve, then open $base/"
+echo "demo: to keep the service running: $programs/bodyscript serve, then open $base/ and http://$operators/monitor"

@@ -1,12 +1,17 @@
-//! Who counts as an operator: a holder of the token, else who calls from this very host.
+//! Who counts as an operator: a holder of the token, or whoever calls the operators' listener from
+//! this very host.
 //!
-//! Made once at the start, asked by `http` before it shows anything that is not one job's own.
-//! A job's id is the key to that job's data and opens nothing else.
+//! Made at the start and at each reload, asked by `http` before it shows anything that is not one
+//! job's own. A job's id is the key to that job's data and opens nothing else.
 //!
-//! Without a token, "from this host" means that the service listens on a loopback address, that
+//! Which listener a request came by is the one thing nobody else can write: behind a reverse proxy
+//! every request of a stranger comes from this host and may name it as its `Host`. So nothing a
+//! request says of itself opens anything on the public listener but the token.
+//!
+//! On the operators' listener, "from this host" means that it listens on a loopback address, that
 //! the request names such an address as its `Host`, and that no proxy says it passed it on. The
 //! second keeps out pages of strangers that had their own name resolve to 127.0.0.1 (DNS
-//! rebinding), the third a reverse proxy that makes everybody look local.
+//! rebinding), the third a proxy that was led to the wrong port.
 
 use crate::config::Config;
 use base64::Engine;
@@ -38,6 +43,12 @@ pub enum AccessError {
          make one with `openssl rand -base64 32`", .0.display()
     )]
     Short(PathBuf),
+    /// Others could reach the operators' listener, and nothing would tell operators from them.
+    #[error(
+        "`operator_listen` is {0}, which others can reach, and `token_file` names no token; name \
+         one, or listen on a loopback address such as 127.0.0.1:8001"
+    )]
+    Exposed(SocketAddr),
 }
 
 /// A secret that operators send. Kept and compared as a digest, so that neither its length nor
@@ -68,15 +79,32 @@ impl Token {
     }
 }
 
-/// How an operator is known.
+/// How operators are known.
 #[derive(Debug, Clone)]
-pub enum Access {
-    /// By the token, wherever the request comes from.
-    Token(Token),
-    /// By calling from this host.
-    Local,
-    /// Not at all: the service is reachable from elsewhere and has no token.
-    Nobody,
+pub struct Access {
+    /// What they may send on either listener.
+    token: Option<Token>,
+    /// Whether the operators' listener takes calls from this host without it.
+    local: Local,
+}
+
+/// Whether callers of the operators' listener are on this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Local {
+    /// It listens on a loopback address.
+    Yes,
+    /// Others reach it, or there is none.
+    No,
+}
+
+/// Which of the service's two listeners a request came by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Listener {
+    /// The one for everybody.
+    #[default]
+    Public,
+    /// The one for operators.
+    Operators,
 }
 
 /// Why a request is not an operator's.
@@ -91,11 +119,13 @@ pub enum Denied {
 /// What a request says of itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Visit<'a> {
+    /// Where it came in.
+    pub listener: Listener,
     /// `Authorization`.
     pub authorization: Option<&'a [u8]>,
     /// `Host`.
     pub host: Option<&'a str>,
-    /// Whether a proxy passed it on (`Forwarded`, `X-Forwarded-For`).
+    /// Whether a proxy says that it passed it on.
     pub passed_on: PassedOn,
 }
 
@@ -110,28 +140,38 @@ pub enum PassedOn {
 }
 
 impl Access {
-    /// As configured, for a service that listens on `address`.
+    /// As configured, with the operators' listener at `operators`, if there is one.
     ///
     /// # Errors
-    /// When the token cannot be read or is too short.
-    pub fn open(config: &Config, address: SocketAddr) -> Result<Self, AccessError> {
-        match &config.access.token_file {
-            Some(path) => Token::read(path).map(Self::Token),
-            None if address.ip().is_loopback() => Ok(Self::Local),
-            None => Ok(Self::Nobody),
-        }
+    /// When the token cannot be read or is too short, or there must be one and is none.
+    pub fn open(config: &Config, operators: Option<SocketAddr>) -> Result<Self, AccessError> {
+        let token = config.access.token_file.as_deref().map(Token::read).transpose()?;
+        let local = match operators {
+            Some(address) if address.ip().to_canonical().is_loopback() => Local::Yes,
+            Some(address) if token.is_none() => return Err(AccessError::Exposed(address)),
+            _ => Local::No,
+        };
+        Ok(Self { token, local })
+    }
+
+    /// Whether no request can be an operator's.
+    pub fn is_impossible(&self) -> bool {
+        self.token.is_none() && self.local == Local::No
     }
 
     /// Whether a request is an operator's.
     pub fn check(&self, visit: &Visit<'_>) -> Result<(), Denied> {
-        match self {
-            Self::Token(token) => match visit.authorization.and_then(secret) {
+        let is_here = self.local == Local::Yes
+            && visit.listener == Listener::Operators
+            && visit.passed_on == PassedOn::No
+            && visit.host.is_some_and(is_loopback);
+        match &self.token {
+            _ if is_here => Ok(()),
+            Some(token) => match visit.authorization.and_then(secret) {
                 Some(word) if token.is(&word) => Ok(()),
                 _ => Err(Denied::Token),
             },
-            Self::Local if visit.passed_on == PassedOn::Yes => Err(Denied::Elsewhere),
-            Self::Local if visit.host.is_some_and(is_loopback) => Ok(()),
-            Self::Local | Self::Nobody => Err(Denied::Elsewhere),
+            None => Err(Denied::Elsewhere),
         }
     }
 }
@@ -170,18 +210,22 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RawConfig;
 
-    fn token() -> Access {
-        Access::Token(Token(Sha256::digest(b"0123456789abcdef").into()))
+    const TOKEN: &[u8] = b"0123456789abcdef";
+
+    fn access(local: Local, token: Option<&[u8]>) -> Access {
+        Access { token: token.map(|token| Token(Sha256::digest(token).into())), local }
     }
 
     fn with(authorization: &str) -> Result<(), Denied> {
         let authorization = Some(authorization.as_bytes());
-        token().check(&Visit { authorization, host: Some("localhost"), ..Visit::default() })
+        let visit = Visit { authorization, host: Some("localhost"), ..Visit::default() };
+        access(Local::Yes, Some(TOKEN)).check(&visit)
     }
 
     #[test]
-    fn the_token_opens_and_nothing_else_does() {
+    fn the_token_opens_the_public_listener_and_nothing_else_does() {
         assert_eq!(with("Bearer 0123456789abcdef"), Ok(()));
         assert_eq!(with("bearer  0123456789abcdef "), Ok(()));
         assert_eq!(with(&format!("Basic {}", STANDARD.encode("me:0123456789abcdef"))), Ok(()));
@@ -197,24 +241,59 @@ mod tests {
         ] {
             assert_eq!(with(wrong), Err(Denied::Token), "{wrong:?}");
         }
-        assert_eq!(token().check(&Visit::default()), Err(Denied::Token));
+        let silent = Visit { host: Some("localhost"), ..Visit::default() };
+        assert_eq!(access(Local::Yes, Some(TOKEN)).check(&silent), Err(Denied::Token));
+        assert_eq!(access(Local::Yes, None).check(&silent), Err(Denied::Elsewhere));
+        assert!(access(Local::No, None).is_impossible());
+        assert!(!access(Local::No, Some(TOKEN)).is_impossible());
     }
 
     #[test]
-    fn without_a_token_only_this_host_is_let_in() {
-        let from = |host, passed_on| {
-            Access::Local.check(&Visit { host: Some(host), passed_on, authorization: None })
+    fn the_operators_listener_takes_this_host_at_its_word_and_nobody_else() {
+        let listener = Listener::Operators;
+        for (token, denied) in [(None, Denied::Elsewhere), (Some(TOKEN), Denied::Token)] {
+            let access = access(Local::Yes, token);
+            let from = |host, passed_on| {
+                access.check(&Visit { listener, host: Some(host), passed_on, authorization: None })
+            };
+            for host in ["localhost:8001", "127.0.0.1", "[::1]:80", "127.9.9.9:1", "LOCALHOST."] {
+                assert_eq!(from(host, PassedOn::No), Ok(()), "{host}");
+                assert_eq!(from(host, PassedOn::Yes), Err(denied), "{host}");
+            }
+            for host in ["evil.example:8001", "localhost.evil.example", "10.0.0.1", "", "[::2]"] {
+                assert_eq!(from(host, PassedOn::No), Err(denied), "{host}");
+            }
+            assert_eq!(access.check(&Visit { listener, ..Visit::default() }), Err(denied));
+        }
+        // A proxy of one's own may well bring the token.
+        let authorization = Some(b"Bearer 0123456789abcdef".as_slice());
+        let passed_on = PassedOn::Yes;
+        let visit = Visit { listener, authorization, passed_on, host: Some("a.example") };
+        assert_eq!(access(Local::Yes, Some(TOKEN)).check(&visit), Ok(()));
+        let here = Visit { listener, host: Some("localhost"), ..Visit::default() };
+        assert_eq!(access(Local::No, Some(TOKEN)).check(&here), Err(Denied::Token));
+    }
+
+    #[test]
+    fn a_listener_that_others_reach_takes_a_token_to_open() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("token");
+        fs::write(&path, TOKEN).expect("writes");
+        let mut config = Config::resolve(&RawConfig::default()).expect("sound");
+        let mut open = |token_file: Option<&Path>, operators: &str| {
+            config.access.token_file = token_file.map(Path::to_owned);
+            Access::open(&config, Some(operators.parse().expect("an address")))
         };
-        for host in ["localhost:8000", "127.0.0.1", "[::1]:80", "127.9.9.9:1", "LOCALHOST."] {
-            assert_eq!(from(host, PassedOn::No), Ok(()), "{host}");
-            assert_eq!(from(host, PassedOn::Yes), Err(Denied::Elsewhere), "{host}");
+        for beyond in ["0.0.0.0:8001", "192.0.2.1:8001", "[::]:8001"] {
+            let error = open(None, beyond).expect_err("exposed").to_string();
+            for word in [beyond, "`operator_listen`", "`token_file`"] {
+                assert!(error.contains(word), "{error}");
+            }
+            assert_eq!(open(Some(&path), beyond).expect("a token").local, Local::No);
         }
-        for host in ["evil.example:8000", "localhost.evil.example", "10.0.0.1", "", "[::2]"] {
-            assert_eq!(from(host, PassedOn::No), Err(Denied::Elsewhere), "{host}");
+        for here in ["127.0.0.1:8001", "[::1]:8001", "[::ffff:127.0.0.1]:8001"] {
+            assert_eq!(open(None, here).expect("nobody else").local, Local::Yes, "{here}");
         }
-        assert_eq!(Access::Local.check(&Visit::default()), Err(Denied::Elsewhere), "no Host");
-        let here = Visit { host: Some("localhost"), ..Visit::default() };
-        assert_eq!(Access::Nobody.check(&here), Err(Denied::Elsewhere));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod say;
 mod show;
 
 use crate::config::{Config, ConfigError, RawConfig};
+use crate::listeners::{ListenError, Listeners};
 use crate::signals::Wishes;
 use crate::systemd::{self, SocketError};
 use crate::{ServiceError, descriptors, telemetry};
@@ -20,13 +21,9 @@ use bodyscript_protocol::options::{
 };
 use clap::{Args, Parser, Subcommand};
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::time::sleep;
 
 pub use ctl::CtlError;
 pub use doctor::DoctorError;
@@ -144,15 +141,10 @@ pub enum CliError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The address to listen on.
-    #[error("cannot listen on {address}: {source}; is another service there?")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The socket of the service manager.
+    /// The addresses to listen on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The sockets of the service manager.
     #[error(transparent)]
     Socket(#[from] SocketError),
     /// The runtime or its signal handlers.
@@ -198,7 +190,7 @@ impl Cli {
             }
             Command::Config(ConfigCommand::Check(settings)) => {
                 let config = settings.load()?;
-                crate::open_secrets(&config, config.listen)?;
+                crate::open_secrets(&config, config.operator_listen)?;
                 say::out("The configuration is sound.\n").map_err(CliError::Output)?;
                 Ok(ExitCode::SUCCESS)
             }
@@ -237,63 +229,16 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Runtime::new().map_err(CliError::Runtime)
 }
 
-/// How long a start tries for an address that is in use.
-const ADDRESS_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Between two tries.
-const ADDRESS_PERIOD: Duration = Duration::from_millis(10);
-
-/// A worker that was being born when its supervisor was killed shares the listening socket, as it
-/// does the lock of the state folder, until it executes its program or ends.
-async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let patience = Instant::now() + ADDRESS_PATIENCE;
-    loop {
-        match listen(address) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < patience => {
-                sleep(ADDRESS_PERIOD).await;
-            }
-            bound => return bound,
-        }
-    }
-}
-
-/// A connection that finds the queue full is tried again by its kernel after a second, so one
-/// client's burst must not fill it. The kernel has a limit of its own (`net.core.somaxconn`).
-const ACCEPT_QUEUE_MAX: u32 = 4096;
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    // A restart finds connections of the last run that have not quite ended.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(ACCEPT_QUEUE_MAX)
-}
-
 fn serve(settings: Settings) -> Result<ExitCode, CliError> {
     let config = settings.load()?;
     telemetry::init(&config.log, config.log_format);
     descriptors::provide(config.http.connections_max, config.workers + config.standby);
-    let inherited = systemd::inherited_listener()?;
+    let inherited = systemd::inherited_listeners()?;
     runtime()?.block_on(async {
         let wishes = Wishes::by_signals().map_err(CliError::Runtime)?;
         let source = reload::source(settings, &config);
-        let wished = config.listen;
-        let not_listening = |source| CliError::Listen { address: wished, source };
-        let is_inherited = inherited.is_some();
-        let listener = match inherited {
-            Some(listener) => TcpListener::from_std(listener),
-            None => bind(wished).await,
-        };
-        let listener = listener.map_err(not_listening)?;
-        let address = listener.local_addr().map_err(not_listening)?;
-        tracing::info!(%address, is_inherited, "listening");
-        if is_inherited && wished != address {
-            tracing::warn!("`listen` is {wished} and does not count: the socket was passed");
-        }
-        crate::run(listener, config, source, wishes).await?;
+        let listeners = Listeners::open(&config, inherited).await?;
+        crate::run(listeners, config, source, wishes).await?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -9,6 +9,7 @@
 mod bytes;
 mod connections;
 mod defaults;
+mod listen;
 mod raw;
 mod resolve;
 
@@ -147,8 +148,10 @@ pub struct AccessConfig {
 /// The configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Address and port to listen on.
+    /// Address and port of the public listener.
     pub listen: SocketAddr,
+    /// Address and port of the operators' listener; none is off.
+    pub operator_listen: Option<SocketAddr>,
     /// Folder for uploads and results.
     pub state_dir: PathBuf,
     /// Attempts at once.
@@ -202,8 +205,9 @@ pub struct Config {
 }
 
 /// Keys whose new value counts from the next start: they say what the service is made of.
-pub const AT_NEXT_START: [&str; 14] = [
+pub const AT_NEXT_START: [&str; 15] = [
     "listen",
+    "operator_listen",
     "state_dir",
     "worker_program",
     "models_dir",
@@ -260,6 +264,7 @@ impl Config {
         let old = self.clone();
         Self {
             listen: old.listen,
+            operator_listen: old.operator_listen,
             state_dir: old.state_dir,
             worker_program: old.worker_program,
             models_dir: old.models_dir,

@@ -27,7 +27,7 @@ pub(crate) fn provide(connections: usize, workers: usize) {
     }
 }
 
-/// A socket for each connection, and a file that comes or goes over it.
+/// A socket for each connection of either listener, and a file that comes or goes over it.
 fn needed(connections: usize, workers: usize) -> u64 {
-    2 * (connections + RESERVED) as u64 + PER_WORKER * workers as u64 + OTHERS
+    2 * 2 * (connections + RESERVED) as u64 + PER_WORKER * workers as u64 + OTHERS
 }

@@ -55,6 +55,7 @@ pub mod failpoint;
 pub mod http;
 pub mod job;
 pub mod journal;
+pub mod listeners;
 pub mod memory;
 pub mod name;
 pub mod operations;
@@ -84,6 +85,7 @@ use http::clients::Clients;
 use http::connections::Connections;
 use http::{Service, Settings};
 use journal::{Journal, JournalError};
+use listeners::Listeners;
 use operations::{Operations, Order, Reach, Source};
 use recovery::Recovered;
 use resumable::Resumables;
@@ -92,7 +94,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -122,29 +123,29 @@ pub enum ServiceError {
     /// Operators cannot be told from others as configured.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// The listening socket does not say where it listens.
-    #[error("the listening socket has no address: {0}")]
+    /// A listening socket does not say where it listens.
+    #[error("a listening socket has no address: {0}")]
     Listener(#[from] std::io::Error),
 }
 
-/// Serves on `listener` until `wishes` ask for the end; returns when nothing is left running.
+/// Serves on `listeners` until `wishes` ask for the end; returns when nothing is left running.
 /// `source` is asked when the configuration is to be read again.
 ///
 /// # Errors
 /// When workers cannot be started here, or the state folder cannot be used.
 pub async fn run(
-    listener: TcpListener,
+    listeners: Listeners,
     config: Config,
     source: Source,
     wishes: Wishes,
 ) -> Result<(), ServiceError> {
     let config = Arc::new(config);
-    let address = listener.local_addr()?;
-    let (access, means) = open_secrets(&config, address)?;
-    if matches!(access, Access::Nobody) {
+    let addresses = listeners.addresses()?;
+    let (access, means) = open_secrets(&config, addresses.operators)?;
+    if access.is_impossible() {
         tracing::warn!(
-            "job list, monitor, metrics and memory report are off: the service is reachable from \
-             elsewhere and `token_file` names no token"
+            "job list, monitor, metrics and memory report are off: so is `operator_listen`, and \
+             `token_file` names no token"
         );
     }
     let (state, _lock) = StateDir::open(&config.state_dir)?;
@@ -188,10 +189,10 @@ pub async fn run(
         closing: closing.clone(),
     };
     let router = http::router(service, in_force.clone());
-    let until = closing.clone().cancelled_owned();
-    let server = tokio::spawn(http::server::serve(listener, router, connections, until));
+    let connections = [connections, Connections::new(&config.http, in_force.clone())];
+    let server = tokio::spawn(listeners.serve(router, connections, closing.clone()));
     let reach = Reach { dispatcher: dispatcher.clone(), webhooks, settings };
-    let operations = Operations::new(reach, wishes.switch, source, address);
+    let operations = Operations::new(reach, wishes.switch, source, addresses);
     let operations = tokio::spawn(take_orders(operations, wishes.orders, control));
     let report = systemd::report_on(dispatcher.clone());
     systemd::ready();
@@ -211,16 +212,16 @@ pub async fn run(
     Ok(())
 }
 
-/// Reads the secrets that the configuration names, for a service that listens on `address`: how
-/// operators are known, and what notices are signed with.
+/// Reads the secrets that the configuration names, for a service whose operators' listener is at
+/// `operators`: how operators are known, and what notices are signed with.
 ///
 /// # Errors
 /// When one of them cannot be used.
 pub fn open_secrets(
     config: &Config,
-    address: SocketAddr,
+    operators: Option<SocketAddr>,
 ) -> Result<(Access, Option<Arc<Means>>), ServiceError> {
-    Ok((Access::open(config, address)?, Means::open(&config.webhook)?))
+    Ok((Access::open(config, operators)?, Means::open(&config.webhook)?))
 }
 
 /// The control socket. A full disk or a long path must not keep the service from starting.

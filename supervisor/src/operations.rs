@@ -10,13 +10,13 @@ use crate::dispatcher::{Cancelled, Dispatcher, Recent, Retried};
 use crate::http::Settings;
 use crate::http::clients::Clients;
 use crate::job::JobId;
+use crate::listeners::Addresses;
 use crate::signals::ShutdownSwitch;
 use crate::status::Status;
 use crate::systemd;
 use crate::webhook::{Means, Webhooks};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, watch};
 
@@ -85,7 +85,7 @@ pub struct Operations {
     settings: watch::Sender<Settings>,
     source: Mutex<Source>,
     /// Where connections really come in, on which hangs who is trusted.
-    address: SocketAddr,
+    addresses: Addresses,
 }
 
 impl Operations {
@@ -94,9 +94,9 @@ impl Operations {
         Reach { dispatcher, webhooks, settings }: Reach,
         switch: ShutdownSwitch,
         source: Source,
-        address: SocketAddr,
+        addresses: Addresses,
     ) -> Self {
-        Self { dispatcher, webhooks, switch, settings, source: Mutex::new(source), address }
+        Self { dispatcher, webhooks, switch, settings, source: Mutex::new(source), addresses }
     }
 
     /// Carries out what signals ask for, one after the other.
@@ -137,6 +137,8 @@ impl Operations {
         let recent = self.dispatcher.recent(0).await.map_err(sentence)?;
         let Recent { processing, pending, .. } = recent;
         Ok(json!({
+            "listen": self.addresses.public,
+            "operator_listen": self.addresses.operators,
             "health": health,
             "pressure": { "memory": health.pressure.memory, "disk": health.pressure.disk },
             "reload_refused": self.settings.borrow().reload_refused,
@@ -176,7 +178,8 @@ impl Operations {
         systemd::reloading();
         let current = self.settings.borrow().config.clone();
         let opened = source(&current).map_err(sentence).and_then(|reloaded| {
-            let access = Access::open(&reloaded.config, self.address).map_err(sentence)?;
+            let access =
+                Access::open(&reloaded.config, self.addresses.operators).map_err(sentence)?;
             let means = Means::open(&reloaded.config.webhook).map_err(sentence)?;
             Ok(Opened { reloaded, access, means })
         });

@@ -1,6 +1,6 @@
 //! What the service and the service manager tell each other (sd_notify(3), sd_listen_fds(3)).
 //!
-//! `cli` asks for an inherited socket, `run` tells how the service is. Without a service manager
+//! `cli` asks for inherited sockets, `run` tells how the service is. Without a service manager
 //! every call does nothing. A sign of life goes out only after the dispatcher has answered a
 //! question, so that a stuck dispatcher is restarted however lively the rest of the process is.
 
@@ -22,38 +22,65 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Signs of life in each watchdog period; sd_watchdog_enabled(3) asks for two at least.
 const SIGNS_PER_PERIOD: u32 = 3;
 
+/// What `FileDescriptorName=` of the operators' socket says (systemd.socket(5)).
+pub const OPERATOR_SOCKET: &str = "operator";
+
 const MIB: u64 = 1 << 20;
 
 /// Why an inherited socket is of no use: the operator's to mend, in the socket unit.
 #[derive(Debug, Error)]
 pub enum SocketError {
-    /// More than one.
-    #[error("{0} sockets were passed to the service; it listens on one (ListenStream=)")]
-    Several(usize),
+    /// More than one for the same clients.
+    #[error(
+        "two sockets were passed to the service for {0}; it listens on one for everybody and one \
+         for operators (ListenStream=, and FileDescriptorName=operator for the latter)"
+    )]
+    Several(&'static str),
     /// Not one to accept TCP connections from.
     #[error("the socket passed to the service is of no use: {0}; ListenStream= takes ADDRESS:PORT")]
     NotTcp(#[source] io::Error),
 }
 
-/// The socket that the service manager holds for this service, if there is one.
+/// The sockets that the service manager holds for this service.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// The one for everybody: any that is not the other.
+    pub public: Option<TcpListener>,
+    /// The one named [`OPERATOR_SOCKET`].
+    pub operators: Option<TcpListener>,
+}
+
+impl Inherited {
+    fn add(&mut self, name: Option<&str>, socket: TcpListener) -> Result<(), SocketError> {
+        let (place, whom) = match name {
+            Some(OPERATOR_SOCKET) => (&mut self.operators, "operators"),
+            _ => (&mut self.public, "everybody"),
+        };
+        match place.replace(socket) {
+            None => Ok(()),
+            Some(_) => Err(SocketError::Several(whom)),
+        }
+    }
+}
+
+/// The sockets that were passed, each taken once and closed in every program this one starts.
 ///
 /// To be called while the process has one thread: it clears variables of the environment.
 ///
 /// # Errors
-/// When what was passed is not exactly one TCP socket.
-pub fn inherited_listener() -> Result<Option<TcpListener>, SocketError> {
+/// When one of them is no TCP socket, or two are for the same clients.
+pub fn inherited_listeners() -> Result<Inherited, SocketError> {
+    let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let names: Vec<&str> = names.split(':').collect();
     let mut passed = ListenFd::from_env();
-    match passed.len() {
-        0 => Ok(None),
-        1 => {
-            let listener = passed.take_tcp_listener(0).map_err(SocketError::NotTcp)?;
-            if let Some(listener) = &listener {
-                listener.set_nonblocking(true).map_err(SocketError::NotTcp)?;
-            }
-            Ok(listener)
+    let mut inherited = Inherited::default();
+    for place in 0..passed.len() {
+        if let Some(socket) = passed.take_tcp_listener(place).map_err(SocketError::NotTcp)? {
+            socket.set_nonblocking(true).map_err(SocketError::NotTcp)?;
+            inherited.add(names.get(place).copied(), socket)?;
         }
-        several => Err(SocketError::Several(several)),
     }
+    Ok(inherited)
 }
 
 /// Tells that the service has started, or that a new configuration is in force.
@@ -203,6 +230,26 @@ mod tests {
         let socket = include_str!("../../systemd/bodyscript.socket");
         let config = Config::resolve(&RawConfig::default()).expect("sound");
         assert_eq!(setting(socket, "ListenStream"), config.listen.to_string());
+        let socket = include_str!("../../systemd/bodyscript-operator.socket");
+        let operators = config.operator_listen.expect("on").to_string();
+        assert_eq!(setting(socket, "ListenStream"), operators);
+        assert_eq!(setting(socket, "FileDescriptorName"), OPERATOR_SOCKET);
+    }
+
+    #[test]
+    fn a_socket_is_for_everybody_unless_its_name_says_operator() {
+        let socket = || TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        for name in [None, Some("unknown"), Some("bodyscript.socket"), Some("operators")] {
+            let mut inherited = Inherited::default();
+            inherited.add(name, socket()).expect("the first");
+            assert!(inherited.public.is_some() && inherited.operators.is_none(), "{name:?}");
+            inherited.add(Some("operator"), socket()).expect("the other");
+            assert!(inherited.operators.is_some());
+            for again in [name, Some("operator")] {
+                let error = inherited.add(again, socket()).expect_err("a third");
+                assert!(matches!(error, SocketError::Several(_)), "{error}");
+            }
+        }
     }
 
     #[test]

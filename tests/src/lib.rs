@@ -14,6 +14,7 @@ pub mod mutant;
 pub mod orders;
 pub mod pose_table;
 pub mod programs;
+pub mod proxies;
 pub mod recorded;
 pub mod remains;
 pub mod report;

@@ -10,10 +10,10 @@ use reqwest::blocking::{Client, Response};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -28,6 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub struct TestServer {
     child: Child,
     base: String,
+    /// What the log had when this service began.
+    log_before: u64,
+    /// Where operators are heard, once that is known; none if they are not.
+    operators: OnceLock<Option<String>>,
     client: Client,
     folder: Arc<TempDir>,
 }
@@ -42,35 +46,41 @@ impl TestServer {
     pub fn start_in(folder: Arc<TempDir>, flags: &[&str]) -> Result<Self> {
         // Free a moment ago; that somebody else takes it in between shows as a failure to start.
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        Self::start_at(port, folder, flags)
+        Self::start_at([port, 0], folder, flags)
     }
 
     /// As [`TestServer::start_in`], but without waiting: the service may die before it is ready,
     /// of this failpoint if there is one.
     pub fn launch(folder: Arc<TempDir>, flags: &[&str], failpoint: Option<&str>) -> Result<Self> {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        Self::launch_at(port, folder, flags, failpoint)
+        Self::launch_at([port, 0], folder, flags, failpoint)
     }
 
-    fn start_at(port: u16, folder: Arc<TempDir>, flags: &[&str]) -> Result<Self> {
-        let mut server = Self::launch_at(port, folder, flags, None)?;
+    fn start_at(ports: [u16; 2], folder: Arc<TempDir>, flags: &[&str]) -> Result<Self> {
+        let mut server = Self::launch_at(ports, folder, flags, None)?;
         server.await_ready()?;
         Ok(server)
     }
 
+    /// On these ports of this host: the public one, and the operators', which may be 0. A flag of
+    /// the test's own outranks the latter.
     fn launch_at(
-        port: u16,
+        [port, operators]: [u16; 2],
         folder: Arc<TempDir>,
         flags: &[&str],
         failpoint: Option<&str>,
     ) -> Result<Self> {
         remains::adopt()?;
         let log = File::options().create(true).append(true).open(folder.path().join("log"))?;
+        let log_before = log.metadata()?.len();
         let temporary = folder.path().join("tmp");
         std::fs::create_dir_all(&temporary)?;
+        let own = ["--operator-listen".to_owned(), format!("127.0.0.1:{operators}")];
+        let own = if flags.contains(&"--operator-listen") { &[][..] } else { &own[..] };
         let child = Command::new(programs::path("bodyscript")?)
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--state-dir"])
             .arg(folder.path().join("state"))
+            .args(own)
             .args(flags)
             .env("TMPDIR", temporary)
             .envs(failpoint.map(|name| ("DIE_AT_FAILPOINT", name)))
@@ -80,7 +90,10 @@ impl TestServer {
             .spawn()
             .context("bodyscript cannot be started")?;
         let client = Client::builder().timeout(PATIENCE).build()?;
-        Ok(Self { child, base: format!("http://127.0.0.1:{port}"), client, folder })
+        let base = format!("http://127.0.0.1:{port}");
+        let is_off = flags.windows(2).any(|flag| flag == ["--operator-listen", "off"]);
+        let operators = if is_off { OnceLock::from(None) } else { OnceLock::new() };
+        Ok(Self { child, base, log_before, operators, client, folder })
     }
 
     fn await_ready(&mut self) -> Result<()> {
@@ -137,6 +150,32 @@ impl TestServer {
         format!("{}{path}", self.base)
     }
 
+    /// The address of a path on the operators' listener, which the service tells in its log.
+    pub fn operator_url(&self, path: &str) -> Result<String> {
+        if self.operators.get().is_none() {
+            let _ = self.operators.set(Some(self.await_operators()?));
+        }
+        let base = self.operators.get().and_then(Option::as_ref);
+        Ok(format!("{}{path}", base.context("the operators' listener is off")?))
+    }
+
+    fn await_operators(&self) -> Result<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            let own = log.get(self.log_before as usize..).unwrap_or_default();
+            let mut lines = own.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            if let Some(line) = lines.find(|line| line.contains("listening for operators")) {
+                let mut words = line.split([' ', '"', '=', '\n']);
+                let address = words.find_map(|word| word.parse::<SocketAddr>().ok());
+                return Ok(format!("http://127.0.0.1:{}", address.context("an address")?.port()));
+            }
+            let is_hopeful = remains::is_alive(self.pid()) && Instant::now() < deadline;
+            ensure!(is_hopeful, "no operators' listener: {log}");
+            sleep(LOOK_EVERY);
+        }
+    }
+
     /// A client for requests this type has no method for.
     pub fn client(&self) -> &Client {
         &self.client
@@ -150,6 +189,16 @@ impl TestServer {
     /// `GET` of a JSON document.
     pub fn json(&self, path: &str) -> Result<Value> {
         Ok(self.get(path)?.json()?)
+    }
+
+    /// `GET` of what is for operators.
+    pub fn operator_get(&self, path: &str) -> Result<Response> {
+        Ok(self.client.get(self.operator_url(path)?).send()?)
+    }
+
+    /// `GET` of a JSON document that is for operators.
+    pub fn operator_json(&self, path: &str) -> Result<Value> {
+        Ok(self.operator_get(path)?.json()?)
     }
 
     /// Uploads a video with these form fields.
@@ -201,9 +250,9 @@ impl TestServer {
 
     /// The list of all jobs, its pages put together.
     pub fn jobs(&self) -> Result<Value> {
-        let mut all = self.json("/api/jobs")?;
+        let mut all = self.operator_json("/api/jobs")?;
         while let Some(next) = all["next"].as_str().map(str::to_owned) {
-            let mut page = self.json(&next)?;
+            let mut page = self.operator_json(&next)?;
             let jobs = page["jobs"].as_array_mut().context("jobs")?;
             all["jobs"].as_array_mut().context("jobs")?.append(jobs);
             all["next"] = page["next"].take();
@@ -233,17 +282,17 @@ impl TestServer {
         Ok(Arc::clone(&self.folder))
     }
 
-    /// Ends the service as `kill -9` does and starts it again under the same address.
+    /// Ends the service as `kill -9` does and starts it again under the same addresses.
     pub fn restart(self, flags: &[&str]) -> Result<Self> {
         self.restart_after(flags, || Ok(()))
     }
 
     /// As [`TestServer::restart`], with something done while there is no service.
     pub fn restart_after(self, flags: &[&str], pause: impl FnOnce() -> Result<()>) -> Result<Self> {
-        let port = self.base.rsplit(':').next().and_then(|port| port.parse().ok());
+        let ports = [port(&self.base)?, port(&self.operator_url("")?)?];
         let folder = self.kill()?;
         pause()?;
-        Self::start_at(port.context("a port")?, folder, flags)
+        Self::start_at(ports, folder, flags)
     }
 
     /// Waits for the end of a service that was asked for it, which must go well; gives its folder,
@@ -295,6 +344,10 @@ impl TestServer {
         }
         Ok(())
     }
+}
+
+fn port(base: &str) -> Result<u16> {
+    base.rsplit(':').next().and_then(|port| port.parse().ok()).context("a port")
 }
 
 fn names_in(folder: &Path) -> Result<Vec<String>> {

@@ -64,7 +64,7 @@ fn a_job_is_cancelled_from_the_page() -> Result<()> {
     browser.wait("document.querySelector('#progress-text').textContent.startsWith('Frame')")?;
     browser.click("#cancel")?;
     browser.wait("!document.querySelector('#choose').hidden")?;
-    let jobs = server.json("/api/jobs")?;
+    let jobs = server.operator_json("/api/jobs")?;
     assert_eq!(jobs["jobs"][0]["status"], "cancelled", "{jobs}");
     Ok(())
 }
@@ -82,7 +82,7 @@ fn what_would_be_refused_is_not_sent() -> Result<()> {
     browser.choose(&server.url("/"), &note)?;
     let error = browser.text("#file-error")?;
     assert!(error.contains("is not a video"), "{error}");
-    assert_eq!(server.json("/api/jobs")?["total"], 0);
+    assert_eq!(server.operator_json("/api/jobs")?["total"], 0);
     Ok(())
 }
 
@@ -96,7 +96,7 @@ fn the_services_own_refusal_is_shown_in_its_words() -> Result<()> {
     browser.choose(&server.url("/"), &broken)?;
     browser.click("#start")?;
     browser.wait("!document.querySelector('#problem').hidden")?;
-    let jobs = server.json("/api/jobs")?;
+    let jobs = server.operator_json("/api/jobs")?;
     assert_eq!(Some(browser.text("#problem-detail")?.as_str()), jobs["jobs"][0]["error"].as_str());
     assert_eq!(browser.barriers()?, NO_BARRIERS);
     Ok(())
@@ -107,7 +107,7 @@ fn the_monitor_shows_a_worker_against_its_cap() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&["--workers", "1"])?;
-    browser.visit(&server.url("/monitor"))?;
+    browser.visit(&server.operator_url("/monitor")?)?;
     browser.wait("document.querySelector('#link').textContent === 'Live'")?;
     let id = server.submit(&clip(folder.path(), 240)?)?;
     browser
@@ -203,7 +203,7 @@ fn the_page_comes_back_to_its_job_when_the_service_does() -> Result<()> {
     })?;
     browser.wait("document.querySelector('#lost').hidden")?;
     browser.wait("document.querySelectorAll('#curves path.left').length === 4")?;
-    let jobs = server.json("/api/jobs")?;
+    let jobs = server.operator_json("/api/jobs")?;
     assert_eq!((&jobs["total"], &jobs["jobs"][0]["status"]), (&1.into(), &"completed".into()));
     Ok(())
 }
@@ -215,7 +215,7 @@ fn the_monitor_is_right_again_when_the_service_is() -> Result<()> {
     let [flag, program] = fault_worker()?;
     let flags = ["--workers", "1", &flag, &program];
     let server = TestServer::start(&flags)?;
-    browser.visit(&server.url("/monitor"))?;
+    browser.visit(&server.operator_url("/monitor")?)?;
     let job = server.submit(&fault_video(folder.path(), "silent")?)?;
     let worker =
         "document.querySelector('#workers .facts')?.textContent.match(/process (\\d+)/)?.[1]";

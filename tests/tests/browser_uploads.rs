@@ -66,7 +66,7 @@ fn hanging(browser: &Browser, video: &Path) -> Result<(TestServer, Line)> {
 
 /// The one job there is, which must have come of this very file.
 fn whole(server: &TestServer, file: &Path) -> Result<()> {
-    let list = server.json("/api/jobs")?;
+    let list = server.operator_json("/api/jobs")?;
     let digest = Sha256::digest(std::fs::read(file)?);
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(list["total"], 1, "{list}");
@@ -171,7 +171,7 @@ fn cancelling_an_upload_leaves_nothing_of_it() -> Result<()> {
     browser.click("#cancel")?;
     browser.wait("!document.querySelector('#choose').hidden")?;
     await_no_upload(&server)?;
-    assert_eq!(server.json("/api/jobs")?["total"], 0);
+    assert_eq!(server.operator_json("/api/jobs")?["total"], 0);
     browser.run("location.reload()")?;
     browser.wait("document.querySelector('#limits').textContent.includes('Up to')")?;
     assert_eq!(browser.run("return document.querySelector('#unfinished').hidden")?, true);

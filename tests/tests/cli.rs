@@ -96,7 +96,7 @@ fn doctor_tells_what_this_host_gives() -> Result<()> {
     let output = Command::new(programs::path("bodyscript")?).args(["doctor", "--json"]).output()?;
     let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     let text = report.to_string();
-    for word in ["cage", "seccomp", "landlock", "budget"] {
+    for word in ["cage", "seccomp", "landlock", "budget", "/monitor"] {
         assert!(text.contains(word), "no {word} in {text}");
     }
     Ok(())

@@ -39,7 +39,11 @@ fn obedient(flags: &[&str]) -> Result<TestServer> {
 }
 
 fn way(server: &TestServer, named: Option<&'static str>) -> Result<Way> {
-    let to = server.url("").strip_prefix("http://").context("an address")?.parse()?;
+    way_to(&server.url(""), named)
+}
+
+fn way_to(url: &str, named: Option<&'static str>) -> Result<Way> {
+    let to = url.strip_prefix("http://").context("an address")?.parse()?;
     Ok(Way { to, from: None, named })
 }
 
@@ -50,9 +54,9 @@ fn lasting_job(server: &TestServer) -> Result<String> {
     Ok(accepted["job_id"].as_str().context("an id")?.to_owned())
 }
 
-/// A number of `/metrics`, which operators on this host may read.
-fn metric(way: &Way, name: &str) -> Result<usize> {
-    let text = Way { named: None, ..way.clone() }.ask("GET /metrics")?;
+/// A number of `/metrics`.
+fn metric(server: &TestServer, name: &str) -> Result<usize> {
+    let text = server.operator_get("/metrics")?.text()?;
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("bodyscript_{name} ")));
     line.with_context(|| format!("no {name} in {text}"))?.parse().context("a number")
 }
@@ -72,8 +76,8 @@ fn begin(way: &Way, request: &str, rest: &str) -> Result<(TcpStream, String)> {
 }
 
 /// Uploads of one client that began and do not go on.
-fn busy(way: &Way, count: usize) -> Result<Vec<TcpStream>> {
-    let before = metric(way, "requests_in_progress")?;
+fn busy(server: &TestServer, way: &Way, count: usize) -> Result<Vec<TcpStream>> {
+    let before = metric(server, "requests_in_progress")?;
     let begin = |_| {
         let mut line = way.connect()?;
         let head = way.head("PUT /api/upload");
@@ -81,7 +85,9 @@ fn busy(way: &Way, count: usize) -> Result<Vec<TcpStream>> {
         Ok(line)
     };
     let lines = (0..count).map(begin).collect::<Result<_>>()?;
-    await_that("all are under way", || Ok(metric(way, "requests_in_progress")? >= before + count))?;
+    await_that("all are under way", || {
+        Ok(metric(server, "requests_in_progress")? >= before + count)
+    })?;
     Ok(lines)
 }
 
@@ -118,27 +124,22 @@ fn a_thousand_connections_of_one_client_keep_nobody_out() -> Result<()> {
         (Hold::Unread, "connections"),
         (Hold::Watch(job.clone()), "streams"),
     ] {
-        // With a name of its own where it tells one, so that this host can read the metrics.
         for named in [Some("203.0.113.9"), None] {
             let attacker = way(&server, named)?;
             let crowd = Crowd::gather(attacker.clone(), hold.clone(), SIZE)?;
             if named.is_some() {
                 let many = if is_told == "connections" { 500 } else { 32 };
-                await_that("it has all that it can get", || {
-                    Ok(metric(&attacker, is_told)? >= many)
-                })?;
+                await_that("it has all that it can get", || Ok(metric(&server, is_told)? >= many))?;
             }
             let served = others_are_served(&server, &job, 10);
             served.with_context(|| format!("{hold:?} by {named:?}"))?;
             drop(crowd);
         }
     }
-    let other = way(&server, OTHER)?;
-    ensure!(metric(&other, "connections_given_up_total")? > 0, "nothing had to make room");
+    ensure!(metric(&server, "connections_given_up_total")? > 0, "nothing had to make room");
     await_that("everything is released", || {
         let names = ["requests_in_progress", "streams"];
-        // The one that asks is under way itself.
-        Ok(names.map(|name| metric(&other, name).ok()) == [Some(1), Some(0)])
+        Ok(names.map(|name| metric(&server, name).ok()) == [Some(0), Some(0)])
     })
 }
 
@@ -170,7 +171,7 @@ fn without_limits_for_each_client_the_same_keeps_others_out() -> Result<()> {
 fn requests_of_one_client_have_a_limit() -> Result<()> {
     let server = obedient(&["--client-connections-max", "2"])?;
     let (one, other) = (way(&server, Some("203.0.113.9"))?, way(&server, OTHER)?);
-    let mut held = busy(&one, 2)?;
+    let mut held = busy(&server, &one, 2)?;
     let refused = one.ask("GET /api")?;
     ensure!(refused.starts_with("HTTP/1.1 429"), "one past the limit: {refused}");
     ensure!(refused.contains("too_many_connections") && refused.contains("retry-after: "));
@@ -184,7 +185,7 @@ fn requests_of_one_client_have_a_limit() -> Result<()> {
 #[test]
 fn who_cannot_be_told_apart_behind_a_proxy_is_who_wrote_the_entry() -> Result<()> {
     let server = obedient(&["--client-connections-max", "2"])?;
-    let held = busy(&way(&server, Some("203.0.113.9, unknown"))?, 2)?;
+    let held = busy(&server, &way(&server, Some("203.0.113.9, unknown"))?, 2)?;
     let refused = way(&server, Some("203.0.113.10, _hidden"))?.ask("GET /api")?;
     ensure!(refused.starts_with("HTTP/1.1 429"), "another name that cannot be read: {refused}");
     ensure!(is_ok(&way(&server, Some("203.0.113.9"))?.ask("GET /api")?));
@@ -197,7 +198,7 @@ fn who_cannot_be_told_apart_behind_a_proxy_is_who_wrote_the_entry() -> Result<()
 fn when_all_places_are_taken_health_is_still_told() -> Result<()> {
     let server = obedient(&["--connections-max", "3", "--client-connections-max", "60"])?;
     let (one, other) = (way(&server, Some("203.0.113.9"))?, way(&server, OTHER)?);
-    let mut held = busy(&one, 2)?;
+    let mut held = busy(&server, &one, 2)?;
     ensure!(is_ok(&other.ask("GET /api")?), "the last place");
     // Metrics take a place themselves, so this is the last look at them.
     held.extend(way_in(&one)?);
@@ -238,14 +239,20 @@ fn streams_have_a_quota_of_their_own() -> Result<()> {
     ensure!(refused.starts_with("HTTP/1.1 429"), "one past the client's: {refused}");
     ensure!(refused.contains("too_many_streams") && refused.contains("retry-after: "));
     ensure!(is_ok(&one.ask("GET /api")?), "requests have places of their own");
-    // The monitor's stream counts as well, for this host.
-    let (_second, status) = begin(&way(&server, None)?, "GET /api/monitor", "\r\n")?;
+    let (_second, status) = begin(&other, &stream, "\r\n")?;
     ensure!(status == "HTTP/1.1 200");
-    let refused = other.ask(&stream)?;
+    let third = way(&server, Some("203.0.113.11"))?;
+    let refused = third.ask(&stream)?;
     ensure!(refused.starts_with("HTTP/1.1 429"), "one past all: {refused}");
+    // Operators have places of their own, and this host a quota there.
+    let operators = way_to(&server.operator_url("")?, None)?;
+    let (_monitor, status) = begin(&operators, "GET /api/monitor", "\r\n")?;
+    ensure!(status == "HTTP/1.1 200");
+    let refused = operators.ask("GET /api/monitor")?;
+    ensure!(refused.starts_with("HTTP/1.1 429"), "one past this host's: {refused}");
     drop(first);
     await_that("there is room for a stream again", || {
-        Ok(begin(&other, &stream, "\r\n")?.1 == "HTTP/1.1 200")
+        Ok(begin(&third, &stream, "\r\n")?.1 == "HTTP/1.1 200")
     })
 }
 
@@ -274,15 +281,15 @@ fn who_connects_directly_loses_its_own_connections() -> Result<()> {
         let from = |last| -> Result<Way> {
             Ok(Way { from: Some(Ipv4Addr::new(192, 0, 2, last)), ..way(&server, None)? })
         };
-        let (one, other, here) = (from(2)?, from(3)?, way(&server, None)?);
+        let (one, other) = (from(2)?, from(3)?);
         let crowd = Crowd::gather(one.clone(), Hold::Idle, SIZE)?;
-        let connections = metric(&here, "connections")?;
-        // Beside its own there are the one that asks and the one that asked for readiness.
-        ensure!(connections <= 64 + 2, "{connections} connections");
+        let connections = metric(&server, "connections")?;
+        // Beside its own there is the one that asked for readiness.
+        ensure!(connections <= 64 + 1, "{connections} connections");
         ensure!(is_ok(&one.ask("GET /api")?), "in place of its own longest idle one");
         ensure!(is_ok(&other.ask("GET /api")?), "somebody else");
         drop(crowd);
-        let held = busy_from(&one, &here, 64)?;
+        let held = busy_from(&one, &server, 64)?;
         ensure!(one.ask("GET /livez")?.is_empty(), "one past the limit, with all of them busy");
         ensure!(is_ok(&other.ask("GET /livez")?) && is_ok(&other.ask("GET /api")?));
         // Who is no proxy speaks for nobody else.
@@ -293,10 +300,10 @@ fn who_connects_directly_loses_its_own_connections() -> Result<()> {
     })
 }
 
-fn busy_from(way: &Way, here: &Way, count: usize) -> Result<Vec<Option<TcpStream>>> {
-    await_that("its other connections are gone", || Ok(metric(here, "connections")? <= 2))?;
+fn busy_from(way: &Way, server: &TestServer, count: usize) -> Result<Vec<Option<TcpStream>>> {
+    await_that("its other connections are gone", || Ok(metric(server, "connections")? <= 1))?;
     let lines = (0..count).map(|_| way_in(way)).collect::<Result<_>>()?;
-    await_that("all are under way", || Ok(metric(here, "requests_in_progress")? == count + 1))?;
+    await_that("all are under way", || Ok(metric(server, "requests_in_progress")? == count))?;
     Ok(lines)
 }
 
@@ -306,7 +313,16 @@ fn a_service_may_have_as_many_files_open_as_its_limits_take() -> Result<()> {
     let mut service = Command::new("prlimit")
         .arg("--nofile=256:")
         .arg(programs::path("bodyscript")?)
-        .args(["serve", "--listen", "127.0.0.1:0", "--connections-max", "300", "--state-dir"])
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--operator-listen",
+            "off",
+            "--connections-max",
+            "300",
+            "--state-dir",
+        ])
         .arg(folder.path())
         .stderr(Stdio::null())
         .spawn()

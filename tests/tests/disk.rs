@@ -96,7 +96,7 @@ fn with_program<'a>(program: &'a [String; 2], flags: &[&'a str]) -> Vec<&'a str>
 fn check_nothing_partial(server: &TestServer) -> Result<()> {
     let state = server.state_dir();
     await_that("nothing is left but what jobs have", || {
-        let list = server.json("/api/jobs")?;
+        let list = server.operator_json("/api/jobs")?;
         let completed = ids(&list, |job| job["status"] == "completed");
         let failed = ids(&list, |job| job["status"] == "failed");
         Ok(names(&state, "spool")?.is_subset(&failed)
@@ -302,7 +302,8 @@ fn a_start_on_a_read_only_folder_says_so() -> Result<()> {
     let state = folder.path().join("state");
     let start = || {
         let mut serve = Command::new(programs::path("bodyscript")?);
-        serve.args(["serve", "--listen", "127.0.0.1:0", "--state-dir"]).arg(&state);
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--operator-listen", "off"]);
+        serve.arg("--state-dir").arg(&state);
         Ok::<_, anyhow::Error>(serve.output()?)
     };
     for is_there in [false, true] {
@@ -404,7 +405,7 @@ fn without_descriptors_it_refuses_and_recovers() -> Result<()> {
         Ok(server.upload(&video, &[]).is_ok_and(|answer| answer.status() == StatusCode::ACCEPTED))
     })?;
     await_that("every job is over", || {
-        Ok(ids(&server.json("/api/jobs")?, |job| job["completed_at"].is_null()).is_empty())
+        Ok(ids(&server.operator_json("/api/jobs")?, |job| job["completed_at"].is_null()).is_empty())
     })?;
     report::say(&format!("64 descriptors: answers were {seen:?}"));
     check_nothing_partial(&server)?;

@@ -27,7 +27,7 @@ fn accepted(server: &TestServer, key: &str, video: &Path) -> Result<String> {
 }
 
 fn total(server: &TestServer) -> Result<Value> {
-    Ok(server.json("/api/jobs")?["total"].clone())
+    Ok(server.operator_json("/api/jobs")?["total"].clone())
 }
 
 #[test]

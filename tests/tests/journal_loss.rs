@@ -214,7 +214,7 @@ fn what_is_beside_a_lost_journal_is_set_aside_byte_for_byte() -> Result<()> {
         let stage = Stage { server: TestServer::start_in(root, &strs(&flags))?, flags, videos };
         assert_eq!(aside(&state)?, before);
         ensure!(stage.server.log().contains("there is material set aside"), "it is not recalled");
-        ensure!(stage.server.json("/api/jobs")?["total"] == 1);
+        ensure!(stage.server.operator_json("/api/jobs")?["total"] == 1);
         stage.server.stop()?;
     }
     Ok(())
@@ -454,7 +454,7 @@ fn nothing_is_taken_while_the_journal_is_away_and_all_is_there_when_it_is_back()
             let over = server.await_end(id)?;
             ensure!(over["status"] == "completed", "after {told}: {over}");
         }
-        ensure!(server.json("/api/jobs")?["total"] == 3, "what was refused is not back");
+        ensure!(server.operator_json("/api/jobs")?["total"] == 3, "what was refused is not back");
         ensure!(!state.join("set-aside").exists());
         server.stop()?;
         drop(videos);

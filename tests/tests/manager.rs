@@ -1,14 +1,19 @@
-//! What the service and a service manager tell each other: an inherited socket, readiness, signs of
+//! What the service and a service manager tell each other: inherited sockets, readiness, signs of
 //! life, a reload, the end (sd_listen_fds(3), sd_notify(3)). The test plays the manager.
 
 use anyhow::{Context, Result, ensure};
+use bodyscript_tests::orders::order;
+use bodyscript_tests::told::await_that;
 use bodyscript_tests::{programs, remains};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use reqwest::StatusCode;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -19,36 +24,73 @@ const PATIENCE: Duration = Duration::from_secs(180);
 struct Manager {
     service: Child,
     words: UnixDatagram,
-    address: SocketAddr,
-    _folder: TempDir,
+    /// Of each socket that was passed.
+    addresses: Vec<SocketAddr>,
+    /// What the kernel calls them.
+    sockets: Vec<PathBuf>,
+    folder: TempDir,
 }
 
 impl Manager {
-    /// Starts the service with a socket that is open already.
-    fn start() -> Result<Self> {
+    /// Starts the service with up to two sockets that are open already, one for each name.
+    fn start(names: &[&str], flags: &[&str]) -> Result<Self> {
         remains::adopt()?;
         let folder = tempfile::tempdir()?;
         let notify = folder.path().join("notify");
         let words = UnixDatagram::bind(&notify)?;
         words.set_read_timeout(Some(PATIENCE))?;
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let address = listener.local_addr()?;
-        // The shell puts the socket where the first one belongs, and knows its own process.
-        let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ WATCHDOG_PID=$$ exec \"$0\" \"$@\"";
+        let mut listeners = Vec::new();
+        for _ in names {
+            listeners.push(TcpListener::bind(("127.0.0.1", 0))?);
+        }
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+        let link = |listener: &TcpListener| {
+            fs::read_link(format!("/proc/self/fd/{}", listener.as_raw_fd()))
+        };
+        let sockets = listeners.iter().map(link).collect::<Result<_, _>>()?;
+        let mut passed = listeners.into_iter().map(|socket| Stdio::from(OwnedFd::from(socket)));
+        // The shell puts the sockets where they belong, and knows its own process.
+        let script =
+            "exec 3<&0 4<&1 </dev/null >&2; LISTEN_PID=$$ WATCHDOG_PID=$$ exec \"$0\" \"$@\"";
         let service = Command::new("sh")
             .args(["-c", script])
             .arg(programs::path("bodyscript")?)
             .args(["serve", "--state-dir"])
             .arg(folder.path().join("state"))
             .args(["--listen", "192.0.2.1:1"])
-            .env("LISTEN_FDS", "1")
+            .args(flags)
+            .env("LISTEN_FDS", names.len().to_string())
+            .env("LISTEN_FDNAMES", names.join(":"))
             .env("NOTIFY_SOCKET", &notify)
             .env("WATCHDOG_USEC", "600000000")
-            .stdin(Stdio::from(OwnedFd::from(listener)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdin(passed.next().unwrap_or_else(Stdio::null))
+            .stdout(passed.next().unwrap_or_else(Stdio::null))
+            .stderr(File::create(folder.path().join("log"))?)
             .spawn()?;
-        Ok(Self { service, words, address, _folder: folder })
+        Ok(Self { service, words, addresses, sockets, folder })
+    }
+
+    /// The status of a request to one of the sockets.
+    fn status(&self, socket: usize, path: &str) -> Result<StatusCode> {
+        let url = format!("http://{}{path}", self.addresses[socket]);
+        Ok(reqwest::blocking::get(url)?.status())
+    }
+
+    /// Which of the sockets a process has open.
+    fn open_in(&self, process: i32) -> Result<Vec<bool>> {
+        let descriptors = fs::read_dir(format!("/proc/{process}/fd"))?.flatten();
+        let links: Vec<_> = descriptors.filter_map(|fd| fs::read_link(fd.path()).ok()).collect();
+        Ok(self.sockets.iter().map(|socket| links.contains(socket)).collect())
+    }
+
+    /// What the service said of why it does not start.
+    fn refusal(mut self) -> Result<String> {
+        let service = self.service.id() as i32;
+        await_that("the start is refused", || Ok(!remains::is_alive(service)))?;
+        let status = self.service.wait()?;
+        let log = fs::read_to_string(self.folder.path().join("log"))?;
+        ensure!(status.code() == Some(2), "{status}: {log}");
+        Ok(log)
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
@@ -79,9 +121,9 @@ impl Drop for Manager {
 
 #[test]
 fn a_service_manager_is_told_what_it_needs_to_know() -> Result<()> {
-    let mut manager = Manager::start()?;
+    let mut manager = Manager::start(&["unknown"], &["--operator-listen", "127.0.0.1:0"])?;
     // Asked before the service is there: the manager's socket holds the line.
-    let mut early = TcpStream::connect(manager.address)?;
+    let mut early = TcpStream::connect(manager.addresses[0])?;
     early.set_read_timeout(Some(PATIENCE))?;
     early.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     manager.hear("READY=1")?;
@@ -103,5 +145,44 @@ fn a_service_manager_is_told_what_it_needs_to_know() -> Result<()> {
     manager.hear("STOPPING=1")?;
     assert!(manager.service.wait()?.success());
     assert_eq!(remains::strays(), Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
+fn the_socket_named_operator_is_the_operators_and_no_worker_has_either() -> Result<()> {
+    // The name decides, not the place; nor does what the keys say of the addresses.
+    let flags = ["--operator-listen", "192.0.2.1:2", "--standby", "1"];
+    let mut manager = Manager::start(&["operator", "bodyscript.socket"], &flags)?;
+    manager.hear("READY=1")?;
+    for (socket, status) in [(0, StatusCode::OK), (1, StatusCode::FORBIDDEN)] {
+        assert_eq!(manager.status(socket, "/api/jobs")?, status, "{socket}");
+        assert_eq!(manager.status(socket, "/livez")?, StatusCode::OK, "{socket}");
+    }
+    let state = manager.folder.path().join("state");
+    let told = order(&state, &["status"])?;
+    assert_eq!(told["operator_listen"], manager.addresses[0].to_string());
+    assert_eq!(told["listen"], manager.addresses[1].to_string());
+
+    let standby =
+        || Ok::<_, anyhow::Error>(order(&state, &["status"])?["health"]["standby"][0].take());
+    await_that("a worker stands by", || Ok(standby()?["is_ready"] == true))?;
+    let worker = standby()?["pid"].as_i64().context("a process")? as i32;
+    assert_eq!(manager.open_in(worker)?, [false, false], "a worker has the sockets");
+    assert_eq!(manager.open_in(manager.service.id() as i32)?, [true, true], "who has them");
+    manager.signal(Signal::SIGTERM)?;
+    assert!(manager.service.wait()?.success());
+    Ok(())
+}
+
+#[test]
+fn sockets_that_contradict_each_other_or_the_keys_are_refused() -> Result<()> {
+    let on = ["--operator-listen", "127.0.0.1:0"];
+    let said = Manager::start(&["bodyscript.socket", "another"], &on)?.refusal()?;
+    assert!(said.contains("FileDescriptorName=operator"), "{said}");
+    let said = Manager::start(&["operator", "operator"], &on)?.refusal()?;
+    assert!(said.contains("for operators"), "{said}");
+    let off = ["--operator-listen", "off"];
+    let said = Manager::start(&["bodyscript.socket", "operator"], &off)?.refusal()?;
+    assert!(said.contains("`operator_listen` is off"), "{said}");
     Ok(())
 }

@@ -50,7 +50,7 @@ const FLAGS: [&str; 18] = [
     "--worker-progress-s-max",
     "170",
     "--log",
-    "bodyscript=warn,obituary=info",
+    "bodyscript=warn,bodyscript::listeners=info,obituary=info",
 ];
 
 /// What a job is made to end of.

@@ -79,7 +79,7 @@ fn jobs_in_every_state_survive_a_kill() -> Result<()> {
 /// After all jobs are over: results of the completed, nothing else, nobody else.
 fn check_traces(server: &TestServer, killed: i32) -> Result<()> {
     let state = server.state_dir();
-    let list = server.json("/api/jobs")?;
+    let list = server.operator_json("/api/jobs")?;
     let jobs = list["jobs"].as_array().context("jobs")?;
     let of_state = |state: &str| -> BTreeSet<_> {
         let jobs = jobs.iter().filter(|job| job["status"] == state);
@@ -228,12 +228,12 @@ fn ten_thousand_jobs_are_all_found_and_told_of_a_page_at_a_time() -> Result<()> 
     let wait = longest_wait(&server, || {
         for address in ["/api/jobs", "/api/metrics", "/api/jobs?offset=9500"] {
             let begun = Instant::now();
-            let bytes = server.get(address)?.bytes()?.len();
+            let bytes = server.operator_get(address)?.bytes()?.len();
             sizes.push(format!("{address} {} KiB in {:?}", bytes / 1024, begun.elapsed()));
         }
         Ok(())
     })?;
-    let numbers = server.json("/api/metrics?limit=10")?;
+    let numbers = server.operator_json("/api/metrics?limit=10")?;
     assert_eq!(numbers["averages"]["completed"], JOBS * 6 / 10);
     assert_eq!(
         (&numbers["total"], numbers["jobs"].as_array().map(Vec::len)),
@@ -243,7 +243,7 @@ fn ten_thousand_jobs_are_all_found_and_told_of_a_page_at_a_time() -> Result<()> 
     let expiry = longest_wait(&server, || {
         server.signal(Signal::SIGHUP)?;
         await_that("all that was over is gone", || {
-            Ok(server.json("/api/jobs?limit=1")?["total"] == JOBS / 10)
+            Ok(server.operator_json("/api/jobs?limit=1")?["total"] == JOBS / 10)
         })
     })?;
     report::say(&format!(

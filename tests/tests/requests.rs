@@ -18,7 +18,10 @@ fn obedient(flags: &[&str]) -> Result<TestServer> {
 
 /// What is answered to these very bytes, until the service ends the connection.
 fn answer(server: &TestServer, request: &str) -> Result<String> {
-    let url = server.url("");
+    answer_at(&server.url(""), request)
+}
+
+fn answer_at(url: &str, request: &str) -> Result<String> {
     let mut line = TcpStream::connect(url.strip_prefix("http://").context("an address")?)?;
     line.write_all(request.as_bytes())?;
     line.shutdown(Shutdown::Write)?;
@@ -41,7 +44,9 @@ fn a_request_says_once_whom_it_is_for() -> Result<()> {
     // What the address names outranks the header, for operators too.
     for (address, code) in [("http://localhost", "200"), ("http://evil.example", "403")] {
         let request = format!("GET {address}/api/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        assert_eq!(answer(&server, &request)?[9..12], *code, "{address}");
+        let said = answer_at(&server.operator_url("")?, &request)?;
+        assert_eq!(said[9..12], *code, "{address}");
+        assert_eq!(answer(&server, &request)?[9..12], *"403", "{address} on the public listener");
     }
     Ok(())
 }
@@ -106,7 +111,7 @@ fn a_page_of_another_origin_changes_nothing() -> Result<()> {
     ] {
         assert_eq!(upload(origin, site)?.status(), StatusCode::ACCEPTED, "{origin} {site}");
     }
-    let jobs = server.json("/api/jobs")?["total"].clone();
+    let jobs = server.operator_json("/api/jobs")?["total"].clone();
     for (origin, site) in
         [("https://b.example", "cross-site"), ("null", "cross-site"), ("http://x", "same-site")]
     {
@@ -114,6 +119,6 @@ fn a_page_of_another_origin_changes_nothing() -> Result<()> {
         assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{origin} {site}");
         assert_eq!(refused.json::<Value>()?["code"], "other_origin");
     }
-    assert_eq!(server.json("/api/jobs")?["total"], jobs, "nothing came of them");
+    assert_eq!(server.operator_json("/api/jobs")?["total"], jobs, "nothing came of them");
     Ok(())
 }

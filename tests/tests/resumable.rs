@@ -76,7 +76,7 @@ fn an_upload_goes_on_where_it_was_when_the_service_is_killed() -> Result<()> {
     let status = server.await_end(&client.job()?)?;
     assert_eq!(status["status"], "completed", "{status}");
     assert_eq!(status["sha256"], sha256(&video)?.as_str(), "{status}");
-    assert_eq!(server.json("/api/jobs")?["total"], 1);
+    assert_eq!(server.operator_json("/api/jobs")?["total"], 1);
     Ok(())
 }
 

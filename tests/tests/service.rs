@@ -210,7 +210,7 @@ fn each_video_has_a_worker_process_of_its_own() -> Result<()> {
     for pid in pids {
         assert!(!Path::new(&format!("/proc/{pid}")).exists(), "worker {pid} is still there");
     }
-    assert_eq!(server.json("/api/jobs")?["jobs"].as_array().context("jobs")?.len(), 3);
+    assert_eq!(server.operator_json("/api/jobs")?["jobs"].as_array().context("jobs")?.len(), 3);
     Ok(())
 }
 

@@ -16,14 +16,15 @@ use reqwest::header::{
 use std::collections::BTreeMap;
 use std::io::Read;
 
-/// Asks as a browser does, which takes gzip.
+/// Asks as a browser of an operator does, which takes gzip.
 fn ask(
     server: &TestServer,
     method: Method,
     path: &str,
     headers: &[(&str, &str)],
 ) -> Result<Response> {
-    let request = server.client().request(method, server.url(path)).header(ACCEPT_ENCODING, "gzip");
+    let request = server.client().request(method, server.operator_url(path)?);
+    let request = request.header(ACCEPT_ENCODING, "gzip");
     let request =
         headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     Ok(request.send()?)
@@ -43,7 +44,7 @@ fn texts_come_compressed_and_nothing_else_does() -> Result<()> {
         .into_iter()
         .chain(["pose_data.csv", "pose_data.json"].map(file))
     {
-        let plain = server.get(&path)?;
+        let plain = server.operator_get(&path)?;
         assert!(!plain.headers().contains_key(CONTENT_ENCODING), "{path}: nobody asked for it");
         let plain = plain.bytes()?;
         let packed = ask(&server, Method::GET, &path, &[])?;
@@ -165,7 +166,7 @@ fn the_numbers_for_prometheus_follow_its_rules_and_count() -> Result<()> {
         server.await_end(&server.submit(&fault_video(folder.path(), words)?)?)?;
     }
     server.client().request(Method::from_bytes(b"BREW")?, server.url("/pot")).send()?;
-    let answer = server.get("/metrics")?;
+    let answer = server.operator_get("/metrics")?;
     let kind = answer.headers()[CONTENT_TYPE].to_str()?.to_owned();
     assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let families = exposition(&answer.text()?)?;

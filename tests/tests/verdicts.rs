@@ -148,7 +148,7 @@ fn a_cancelled_worker_that_does_not_listen_is_gone_before_the_answer() -> Result
     assert_eq!(ends(&answer), ["cancelled"], "{answer}");
     assert!(!is_alive(pid), "the worker is still there");
     assert_eq!(descendants(faults.server.pid()), Vec::<i32>::new(), "its child is still there");
-    assert_eq!(faults.server.json("/health/memory")?["reserved_bytes"], 0);
+    assert_eq!(faults.server.operator_json("/health/memory")?["reserved_bytes"], 0);
     faults.server.stop()?;
     Ok(())
 }
@@ -168,7 +168,7 @@ fn the_caps_of_all_workers_never_exceed_the_budget() -> Result<()> {
     }
     let mut most = 0;
     loop {
-        let report = faults.server.json("/health/memory")?;
+        let report = faults.server.operator_json("/health/memory")?;
         let reserved = report["reserved_bytes"].as_u64().context("a number")?;
         assert_eq!(report["budget_bytes"], 150 * MIB);
         assert!(reserved <= 150 * MIB, "{report}");
@@ -257,7 +257,7 @@ fn a_start_without_what_is_required_fails_and_says_what() -> Result<()> {
     }
     for (flags, sign) in cases {
         let output = Command::new(programs::path("bodyscript")?)
-            .args(["serve", "--listen", "127.0.0.1:0", "--state-dir"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--operator-listen", "off", "--state-dir"])
             .arg(folder.path().join("state"))
             .args(&flags)
             .output()?;

@@ -272,6 +272,6 @@ fn nothing_private_is_reached_and_nothing_promised_that_is_not_configured() -> R
     let video = fault_video(folder.path(), "ok")?;
     let refused = without.upload(&video, &[("webhook_url", "https://example.org/")])?;
     assert_eq!(refused.json::<Value>()?["code"], "webhooks_off");
-    assert_eq!(without.json("/api/jobs")?["total"], 0);
+    assert_eq!(without.operator_json("/api/jobs")?["total"], 0);
     Ok(())
 }

@@ -31,6 +31,28 @@ expect "$(field "$real" .status)" completed "status: $(field "$real" .error)"
 layers=$(field "$real" '[.posture[] | select(.state == "active") | .layer] | join(" ")')
 passed "$(field "$real" .statistics.frames_processed) frames; sandbox: $layers; peak $(field "$real" '.attempts[0].peak_bytes')"
 
+begin "operators have an address of their own, and systemd may hold it"
+for path in /api/jobs /metrics /monitor; do
+	expect "$(answer $base $path)" 403 "the public answer to $path"
+	expect "$(answer $operators $path)" 200 "the operators' answer to $path"
+done
+systemctl stop $unit
+cp bodyscript-operator.socket /etc/systemd/system/
+systemctl daemon-reload
+systemctl start bodyscript-operator.socket
+expect "$(answer $operators /api/jobs)" 200 "the operators' answer, which starts the service"
+expect "$(answer $base /api/jobs)" 403 "the public answer"
+expect "$(bodyscript ctl --json status | jq -r .operator_listen)" 127.0.0.1:8001 "the address by ctl"
+expect "$(journalctl -b -u $unit -o cat | grep -c 'for operators.*is_inherited.*true')" 1 "sockets taken over"
+systemctl stop $unit bodyscript-operator.socket
+# The starts of this scenario are not those of a fault.
+systemctl reset-failed $unit
+rm /etc/systemd/system/bodyscript-operator.socket
+systemctl daemon-reload
+systemctl start $unit
+expect "$(answer $operators /api/jobs)" 200 "the operators' answer, bound by the service again"
+passed
+
 begin "a worker out of memory dies alone by the kernel, its neighbour finishes"
 install -D -m 755 fault_worker /opt/fault_worker
 cat >>/etc/bodyscript/bodyscript.toml <<-END

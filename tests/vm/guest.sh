@@ -4,6 +4,7 @@
 set -Eeuo pipefail
 cd "$(dirname "$0")"
 base=http://127.0.0.1:8000
+operators=http://127.0.0.1:8001
 unit=bodyscript.service
 notes=/var/tmp/scenarios
 trap 'systemctl --no-block poweroff' EXIT
@@ -27,6 +28,8 @@ await() {
 }
 show() { systemctl show -P "$1" $unit; }
 get() { curl -sSf --max-time 120 "$base$1"; }
+# What a request is answered: an address and a path.
+answer() { curl -sS --max-time 120 -o /dev/null -w '%{http_code}' "$1$2"; }
 upload() { curl -sS --max-time 120 -F interval=10 -F "file=@$1;filename=clip.mp4" $base/api/upload | jq -er .job_id; }
 field() { get "/api/status/$1" | jq -r "$2"; }
 is_over() { [ "$(field "$1" .completed_at)" != null ]; }

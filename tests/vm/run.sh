@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 "$here/image.sh" "$image"
 mkdir "$work/in"
 cp "$deb" "$work/in/bodyscript.deb"
-cp "$here"/{guest,first_boot,second_boot}.sh "$work/in/"
+cp "$here"/{guest,first_boot,second_boot}.sh "$here/../../systemd/bodyscript-operator.socket" "$work/in/"
 # Stripped: the guest's disk is small and its processor slow.
 strip -o "$work/in/fault_worker" "$programs/fault_worker"
 "$programs/mannequin" --seconds 1 --width 320 --height 240 "$work/in/walker.mp4"

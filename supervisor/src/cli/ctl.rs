@@ -164,6 +164,8 @@ fn status(answer: &Value) -> String {
         None => "Takes uploads.".to_owned(),
         Some(reason) => format!("Takes no uploads: {reason}."),
     }];
+    let operators = answer["operator_listen"].as_str().unwrap_or("no other address");
+    lines.push(format!("Listens on {}, for operators on {operators}.", text(&answer["listen"])));
     if let Some(reason) = answer["reload_refused"].as_str() {
         lines.push(format!("The last configuration was refused: {reason}"));
     }

@@ -1,6 +1,7 @@
 //! `bodyscript doctor`: what this host gives, found out by trying.
 
 use super::say;
+use crate::access::Access;
 use crate::artefacts::Pile;
 use crate::config::{ByteCount, Config};
 use crate::worker::Workshop;
@@ -64,7 +65,7 @@ struct PostureLine {
 
 /// Prints the report; the exit status says whether the service would work.
 pub(super) fn doctor(config: &Config, json: bool) -> Result<ExitCode, DoctorError> {
-    let mut findings = vec![workshop(config), memory(config), state_dir(config)];
+    let mut findings = vec![workshop(config), memory(config), state_dir(config), operators(config)];
     findings.extend(set_aside(config));
     findings.extend(sandbox(config));
     findings.extend(gstreamer());
@@ -134,6 +135,30 @@ fn set_aside(config: &Config) -> Option<Finding> {
         folder.display()
     );
     Some(finding("set aside", State::Weak, detail))
+}
+
+/// Where operators are heard, and with what.
+fn operators(config: &Config) -> Finding {
+    if let Err(error) = Access::open(config, config.operator_listen) {
+        return finding("operators", State::Bad, error.to_string());
+    }
+    let token = match &config.access.token_file {
+        Some(path) => format!("with the token in {} on {}", path.display(), config.listen),
+        None => format!("not on {}: `token_file` names no token", config.listen),
+    };
+    match (config.operator_listen, &config.access.token_file) {
+        (None, Some(_)) => finding("operators", State::Good, token),
+        (None, None) => {
+            finding("operators", State::Weak, format!("{token}, and `operator_listen` is off"))
+        }
+        (Some(address), _) if address.ip().to_canonical().is_loopback() => {
+            let detail = format!("from this host on {address} (http://{address}/monitor); {token}");
+            finding("operators", State::Good, detail)
+        }
+        (Some(address), _) => {
+            finding("operators", State::Good, format!("{token} and on {address}"))
+        }
+    }
 }
 
 fn sandbox(config: &Config) -> Vec<Finding> {

@@ -38,6 +38,7 @@ mod tests {
     /// Another value than the default for every key.
     const OTHERS: &str = r#"
         listen = "127.0.0.1:9"
+        operator_listen = "off"
         state_dir = "/elsewhere"
         worker_program = "/elsewhere/worker"
         models_dir = "/elsewhere/models"

@@ -20,6 +20,9 @@ fn written(config: &Config) -> RawConfig {
     let Config { media, deadlines, http, access, .. } = config;
     RawConfig {
         listen: Some(config.listen.to_string()),
+        operator_listen: Some(
+            config.operator_listen.map_or("off".into(), |address| address.to_string()),
+        ),
         state_dir: Some(config.state_dir.clone()),
         workers: Some(config.workers as u32),
         queue_max: Some(config.queue_max as u32),
@@ -82,7 +85,7 @@ fn written(config: &Config) -> RawConfig {
     }
 }
 
-fn log_format(format: LogFormat) -> &'static str {
+const fn log_format(format: LogFormat) -> &'static str {
     match format {
         LogFormat::Text => "text",
         LogFormat::Json => "json",

@@ -19,6 +19,9 @@ pub struct RawConfig {
     /// Address and port to listen on
     #[arg(long, env = "BODYSCRIPT_LISTEN", value_name = "ADDR:PORT")]
     pub listen: Option<String>,
+    /// Address and port to listen on for operators; beyond this host it needs a token; or off
+    #[arg(long, env = "BODYSCRIPT_OPERATOR_LISTEN", value_name = "ADDR:PORT")]
+    pub operator_listen: Option<String>,
     /// Folder for uploads and results
     #[arg(long, env = "BODYSCRIPT_STATE_DIR", value_name = "DIR")]
     pub state_dir: Option<PathBuf>,

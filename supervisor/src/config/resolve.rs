@@ -3,7 +3,7 @@
 use super::bytes::ByteCount;
 use super::{
     AccessConfig, ClientLimits, Config, ConfigError, LogFormat, RawConfig, ResumableLimits,
-    WebhookConfig, connections, defaults,
+    WebhookConfig, connections, defaults, listen,
 };
 use crate::attempt::Deadlines;
 use crate::retention::Lives;
@@ -37,8 +37,10 @@ impl Config {
     /// Checks every value and fills in the defaults.
     pub fn resolve(raw: &RawConfig) -> Result<Self> {
         let memory = Memory::resolve(raw)?;
+        let public = listen::public(raw.listen.as_deref())?;
         let config = Self {
-            listen: listen(raw.listen.as_deref())?,
+            listen: public,
+            operator_listen: listen::operators(raw.operator_listen.as_deref(), public)?,
             state_dir: state_dir(raw)?,
             workers: number("workers", raw.workers, 2, 1..=256)? as usize,
             standby: number("standby", raw.standby, 0, 0..=256)? as usize,
@@ -133,13 +135,6 @@ fn path(
     let value = given.clone().unwrap_or_else(default);
     std::path::absolute(&value)
         .map_err(|error| refused(key, value.display(), format!("a path ({error})")))
-}
-
-fn listen(given: Option<&str>) -> Result<std::net::SocketAddr> {
-    let text = given.unwrap_or("127.0.0.1:8000");
-    text.parse().map_err(|_| {
-        refused("listen", text, "an IP address and a port, such as 127.0.0.1:8000 or [::]:8000")
-    })
 }
 
 fn media(raw: &RawConfig) -> Result<MediaLimits> {

@@ -156,8 +156,8 @@ answers! {
     Stopping "stopping" 503 Time
         "The service is stopping." "Try again after `Retry-After`.";
     OperatorsOnly "operators_only" 403 Operator
-        "The address is for operators, and this service has no way to know one."
-        "Call it on the service's own host, or let the operator set `token_file`.";
+        "The address is for operators, and nothing shows that the request is one's."
+        "Call it on the operators' listener (`operator_listen`) from the service's own host, or let the operator set `token_file`.";
     TokenRequired "token_required" 401 Client
         "The address is for operators, and the request has no valid token."
         "Send `Authorization: Bearer` with the token, or the token as the password.";

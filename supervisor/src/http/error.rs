@@ -198,10 +198,11 @@ pub enum ApiError {
          try again later, and tell the operator if it stays so."
     )]
     JournalLost,
-    /// A door for operators, and no way to know one.
+    /// An address for operators, asked for by whom nothing shows to be one.
     #[error(
-        "This is for operators: without a token (`token_file`) it answers only on the service's \
-         own host, under its loopback address."
+        "This is for operators: it is served on the operators' listener (`operator_listen`) to the \
+         service's own host, by a loopback name and through no proxy, and elsewhere to a token \
+         (`token_file`)."
     )]
     OperatorsOnly,
     /// A page of another origin.

@@ -57,7 +57,9 @@ pub(super) async fn events(
         changes.mark_changed();
     }
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
-    Ok(Sse::new(stream(service, id, changes)).keep_alive(keep_alive).into_response())
+    let events = Sse::new(stream(service, id, changes)).keep_alive(keep_alive);
+    // No proxy may hold an event back until more have come.
+    Ok(([("x-accel-buffering", "no")], events).into_response())
 }
 
 /// The id of a state. Revisions begin anew with each run, so they carry the run's beginning.

@@ -24,15 +24,17 @@ mod metrics;
 mod monitor;
 mod openapi;
 pub mod openmetrics;
+mod operators;
 mod options;
 mod pages;
 mod paging;
 mod reading;
 pub mod server;
 mod tus;
+mod unnamed;
 mod upload;
 
-use crate::access::{Access, Denied, PassedOn, Visit};
+use crate::access::Access;
 use crate::artefacts::StateDir;
 use crate::config::Config;
 use crate::dispatcher::Dispatcher;
@@ -40,8 +42,7 @@ use crate::resumable::Resumables;
 use crate::webhook::Webhooks;
 use axum::extract::{FromRef, Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, FORWARDED, HOST, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -85,7 +86,7 @@ pub struct Service {
     pub resumables: Arc<Resumables>,
     /// How much each client asked.
     pub clients: Arc<Clients>,
-    /// The connections that requests come over.
+    /// The connections of the public listener.
     pub connections: Arc<Connections>,
     /// Whether the latest new configuration was refused.
     pub reload_refused: bool,
@@ -140,17 +141,22 @@ pub fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
         .routes(routes!(metrics::job_metrics))
         .routes(routes!(openmetrics::metrics))
         .routes(routes!(health::memory))
-        // The part of the monitor page that lives.
+        // A page and the part of it that lives.
+        .route("/monitor", get(pages::monitor))
         .route("/api/monitor", get(monitor::events))
         .layer(Extension(Monitor::start(&service)))
-        .route_layer(from_fn_with_state(present.clone(), operators_only));
+        .route_layer(from_fn_with_state(present.clone(), operators::only));
     let resumable = OpenApiRouter::new()
         .routes(routes!(tus::offer, tus::create))
         .routes(routes!(tus::head, tus::patch, tus::delete, tus::instead))
         .layer(from_fn(tus::speak));
+    let notice = (present.clone(), Arc::default());
+    let uploads = OpenApiRouter::new()
+        .routes(routes!(upload::upload, upload::put))
+        .merge(resumable)
+        .route_layer(from_fn_with_state(notice, unnamed::notice));
     let (described, document) = OpenApiRouter::with_openapi(Outline::openapi())
         .routes(routes!(about::about))
-        .routes(routes!(upload::upload, upload::put))
         .routes(routes!(jobs::status))
         .routes(routes!(events::events))
         .routes(routes!(jobs::cancel))
@@ -165,13 +171,12 @@ pub fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
         .routes(routes!(openapi::json))
         .routes(routes!(openapi::page))
         .routes(routes!(openapi::style))
-        .merge(resumable)
+        .merge(uploads)
         .merge(operators)
         .split_for_parts();
     // Pages and their parts are for people; programs have the routes above.
     described
         .route("/", get(pages::index))
-        .route("/monitor", get(pages::monitor))
         .route("/assets/{name}", get(pages::asset))
         .layer(Extension(Documents::of(document)))
         .fallback(async || ApiError::UnknownAddress)
@@ -189,30 +194,6 @@ pub fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
         .layer(from_fn_with_state(present.clone(), openmetrics::count))
         .layer(from_fn(correlate::correlate))
         .with_state(present)
-}
-
-/// Lets operators pass and nobody else.
-async fn operators_only(
-    State(service): State<Service>,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    let headers = request.headers();
-    let is_passed_on = headers.contains_key(FORWARDED) || headers.contains_key("x-forwarded-for");
-    let visit = Visit {
-        authorization: headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
-        // RFC 9112, 3.2.2: what the address itself names outranks the header.
-        host: match request.uri().authority() {
-            Some(named) => Some(named.as_str()),
-            None => headers.get(HOST).and_then(|host| host.to_str().ok()),
-        },
-        passed_on: if is_passed_on { PassedOn::Yes } else { PassedOn::No },
-    };
-    match service.access.check(&visit) {
-        Ok(()) => Ok(next.run(request).await),
-        Err(Denied::Token) => Err(ApiError::TokenRequired),
-        Err(Denied::Elsewhere) => Err(ApiError::OperatorsOnly),
-    }
 }
 
 /// What one request could not write, others cannot either.

@@ -37,8 +37,8 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
             (<https://tus.io/protocols/resumable-upload>) has them"),
         (name = "results", description = "The files of a completed job"),
         (name = "service", description = "What the service is and how it is"),
-        (name = "operators", description = "For who runs the service: from its own host, or with \
-            the token")
+        (name = "operators", description = "For who runs the service: on the operators' listener \
+            (`operator_listen`) from its own host, or with the token (`token_file`)")
     ),
     components(schemas(Problem, Status, Catalogue)),
     modifiers(&Token)

@@ -65,7 +65,7 @@ pub(super) async fn index() -> Response {
     send(&INDEX)
 }
 
-/// `GET /monitor`: for everybody, because nothing is in it; what it shows is for operators.
+/// `GET /monitor`: for operators, whose browser is so asked for the token before the page is there.
 pub(super) async fn monitor() -> Response {
     send(&MONITOR)
 }

@@ -146,7 +146,7 @@ fn many_jobs(figures: &mut Vec<Figure>) -> Result<()> {
     note(figures, &what, spread(vec![begun.elapsed()], 50), "2 s");
     for address in ["/api/jobs", "/api/metrics"] {
         let begun = Instant::now();
-        server.get(address)?.bytes()?;
+        server.operator_get(address)?.bytes()?;
         let what = format!("a page of 1000 of them, {address}");
         note(figures, &what, spread(vec![begun.elapsed()], 50), "");
     }
@@ -281,7 +281,7 @@ fn cancel(server: &TestServer, video: &Path, figures: &mut Vec<Figure>, what: &s
         let begun = Instant::now();
         server.client().post(url).send()?.error_for_status()?;
         times.push(begun.elapsed());
-        let reserved = &server.json("/health/memory")?["reserved_bytes"];
+        let reserved = &server.operator_json("/health/memory")?["reserved_bytes"];
         ensure!(*reserved == 0, "{reserved} bytes are still reserved");
     }
     note(figures, what, spread(times, 99), "1 s");

@@ -1,0 +1,168 @@
+//! A reverse proxy of its own for one test, on loopback, as `make proxy-tools` unpacks them from
+//! Debian's packages: nginx, HAProxy or Caddy, with the example that is shipped for it.
+
+use crate::report;
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reqwest::blocking::Client;
+use std::env::consts::ARCH;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Longest wait for anything; far beyond what the slowest machine needs.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The service's address in the examples.
+const SERVICE: &str = "127.0.0.1:8000";
+
+/// Which proxy, with which configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setup {
+    /// nginx with the example.
+    Nginx,
+    /// nginx with `proxy_pass` and nothing else, as a first attempt has it.
+    BareNginx,
+    /// HAProxy with the example.
+    Haproxy,
+    /// Caddy with the example.
+    Caddy,
+}
+
+impl Setup {
+    const fn program(self) -> &'static str {
+        match self {
+            Self::Nginx | Self::BareNginx => "usr/sbin/nginx",
+            Self::Haproxy => "usr/sbin/haproxy",
+            Self::Caddy => "usr/bin/caddy",
+        }
+    }
+
+    /// The site, listening on a port of this host alone and leading to a service elsewhere.
+    fn site(self, port: u16, service: &str) -> Result<String> {
+        let here = format!("127.0.0.1:{port}");
+        let bare =
+            format!("server {{ listen {here}; location / {{ proxy_pass http://{SERVICE}; }} }}");
+        let (text, listen, here) = match self {
+            Self::BareNginx => return Ok(bare.replace(SERVICE, service)),
+            Self::Nginx => (example("nginx.conf")?, "listen 80;", format!("listen {here};")),
+            Self::Haproxy => (example("haproxy.cfg")?, "bind :80", format!("bind {here}")),
+            Self::Caddy => {
+                (example("Caddyfile")?, "bodyscript.example.org {", format!("http://:{port} {{"))
+            }
+        };
+        for (place, what) in [(listen, "where it listens"), (SERVICE, "the service")] {
+            ensure!(text.matches(place).count() == 1, "the example says {what} once: {place}");
+        }
+        Ok(text.replace(listen, &here).replace(SERVICE, service))
+    }
+
+    /// What the distribution's own main file has around a site, as far as it takes to run one.
+    fn whole(self, site: &str, folder: &Path) -> String {
+        let folder = folder.display();
+        let rooms = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+        match self {
+            Self::Nginx | Self::BareNginx => {
+                let rooms =
+                    rooms.map(|room| format!("{room}_temp_path {folder}/{room};")).join(" ");
+                format!(
+                    "daemon off; user root; pid {folder}/pid; error_log {folder}/log;\n\
+                     events {{}}\nhttp {{ access_log off; {rooms}\n{site}\n}}\n"
+                )
+            }
+            Self::Haproxy => format!("global\n    maxconn 100\n{site}"),
+            Self::Caddy => {
+                format!("{{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}}\n{site}")
+            }
+        }
+    }
+
+    fn arguments(self, file: &str) -> Vec<&str> {
+        match self {
+            Self::Nginx | Self::BareNginx => vec!["-c", file],
+            Self::Haproxy => vec!["-db", "-f", file],
+            Self::Caddy => vec!["run", "--adapter", "caddyfile", "--config", file],
+        }
+    }
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    child: Child,
+    base: String,
+    folder: TempDir,
+}
+
+impl Proxy {
+    /// Starts one that leads to a service; none where its program is not unpacked, which it says.
+    pub fn start(setup: Setup, service: &str) -> Result<Option<Self>> {
+        let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/proxies");
+        let program = unpacked.join(setup.program());
+        if !program.exists() {
+            let program = program.display();
+            report::skipped(&format!("a proxy: no {program}; run `make proxy-tools`"));
+            return Ok(None);
+        }
+        let folder = tempfile::tempdir()?;
+        // Free a moment ago; that somebody else takes it in between shows as a failure to start.
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let service = service.strip_prefix("http://").context("an address")?;
+        let file = folder.path().join("config");
+        fs::write(&file, setup.whole(&setup.site(port, service)?, folder.path()))?;
+        let log = File::create(folder.path().join("output"))?;
+        let child = Command::new(&program)
+            .args(setup.arguments(file.to_str().context("a plain path")?))
+            .env("LD_LIBRARY_PATH", unpacked.join(format!("usr/lib/{ARCH}-linux-gnu")))
+            .envs(["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"].map(|name| (name, folder.path())))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| program.display().to_string())?;
+        let mut proxy = Self { child, base: format!("http://127.0.0.1:{port}"), folder };
+        proxy.await_service()?;
+        Ok(Some(proxy))
+    }
+
+    fn await_service(&mut self) -> Result<()> {
+        let client = Client::builder().timeout(PATIENCE).build()?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = client.get(self.url("/livez")).send();
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+            let is_over = self.child.try_wait()?;
+            if is_over.is_some() || Instant::now() > deadline {
+                let said = fs::read_to_string(self.folder.path().join("output"))?;
+                bail!("the proxy does not lead to the service ({is_over:?}): {said}");
+            }
+            sleep(LOOK_EVERY);
+        }
+    }
+
+    /// The address of a path, through the proxy.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // Not SIGKILL, which would leave the processes that nginx has made.
+        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM);
+        let _ = self.child.wait();
+    }
+}
+
+fn example(name: &str) -> Result<String> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/proxies").join(name);
+    fs::read_to_string(&path).with_context(|| path.display().to_string())
+}

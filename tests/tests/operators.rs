@@ -1,0 +1,270 @@
+//! What is for operators: on a listener of its own without a token, on the public one with it alone.
+
+use anyhow::{Context, Result, ensure};
+use bodyscript_tests::orders::{ctl, order};
+use bodyscript_tests::programs;
+use bodyscript_tests::remains::is_alive;
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::await_that;
+use bodyscript_tests::traces::{fault_video, fault_worker};
+use reqwest::StatusCode;
+use reqwest::blocking::Response;
+use reqwest::header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE};
+use serde_json::Value;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+const ADDRESSES: [&str; 6] =
+    ["/api/jobs", "/monitor", "/api/monitor", "/metrics", "/api/metrics", "/health/memory"];
+
+/// What is everybody's, on both listeners.
+const OPEN: [&str; 6] = ["/livez", "/readyz", "/health", "/", "/api", "/openapi.json"];
+
+const TOKEN: &str = "correct-horse-battery";
+
+/// Names by which a request may call this host, or pretend to.
+const HOSTS: [&str; 7] = [
+    "localhost",
+    "127.0.0.1",
+    "127.0.0.1:8000",
+    "127.0.0.1:8001",
+    "[::1]",
+    "evil.example",
+    "operators.localhost",
+];
+
+/// What proxies, browsers and strangers say beside.
+const SAYINGS: [&[(&str, &str)]; 8] = [
+    &[],
+    &[("x-forwarded-for", "127.0.0.1")],
+    &[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "https")],
+    &[("forwarded", "for=127.0.0.1;host=localhost")],
+    &[("x-forwarded-host", "127.0.0.1:8001"), ("x-real-ip", "127.0.0.1")],
+    &[("via", "1.1 localhost"), ("connection", "close")],
+    &[("authorization", "Bearer nonsense"), ("origin", "http://127.0.0.1:8001")],
+    &[("sec-fetch-site", "same-origin"), ("referer", "http://127.0.0.1:8001/monitor")],
+];
+
+/// A service whose worker does at once what the video says.
+fn obedient(flags: &[&str]) -> Result<TestServer> {
+    let [flag, program] = fault_worker()?;
+    TestServer::start(&[&[flag.as_str(), program.as_str()], flags].concat())
+}
+
+/// `GET`, with these headers.
+fn ask(server: &TestServer, url: &str, headers: &[(&str, &str)]) -> Result<Response> {
+    let request = server.client().get(url);
+    Ok(headers
+        .iter()
+        .fold(request, |request, (name, value)| request.header(*name, *value))
+        .send()?)
+}
+
+fn token_file(folder: &Path) -> Result<String> {
+    let path = folder.join("token");
+    fs::write(&path, format!("{TOKEN}\n"))?;
+    Ok(path.to_str().context("a plain path")?.to_owned())
+}
+
+/// A start that is refused; what it said.
+fn refused(folder: &Path, flags: &[&str]) -> Result<String> {
+    let path = folder.join("log");
+    let log = File::create(&path)?;
+    let mut service = Command::new(programs::path("bodyscript")?)
+        .args(["serve", "--state-dir"])
+        .arg(folder.join("state"))
+        .args(flags)
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()?;
+    let pid = service.id() as i32;
+    let is_over = await_that("the start is refused", || Ok(!is_alive(pid)));
+    service.kill()?;
+    let status = service.wait()?;
+    let said = fs::read_to_string(&path)?;
+    is_over.context(said.clone())?;
+    ensure!(status.code() == Some(2), "{flags:?}: {status}: {said}");
+    Ok(said)
+}
+
+#[test]
+fn nothing_a_request_says_opens_the_public_listener() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = obedient(&[])?;
+    let job = server.submit(&fault_video(folder.path(), "ok")?)?;
+    server.await_end(&job)?;
+    for address in ADDRESSES {
+        for host in HOSTS {
+            for said in SAYINGS {
+                let headers = [&[(HOST.as_str(), host)], said].concat();
+                let answer = ask(&server, &server.url(address), &headers)?;
+                let what = format!("{address} with {headers:?}");
+                assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{what}");
+                let body = answer.text()?;
+                assert!(!body.contains(&job), "{what}");
+                let problem: Value = serde_json::from_str(&body)?;
+                assert_eq!(problem["code"], "operators_only", "{what}");
+                let detail = problem["detail"].as_str().context("a detail")?;
+                assert!(detail.contains("`operator_listen`"), "{detail}");
+                assert!(detail.contains("`token_file`"), "{detail}");
+            }
+        }
+        assert_eq!(server.operator_get(address)?.status(), StatusCode::OK, "{address}");
+    }
+    let list = server.operator_json("/api/jobs")?;
+    assert_eq!(list["jobs"][0]["job_id"], job.as_str(), "it is there to be had");
+    for address in OPEN {
+        assert_eq!(server.get(address)?.status(), StatusCode::OK, "{address}");
+        assert_eq!(server.operator_get(address)?.status(), StatusCode::OK, "{address}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_operators_listener_serves_this_host_and_what_nobody_passed_on() -> Result<()> {
+    let server = obedient(&[])?;
+    for address in ADDRESSES {
+        let url = server.operator_url(address)?;
+        let status = |headers: &[(&str, &str)]| {
+            Ok::<_, anyhow::Error>(ask(&server, &url, headers)?.status())
+        };
+        for here in ["localhost", "127.0.0.1:8001", "[::1]", "operators.localhost"] {
+            assert_eq!(status(&[("host", here)])?, StatusCode::OK, "{address} as {here}");
+        }
+        // A page whose own name was made to resolve to 127.0.0.1.
+        for name in ["evil.example", "evil.example:8001", "localhost.evil.example", "192.0.2.1"] {
+            assert_eq!(status(&[("host", name)])?, StatusCode::FORBIDDEN, "{address} as {name}");
+        }
+        for (name, value) in [
+            ("x-forwarded-for", "127.0.0.1"),
+            ("forwarded", "for=127.0.0.1"),
+            ("x-forwarded-host", "localhost"),
+            ("x-forwarded-proto", "http"),
+            ("x-real-ip", "127.0.0.1"),
+            ("via", "1.1 proxy"),
+        ] {
+            assert_eq!(status(&[(name, value)])?, StatusCode::FORBIDDEN, "{address} with {name}");
+        }
+        let nonsense = [(AUTHORIZATION.as_str(), "Bearer nonsense")];
+        assert_eq!(status(&nonsense)?, StatusCode::OK, "{address}: no token is asked for");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_token_opens_either_listener_and_this_host_needs_none() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = obedient(&["--token-file", &token_file(folder.path())?])?;
+    for address in ADDRESSES {
+        let url = server.url(address);
+        let shut = server.get(address)?;
+        assert_eq!(shut.status(), StatusCode::UNAUTHORIZED, "{address}");
+        assert_eq!(shut.headers().get_all(WWW_AUTHENTICATE).iter().count(), 2, "{address}");
+        let wrong = server.client().get(&url).bearer_auth("correct-horse").send()?;
+        assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED, "{address}");
+        let open = server.client().get(&url).bearer_auth(TOKEN).send()?;
+        assert_eq!(open.status(), StatusCode::OK, "{address}");
+        let proxied = server.client().get(&url).header("x-forwarded-for", "203.0.113.9");
+        let open = proxied.basic_auth("me", Some(TOKEN)).send()?;
+        assert_eq!(open.status(), StatusCode::OK, "{address}");
+
+        assert_eq!(server.operator_get(address)?.status(), StatusCode::OK, "{address}");
+        let url = server.operator_url(address)?;
+        let named = ask(&server, &url, &[("host", "evil.example")])?;
+        assert_eq!(named.status(), StatusCode::UNAUTHORIZED, "{address}");
+        let request = server.client().get(&url).header("x-forwarded-for", "203.0.113.9");
+        let open = request.bearer_auth(TOKEN).send()?;
+        assert_eq!(open.status(), StatusCode::OK, "{address}: through a proxy, with the token");
+    }
+    assert_eq!(server.get("/health")?.status(), StatusCode::OK, "everybody's");
+    assert!(!server.log().contains("correct-horse"), "the token is in the log");
+    Ok(())
+}
+
+#[test]
+fn beyond_this_host_the_operators_listener_takes_a_token() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let beyond = ["--listen", "127.0.0.1:0", "--operator-listen", "0.0.0.0:0"];
+    let said = refused(folder.path(), &beyond)?;
+    assert!(said.contains("`operator_listen`") && said.contains("`token_file`"), "{said}");
+    let check = |flags: &[&str]| {
+        let mut bodyscript = Command::new(programs::path("bodyscript")?);
+        let output = bodyscript.args(["config", "check"]).args(flags).output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok::<_, anyhow::Error>((output.status.success(), said))
+    };
+    let (is_sound, said) = check(&beyond)?;
+    assert!(!is_sound && said.contains("`operator_listen`"), "{said}");
+    let token = token_file(folder.path())?;
+    let (is_sound, said) = check(&[&beyond[..], &["--token-file", &token]].concat())?;
+    assert!(is_sound, "{said}");
+    let server = obedient(&["--operator-listen", "0.0.0.0:0", "--token-file", &token])?;
+    let told = order(&server.state_dir(), &["status"])?;
+    let told = told["operator_listen"].as_str().context("an address")?;
+    let port = told.strip_prefix("0.0.0.0:").context("any address")?;
+    for address in ADDRESSES {
+        let url = format!("http://127.0.0.1:{port}{address}");
+        assert_eq!(ask(&server, &url, &[])?.status(), StatusCode::UNAUTHORIZED, "{address}");
+        let open = server.client().get(&url).bearer_auth(TOKEN).send()?;
+        assert_eq!(open.status(), StatusCode::OK, "{address}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_start_says_which_address_cannot_be_listened_on() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let taken = TcpListener::bind(("127.0.0.1", 0))?;
+    let taken = taken.local_addr().map(|address| (taken, address.to_string()))?;
+    let said = refused(folder.path(), &["--listen", "127.0.0.1:0", "--operator-listen", &taken.1])?;
+    assert!(said.contains("`operator_listen`") && said.contains(&taken.1), "{said}");
+    let said = refused(folder.path(), &["--listen", &taken.1, "--operator-listen", "off"])?;
+    assert!(said.contains("`listen`: cannot listen on"), "{said}");
+    let said = refused(folder.path(), &["--listen", &taken.1, "--operator-listen", &taken.1])?;
+    assert!(said.contains("`operator_listen` is") && said.contains("`listen`"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn the_operators_address_is_told_in_the_log_and_to_ctl() -> Result<()> {
+    let server = obedient(&[])?;
+    let address = server.operator_url("")?.replace("http://", "");
+    assert!(!address.ends_with(":0"), "{address}");
+    let log = server.log();
+    assert_eq!(log.matches("listening for operators").count(), 1, "{log}");
+    let told = order(&server.state_dir(), &["status"])?;
+    assert_eq!(told["operator_listen"], address.as_str());
+    assert_eq!(told["listen"], server.url("").replace("http://", ""));
+    let words = String::from_utf8(ctl(&server.state_dir(), &["status"]).output()?.stdout)?;
+    assert!(words.contains(&format!("for operators on {address}.")), "{words}");
+    Ok(())
+}
+
+#[test]
+fn without_an_operators_listener_the_token_alone_opens() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("bodyscript.toml");
+    fs::write(&config, "")?;
+    let [flag, program] = fault_worker()?;
+    let config_flag = config.to_str().context("a plain path")?;
+    let off = ["--operator-listen", "off", "--config", config_flag, &flag, &program];
+    let mut server = TestServer::launch(std::sync::Arc::new(tempfile::tempdir()?), &off, None)?;
+    ensure!(server.ready_or_dead()?, "{}", server.log());
+    assert!(server.log().contains("`token_file` names no token"), "{}", server.log());
+    assert_eq!(order(&server.state_dir(), &["status"])?["operator_listen"], Value::Null);
+    for address in ADDRESSES {
+        assert_eq!(server.get(address)?.status(), StatusCode::FORBIDDEN, "{address}");
+    }
+    // The keys of the addresses wait for a start; the token does not.
+    let token = token_file(folder.path())?;
+    fs::write(&config, format!("token_file = \"{token}\"\nlisten = \"127.0.0.1:9\""))?;
+    let reloaded = order(&server.state_dir(), &["reload"])?;
+    assert_eq!(reloaded["applied"], serde_json::json!(["token_file"]));
+    await_that("the token counts", || {
+        let open = server.client().get(server.url("/api/jobs")).bearer_auth(TOKEN).send()?;
+        Ok(open.status() == StatusCode::OK)
+    })?;
+    Ok(())
+}
