@@ -38,7 +38,7 @@ pub(crate) use durable::remove_folder;
 use durable::{create_folder, names, remove_file};
 pub use error::StateError;
 use error::failed;
-pub use set_aside::{Pile, SetAside, set_aside_unknown};
+pub use set_aside::{SetAside, SetAsideTotals, set_aside_unknown};
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;

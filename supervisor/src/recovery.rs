@@ -5,7 +5,7 @@
 //! the rest is swept. The worker processes and control groups of a dead supervisor are `worker`'s
 //! to sweep, when the workshop opens.
 
-use crate::artefacts::{Pile, SetAside, StateDir, StateError, set_aside_unknown};
+use crate::artefacts::{SetAside, SetAsideTotals, StateDir, StateError, set_aside_unknown};
 use crate::clock::{self, Clock};
 use crate::failpoint;
 use crate::job::{Event, Job, JobError, JobId, JobState};
@@ -92,7 +92,7 @@ impl Recovered {
         {
             tell("it does not know of these results", &aside);
         }
-        if let Some(Pile { starts, bytes }) = Pile::of(state.root()) {
+        if let Some(SetAsideTotals { starts, bytes }) = SetAsideTotals::of(state.root()) {
             tracing::warn!(
                 starts,
                 bytes,

@@ -44,7 +44,7 @@ struct Moved {
 
 /// Everything that is set aside, of all starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pile {
+pub struct SetAsideTotals {
     /// How many starts set something aside.
     pub starts: usize,
     /// How large it is.
@@ -113,7 +113,7 @@ impl fmt::Display for SetAside {
     }
 }
 
-impl Pile {
+impl SetAsideTotals {
     /// What there is in this state folder, if there is anything.
     pub fn of(root: &Path) -> Option<Self> {
         let all = root.join(FOLDER);
@@ -207,8 +207,8 @@ mod tests {
             assert_eq!((aside.to_string(), aside.bytes()), ("results (1)".into(), 1));
             assert_eq!(fs::read(aside.folder().join("results/a")).expect("is there"), [start]);
         }
-        let pile = Pile { starts: 20, bytes: 20 };
-        assert_eq!(Pile::of(root.path()), Some(pile));
+        let totals = SetAsideTotals { starts: 20, bytes: 20 };
+        assert_eq!(SetAsideTotals::of(root.path()), Some(totals));
     }
 
     #[test]
@@ -241,7 +241,7 @@ mod tests {
                 .expect("looks")
                 .is_none()
         );
-        assert_eq!(Pile::of(root.path()).expect("one").starts, 1);
+        assert_eq!(SetAsideTotals::of(root.path()).expect("one").starts, 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::say;
 use crate::access::Access;
-use crate::artefacts::Pile;
+use crate::artefacts::SetAsideTotals;
 use crate::config::{ByteCount, Config};
 use crate::worker::Workshop;
 use serde::{Deserialize, Serialize};
@@ -127,7 +127,7 @@ fn state_dir(config: &Config) -> Finding {
 
 /// What earlier starts found and could not account for, if there is any.
 fn set_aside(config: &Config) -> Option<Finding> {
-    let Pile { starts, bytes } = Pile::of(&config.state_dir)?;
+    let SetAsideTotals { starts, bytes } = SetAsideTotals::of(&config.state_dir)?;
     let folder = config.state_dir.join("set-aside");
     let detail = format!(
         "{} of {starts} starts in {}; the runbook says how to restore or remove it",
