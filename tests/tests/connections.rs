@@ -75,20 +75,28 @@ fn begin(way: &Way, request: &str, rest: &str) -> Result<(TcpStream, String)> {
     Ok((line, String::from_utf8_lossy(&first).into_owned()))
 }
 
-/// Uploads of one client that began and do not go on.
+/// Waits until so many requests are under way. An answer can be there a moment before its request
+/// is over.
+fn await_requests(server: &TestServer, count: usize) -> Result<()> {
+    await_that(&format!("{count} requests are under way"), || {
+        Ok(metric(server, "requests_in_progress")? == count)
+    })
+}
+
+/// Uploads of one client that began and do not go on; nothing else is under way.
 fn busy(server: &TestServer, way: &Way, count: usize) -> Result<Vec<TcpStream>> {
-    let before = metric(server, "requests_in_progress")?;
-    let begin = |_| {
-        let mut line = way.connect()?;
-        let head = way.head("PUT /api/upload");
-        line.write_all(format!("{head}Content-Length: 100000\r\n\r\nF").as_bytes())?;
-        Ok(line)
-    };
-    let lines = (0..count).map(begin).collect::<Result<_>>()?;
-    await_that("all are under way", || {
-        Ok(metric(server, "requests_in_progress")? >= before + count)
-    })?;
+    await_requests(server, 0)?;
+    let lines = (0..count).map(|_| begin_upload(way)).collect::<Result<_>>()?;
+    await_requests(server, count)?;
     Ok(lines)
+}
+
+/// One upload that does not go on, without a look whether it began.
+fn begin_upload(way: &Way) -> Result<TcpStream> {
+    let mut line = way.connect()?;
+    let head = way.head("PUT /api/upload");
+    line.write_all(format!("{head}Content-Length: 100000\r\n\r\nF").as_bytes())?;
+    Ok(line)
 }
 
 /// Everything a service has to give while one client holds on to all it gets.
@@ -200,12 +208,11 @@ fn when_all_places_are_taken_health_is_still_told() -> Result<()> {
     let (one, other) = (way(&server, Some("203.0.113.9"))?, way(&server, OTHER)?);
     let mut held = busy(&server, &one, 2)?;
     ensure!(is_ok(&other.ask("GET /api")?), "the last place");
-    // Metrics take a place themselves, so this is the last look at them.
-    held.extend(way_in(&one)?);
-    await_that("all places are taken", || {
-        let answer = other.ask("GET /api")?;
-        Ok(answer.starts_with("HTTP/1.1 503") && answer.contains("\"overloaded\""))
-    })?;
+    await_requests(&server, 2)?;
+    held.push(begin_upload(&one)?);
+    await_requests(&server, 3)?;
+    let refused = other.ask("GET /api")?;
+    ensure!(refused.starts_with("HTTP/1.1 503") && refused.contains("\"overloaded\""), "{refused}");
     // Connections on which nothing is asked take no place that counts.
     let idle = (0..100).map(|_| other.connect()).collect::<Result<Vec<_>>>()?;
     for path in HEALTH {
@@ -217,14 +224,6 @@ fn when_all_places_are_taken_health_is_still_told() -> Result<()> {
     await_that("there is a place again", || Ok(is_ok(&other.ask("GET /api")?)))?;
     drop(idle);
     Ok(())
-}
-
-/// One more upload that does not go on, without a look whether it began.
-fn way_in(way: &Way) -> Result<Option<TcpStream>> {
-    let mut line = way.connect()?;
-    let head = way.head("PUT /api/upload");
-    line.write_all(format!("{head}Content-Length: 100000\r\n\r\nF").as_bytes())?;
-    Ok(Some(line))
 }
 
 #[test]
@@ -289,7 +288,8 @@ fn who_connects_directly_loses_its_own_connections() -> Result<()> {
         ensure!(is_ok(&one.ask("GET /api")?), "in place of its own longest idle one");
         ensure!(is_ok(&other.ask("GET /api")?), "somebody else");
         drop(crowd);
-        let held = busy_from(&one, &server, 64)?;
+        await_that("its connections are gone", || Ok(metric(&server, "connections")? <= 1))?;
+        let held = busy(&server, &one, 64)?;
         ensure!(one.ask("GET /livez")?.is_empty(), "one past the limit, with all of them busy");
         ensure!(is_ok(&other.ask("GET /livez")?) && is_ok(&other.ask("GET /api")?));
         // Who is no proxy speaks for nobody else.
@@ -298,13 +298,6 @@ fn who_connects_directly_loses_its_own_connections() -> Result<()> {
         drop(held);
         await_that("it is served again", || Ok(is_ok(&one.ask("GET /api")?)))
     })
-}
-
-fn busy_from(way: &Way, server: &TestServer, count: usize) -> Result<Vec<Option<TcpStream>>> {
-    await_that("its other connections are gone", || Ok(metric(server, "connections")? <= 1))?;
-    let lines = (0..count).map(|_| way_in(way)).collect::<Result<_>>()?;
-    await_that("all are under way", || Ok(metric(server, "requests_in_progress")? == count))?;
-    Ok(lines)
 }
 
 #[test]
