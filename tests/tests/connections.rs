@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use bodyscript_tests::crowd::{Crowd, Hold, Way};
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::told::await_that;
+use bodyscript_tests::traces::fault_worker;
 use bodyscript_tests::{programs, report};
 use nix::sched::{CloneFlags, unshare};
 use procfs::process::{LimitValue, Process};
@@ -19,11 +20,10 @@ const OTHER: Option<&str> = Some("198.51.100.1");
 
 /// A service whose worker does what the video says, with room for uploads that never end.
 fn obedient(flags: &[&str]) -> Result<TestServer> {
-    let program = programs::path("fault_worker")?;
-    let program = program.to_str().context("a path in UTF-8")?;
+    let [flag, program] = fault_worker()?;
     let standing = [
-        "--worker-program",
-        program,
+        flag.as_str(),
+        program.as_str(),
         "--workers",
         "1",
         "--queue-max",

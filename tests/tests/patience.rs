@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use bodyscript_tests::crowd::Way;
 use bodyscript_tests::programs;
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::fault_worker;
 use reqwest::StatusCode;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -134,10 +135,8 @@ fn a_body_that_creeps_is_refused_long_before_its_time_is_up() -> Result<()> {
     let flags =
         |rate| ["--stall-s-max", "1", "--upload-s-max", "4", "--body-rate-bytes-per-s-min", rate];
     for (rate, why) in [("1024", "Less than 1024 bytes a second"), ("0", "took longer than 4 s")] {
-        let program = programs::path("fault_worker")?;
-        let program = program.to_str().context("a path in UTF-8")?;
-        let server =
-            TestServer::start(&[&["--worker-program", program], &flags(rate)[..]].concat())?;
+        let [flag, program] = fault_worker()?;
+        let server = TestServer::start(&[&[&*flag, &*program], &flags(rate)[..]].concat())?;
         let mut line = connect(&server)?;
         let head = "PUT /api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n";
         line.write_all(head.as_bytes())?;
