@@ -13,5 +13,6 @@ pub mod pose;
 pub mod run;
 pub mod sampling;
 pub mod sandbox;
+pub mod simd;
 pub mod video;
 pub mod visual;
