@@ -4,7 +4,7 @@ use crate::channel::ChannelError;
 use crate::handover::HandoverError;
 use crate::inherited::NotInherited;
 use crate::output::OutputError;
-use crate::pose::model::ModelError;
+use crate::inference::ModelError;
 use crate::sandbox::SandboxError;
 use crate::video::VideoError;
 use bodyscript_protocol::exit::WorkerExit;

@@ -5,6 +5,7 @@
 pub mod channel;
 pub mod error;
 pub mod handover;
+pub mod inference;
 pub mod inherited;
 pub mod log;
 pub mod output;

@@ -5,9 +5,14 @@
 
 use std::path::{Path, PathBuf};
 
+use bodyscript_worker::inference::{Model as Executor, ModelName};
+use bodyscript_worker::simd::Isa;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tract_onnx::prelude::*;
+
+/// How far the executor may be from tract, as a share of an output's range: the order of sums.
+const AGREEMENT: f32 = 1e-4;
 
 #[derive(Deserialize)]
 struct Reference {
@@ -49,24 +54,59 @@ fn tract_agrees_with_tflite() {
     assert!(!reference.models.is_empty());
     for model in &reference.models {
         let input = tensor(&model.input, &reference.capsules);
-        let content = read(&model.file);
-        let plan = tract_onnx::onnx()
-            .model_for_read(&mut content.as_slice())
-            .and_then(|graph| graph.into_optimized())
-            .and_then(|graph| graph.into_runnable())
-            .unwrap();
-        let outputs = plan.run(tvec!(input.into())).unwrap();
+        let outputs = plain(&model.file).run(tvec!(input.into())).unwrap();
         assert_eq!(outputs.len(), model.outputs.len(), "{}", model.file);
         for (output, expected) in outputs.iter().zip(&model.outputs) {
-            compare(output, expected, reference.tolerance);
+            assert_eq!(output.shape(), expected.shape, "{}", expected.name);
+            let view = output.to_plain_array_view::<f32>().unwrap();
+            let found: Vec<f32> = view.iter().copied().collect();
+            compare(&found, expected, reference.tolerance);
         }
     }
 }
 
-fn compare(output: &Tensor, expected: &Output, tolerance: f32) {
-    assert_eq!(output.shape(), expected.shape, "{}", expected.name);
-    let view = output.to_plain_array_view::<f32>().unwrap();
-    let found: Vec<f32> = view.iter().copied().collect();
+/// The file as tract runs it.
+fn plain(file: &str) -> std::sync::Arc<TypedRunnableModel> {
+    tract_onnx::onnx()
+        .model_for_read(&mut read(file).as_slice())
+        .and_then(|graph| graph.into_optimized())
+        .and_then(|graph| graph.into_runnable())
+        .unwrap()
+}
+
+#[test]
+fn the_executor_agrees_with_tflite_and_tract_by_every_instruction_set() {
+    let reference: Reference = serde_json::from_slice(&read("reference.json")).unwrap();
+    for (model, name) in reference.models.iter().zip([ModelName::Detector, ModelName::Landmarks]) {
+        assert_eq!(model.file, name.file_name());
+        let input = tensor(&model.input, &reference.capsules);
+        let planes = input.to_plain_array_view::<f32>().unwrap().iter().copied().collect::<Vec<_>>();
+        let plain = plain(&model.file).run(tvec!(input.into())).unwrap();
+        for isa in Isa::ALL {
+            if !isa.is_available() {
+                println!("SKIPPED {}: this processor lacks it", isa.name());
+                continue;
+            }
+            let file = std::fs::File::open(folder().join(&model.file)).unwrap();
+            let executor = Executor::load(name, file).unwrap().with_isa(isa);
+            let outputs = executor.run(&planes, |outputs| {
+                (0..outputs.count()).map(|output| outputs.values(output)).collect::<Vec<_>>()
+            });
+            assert_eq!(outputs.len(), model.outputs.len());
+            for ((output, expected), plain) in outputs.iter().zip(&model.outputs).zip(&plain) {
+                compare(output, expected, reference.tolerance);
+                let plain = plain.to_plain_array_view::<f32>().unwrap();
+                assert_eq!(plain.len(), output.len());
+                let apart = plain.iter().zip(output).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                let share = apart / expected.range;
+                println!("{} of {}, {}: {share:.1e} of range from tract", expected.name, model.file, isa.name());
+                assert!(share <= AGREEMENT, "{}: {share}", expected.name);
+            }
+        }
+    }
+}
+
+fn compare(found: &[f32], expected: &Output, tolerance: f32) {
     let near = |found: f32, wanted: f32, what: &str| {
         let error = (found - wanted).abs() / expected.range;
         // Written so that a NaN fails.
@@ -119,7 +159,11 @@ fn cover(u: i64, v: i64, capsule: &[i64; 8], under: [i64; 3]) -> [i64; 3] {
     colour.map(|channel| channel * (256 - 96 * distance / limit) / 256)
 }
 
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models")
+}
+
 fn read(name: &str) -> Vec<u8> {
-    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(name);
+    let path = folder().join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -2,7 +2,7 @@
 
 use super::statistics::Report;
 use super::{OutputError, SCHEMA_VERSION};
-use crate::pose::model::ModelName;
+use crate::inference::ModelName;
 use crate::video::SoundReport;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{Start, Summary, VideoFacts};

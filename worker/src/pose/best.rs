@@ -3,7 +3,7 @@
 
 use super::enhance::Enhancement;
 use super::landmarks::Found;
-use super::model::ModelError;
+use crate::inference::ModelError;
 use crate::picture::Picture;
 use bodyscript_protocol::options::Mode;
 use bodyscript_protocol::pose::mean_visibility;

@@ -10,7 +10,7 @@
 use super::Estimator;
 use super::clothes::Clothes;
 use super::landmarks::Found;
-use super::model::ModelError;
+use crate::inference::ModelError;
 use super::roi::Roi;
 use super::smooth::Smoother;
 use crate::output::Person;

@@ -2,9 +2,9 @@
 
 use super::anchors::{self, INPUT_SIDE};
 use super::crop::{Border, Range, crop};
-use super::model::{Model, ModelError, ModelName};
 use super::roi::Roi;
-use super::{CONFIDENCE_MIN, model};
+use super::CONFIDENCE_MIN;
+use crate::inference::{Model, ModelError, ModelName, sigmoid};
 use crate::picture::Picture;
 use std::fs::File;
 
@@ -41,8 +41,9 @@ impl Detector {
         let mut planes = vec![0.0; 3 * INPUT_SIDE * INPUT_SIDE];
         let range = Range { min: -1.0, max: 1.0 };
         crop(picture, &letterbox, Border::Zero, range, &mut planes);
-        let outputs = self.model.run(&planes)?;
-        let candidates = self.candidates(model::values(&outputs[0])?, model::values(&outputs[1])?);
+        let (boxes, scores) =
+            self.model.run(&planes, |outputs| (outputs.values(0), outputs.values(1)));
+        let candidates = self.candidates(&boxes, &scores);
         let region = |values: [f32; BOX_VALUES]| {
             let point = |at: usize| letterbox.project(values[at], values[at + 1]);
             // Points 0 and 1 span the whole body; 2 and 3 would span the upper body alone.
@@ -59,7 +60,7 @@ impl Detector {
             .zip(boxes.chunks_exact(BOX_VALUES))
             .zip(scores)
             .filter_map(|((anchor, raw), raw_score)| {
-                let score = model::sigmoid(raw_score.clamp(-RAW_SCORE_MAX, RAW_SCORE_MAX));
+                let score = sigmoid(raw_score.clamp(-RAW_SCORE_MAX, RAW_SCORE_MAX));
                 let candidate = Candidate { score, values: decode(*anchor, raw) };
                 let sound = candidate.values[2] >= 0.0 && candidate.values[3] >= 0.0;
                 (score >= CONFIDENCE_MIN && sound).then_some(candidate)

@@ -2,8 +2,8 @@
 
 use super::CONFIDENCE_MIN;
 use super::crop::{Border, Range, crop};
-use super::model::{self, Model, ModelError, ModelName};
 use super::roi::Roi;
+use crate::inference::{Model, ModelError, ModelName, sigmoid};
 use crate::picture::Picture;
 use bodyscript_protocol::pose::{LANDMARKS, Landmark, Pose, counterpart};
 use std::fs::File;
@@ -14,6 +14,11 @@ const INPUT_SIDE: usize = 256;
 const RAW_LANDMARKS: usize = 39;
 /// Numbers a raw landmark has: x, y, z, visibility, presence.
 const RAW_VALUES: usize = 5;
+/// The model's outputs, in the order of the manifest.
+const RAW: usize = 0;
+const FLAG: usize = 1;
+const HEATMAPS: usize = 2;
+const WORLD: usize = 3;
 /// Side of the heatmaps, in cells.
 const HEATMAP_SIDE: usize = 64;
 /// Cells to each side of a landmark that refine it: a window of 9 x 9. MediaPipe's graph states 7,
@@ -65,13 +70,17 @@ impl Landmarker {
         let mut planes = vec![0.0; 3 * INPUT_SIDE * INPUT_SIDE];
         let range = Range { min: 0.0, max: 1.0 };
         crop(picture, roi, Border::Replicate, range, &mut planes);
-        let outputs = self.model.run(&planes)?;
-        let [raw, flag, heatmaps, world] = [0, 1, 2, 3].map(|i| model::values(&outputs[i]));
-        let (raw, world) = (raw?, world?);
-        if flag?[0] < CONFIDENCE_MIN {
+        let seen = self.model.run(&planes, |outputs| {
+            let is_sure = outputs.value(FLAG, 0, 0, 0) >= CONFIDENCE_MIN;
+            is_sure.then(|| {
+                let raw = outputs.values(RAW);
+                let positions = refine(&raw, |i, x, y| outputs.value(HEATMAPS, i, y, x));
+                (raw, positions, outputs.values(WORLD))
+            })
+        });
+        let Some((raw, positions, world)) = seen else {
             return Ok(None);
-        }
-        let positions = refine(raw, heatmaps?);
+        };
         let size = [picture.width as f32, picture.height as f32];
         let pose = std::array::from_fn(|i| {
             landmark(roi, size, positions[i], &raw[i * RAW_VALUES..], &world[i * 3..])
@@ -95,19 +104,22 @@ fn landmark(
         x: x / width,
         y: y / height,
         z: at[2] * roi.side / width,
-        visibility: model::sigmoid(raw[3]),
-        presence: model::sigmoid(raw[4]),
+        visibility: sigmoid(raw[3]),
+        presence: sigmoid(raw[4]),
         world: [world_x, world_y, world[2]],
     }
 }
 
 /// Moves each landmark to the centre of mass of its heatmap, near where it is.
-fn refine(raw: &[f32], heatmaps: &[f32]) -> [Position; RAW_LANDMARKS] {
+/// `heatmap(i, x, y)` is a cell of the map of landmark `i`.
+fn refine(
+    raw: &[f32],
+    heatmap: impl Fn(usize, usize, usize) -> f32,
+) -> [Position; RAW_LANDMARKS] {
     std::array::from_fn(|i| {
         let position: Position =
             std::array::from_fn(|axis| raw[i * RAW_VALUES + axis] / INPUT_SIDE as f32);
-        let cells = HEATMAP_SIDE * HEATMAP_SIDE;
-        match center_of_mass(&heatmaps[i * cells..][..cells], position) {
+        match center_of_mass(|x, y| heatmap(i, x, y), position) {
             Some([x, y]) => [x, y, position[2]],
             None => position,
         }
@@ -115,7 +127,10 @@ fn refine(raw: &[f32], heatmaps: &[f32]) -> [Position; RAW_LANDMARKS] {
 }
 
 /// Where the heatmap's mass lies in the window around a position, if it is sure enough.
-fn center_of_mass(heatmap: &[f32], position: Position) -> Option<[f32; 2]> {
+fn center_of_mass(
+    heatmap: impl Fn(usize, usize) -> f32,
+    position: Position,
+) -> Option<[f32; 2]> {
     let side = HEATMAP_SIDE as f32;
     // Truncated towards zero, so that a position just outside counts as the edge.
     let [column, row] = [position[0], position[1]].map(|fraction| (fraction * side) as i64);
@@ -130,7 +145,7 @@ fn center_of_mass(heatmap: &[f32], position: Position) -> Option<[f32; 2]> {
     let (mut sum, mut sum_x, mut sum_y, mut peak) = (0.0_f32, 0.0, 0.0, 0.0_f32);
     for y in window(row) {
         for x in window(column) {
-            let confidence = model::sigmoid(heatmap[y * HEATMAP_SIDE + x]);
+            let confidence = sigmoid(heatmap(x, y));
             sum += confidence;
             sum_x += confidence * x as f32;
             sum_y += confidence * y as f32;
@@ -156,12 +171,16 @@ mod tests {
         assert_eq!(mirrored.mirrored(100.0), found);
     }
 
+    fn cells(heatmap: &[f32]) -> impl Fn(usize, usize) -> f32 {
+        |x, y| heatmap[y * HEATMAP_SIDE + x]
+    }
+
     #[test]
     fn a_sure_heatmap_moves_its_landmark_and_an_unsure_one_does_not() {
         let mut heatmap = vec![-20.0; HEATMAP_SIDE * HEATMAP_SIDE];
-        assert_eq!(center_of_mass(&heatmap, [0.5, 0.5, 0.0]), None);
+        assert_eq!(center_of_mass(cells(&heatmap), [0.5, 0.5, 0.0]), None);
         heatmap[33 * HEATMAP_SIDE + 34] = 5.0;
-        let [x, y] = center_of_mass(&heatmap, [0.5, 0.5, 0.0]).expect("sure");
+        let [x, y] = center_of_mass(cells(&heatmap), [0.5, 0.5, 0.0]).expect("sure");
         assert!((x - 34.0 / 64.0).abs() < 1e-4 && (y - 33.0 / 64.0).abs() < 1e-4, "{x} {y}");
     }
 
@@ -169,8 +188,8 @@ mod tests {
     fn a_peak_beyond_the_window_or_the_picture_does_not_count() {
         let mut heatmap = vec![-20.0; HEATMAP_SIDE * HEATMAP_SIDE];
         heatmap[32 * HEATMAP_SIDE + 37] = 5.0;
-        assert_eq!(center_of_mass(&heatmap, [0.5, 0.5, 0.0]), None);
-        assert_eq!(center_of_mass(&heatmap, [1.0, 0.5, 0.0]), None);
-        assert_eq!(center_of_mass(&heatmap, [0.5, -0.1, 0.0]), None);
+        assert_eq!(center_of_mass(cells(&heatmap), [0.5, 0.5, 0.0]), None);
+        assert_eq!(center_of_mass(cells(&heatmap), [1.0, 0.5, 0.0]), None);
+        assert_eq!(center_of_mass(cells(&heatmap), [0.5, -0.1, 0.0]), None);
     }
 }

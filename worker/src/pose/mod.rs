@@ -16,16 +16,14 @@ pub mod companions;
 pub mod crop;
 pub mod detector;
 pub mod enhance;
-pub mod kernel;
 pub mod landmarks;
-pub mod model;
 pub mod roi;
 pub mod smooth;
 pub mod track;
 
 use detector::Detector;
 use landmarks::{Found, Landmarker};
-use model::ModelError;
+use crate::inference::ModelError;
 use roi::Roi;
 use std::fs::File;
 

@@ -7,7 +7,7 @@ use super::Estimator;
 use super::best::Best;
 use super::companions::{Carrying, Companions, Moment};
 use super::landmarks::Found;
-use super::model::ModelError;
+use crate::inference::ModelError;
 use super::roi::Roi;
 use super::smooth::Smoother;
 use crate::output::Person;

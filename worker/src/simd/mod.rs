@@ -4,6 +4,8 @@
 //! Loops in safe Rust become vector code by [`vectorized`]: the compiler makes it for each
 //! instruction set, and the best that the processor has is run.
 
+pub mod vector;
+
 use std::sync::OnceLock;
 
 /// Environment variable that names the instruction set to use, for tests and measurements.

@@ -1,0 +1,296 @@
+//! Runs a network, layer by layer. Called by `model`.
+//!
+//! A bottleneck is run a few rows at a time: the rows that its depthwise convolution reads are kept
+//! in a ring, each made once; its results go through the projection at once.
+
+use super::buffers::{Place, Plan, Workspace};
+use super::kernels::{
+    DepthwiseRow, KERNEL_MAX, Resizing, Rows, RowsMut, STEM_ROWS, StemRow, depth_to_space,
+    max_pool, multiply, resize,
+};
+use super::network::{BORDER, Depthwise, First, Id, Layer, Network, Operation, Product, Stem};
+use crate::simd::vector::{self, LANES};
+use crate::simd::Isa;
+use std::ops::Range;
+
+/// Rows of results that a bottleneck makes at a time.
+const ROWS_AT_ONCE: usize = 2;
+
+/// A network that is being run.
+pub(super) struct Execution<'a> {
+    pub(super) isa: Isa,
+    pub(super) network: &'a Network,
+    pub(super) weights: &'a [u8],
+    pub(super) plan: &'a Plan,
+    pub(super) workspace: &'a mut Workspace,
+    /// Three planes, one after the other.
+    pub(super) input: &'a [f32],
+}
+
+/// Numbers that the layers of a network need besides their pictures, at most.
+pub(super) fn scratch(network: &Network) -> usize {
+    let of = |layer: &Layer| {
+        let output = network.pictures[layer.output];
+        match (&layer.operation, layer.input) {
+            (Operation::Bottleneck { first, depthwise, .. }, _) => {
+                let ring = Ring::of(network, layer, depthwise);
+                let stem = if matches!(first, First::Stem(_)) { stem_rows(network.side) } else { 0 };
+                ring.length + ring.blocks * results_block(output.width) + stem
+            }
+            (Operation::Stem(_), _) => stem_rows(network.side),
+            (Operation::Resize { .. }, Some(input)) => network.pictures[input].width * LANES,
+            _ => 0,
+        }
+    };
+    network.layers.iter().map(of).max().unwrap_or(0)
+}
+
+/// Numbers that the rows need from which one row of the first convolution is made.
+const fn stem_rows(side: usize) -> usize {
+    STEM_ROWS * (side + 2)
+}
+
+/// Numbers of sixteen channels of what a bottleneck's depthwise convolution makes at a time.
+const fn results_block(width: usize) -> usize {
+    ROWS_AT_ONCE * width * LANES
+}
+
+impl Execution<'_> {
+    /// Runs all layers.
+    pub(super) fn run(&mut self) {
+        for layer in &self.network.layers {
+            let place = self.plan.places[layer.output];
+            // Taken out, so that it can be written while others are read.
+            let mut output = std::mem::take(&mut self.workspace.buffers[place.buffer]);
+            let mut scratch = std::mem::take(&mut self.workspace.scratch);
+            self.layer(layer, &mut output[place.start..], &mut scratch);
+            self.workspace.buffers[place.buffer] = output;
+            self.workspace.scratch = scratch;
+        }
+    }
+
+    fn place(&self, id: Id) -> Place {
+        self.plan.places[id]
+    }
+
+    fn rows(&self, id: Id) -> Rows<'_> {
+        let place = self.place(id);
+        let numbers = &self.workspace.buffers[place.buffer][place.start..];
+        Rows { numbers, row: place.row, block: place.block }
+    }
+
+    fn layer(&self, layer: &Layer, output: &mut [f32], scratch: &mut [f32]) {
+        let Place { shape, row, block, .. } = self.place(layer.output);
+        let mut to = RowsMut { numbers: output, row, block };
+        let input = layer.input.map(|id| (self.place(id).shape, self.rows(id)));
+        match (&layer.operation, input) {
+            (Operation::Stem(stem), _) => {
+                for y in 0..shape.height {
+                    self.stem(stem, y, scratch, to.from_row(y));
+                }
+            }
+            (Operation::Pointwise { product, addend }, Some((_, input))) => {
+                let addend = addend.map(|id| self.rows(id));
+                self.multiply(product, input, addend, to, (shape.height, shape.width));
+            }
+            (Operation::Depthwise(depthwise), Some(_)) => {
+                for (y, id) in (0..shape.height).zip(layer.input.iter().cycle()) {
+                    let rows = self.rows_around(*id, depthwise, y);
+                    self.depthwise(depthwise, rows, to.from_row(y), shape.width);
+                }
+            }
+            (Operation::Bottleneck { .. }, _) => self.bottleneck(layer, to, scratch),
+            (Operation::Resize { columns, rows, clip, addend }, Some(input)) => {
+                let addend = addend.map(|id| self.rows(id));
+                let resizing = Resizing { columns, rows, clip: *clip, addend };
+                resize(self.isa, &resizing, input, to, scratch);
+            }
+            (Operation::DepthToSpace, Some((shape, input))) => depth_to_space(shape, input, to),
+            (Operation::MaxPool, Some((shape, input))) => max_pool(self.isa, shape, input, to),
+            (Operation::Dense { product, sigmoid }, Some((_, input))) => {
+                // All numbers as the channels of one pixel.
+                let input = Rows { row: LANES, block: LANES, ..input };
+                self.multiply(product, input, None, to.from_row(0), (1, 1));
+                if *sigmoid {
+                    let logistic = |value: &mut f32| *value = 1.0 / (1.0 + (-*value).exp());
+                    to.numbers[..shape.channels].iter_mut().for_each(logistic);
+                }
+            }
+            (_, None) => unreachable!("only the first convolution reads the network's input"),
+        }
+    }
+
+    fn multiply(
+        &self,
+        product: &Product,
+        input: Rows<'_>,
+        addend: Option<Rows<'_>>,
+        output: RowsMut<'_>,
+        size: (usize, usize),
+    ) {
+        multiply((self.isa, self.weights), product, input, addend, output, size);
+    }
+
+    fn depthwise(
+        &self,
+        depthwise: &Depthwise,
+        rows: [Rows<'_>; KERNEL_MAX],
+        output: RowsMut<'_>,
+        width: usize,
+    ) {
+        let bytes = self.weights;
+        vector::run(self.isa, DepthwiseRow { depthwise, bytes, rows, output, width });
+    }
+
+    /// The rows of a picture with a border that a row of results is made from.
+    fn rows_around(&self, id: Id, depthwise: &Depthwise, y: usize) -> [Rows<'_>; KERNEL_MAX] {
+        let Place { buffer, row, block, start, .. } = self.place(id);
+        // The first pixel lies behind the border; the kernel begins `pad` before it.
+        let start = start - depthwise.pad * (row + LANES);
+        let numbers = &self.workspace.buffers[buffer][start..];
+        let first = Rows { numbers, row, block }.from_row(y * depthwise.stride);
+        std::array::from_fn(|row| first.from_row(row.min(depthwise.kernel - 1)))
+    }
+
+    /// One row of the first convolution.
+    fn stem(&self, stem: &Stem, y: usize, padded: &mut [f32], output: RowsMut<'_>) {
+        let side = self.network.side;
+        let rows = &mut padded[..stem_rows(side)];
+        for (at, row) in rows.chunks_exact_mut(side + 2).enumerate() {
+            let (plane, above) = (at / 3, at % 3);
+            row.fill(0.0);
+            if let Some(y) = (2 * y + above).checked_sub(1).filter(|y| *y < side) {
+                let from = &self.input[(plane * side + y) * side..][..side];
+                row[1..=side].copy_from_slice(from);
+            }
+        }
+        let rows = std::array::from_fn(|at| &rows[at * (side + 2)..][..side + 2]);
+        let bytes = self.weights;
+        vector::run(self.isa, StemRow { stem, bytes, rows, output, width: side / 2 });
+    }
+
+    fn bottleneck(&self, layer: &Layer, mut to: RowsMut<'_>, scratch: &mut [f32]) {
+        let Operation::Bottleneck { first, depthwise, project, addend } = &layer.operation else {
+            return;
+        };
+        let shape = self.place(layer.output).shape;
+        let addend = addend.map(|id| self.rows(id));
+        let ring = Ring::of(self.network, layer, depthwise);
+        let (kept, scratch) = scratch.split_at_mut(ring.length);
+        let block = results_block(shape.width);
+        let (results, scratch) = scratch.split_at_mut(ring.blocks * block);
+        let row = shape.width * LANES;
+        ring.clear_borders(kept);
+        let mut made = 0;
+        for y in (0..shape.height).step_by(ROWS_AT_ONCE) {
+            let many = ROWS_AT_ONCE.min(shape.height - y);
+            let needed = (y + many - 1) * depthwise.stride + depthwise.kernel;
+            while made < needed && ring.is_used() {
+                made += self.make_rows(layer, first, &ring, made..needed, (kept, scratch));
+            }
+            for at in 0..many {
+                let rows = match layer.input {
+                    Some(id) if !ring.is_used() => self.rows_around(id, depthwise, y + at),
+                    _ => ring.rows_around(kept, depthwise, y + at),
+                };
+                let output = RowsMut { numbers: &mut results[at * row..], row, block };
+                self.depthwise(depthwise, rows, output, shape.width);
+            }
+            let input = Rows { numbers: results, row, block };
+            let with = addend.map(|all| all.from_row(y));
+            self.multiply(project, input, with, to.from_row(y), (many, shape.width));
+        }
+    }
+
+    /// Makes the first of the wanted rows of the ring, and those that follow it both in the picture
+    /// and in the ring; how many. Rows are counted from `pad` before the picture's first.
+    fn make_rows(
+        &self,
+        layer: &Layer,
+        first: &First,
+        ring: &Ring,
+        wanted: Range<usize>,
+        (kept, scratch): (&mut [f32], &mut [f32]),
+    ) -> usize {
+        let slot = wanted.start % ring.slots;
+        let inside = ring.pad..ring.pad + ring.height;
+        let start = slot * ring.row + BORDER * LANES;
+        if !inside.contains(&wanted.start) {
+            for block in kept.chunks_exact_mut(ring.block) {
+                block[start..][..ring.width * LANES].fill(0.0);
+            }
+            return 1;
+        }
+        let many = wanted.len().min(inside.end - wanted.start).min(ring.slots - slot);
+        let y = wanted.start - ring.pad;
+        let mut to =
+            RowsMut { numbers: &mut kept[start..], row: ring.row, block: ring.block };
+        match (first, layer.input) {
+            (First::Stem(stem), _) => {
+                (0..many).for_each(|row| self.stem(stem, y + row, scratch, to.from_row(row)));
+            }
+            (First::Expand(product), Some(input)) => {
+                self.multiply(product, self.rows(input).from_row(y), None, to, (many, ring.width));
+            }
+            _ => {}
+        }
+        many
+    }
+}
+
+/// The rows that a bottleneck's depthwise convolution reads, with a border of zeros at both ends.
+struct Ring {
+    height: usize,
+    width: usize,
+    blocks: usize,
+    row: usize,
+    block: usize,
+    slots: usize,
+    pad: usize,
+    /// Numbers of all slots; none if the rows are those of the input.
+    length: usize,
+}
+
+impl Ring {
+    fn of(network: &Network, layer: &Layer, depthwise: &Depthwise) -> Self {
+        let half = network.side / 2;
+        let (height, width) = match layer.input.map(|id| network.pictures[id]) {
+            Some(shape) => (shape.height, shape.width),
+            None => (half, half),
+        };
+        // Of each channel there is a bias.
+        let blocks = depthwise.bias.bytes.len() / size_of::<vector::Lanes>();
+        let row = (width + 2 * BORDER) * LANES;
+        let slots = depthwise.kernel + (ROWS_AT_ONCE - 1) * depthwise.stride;
+        let block = slots * row;
+        let is_given = matches!(layer.operation, Operation::Bottleneck { first: First::Given, .. });
+        let length = if is_given { 0 } else { blocks * block };
+        Self { height, width, blocks, row, block, slots, pad: depthwise.pad, length }
+    }
+
+    const fn is_used(&self) -> bool {
+        self.length > 0
+    }
+
+    fn clear_borders(&self, kept: &mut [f32]) {
+        let border = BORDER * LANES;
+        for row in kept.chunks_exact_mut(self.row) {
+            row[..border].fill(0.0);
+            row[self.row - border..].fill(0.0);
+        }
+    }
+
+    fn rows_around<'a>(
+        &self,
+        kept: &'a [f32],
+        depthwise: &Depthwise,
+        y: usize,
+    ) -> [Rows<'a>; KERNEL_MAX] {
+        let numbers = &kept[(BORDER - depthwise.pad) * LANES..];
+        let all = Rows { numbers, row: self.row, block: self.block };
+        std::array::from_fn(|row| {
+            let row = row.min(depthwise.kernel - 1);
+            all.from_row((y * depthwise.stride + row) % self.slots)
+        })
+    }
+}

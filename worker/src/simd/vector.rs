@@ -1,0 +1,377 @@
+//! Vectors of sixteen floats, by the instruction set: the few operations that the networks need.
+//! Code written for [`Vectors`] is compiled once for each and run by [`run`].
+//!
+//! A value of a type that implements [`Vectors`] is proof that the processor has its instructions:
+//! only [`run`] makes one. Memory is read and written through references to whole vectors alone,
+//! so that the compiler's bounds checks hold for all of it.
+
+use super::Isa;
+
+/// Floats in a vector.
+pub const LANES: usize = 16;
+/// A vector in memory.
+pub type Lanes = [f32; LANES];
+/// A vector in memory as stored: little-endian floats.
+pub type LanesBytes = [u8; 4 * LANES];
+/// The same in half precision (IEEE 754 binary16).
+pub type HalfBytes = [u8; 2 * LANES];
+
+/// The operations of one instruction set.
+pub trait Vectors: Copy {
+    /// A vector in registers.
+    type V: Copy;
+    /// Most vectors side by side in one tile of a matrix product.
+    const TILE_WIDTH: usize;
+    /// Most rows of a tile of one, two and three vectors, so that its sums stay in registers.
+    const TILE_ROWS: [usize; 3];
+
+    /// The same number in all lanes.
+    fn splat(self, value: f32) -> Self::V;
+    /// Reads a vector.
+    fn load(self, from: &Lanes) -> Self::V;
+    /// Reads a stored vector.
+    fn load_bytes(self, from: &LanesBytes) -> Self::V;
+    /// Reads a stored vector in half precision; exact.
+    fn load_half(self, from: &HalfBytes) -> Self::V;
+    /// Writes a vector.
+    fn store(self, vector: Self::V, to: &mut Lanes);
+    /// `a * b + c`.
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `a + b`.
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Within 0 to 6.
+    fn clip(self, a: Self::V) -> Self::V;
+}
+
+/// Work that is done in vectors of any kind.
+pub trait Work {
+    /// What comes of it.
+    type Output;
+    /// Does it. To be marked `#[inline(always)]`, with all that it calls.
+    fn work<S: Vectors>(self, vectors: S) -> Self::Output;
+}
+
+/// Does the work with this instruction set, or with plain code if the processor lacks it.
+#[inline]
+#[allow(unsafe_code, reason = "functions for instructions that not every processor has")]
+pub fn run<W: Work>(isa: Isa, work: W) -> W::Output {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has just been asked for these features.
+        Isa::Avx512 if isa.is_available() => unsafe { x86::run_avx512(work) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has just been asked for these features.
+        Isa::Avx2 if isa.is_available() => unsafe { x86::run_avx2(work) },
+        _ => work.work(Portable(())),
+    }
+}
+
+/// Arrays, which every processor has.
+#[derive(Debug, Clone, Copy)]
+struct Portable(());
+
+impl Vectors for Portable {
+    type V = Lanes;
+    const TILE_WIDTH: usize = 1;
+    const TILE_ROWS: [usize; 3] = [6, 1, 1];
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Lanes {
+        [value; LANES]
+    }
+
+    #[inline(always)]
+    fn load(self, from: &Lanes) -> Lanes {
+        *from
+    }
+
+    #[inline(always)]
+    fn load_bytes(self, from: &LanesBytes) -> Lanes {
+        let mut lanes = [0.0; LANES];
+        for (lane, bytes) in lanes.iter_mut().zip(from.as_chunks::<4>().0) {
+            *lane = f32::from_le_bytes(*bytes);
+        }
+        lanes
+    }
+
+    #[inline(always)]
+    fn load_half(self, from: &HalfBytes) -> Lanes {
+        let mut lanes = [0.0; LANES];
+        for (lane, bytes) in lanes.iter_mut().zip(from.as_chunks::<2>().0) {
+            *lane = widened(u16::from_le_bytes(*bytes));
+        }
+        lanes
+    }
+
+    #[inline(always)]
+    fn store(self, vector: Lanes, to: &mut Lanes) {
+        *to = vector;
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Lanes, b: Lanes, mut c: Lanes) -> Lanes {
+        for lane in 0..LANES {
+            // Not fused: without the instruction that is a call for each number.
+            c[lane] += a[lane] * b[lane];
+        }
+        c
+    }
+
+    #[inline(always)]
+    fn add(self, mut a: Lanes, b: Lanes) -> Lanes {
+        for lane in 0..LANES {
+            a[lane] += b[lane];
+        }
+        a
+    }
+
+    #[inline(always)]
+    fn clip(self, mut a: Lanes) -> Lanes {
+        for lane in &mut a {
+            *lane = lane.clamp(0.0, 6.0);
+        }
+        a
+    }
+}
+
+/// A finite number in half precision as a float.
+#[inline(always)]
+pub fn widened(half: u16) -> f32 {
+    // The exponent's bias grows by 112; a product does that for numbers below the normal ones too.
+    const BIAS: f32 = f32::from_bits((127 + 112) << 23);
+    let magnitude = f32::from_bits(u32::from(half & 0x7fff) << 13) * BIAS;
+    f32::from_bits(magnitude.to_bits() | u32::from(half & 0x8000) << 16)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "intrinsics of features that the types' values are proof of")]
+mod x86 {
+    use super::{HalfBytes, LANES, Lanes, LanesBytes, Vectors, Work};
+    use std::arch::x86_64::{
+        __m128i, __m256, __m512, _mm_loadu_si128, _mm256_add_ps, _mm256_cvtph_ps, _mm256_fmadd_ps,
+        _mm256_loadu_ps, _mm256_loadu_si256, _mm256_max_ps, _mm256_min_ps, _mm256_set1_ps,
+        _mm256_storeu_ps, _mm512_add_ps, _mm512_cvtph_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+        _mm512_max_ps, _mm512_min_ps, _mm512_set1_ps, _mm512_storeu_ps,
+    };
+
+    /// Registers of sixteen floats.
+    #[derive(Clone, Copy)]
+    pub(super) struct Avx512(());
+
+    /// Pairs of registers of eight floats.
+    #[derive(Clone, Copy)]
+    pub(super) struct Avx2(());
+
+    #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+    pub(super) fn run_avx512<W: Work>(work: W) -> W::Output {
+        work.work(Avx512(()))
+    }
+
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) fn run_avx2<W: Work>(work: W) -> W::Output {
+        work.work(Avx2(()))
+    }
+
+    impl Vectors for Avx512 {
+        type V = __m512;
+        const TILE_WIDTH: usize = 3;
+        const TILE_ROWS: [usize; 3] = [14, 14, 8];
+
+        #[inline(always)]
+        fn splat(self, value: f32) -> __m512 {
+            // SAFETY: `self` is proof of AVX-512.
+            unsafe { _mm512_set1_ps(value) }
+        }
+
+        #[inline(always)]
+        fn load(self, from: &Lanes) -> __m512 {
+            // SAFETY: `self` is proof of AVX-512, and the reference is to 64 bytes.
+            unsafe { _mm512_loadu_ps(from.as_ptr()) }
+        }
+
+        #[inline(always)]
+        fn load_bytes(self, from: &LanesBytes) -> __m512 {
+            // SAFETY: `self` is proof of AVX-512, and the reference is to 64 bytes.
+            unsafe { _mm512_loadu_ps(from.as_ptr().cast()) }
+        }
+
+        #[inline(always)]
+        fn load_half(self, from: &HalfBytes) -> __m512 {
+            // SAFETY: `self` is proof of AVX-512, and the reference is to 32 bytes.
+            unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.as_ptr().cast())) }
+        }
+
+        #[inline(always)]
+        fn store(self, vector: __m512, to: &mut Lanes) {
+            // SAFETY: `self` is proof of AVX-512, and the reference is to 64 bytes.
+            unsafe { _mm512_storeu_ps(to.as_mut_ptr(), vector) }
+        }
+
+        #[inline(always)]
+        fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+            // SAFETY: `self` is proof of AVX-512.
+            unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+
+        #[inline(always)]
+        fn add(self, a: __m512, b: __m512) -> __m512 {
+            // SAFETY: `self` is proof of AVX-512.
+            unsafe { _mm512_add_ps(a, b) }
+        }
+
+        #[inline(always)]
+        fn clip(self, a: __m512) -> __m512 {
+            // SAFETY: `self` is proof of AVX-512.
+            unsafe { _mm512_min_ps(_mm512_max_ps(a, _mm512_set1_ps(0.0)), _mm512_set1_ps(6.0)) }
+        }
+    }
+
+    /// Does one thing with both registers. No closure: the compiler would not put its body here,
+    /// where the instructions are allowed.
+    macro_rules! both {
+        ($half:ident => $one:expr) => {
+            [
+                {
+                    const $half: usize = 0;
+                    // SAFETY: a value of `Avx2` is proof of AVX2, FMA and F16C, and references to
+                    // vectors are to the bytes of both registers.
+                    unsafe { $one }
+                },
+                {
+                    const $half: usize = 1;
+                    // SAFETY: as above.
+                    unsafe { $one }
+                },
+            ]
+        };
+    }
+
+    /// Floats of one register.
+    const HALF: usize = LANES / 2;
+
+    impl Vectors for Avx2 {
+        type V = [__m256; 2];
+        const TILE_WIDTH: usize = 1;
+        const TILE_ROWS: [usize; 3] = [6, 1, 1];
+
+        #[inline(always)]
+        fn splat(self, value: f32) -> [__m256; 2] {
+            // SAFETY: `self` is proof of AVX2.
+            let register = unsafe { _mm256_set1_ps(value) };
+            [register, register]
+        }
+
+        #[inline(always)]
+        fn load(self, from: &Lanes) -> [__m256; 2] {
+            both!(N => _mm256_loadu_ps(from.as_ptr().add(N * HALF)))
+        }
+
+        #[inline(always)]
+        fn load_bytes(self, from: &LanesBytes) -> [__m256; 2] {
+            both!(N => _mm256_loadu_ps(from.as_ptr().cast::<f32>().add(N * HALF)))
+        }
+
+        #[inline(always)]
+        fn load_half(self, from: &HalfBytes) -> [__m256; 2] {
+            both!(N => _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().cast::<__m128i>().add(N))))
+        }
+
+        #[inline(always)]
+        fn store(self, vector: [__m256; 2], to: &mut Lanes) {
+            both!(N => _mm256_storeu_ps(to.as_mut_ptr().add(N * HALF), vector[N]));
+        }
+
+        #[inline(always)]
+        fn mul_add(self, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
+            both!(N => _mm256_fmadd_ps(a[N], b[N], c[N]))
+        }
+
+        #[inline(always)]
+        fn add(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+            both!(N => _mm256_add_ps(a[N], b[N]))
+        }
+
+        #[inline(always)]
+        fn clip(self, a: [__m256; 2]) -> [__m256; 2] {
+            both!(N => {
+                _mm256_min_ps(_mm256_max_ps(a[N], _mm256_set1_ps(0.0)), _mm256_set1_ps(6.0))
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Every operation on one set of numbers, as plain arrays.
+    struct All<'a> {
+        a: &'a Lanes,
+        b: &'a Lanes,
+        half: &'a HalfBytes,
+    }
+
+    impl Work for All<'_> {
+        type Output = [Lanes; 6];
+
+        #[inline(always)]
+        fn work<S: Vectors>(self, s: S) -> [Lanes; 6] {
+            let bytes: Vec<u8> = self.b.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let b = s.load_bytes(bytes.first_chunk().expect("sixteen floats"));
+            let a = s.load(self.a);
+            let results =
+                [s.splat(self.a[3]), b, s.load_half(self.half), s.mul_add(a, b, a), s.add(a, b)];
+            let mut plain = [[f32::NAN; LANES]; 6];
+            for (vector, to) in results.into_iter().zip(&mut plain) {
+                s.store(vector, to);
+            }
+            s.store(s.clip(a), &mut plain[5]);
+            plain
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn all_instruction_sets_compute_the_same(
+            a: [i16; LANES],
+            b: [i16; LANES],
+            half in proptest::array::uniform16(0_u16..0x7c00),
+            negative: u16,
+        ) {
+            // Small whole eighths, whose products and sums are exact, fused or not.
+            let [a, b] = [a, b].map(|numbers| numbers.map(|number| f32::from(number / 64) / 8.0));
+            let half: Vec<u8> = (0..LANES)
+                .flat_map(|lane| (half[lane] | (negative >> lane & 1) << 15).to_le_bytes())
+                .collect();
+            let half = half.first_chunk().expect("sixteen halves");
+            let plain = run(Isa::Portable, All { a: &a, b: &b, half });
+            for lane in 0..LANES {
+                prop_assert_eq!(plain[0][lane], a[3]);
+                prop_assert_eq!(plain[1][lane], b[lane]);
+                prop_assert_eq!(plain[3][lane], a[lane] * b[lane] + a[lane]);
+                prop_assert_eq!(plain[4][lane], a[lane] + b[lane]);
+                prop_assert_eq!(plain[5][lane], a[lane].clamp(0.0, 6.0));
+            }
+            for isa in Isa::ALL {
+                let found = run(isa, All { a: &a, b: &b, half });
+                prop_assert_eq!(found, plain, "{:?}", isa);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_in_half_precision_are_widened_exactly() {
+        for (half, value) in [
+            (0x0000, 0.0),
+            (0x0001, 2_f32.powi(-24)),
+            (0x03ff, 1023.0 * 2_f32.powi(-24)),
+            (0x0400, 2_f32.powi(-14)),
+            (0x3c00, 1.0),
+            (0xc500, -5.0),
+            (0x7bff, 65504.0),
+        ] {
+            assert_eq!(widened(half), value);
+        }
+    }
+}
