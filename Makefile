@@ -58,7 +58,30 @@ setup: ## Install what is missing (Debian packages); says what it does
 
 .PHONY: build
 build: setup ## Build the programs (PROFILE=release or dev)
-	@cargo build --locked --profile $(PROFILE) --workspace --bins
+	@cargo build --locked --profile $(PROFILE) --workspace $(if $(filter dev,$(PROFILE)),--all-targets,--bins)
+	$(MAKE) --no-print-directory worker-files PROFILE=$(PROFILE)
+
+# The folder cargo gives a profile, which for `dev` is not its name.
+BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+
+# What makes workers start sooner, and what they do without: models ready to run, and stand-ins for
+# two libraries that a plug-in names but no worker uses.
+MODELS := pose_detection pose_landmark_full
+STAND_INS := libavfilter.so.8 libavformat.so.59
+VERSION_libavfilter.so.8 := LIBAVFILTER_8
+VERSION_libavformat.so.59 := LIBAVFORMAT_59
+
+.PHONY: worker-files
+worker-files:
+	@for model in $(MODELS); do
+		$(BUILT)/bodyscript-worker --pack-model models/$$model.onnx models/$$model.packed
+	done
+	$(MAKE) --no-print-directory $(STAND_INS:%=$(BUILT)/%)
+
+$(foreach name,$(STAND_INS),target/debug/$(name) target/release/$(name)):
+	@source=worker/stand-ins/$(firstword $(subst ., ,$(@F))).c
+	$(CC) -shared -fPIC -O1 -Wall -Wl,-soname,$(@F) \
+		-Wl,--version-script=<(echo '$(VERSION_$(@F)) { global: *; };') -o $@ "$$source"
 
 .PHONY: demo
 demo: build ## Build, start the service, upload a sample, show progress, keep the results in target/demo
@@ -111,7 +134,7 @@ $(PROXIES):
 
 .PHONY: test
 test: setup check browser-tools python-tools proxy-tools ## Run everything that must hold
-	@cargo build --locked --workspace --all-targets
+	@$(MAKE) --no-print-directory build PROFILE=dev
 	cargo test --locked --workspace
 	$(MAKE) --no-print-directory test-unprivileged
 	$(MAKE) --no-print-directory test-vm
@@ -142,13 +165,10 @@ $(DENY):
 	@cargo install --quiet --locked --root target/tools --version 0.20.2 cargo-deny
 
 CARGO_DEB := target/tools/bin/cargo-deb
-# The folder cargo gives a profile, which for `dev` is not its name.
-BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
 .PHONY: deb
 deb: setup $(CARGO_DEB) ## Build the Debian package (PROFILE=release or dev) and check it with lintian
-	@cargo build --locked --profile $(PROFILE) --workspace $(if $(filter dev,$(PROFILE)),--all-targets,--bins)
-	$(MAKE) --no-print-directory package PROFILE=$(PROFILE)
+	@$(MAKE) --no-print-directory build package PROFILE=$(PROFILE)
 	lintian --version >/dev/null 2>&1 || { echo "deb: SKIPPED lintian: it is not installed"; exit 0; }
 	lintian --fail-on error target/debian/bodyscript_*.deb
 
@@ -183,7 +203,7 @@ SOAK_MUTANT_SEED ?= 1000
 
 .PHONY: soak
 soak: setup ## Kill the service 1,000 times, run 10,000 jobs and 2,000 damaged videos (SOAK_CRASHES, _JOBS, _MUTANTS); takes two hours or so
-	@cargo build --locked --workspace --all-targets
+	@$(MAKE) --no-print-directory build PROFILE=dev
 	CRASHES=$(SOAK_CRASHES) cargo test --locked --workspace --test crash -- --nocapture
 	SOAK_JOBS=$(SOAK_JOBS) cargo test --locked --workspace --test soak -- --nocapture
 	MUTANTS=$(SOAK_MUTANTS) MUTANT_SEED=$(SOAK_MUTANT_SEED) cargo test --locked --workspace --test mutants -- --nocapture

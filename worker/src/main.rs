@@ -10,13 +10,16 @@ use bodyscript_worker::channel::Channel;
 use bodyscript_worker::error::WorkerError;
 use bodyscript_worker::inherited::Inherited;
 use bodyscript_worker::pose::Estimator;
-use bodyscript_worker::{log, run, sandbox, video};
+use bodyscript_worker::{inference, log, run, sandbox, video};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     log::init();
-    if std::env::args().nth(1).as_deref() == Some("--posture") {
-        return sandbox::report_posture();
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--posture"] => return sandbox::report_posture(),
+        ["--pack-model", from, to] => return inference::pack_model(from, to),
+        _ => {}
     }
     let mut channel = Channel::default();
     let exit = match work(&mut channel) {

@@ -27,7 +27,7 @@ use nix::unistd::{AccessFlags, access};
 use procfs::process::Process;
 use spawn::Spawner;
 use std::env;
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -41,6 +41,16 @@ const DETECTOR_FILE: &str = "pose_detection.onnx";
 
 /// File of the landmark model, below the models folder.
 const LANDMARK_FILE: &str = "pose_landmark_full.onnx";
+
+/// Ending of a model file that is ready to run.
+const PACKED: &str = "packed";
+
+/// Names the vector instructions that workers use, for tests and measurements.
+const SIMD_VARIABLE: &str = "BODYSCRIPT_SIMD";
+
+/// Libraries beside the worker program that take the place of two large ones, which a plug-in
+/// names but no worker uses (docs/adr/0017).
+const STAND_INS: [&str; 2] = ["libavfilter.so.8", "libavformat.so.59"];
 
 /// How unlikely the kernel's OOM killer is to pick the supervisor, where it may say so.
 const OOM_SCORE_ADJ: i16 = -900;
@@ -154,8 +164,8 @@ impl Workshop {
         let shop = Shop {
             spawner: Spawner::start().map_err(WorkshopError::Spawner)?,
             cages,
+            environment: environment(Path::new(OsStr::from_bytes(program.to_bytes()))),
             program,
-            environment: environment(),
             detector,
             landmark,
             layers: settings.layers.clone(),
@@ -180,10 +190,21 @@ fn executable(program: &Path) -> Result<CString, WorkshopError> {
 
 /// The whole environment of a worker. Two heaps: glibc's default of eight for each processor
 /// reserves more address space than a cap allows.
-fn environment() -> Vec<CString> {
+fn environment(program: &Path) -> Vec<CString> {
     let log = env::var("BODYSCRIPT_LOG").unwrap_or_else(|_| "warn".into());
-    let lines =
-        ["LANG=C.UTF-8".into(), "MALLOC_ARENA_MAX=2".into(), format!("BODYSCRIPT_LOG={log}")];
+    let mut lines =
+        vec!["LANG=C.UTF-8".into(), "MALLOC_ARENA_MAX=2".into(), format!("BODYSCRIPT_LOG={log}")];
+    if let Ok(isa) = env::var(SIMD_VARIABLE) {
+        lines.push(format!("{SIMD_VARIABLE}={isa}"));
+    }
+    let stand_ins = STAND_INS.map(|name| program.with_file_name(name));
+    // Colons and blanks end a name in that list.
+    let can_be_listed =
+        |path: &PathBuf| path.exists() && path.to_str().is_some_and(|it| !it.contains([' ', ':']));
+    if stand_ins.iter().all(can_be_listed) {
+        let paths = stand_ins.map(|path| path.display().to_string());
+        lines.push(format!("LD_PRELOAD={}", paths.join(":")));
+    }
     lines.into_iter().filter_map(|line| CString::new(line).ok()).collect()
 }
 
@@ -207,7 +228,11 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    fn open(path: PathBuf) -> Result<Self, ModelError> {
+    /// The packed file beside an ONNX file, if there is one: workers start sooner with it, and
+    /// have its weights in common.
+    fn open(onnx: PathBuf) -> Result<Self, ModelError> {
+        let packed = onnx.with_extension(PACKED);
+        let path = if packed.exists() { packed } else { onnx };
         match File::open(&path) {
             Ok(file) => Ok(Self { path, file }),
             Err(source) => Err(ModelError { path, source }),

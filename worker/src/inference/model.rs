@@ -4,13 +4,15 @@ use super::buffers::{Plan, Workspace};
 use super::execute::{self, Execution};
 use super::network::Network;
 use super::onnx::{self, OnnxError};
+use super::packed::{self, PackedError, Weights};
 use crate::simd::Isa;
 use crate::simd::vector::LANES;
 use bodyscript_protocol::fault::Fault;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::Read;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use thiserror::Error;
 
@@ -27,6 +29,9 @@ pub enum ModelName {
 }
 
 impl ModelName {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Detector, Self::Landmarks];
+
     /// File name in `models/`, which is also its key in the manifest.
     pub const fn file_name(self) -> &'static str {
         match self {
@@ -65,13 +70,21 @@ pub enum ModelError {
         /// The hash in the manifest.
         expected: String,
     },
-    /// The file cannot be executed.
+    /// The ONNX file cannot be executed.
     #[error("cannot prepare {file}: {cause}")]
     Prepare {
         /// Which model.
         file: &'static str,
         /// Why.
         cause: OnnxError,
+    },
+    /// The packed file cannot be used.
+    #[error("the packed {file} {cause}")]
+    Packed {
+        /// Which model.
+        file: &'static str,
+        /// Why.
+        cause: PackedError,
     },
 }
 
@@ -97,7 +110,7 @@ struct ManifestEntry {
 /// A network ready to run, by any number of threads at once.
 pub struct Model {
     network: Network,
-    weights: Vec<u8>,
+    weights: Weights,
     plan: Plan,
     isa: Isa,
     /// Memory that no thread uses at the moment.
@@ -105,14 +118,38 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads a model, refuses it if it is not the one in the manifest, and prepares it.
+    /// Readies a model from its file, packed or ONNX; refuses one that is not in the manifest.
     pub fn load(name: ModelName, file: File) -> Result<Self, ModelError> {
-        let bytes = read_checked(name, file)?;
-        let file = name.file_name();
-        let (network, weights) =
-            onnx::read(&bytes).map_err(|cause| ModelError::Prepare { file, cause })?;
+        let entry = manifest_entry(name)?;
+        let read = |source| ModelError::Read { file: name.file_name(), source };
+        let mut begin = [0; packed::MAGIC_BYTES];
+        let is_packed = file.read_exact_at(&mut begin, 0).is_ok() && packed::is_packed(&begin);
+        let (network, weights) = if is_packed {
+            let cause = |cause| ModelError::Packed { file: name.file_name(), cause };
+            packed::open(&file, &entry.sha256).map_err(cause)?
+        } else {
+            let (network, weights) = parse(name, &entry, &read_onnx(&file, &entry).map_err(read)?)?;
+            (network, Weights::Own(weights))
+        };
         let plan = Plan::new(&network, execute::scratch(&network));
         Ok(Self { network, weights, plan, isa: Isa::chosen(), idle: Mutex::default() })
+    }
+
+    /// The packed file for an ONNX file.
+    pub fn pack(name: ModelName, file: &File) -> Result<Vec<u8>, ModelError> {
+        let entry = manifest_entry(name)?;
+        let read = |source| ModelError::Read { file: name.file_name(), source };
+        let bytes = read_onnx(file, &entry).map_err(read)?;
+        let (network, weights) = parse(name, &entry, &bytes)?;
+        packed::pack(&entry.sha256, network, &weights).map_err(|error| ModelError::Packed {
+            file: name.file_name(),
+            cause: PackedError::Description(error),
+        })
+    }
+
+    /// Side of the square input, in pixels.
+    pub fn side(&self) -> usize {
+        self.network.side
     }
 
     /// The same model with the given instruction set, or with plain code where there is none such.
@@ -198,42 +235,36 @@ impl Outputs<'_> {
     }
 }
 
-fn read_checked(name: ModelName, file: File) -> Result<Vec<u8>, ModelError> {
-    let file_name = name.file_name();
+fn manifest_entry(name: ModelName) -> Result<ManifestEntry, ModelError> {
     let manifest: Manifest = toml::from_str(MANIFEST)?;
-    let entry = manifest
-        .model
-        .into_iter()
-        .find(|entry| entry.file == file_name)
-        .ok_or(ModelError::NotInManifest(file_name))?;
-    let mut bytes = Vec::with_capacity(entry.bytes as usize);
+    let mut entries = manifest.model.into_iter();
+    entries
+        .find(|entry| entry.file == name.file_name())
+        .ok_or(ModelError::NotInManifest(name.file_name()))
+}
+
+/// All of the file, but not much more than what the manifest states.
+fn read_onnx(file: &File, entry: &ManifestEntry) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(entry.bytes as usize + 1);
     // One byte more than expected is enough to know that it is another file.
-    file.take(entry.bytes + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| ModelError::Read { file: file_name, source })?;
-    let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    if found != entry.sha256 {
-        return Err(ModelError::Altered { file: file_name, found, expected: entry.sha256 });
-    }
+    io::Read::read_to_end(&mut io::Read::take(file, entry.bytes + 1), &mut bytes)?;
     Ok(bytes)
+}
+
+fn parse(
+    name: ModelName,
+    entry: &ManifestEntry,
+    bytes: &[u8],
+) -> Result<(Network, Vec<u8>), ModelError> {
+    let file = name.file_name();
+    let found: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    if found != entry.sha256 {
+        return Err(ModelError::Altered { file, found, expected: entry.sha256.clone() });
+    }
+    onnx::read(bytes).map_err(|cause| ModelError::Prepare { file, cause })
 }
 
 /// The logistic function: from a raw score to a probability.
 pub fn sigmoid(raw: f32) -> f32 {
     1.0 / (1.0 + (-raw).exp())
-}
-#[cfg(test)]
-mod temporary {
-    #[test]
-    fn dump() {
-        for n in ["pose_landmark_full", "pose_detection"] {
-            let bytes = std::fs::read(format!("{}/../models/{n}.onnx", env!("CARGO_MANIFEST_DIR"))).unwrap();
-            let t = std::time::Instant::now();
-            let (network, weights) = super::onnx::read(&bytes).unwrap();
-            println!("{n}: {:?}, {} bytes", t.elapsed(), weights.len());
-            std::fs::create_dir_all("/tmp/k2").unwrap();
-            std::fs::write(format!("/tmp/k2/{n}.json"), serde_json::to_vec(&network).unwrap()).unwrap();
-            std::fs::write(format!("/tmp/k2/{n}.bin"), weights).unwrap();
-        }
-    }
 }

@@ -360,6 +360,64 @@ mod tests {
         }
     }
 
+    /// A page that may be used, between two that may not.
+    #[allow(unsafe_code)]
+    fn page() -> &'static mut [u8] {
+        let size = page_size();
+        // SAFETY: a new mapping, of which nobody else knows.
+        let whole = unsafe {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            libc::mmap(std::ptr::null_mut(), 3 * size, libc::PROT_NONE, flags, -1, 0)
+        };
+        assert_ne!(whole, libc::MAP_FAILED);
+        let middle = whole.wrapping_byte_add(size);
+        // SAFETY: the middle page of that mapping.
+        let opened = unsafe { libc::mprotect(middle, size, libc::PROT_READ | libc::PROT_WRITE) };
+        assert_eq!(opened, 0);
+        // SAFETY: it is mapped for good, may be read and written, and is nobody else's.
+        unsafe { std::slice::from_raw_parts_mut(middle.cast(), size) }
+    }
+
+    fn page_size() -> usize {
+        nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
+            .expect("known")
+            .map_or(4096, |size| size as usize)
+    }
+
+    /// Reads and writes at the very beginning and the very end of the page.
+    struct AtTheEdges<'a>(&'a mut [u8]);
+
+    impl Work for AtTheEdges<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn work<S: Vectors>(self, s: S) {
+            let halves = [self.0.first_chunk(), self.0.last_chunk()].map(|it| s.load_half(it.unwrap()));
+            let whole = [self.0.first_chunk(), self.0.last_chunk()].map(|it| s.load_bytes(it.unwrap()));
+            let sum = s.add(s.add(halves[0], halves[1]), s.add(whole[0], whole[1]));
+            let (before, numbers, after) = bytes_as_floats(self.0);
+            assert!(before == 0 && after == 0, "a page begins and ends with whole floats");
+            let loaded = [numbers.first_chunk(), numbers.last_chunk()].map(|it| s.load(it.unwrap()));
+            s.store(s.add(sum, loaded[0]), numbers.first_chunk_mut().unwrap());
+            s.store(s.add(sum, loaded[1]), numbers.last_chunk_mut().unwrap());
+        }
+    }
+
+    #[allow(unsafe_code)]
+    fn bytes_as_floats(bytes: &mut [u8]) -> (usize, &mut [f32], usize) {
+        // SAFETY: any four bytes are a float.
+        let (before, numbers, after) = unsafe { bytes.align_to_mut() };
+        (before.len(), numbers, after.len())
+    }
+
+    #[test]
+    fn no_instruction_reaches_beyond_its_reference() {
+        let page = page();
+        for isa in Isa::ALL {
+            run(isa, AtTheEdges(page));
+        }
+    }
+
     #[test]
     fn numbers_in_half_precision_are_widened_exactly() {
         for (half, value) in [
