@@ -64,12 +64,13 @@ build: setup ## Build the programs (PROFILE=release or dev)
 # The folder cargo gives a profile, which for `dev` is not its name.
 BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
-# What makes workers start sooner, and what they do without: models ready to run, and stand-ins for
-# two libraries that a plug-in names but no worker uses.
+# What makes workers start sooner: models ready to run, stand-ins for two libraries that a plug-in
+# names but no worker uses, and a list of the codecs that it is to offer.
 MODELS := pose_detection pose_landmark_full
-STAND_INS := libavfilter.so.8 libavformat.so.59
+STAND_INS := libavfilter.so.8 libavformat.so.59 libbodyscript-codecs.so
 VERSION_libavfilter.so.8 := LIBAVFILTER_8
 VERSION_libavformat.so.59 := LIBAVFORMAT_59
+VERSION_libbodyscript-codecs.so := LIBAVCODEC_59
 
 .PHONY: worker-files
 worker-files:
@@ -78,7 +79,7 @@ worker-files:
 	done
 	$(MAKE) --no-print-directory $(STAND_INS:%=$(BUILT)/%)
 
-$(foreach name,$(STAND_INS),target/debug/$(name) target/release/$(name)):
+$(foreach name,$(STAND_INS),target/debug/$(name) target/release/$(name)): $(wildcard worker/stand-ins/*.c)
 	@source=worker/stand-ins/$(firstword $(subst ., ,$(@F))).c
 	$(CC) -shared -fPIC -O1 -Wall -Wl,-soname,$(@F) \
 		-Wl,--version-script=<(echo '$(VERSION_$(@F)) { global: *; };') -o $@ "$$source"

@@ -2,9 +2,9 @@
 
 use crate::channel::ChannelError;
 use crate::handover::HandoverError;
+use crate::inference::ModelError;
 use crate::inherited::NotInherited;
 use crate::output::OutputError;
-use crate::inference::ModelError;
 use crate::sandbox::SandboxError;
 use crate::video::VideoError;
 use bodyscript_protocol::exit::WorkerExit;

@@ -80,7 +80,8 @@ fn the_executor_agrees_with_tflite_and_tract_by_every_instruction_set() {
     for (model, name) in reference.models.iter().zip([ModelName::Detector, ModelName::Landmarks]) {
         assert_eq!(model.file, name.file_name());
         let input = tensor(&model.input, &reference.capsules);
-        let planes = input.to_plain_array_view::<f32>().unwrap().iter().copied().collect::<Vec<_>>();
+        let planes =
+            input.to_plain_array_view::<f32>().unwrap().iter().copied().collect::<Vec<_>>();
         let plain = plain(&model.file).run(tvec!(input.into())).unwrap();
         for isa in Isa::ALL {
             if !isa.is_available() {
@@ -97,9 +98,15 @@ fn the_executor_agrees_with_tflite_and_tract_by_every_instruction_set() {
                 compare(output, expected, reference.tolerance);
                 let plain = plain.to_plain_array_view::<f32>().unwrap();
                 assert_eq!(plain.len(), output.len());
-                let apart = plain.iter().zip(output).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                let apart =
+                    plain.iter().zip(output).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                 let share = apart / expected.range;
-                println!("{} of {}, {}: {share:.1e} of range from tract", expected.name, model.file, isa.name());
+                println!(
+                    "{} of {}, {}: {share:.1e} of range from tract",
+                    expected.name,
+                    model.file,
+                    isa.name()
+                );
                 assert!(share <= AGREEMENT, "{}: {share}", expected.name);
             }
         }

@@ -49,8 +49,8 @@ const PACKED: &str = "packed";
 const SIMD_VARIABLE: &str = "BODYSCRIPT_SIMD";
 
 /// Libraries beside the worker program that take the place of two large ones, which a plug-in
-/// names but no worker uses (docs/adr/0017).
-const STAND_INS: [&str; 2] = ["libavfilter.so.8", "libavformat.so.59"];
+/// names but no worker uses, and of the list of all codecs there are (docs/adr/0017).
+const STAND_INS: [&str; 3] = ["libavfilter.so.8", "libavformat.so.59", "libbodyscript-codecs.so"];
 
 /// How unlikely the kernel's OOM killer is to pick the supervisor, where it may say so.
 const OOM_SCORE_ADJ: i16 = -900;

@@ -9,8 +9,8 @@ use super::kernels::{
     max_pool, multiply, resize,
 };
 use super::network::{BORDER, Depthwise, First, Id, Layer, Network, Operation, Product, Stem};
-use crate::simd::vector::{self, LANES};
 use crate::simd::Isa;
+use crate::simd::vector::{self, LANES};
 use std::ops::Range;
 
 /// Rows of results that a bottleneck makes at a time.
@@ -34,7 +34,8 @@ pub(super) fn scratch(network: &Network) -> usize {
         match (&layer.operation, layer.input) {
             (Operation::Bottleneck { first, depthwise, .. }, _) => {
                 let ring = Ring::of(network, layer, depthwise);
-                let stem = if matches!(first, First::Stem(_)) { stem_rows(network.side) } else { 0 };
+                let stem =
+                    if matches!(first, First::Stem(_)) { stem_rows(network.side) } else { 0 };
                 ring.length + ring.blocks * results_block(output.width) + stem
             }
             (Operation::Stem(_), _) => stem_rows(network.side),
@@ -86,7 +87,7 @@ impl Execution<'_> {
         match (&layer.operation, input) {
             (Operation::Stem(stem), _) => {
                 for y in 0..shape.height {
-                    self.stem(stem, y, scratch, to.from_row(y));
+                    self.stem(stem, y, scratch, to.starting_at(y));
                 }
             }
             (Operation::Pointwise { product, addend }, Some((_, input))) => {
@@ -96,7 +97,7 @@ impl Execution<'_> {
             (Operation::Depthwise(depthwise), Some(_)) => {
                 for (y, id) in (0..shape.height).zip(layer.input.iter().cycle()) {
                     let rows = self.rows_around(*id, depthwise, y);
-                    self.depthwise(depthwise, rows, to.from_row(y), shape.width);
+                    self.depthwise(depthwise, rows, to.starting_at(y), shape.width);
                 }
             }
             (Operation::Bottleneck { .. }, _) => self.bottleneck(layer, to, scratch),
@@ -110,7 +111,7 @@ impl Execution<'_> {
             (Operation::Dense { product, sigmoid }, Some((_, input))) => {
                 // All numbers as the channels of one pixel.
                 let input = Rows { row: LANES, block: LANES, ..input };
-                self.multiply(product, input, None, to.from_row(0), (1, 1));
+                self.multiply(product, input, None, to.starting_at(0), (1, 1));
                 if *sigmoid {
                     let logistic = |value: &mut f32| *value = 1.0 / (1.0 + (-*value).exp());
                     to.numbers[..shape.channels].iter_mut().for_each(logistic);
@@ -148,8 +149,8 @@ impl Execution<'_> {
         // The first pixel lies behind the border; the kernel begins `pad` before it.
         let start = start - depthwise.pad * (row + LANES);
         let numbers = &self.workspace.buffers[buffer][start..];
-        let first = Rows { numbers, row, block }.from_row(y * depthwise.stride);
-        std::array::from_fn(|row| first.from_row(row.min(depthwise.kernel - 1)))
+        let first = Rows { numbers, row, block }.starting_at(y * depthwise.stride);
+        std::array::from_fn(|row| first.starting_at(row.min(depthwise.kernel - 1)))
     }
 
     /// One row of the first convolution.
@@ -197,8 +198,8 @@ impl Execution<'_> {
                 self.depthwise(depthwise, rows, output, shape.width);
             }
             let input = Rows { numbers: results, row, block };
-            let with = addend.map(|all| all.from_row(y));
-            self.multiply(project, input, with, to.from_row(y), (many, shape.width));
+            let with = addend.map(|all| all.starting_at(y));
+            self.multiply(project, input, with, to.starting_at(y), (many, shape.width));
         }
     }
 
@@ -223,14 +224,19 @@ impl Execution<'_> {
         }
         let many = wanted.len().min(inside.end - wanted.start).min(ring.slots - slot);
         let y = wanted.start - ring.pad;
-        let mut to =
-            RowsMut { numbers: &mut kept[start..], row: ring.row, block: ring.block };
+        let mut to = RowsMut { numbers: &mut kept[start..], row: ring.row, block: ring.block };
         match (first, layer.input) {
             (First::Stem(stem), _) => {
-                (0..many).for_each(|row| self.stem(stem, y + row, scratch, to.from_row(row)));
+                (0..many).for_each(|row| self.stem(stem, y + row, scratch, to.starting_at(row)));
             }
             (First::Expand(product), Some(input)) => {
-                self.multiply(product, self.rows(input).from_row(y), None, to, (many, ring.width));
+                self.multiply(
+                    product,
+                    self.rows(input).starting_at(y),
+                    None,
+                    to,
+                    (many, ring.width),
+                );
             }
             _ => {}
         }
@@ -290,7 +296,7 @@ impl Ring {
         let all = Rows { numbers, row: self.row, block: self.block };
         std::array::from_fn(|row| {
             let row = row.min(depthwise.kernel - 1);
-            all.from_row((y * depthwise.stride + row) % self.slots)
+            all.starting_at((y * depthwise.stride + row) % self.slots)
         })
     }
 }

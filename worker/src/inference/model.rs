@@ -175,8 +175,7 @@ impl Model {
             input: planes,
         };
         execution.run();
-        let outputs =
-            Outputs { network: &self.network, plan: &self.plan, workspace: &workspace };
+        let outputs = Outputs { network: &self.network, plan: &self.plan, workspace: &workspace };
         let result = read(&outputs);
         self.idle.lock().expect("no holder panics").push(workspace);
         result

@@ -223,7 +223,8 @@ impl<'a> Builder<'a> {
         let (shape, operation) = if group > 1 {
             let (height_out, width_out) = (height.div_ceil(stride), width.div_ceil(stride));
             let last = |out: usize| (out - 1) * stride + kernel - pad;
-            let is_within = last(height_out) <= height + BORDER && last(width_out) <= width + BORDER;
+            let is_within =
+                last(height_out) <= height + BORDER && last(width_out) <= width + BORDER;
             let is_known = matches!((kernel, stride), (3 | 5, 1 | 2)) && group == channels;
             if !is_known || pad > BORDER || !is_within {
                 return Err(problem(node, "is no depthwise convolution of the known kinds"));
@@ -234,8 +235,7 @@ impl<'a> Builder<'a> {
             let shape = Shape { channels, height: height_out, width: width_out };
             (shape, Operation::Depthwise(depthwise))
         } else if kernel == 1 && stride == 1 {
-            let weights =
-                self.weights.matrix((outputs, channels), |o, i| weights.at([o, i, 0, 0]));
+            let weights = self.weights.matrix((outputs, channels), |o, i| weights.at([o, i, 0, 0]));
             let product = Product { inputs: channels, weights, bias, clip: false };
             let shape = Shape { channels: outputs, height, width };
             (shape, Operation::Pointwise { product, addend: None })
@@ -345,9 +345,10 @@ impl<'a> Builder<'a> {
             return Err(problem(node, "has no two factors"));
         };
         if let Some(matrix) = self.constants.get(second.as_str()) {
-            let columns = taps(matrix, |matrix, out, at| matrix.numbers[at * matrix.sides[1] + out])
-                .filter(|_| self.readers.get(node.output[0].as_str()) == Some(&1))
-                .ok_or_else(|| problem(node, "is no change of size"))?;
+            let columns =
+                taps(matrix, |matrix, out, at| matrix.numbers[at * matrix.sides[1] + out])
+                    .filter(|_| self.readers.get(node.output[0].as_str()) == Some(&1))
+                    .ok_or_else(|| problem(node, "is no change of size"))?;
             self.columns.insert(node.output[0].clone(), (first.clone(), columns));
             return Ok(());
         }
@@ -375,7 +376,8 @@ impl<'a> Builder<'a> {
     fn max_pool(&mut self, node: &NodeProto) -> Result<(), OnnxError> {
         let input = self.picture(&node.input[0])?;
         let shape = self.shape(input);
-        let is_halving = ["kernel_shape", "strides"].map(|name| integer(node, name)) == [Some(2); 2];
+        let is_halving =
+            ["kernel_shape", "strides"].map(|name| integer(node, name)) == [Some(2); 2];
         if !is_halving || shape.height % 2 + shape.width % 2 > 0 {
             return Err(problem(node, "does not halve the size"));
         }
@@ -431,7 +433,8 @@ fn constant(tensor: &TensorProto) -> Result<(&str, Constant), OnnxError> {
     let read = load_tensor(&*provider, tensor, None).map_err(engine)?;
     let sides = read.shape().to_vec();
     let numbers = read.cast_to::<f32>().map_err(engine)?;
-    let numbers = numbers.try_as_plain_ram().and_then(|plain| Ok(plain.as_slice::<f32>()?.to_vec()));
+    let numbers =
+        numbers.try_as_plain_ram().and_then(|plain| Ok(plain.as_slice::<f32>()?.to_vec()));
     Ok((&tensor.name, Constant { sides, numbers: numbers.map_err(engine)? }))
 }
 
@@ -448,7 +451,8 @@ fn sides(value: &ValueInfoProto) -> Vec<usize> {
 
 fn integers(node: &NodeProto, name: &str) -> Vec<i64> {
     let attribute = node.attribute.iter().find(|attribute| attribute.name == name);
-    attribute.map_or_else(Vec::new, |it| if it.ints.is_empty() { vec![it.i] } else { it.ints.clone() })
+    attribute
+        .map_or_else(Vec::new, |it| if it.ints.is_empty() { vec![it.i] } else { it.ints.clone() })
 }
 
 /// The first of them: convolutions and pools here are the same along both axes.

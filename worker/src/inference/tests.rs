@@ -4,9 +4,7 @@
 use super::buffers::Plan;
 use super::execute::{self, Execution};
 use super::fuse::fuse;
-use super::network::{
-    Depthwise, Id, Layer, Network, Operation, Output, Product, Shape, Stem, Tap,
-};
+use super::network::{Depthwise, Id, Layer, Network, Operation, Output, Product, Shape, Stem, Tap};
 use super::weights::Weights;
 use crate::simd::Isa;
 use crate::simd::vector::LANES;
@@ -53,10 +51,10 @@ impl Growing {
     fn new(side: usize, channels: usize, seed: u32) -> (Self, Vec<f32>) {
         let (pictures, layers, outputs) = (Vec::new(), Vec::new(), Vec::new());
         let network = Network { side, pictures, layers, outputs };
-        let mut growing =
-            Self { network, weights: Weights::default(), expected: Vec::new(), seed };
+        let mut growing = Self { network, weights: Weights::default(), expected: Vec::new(), seed };
         let planes = growing.numbers(3 * side * side);
-        let input = Plain { shape: Shape { channels: 3, height: side, width: side }, numbers: planes };
+        let input =
+            Plain { shape: Shape { channels: 3, height: side, width: side }, numbers: planes };
         let (weights, bias) = (growing.numbers(channels * 27), growing.numbers(channels));
         let shape = Shape { channels, height: side / 2, width: side / 2 };
         let expected = Plain::of(shape, |c, y, x| {
@@ -99,7 +97,12 @@ impl Growing {
         self.expected.iter().position(|picture| picture.shape == shape)
     }
 
-    fn product(&mut self, outputs: usize, inputs: usize, exact: bool) -> (Product, Vec<f32>, Vec<f32>) {
+    fn product(
+        &mut self,
+        outputs: usize,
+        inputs: usize,
+        exact: bool,
+    ) -> (Product, Vec<f32>, Vec<f32>) {
         // Small, so that sums stay small.
         let scale = if exact { 0.125 } else { 0.1 };
         let weights: Vec<f32> =
@@ -133,7 +136,8 @@ impl Growing {
         let Shape { channels, height, width } = input.shape;
         let shape =
             Shape { channels, height: height.div_ceil(stride), width: width.div_ceil(stride) };
-        let pad = if stride == 2 && kernel == 3 && height.is_multiple_of(2) { 0 } else { kernel / 2 };
+        let pad =
+            if stride == 2 && kernel == 3 && height.is_multiple_of(2) { 0 } else { kernel / 2 };
         let (weights, bias) = (self.numbers(channels * kernel * kernel), self.numbers(channels));
         let expected = Plain::of(shape, |c, y, x| {
             let taps = (0..kernel * kernel).map(|tap| {
@@ -158,7 +162,8 @@ impl Growing {
         let Shape { channels, height, width } = input.shape;
         let shape = Shape { channels, height: 2 * height, width: 2 * width };
         let taps = |from: usize| -> Vec<Tap> {
-            let other = |at: usize| if at % 2 == 0 { (at / 2).max(1) - 1 } else { at / 2 + 1 };
+            let other =
+                |at: usize| if at.is_multiple_of(2) { (at / 2).max(1) - 1 } else { at / 2 + 1 };
             let tap = |at| Tap { at: [at / 2, other(at).min(from - 1)], share: [0.75, 0.25] };
             (0..2 * from).map(tap).collect()
         };
@@ -234,14 +239,14 @@ impl Growing {
         let stored = self.weights.matrix((5, inputs), |output, input| {
             let (pixel, lane) = (input / LANES, input % LANES);
             let c = pixel / (height * width) * LANES + lane;
-            if c < channels { matrix(output, c, pixel / width % height, pixel % width) } else { 0.0 }
+            if c < channels {
+                matrix(output, c, pixel / width % height, pixel % width)
+            } else {
+                0.0
+            }
         });
-        let product = Product {
-            inputs,
-            weights: stored,
-            bias: self.weights.vector(&bias),
-            clip: false,
-        };
+        let product =
+            Product { inputs, weights: stored, bias: self.weights.vector(&bias), clip: false };
         let shape = Shape { channels: 5, height: 1, width: 1 };
         let expected = Plain::of(shape, |output, _, _| {
             let sum: f32 = (0..channels * height * width)

@@ -10,9 +10,9 @@
 use super::Estimator;
 use super::clothes::Clothes;
 use super::landmarks::Found;
-use crate::inference::ModelError;
 use super::roi::Roi;
 use super::smooth::Smoother;
+use crate::inference::ModelError;
 use crate::output::Person;
 use crate::picture::Picture;
 use bodyscript_protocol::options::Smoothing;

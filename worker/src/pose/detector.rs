@@ -1,9 +1,9 @@
 //! Finds the people in a picture and says where to look for their landmarks.
 
+use super::CONFIDENCE_MIN;
 use super::anchors::{self, INPUT_SIDE};
 use super::crop::{Border, Range, crop};
 use super::roi::Roi;
-use super::CONFIDENCE_MIN;
 use crate::inference::{Model, ModelError, ModelName, sigmoid};
 use crate::picture::Picture;
 use std::fs::File;

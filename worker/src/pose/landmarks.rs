@@ -112,10 +112,7 @@ fn landmark(
 
 /// Moves each landmark to the centre of mass of its heatmap, near where it is.
 /// `heatmap(i, x, y)` is a cell of the map of landmark `i`.
-fn refine(
-    raw: &[f32],
-    heatmap: impl Fn(usize, usize, usize) -> f32,
-) -> [Position; RAW_LANDMARKS] {
+fn refine(raw: &[f32], heatmap: impl Fn(usize, usize, usize) -> f32) -> [Position; RAW_LANDMARKS] {
     std::array::from_fn(|i| {
         let position: Position =
             std::array::from_fn(|axis| raw[i * RAW_VALUES + axis] / INPUT_SIDE as f32);
@@ -127,10 +124,7 @@ fn refine(
 }
 
 /// Where the heatmap's mass lies in the window around a position, if it is sure enough.
-fn center_of_mass(
-    heatmap: impl Fn(usize, usize) -> f32,
-    position: Position,
-) -> Option<[f32; 2]> {
+fn center_of_mass(heatmap: impl Fn(usize, usize) -> f32, position: Position) -> Option<[f32; 2]> {
     let side = HEATMAP_SIDE as f32;
     // Truncated towards zero, so that a position just outside counts as the edge.
     let [column, row] = [position[0], position[1]].map(|fraction| (fraction * side) as i64);

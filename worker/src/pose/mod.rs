@@ -21,9 +21,9 @@ pub mod roi;
 pub mod smooth;
 pub mod track;
 
+use crate::inference::ModelError;
 use detector::Detector;
 use landmarks::{Found, Landmarker};
-use crate::inference::ModelError;
 use roi::Roi;
 use std::fs::File;
 

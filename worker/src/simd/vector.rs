@@ -392,12 +392,15 @@ mod tests {
 
         #[inline(always)]
         fn work<S: Vectors>(self, s: S) {
-            let halves = [self.0.first_chunk(), self.0.last_chunk()].map(|it| s.load_half(it.unwrap()));
-            let whole = [self.0.first_chunk(), self.0.last_chunk()].map(|it| s.load_bytes(it.unwrap()));
+            let halves =
+                [self.0.first_chunk(), self.0.last_chunk()].map(|it| s.load_half(it.unwrap()));
+            let whole =
+                [self.0.first_chunk(), self.0.last_chunk()].map(|it| s.load_bytes(it.unwrap()));
             let sum = s.add(s.add(halves[0], halves[1]), s.add(whole[0], whole[1]));
             let (before, numbers, after) = bytes_as_floats(self.0);
             assert!(before == 0 && after == 0, "a page begins and ends with whole floats");
-            let loaded = [numbers.first_chunk(), numbers.last_chunk()].map(|it| s.load(it.unwrap()));
+            let loaded =
+                [numbers.first_chunk(), numbers.last_chunk()].map(|it| s.load(it.unwrap()));
             s.store(s.add(sum, loaded[0]), numbers.first_chunk_mut().unwrap());
             s.store(s.add(sum, loaded[1]), numbers.last_chunk_mut().unwrap());
         }

@@ -38,7 +38,7 @@ pub(super) struct RowsMut<'a> {
 impl<'a> Rows<'a> {
     /// Without the rows before this one.
     #[inline(always)]
-    pub(super) fn from_row(self, row: usize) -> Self {
+    pub(super) fn starting_at(self, row: usize) -> Self {
         Self { numbers: &self.numbers[row * self.row..], ..self }
     }
 
@@ -53,7 +53,7 @@ impl<'a> Rows<'a> {
 impl RowsMut<'_> {
     /// Without the rows before this one.
     #[inline(always)]
-    pub(super) fn from_row(&mut self, row: usize) -> RowsMut<'_> {
+    pub(super) fn starting_at(&mut self, row: usize) -> RowsMut<'_> {
         let numbers = &mut self.numbers[row * self.row..];
         RowsMut { numbers, row: self.row, block: self.block }
     }
