@@ -1,7 +1,7 @@
 //! Looks at each frame alone, in several enhanced pictures of it, and keeps what is seen best.
 //! Called by `track` for every mode but `track`.
 
-use super::enhance::Enhancement;
+use super::enhance::{Canvas, Enhancement};
 use super::landmarks::Found;
 use crate::inference::ModelError;
 use crate::picture::Picture;
@@ -25,14 +25,13 @@ pub struct Best {
     last: f32,
     /// How often each enhancement was the best, in the order of [`Enhancement::ALL`].
     wins: [u32; Enhancement::ALL.len()],
-    /// The enhanced picture.
-    scratch: Picture,
+    canvas: Canvas,
 }
 
 impl Best {
     /// Before the first frame.
     pub fn new(mode: Mode) -> Self {
-        Self { mode, last: 0.0, wins: Default::default(), scratch: Picture::default() }
+        Self { mode, last: 0.0, wins: Default::default(), canvas: Canvas::default() }
     }
 
     /// What `look` sees best, in which picture. What it finds in an enhanced picture it gives as
@@ -48,10 +47,7 @@ impl Best {
         for enhancement in plan {
             let seen = match enhancement {
                 Enhancement::Original => look(picture, enhancement)?,
-                _ => {
-                    enhancement.apply(picture, &mut self.scratch);
-                    look(&self.scratch, enhancement)?
-                }
+                _ => look(self.canvas.show(picture, enhancement), enhancement)?,
             };
             let Some(found) = seen else { continue };
             let visibility = mean_visibility(&found.pose);

@@ -5,12 +5,17 @@
 //! Each is defined as its counterpart in OpenCV, with the same constants and borders, so that a
 //! strategy's name means what it has meant to users before.
 
+mod bilateral;
 mod clahe;
 mod filter;
+mod histogram;
+mod lab;
+mod pixels;
 mod tone;
 
 use super::landmarks::Found;
 use crate::picture::Picture;
+use tone::Gain;
 
 /// A way to change a picture, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,31 +73,48 @@ impl Enhancement {
         }
     }
 
-    /// The enhanced picture. `into` keeps its allocation.
-    pub fn apply(self, picture: &Picture, into: &mut Picture) {
-        into.resize(picture.width, picture.height);
-        match self {
-            Self::Original => into.rgb.copy_from_slice(&picture.rgb),
-            Self::Clahe => clahe::apply(picture, into),
-            Self::Mirrored => tone::mirror(picture, into),
-            Self::Bright => tone::brighten(picture, into, (1.5, 30.0), 0),
-            Self::VeryBright => tone::brighten(picture, into, (2.0, 50.0), 0),
-            Self::LowerEnhanced => {
-                tone::brighten(picture, into, (2.0, 40.0), picture.height / 2);
-            }
-            Self::HistEq => tone::equalize(picture, into),
-            Self::Gaussian => filter::gaussian(picture, into),
-            Self::Sharpened => filter::sharpen(picture, into),
-            Self::Bilateral => filter::bilateral(picture, into),
-        }
-    }
-
     /// What was found in the enhanced picture, as it lies in the original.
     pub fn undo(self, found: Found, width: u32) -> Found {
         match self {
             Self::Mirrored => found.mirrored(width as f32),
             _ => found,
         }
+    }
+}
+
+/// Where enhanced pictures are made. It keeps its memory from one to the next.
+#[derive(Debug, Default)]
+pub struct Canvas {
+    picture: Picture,
+    /// Lightness or luma of each pixel, where an enhancement goes by it.
+    levels: Vec<u8>,
+}
+
+impl Canvas {
+    /// Bytes that are held for each pixel of a picture.
+    pub const BYTES_PER_PIXEL: usize = 4;
+
+    /// The enhanced picture.
+    pub fn show<'a>(&'a mut self, picture: &'a Picture, enhancement: Enhancement) -> &'a Picture {
+        let Self { picture: into, levels } = self;
+        into.resize(picture.width, picture.height);
+        let (bright, very_bright) = (Gain { halves: 3, more: 30 }, Gain { halves: 4, more: 50 });
+        let shade = Gain { halves: 4, more: 40 };
+        match enhancement {
+            Enhancement::Original => return picture,
+            Enhancement::Clahe => clahe::apply(picture, into, levels),
+            Enhancement::Mirrored => tone::mirror(picture, into),
+            Enhancement::Bright => tone::brighten(picture, into, bright, 0),
+            Enhancement::VeryBright => tone::brighten(picture, into, very_bright, 0),
+            Enhancement::LowerEnhanced => {
+                tone::brighten(picture, into, shade, picture.height / 2);
+            }
+            Enhancement::HistEq => tone::equalize(picture, into, levels),
+            Enhancement::Gaussian => filter::gaussian(picture, into),
+            Enhancement::Sharpened => filter::sharpen(picture, into),
+            Enhancement::Bilateral => bilateral::apply(picture, into),
+        }
+        into
     }
 }
 
@@ -111,26 +133,84 @@ mod tests {
     #[test]
     fn names_are_distinct_and_only_the_original_leaves_the_picture_as_it_is() {
         let picture = ramp(40, 30);
-        let mut into = Picture::default();
+        let mut canvas = Canvas::default();
         let mut names = std::collections::BTreeSet::new();
         for enhancement in Enhancement::ALL {
-            enhancement.apply(&picture, &mut into);
-            assert_eq!(into.rgb.len(), picture.rgb.len());
-            assert_eq!(into == picture, enhancement == Enhancement::Original, "{enhancement:?}");
+            let is_same = *canvas.show(&picture, enhancement) == picture;
+            assert_eq!(is_same, enhancement == Enhancement::Original, "{enhancement:?}");
             names.insert(enhancement.name());
         }
         assert_eq!(names.len(), Enhancement::ALL.len());
     }
 
     #[test]
-    fn pictures_of_any_size_are_taken() {
-        let mut into = Picture::default();
-        for (width, height) in [(1, 1), (1, 9), (9, 1), (2, 3), (17, 15), (64, 33)] {
+    fn pictures_of_any_size_are_taken_one_after_the_other() {
+        let mut canvas = Canvas::default();
+        for (width, height) in [(64, 33), (1, 1), (1, 9), (9, 1), (2, 3), (17, 15), (130, 9)] {
             let picture = ramp(width, height);
             for enhancement in Enhancement::ALL {
-                enhancement.apply(&picture, &mut into);
-                assert_eq!((into.width, into.height), (width, height), "{enhancement:?}");
+                let fresh = Canvas::default().show(&picture, enhancement).clone();
+                assert_eq!((fresh.width, fresh.height), (width, height), "{enhancement:?}");
+                assert_eq!(*canvas.show(&picture, enhancement), fresh, "{enhancement:?}");
             }
+        }
+    }
+
+    /// A picture and what OpenCV makes of it, by name; `opencv.py` wrote it.
+    fn reference() -> std::collections::BTreeMap<&'static str, Picture> {
+        let line = |line: &'static str| {
+            let (name, hex) = line.split_once(' ').expect("a name and a picture");
+            let byte = |at: usize| u8::from_str_radix(&hex[2 * at..][..2], 16).expect("digits");
+            let rgb: Vec<u8> = (0..hex.len() / 2).map(byte).collect();
+            (name, Picture { width: 16, height: 16, rgb })
+        };
+        include_str!("enhance/opencv.txt").lines().map(line).collect()
+    }
+
+    fn sampled(picture: &Picture, side: u32, at: impl Fn(u32) -> usize) -> Picture {
+        let mut sampled = Picture::new(side, side);
+        for y in 0..side {
+            for x in 0..side {
+                let from = (at(y) * picture.width as usize + at(x)) * 3;
+                let to = x as usize * 3;
+                sampled.row_mut(y)[to..to + 3].copy_from_slice(&picture.rgb[from..from + 3]);
+            }
+        }
+        sampled
+    }
+
+    fn enlarged(picture: &Picture) -> Picture {
+        sampled(picture, 128, |at| at as usize / 8)
+    }
+
+    fn every_eighth(picture: &Picture) -> Picture {
+        sampled(picture, 16, |at| at as usize * 8)
+    }
+
+    #[test]
+    fn pictures_are_those_of_opencv() {
+        let reference = reference();
+        let mut canvas = Canvas::default();
+        for enhancement in Enhancement::ALL {
+            let (original, name) = (&reference["original"], enhancement.name());
+            let seen = match enhancement {
+                // Enlarged, so that tiles have enough pixels for a histogram.
+                Enhancement::Clahe => every_eighth(canvas.show(&enlarged(original), enhancement)),
+                _ => canvas.show(original, enhancement).clone(),
+            };
+            let apart = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b));
+            let apart: Vec<f64> = seen.rgb.iter().zip(&reference[name].rgb).map(apart).collect();
+            let most = apart.iter().copied().fold(0.0, f64::max);
+            let mean = apart.iter().sum::<f64>() / apart.len() as f64;
+            // OpenCV rounds colours to 8 bits on the way through L*a*b* and YUV, and weighs by a table.
+            let (most_max, mean_max) = match enhancement {
+                Enhancement::Clahe => (6.0, 0.8),
+                Enhancement::HistEq => (1.0, 0.5),
+                Enhancement::Bilateral => (1.0, 0.01),
+                _ => (0.0, 0.0),
+            };
+            println!("{name}: at most {most}, {mean:.4} in the mean");
+            assert!(most <= most_max && mean <= mean_max, "{name}: {most}, {mean}");
         }
     }
 }

@@ -72,7 +72,8 @@ impl Isa {
 }
 
 /// Runs safe code that the compiler has made for the chosen instruction set. Only what is inlined
-/// into `work` is made so: mark the loops `#[inline(always)]`.
+/// into `work` is made so: mark the loops `#[inline(always)]`. The compiler does not inline a large
+/// closure; for that there is [`Work`].
 #[inline]
 pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     vectorized_for(Isa::chosen(), work)
@@ -91,6 +92,43 @@ pub fn vectorized_for<R>(isa: Isa, work: impl FnOnce() -> R) -> R {
         Isa::Avx2 if isa.is_available() => unsafe { for_avx2(work) },
         _ => work(),
     }
+}
+
+/// Work of any size for [`vectorized_work`].
+pub trait Work {
+    /// What comes of it.
+    type Output;
+
+    /// Does it. To be marked `#[inline(always)]`, as all that it calls; closures given to others
+    /// (`map`, `from_fn`) may not be inlined.
+    fn run(self) -> Self::Output;
+}
+
+/// As [`vectorized`], for work whose code is inlined whatever its size.
+#[inline]
+#[allow(unsafe_code, reason = "functions for instructions that not every processor has")]
+pub fn vectorized_work<W: Work>(work: W) -> W::Output {
+    match Isa::chosen() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: what is chosen is what the processor has.
+        Isa::Avx512 => unsafe { work_for_avx512(work) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: what is chosen is what the processor has.
+        Isa::Avx2 => unsafe { work_for_avx2(work) },
+        _ => work.run(),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+fn work_for_avx512<W: Work>(work: W) -> W::Output {
+    work.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn work_for_avx2<W: Work>(work: W) -> W::Output {
+    work.run()
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -1,111 +1,105 @@
-//! Enhancements that look at the pixels around each one. Beyond its edges the picture is taken to
-//! go on as its own mirror image, the outermost pixel not repeated.
+//! Enhancements that look at the pixels right around each one. Beyond its edges the picture is
+//! taken to go on as its own mirror image.
+//!
+//! Sums over columns come first, row by row into a buffer with room beyond both edges; then the
+//! sums along the row need no case for the edges.
 
+use super::pixels::reflected;
 use crate::picture::Picture;
+use crate::simd::vectorized;
 
-/// Binomial weights, the usual stand-in for a Gaussian over five pixels; of 16.
-const GAUSSIAN: [u32; 5] = [1, 4, 6, 4, 1];
-/// Pixels to each side that the bilateral filter looks at, in a circle.
-const BILATERAL_REACH: i64 = 4;
-/// Difference in colour at which a pixel's weight has fallen to 0.6, in grey levels.
-const BILATERAL_LEVELS: f32 = 75.0;
-/// Distance at which it has, in pixels.
-const BILATERAL_PX: f32 = 75.0;
-
-/// Blurs over 5 x 5 pixels: first along the rows, then along the columns.
+/// Blurs over 5 x 5 pixels with binomial weights, the usual stand-in for a Gaussian.
 pub(super) fn gaussian(picture: &Picture, into: &mut Picture) {
-    let (width, height) = (i64::from(picture.width), i64::from(picture.height));
-    let stride = picture.width as usize * 3;
-    let mut rows = vec![0_u16; picture.rgb.len()];
-    for (sums, from) in rows.chunks_exact_mut(stride).zip(picture.rgb.chunks_exact(stride)) {
-        for x in 0..width {
-            let columns: [usize; 5] =
-                std::array::from_fn(|i| reflected(x + i as i64 - 2, width) * 3);
-            for channel in 0..3 {
-                let taps = columns.map(|column| u32::from(from[column + channel]));
-                sums[x as usize * 3 + channel] = weighted(taps) as u16;
-            }
-        }
-    }
-    for (y, to) in (0..height).zip(into.rgb.chunks_exact_mut(stride)) {
-        let above: [&[u16]; 5] = std::array::from_fn(|i| {
-            &rows[reflected(y + i as i64 - 2, height) * stride..][..stride]
-        });
-        for (at, to) in to.iter_mut().enumerate() {
-            *to = ((weighted(above.map(|row| u32::from(row[at]))) + 128) >> 8) as u8;
-        }
+    let mut sums = Sums::new(picture.width, 2);
+    for y in 0..picture.height {
+        let rows = std::array::from_fn(|i| sums.row(picture, y, i));
+        vectorized(|| add_five(rows, sums.inside()));
+        sums.reflect();
+        vectorized(|| blur(&sums.all, into.row_mut(y)));
     }
 }
 
-fn weighted(taps: [u32; 5]) -> u32 {
-    taps.iter().zip(GAUSSIAN).map(|(tap, weight)| tap * weight).sum()
+#[inline(always)]
+fn add_five([a, b, c, d, e]: [&[u8]; 5], sums: &mut [u16]) {
+    for (((((sum, a), b), c), d), e) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d).zip(e) {
+        *sum = weighted([*a, *b, *c, *d, *e].map(u16::from));
+    }
+}
+
+#[inline(always)]
+fn blur(sums: &[u16], to: &mut [u8]) {
+    let [a, b, c, d, e] = std::array::from_fn(|i| &sums[3 * i..][..to.len()]);
+    for (((((to, a), b), c), d), e) in to.iter_mut().zip(a).zip(b).zip(c).zip(d).zip(e) {
+        // 255 * 256 + 128 fits.
+        *to = ((weighted([*a, *b, *c, *d, *e]) + 128) >> 8) as u8;
+    }
+}
+
+/// The sum with the weights 1, 4, 6, 4, 1: sixteen times the mean.
+#[inline(always)]
+fn weighted([a, b, c, d, e]: [u16; 5]) -> u16 {
+    a + e + 4 * (b + d) + 6 * c
 }
 
 /// Nine times each pixel less its eight neighbours.
 pub(super) fn sharpen(picture: &Picture, into: &mut Picture) {
-    let (width, height) = (i64::from(picture.width), i64::from(picture.height));
-    for y in 0..height {
-        let rows: [&[u8]; 3] =
-            std::array::from_fn(|i| picture.row(reflected(y + i as i64 - 1, height) as u32));
-        let to = into.row_mut(y as u32);
-        for x in 0..width {
-            let columns: [usize; 3] =
-                std::array::from_fn(|i| reflected(x + i as i64 - 1, width) * 3);
-            for channel in 0..3 {
-                let all: i32 = rows
-                    .iter()
-                    .flat_map(|row| columns.map(|column| i32::from(row[column + channel])))
-                    .sum();
-                let centre = i32::from(rows[1][columns[1] + channel]);
-                to[x as usize * 3 + channel] = (10 * centre - all).clamp(0, 255) as u8;
-            }
-        }
+    let mut sums = Sums::new(picture.width, 1);
+    for y in 0..picture.height {
+        let rows = std::array::from_fn(|i| sums.row(picture, y, i));
+        vectorized(|| add_three(rows, sums.inside()));
+        sums.reflect();
+        vectorized(|| contrast(&sums.all, picture.row(y), into.row_mut(y)));
     }
 }
 
-/// Averages the pixels around each one, those of another colour weighing less (Tomasi and
-/// Manduchi, "Bilateral Filtering for Gray and Color Images", 1998).
-pub(super) fn bilateral(picture: &Picture, into: &mut Picture) {
-    let fall = |distance: f32, sigma: f32| (-0.5 * (distance / sigma).powi(2)).exp();
-    // The difference in colour is the sum over the channels.
-    let by_colour: Vec<f32> =
-        (0..=3 * 255).map(|levels| fall(levels as f32, BILATERAL_LEVELS)).collect();
-    let reach = -BILATERAL_REACH..=BILATERAL_REACH;
-    let around: Vec<(i64, i64, f32)> = reach
-        .clone()
-        .flat_map(|dy| reach.clone().map(move |dx| (dx, dy)))
-        .filter(|(dx, dy)| dx * dx + dy * dy <= BILATERAL_REACH * BILATERAL_REACH)
-        .map(|(dx, dy)| (dx, dy, fall(((dx * dx + dy * dy) as f32).sqrt(), BILATERAL_PX)))
-        .collect();
-    let (width, height) = (i64::from(picture.width), i64::from(picture.height));
-    for y in 0..height {
-        for x in 0..width {
-            let centre = &picture.row(y as u32)[x as usize * 3..][..3];
-            let (mut sum, mut total) = ([0.0_f32; 3], 0.0);
-            for (dx, dy, near) in &around {
-                let row = picture.row(reflected(y + dy, height) as u32);
-                let pixel = &row[reflected(x + dx, width) * 3..][..3];
-                let apart: usize =
-                    pixel.iter().zip(centre).map(|(a, b)| usize::from(a.abs_diff(*b))).sum();
-                let weight = near * by_colour[apart];
-                total += weight;
-                for (sum, value) in sum.iter_mut().zip(pixel) {
-                    *sum += weight * f32::from(*value);
-                }
-            }
-            let to = &mut into.row_mut(y as u32)[x as usize * 3..][..3];
-            for (to, sum) in to.iter_mut().zip(sum) {
-                *to = (sum / total).round_ties_even() as u8;
-            }
-        }
+#[inline(always)]
+fn add_three([a, b, c]: [&[u8]; 3], sums: &mut [u16]) {
+    for (((sum, a), b), c) in sums.iter_mut().zip(a).zip(b).zip(c) {
+        *sum = u16::from(*a) + u16::from(*b) + u16::from(*c);
     }
 }
 
-/// The pixel that stands for one beyond the edge.
-pub(super) fn reflected(at: i64, size: i64) -> usize {
-    let period = (2 * (size - 1)).max(1);
-    let within = at.rem_euclid(period);
-    within.min(period - within).min(size - 1) as usize
+#[inline(always)]
+fn contrast(sums: &[u16], from: &[u8], to: &mut [u8]) {
+    let [a, b, c] = std::array::from_fn(|i| &sums[3 * i..][..to.len()]);
+    for ((((to, from), a), b), c) in to.iter_mut().zip(from).zip(a).zip(b).zip(c) {
+        // The pixel itself is one of the nine.
+        *to = (10 * u16::from(*from)).saturating_sub(a + b + c).min(255) as u8;
+    }
+}
+
+/// One sum for each byte of a row, and for those of some pixels beyond both ends.
+struct Sums {
+    all: Vec<u16>,
+    /// Pixels beyond each end; also the rows looked at on either side.
+    reach: usize,
+    width: usize,
+}
+
+impl Sums {
+    fn new(width: u32, reach: usize) -> Self {
+        let width = width as usize;
+        Self { all: vec![0; (width + 2 * reach) * 3], reach, width }
+    }
+
+    /// The row `i` of those around row `y`.
+    fn row<'a>(&self, picture: &'a Picture, y: u32, i: usize) -> &'a [u8] {
+        let at = i64::from(y) + i as i64 - self.reach as i64;
+        picture.row(reflected(at, picture.height as usize) as u32)
+    }
+
+    fn inside(&mut self) -> &mut [u16] {
+        &mut self.all[3 * self.reach..][..3 * self.width]
+    }
+
+    /// Fills in what lies beyond the ends.
+    fn reflect(&mut self) {
+        let (reach, width) = (self.reach as i64, self.width as i64);
+        for at in (-reach..0).chain(width..width + reach) {
+            let from = 3 * (reflected(at, self.width) + self.reach);
+            self.all.copy_within(from..from + 3, 3 * (at + reach) as usize);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -126,13 +120,6 @@ mod tests {
     }
 
     #[test]
-    fn the_picture_goes_on_as_its_mirror_image() {
-        let seen: Vec<usize> = (-3..7).map(|at| reflected(at, 4)).collect();
-        assert_eq!(seen, [3, 2, 1, 0, 1, 2, 3, 2, 1, 0]);
-        assert_eq!(reflected(-2, 1), 0);
-    }
-
-    #[test]
     fn a_dot_is_spread_by_the_gaussian_and_driven_out_by_sharpening() {
         let blurred = filtered(gaussian, &dot(160, 0));
         // 160 * 6 * 6 / 256, and 160 * 6 * 4 / 256 beside it.
@@ -142,14 +129,9 @@ mod tests {
     }
 
     #[test]
-    fn the_bilateral_filter_takes_noise_and_leaves_edges() {
-        let noise = filtered(bilateral, &dot(110, 100));
-        assert!(noise.row(4)[12] <= 101, "{}", noise.row(4)[12]);
-        let mut edge = Picture::new(9, 9);
-        for y in 0..9 {
-            edge.row_mut(y)[12..].fill(255);
-        }
-        let kept = filtered(bilateral, &edge);
-        assert_eq!((kept.row(4)[9], kept.row(4)[12]), (0, 255));
+    fn sums_of_the_brightest_pixels_fit() {
+        let white = dot(255, 255);
+        assert_eq!(filtered(gaussian, &white), white);
+        assert_eq!(filtered(sharpen, &white), white);
     }
 }

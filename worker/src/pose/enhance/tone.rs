@@ -1,6 +1,9 @@
 //! Enhancements that look at one pixel at a time, or at how often each level occurs.
 
+use super::histogram::{self, LEVELS};
+use super::pixels::{BLOCK, BlockWork, Pixel, by_block, pixels, pixels_mut};
 use crate::picture::Picture;
+use crate::simd::vectorized;
 
 /// Weights of red, green and blue in luma (BT.601), of 2^14.
 const LUMA: [u32; 3] = [4899, 9617, 1868];
@@ -8,63 +11,107 @@ const LUMA: [u32; 3] = [4899, 9617, 1868];
 /// Exchanges left and right.
 pub(super) fn mirror(picture: &Picture, into: &mut Picture) {
     for y in 0..picture.height {
-        let from = picture.row(y).chunks_exact(3).rev();
-        for (to, from) in into.row_mut(y).chunks_exact_mut(3).zip(from) {
-            to.copy_from_slice(from);
-        }
+        let from = pixels(picture.row(y)).iter().rev();
+        pixels_mut(into.row_mut(y)).iter_mut().zip(from).for_each(|(to, from)| *to = *from);
     }
 }
 
+/// How much brighter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gain {
+    /// The factor, in halves, so that no fraction is lost.
+    pub(super) halves: u16,
+    /// What is added, in levels.
+    pub(super) more: u16,
+}
+
 /// Multiplies and adds, from this row down; above it the picture stays as it is.
-pub(super) fn brighten(
-    picture: &Picture,
-    into: &mut Picture,
-    (factor, more): (f32, f32),
-    from_row: u32,
-) {
-    let levels: [u8; 256] =
-        std::array::from_fn(|level| (level as f32 * factor + more).round_ties_even() as u8);
+pub(super) fn brighten(picture: &Picture, into: &mut Picture, gain: Gain, from_row: u32) {
     let untouched = picture.width as usize * 3 * from_row as usize;
     into.rgb[..untouched].copy_from_slice(&picture.rgb[..untouched]);
-    for (to, from) in into.rgb[untouched..].iter_mut().zip(&picture.rgb[untouched..]) {
-        *to = levels[usize::from(*from)];
+    vectorized(|| gain.apply(&picture.rgb[untouched..], &mut into.rgb[untouched..]));
+}
+
+impl Gain {
+    #[inline(always)]
+    fn apply(self, from: &[u8], to: &mut [u8]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            let halves = u16::from(*from) * self.halves + 2 * self.more;
+            // To the nearest, and of two to the even one.
+            let level = (halves + (halves >> 1 & 1)) >> 1;
+            *to = level.min(255) as u8;
+        }
     }
 }
 
 /// Spreads the luma so that all levels are used about equally often; the colour differences stay.
-pub(super) fn equalize(picture: &Picture, into: &mut Picture) {
-    let mut histogram = [0_u32; 256];
-    for pixel in picture.rgb.chunks_exact(3) {
-        histogram[usize::from(luma(pixel))] += 1;
-    }
-    let levels = spread(&histogram);
-    for (to, from) in into.rgb.chunks_exact_mut(3).zip(picture.rgb.chunks_exact(3)) {
-        let old = luma(from);
-        let change = i16::from(levels[usize::from(old)]) - i16::from(old);
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = (i16::from(*from) + change).clamp(0, 255) as u8;
+pub(super) fn equalize(picture: &Picture, into: &mut Picture, luma: &mut Vec<u8>) {
+    let from = pixels(&picture.rgb);
+    luma.resize(from.len(), 0);
+    by_block(&Luma, from, &vec![(); from.len()], luma);
+    let changes = changes(&histogram::of([luma.as_slice()]));
+    let to = pixels_mut(&mut into.rgb);
+    by_block(&changes, from, luma, to);
+}
+
+/// The luma of each pixel.
+struct Luma;
+
+impl BlockWork for Luma {
+    type Beside = ();
+    type To = u8;
+
+    #[inline(always)]
+    fn run(&self, from: &[Pixel; BLOCK], _: &[(); BLOCK], luma: &mut [u8; BLOCK]) {
+        for i in 0..BLOCK {
+            let [red, green, blue] = from[i];
+            let red = LUMA[0] * u32::from(red);
+            let green = LUMA[1] * u32::from(green);
+            let blue = LUMA[2] * u32::from(blue);
+            luma[i] = ((red + green + blue + (1 << 13)) >> 14) as u8;
         }
     }
 }
 
-/// The level that each level becomes: its rank among the pixels, the darkest becoming 0.
-fn spread(histogram: &[u32; 256]) -> [u8; 256] {
+/// By how much each level of luma changes.
+struct Changes([i16; LEVELS]);
+
+impl BlockWork for Changes {
+    type Beside = u8;
+    type To = Pixel;
+
+    #[inline(always)]
+    fn run(&self, from: &[Pixel; BLOCK], luma: &[u8; BLOCK], to: &mut [Pixel; BLOCK]) {
+        let mut changes = [0; BLOCK];
+        for i in 0..BLOCK {
+            changes[i] = self.0[usize::from(luma[i])];
+        }
+        for i in 0..BLOCK {
+            let [red, green, blue] = from[i];
+            to[i] = [add(red, changes[i]), add(green, changes[i]), add(blue, changes[i])];
+        }
+    }
+}
+
+#[inline(always)]
+fn add(level: u8, change: i16) -> u8 {
+    (i16::from(level) + change).clamp(0, 255) as u8
+}
+
+/// Each level changes to its rank among the pixels, the darkest becoming 0.
+fn changes(histogram: &[u32; LEVELS]) -> Changes {
     let total: u32 = histogram.iter().sum();
     let darkest = histogram.iter().copied().find(|count| *count > 0).unwrap_or(0);
     if total == darkest {
-        return std::array::from_fn(|level| level as u8);
+        return Changes([0; LEVELS]);
     }
     let scale = 255.0 / (total - darkest) as f32;
     let mut rank = 0_u32;
-    histogram.map(|count| {
-        rank += count;
-        (rank.saturating_sub(darkest) as f32 * scale).round_ties_even() as u8
-    })
-}
-
-fn luma(pixel: &[u8]) -> u8 {
-    let sum: u32 = pixel.iter().zip(LUMA).map(|(value, weight)| u32::from(*value) * weight).sum();
-    ((sum + (1 << 13)) >> 14) as u8
+    Changes(std::array::from_fn(|level| {
+        rank += histogram[level];
+        let wanted = (rank.saturating_sub(darkest) as f32 * scale).round_ties_even();
+        wanted as i16 - level as i16
+    }))
 }
 
 #[cfg(test)]
@@ -82,12 +129,13 @@ mod tests {
 
     #[test]
     fn brightening_saturates_and_starts_where_it_is_told_to() {
-        let picture = grey(1, &[0, 10, 100, 200]);
+        let picture = grey(1, &[0, 1, 3, 10, 100, 200]);
         let mut into = picture.clone();
-        brighten(&picture, &mut into, (1.5, 30.0), 0);
-        assert_eq!(levels(&into), [30, 45, 180, 255]);
-        brighten(&picture, &mut into, (2.0, 40.0), 2);
-        assert_eq!(levels(&into), [0, 10, 240, 255]);
+        // 31.5 and 34.5, each to the even level.
+        brighten(&picture, &mut into, Gain { halves: 3, more: 30 }, 0);
+        assert_eq!(levels(&into), [30, 32, 34, 45, 180, 255]);
+        brighten(&picture, &mut into, Gain { halves: 4, more: 40 }, 4);
+        assert_eq!(levels(&into), [0, 1, 3, 10, 240, 255]);
     }
 
     #[test]
@@ -102,10 +150,10 @@ mod tests {
 
     #[test]
     fn equalising_uses_the_whole_range_and_leaves_a_plain_picture_alone() {
-        let mut into = grey(4, &[0; 4]);
-        equalize(&grey(4, &[100, 101, 102, 103]), &mut into);
+        let (mut into, mut luma) = (grey(4, &[0; 4]), Vec::new());
+        equalize(&grey(4, &[100, 101, 102, 103]), &mut into, &mut luma);
         assert_eq!(levels(&into), [0, 85, 170, 255]);
-        equalize(&grey(4, &[77; 4]), &mut into);
+        equalize(&grey(4, &[77; 4]), &mut into, &mut luma);
         assert_eq!(levels(&into), [77; 4]);
     }
 }
