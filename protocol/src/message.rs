@@ -5,6 +5,7 @@ use crate::fault::Fault;
 use crate::options::Options;
 use crate::posture::{Layer, Posture};
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
 
 /// What the supervisor says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,8 @@ pub struct Start {
     pub limits: MediaLimits,
     /// What to write; the files are handed over in this order, after the video.
     pub artefacts: Vec<Artefact>,
+    /// The job's share of the processors: on how many threads poses are looked for at a time.
+    pub threads: NonZeroU32,
 }
 
 /// What happens to a video longer than the limit.

@@ -13,6 +13,7 @@ use bodyscript_protocol::posture::{Layer, LayerState, Posture};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
+use std::num::NonZeroU32;
 
 fn holds<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &T, golden: &str) {
     let frame = codec::encode(message).expect("encodes");
@@ -52,11 +53,12 @@ fn start() {
             frame_rate_max: 240,
         },
         artefacts: vec![Artefact::Csv],
+        threads: NonZeroU32::new(2).expect("more than none"),
     };
     holds(
         &ToWorker::Start(start),
-        "45000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
-         01000000 3f00 10270000 00000000 00100000 00009000 f0000000 0100000000000000 01000000",
+        "49000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
+         01000000 3f00 10270000 00000000 00100000 00009000 f0000000 0100000000000000 01000000 02000000",
     );
 }
 

@@ -146,6 +146,7 @@ fn start() -> ToWorker {
             frame_rate_max: 1,
         },
         artefacts: vec![],
+        threads: std::num::NonZeroU32::MIN,
     })
 }
 

@@ -33,6 +33,7 @@ use drive::Drive;
 use std::convert::Infallible;
 use std::fs::File;
 use std::future::pending;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -80,6 +81,8 @@ pub struct Order {
     pub options: Options,
     /// Limits on the video.
     pub media: MediaLimits,
+    /// The job's share of the processors, in threads.
+    pub threads: NonZeroU32,
 }
 
 /// Limits on time, for one attempt.
@@ -198,7 +201,13 @@ impl Order {
     /// What is said to the worker, and the files that go with it.
     fn split(self) -> (Start, Vec<File>) {
         let (artefacts, files): (Vec<_>, Vec<_>) = self.artefacts.into_iter().unzip();
-        let start = Start { job: self.job, options: self.options, limits: self.media, artefacts };
+        let start = Start {
+            job: self.job,
+            options: self.options,
+            limits: self.media,
+            artefacts,
+            threads: self.threads,
+        };
         (start, [self.video].into_iter().chain(files).collect())
     }
 }

@@ -23,7 +23,9 @@ use bodyscript_protocol::message::MediaLimits;
 use bodyscript_protocol::posture::Layer;
 use ipnet::IpNet;
 use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -299,5 +301,28 @@ impl Config {
     pub fn slots(&self) -> usize {
         let affordable = self.memory_budget_bytes / self.worker_memory_bytes_max.max(1);
         self.workers.min(affordable.try_into().unwrap_or(usize::MAX)).max(1)
+    }
+
+    /// Threads on which one job may look for poses at a time: an equal share of the processors that
+    /// this process may use, and at least one.
+    pub fn threads_per_job(&self) -> NonZeroU32 {
+        share(available_parallelism().map_or(1, NonZeroUsize::get), self.slots())
+    }
+}
+
+fn share(processors: usize, jobs: usize) -> NonZeroU32 {
+    let share = u32::try_from(processors / jobs.max(1)).unwrap_or(u32::MAX);
+    NonZeroU32::new(share).unwrap_or(NonZeroU32::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_at_once_share_the_processors_and_each_has_one() {
+        let shares = [(8, 1), (8, 2), (7, 2), (2, 2), (2, 3), (1, 1), (1, 0)];
+        let shares = shares.map(|(processors, jobs)| share(processors, jobs).get());
+        assert_eq!(shares, [8, 4, 3, 1, 1, 1, 1]);
     }
 }

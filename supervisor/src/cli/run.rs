@@ -116,6 +116,8 @@ pub(super) async fn run(
     let folder = working_folder(&output).map_err(failed("written to", &output))?;
     let (state, _lock) = StateDir::open(folder.path())?;
     config.queue_max = videos.len();
+    // Fewer jobs at a time have larger shares of the processors.
+    config.workers = config.workers.min(videos.len()).max(1);
     // The end is in sight.
     config.standby = 0;
     // Files from the disk were not uploaded, and take no more room than they do already.

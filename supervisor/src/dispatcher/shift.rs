@@ -18,6 +18,7 @@ use bodyscript_protocol::message::{MediaLimits, Summary, VideoFacts};
 use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::Posture;
 use std::fs::File;
+use std::num::NonZeroU32;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -30,6 +31,7 @@ pub(super) struct Plan {
     pub(super) origin: Origin,
     pub(super) options: Options,
     pub(super) media: MediaLimits,
+    pub(super) threads: NonZeroU32,
     pub(super) memory_bytes_max: u64,
     pub(super) history: History,
 }
@@ -90,6 +92,7 @@ pub(super) async fn work(state: StateDir, plan: Plan, hired: Hired) -> Ending {
         artefacts,
         options: plan.options,
         media: plan.media,
+        threads: plan.threads,
     });
     let obituary = attempt.await;
     let obituary = in_earnest(obituary, &plan.history);

@@ -88,6 +88,7 @@ impl Desk {
             origin: job.origin.clone(),
             options: job.upload.options,
             media: self.config.media,
+            threads: self.config.threads_per_job(),
             memory_bytes_max,
             history: History {
                 executions: job.executions.max(self.poison.deaths(&job.upload.sha256)),

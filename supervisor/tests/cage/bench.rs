@@ -152,6 +152,7 @@ impl Bench {
                 area_px_max: 4_096 * 2_304,
                 frame_rate_max: 120,
             },
+            threads: std::num::NonZeroU32::MIN,
         }
     }
 

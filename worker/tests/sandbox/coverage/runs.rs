@@ -13,6 +13,7 @@ use nix::sys::socket::{
 };
 use std::fs::File;
 use std::io::{IoSlice, Read, Seek, Write};
+use std::num::NonZeroU32;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -104,6 +105,7 @@ impl<'a> Run<'a> {
             },
             limits,
             artefacts: Artefact::ALL.to_vec(),
+            threads: NonZeroU32::new(2).expect("more than none"),
         };
         [ToWorker::Prepare(prepare), ToWorker::Start(start)]
             .iter()
