@@ -54,7 +54,7 @@ pub fn run(
     let options = job.start.options;
     let mut statistics = Statistics::new(probe.width, probe.height);
     let mut sampler = Sampler::new(options.sampling);
-    let mut tracker = Tracker::new(&options);
+    let mut tracker = Tracker::new(&options, job.start.threads);
     let mut picture = Picture::default();
     let mut people = Vec::new();
     let mut frame_id = 0;

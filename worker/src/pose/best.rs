@@ -3,10 +3,13 @@
 
 use super::enhance::{Canvas, Enhancement};
 use super::landmarks::Found;
+use super::side_by_side::{self, Round};
 use crate::inference::ModelError;
 use crate::picture::Picture;
 use bodyscript_protocol::options::Mode;
 use bodyscript_protocol::pose::mean_visibility;
+use std::num::NonZeroU32;
+use std::ops::ControlFlow;
 
 /// A result this visible needs no further pictures; `quality` looks on all the same.
 const GOOD_ENOUGH: f32 = 0.9;
@@ -16,6 +19,10 @@ const POOR: f32 = 0.7;
 const FAIR: f32 = 0.85;
 /// How many of the pictures that have served best `smart` tries besides.
 const FAVOURITES: usize = 3;
+/// Most pictures that are looked at side by side, whatever the processors: each takes memory.
+const LANES_MAX: u32 = 4;
+/// What enhanced pictures may take of it together, where there is more than one.
+const CANVAS_BYTES_MAX: usize = 32 << 20;
 
 /// What is tried, and what has served so far.
 #[derive(Debug)]
@@ -25,44 +32,82 @@ pub struct Best {
     last: f32,
     /// How often each enhancement was the best, in the order of [`Enhancement::ALL`].
     wins: [u32; Enhancement::ALL.len()],
-    canvas: Canvas,
+    /// How many pictures the last frame needed.
+    needed: usize,
+    /// One for each picture that is looked at at a time.
+    canvases: Vec<Canvas>,
+}
+
+/// A person that was seen.
+struct Seen {
+    found: Found,
+    visibility: f32,
+}
+
+impl Seen {
+    fn new(found: Found) -> Self {
+        Self { visibility: mean_visibility(&found.pose), found }
+    }
 }
 
 impl Best {
-    /// Before the first frame.
-    pub fn new(mode: Mode) -> Self {
-        Self { mode, last: 0.0, wins: Default::default(), canvas: Canvas::default() }
+    /// Before the first frame, on so many threads at most.
+    pub fn new(mode: Mode, threads: NonZeroU32) -> Self {
+        let lanes = threads.get().min(LANES_MAX) as usize;
+        let canvases = (0..lanes).map(|_| Canvas::default()).collect();
+        Self { mode, last: 0.0, wins: Default::default(), needed: 1, canvases }
     }
 
     /// What `look` sees best, in which picture. What it finds in an enhanced picture it gives as
-    /// it lies in the original.
+    /// it lies in the original. It is called from several threads.
     pub fn next(
         &mut self,
         picture: &Picture,
-        mut look: impl FnMut(&Picture, Enhancement) -> Result<Option<Found>, ModelError>,
+        look: impl Fn(&Picture, Enhancement) -> Result<Option<Found>, ModelError> + Sync,
     ) -> Result<Option<(Found, Enhancement)>, ModelError> {
-        let mut best: Option<(Found, Enhancement)> = None;
         let plan = self.plan();
-        self.last = 0.0;
-        for enhancement in plan {
-            let seen = match enhancement {
-                Enhancement::Original => look(picture, enhancement)?,
-                _ => look(self.canvas.show(picture, enhancement), enhancement)?,
-            };
-            let Some(found) = seen else { continue };
-            let visibility = mean_visibility(&found.pose);
-            if best.is_none() || visibility > self.last {
-                self.last = visibility;
-                best = Some((found, enhancement));
+        let (mode, lanes) = (self.mode, self.lanes(picture));
+        let round = Round::new(plan.len(), self.needed);
+        let seen = side_by_side::run(round, &mut self.canvases[..lanes], |number, canvas| {
+            let enhancement = plan[number];
+            match look(canvas.show(picture, enhancement), enhancement) {
+                Ok(found) => match found.map(Seen::new) {
+                    Some(seen) if seen.visibility > GOOD_ENOUGH && mode != Mode::Quality => {
+                        ControlFlow::Break(Ok(Some(seen)))
+                    }
+                    seen => ControlFlow::Continue(Ok(seen)),
+                },
+                Err(error) => ControlFlow::Break(Err(error)),
             }
-            if self.last > GOOD_ENOUGH && self.mode != Mode::Quality {
-                break;
+        });
+        self.needed = seen.len();
+        self.choose(plan.into_iter().zip(seen))
+    }
+
+    /// The best seen, and the first of equals.
+    fn choose(
+        &mut self,
+        seen: impl Iterator<Item = (Enhancement, Result<Option<Seen>, ModelError>)>,
+    ) -> Result<Option<(Found, Enhancement)>, ModelError> {
+        let mut best: Option<(Seen, Enhancement)> = None;
+        for (enhancement, seen) in seen {
+            let Some(seen) = seen? else { continue };
+            if best.as_ref().is_none_or(|(best, _)| seen.visibility > best.visibility) {
+                best = Some((seen, enhancement));
             }
         }
+        self.last = best.as_ref().map_or(0.0, |(best, _)| best.visibility);
         if let Some((_, enhancement)) = &best {
             self.wins[*enhancement as usize] += 1;
         }
-        Ok(best)
+        Ok(best.map(|(seen, enhancement)| (seen.found, enhancement)))
+    }
+
+    /// How many pictures are looked at side by side.
+    fn lanes(&self, picture: &Picture) -> usize {
+        let pixels = picture.width as usize * picture.height as usize;
+        let canvas = (pixels * Canvas::BYTES_PER_PIXEL).max(1);
+        (CANVAS_BYTES_MAX / canvas).clamp(1, self.canvases.len())
     }
 
     /// The pictures to try, in order.
@@ -108,24 +153,81 @@ mod tests {
     };
     use super::*;
     use bodyscript_protocol::pose::{LANDMARKS, Landmark};
+    use proptest::prelude::*;
+    use std::sync::Mutex;
+
+    fn found(visibility: f32) -> Option<Found> {
+        let pose = [Landmark { visibility, ..Landmark::default() }; LANDMARKS];
+        (visibility > 0.0).then_some(Found { pose, alignment: [[0.0; 2]; 2] })
+    }
+
+    fn alone(mode: Mode) -> Best {
+        Best::new(mode, NonZeroU32::MIN)
+    }
 
     /// A frame in which each enhancement shows the person this well; what was tried, and the best.
     fn frame(
         best: &mut Best,
-        visibility: impl Fn(Enhancement) -> f32,
+        visibility: impl Fn(Enhancement) -> f32 + Sync,
     ) -> (Vec<Enhancement>, Option<Enhancement>) {
-        let mut tried = Vec::new();
+        let tried = Mutex::new(Vec::new());
         let seen = best.next(&Picture::new(16, 16), |_, enhancement| {
-            tried.push(enhancement);
-            let visibility = visibility(enhancement);
-            let pose = [Landmark { visibility, ..Landmark::default() }; LANDMARKS];
-            Ok((visibility > 0.0).then_some(Found { pose, alignment: [[0.0; 2]; 2] }))
+            tried.lock().expect("no panic").push(enhancement);
+            Ok(found(visibility(enhancement)))
         });
-        (tried, seen.expect("no model runs").map(|(_, enhancement)| enhancement))
+        let best = seen.expect("no model runs").map(|(_, enhancement)| enhancement);
+        (tried.into_inner().expect("no panic"), best)
     }
 
     fn tried(mode: Mode, visibility: f32) -> Vec<Enhancement> {
-        frame(&mut Best::new(mode), |_| visibility).0
+        frame(&mut alone(mode), |_| visibility).0
+    }
+
+    /// Waits a little, now longer and now shorter.
+    fn dawdle(turns: u8) {
+        (0..turns).for_each(|_| std::thread::yield_now());
+    }
+
+    proptest! {
+        #[test]
+        fn several_threads_see_what_one_sees(
+            mode in prop::sample::select(Mode::ALL.to_vec()),
+            threads in 2..6_u32,
+            frames in prop::collection::vec(
+                prop::collection::vec((prop::sample::select(LEVELS.to_vec()), 0..20_u8), 10),
+                1..6,
+            ),
+        ) {
+            let several = NonZeroU32::new(threads).expect("more than none");
+            let (mut one, mut several) = (alone(mode), Best::new(mode, several));
+            for frame_of in &frames {
+                let visibility = |enhancement| frame_of[enhancement as usize].0;
+                let (tried_by_one, expected) = frame(&mut one, visibility);
+                let (tried_by_several, best) = frame(&mut several, |enhancement| {
+                    dawdle(frame_of[enhancement as usize].1);
+                    visibility(enhancement)
+                });
+                prop_assert_eq!(best, expected);
+                prop_assert!(tried_by_one.iter().all(|it| tried_by_several.contains(it)));
+                prop_assert_eq!((one.last, one.wins, one.needed), (several.last, several.wins, several.needed));
+            }
+        }
+    }
+
+    /// Visibilities on both sides of each limit, so that there are equals.
+    const LEVELS: [f32; 6] = [0.0, 0.5, 0.6, 0.8, 0.89, 0.95];
+
+    #[test]
+    fn large_pictures_are_looked_at_one_after_the_other() {
+        let lanes = |width, height| {
+            Best::new(Mode::Fast, NonZeroU32::MAX).lanes(&Picture {
+                width,
+                height,
+                rgb: Vec::new(),
+            })
+        };
+        assert_eq!((lanes(1280, 720), lanes(1920, 1080), lanes(3840, 2160)), (4, 4, 1));
+        assert_eq!(alone(Mode::Fast).lanes(&Picture::new(16, 16)), 1);
     }
 
     #[test]
@@ -147,7 +249,7 @@ mod tests {
     #[test]
     fn the_most_visible_result_wins_and_the_first_of_equals() {
         let best =
-            |visibility: fn(Enhancement) -> f32| frame(&mut Best::new(Mode::Quality), visibility).1;
+            |visibility: fn(Enhancement) -> f32| frame(&mut alone(Mode::Quality), visibility).1;
         assert_eq!(best(|it| if it == Gaussian { 0.8 } else { 0.5 }), Some(Gaussian));
         assert_eq!(best(|_| 0.5), Some(Original));
         assert_eq!(best(|_| 0.0), None);
@@ -155,7 +257,7 @@ mod tests {
 
     #[test]
     fn smart_tries_less_the_better_the_last_frame_went_and_remembers_what_served() {
-        let mut best = Best::new(Mode::Smart);
+        let mut best = alone(Mode::Smart);
         let thorough = [Original, Clahe, Bright, VeryBright, LowerEnhanced, Mirrored, Bilateral];
         let bilateral = |it| if it == Bilateral { 0.75 } else { 0.5 };
         assert_eq!(frame(&mut best, bilateral), (thorough.to_vec(), Some(Bilateral)));

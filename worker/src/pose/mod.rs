@@ -18,6 +18,7 @@ pub mod detector;
 pub mod enhance;
 pub mod landmarks;
 pub mod roi;
+pub mod side_by_side;
 pub mod smooth;
 pub mod track;
 

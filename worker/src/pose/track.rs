@@ -13,6 +13,7 @@ use crate::inference::ModelError;
 use crate::output::Person;
 use crate::picture::Picture;
 use bodyscript_protocol::options::{Mode, Options};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// What is remembered from frame to frame.
@@ -33,15 +34,15 @@ enum First {
 }
 
 impl Tracker {
-    /// A tracker for a mode, before the first frame.
-    pub fn new(options: &Options) -> Self {
+    /// A tracker for a mode, before the first frame, on so many threads at most.
+    pub fn new(options: &Options, threads: NonZeroU32) -> Self {
         let (first, carrying) = match options.mode {
             Mode::Track => (
                 First::Following(None, Box::new(Smoother::new(options.smoothing))),
                 Carrying::Region(options.smoothing),
             ),
             Mode::Static | Mode::UltraFast | Mode::Fast | Mode::Smart | Mode::Quality => {
-                (First::Alone(Box::new(Best::new(options.mode))), Carrying::Number)
+                (First::Alone(Box::new(Best::new(options.mode, threads))), Carrying::Number)
             }
         };
         let more = options.people_max.saturating_sub(1) as usize;
