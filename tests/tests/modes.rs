@@ -1,12 +1,18 @@
 //! What can be chosen for a video, through the whole path from the command line: the modes, which
 //! frames are processed, smoothing.
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::pose_table::PoseTable;
-use bodyscript_tests::programs::Run;
+use bodyscript_tests::programs::{self, Run};
+use bodyscript_tests::told::await_that;
+use bodyscript_tests::{recorded, report};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 const FRAMES: u32 = 4;
 
@@ -95,5 +101,71 @@ fn frames_are_chosen_by_number_or_by_time_but_not_by_both() -> Result<()> {
     let refused = Run::new(&both, std::slice::from_ref(&video), folder.path())?;
     assert!(!refused.output.status.success());
     assert!(refused.stderr().contains("--interval"), "{}", refused.stderr());
+    Ok(())
+}
+
+/// `bodyscript run` in this mode, started on one processor or on all of this test.
+fn started(mode: &str, video: &Path, folder: &Path, processors: &CpuSet) -> Result<RefCell<Child>> {
+    let program = programs::path("bodyscript")?;
+    let mut command = Command::new(program);
+    command.args(["run", "--mode", mode, "--interval", "24", "--formats", "csv"]).arg(video);
+    command.arg("-o").arg(folder).stdout(Stdio::null());
+    let processors = *processors;
+    // A child has the processors of the thread that starts it.
+    let start = move || -> Result<Child> {
+        sched_setaffinity(Pid::from_raw(0), &processors)?;
+        command.spawn().context("bodyscript cannot be run")
+    };
+    let child = std::thread::spawn(start).join().expect("no panic")?;
+    Ok(RefCell::new(child))
+}
+
+/// Whether a worker of this process looks for poses on a thread besides its first.
+fn has_pose_thread(supervisor: u32) -> Result<bool> {
+    let processes = procfs::process::all_processes()?.flatten();
+    let is_child = |process: &procfs::process::Process| {
+        process.stat().is_ok_and(|stat| i64::from(stat.ppid) == i64::from(supervisor))
+    };
+    let mut threads = processes.filter(is_child).filter_map(|it| it.tasks().ok()).flatten();
+    let is_pose = |stat: procfs::process::Stat| stat.comm == "pose";
+    Ok(threads.any(|thread| thread.is_ok_and(|thread| thread.stat().is_ok_and(is_pose))))
+}
+
+/// Follows a run to its end; its table, and whether it looked at pictures side by side.
+fn followed(run: RefCell<Child>, video: &Path, folder: &Path) -> Result<(String, bool)> {
+    let seen = Cell::new(false);
+    await_that("the run is over", || {
+        let mut run = run.borrow_mut();
+        seen.set(seen.get() || has_pose_thread(run.id())?);
+        Ok(run.try_wait()?.is_some())
+    })?;
+    ensure!(run.into_inner().wait()?.success(), "the run failed");
+    let table = folder.join(video.file_stem().unwrap_or_default()).join("pose_data.csv");
+    Ok((std::fs::read_to_string(table)?, seen.get()))
+}
+
+#[test]
+fn pictures_looked_at_side_by_side_give_the_poses_of_one_after_the_other() -> Result<()> {
+    let Some(video) = recorded::find("media/person_720p.mp4") else { return Ok(()) };
+    let all = sched_getaffinity(Pid::from_raw(0))?;
+    let available = |processor: &usize| all.is_set(*processor).unwrap_or(false);
+    let available: Vec<usize> = (0..CpuSet::count()).filter(available).collect();
+    if available.len() < 2 {
+        report::skipped("side by side takes two processors, and there is one");
+        return Ok(());
+    }
+    let mut one = CpuSet::new();
+    one.set(available[0])?;
+    for mode in ["ultra_fast", "fast", "smart", "quality"] {
+        let folder = tempfile::tempdir()?;
+        let [alone, together] = ["alone", "together"].map(|name| folder.path().join(name));
+        let (expected, has_threads) = followed(started(mode, &video, &alone, &one)?, &video, &alone)?;
+        assert!(!has_threads, "{mode}: one processor is for one thread");
+        let (poses, has_threads) = followed(started(mode, &video, &together, &all)?, &video, &together)?;
+        // The threads of the shorter modes are too short-lived to be seen for certain.
+        assert!(has_threads || mode != "quality", "several processors are for several threads");
+        assert_eq!(poses, expected, "{mode}");
+        println!("{mode}: {:?}", strategies(&poses));
+    }
     Ok(())
 }
