@@ -103,8 +103,9 @@ fn encode(light: f32) -> f32 {
 /// The cube root of CIE L*a*b*, straight near zero.
 #[inline(always)]
 fn root(value: f32) -> f32 {
-    let third = (value.to_bits() >> 16) * THIRD_OF_UPPER_HALF;
-    let inverse = f32::from_bits(INVERSE_CUBE_ROOT - third);
+    // Neither overflows; a check would keep the loop from becoming vectors.
+    let third = (value.to_bits() >> 16).wrapping_mul(THIRD_OF_UPPER_HALF);
+    let inverse = f32::from_bits(INVERSE_CUBE_ROOT.wrapping_sub(third));
     let nearly = value * inverse * inverse;
     let curve = nearly * polynomial(TO_MINUS_TWO_THIRDS, nearly * inverse);
     if value > 0.008_856 { curve } else { 7.787 * value + ROOT_OF_BLACK }
