@@ -159,9 +159,11 @@ fn pictures_looked_at_side_by_side_give_the_poses_of_one_after_the_other() -> Re
     for mode in ["ultra_fast", "fast", "smart", "quality"] {
         let folder = tempfile::tempdir()?;
         let [alone, together] = ["alone", "together"].map(|name| folder.path().join(name));
-        let (expected, has_threads) = followed(started(mode, &video, &alone, &one)?, &video, &alone)?;
+        let (expected, has_threads) =
+            followed(started(mode, &video, &alone, &one)?, &video, &alone)?;
         assert!(!has_threads, "{mode}: one processor is for one thread");
-        let (poses, has_threads) = followed(started(mode, &video, &together, &all)?, &video, &together)?;
+        let (poses, has_threads) =
+            followed(started(mode, &video, &together, &all)?, &video, &together)?;
         // The threads of the shorter modes are too short-lived to be seen for certain.
         assert!(has_threads || mode != "quality", "several processors are for several threads");
         assert_eq!(poses, expected, "{mode}");
