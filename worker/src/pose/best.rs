@@ -15,7 +15,8 @@ use std::ops::ControlFlow;
 const GOOD_ENOUGH: f32 = 0.9;
 /// `smart` tries the most when the last frame was seen worse than this.
 const POOR: f32 = 0.7;
-/// `smart` tries a little more when the last frame was seen worse than this.
+/// `smart` tries a little more when the last frame was seen worse than this. Otherwise one picture is
+/// likely to do, and its result is awaited before others are looked at beside it.
 const FAIR: f32 = 0.85;
 /// How many of the pictures that have served best `smart` tries besides.
 const FAVOURITES: usize = 3;
@@ -32,8 +33,6 @@ pub struct Best {
     last: f32,
     /// How often each enhancement was the best, in the order of [`Enhancement::ALL`].
     wins: [u32; Enhancement::ALL.len()],
-    /// How many pictures the last frame needed.
-    needed: usize,
     /// One for each picture that is looked at at a time.
     canvases: Vec<Canvas>,
 }
@@ -55,7 +54,7 @@ impl Best {
     pub fn new(mode: Mode, threads: NonZeroU32) -> Self {
         let lanes = threads.get().min(LANES_MAX) as usize;
         let canvases = (0..lanes).map(|_| Canvas::default()).collect();
-        Self { mode, last: 0.0, wins: Default::default(), needed: 1, canvases }
+        Self { mode, last: 0.0, wins: Default::default(), canvases }
     }
 
     /// What `look` sees best, in which picture. What it finds in an enhanced picture it gives as
@@ -67,7 +66,9 @@ impl Best {
     ) -> Result<Option<(Found, Enhancement)>, ModelError> {
         let plan = self.plan();
         let (mode, lanes) = (self.mode, self.lanes(picture));
-        let round = Round::new(plan.len(), self.needed);
+        // A frame is likely to be seen about as well as the last one.
+        let is_easy = mode != Mode::Quality && self.last >= FAIR;
+        let round = Round::new(plan.len(), if is_easy { 1 } else { plan.len() });
         let seen = side_by_side::run(round, &mut self.canvases[..lanes], |number, canvas| {
             let enhancement = plan[number];
             match look(canvas.show(picture, enhancement), enhancement) {
@@ -80,7 +81,6 @@ impl Best {
                 Err(error) => ControlFlow::Break(Err(error)),
             }
         });
-        self.needed = seen.len();
         self.choose(plan.into_iter().zip(seen))
     }
 
@@ -209,9 +209,16 @@ mod tests {
                 });
                 prop_assert_eq!(best, expected);
                 prop_assert!(tried_by_one.iter().all(|it| tried_by_several.contains(it)));
-                prop_assert_eq!((one.last, one.wins, one.needed), (several.last, several.wins, several.needed));
+                prop_assert_eq!((one.last, one.wins), (several.last, several.wins));
             }
         }
+    }
+
+    #[test]
+    fn a_person_who_is_seen_well_costs_no_needless_look() {
+        let mut best = Best::new(Mode::Fast, NonZeroU32::new(4).expect("more than none"));
+        frame(&mut best, |_| 0.95);
+        assert_eq!(frame(&mut best, |_| 0.95).0, [Original]);
     }
 
     /// Visibilities on both sides of each limit, so that there are equals.
