@@ -218,7 +218,12 @@ mod tests {
     fn a_person_who_is_seen_well_costs_no_needless_look() {
         let mut best = Best::new(Mode::Fast, NonZeroU32::new(4).expect("more than none"));
         frame(&mut best, |_| 0.95);
-        assert_eq!(frame(&mut best, |_| 0.95).0, [Original]);
+        // Long enough for others to begin, if they were let.
+        let seen = |_| {
+            (0..200).for_each(|_| dawdle(u8::MAX));
+            0.95
+        };
+        assert_eq!(frame(&mut best, seen).0, [Original]);
     }
 
     /// Visibilities on both sides of each limit, so that there are equals.
