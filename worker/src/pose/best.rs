@@ -220,7 +220,7 @@ mod tests {
         frame(&mut best, |_| 0.95);
         // Long enough for others to begin, if they were let.
         let seen = |_| {
-            (0..200).for_each(|_| dawdle(u8::MAX));
+            (0..20).for_each(|_| dawdle(u8::MAX));
             0.95
         };
         assert_eq!(frame(&mut best, seen).0, [Original]);
