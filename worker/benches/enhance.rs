@@ -1,6 +1,6 @@
 //! What each picture enhancement costs at 1280 x 720: `cargo bench --locked --workspace --bench enhance`.
 
-use bodyscript_worker::picture::Picture;
+use bodyscript_worker::picture::RgbPicture;
 use bodyscript_worker::pose::enhance::{Canvas, Enhancement};
 use divan::{Bencher, black_box};
 
@@ -17,8 +17,8 @@ fn enhance(bencher: Bencher<'_, '_>, enhancement: Enhancement) {
     });
 }
 
-fn slopes_and_noise() -> Picture {
-    let mut picture = Picture::new(1280, 720);
+fn slopes_and_noise() -> RgbPicture {
+    let mut picture = RgbPicture::new(1280, 720);
     let mut noise = 1_u32;
     for (at, level) in picture.rgb.iter_mut().enumerate() {
         noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -2,7 +2,7 @@
 
 use crate::error::WorkerError;
 use crate::handover::Artefacts;
-use crate::picture::Picture;
+use crate::picture::{Picture, RgbPicture};
 use crate::video::{self, Decoder, EncodeSpec, FrameTime, Probe, SoundReport, VideoWriter};
 use bodyscript_protocol::artefact::Artefact;
 use std::fs::File;
@@ -24,7 +24,8 @@ pub struct Visuals {
 
 struct Thumbnail {
     file: File,
-    best: Option<(f32, Picture)>,
+    /// The clearest frame so far, small.
+    best: Option<(f32, RgbPicture)>,
 }
 
 impl Visuals {
@@ -79,7 +80,7 @@ impl Visuals {
             preview => drop(preview.take().map(VideoWriter::finish).transpose()?),
         }
         if let Some(thumbnail) = &mut self.thumbnail {
-            thumbnail.consider(picture, clarity);
+            thumbnail.consider(picture, clarity)?;
         }
         Ok(())
     }
@@ -89,21 +90,17 @@ impl Visuals {
         let sound = self.video.map(VideoWriter::finish).transpose()?.flatten();
         self.preview.map(VideoWriter::finish).transpose()?;
         if let Some(Thumbnail { mut file, best: Some((_, picture)) }) = self.thumbnail {
-            video::write_thumbnail(&picture, THUMBNAIL_WIDTH_MAX, &mut file)?;
+            video::write_thumbnail(&picture, &mut file)?;
         }
         Ok(sound)
     }
 }
 
 impl Thumbnail {
-    fn consider(&mut self, picture: &Picture, clarity: f32) {
-        match &mut self.best {
-            None => self.best = Some((clarity, picture.clone())),
-            Some((best, kept)) if clarity > *best => {
-                *best = clarity;
-                kept.clone_from(picture);
-            }
-            Some(_) => {}
+    fn consider(&mut self, picture: &Picture, clarity: f32) -> Result<(), WorkerError> {
+        if self.best.as_ref().is_none_or(|(best, _)| clarity > *best) {
+            self.best = Some((clarity, video::thumbnail(picture, THUMBNAIL_WIDTH_MAX)?));
         }
+        Ok(())
     }
 }

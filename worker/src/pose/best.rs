@@ -5,11 +5,13 @@ use super::enhance::{Canvas, Enhancement};
 use super::landmarks::Found;
 use super::side_by_side::{self, Round};
 use crate::inference::ModelError;
-use crate::picture::Picture;
+use crate::picture::{Picture, Pixels, RgbPicture};
 use bodyscript_protocol::options::Mode;
 use bodyscript_protocol::pose::mean_visibility;
+use std::mem;
 use std::num::NonZeroU32;
 use std::ops::ControlFlow;
+use std::sync::{Mutex, OnceLock};
 
 /// A result this visible needs no further pictures; `quality` looks on all the same.
 const GOOD_ENOUGH: f32 = 0.9;
@@ -33,6 +35,8 @@ pub struct Best {
     last: f32,
     /// How often each enhancement was the best, in the order of [`Enhancement::ALL`].
     wins: [u32; Enhancement::ALL.len()],
+    /// The picture in RGB, which enhanced ones are made from.
+    rgb: Mutex<RgbPicture>,
     /// One for each picture that is looked at at a time.
     canvases: Vec<Canvas>,
 }
@@ -54,7 +58,7 @@ impl Best {
     pub fn new(mode: Mode, threads: NonZeroU32) -> Self {
         let lanes = threads.get().min(LANES_MAX) as usize;
         let canvases = (0..lanes).map(|_| Canvas::default()).collect();
-        Self { mode, last: 0.0, wins: Default::default(), canvases }
+        Self { mode, last: 0.0, wins: Default::default(), rgb: Mutex::default(), canvases }
     }
 
     /// What `look` sees best, in which picture. What it finds in an enhanced picture it gives as
@@ -62,16 +66,26 @@ impl Best {
     pub fn next(
         &mut self,
         picture: &Picture,
-        look: impl Fn(&Picture, Enhancement) -> Result<Option<Found>, ModelError> + Sync,
+        look: impl Fn(&dyn Pixels, Enhancement) -> Result<Option<Found>, ModelError> + Sync,
     ) -> Result<Option<(Found, Enhancement)>, ModelError> {
         let plan = self.plan();
-        let (mode, lanes) = (self.mode, self.lanes(picture));
+        let (mode, lanes) = (self.mode, self.lanes(picture.size()));
         // A frame is likely to be seen about as well as the last one.
         let is_easy = mode != Mode::Quality && self.last >= FAIR;
         let round = Round::new(plan.len(), if is_easy { 1 } else { plan.len() });
+        let converted = OnceLock::new();
+        let convert = || {
+            let mut rgb = self.rgb.lock().map(|mut kept| mem::take(&mut *kept)).unwrap_or_default();
+            rgb.convert(picture);
+            rgb
+        };
         let seen = side_by_side::run(round, &mut self.canvases[..lanes], |number, canvas| {
             let enhancement = plan[number];
-            match look(canvas.show(picture, enhancement), enhancement) {
+            let shown: &dyn Pixels = match enhancement {
+                Enhancement::Original => picture,
+                _ => canvas.show(converted.get_or_init(convert), enhancement),
+            };
+            match look(shown, enhancement) {
                 Ok(found) => match found.map(Seen::new) {
                     Some(seen) if seen.visibility > GOOD_ENOUGH && mode != Mode::Quality => {
                         ControlFlow::Break(Ok(Some(seen)))
@@ -81,6 +95,10 @@ impl Best {
                 Err(error) => ControlFlow::Break(Err(error)),
             }
         });
+        if let Some(rgb) = converted.into_inner() {
+            // Kept for its memory.
+            self.rgb = Mutex::new(rgb);
+        }
         self.choose(plan.into_iter().zip(seen))
     }
 
@@ -104,9 +122,8 @@ impl Best {
     }
 
     /// How many pictures are looked at side by side.
-    fn lanes(&self, picture: &Picture) -> usize {
-        let pixels = picture.width as usize * picture.height as usize;
-        let canvas = (pixels * Canvas::BYTES_PER_PIXEL).max(1);
+    fn lanes(&self, [width, height]: [usize; 2]) -> usize {
+        let canvas = (width * height * Canvas::BYTES_PER_PIXEL).max(1);
         (CANVAS_BYTES_MAX / canvas).clamp(1, self.canvases.len())
     }
 
@@ -152,9 +169,9 @@ mod tests {
         Bilateral, Bright, Clahe, Gaussian, LowerEnhanced, Mirrored, Original, VeryBright,
     };
     use super::*;
+    use crate::picture::Layout;
     use bodyscript_protocol::pose::{LANDMARKS, Landmark};
     use proptest::prelude::*;
-    use std::sync::Mutex;
 
     fn found(visibility: f32) -> Option<Found> {
         let pose = [Landmark { visibility, ..Landmark::default() }; LANDMARKS];
@@ -171,7 +188,8 @@ mod tests {
         visibility: impl Fn(Enhancement) -> f32 + Sync,
     ) -> (Vec<Enhancement>, Option<Enhancement>) {
         let tried = Mutex::new(Vec::new());
-        let seen = best.next(&Picture::new(16, 16), |_, enhancement| {
+        let layout = Layout { width: 16, height: 16, ..Layout::default() };
+        let seen = best.next(&Picture::new(layout), |_, enhancement| {
             tried.lock().expect("no panic").push(enhancement);
             Ok(found(visibility(enhancement)))
         });
@@ -231,15 +249,9 @@ mod tests {
 
     #[test]
     fn large_pictures_are_looked_at_one_after_the_other() {
-        let lanes = |width, height| {
-            Best::new(Mode::Fast, NonZeroU32::MAX).lanes(&Picture {
-                width,
-                height,
-                rgb: Vec::new(),
-            })
-        };
+        let lanes = |width, height| Best::new(Mode::Fast, NonZeroU32::MAX).lanes([width, height]);
         assert_eq!((lanes(1280, 720), lanes(1920, 1080), lanes(3840, 2160)), (4, 4, 1));
-        assert_eq!(alone(Mode::Fast).lanes(&Picture::new(16, 16)), 1);
+        assert_eq!(alone(Mode::Fast).lanes([16, 16]), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What somebody looks like: the mean colours of trunk and thighs. Called by `companions` to tell
 //! people apart that were out of sight for a moment.
 
-use crate::picture::Picture;
+use crate::picture::{Picture, Pixels};
 use bodyscript_protocol::pose::Pose;
 
 const LEFT_SHOULDER: usize = 11;
@@ -55,10 +55,11 @@ fn mean_colour(picture: &Picture, [a, b, c, d]: [[f32; 2]; 4]) -> [f32; 3] {
             let lower = d[axis] + across * (c[axis] - d[axis]);
             upper + down * (lower - upper)
         });
-        let column = (x * picture.width as f32).clamp(0.0, picture.width as f32 - 1.0) as usize;
-        let row = (y * picture.height as f32).clamp(0.0, picture.height as f32 - 1.0) as u32;
-        for (sum, value) in sum.iter_mut().zip(&picture.row(row)[column * 3..]) {
-            *sum += f32::from(*value) / 255.0;
+        let [columns, rows] = picture.size().map(|size| size as f32);
+        let column = (x * columns).clamp(0.0, columns - 1.0) as usize;
+        let row = (y * rows).clamp(0.0, rows - 1.0) as usize;
+        for (sum, value) in sum.iter_mut().zip(picture.pixel(column, row)) {
+            *sum += f32::from(value) / 255.0;
         }
     }
     sum.map(|sum| sum / (GRID * GRID) as f32)
@@ -67,6 +68,7 @@ fn mean_colour(picture: &Picture, [a, b, c, d]: [[f32; 2]; 4]) -> [f32; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::picture::{Layout, SampleRange};
     use bodyscript_protocol::pose::{LANDMARKS, Landmark};
 
     fn person_at(x: f32) -> Pose {
@@ -84,12 +86,16 @@ mod tests {
         pose
     }
 
+    fn black(side: u32) -> Picture {
+        let range = SampleRange::Full;
+        Picture::new(Layout { width: side, height: side, range, ..Layout::default() })
+    }
+
     #[test]
     fn people_are_told_apart_by_what_they_wear_and_known_again() {
-        let mut picture = Picture::new(100, 100);
-        for y in 0..50 {
-            picture.row_mut(y)[..150].fill(255);
-        }
+        let mut picture = black(100);
+        let [luma, ..] = picture.planes_mut();
+        luma.chunks_exact_mut(100).take(50).for_each(|row| row[..50].fill(255));
         let (light, dark) =
             (Clothes::seen(&picture, &person_at(0.2)), Clothes::seen(&picture, &person_at(0.7)));
         assert_eq!((light.0[0], light.0[3]), (1.0, 0.0), "a white shirt and black trousers");
@@ -101,7 +107,7 @@ mod tests {
 
     #[test]
     fn somebody_half_outside_the_picture_has_clothes_too() {
-        let picture = Picture::new(10, 10);
+        let picture = black(10);
         for x in [-3.0, 0.95, 40.0] {
             assert_eq!(Clothes::seen(&picture, &person_at(x)), Clothes([0.0; 6]));
         }

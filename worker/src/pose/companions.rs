@@ -222,7 +222,7 @@ impl Track {
 
     /// Takes in a sight of the person.
     fn update(&mut self, now: Moment<'_>, body: Body, carrying: Carrying) -> Person {
-        let size = [now.picture.width as f32, now.picture.height as f32];
+        let size = [now.picture.width() as f32, now.picture.height() as f32];
         let found = match carrying {
             Carrying::Region(_) => self.smoother.apply(body.found, now.pts, size),
             Carrying::Number => body.found,
@@ -271,7 +271,7 @@ fn same_body(now: Moment<'_>, a: &Found, b: &Found) -> bool {
 
 /// Mean distance of the landmarks, in pixels.
 fn distance_px(picture: &Picture, a: &Pose, b: &Pose) -> f32 {
-    let (width, height) = (picture.width as f32, picture.height as f32);
+    let (width, height) = (picture.width() as f32, picture.height() as f32);
     let apart = a.iter().zip(b).map(|(a, b)| ((a.x - b.x) * width).hypot((a.y - b.y) * height));
     apart.sum::<f32>() / a.len() as f32
 }

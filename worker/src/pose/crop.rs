@@ -5,7 +5,8 @@
 //! pipeline uses (OpenCV's fixed-point warp), so that crops agree to the last bit or nearly so.
 
 use super::roi::Roi;
-use crate::picture::Picture;
+use crate::picture::{ONE, Pixels, Positions, blend};
+use crate::simd::{Isa, vectorized_for};
 
 /// What lies outside the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,95 +26,149 @@ pub struct Range {
     pub max: f32,
 }
 
-/// Binary digits of a position's fraction.
-const FRACTION_BITS: u32 = 5;
-const FRACTION_ONE: i64 = 1 << FRACTION_BITS;
-/// Binary digits of a weight: a product of two fractions.
-const WEIGHT_BITS: u32 = 2 * FRACTION_BITS;
+/// Regions farther outside than this many pixels saturate instead of overflowing.
+const POSITION_MAX: f64 = 1e6;
+/// Added to a number below 2^31 this leaves it, rounded to the nearest (ties to even), in the low
+/// bits: 1.5 * 2^52.
+const ROUNDER: f64 = 6_755_399_441_055_744.0;
 
 /// Fills `planes` (`3 x side x side`: red, green, blue) with the square.
-pub fn crop(picture: &Picture, roi: &Roi, border: Border, range: Range, planes: &mut [f32]) {
+pub fn crop(picture: &dyn Pixels, roi: &Roi, border: Border, range: Range, planes: &mut [f32]) {
+    crop_with(Isa::chosen(), picture, roi, (border, range), planes);
+}
+
+/// The same with a given instruction set.
+pub fn crop_with(
+    isa: Isa,
+    picture: &dyn Pixels,
+    roi: &Roi,
+    (border, range): (Border, Range),
+    planes: &mut [f32],
+) {
     let pixels = planes.len() / 3;
     let side = pixels.isqrt();
     debug_assert_eq!(side * side * 3, planes.len());
-    let levels = levels(range);
-    let (sin, cos) = f64::from(roi.rotation).sin_cos();
-    let step = f64::from(roi.side) / side as f64;
-    let half = f64::from(roi.side) / 2.0;
-    let origin_x = f64::from(roi.center_x) - half * (cos - sin);
-    let origin_y = f64::from(roi.center_y) - half * (sin + cos);
-    let (red, rest) = planes.split_at_mut(pixels);
-    let (green, blue) = rest.split_at_mut(pixels);
+    let grid = Grid::new(roi, side);
+    let (mut x, mut y) = (vec![0; side], vec![0; side]);
+    let mut levels = [vec![0; side], vec![0; side], vec![0; side]];
     for row in 0..side {
-        let (down_x, down_y) = (-sin * step * row as f64, cos * step * row as f64);
-        for column in 0..side {
-            let x = origin_x + down_x + cos * step * column as f64;
-            let y = origin_y + down_y + sin * step * column as f64;
-            let [r, g, b] = sample(picture, fixed(x), fixed(y), border);
-            let at = row * side + column;
-            red[at] = levels[usize::from(r)];
-            green[at] = levels[usize::from(g)];
-            blue[at] = levels[usize::from(b)];
+        vectorized_for(
+            isa,
+            #[inline(always)]
+            || grid.positions(row, [&mut x, &mut y]),
+        );
+        sample_row(isa, picture, border, [&mut x, &mut y], &mut levels);
+        vectorized_for(
+            isa,
+            #[inline(always)]
+            || {
+                for (plane, levels) in planes.chunks_exact_mut(pixels).zip(&levels) {
+                    range.apply(levels, &mut plane[row * side..][..side]);
+                }
+            },
+        );
+    }
+}
+
+impl Range {
+    #[inline(always)]
+    fn apply(self, levels: &[u8], into: &mut [f32]) {
+        let scale = (self.max - self.min) / 255.0;
+        for (into, level) in into.iter_mut().zip(levels) {
+            *into = f32::from(*level) * scale + self.min;
         }
     }
 }
 
-fn levels(range: Range) -> [f32; 256] {
-    let scale = (range.max - range.min) / 255.0;
-    std::array::from_fn(|level| level as f32 * scale + range.min)
+/// Where the pixels of the crop lie in the picture.
+struct Grid {
+    origin: [f64; 2],
+    /// From a column to the next, in x and y.
+    across: [f64; 2],
+    /// From a row to the next.
+    down: [f64; 2],
 }
 
-/// A position in 1/32 pixel. Regions far outside the picture saturate instead of overflowing.
-fn fixed(position: f64) -> i64 {
-    (position.clamp(-1e6, 1e6) * FRACTION_ONE as f64).round_ties_even() as i64
+impl Grid {
+    fn new(roi: &Roi, side: usize) -> Self {
+        let (sin, cos) = f64::from(roi.rotation).sin_cos();
+        let step = f64::from(roi.side) / side as f64;
+        let half = f64::from(roi.side) / 2.0;
+        let origin_x = f64::from(roi.center_x) - half * (cos - sin);
+        let origin_y = f64::from(roi.center_y) - half * (sin + cos);
+        Self {
+            origin: [origin_x, origin_y],
+            across: [cos * step, sin * step],
+            down: [-sin * step, cos * step],
+        }
+    }
+
+    /// Positions of one row's pixels, in 1/32 pixel.
+    #[inline(always)]
+    fn positions(&self, row: usize, into: [&mut [i32]; 2]) {
+        for (axis, into) in into.into_iter().enumerate() {
+            let first = self.origin[axis] + self.down[axis] * row as f64;
+            for (column, into) in into.iter_mut().enumerate() {
+                let position = first + self.across[axis] * f64::from(column as u32);
+                let position = position.clamp(-POSITION_MAX, POSITION_MAX) * f64::from(ONE);
+                *into = (position + ROUNDER).to_bits() as i32;
+            }
+        }
+    }
 }
 
-fn sample(picture: &Picture, x: i64, y: i64, border: Border) -> [u8; 3] {
-    let (left, top) = (x >> FRACTION_BITS, y >> FRACTION_BITS);
-    let (fx, fy) = ((x & (FRACTION_ONE - 1)) as u32, (y & (FRACTION_ONE - 1)) as u32);
-    let one = FRACTION_ONE as u32;
-    let weights = [(one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy];
-    let (width, height) = (i64::from(picture.width), i64::from(picture.height));
-    let corners = if left >= 0 && top >= 0 && left + 1 < width && top + 1 < height {
-        let stride = picture.width as usize * 3;
-        let at = top as usize * stride + left as usize * 3;
-        let (upper, lower) = (&picture.rgb[at..at + 6], &picture.rgb[at + stride..at + stride + 6]);
-        [
-            [upper[0], upper[1], upper[2]],
-            [upper[3], upper[4], upper[5]],
-            [lower[0], lower[1], lower[2]],
-            [lower[3], lower[4], lower[5]],
-        ]
-    } else {
-        [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| pixel(picture, left + dx, top + dy, border))
-    };
-    std::array::from_fn(|channel| {
-        let sum: u32 = (0..4).map(|i| weights[i] * u32::from(corners[i][channel])).sum();
-        ((sum + (1 << (WEIGHT_BITS - 1))) >> WEIGHT_BITS) as u8
-    })
+/// Samples one row of the crop. Positions outside are moved to the edge if that goes on.
+fn sample_row(
+    isa: Isa,
+    picture: &dyn Pixels,
+    border: Border,
+    [x, y]: [&mut [i32]; 2],
+    levels: &mut [Vec<u8>; 3],
+) {
+    let [x_max, y_max] = picture.size().map(|size| (size as i32 - 1) * ONE);
+    if border == Border::Replicate {
+        x.iter_mut().for_each(|x| *x = (*x).clamp(0, x_max));
+        y.iter_mut().for_each(|y| *y = (*y).clamp(0, y_max));
+    }
+    // Along a row positions rise or fall, so that those inside follow each other.
+    let is_inside = |i: usize| (0..=x_max).contains(&x[i]) && (0..=y_max).contains(&y[i]);
+    let start = (0..x.len()).find(|i| is_inside(*i)).unwrap_or(x.len());
+    let end = (start..x.len()).rfind(|i| is_inside(*i)).map_or(start, |last| last + 1);
+    for i in (0..start).chain(end..x.len()) {
+        let pixel = beside_black(picture, [x[i], y[i]], [x_max, y_max]);
+        for (levels, level) in levels.iter_mut().zip(pixel) {
+            levels[i] = level;
+        }
+    }
+    let at = Positions { x: &x[start..end], y: &y[start..end] };
+    picture.sample(isa, at, levels.each_mut().map(|levels| &mut levels[start..end]));
 }
 
-fn pixel(picture: &Picture, x: i64, y: i64, border: Border) -> [u8; 3] {
-    let (width, height) = (i64::from(picture.width), i64::from(picture.height));
-    let inside = (0..width).contains(&x) && (0..height).contains(&y);
-    if !inside && border == Border::Zero {
+/// What is seen at a position outside: black, or at the very edge a blend with it.
+fn beside_black(picture: &dyn Pixels, [x, y]: [i32; 2], [x_max, y_max]: [i32; 2]) -> [u8; 3] {
+    if x <= -ONE || y <= -ONE || x >= x_max + ONE || y >= y_max + ONE {
         return [0; 3];
     }
-    let (x, y) = (x.clamp(0, width - 1) as usize, y.clamp(0, height - 1) as usize);
-    let at = (y * width as usize + x) * 3;
-    [picture.rgb[at], picture.rgb[at + 1], picture.rgb[at + 2]]
+    let corners = [(0, 0), (ONE, 0), (0, ONE), (ONE, ONE)].map(|(dx, dy)| {
+        // Rounded down to a whole pixel.
+        let (x, y) = ((x & -ONE) + dx, (y & -ONE) + dy);
+        let inside = (0..=x_max).contains(&x) && (0..=y_max).contains(&y);
+        if inside { picture.pixel((x / ONE) as usize, (y / ONE) as usize) } else { [0; 3] }
+    });
+    blend(corners, [x, y].map(|position| (position & (ONE - 1)) as u32))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::picture::RgbPicture;
 
     const UNIT: Range = Range { min: 0.0, max: 1.0 };
     /// What one grey level is worth in that range; multiplying rounds differently from dividing.
     const LEVEL: f32 = 1.0 / 255.0;
 
-    fn gradient(width: u32, height: u32) -> Picture {
-        let mut picture = Picture::new(width, height);
+    fn gradient(width: u32, height: u32) -> RgbPicture {
+        let mut picture = RgbPicture::new(width, height);
         for y in 0..height {
             for x in 0..width {
                 let at = ((y * width + x) * 3) as usize;
@@ -125,7 +180,7 @@ mod tests {
         picture
     }
 
-    fn cropped(picture: &Picture, roi: Roi, border: Border, side: usize) -> Vec<f32> {
+    fn cropped(picture: &RgbPicture, roi: Roi, border: Border, side: usize) -> Vec<f32> {
         let mut planes = vec![0.0; 3 * side * side];
         crop(picture, &roi, border, UNIT, &mut planes);
         planes

@@ -5,7 +5,7 @@ use super::anchors::{self, INPUT_SIDE};
 use super::crop::{Border, Range, crop};
 use super::roi::Roi;
 use crate::inference::{Model, ModelError, ModelName, sigmoid};
-use crate::picture::Picture;
+use crate::picture::Pixels;
 use std::fs::File;
 
 /// Numbers a box has: centre, size, and four alignment points of two coordinates.
@@ -36,8 +36,9 @@ impl Detector {
     }
 
     /// The regions of the people, the most prominent first.
-    pub fn detect(&self, picture: &Picture) -> Result<Vec<Roi>, ModelError> {
-        let letterbox = Roi::letterbox(picture.width, picture.height);
+    pub fn detect(&self, picture: &dyn Pixels) -> Result<Vec<Roi>, ModelError> {
+        let [width, height] = picture.size();
+        let letterbox = Roi::letterbox(width as u32, height as u32);
         let mut planes = vec![0.0; 3 * INPUT_SIDE * INPUT_SIDE];
         let range = Range { min: -1.0, max: 1.0 };
         crop(picture, &letterbox, Border::Zero, range, &mut planes);

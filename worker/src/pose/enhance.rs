@@ -14,7 +14,7 @@ mod pixels;
 mod tone;
 
 use super::landmarks::Found;
-use crate::picture::Picture;
+use crate::picture::RgbPicture;
 use tone::Gain;
 
 /// A way to change a picture, or none.
@@ -85,7 +85,7 @@ impl Enhancement {
 /// Where enhanced pictures are made. It keeps its memory from one to the next.
 #[derive(Debug, Default)]
 pub struct Canvas {
-    picture: Picture,
+    picture: RgbPicture,
     /// Lightness or luma of each pixel, where an enhancement goes by it.
     levels: Vec<u8>,
 }
@@ -95,7 +95,11 @@ impl Canvas {
     pub const BYTES_PER_PIXEL: usize = 4;
 
     /// The enhanced picture.
-    pub fn show<'a>(&'a mut self, picture: &'a Picture, enhancement: Enhancement) -> &'a Picture {
+    pub fn show<'a>(
+        &'a mut self,
+        picture: &'a RgbPicture,
+        enhancement: Enhancement,
+    ) -> &'a RgbPicture {
         let Self { picture: into, levels } = self;
         into.resize(picture.width, picture.height);
         let (bright, very_bright) = (Gain { halves: 3, more: 30 }, Gain { halves: 4, more: 50 });
@@ -122,8 +126,8 @@ impl Canvas {
 mod tests {
     use super::*;
 
-    fn ramp(width: u32, height: u32) -> Picture {
-        let mut picture = Picture::new(width, height);
+    fn ramp(width: u32, height: u32) -> RgbPicture {
+        let mut picture = RgbPicture::new(width, height);
         for (at, pixel) in picture.rgb.chunks_exact_mut(3).enumerate() {
             pixel.copy_from_slice(&[(at % 251) as u8, (at / 7 % 249) as u8, (at / 3 % 241) as u8]);
         }
@@ -157,18 +161,18 @@ mod tests {
     }
 
     /// A picture and what OpenCV makes of it, by name; `opencv.py` wrote it.
-    fn reference() -> std::collections::BTreeMap<&'static str, Picture> {
+    fn reference() -> std::collections::BTreeMap<&'static str, RgbPicture> {
         let line = |line: &'static str| {
             let (name, hex) = line.split_once(' ').expect("a name and a picture");
             let byte = |at: usize| u8::from_str_radix(&hex[2 * at..][..2], 16).expect("digits");
             let rgb: Vec<u8> = (0..hex.len() / 2).map(byte).collect();
-            (name, Picture { width: 16, height: 16, rgb })
+            (name, RgbPicture { width: 16, height: 16, rgb })
         };
         include_str!("enhance/opencv.txt").lines().map(line).collect()
     }
 
-    fn sampled(picture: &Picture, side: u32, at: impl Fn(u32) -> usize) -> Picture {
-        let mut sampled = Picture::new(side, side);
+    fn sampled(picture: &RgbPicture, side: u32, at: impl Fn(u32) -> usize) -> RgbPicture {
+        let mut sampled = RgbPicture::new(side, side);
         for y in 0..side {
             for x in 0..side {
                 let from = (at(y) * picture.width as usize + at(x)) * 3;
@@ -179,11 +183,11 @@ mod tests {
         sampled
     }
 
-    fn enlarged(picture: &Picture) -> Picture {
+    fn enlarged(picture: &RgbPicture) -> RgbPicture {
         sampled(picture, 128, |at| at as usize / 8)
     }
 
-    fn every_eighth(picture: &Picture) -> Picture {
+    fn every_eighth(picture: &RgbPicture) -> RgbPicture {
         sampled(picture, 16, |at| at as usize * 8)
     }
 

@@ -4,7 +4,7 @@ use super::CONFIDENCE_MIN;
 use super::crop::{Border, Range, crop};
 use super::roi::Roi;
 use crate::inference::{Model, ModelError, ModelName, sigmoid};
-use crate::picture::Picture;
+use crate::picture::Pixels;
 use bodyscript_protocol::pose::{LANDMARKS, Landmark, Pose, counterpart};
 use std::fs::File;
 
@@ -66,7 +66,7 @@ impl Landmarker {
     }
 
     /// The pose in the region, or nothing if the model sees no person there.
-    pub fn find(&self, picture: &Picture, roi: &Roi) -> Result<Option<Found>, ModelError> {
+    pub fn find(&self, picture: &dyn Pixels, roi: &Roi) -> Result<Option<Found>, ModelError> {
         let mut planes = vec![0.0; 3 * INPUT_SIDE * INPUT_SIDE];
         let range = Range { min: 0.0, max: 1.0 };
         crop(picture, roi, Border::Replicate, range, &mut planes);
@@ -81,7 +81,7 @@ impl Landmarker {
         let Some((raw, positions, world)) = seen else {
             return Ok(None);
         };
-        let size = [picture.width as f32, picture.height as f32];
+        let size = picture.size().map(|side| side as f32);
         let pose = std::array::from_fn(|i| {
             landmark(roi, size, positions[i], &raw[i * RAW_VALUES..], &world[i * 3..])
         });

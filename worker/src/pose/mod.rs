@@ -28,7 +28,7 @@ use landmarks::{Found, Landmarker};
 use roi::Roi;
 use std::fs::File;
 
-use crate::picture::Picture;
+use crate::picture::Pixels;
 
 /// Least score of the detector, and least pose flag of the landmark model, for a person to count.
 pub const CONFIDENCE_MIN: f32 = 0.2;
@@ -46,17 +46,17 @@ impl Estimator {
     }
 
     /// Where the people are, the most prominent first.
-    pub fn detect(&self, picture: &Picture) -> Result<Vec<Roi>, ModelError> {
+    pub fn detect(&self, picture: &dyn Pixels) -> Result<Vec<Roi>, ModelError> {
         self.detector.detect(picture)
     }
 
     /// The pose of the person in a region, or nothing if the region holds none.
-    pub fn landmarks(&self, picture: &Picture, roi: &Roi) -> Result<Option<Found>, ModelError> {
+    pub fn landmarks(&self, picture: &dyn Pixels, roi: &Roi) -> Result<Option<Found>, ModelError> {
         self.landmarker.find(picture, roi)
     }
 
     /// The most prominent person in a picture seen alone.
-    pub fn single(&self, picture: &Picture) -> Result<Option<Found>, ModelError> {
+    pub fn single(&self, picture: &dyn Pixels) -> Result<Option<Found>, ModelError> {
         match self.detect(picture)?.first() {
             Some(roi) => self.landmarks(picture, roi),
             None => Ok(None),

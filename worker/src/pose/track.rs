@@ -74,7 +74,7 @@ impl First {
             Self::Alone(best) => {
                 let seen = best.next(now.picture, |variant, enhancement| {
                     let found = now.estimator.single(variant)?;
-                    Ok(found.map(|found| enhancement.undo(found, variant.width)))
+                    Ok(found.map(|found| enhancement.undo(found, now.picture.width())))
                 })?;
                 Ok(seen.map(|(found, enhancement)| (found, enhancement.name())))
             }
@@ -103,7 +103,7 @@ fn follow(
         smoother.lose_track();
         return Ok(None);
     };
-    let size = [now.picture.width as f32, now.picture.height as f32];
+    let size = [now.picture.width() as f32, now.picture.height() as f32];
     let found = smoother.apply(found, now.pts, size);
     let [center, on_circle] = found.alignment;
     *next = Some(Roi::from_alignment(center, on_circle));

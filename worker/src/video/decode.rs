@@ -1,23 +1,24 @@
-//! Decodes one video track into upright RGB pictures with their real presentation times. Called
+//! Decodes one video track into upright pictures with their real presentation times. Called
 //! by the worker's main; never opens a file, and never plugs a decoder before the limits were
 //! checked.
 //!
 //! ```text
 //! source |gate ! <decoder> ! deinterlace ! videoconvertscale ! capsfilter ! [videoflip] ! appsink
 //!                                                                                           |
-//!                                                         RGB (`colour`) <- Decoder::next <-'
+//!                                                picture (`read_frame`) <- Decoder::next <--'
 //! ```
 //!
 //! One thread of the graph demuxes, decodes and turns; it rests while two pictures wait.
 
 use super::FrameTime;
-use super::colour::{self, Colours, FORMATS};
+use super::colour::Colours;
 use super::error::VideoError;
 use super::formats::{Reading, Start};
 use super::graph::{element, graph};
 use super::guard;
 use super::orient::Orientation;
 use super::probe::{Extent, Probe, Shape, too_long};
+use super::read_frame;
 use super::sound::Soundtrack;
 use super::source::{Gate, Note, Source};
 use crate::picture::Picture;
@@ -152,7 +153,7 @@ impl Decoder {
         let buffer = sample.buffer().ok_or_else(|| VideoError::Convert("no buffer".into()))?;
         let frame = VideoFrameRef::from_buffer_ref_readable(buffer, &info);
         let frame = frame.map_err(|cause| VideoError::Convert(cause.to_string()))?;
-        colour::to_rgb(&frame, into).map_err(VideoError::Convert)?;
+        read_frame::read(&frame, into).map_err(VideoError::Convert)?;
         Ok(Some(FrameTime { pts }))
     }
 
@@ -304,7 +305,7 @@ fn complete(
 
 fn wanted(shape: &Shape) -> gst::Caps {
     gst::Caps::builder("video/x-raw")
-        .field("format", gst::List::new(FORMATS.map(|(format, _)| format.to_str())))
+        .field("format", gst::List::new(read_frame::formats()))
         .field("width", shape.width as i32)
         .field("height", shape.height as i32)
         .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))

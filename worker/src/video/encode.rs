@@ -2,15 +2,15 @@
 //! worker's main; writes no other file.
 //!
 //! ```text
-//! VideoWriter::write -> I420 (`colour`) -> appsrc ! x264enc ! mp4mux ! fdsink
-//!                      packets of sound (`sound`) -> appsrc ! '
+//! VideoWriter::write -> I420 (`write_frame`) -> appsrc ! x264enc ! mp4mux ! fdsink
+//!                           packets of sound (`sound`) -> appsrc ! '
 //! ```
 //!
 //! The muxer reserves room for the index at the start and fills it at the end; the descriptor
 //! must therefore be able to seek. What is left of the room stays as an empty box.
 
 use super::FrameTime;
-use super::colour::{self, Colours};
+use super::colour::Colours;
 use super::edits::{self, Shown};
 use super::error::VideoError;
 use super::graph::{Running, element, graph};
@@ -18,7 +18,8 @@ use super::opus;
 use super::resize::resize;
 use super::sound::{Playing, SoundReport, Soundtrack};
 use super::stamps;
-use crate::picture::Picture;
+use super::write_frame;
+use crate::picture::{Layout, Picture, Subsampling};
 use fast_image_resize::Resizer;
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -163,8 +164,7 @@ impl VideoWriter {
             buffer.set_duration(self.frame_duration);
             let mut planes =
                 buffer.map_writable().map_err(|cause| VideoError::Encode(cause.to_string()))?;
-            colour::to_planes(&fitted, &self.info, &mut planes)
-                .map_err(|cause| VideoError::Encode(cause.to_string()))?;
+            write_frame::write(&fitted, &self.info, &mut planes);
         }
         if let Cow::Owned(scaled) = fitted {
             self.scaled = scaled;
@@ -234,11 +234,12 @@ impl VideoWriter {
     /// The picture at the size of the video. At most one row or column more is left: it is cropped.
     fn fit<'a>(&mut self, picture: &'a Picture) -> Result<Cow<'a, Picture>, VideoError> {
         let (width, height) = (self.info.width(), self.info.height());
-        if picture.width & !1 == width && picture.height & !1 == height {
+        if picture.width() & !1 == width && picture.height() & !1 == height {
             return Ok(Cow::Borrowed(picture));
         }
         let mut scaled = std::mem::take(&mut self.scaled);
-        scaled.resize(width, height);
+        let subsampling = Subsampling::Yuv420;
+        scaled.resize(Layout { width, height, subsampling, ..picture.layout() });
         resize(&mut self.resizer, picture, &mut scaled).map_err(VideoError::Encode)?;
         Ok(Cow::Owned(scaled))
     }

@@ -16,12 +16,14 @@ mod opus;
 mod orient;
 mod plugins;
 mod probe;
+mod read_frame;
 mod reader;
 mod resize;
 mod sound;
 mod source;
 mod stamps;
 mod thumbnail;
+mod write_frame;
 
 pub use colour::Colours;
 pub use decode::Decoder;
@@ -30,7 +32,7 @@ pub use error::VideoError;
 pub use library_log::tell_left_out;
 pub use probe::Probe;
 pub use sound::{Outcome, SoundReport, Soundtrack};
-pub use thumbnail::write_thumbnail;
+pub use thumbnail::{thumbnail, write_thumbnail};
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Makes the clips of the tests. Every frame is plain grey, of a level that tells its number,
 //! with a red corner at the upper left that tells how the picture is turned.
 
-use bodyscript_worker::picture::Picture;
+use bodyscript_worker::picture::RgbPicture;
 use std::fs::File;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -75,8 +75,8 @@ impl Clip {
         file
     }
 
-    fn picture(&self, number: u32) -> Picture {
-        let mut picture = Picture::new(self.width, self.height);
+    fn picture(&self, number: u32) -> RgbPicture {
+        let mut picture = RgbPicture::new(self.width, self.height);
         picture.rgb.fill(level(number) as u8);
         for y in 0..self.height / 3 {
             for pixel in picture.row_mut(y)[..self.width as usize].chunks_exact_mut(3) {
@@ -110,13 +110,13 @@ pub(crate) fn level(number: u32) -> u32 {
 }
 
 /// Mean level of the middle of a picture, which is plain.
-pub(crate) fn level_of(picture: &Picture) -> f64 {
+pub(crate) fn level_of(picture: &RgbPicture) -> f64 {
     let (x, y) = (picture.width * 5 / 8, picture.height * 5 / 8);
     patch(picture, x, y).iter().sum::<f64>() / 3.0
 }
 
 /// Mean red, green and blue of eight by eight pixels from this one on.
-pub(crate) fn patch(picture: &Picture, x: u32, y: u32) -> [f64; 3] {
+pub(crate) fn patch(picture: &RgbPicture, x: u32, y: u32) -> [f64; 3] {
     let mut sums = [0.0; 3];
     for y in y..y + 8 {
         for pixel in picture.row(y)[x as usize * 3..][..24].chunks_exact(3) {

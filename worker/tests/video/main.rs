@@ -11,7 +11,7 @@ mod turns;
 mod writing;
 
 use bodyscript_protocol::message::{MediaLimits, OnLong};
-use bodyscript_worker::picture::Picture;
+use bodyscript_worker::picture::{Picture, RgbPicture};
 use bodyscript_worker::video::{self, Decoder, FrameTime, Probe, VideoError};
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -36,7 +36,7 @@ struct Decoded {
     times: Vec<Duration>,
     /// Of each frame, how bright its plain part is.
     levels: Vec<f64>,
-    last: Picture,
+    last: RgbPicture,
     truncated: bool,
     trimmed: bool,
 }
@@ -56,8 +56,10 @@ fn open(file: File, limits: &MediaLimits) -> Result<(Decoder, Probe), VideoError
 
 fn decode(file: File, limits: &MediaLimits) -> Result<Decoded, VideoError> {
     let (mut decoder, probe) = open(file, limits)?;
-    let (mut times, mut levels, mut last) = (Vec::new(), Vec::new(), Picture::default());
-    while let Some(FrameTime { pts }) = decoder.next(&mut last)? {
+    let (mut times, mut levels) = (Vec::new(), Vec::new());
+    let (mut picture, mut last) = (Picture::default(), RgbPicture::default());
+    while let Some(FrameTime { pts }) = decoder.next(&mut picture)? {
+        last.convert(&picture);
         times.push(pts);
         levels.push(clip::level_of(&last));
     }

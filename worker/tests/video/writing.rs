@@ -3,9 +3,9 @@
 use crate::clip::{self, level};
 use crate::{LIMITS, READY, assert_times, decode};
 use bodyscript_protocol::message::MediaLimits;
-use bodyscript_worker::picture::Picture;
+use bodyscript_worker::picture::{Layout, Picture, SampleRange, Subsampling, colour};
 use bodyscript_worker::video::{
-    Colours, EncodeSpec, FrameTime, VideoError, VideoWriter, write_thumbnail,
+    Colours, EncodeSpec, FrameTime, VideoError, VideoWriter, thumbnail, write_thumbnail,
 };
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -24,12 +24,17 @@ pub(crate) fn spec() -> EncodeSpec {
 
 /// A grey picture whose level tells its number, its upper left corner red.
 fn picture(width: u32, height: u32, number: u32) -> Picture {
-    let mut picture = Picture::new(width, height);
-    picture.rgb.fill(level(number) as u8);
-    for y in 0..height / 3 {
-        for pixel in picture.row_mut(y)[..width as usize].chunks_exact_mut(3) {
-            pixel.copy_from_slice(&[200, 0, 0]);
-        }
+    laid_out(Layout { width, height, ..Layout::default() }, number)
+}
+
+/// The same in any layout.
+fn laid_out(layout: Layout, number: u32) -> Picture {
+    let mut picture = Picture::new(layout);
+    picture.fill([level(number) as u8; 3]);
+    let red = colour::of_rgb([200, 0, 0], layout.range);
+    for (n, (plane, red)) in picture.planes_mut().into_iter().zip(red).enumerate() {
+        let [columns, rows] = layout.plane_size(n);
+        plane.chunks_mut(columns).take(rows / 3).for_each(|row| row[..columns / 3].fill(red));
     }
     picture
 }
@@ -125,6 +130,34 @@ fn high_definition_states_its_colours() {
 }
 
 #[test]
+fn every_layout_comes_back_as_it_was() {
+    for subsampling in [Subsampling::Yuv420, Subsampling::Yuv422, Subsampling::Yuv444] {
+        for range in [SampleRange::Limited, SampleRange::Full] {
+            for (width, height) in [(160, 120), (161, 121), (320, 240)] {
+                let layout = Layout { width, height, subsampling, range };
+                let mut file = tempfile::tempfile().expect("a temporary file");
+                let out = file.try_clone().expect("the descriptor doubles");
+                *READY;
+                let mut writer = VideoWriter::create(out.into(), &spec()).expect("starts");
+                for number in 0..5 {
+                    let pts = Duration::from_millis(40 * u64::from(number));
+                    writer.write(&laid_out(layout, number), FrameTime { pts }).expect("writes");
+                }
+                writer.finish().expect("finishes");
+                file.rewind().expect("the file seeks");
+                let decoded = decode(file, &LIMITS).expect("decodes");
+                let what = format!("{layout:?}");
+                clip::assert_levels(&what, &decoded.levels, 0..5);
+                clip::assert_red(&what, clip::patch(&decoded.last, 10, 10));
+                // Neither stretched to full range nor squeezed twice.
+                let off = (decoded.levels[4] - f64::from(level(4))).abs();
+                assert!(off < 2.0, "{what}: {:?}", decoded.levels);
+            }
+        }
+    }
+}
+
+#[test]
 fn another_size_is_scaled_and_odd_sizes_become_even() {
     let small = EncodeSpec { width: 81, height: 61, ..spec() };
     for size in [(160, 120), (81, 61), (40, 30), (80, 61)] {
@@ -149,7 +182,7 @@ fn a_descriptor_that_cannot_be_written_is_an_error() {
     *READY;
     let file = File::open("/dev/null").expect("opens");
     let mut writer = VideoWriter::create(file.into(), &spec()).expect("starts");
-    let black = Picture::new(160, 120);
+    let black = Picture::new(Layout { width: 160, height: 120, ..Layout::default() });
     let failed = steady(200).into_iter().find_map(|seconds| {
         writer.write(&black, FrameTime { pts: Duration::from_secs_f64(seconds) }).err()
     });
@@ -161,7 +194,8 @@ fn a_descriptor_that_cannot_be_written_is_an_error() {
 fn thumbnails_are_small_jpegs() {
     for (size, expected) in [((160, 120), (80, 60)), ((60, 90), (60, 90))] {
         let mut file = tempfile::tempfile().expect("a temporary file");
-        write_thumbnail(&picture(size.0, size.1, 9), 80, &mut file).expect("writes");
+        let small = thumbnail(&picture(size.0, size.1, 9), 80).expect("scales");
+        write_thumbnail(&small, &mut file).expect("writes");
         file.rewind().expect("the file seeks");
         let bytes = read(file);
         assert_eq!(

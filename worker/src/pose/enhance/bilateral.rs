@@ -8,7 +8,7 @@
 //! `colour` being the sum of the differences of the three channels.
 
 use super::pixels::{BLOCK, Lane, nearest, pixels, pixels_mut, polynomial, reflected};
-use crate::picture::Picture;
+use crate::picture::RgbPicture;
 use crate::simd::{Work, vectorized_work};
 
 /// Pixels to each side that are looked at, in a circle.
@@ -24,7 +24,7 @@ const PX: f32 = 75.0;
 const POWER: [f32; 4] = [0.055_171_32, 0.242_611_12, 0.693_261_1, 0.999_928_1];
 
 /// Applies the filter.
-pub(super) fn apply(picture: &Picture, into: &mut Picture) {
+pub(super) fn apply(picture: &RgbPicture, into: &mut RgbPicture) {
     let taps = taps();
     let mut rows = Rows::new(picture);
     for y in 0..picture.height as usize {
@@ -70,14 +70,14 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(picture: &Picture) -> Self {
+    fn new(picture: &RgbPicture) -> Self {
         let length = (picture.width as usize).next_multiple_of(BLOCK) + 2 * REACH;
         let row = || std::array::from_fn(|_| vec![0.0; length]);
         Self { rows: std::array::from_fn(|_| row()), height: picture.height as usize, loaded: 0 }
     }
 
     /// Takes in what row `y` needs.
-    fn advance(&mut self, picture: &Picture, y: usize) {
+    fn advance(&mut self, picture: &RgbPicture, y: usize) {
         while self.loaded < self.height.min(y + REACH + 1) {
             let row = &mut self.rows[self.loaded % ROWS];
             load(pixels(picture.row(self.loaded as u32)), row);
@@ -179,20 +179,20 @@ fn power_of_two(exponent: f32) -> f32 {
 mod tests {
     use super::*;
 
-    fn filtered(picture: &Picture) -> Picture {
-        let mut into = Picture::new(picture.width, picture.height);
+    fn filtered(picture: &RgbPicture) -> RgbPicture {
+        let mut into = RgbPicture::new(picture.width, picture.height);
         apply(picture, &mut into);
         into
     }
 
     #[test]
     fn noise_goes_and_edges_stay() {
-        let mut noise = Picture::new(9, 9);
+        let mut noise = RgbPicture::new(9, 9);
         noise.rgb.fill(100);
         noise.row_mut(4)[12..15].fill(110);
         let calm = filtered(&noise);
         assert!(calm.row(4)[12] <= 101, "{}", calm.row(4)[12]);
-        let mut edge = Picture::new(9, 9);
+        let mut edge = RgbPicture::new(9, 9);
         for y in 0..9 {
             edge.row_mut(y)[12..].fill(255);
         }

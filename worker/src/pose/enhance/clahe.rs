@@ -5,7 +5,7 @@
 use super::histogram::{self, LEVELS};
 use super::lab::{Lightness, Relight};
 use super::pixels::{by_block, pixels, pixels_mut, reflected};
-use crate::picture::Picture;
+use crate::picture::RgbPicture;
 use crate::simd::vectorized;
 
 /// Tiles along each side.
@@ -17,7 +17,7 @@ const CLIP: f32 = 3.0;
 type Curve = [f32; LEVELS];
 
 /// Evens out the contrast.
-pub(super) fn apply(picture: &Picture, into: &mut Picture, lightness: &mut Vec<u8>) {
+pub(super) fn apply(picture: &RgbPicture, into: &mut RgbPicture, lightness: &mut Vec<u8>) {
     let from = pixels(&picture.rgb);
     lightness.resize(from.len(), 0);
     by_block(&Lightness, from, &vec![(); from.len()], lightness);
@@ -153,13 +153,13 @@ mod tests {
 
     #[test]
     fn weak_contrast_grows_but_not_beyond_the_limit() {
-        let mut picture = Picture::new(128, 128);
+        let mut picture = RgbPicture::new(128, 128);
         for (at, pixel) in picture.rgb.chunks_exact_mut(3).enumerate() {
             pixel.fill(100 + (at % 128 / 4 % 8) as u8);
         }
-        let mut into = Picture::new(128, 128);
+        let mut into = RgbPicture::new(128, 128);
         apply(&picture, &mut into, &mut Vec::new());
-        let range = |picture: &Picture| {
+        let range = |picture: &RgbPicture| {
             let levels = || picture.rgb.iter().copied();
             levels().max().unwrap_or(0) - levels().min().unwrap_or(0)
         };

@@ -5,11 +5,11 @@
 //! sums along the row need no case for the edges.
 
 use super::pixels::reflected;
-use crate::picture::Picture;
+use crate::picture::RgbPicture;
 use crate::simd::vectorized;
 
 /// Blurs over 5 x 5 pixels with binomial weights, the usual stand-in for a Gaussian.
-pub(super) fn gaussian(picture: &Picture, into: &mut Picture) {
+pub(super) fn gaussian(picture: &RgbPicture, into: &mut RgbPicture) {
     let mut sums = Sums::new(picture.width, 2);
     for y in 0..picture.height {
         let rows = std::array::from_fn(|i| sums.row(picture, y, i));
@@ -42,7 +42,7 @@ fn weighted([a, b, c, d, e]: [u16; 5]) -> u16 {
 }
 
 /// Nine times each pixel less its eight neighbours.
-pub(super) fn sharpen(picture: &Picture, into: &mut Picture) {
+pub(super) fn sharpen(picture: &RgbPicture, into: &mut RgbPicture) {
     let mut sums = Sums::new(picture.width, 1);
     for y in 0..picture.height {
         let rows = std::array::from_fn(|i| sums.row(picture, y, i));
@@ -83,7 +83,7 @@ impl Sums {
     }
 
     /// The row `i` of those around row `y`.
-    fn row<'a>(&self, picture: &'a Picture, y: u32, i: usize) -> &'a [u8] {
+    fn row<'a>(&self, picture: &'a RgbPicture, y: u32, i: usize) -> &'a [u8] {
         let at = i64::from(y) + i as i64 - self.reach as i64;
         picture.row(reflected(at, picture.height as usize) as u32)
     }
@@ -106,15 +106,15 @@ impl Sums {
 mod tests {
     use super::*;
 
-    fn dot(level: u8, around: u8) -> Picture {
-        let mut picture = Picture::new(9, 9);
+    fn dot(level: u8, around: u8) -> RgbPicture {
+        let mut picture = RgbPicture::new(9, 9);
         picture.rgb.fill(around);
         picture.row_mut(4)[12..15].fill(level);
         picture
     }
 
-    fn filtered(filter: fn(&Picture, &mut Picture), picture: &Picture) -> Picture {
-        let mut into = Picture::new(picture.width, picture.height);
+    fn filtered(filter: fn(&RgbPicture, &mut RgbPicture), picture: &RgbPicture) -> RgbPicture {
+        let mut into = RgbPicture::new(picture.width, picture.height);
         filter(picture, &mut into);
         into
     }

@@ -2,14 +2,14 @@
 
 use super::histogram::{self, LEVELS};
 use super::pixels::{BLOCK, BlockWork, Pixel, by_block, pixels, pixels_mut};
-use crate::picture::Picture;
+use crate::picture::RgbPicture;
 use crate::simd::vectorized;
 
 /// Weights of red, green and blue in luma (BT.601), of 2^14.
 const LUMA: [u32; 3] = [4899, 9617, 1868];
 
 /// Exchanges left and right.
-pub(super) fn mirror(picture: &Picture, into: &mut Picture) {
+pub(super) fn mirror(picture: &RgbPicture, into: &mut RgbPicture) {
     for y in 0..picture.height {
         let from = pixels(picture.row(y)).iter().rev();
         pixels_mut(into.row_mut(y)).iter_mut().zip(from).for_each(|(to, from)| *to = *from);
@@ -26,7 +26,7 @@ pub(super) struct Gain {
 }
 
 /// Multiplies and adds, from this row down; above it the picture stays as it is.
-pub(super) fn brighten(picture: &Picture, into: &mut Picture, gain: Gain, from_row: u32) {
+pub(super) fn brighten(picture: &RgbPicture, into: &mut RgbPicture, gain: Gain, from_row: u32) {
     let untouched = picture.width as usize * 3 * from_row as usize;
     into.rgb[..untouched].copy_from_slice(&picture.rgb[..untouched]);
     vectorized(|| gain.apply(&picture.rgb[untouched..], &mut into.rgb[untouched..]));
@@ -45,7 +45,7 @@ impl Gain {
 }
 
 /// Spreads the luma so that all levels are used about equally often; the colour differences stay.
-pub(super) fn equalize(picture: &Picture, into: &mut Picture, luma: &mut Vec<u8>) {
+pub(super) fn equalize(picture: &RgbPicture, into: &mut RgbPicture, luma: &mut Vec<u8>) {
     let from = pixels(&picture.rgb);
     luma.resize(from.len(), 0);
     by_block(&Luma, from, &vec![(); from.len()], luma);
@@ -118,12 +118,12 @@ fn changes(histogram: &[u32; LEVELS]) -> Changes {
 mod tests {
     use super::*;
 
-    fn grey(width: u32, levels: &[u8]) -> Picture {
+    fn grey(width: u32, levels: &[u8]) -> RgbPicture {
         let rgb: Vec<u8> = levels.iter().flat_map(|level| [*level; 3]).collect();
-        Picture { width, height: levels.len() as u32 / width, rgb }
+        RgbPicture { width, height: levels.len() as u32 / width, rgb }
     }
 
-    fn levels(picture: &Picture) -> Vec<u8> {
+    fn levels(picture: &RgbPicture) -> Vec<u8> {
         picture.rgb.iter().step_by(3).copied().collect()
     }
 

@@ -1,0 +1,86 @@
+//! Copies a decoded frame into a picture. Called by `decode`, once a frame; the frame goes back to
+//! its decoder afterwards.
+
+use crate::picture::{Layout, Picture, SampleRange, Subsampling};
+use crate::simd::vectorized;
+use gstreamer as gst;
+use gstreamer_video::prelude::*;
+use gstreamer_video::{VideoColorRange, VideoFormat, VideoFrameRef};
+
+/// How samples are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// A byte each.
+    Eight,
+    /// The low ten bits of two bytes, the low byte first.
+    Ten,
+}
+
+/// The pixel formats that are read as they are, best first.
+const READ: [(VideoFormat, Subsampling, Depth); 6] = [
+    (VideoFormat::I420, Subsampling::Yuv420, Depth::Eight),
+    (VideoFormat::Y42b, Subsampling::Yuv422, Depth::Eight),
+    (VideoFormat::Y444, Subsampling::Yuv444, Depth::Eight),
+    (VideoFormat::I42010le, Subsampling::Yuv420, Depth::Ten),
+    (VideoFormat::I42210le, Subsampling::Yuv422, Depth::Ten),
+    (VideoFormat::Y44410le, Subsampling::Yuv444, Depth::Ten),
+];
+
+/// The names of these formats.
+pub(super) fn formats() -> impl Iterator<Item = &'static str> {
+    READ.iter().map(|(format, ..)| format.to_str().as_str())
+}
+
+/// Fills the picture with a frame of one of [`formats`].
+pub(super) fn read(
+    frame: &VideoFrameRef<&gst::BufferRef>,
+    into: &mut Picture,
+) -> Result<(), String> {
+    let info = frame.info();
+    let known = READ.iter().find(|(format, ..)| *format == info.format());
+    let (_, subsampling, depth) =
+        *known.ok_or_else(|| format!("pixel format {}", info.format()))?;
+    let range = match info.colorimetry().range() {
+        VideoColorRange::Range0_255 => SampleRange::Full,
+        _ => SampleRange::Limited,
+    };
+    let layout = Layout { width: info.width(), height: info.height(), subsampling, range };
+    into.resize(layout);
+    for (n, plane) in into.planes_mut().into_iter().enumerate() {
+        let [columns, _] = layout.plane_size(n);
+        let samples = frame.plane_data(n as u32).map_err(|cause| cause.to_string())?;
+        let stride = frame.plane_stride()[n] as usize;
+        let rows = plane.chunks_exact_mut(columns).zip(samples.chunks(stride));
+        vectorized(
+            #[inline(always)]
+            || match depth {
+                Depth::Eight => rows.for_each(|(row, from)| row.copy_from_slice(&from[..columns])),
+                Depth::Ten => rows.for_each(|(row, from)| narrow(&from[..2 * columns], row)),
+            },
+        );
+    }
+    Ok(())
+}
+
+/// Ten bits to the nearest eight.
+#[inline(always)]
+fn narrow(samples: &[u8], into: &mut [u8]) {
+    for (to, from) in into.iter_mut().zip(samples.chunks_exact(2)) {
+        let sample = u16::from_le_bytes([from[0], from[1]]).min(1021);
+        *to = ((sample + 2) >> 2) as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_bits_become_the_nearest_eight() {
+        let samples = [0, 1, 2, 64, 65, 66, 940, 1021, 1023, u16::MAX];
+        let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let mut levels = [0; 10];
+        narrow(&bytes, &mut levels);
+        assert_eq!(levels, [0, 0, 1, 16, 16, 17, 235, 255, 255, 255]);
+    }
+}
