@@ -80,3 +80,67 @@ pub fn of_rgb(rgb: [u8; 3], range: SampleRange) -> [u8; 3] {
     }
     .map(|level| level.round() as u8)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv444_to_rgb};
+
+    /// How many values of all colours are this many levels from those of a library that rounds to
+    /// the nearest. It takes luma below black for black.
+    fn distances(range: SampleRange, known_as: YuvRange) -> [u32; 256] {
+        let mut distances = [0; 256];
+        let black = Conversion::of(range).black as u8;
+        let side: Vec<u8> = (0..=255).collect();
+        let u_plane: Vec<u8> = side.repeat(256);
+        let v_plane: Vec<u8> = side.iter().flat_map(|v| [*v; 256]).collect();
+        let mut rgb = vec![0; 3 * 256 * 256];
+        for luma in black..=255 {
+            let planes = YuvPlanarImage {
+                y_plane: &[luma; 256 * 256],
+                y_stride: 256,
+                u_plane: &u_plane,
+                u_stride: 256,
+                v_plane: &v_plane,
+                v_stride: 256,
+                width: 256,
+                height: 256,
+            };
+            yuv444_to_rgb(&planes, &mut rgb, 3 * 256, known_as, YuvStandardMatrix::Bt601)
+                .expect("converts");
+            let chroma = u_plane.iter().zip(&v_plane);
+            for (expected, (u, v)) in rgb.chunks_exact(3).zip(chroma) {
+                let found = Conversion::of(range).rgb([luma, *u, *v]);
+                for (a, b) in found.iter().zip(expected) {
+                    distances[usize::from(a.abs_diff(*b))] += 1;
+                }
+            }
+        }
+        distances
+    }
+
+    #[test]
+    fn full_range_is_within_two_levels_of_the_nearest() {
+        let distances = distances(SampleRange::Full, YuvRange::Full);
+        assert_eq!(distances[3..].iter().sum::<u32>(), 0, "{:?}", &distances[..8]);
+    }
+
+    #[test]
+    fn limited_range_is_within_three_levels_and_nearly_always_two() {
+        let distances = distances(SampleRange::Limited, YuvRange::Limited);
+        assert_eq!(distances[4..].iter().sum::<u32>(), 0, "{:?}", &distances[..8]);
+        let values: u32 = distances.iter().sum();
+        assert!(distances[3] < values / 20, "{:?}", &distances[..8]);
+    }
+
+    #[test]
+    fn colours_survive_both_ways() {
+        for range in [SampleRange::Limited, SampleRange::Full] {
+            for rgb in [[0, 0, 0], [255, 255, 255], [200, 30, 60], [10, 90, 220], [128; 3]] {
+                let back = Conversion::of(range).rgb(of_rgb(rgb, range));
+                let off = back.iter().zip(rgb).map(|(a, b)| a.abs_diff(b)).max();
+                assert!(off <= Some(3), "{range:?}: {rgb:?} became {back:?}");
+            }
+        }
+    }
+}

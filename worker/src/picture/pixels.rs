@@ -12,7 +12,7 @@ pub const ONE: i32 = 1 << FRACTION_BITS;
 /// Binary digits of a weight: a product of two fractions.
 const WEIGHT_BITS: u32 = 2 * FRACTION_BITS;
 /// Positions that are sampled together.
-const BLOCK: usize = 64;
+const BLOCK: usize = 32;
 
 /// Positions in a picture, in 1/32 pixel: none before its first pixel or beyond its last.
 #[derive(Debug, Clone, Copy)]
@@ -141,7 +141,7 @@ impl<'a> Planes<'a> {
         let (mut at_x, mut at_y) = ([0; BLOCK], [0; BLOCK]);
         at_x[..x.len()].copy_from_slice(x);
         at_y[..y.len()].copy_from_slice(y);
-        let gathered = self.gather(&at_x, &at_y, x.len());
+        let gathered = self.gather(&at_x, &at_y);
         let levels = self.blend_block(&at_x, &at_y, &gathered);
         for (into, levels) in into.into_iter().zip(&levels) {
             into.copy_from_slice(&levels[..into.len()]);
@@ -149,7 +149,7 @@ impl<'a> Planes<'a> {
     }
 
     #[inline(always)]
-    fn gather(&self, x: &[i32; BLOCK], y: &[i32; BLOCK], len: usize) -> Gathered {
+    fn gather(&self, x: &[i32; BLOCK], y: &[i32; BLOCK]) -> Gathered {
         let [across, down] = self.shifts;
         let (mut luma, mut chroma) = ([[0_u32; BLOCK]; 2], [[0_u32; BLOCK]; 2]);
         for i in 0..BLOCK {
@@ -163,7 +163,7 @@ impl<'a> Planes<'a> {
         let mut gathered = Gathered { upper: [[0; BLOCK]; 3], lower: [[0; BLOCK]; 3] };
         let [u, v] = self.chroma;
         let (of_u, of_v) = (&self.samples[u as usize..], &self.samples[v as usize..]);
-        for i in 0..len {
+        for i in 0..BLOCK {
             for (k, rows) in [&mut gathered.upper, &mut gathered.lower].into_iter().enumerate() {
                 rows[0][i] = pair(self.samples, luma[k][i]);
                 rows[1][i] = pair(of_u, chroma[k][i]);

@@ -8,7 +8,8 @@
 //!                                                picture (`read_frame`) <- Decoder::next <--'
 //! ```
 //!
-//! One thread of the graph demuxes, decodes and turns; it rests while two pictures wait.
+//! One thread of the graph demuxes, decodes and turns; it rests while two pictures wait, or one
+//! large one.
 
 use super::FrameTime;
 use super::colour::Colours;
@@ -26,14 +27,16 @@ use bodyscript_protocol::message::{MediaLimits, OnLong};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
-use gstreamer_video::{VideoFrameRef, VideoInfo};
+use gstreamer_video::{VideoFrameRef, VideoInfo, VideoMeta};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-/// Pictures that wait in the graph.
-const QUEUE_MAX: u32 = 2;
+/// Bytes of pictures that wait in the graph, beyond one picture: few large ones, or two.
+const QUEUE_BYTES_MAX: u64 = 8 << 20;
+/// Most pictures that wait.
+const QUEUE_MAX: u64 = 2;
 /// How often a wait for a picture looks for errors.
 const LOOK_EVERY: gst::ClockTime = gst::ClockTime::from_mseconds(50);
 /// Longest wait for one picture.
@@ -282,8 +285,7 @@ fn complete(
     convert.set_property("n-threads", 1_u32);
     let filter = element("capsfilter")?;
     filter.set_property("caps", wanted(shape));
-    let sink = AppSink::builder().max_buffers(QUEUE_MAX).drop(false).sync(false).async_(false);
-    let sink = sink.enable_last_sample(false).build();
+    let sink = sink(shape);
     let mut chain = vec![decoder, deinterlace, convert, filter];
     if orientation != Orientation::UPRIGHT {
         let flip = element("videoflip")?;
@@ -301,6 +303,28 @@ fn complete(
     let refused = |_| VideoError::UnsupportedCodec(gate.codec.caps.into());
     gate.pad.link(&entry).map_err(refused)?;
     Ok(sink)
+}
+
+/// Where the pictures come out.
+fn sink(shape: &Shape) -> AppSink {
+    let bytes = u64::from(shape.width) * u64::from(shape.height) * 3 / 2;
+    let waiting = (QUEUE_BYTES_MAX / bytes).clamp(1, QUEUE_MAX) as u32;
+    let sink = AppSink::builder().max_buffers(waiting).drop(false).sync(false).async_(false);
+    let sink = sink.enable_last_sample(false).build();
+    // A decoder gives its own frames only to those who know where the planes lie in them, and a
+    // copy to all others.
+    let entry = sink.static_pad("sink").expect("an appsink has a sink pad");
+    entry.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| match info.query_mut() {
+        Some(query) => match query.view_mut() {
+            gst::QueryViewMut::Allocation(query) => {
+                query.add_allocation_meta::<VideoMeta>(None);
+                gst::PadProbeReturn::Handled
+            }
+            _ => gst::PadProbeReturn::Ok,
+        },
+        None => gst::PadProbeReturn::Ok,
+    });
+    sink
 }
 
 fn wanted(shape: &Shape) -> gst::Caps {
