@@ -209,10 +209,34 @@ soak: setup ## Kill the service 1,000 times, run 10,000 jobs and 2,000 damaged v
 	SOAK_JOBS=$(SOAK_JOBS) cargo test --locked --workspace --test soak -- --nocapture
 	MUTANTS=$(SOAK_MUTANTS) MUTANT_SEED=$(SOAK_MUTANT_SEED) cargo test --locked --workspace --test mutants -- --nocapture
 
+BENCH ?=
+BENCH_ROUNDS ?= 5
+BENCH_PEERS := target/bench/venv/.installed
+
 .PHONY: bench
-bench: setup ## Measure speed and memory on this machine
+bench: setup bench-peers ## Measure us and our peers by turns, write docs/performance.md (BENCH=inference,jobs,modes,memory,start,service, BENCH_ROUNDS)
 	@cargo build --locked --release --workspace
-	target/release/bench
+	BENCH="$(BENCH)" BENCH_ROUNDS="$(BENCH_ROUNDS)" target/release/bench
+
+.PHONY: bench-accept
+bench-accept: ## Make the ratios of the last `make bench` the baseline that the next are held to
+	@target/release/bench accept
+
+.PHONY: bench-micro
+bench-micro: setup ## Time single parts of the worker
+	@cargo bench --locked --workspace --bench '*'
+
+.PHONY: bench-peers
+bench-peers: $(BENCH_PEERS) ## Fetch what `make bench` compares with
+
+# The list is complete: what MediaPipe asks for besides is for other parts of it, and large.
+$(BENCH_PEERS): tests/bench/requirements.txt
+	@if python3 -m venv target/bench/venv && target/bench/venv/bin/pip install --quiet --no-deps --requirement $<; then
+		touch $@
+	else
+		rm -rf target/bench/venv
+		echo "bench-peers: SKIPPED $$(grep -c == $<) packages of $<: pip is not there or cannot reach its index"
+	fi
 
 .PHONY: models
 models: ## Convert the models again from their source package and compare

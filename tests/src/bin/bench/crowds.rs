@@ -1,0 +1,45 @@
+//! What one client waits for an answer while another holds on to every connection it gets.
+
+use crate::names::{
+    ALONE, BESIDE_BODIES, BESIDE_HEADERS, BESIDE_IDLE, BESIDE_STREAMS, BESIDE_UNREAD,
+};
+use crate::requests::{put, told};
+use crate::rounds::Bench;
+use crate::service::{add, spread};
+use anyhow::{Context, Result, ensure};
+use bodyscript_tests::crowd::{Crowd, Hold, Way};
+use std::time::Instant;
+
+/// Connections one client holds on to while another asks.
+const CROWD: usize = 1000;
+const QUESTIONS: usize = 500;
+
+pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
+    let server = told(&["--queue-max", "10000", "--worker-progress-s-max", "3600"])?;
+    let job = put(&server, b"FAULT silent\n".to_vec())?;
+    let to = server.url("").strip_prefix("http://").context("an address")?.parse()?;
+    let way = |named| Way { to, from: None, named };
+    let holds = [
+        (ALONE, None),
+        (BESIDE_IDLE, Some(Hold::Idle)),
+        (BESIDE_HEADERS, Some(Hold::Header)),
+        (BESIDE_BODIES, Some(Hold::Body)),
+        (BESIDE_UNREAD, Some(Hold::Unread)),
+        (BESIDE_STREAMS, Some(Hold::Watch(job))),
+    ];
+    for (case, hold) in holds {
+        let crowd = hold.map(|hold| Crowd::gather(way(None), hold, CROWD)).transpose()?;
+        let other = way(Some("198.51.100.1"));
+        let mut times = Vec::new();
+        for _ in 0..QUESTIONS {
+            let begun = Instant::now();
+            let answer = other.ask("GET /api")?;
+            times.push(begun.elapsed());
+            ensure!(answer.starts_with("HTTP/1.1 200"), "{case}: {answer}");
+        }
+        drop(crowd);
+        add(bench, case, &spread(&times));
+    }
+    server.stop()?;
+    Ok(())
+}

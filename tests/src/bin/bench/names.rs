@@ -1,0 +1,32 @@
+//! What cases and contenders are called in figures, goals and the document.
+
+pub(crate) const OURS: &str = "BodyScript";
+pub(crate) const OURS_CSV: &str = "BodyScript, csv";
+pub(crate) const OURS_ALL: &str = "BodyScript, all artefacts";
+pub(crate) const LOOP: &str = "MediaPipe loop";
+pub(crate) const DRAWN: &str = "MediaPipe, drawn to MP4";
+pub(crate) const STRATEGY: &str = "OpenCV and MediaPipe";
+pub(crate) const ONNXRUNTIME: &str = "onnxruntime";
+pub(crate) const TFLITE: &str = "TFLite with XNNPACK";
+pub(crate) const RUN: &str = "bodyscript run";
+pub(crate) const STANDBY: &str = "HTTP, worker that stood by";
+pub(crate) const NEW: &str = "HTTP, new worker";
+pub(crate) const WORKER: &str = "worker";
+
+pub(crate) const LANDMARK: &str = "landmark network";
+pub(crate) const DETECTOR: &str = "detector network";
+pub(crate) const REGISTERS: &str = "multiply-adds in registers";
+pub(crate) const PERSON: &str = "720p H.264";
+pub(crate) const ONE_FRAME: &str = "one frame";
+
+pub(crate) const READY: &str = "ready with 10,000 jobs in the journal";
+pub(crate) const KILL_TO_CHANGE: &str = "kernel kill to state change, 300 OOM kills";
+pub(crate) const KILL_TO_NEXT: &str = "kernel kill to next worker at work, 300 OOM kills";
+pub(crate) const CANCEL: &str = "cancel of a working worker, memory free";
+pub(crate) const CANCEL_DEAF: &str = "cancel of a worker that does not listen, memory free";
+pub(crate) const ALONE: &str = "a client's answer";
+pub(crate) const BESIDE_IDLE: &str = "the same beside 1,000 idle connections of one client";
+pub(crate) const BESIDE_HEADERS: &str = "the same beside 1,000 slow headers";
+pub(crate) const BESIDE_BODIES: &str = "the same beside 1,000 slow bodies";
+pub(crate) const BESIDE_UNREAD: &str = "the same beside 1,000 unread answers";
+pub(crate) const BESIDE_STREAMS: &str = "the same beside 1,000 streams of events";

@@ -1,0 +1,13 @@
+//! Where things are in the source tree.
+
+use std::path::{Path, PathBuf};
+
+/// The source tree.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// What a run leaves besides the document.
+pub(crate) fn bench_folder() -> PathBuf {
+    root().join("target/bench")
+}

@@ -1,0 +1,65 @@
+//! Jobs of one frame: what it takes to begin.
+
+use crate::clips::small;
+use crate::figures::{CPU_MS, WALL_MS};
+use crate::jobs::job;
+use crate::names::{LOOP, NEW, ONE_FRAME, RUN, STANDBY};
+use crate::paths::{bench_folder, root};
+use crate::requests::finish;
+use crate::rounds::{Bench, Contender, Values};
+use crate::selection::Group;
+use anyhow::{Context, Result, ensure};
+use bodyscript_tests::orders::order;
+use bodyscript_tests::server::TestServer;
+use bodyscript_tests::told::await_that;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// A start is short: more turns than others have.
+const TURNS: usize = 2;
+
+pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
+    let video = small(1)?;
+    let [waiting, cold] = ["1", "0"].map(|standby| TestServer::start(&["--standby", standby]));
+    let (waiting, cold) = (waiting?, cold?);
+    let contenders = vec![
+        Contender::new(RUN, || {
+            let cost = job(&[], &video)?;
+            Ok(vec![(WALL_MS, cost.wall_s * 1e3), (CPU_MS, cost.cpu_s * 1e3)])
+        }),
+        Contender::new(NEW, || served(&cold, &video)),
+        Contender::new(STANDBY, || {
+            await_that("a worker stands by", || {
+                let status = order(&waiting.state_dir(), &["status"])?;
+                Ok(status["health"]["standby"][0]["is_ready"] == true)
+            })?;
+            served(&waiting, &video)
+        }),
+        Contender::new(LOOP, || python(&video)),
+    ];
+    bench.alternate((Group::Start, ONE_FRAME), bench.rounds * TURNS, contenders);
+    bench.compare(Group::Start, ONE_FRAME, [RUN, LOOP], &[WALL_MS]);
+    waiting.stop()?;
+    cold.stop()?;
+    Ok(())
+}
+
+fn served(server: &TestServer, video: &Path) -> Result<Values> {
+    let status = finish(server, video, &[])?;
+    let wall = status["attempts"][0]["wall_ms"].as_f64().context("a time")?;
+    Ok(vec![(WALL_MS, wall)])
+}
+
+/// Python from its start to its end, imports and all.
+fn python(video: &Path) -> Result<Values> {
+    let begun = Instant::now();
+    let python = Command::new(bench_folder().join("venv/bin/python"))
+        .arg(root().join("tests/bench/mediapipe_loop.py"))
+        .args(["once".as_ref(), video.as_os_str()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    ensure!(python.success(), "it ended with {python}");
+    Ok(vec![(WALL_MS, begun.elapsed().as_secs_f64() * 1e3)])
+}

@@ -1,0 +1,26 @@
+//! What cutting a model's input out of a picture takes. Run by `make bench-micro`.
+
+use bodyscript_worker::picture::Picture;
+use bodyscript_worker::pose::crop::{Border, Range, crop};
+use bodyscript_worker::pose::roi::Roi;
+
+fn main() {
+    divan::main();
+}
+
+/// The whole picture for the detector, and a turned person for the landmarks.
+#[divan::bench(args = [0.0, 0.3])]
+fn cut(bencher: divan::Bencher<'_, '_>, rotation: f32) {
+    let mut picture = Picture::new(1280, 720);
+    for (at, value) in picture.rgb.iter_mut().enumerate() {
+        *value = (at % 251) as u8;
+    }
+    let (roi, side) = if rotation == 0.0 {
+        (Roi::letterbox(1280, 720), 224)
+    } else {
+        (Roi { center_x: 600.0, center_y: 350.0, side: 640.0, rotation }, 256)
+    };
+    let mut planes = vec![0.0; 3 * side * side];
+    let range = Range { min: 0.0, max: 1.0 };
+    bencher.bench_local(|| crop(&picture, &roi, Border::Zero, range, &mut planes));
+}
