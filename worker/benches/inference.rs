@@ -1,6 +1,6 @@
 //! What one run of each network takes, on one thread. Run by `make bench-micro`.
 
-use bodyscript_worker::pose::model::{Model, ModelName};
+use bodyscript_worker::inference::{Model, ModelName};
 use std::fs::File;
 use std::path::Path;
 
@@ -14,5 +14,5 @@ fn run(bencher: divan::Bencher<'_, '_>, (name, side): (ModelName, usize)) {
     let file = File::open(folder.join(name.file_name())).expect("the model is in the tree");
     let model = Model::load(name, file).expect("the model is that of the manifest");
     let planes = vec![0.5; 3 * side * side];
-    bencher.bench_local(|| model.run(divan::black_box(&planes)));
+    bencher.bench_local(|| model.run(divan::black_box(&planes), |outputs| outputs.count()));
 }

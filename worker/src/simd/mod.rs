@@ -4,6 +4,7 @@
 //! Loops in safe Rust become vector code by [`vectorized`]: the compiler makes it for each
 //! instruction set, and the best that the processor has is run.
 
+pub mod peak;
 pub mod vector;
 
 use std::sync::OnceLock;

@@ -3,8 +3,9 @@
 
 use crate::paths::root;
 use anyhow::{Context, Result, bail};
-use bodyscript_worker::pose::model::{Model, ModelName};
-use bodyscript_worker::simd::{Isa, vectorized};
+use bodyscript_worker::inference::{Model, ModelName};
+use bodyscript_worker::simd::Isa;
+use bodyscript_worker::simd::peak::multiply_adds;
 use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -12,11 +13,8 @@ use std::hint::black_box;
 use std::io::{Write, stdin, stdout};
 use std::time::{Duration, Instant};
 
-/// Vectors of sums that do not wait for each other: enough to hide what one multiply-add takes, few
-/// enough for the registers of every instruction set.
-const SUMS: usize = 10;
-/// Rounds of multiply-adds in a turn; some hundredths of a second.
-const STEPS: u32 = 1_000_000;
+/// Rounds of multiply-adds in a turn: some hundredths of a second.
+const STEPS: u32 = 10_000_000;
 
 /// What is done for a line; gives its cost.
 type Work = Box<dyn Fn(&str) -> Result<Value>>;
@@ -24,7 +22,7 @@ type Work = Box<dyn Fn(&str) -> Result<Value>>;
 /// Answers each line of the input with a cost, until it ends.
 pub(crate) fn take(work: &str) -> Result<()> {
     let run: Work = match work {
-        "peak" => Box::new(|_| Ok(peak())),
+        "peak" => Box::new(|_| peak()),
         "pose_detection" => network(ModelName::Detector, 224)?,
         "pose_landmark_full" => network(ModelName::Landmarks, 256)?,
         _ => bail!("{work} is no work for turns"),
@@ -53,7 +51,7 @@ fn network(name: ModelName, side: usize) -> Result<Work> {
         let (mut wall, mut cpu) = (Duration::MAX, Duration::MAX);
         for _ in 0..times {
             let (begun, used) = (Instant::now(), thread_time()?);
-            black_box(model.run(black_box(&planes))?);
+            model.run(black_box(&planes), |outputs| black_box(outputs.value(0, 0, 0, 0)));
             wall = wall.min(begun.elapsed());
             cpu = cpu.min(thread_time()? - used);
         }
@@ -61,34 +59,15 @@ fn network(name: ModelName, side: usize) -> Result<Work> {
     }))
 }
 
-/// As many multiply-adds as one core can do; `frames` are thousand millions of operations, a
-/// multiply-add counting as two.
-fn peak() -> Value {
-    let (factor, more) = black_box((0.999_999_f32, 0.000_001_f32));
-    let (begun, used) = (Instant::now(), thread_time().unwrap_or_default());
-    let (lanes, sum) = match Isa::chosen() {
-        Isa::Avx512 => (16, vectorized(|| sums::<16>(|sum| sum.mul_add(factor, more)))),
-        Isa::Avx2 => (8, vectorized(|| sums::<8>(|sum| sum.mul_add(factor, more)))),
-        // Without an instruction for both at once `mul_add` is a function of the C library.
-        Isa::Portable => (4, sums::<4>(|sum| sum * factor + more)),
-    };
+/// As many multiply-adds as one core can do; `frames` are thousand millions of operations.
+fn peak() -> Result<Value> {
+    let (begun, used) = (Instant::now(), thread_time()?);
+    let (operations, sum) = multiply_adds(Isa::chosen(), STEPS, black_box(0.999));
     black_box(sum);
-    let (wall, cpu) = (begun.elapsed(), thread_time().unwrap_or_default() - used);
-    let operations = f64::from(STEPS) * (2 * SUMS * lanes) as f64;
-    json!({"frames": operations / 1e9, "wall_s": wall.as_secs_f64(), "cpu_s": cpu.as_secs_f64()})
-}
-
-#[inline(always)]
-fn sums<const LANES: usize>(step: impl Fn(f32) -> f32) -> f32 {
-    let mut sums = [[1.0_f32; LANES]; SUMS];
-    for _ in 0..STEPS {
-        for lanes in &mut sums {
-            for sum in lanes {
-                *sum = step(*sum);
-            }
-        }
-    }
-    sums.iter().flatten().sum()
+    let (wall, cpu) = (begun.elapsed(), thread_time()? - used);
+    Ok(json!({
+        "frames": operations / 1e9, "wall_s": wall.as_secs_f64(), "cpu_s": cpu.as_secs_f64(),
+    }))
 }
 
 fn thread_time() -> Result<Duration> {
