@@ -151,14 +151,17 @@ fn cell(Summary { min, median, max }: Summary) -> String {
 }
 
 const HOW_TO_READ: &str = "\
-`make bench` measures this, in half an hour or so, and writes this file and `target/bench/figures.json`. \
-`BENCH=inference,jobs,modes,memory,start,service` chooses groups (the document is then \
-`target/bench/performance.md`), `BENCH_ROUNDS` the rounds. Ours and the peers, pinned by \
-`tests/bench/requirements.txt`, take turns, the order reversed every other round, so that other load meets all \
-alike; it only ever makes figures worse, hence goals that name a peer and the baseline go by the best of each. \
-Ratios to peers are compared with `tests/bench/baseline.json`: one that fell by more than its tolerance is named, \
-and the run fails. `make bench-accept` makes the last run the baseline. `before` is this machine's figure at commit \
-ee59867.";
+`make bench` measures this in half an hour or so, and writes this file and
+`target/bench/figures.json`. `BENCH=inference,jobs,modes,memory,start,service` chooses groups (the
+document is then `target/bench/performance.md`), `BENCH_ROUNDS` the rounds.
+
+Ours and the peers, pinned by `tests/bench/requirements.txt`, take turns, in reverse order every
+other round, so that other load meets all alike. It only ever makes figures worse: goals that name a
+peer, and the baseline, go by the best of each side. Times of ours alone go by the middle round,
+memory by the largest. `before` is commit ee59867 on two cores with AVX-512 and much other load.
+
+Ratios to peers are compared with `tests/bench/baseline.json`: one that has fallen by more than its
+tolerance is named, and the run fails. `make bench-accept` makes the last run the baseline.";
 
 const fn title(group: Group) -> &'static str {
     match group {
@@ -191,8 +194,11 @@ const fn about(group: Group) -> &'static str {
              (`tests/bench/strategies.py`). Neither side writes pictures; ours writes its CSV."
         }
         Group::Memory => {
-            "Peaks with a cold page cache, which a worker's own cap counts. The tree is the supervisor with its \
-             worker, shared pages counted once, looked at while a job runs. Python counts its libraries."
+            "The page cache is emptied before each start of the service, whose trial worker then reads what \
+             every worker maps; a worker that reads every file anew has that counted too, though the kernel \
+             takes it back when the cap is near. The tree is the supervisor with its worker, of shared pages \
+             its share, looked at while a job runs. A worker that needed a second attempt is shown by that. \
+             Python counts its libraries."
         }
         Group::Start => {
             "320x240. `bodyscript run` and Python from the start of the program to its end, over HTTP from the \

@@ -33,7 +33,7 @@ const GENEROUS: [&str; 6] = [
     "--client-jobs-max",
     "10000",
     "--client-uploads-per-minute-max",
-    "100000",
+    "60000",
 ];
 
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
