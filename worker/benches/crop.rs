@@ -1,6 +1,6 @@
 //! What cutting a model's input out of a picture takes. Run by `make bench-micro`.
 
-use bodyscript_worker::picture::Picture;
+use bodyscript_worker::picture::{Layout, Picture};
 use bodyscript_worker::pose::crop::{Border, Range, crop};
 use bodyscript_worker::pose::roi::Roi;
 
@@ -11,9 +11,9 @@ fn main() {
 /// The whole picture for the detector, and a turned person for the landmarks.
 #[divan::bench(args = [0.0, 0.3])]
 fn cut(bencher: divan::Bencher<'_, '_>, rotation: f32) {
-    let mut picture = Picture::new(1280, 720);
-    for (at, value) in picture.rgb.iter_mut().enumerate() {
-        *value = (at % 251) as u8;
+    let mut picture = Picture::new(Layout { width: 1280, height: 720, ..Layout::default() });
+    for plane in picture.planes_mut() {
+        plane.iter_mut().enumerate().for_each(|(at, sample)| *sample = (at % 251) as u8);
     }
     let (roi, side) = if rotation == 0.0 {
         (Roi::letterbox(1280, 720), 224)
