@@ -34,7 +34,7 @@ pub(crate) fn job(options: &[&str], video: &Path) -> Result<Cost> {
 
 /// Processor time of the children that were waited for, and of theirs. Peers live on until they have
 /// had all their turns, and so count for nobody's.
-fn children_s() -> Result<f64> {
+pub(crate) fn children_s() -> Result<f64> {
     let usage: Usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(micros as f64 / 1e6)
