@@ -65,11 +65,12 @@ struct Bounds {
 const ALONE: Bounds =
     Bounds { detected: (185, 185), mean: 0.0005, p95: 0.002, visibility: 0.002, world_m: 0.002 };
 /// A track goes on from its own past, and where the model is unsure of the person it answers to a
-/// hundredth of a pixel by several. In metres MediaPipe is 1.5 to 5.6 cm from itself when one pixel
-/// of each frame is one grey level off (see docs/accuracy.md): less cannot be asked of another.
-/// The worker's tests of tracking hold each step to far narrower bounds.
+/// hundredth of a pixel by several. When one pixel of each frame is one grey level off, MediaPipe
+/// sees the person in 218 to 222 of these frames, 1.5 to 5.6 cm from itself (see docs/accuracy.md):
+/// less cannot be asked of another. The worker's tests of tracking hold each step to far narrower
+/// bounds.
 const TRACKED: Bounds =
-    Bounds { detected: (223, 223), mean: 0.003, p95: 0.01, visibility: 0.02, world_m: 0.02 };
+    Bounds { detected: (223, 222), mean: 0.003, p95: 0.01, visibility: 0.02, world_m: 0.02 };
 
 /// Runs the footage with these options and asserts that it agrees.
 fn agrees(options: &[&str], golden: &str, bounds: &Bounds) -> Result<()> {

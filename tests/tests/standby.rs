@@ -7,11 +7,14 @@ use bodyscript_tests::orders::order;
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::told::{await_that, ends};
 use bodyscript_tests::traces::{fault_video, fault_worker};
+use bodyscript_tests::{programs, report};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use procfs::process::{MMapPath, Process};
 use serde_json::Value;
 use std::cell::Cell;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 fn small_clip(folder: &TempDir) -> Result<PathBuf> {
@@ -41,6 +44,38 @@ fn buried(server: &TestServer, id: &str) -> Result<i64> {
     let line = line.with_context(|| format!("no obituary of {id}: {log}"))?;
     let pid = line.split_once(" pid=").context("a process")?.1;
     Ok(pid.split(' ').next().context("a number")?.parse()?)
+}
+
+/// The files that a worker maps: its program, libraries and models.
+fn mapped(worker: i64) -> Result<BTreeSet<PathBuf>> {
+    let maps = Process::new(i32::try_from(worker)?)?.maps()?;
+    let paths = maps.into_iter().filter_map(|map| match map.pathname {
+        MMapPath::Path(path) => Some(path),
+        _ => None,
+    });
+    Ok(paths.collect())
+}
+
+#[test]
+fn workers_have_packed_models_and_do_without_libraries_they_do_not_use() -> Result<()> {
+    let program = programs::path("bodyscript-worker")?;
+    let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/pose_detection.packed");
+    if !packed.exists() || !program.with_file_name("libavfilter.so.8").exists() {
+        report::skipped("what workers map: `make build` has not put its files there");
+        return Ok(());
+    }
+    let server = TestServer::start(&["--workers", "1", "--standby", "1"])?;
+    let files = mapped(standby(&server, &[])?)?;
+    let named = |name: &str| files.iter().filter(|path| path.ends_with(name)).collect::<Vec<_>>();
+    assert_eq!(named("pose_detection.packed").len(), 1, "{files:?}");
+    assert_eq!(named("pose_landmark_full.packed").len(), 1, "{files:?}");
+    for name in ["libavfilter.so.8", "libavformat.so.59"] {
+        assert_eq!(named(name), [&program.with_file_name(name)]);
+    }
+    // One of those that only the real libavfilter brings.
+    assert!(!files.iter().any(|path| path.to_string_lossy().contains("libass.so")), "{files:?}");
+    server.stop()?;
+    Ok(())
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! whether it is accepted is for [`super::Config`] alone.
 
 use super::{ConfigError, bytes::ByteCount};
+use crate::worker::SIMD_VARIABLE;
 use clap::{Args, Command};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -235,7 +236,7 @@ pub fn unknown_variable(names: impl Iterator<Item = String>) -> Option<String> {
     let known: Vec<_> = command
         .get_arguments()
         .filter_map(|arg| arg.get_env().and_then(|name| name.to_str()))
-        .chain(["BODYSCRIPT_CONFIG"])
+        .chain(["BODYSCRIPT_CONFIG", SIMD_VARIABLE])
         .collect();
     names
         .filter(|name| name.starts_with("BODYSCRIPT_"))

@@ -46,7 +46,7 @@ const LANDMARK_FILE: &str = "pose_landmark_full.onnx";
 const PACKED: &str = "packed";
 
 /// Names the vector instructions that workers use, for tests and measurements.
-const SIMD_VARIABLE: &str = "BODYSCRIPT_SIMD";
+pub(crate) const SIMD_VARIABLE: &str = "BODYSCRIPT_SIMD";
 
 /// Libraries beside the worker program that take the place of two large ones, which a plug-in
 /// names but no worker uses, and of the list of all codecs there are (docs/adr/0017).

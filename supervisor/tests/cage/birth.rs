@@ -87,8 +87,15 @@ async fn a_worker_is_born_with_what_was_agreed_and_nothing_else() {
     };
     assert_eq!(value("descriptors"), "[0, 1, 2, 3, 4, 5, 6, 7, 8]");
     let environment = value("environment");
-    assert!(environment.starts_with("LANG=C.UTF-8;MALLOC_ARENA_MAX=2;BODYSCRIPT_LOG="));
-    assert_eq!(environment.matches('=').count(), 3, "{environment}");
+    let mut names = vec!["LANG=C.UTF-8", "MALLOC_ARENA_MAX=2", "BODYSCRIPT_LOG"];
+    // Where the build has put stand-ins for libraries beside the program, they are loaded first.
+    if fault_worker().with_file_name("libavfilter.so.8").exists() {
+        names.push("LD_PRELOAD");
+    }
+    for (variable, name) in environment.split_terminator(';').zip(&names) {
+        assert!(variable.starts_with(name), "{environment}");
+    }
+    assert_eq!(environment.split_terminator(';').count(), names.len(), "{environment}");
     assert_eq!(value("command"), "bodyscript-worker;");
     assert_eq!(value("oom_score_adj"), "1000");
     assert_eq!(value("directory"), "Ok(\"/\")");
