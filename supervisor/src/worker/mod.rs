@@ -189,11 +189,16 @@ fn executable(program: &Path) -> Result<CString, WorkshopError> {
 }
 
 /// The whole environment of a worker. Two heaps: glibc's default of eight for each processor
-/// reserves more address space than a cap allows.
+/// reserves more address space than a cap allows. Large pictures are mapped one by one and given back at
+/// once: by default glibc keeps ever larger pieces for itself.
 fn environment(program: &Path) -> Vec<CString> {
     let log = env::var("BODYSCRIPT_LOG").unwrap_or_else(|_| "warn".into());
-    let mut lines =
-        vec!["LANG=C.UTF-8".into(), "MALLOC_ARENA_MAX=2".into(), format!("BODYSCRIPT_LOG={log}")];
+    let mut lines = vec![
+        "LANG=C.UTF-8".into(),
+        "MALLOC_ARENA_MAX=2".into(),
+        format!("BODYSCRIPT_LOG={log}"),
+        "MALLOC_MMAP_THRESHOLD_=4194304".into(),
+    ];
     if let Ok(isa) = env::var(SIMD_VARIABLE) {
         lines.push(format!("{SIMD_VARIABLE}={isa}"));
     }

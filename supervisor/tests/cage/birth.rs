@@ -87,7 +87,12 @@ async fn a_worker_is_born_with_what_was_agreed_and_nothing_else() {
     };
     assert_eq!(value("descriptors"), "[0, 1, 2, 3, 4, 5, 6, 7, 8]");
     let environment = value("environment");
-    let mut names = vec!["LANG=C.UTF-8", "MALLOC_ARENA_MAX=2", "BODYSCRIPT_LOG"];
+    let mut names = vec![
+        "LANG=C.UTF-8",
+        "MALLOC_ARENA_MAX=2",
+        "BODYSCRIPT_LOG",
+        "MALLOC_MMAP_THRESHOLD_=4194304",
+    ];
     // Where the build has put stand-ins for libraries beside the program, they are loaded first.
     if fault_worker().with_file_name("libavfilter.so.8").exists() {
         names.push("LD_PRELOAD");

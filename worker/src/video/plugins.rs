@@ -60,6 +60,22 @@ const ELEMENTS: &[&str] = &[
     "audioresample",     // and as many a second
 ];
 
+/// Elements of nearly every job.
+const USUAL: &[&str] = &[
+    "typefind",
+    "qtdemux",
+    "h264parse",
+    "avdec_h264",
+    "capsfilter",
+    "deinterlace",
+    "videoconvertscale",
+    "appsink",
+    "appsrc",
+    "x264enc",
+    "mp4mux",
+    "fdsink",
+];
+
 /// Type finders that are kept: those of the containers in `formats`.
 const TYPE_FINDERS: &[&str] = &[
     "video/quicktime",  // also finds application/x-3gp and audio/x-m4a
@@ -93,7 +109,12 @@ pub(super) fn load() -> Result<(), VideoError> {
     prune();
     elements().try_for_each(|name| {
         gst::ElementFactory::find(name).map(drop).ok_or(VideoError::Element(name))
-    })
+    })?;
+    for name in USUAL {
+        // The first of its kind takes milliseconds, which a job need not wait for.
+        gst::ElementFactory::make(name).build().map_err(|_| VideoError::Element(name))?;
+    }
+    Ok(())
 }
 
 /// Every element that is kept.
