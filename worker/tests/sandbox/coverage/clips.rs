@@ -105,9 +105,9 @@ pub(super) fn of_every_damage() -> impl Iterator<Item = (String, NamedTempFile)>
     })
 }
 
-/// A clip whose demuxer raises a critical message of GLib: an AVI file with the beginning of its
+/// A clip whose demuxer as a rule raises a critical message of GLib: an AVI file with the beginning of its
 /// media twice.
-pub(super) fn that_raises_a_critical_message() -> NamedTempFile {
+pub(super) fn that_may_raise_a_critical_message() -> NamedTempFile {
     const TWICE: usize = 2000;
     let format = with("lamemp3enc ! mpegaudioparse", "avimux");
     let whole = std::fs::read(make(format).path()).expect("the clip is readable");

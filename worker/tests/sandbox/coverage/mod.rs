@@ -22,7 +22,11 @@ use std::collections::BTreeSet;
 /// block, a poll that is woken by a pipe where there is no eventfd, a check of a file's presence.
 /// Without them another build of the same libraries would be killed, so they stay although these
 /// runs need not show them.
-const SITUATIONAL: [&str; 4] = ["SYS_fcntl", "SYS_getrandom", "SYS_mremap", "SYS_newfstatat"];
+const SITUATIONAL: [&str; 5] =
+    ["SYS_fcntl", "SYS_getppid", "SYS_getrandom", "SYS_mremap", "SYS_newfstatat"];
+
+/// Files that are made until one raises a critical message.
+const CONFUSING: usize = 10;
 
 #[test]
 fn no_entry_of_the_policy_is_missing_and_none_is_idle() {
@@ -75,10 +79,15 @@ fn no_entry_of_the_policy_is_missing_on_the_way_to_an_error_or_a_warning() {
         runs += 1;
     }
     assert!(errors * 2 > runs, "libraries complain in {errors} of {runs} runs alone");
-    let clip = clips::that_raises_a_critical_message();
-    let ended = recorded("a critical message", Run::new(clip.path()));
-    assert!([WorkerExit::Done, WorkerExit::BadInput].contains(&ended.exit()), "{ended:?}");
-    assert!(ended.log.contains(" critical: "), "{ended:?}");
+    // In what order the tracks of such a file lie differs from one to the next, and with it whether
+    // its demuxer is confused.
+    let has_critical = (0..CONFUSING).any(|_| {
+        let clip = clips::that_may_raise_a_critical_message();
+        let ended = recorded("a critical message", Run::new(clip.path()));
+        assert!([WorkerExit::Done, WorkerExit::BadInput].contains(&ended.exit()), "{ended:?}");
+        ended.log.contains(" critical: ")
+    });
+    assert!(has_critical, "none of {CONFUSING} files confuses its demuxer");
 }
 
 /// One run, of which every call that the policy refuses has failed.
