@@ -3,6 +3,8 @@
 //! A layer stays open until somebody reads its picture: a clip, a sum or a logistic function that
 //! is its only reader becomes a part of it.
 
+mod values;
+
 use super::fuse::fuse;
 use super::kernels::HALF_BLOCK;
 use super::network::{
@@ -12,11 +14,9 @@ use super::weights::Weights;
 use crate::simd::vector::LANES;
 use std::collections::HashMap;
 use thiserror::Error;
-use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dimension;
-use tract_onnx::pb::type_proto::Value as Type;
-use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use tract_onnx::pb::{GraphProto, NodeProto};
 use tract_onnx::prelude::{Framework, TractError};
-use tract_onnx::tensor::load_tensor;
+use values::{Constant, constant, integer, integers, sides, taps};
 
 /// Why a file cannot be executed.
 #[derive(Debug, Error)]
@@ -64,19 +64,6 @@ struct Builder<'a> {
     views: HashMap<String, View>,
     /// Products with a matrix of columns, which the product with the rows completes.
     columns: HashMap<String, (String, Vec<Tap>)>,
-}
-
-struct Constant {
-    sides: Vec<usize>,
-    numbers: Vec<f32>,
-}
-
-impl Constant {
-    /// A number of a tensor with four sides.
-    fn at(&self, [o, i, y, x]: [usize; 4]) -> f32 {
-        let [_, inputs, height, width] = [0, 1, 2, 3].map(|side| self.sides[side]);
-        self.numbers[((o * inputs + i) * height + y) * width + x]
-    }
 }
 
 /// Reads a file: the layers and their weights.
@@ -407,55 +394,4 @@ impl<'a> Builder<'a> {
         self.views.insert(node.output[0].clone(), view);
         Ok(())
     }
-}
-
-/// The one or two columns of each row of a matrix that are not zero.
-fn taps(matrix: &Constant, at: impl Fn(&Constant, usize, usize) -> f32) -> Option<Vec<Tap>> {
-    let [a, b] = matrix.sides[..] else { return None };
-    let (inputs, outputs) = (a.min(b), a.max(b));
-    let tap = |out| {
-        let share = |at_input| at(matrix, out, at_input);
-        let used: Vec<usize> = (0..inputs).filter(|input| share(*input) != 0.0).collect();
-        match used[..] {
-            [only] => Some(Tap { at: [only, only], share: [share(only), 0.0] }),
-            [first, second] => {
-                Some(Tap { at: [first, second], share: [share(first), share(second)] })
-            }
-            _ => None,
-        }
-    };
-    (0..outputs).map(tap).collect()
-}
-
-fn constant(tensor: &TensorProto) -> Result<(&str, Constant), OnnxError> {
-    let engine = |error: TractError| OnnxError::Engine(format!("{error:#}"));
-    let provider = tract_onnx::onnx().provider;
-    let read = load_tensor(&*provider, tensor, None).map_err(engine)?;
-    let sides = read.shape().to_vec();
-    let numbers = read.cast_to::<f32>().map_err(engine)?;
-    let numbers =
-        numbers.try_as_plain_ram().and_then(|plain| Ok(plain.as_slice::<f32>()?.to_vec()));
-    Ok((&tensor.name, Constant { sides, numbers: numbers.map_err(engine)? }))
-}
-
-fn sides(value: &ValueInfoProto) -> Vec<usize> {
-    let kind = value.r#type.as_ref().and_then(|kind| kind.value.as_ref());
-    let Some(Type::TensorType(tensor)) = kind else { return Vec::new() };
-    let shape = tensor.shape.iter().flat_map(|shape| &shape.dim);
-    let side = |dimension: &Option<Dimension>| match dimension {
-        Some(Dimension::DimValue(side)) => usize::try_from(*side).unwrap_or(0),
-        _ => 0,
-    };
-    shape.map(|dimension| side(&dimension.value)).collect()
-}
-
-fn integers(node: &NodeProto, name: &str) -> Vec<i64> {
-    let attribute = node.attribute.iter().find(|attribute| attribute.name == name);
-    attribute
-        .map_or_else(Vec::new, |it| if it.ints.is_empty() { vec![it.i] } else { it.ints.clone() })
-}
-
-/// The first of them: convolutions and pools here are the same along both axes.
-fn integer(node: &NodeProto, name: &str) -> Option<usize> {
-    integers(node, name).first().and_then(|value| usize::try_from(*value).ok())
 }
