@@ -107,29 +107,20 @@ pub trait Work {
 
 /// As [`vectorized`], for work whose code is inlined whatever its size.
 #[inline]
-#[allow(unsafe_code, reason = "functions for instructions that not every processor has")]
 pub fn vectorized_work<W: Work>(work: W) -> W::Output {
-    match Isa::chosen() {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: what is chosen is what the processor has.
-        Isa::Avx512 => unsafe { work_for_avx512(work) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: what is chosen is what the processor has.
-        Isa::Avx2 => unsafe { work_for_avx2(work) },
-        _ => work.run(),
+    vector::run(Isa::chosen(), WithoutVectors(work))
+}
+
+/// Work in plain loops, of which the compiler makes the vectors.
+struct WithoutVectors<W>(W);
+
+impl<W: Work> vector::Work for WithoutVectors<W> {
+    type Output = W::Output;
+
+    #[inline(always)]
+    fn work<S: vector::Vectors>(self, _: S) -> W::Output {
+        self.0.run()
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
-fn work_for_avx512<W: Work>(work: W) -> W::Output {
-    work.run()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn work_for_avx2<W: Work>(work: W) -> W::Output {
-    work.run()
 }
 
 #[cfg(target_arch = "x86_64")]
