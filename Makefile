@@ -214,9 +214,8 @@ BENCH_ROUNDS ?= 5
 BENCH_PEERS := target/bench/venv/.installed
 
 .PHONY: bench
-bench: setup bench-peers ## Measure us and our peers by turns, write docs/performance.md (BENCH=inference,jobs,modes,memory,start,service, BENCH_ROUNDS)
-	@cargo build --locked --release --workspace
-	BENCH="$(BENCH)" BENCH_ROUNDS="$(BENCH_ROUNDS)" target/release/bench
+bench: build bench-peers ## Measure us and our peers by turns, write docs/performance.md (BENCH=inference,jobs,modes,memory,start,service, BENCH_ROUNDS)
+	@BENCH="$(BENCH)" BENCH_ROUNDS="$(BENCH_ROUNDS)" target/release/bench
 
 .PHONY: bench-accept
 bench-accept: ## Make the ratios of the last `make bench` the baseline that the next are held to
