@@ -1,20 +1,27 @@
 //! Runs a network, layer by layer. Called by `model`.
 //!
-//! A bottleneck is run a few rows at a time: the rows that its depthwise convolution reads are kept
+//! A bottleneck is run some rows at a time: the rows that its depthwise convolution reads are kept
 //! in a ring, each made once; its results go through the projection at once.
 
 use super::buffers::{Place, Plan, Workspace};
 use super::kernels::{
-    DepthwiseRow, KERNEL_MAX, Resizing, Rows, RowsMut, STEM_ROWS, StemRow, depth_to_space,
-    max_pool, multiply, resize,
+    DepthwiseRows, KERNEL_MAX, PANEL, Resizing, Rows, RowsMut, STEM_ROWS, StemRow, depth_to_space,
+    max_pool, multiply,
 };
-use super::network::{BORDER, Depthwise, First, Id, Layer, Network, Operation, Product, Stem};
+use super::network::{
+    BORDER, Depthwise, First, Id, Layer, Network, Operation, Product, Shape, Stem,
+};
 use crate::simd::Isa;
 use crate::simd::vector::{self, LANES};
 use std::ops::Range;
 
-/// Rows of results that a bottleneck makes at a time.
-const ROWS_AT_ONCE: usize = 2;
+/// Pixels of results that a bottleneck makes at a time, unless its rows are longer: enough to make
+/// much of weights that are read once for all of them, few enough for the cache.
+const PIXELS_AT_ONCE: usize = 112;
+/// Rows of them, at least.
+const ROWS_MIN: usize = 2;
+/// Rows of them, at most.
+const ROWS_MAX: usize = 16;
 
 /// A network that is being run.
 pub(super) struct Execution<'a> {
@@ -36,14 +43,14 @@ pub(super) fn scratch(network: &Network) -> usize {
                 let ring = Ring::of(network, layer, depthwise);
                 let stem =
                     if matches!(first, First::Stem(_)) { stem_rows(network.side) } else { 0 };
-                ring.length + ring.blocks * results_block(output.width) + stem
+                ring.length + ring.blocks * results_block(output) + stem
             }
             (Operation::Stem(_), _) => stem_rows(network.side),
             (Operation::Resize { .. }, Some(input)) => network.pictures[input].width * LANES,
             _ => 0,
         }
     };
-    network.layers.iter().map(of).max().unwrap_or(0)
+    PANEL + network.layers.iter().map(of).max().unwrap_or(0)
 }
 
 /// Numbers that the rows need from which one row of the first convolution is made.
@@ -52,8 +59,22 @@ const fn stem_rows(side: usize) -> usize {
 }
 
 /// Numbers of sixteen channels of what a bottleneck's depthwise convolution makes at a time.
-const fn results_block(width: usize) -> usize {
-    ROWS_AT_ONCE * width * LANES
+fn results_block(shape: Shape) -> usize {
+    rows_at_once(shape) * shape.width * LANES
+}
+
+/// Rows of results that a bottleneck makes at a time, so that all are shared out evenly.
+fn rows_at_once(Shape { height, width, .. }: Shape) -> usize {
+    let most = (PIXELS_AT_ONCE / width).clamp(ROWS_MIN, ROWS_MAX);
+    height.div_ceil(height.div_ceil(most))
+}
+
+/// Memory that a layer needs while it runs.
+struct Scratch<'a> {
+    /// For the weights of a product.
+    panel: &'a mut [f32],
+    /// For what else there is.
+    rest: &'a mut [f32],
 }
 
 impl Execution<'_> {
@@ -64,7 +85,8 @@ impl Execution<'_> {
             // Taken out, so that it can be written while others are read.
             let mut output = std::mem::take(&mut self.workspace.buffers[place.buffer]);
             let mut scratch = std::mem::take(&mut self.workspace.scratch);
-            self.layer(layer, &mut output[place.start..], &mut scratch);
+            let (panel, rest) = scratch.split_at_mut(PANEL);
+            self.layer(layer, &mut output[place.start..], Scratch { panel, rest });
             self.workspace.buffers[place.buffer] = output;
             self.workspace.scratch = scratch;
         }
@@ -80,38 +102,41 @@ impl Execution<'_> {
         Rows { numbers, row: place.row, block: place.block }
     }
 
-    fn layer(&self, layer: &Layer, output: &mut [f32], scratch: &mut [f32]) {
+    fn layer(&self, layer: &Layer, output: &mut [f32], scratch: Scratch<'_>) {
         let Place { shape, row, block, .. } = self.place(layer.output);
         let mut to = RowsMut { numbers: output, row, block };
         let input = layer.input.map(|id| (self.place(id).shape, self.rows(id)));
         match (&layer.operation, input) {
             (Operation::Stem(stem), _) => {
                 for y in 0..shape.height {
-                    self.stem(stem, y, scratch, to.starting_at(y));
+                    self.stem(stem, y, scratch.rest, to.starting_at(y));
                 }
             }
             (Operation::Pointwise { product, addend }, Some((_, input))) => {
                 let addend = addend.map(|id| self.rows(id));
-                self.multiply(product, input, addend, to, (shape.height, shape.width));
+                let size = (shape.height, shape.width);
+                self.multiply((product, scratch.panel), input, addend, to, size);
             }
             (Operation::Depthwise(depthwise), Some(_)) => {
                 for (y, id) in (0..shape.height).zip(layer.input.iter().cycle()) {
                     let rows = self.rows_around(*id, depthwise, y);
-                    self.depthwise(depthwise, rows, to.starting_at(y), shape.width);
+                    self.depthwise(depthwise, &[rows], to.starting_at(y), shape.width);
                 }
             }
             (Operation::Bottleneck { .. }, _) => self.bottleneck(layer, to, scratch),
             (Operation::Resize { columns, rows, clip, addend }, Some(input)) => {
                 let addend = addend.map(|id| self.rows(id));
-                let resizing = Resizing { columns, rows, clip: *clip, addend };
-                resize(self.isa, &resizing, input, to, scratch);
+                let blended = scratch.rest;
+                let clip = *clip;
+                let resizing = Resizing { columns, rows, clip, addend, input, output: to, blended };
+                vector::run(self.isa, resizing);
             }
             (Operation::DepthToSpace, Some((shape, input))) => depth_to_space(shape, input, to),
-            (Operation::MaxPool, Some((shape, input))) => max_pool(self.isa, shape, input, to),
+            (Operation::MaxPool, Some((shape, input))) => max_pool(shape, input, to),
             (Operation::Dense { product, sigmoid }, Some((_, input))) => {
                 // All numbers as the channels of one pixel.
                 let input = Rows { row: LANES, block: LANES, ..input };
-                self.multiply(product, input, None, to.starting_at(0), (1, 1));
+                self.multiply((product, scratch.panel), input, None, to.starting_at(0), (1, 1));
                 if *sigmoid {
                     let logistic = |value: &mut f32| *value = 1.0 / (1.0 + (-*value).exp());
                     to.numbers[..shape.channels].iter_mut().for_each(logistic);
@@ -123,24 +148,24 @@ impl Execution<'_> {
 
     fn multiply(
         &self,
-        product: &Product,
+        (product, panel): (&Product, &mut [f32]),
         input: Rows<'_>,
         addend: Option<Rows<'_>>,
         output: RowsMut<'_>,
         size: (usize, usize),
     ) {
-        multiply((self.isa, self.weights), product, input, addend, output, size);
+        multiply((self.isa, self.weights, panel), product, input, addend, output, size);
     }
 
     fn depthwise(
         &self,
         depthwise: &Depthwise,
-        rows: [Rows<'_>; KERNEL_MAX],
+        rows: &[[Rows<'_>; KERNEL_MAX]],
         output: RowsMut<'_>,
         width: usize,
     ) {
         let bytes = self.weights;
-        vector::run(self.isa, DepthwiseRow { depthwise, bytes, rows, output, width });
+        vector::run(self.isa, DepthwiseRows { depthwise, bytes, rows, output, width });
     }
 
     /// The rows of a picture with a border that a row of results is made from.
@@ -170,36 +195,41 @@ impl Execution<'_> {
         vector::run(self.isa, StemRow { stem, bytes, rows, output, width: side / 2 });
     }
 
-    fn bottleneck(&self, layer: &Layer, mut to: RowsMut<'_>, scratch: &mut [f32]) {
+    fn bottleneck(&self, layer: &Layer, mut to: RowsMut<'_>, scratch: Scratch<'_>) {
         let Operation::Bottleneck { first, depthwise, project, addend } = &layer.operation else {
             return;
         };
         let shape = self.place(layer.output).shape;
         let addend = addend.map(|id| self.rows(id));
         let ring = Ring::of(self.network, layer, depthwise);
-        let (kept, scratch) = scratch.split_at_mut(ring.length);
-        let block = results_block(shape.width);
-        let (results, scratch) = scratch.split_at_mut(ring.blocks * block);
+        let Scratch { panel, rest } = scratch;
+        let (kept, rest) = rest.split_at_mut(ring.length);
+        let block = results_block(shape);
+        let (results, rest) = rest.split_at_mut(ring.blocks * block);
         let row = shape.width * LANES;
         ring.clear_borders(kept);
         let mut made = 0;
-        for y in (0..shape.height).step_by(ROWS_AT_ONCE) {
-            let many = ROWS_AT_ONCE.min(shape.height - y);
+        let step = rows_at_once(shape);
+        for y in (0..shape.height).step_by(step) {
+            let many = step.min(shape.height - y);
             let needed = (y + many - 1) * depthwise.stride + depthwise.kernel;
             while made < needed && ring.is_used() {
+                let scratch = Scratch { panel: &mut *panel, rest: &mut *rest };
                 made += self.make_rows(layer, first, &ring, made..needed, (kept, scratch));
             }
-            for at in 0..many {
-                let rows = match layer.input {
-                    Some(id) if !ring.is_used() => self.rows_around(id, depthwise, y + at),
-                    _ => ring.rows_around(kept, depthwise, y + at),
+            let mut rows = [[Rows::NONE; KERNEL_MAX]; ROWS_MAX];
+            for (rows, y) in rows.iter_mut().zip(y..y + many) {
+                *rows = match layer.input {
+                    Some(id) if !ring.is_used() => self.rows_around(id, depthwise, y),
+                    _ => ring.rows_around(kept, depthwise, y),
                 };
-                let output = RowsMut { numbers: &mut results[at * row..], row, block };
-                self.depthwise(depthwise, rows, output, shape.width);
             }
+            let output = RowsMut { numbers: &mut *results, row, block };
+            self.depthwise(depthwise, &rows[..many], output, shape.width);
             let input = Rows { numbers: results, row, block };
             let with = addend.map(|all| all.starting_at(y));
-            self.multiply(project, input, with, to.starting_at(y), (many, shape.width));
+            let size = (many, shape.width);
+            self.multiply((project, &mut *panel), input, with, to.starting_at(y), size);
         }
     }
 
@@ -211,7 +241,7 @@ impl Execution<'_> {
         first: &First,
         ring: &Ring,
         wanted: Range<usize>,
-        (kept, scratch): (&mut [f32], &mut [f32]),
+        (kept, scratch): (&mut [f32], Scratch<'_>),
     ) -> usize {
         let slot = wanted.start % ring.slots;
         let inside = ring.pad..ring.pad + ring.height;
@@ -227,16 +257,12 @@ impl Execution<'_> {
         let mut to = RowsMut { numbers: &mut kept[start..], row: ring.row, block: ring.block };
         match (first, layer.input) {
             (First::Stem(stem), _) => {
-                (0..many).for_each(|row| self.stem(stem, y + row, scratch, to.starting_at(row)));
+                (0..many)
+                    .for_each(|row| self.stem(stem, y + row, scratch.rest, to.starting_at(row)));
             }
             (First::Expand(product), Some(input)) => {
-                self.multiply(
-                    product,
-                    self.rows(input).starting_at(y),
-                    None,
-                    to,
-                    (many, ring.width),
-                );
+                let input = self.rows(input).starting_at(y);
+                self.multiply((product, scratch.panel), input, None, to, (many, ring.width));
             }
             _ => {}
         }
@@ -267,7 +293,8 @@ impl Ring {
         // Of each channel there is a bias.
         let blocks = depthwise.bias.bytes.len() / size_of::<vector::Lanes>();
         let row = (width + 2 * BORDER) * LANES;
-        let slots = depthwise.kernel + (ROWS_AT_ONCE - 1) * depthwise.stride;
+        let rows = rows_at_once(network.pictures[layer.output]);
+        let slots = depthwise.kernel + (rows - 1) * depthwise.stride;
         let block = slots * row;
         let is_given = matches!(layer.operation, Operation::Bottleneck { first: First::Given, .. });
         let length = if is_given { 0 } else { blocks * block };

@@ -208,7 +208,8 @@ impl Growing {
     fn step(&mut self, choice: u16) {
         let (_, Plain { shape: Shape { channels, height, width }, .. }) = self.last();
         let flag = |bit: u16| choice >> bit & 1 == 1;
-        let outputs = 1 + usize::from(choice >> 8) % 70;
+        // More than a product widens the weights of at a time, too.
+        let outputs = (1 + usize::from(choice >> 8) % 70) * if flag(7) { 3 } else { 1 };
         match choice % 8 {
             0 | 1 => self.pointwise(outputs, (flag(4), flag(5), flag(6))),
             2 | 3 => {

@@ -44,6 +44,9 @@ pub trait Vectors: Copy {
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     /// Within 0 to 6.
     fn clip(self, a: Self::V) -> Self::V;
+    /// Has the memory begin to bring what will be read soon.
+    #[inline(always)]
+    fn prefetch<T>(self, _soon_read: &T) {}
 }
 
 /// Work that is done in vectors of any kind.

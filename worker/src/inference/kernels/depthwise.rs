@@ -1,4 +1,4 @@
-//! A convolution of each channel alone, one row of results at a time.
+//! A convolution of each channel alone, some rows of results at a time.
 
 #![allow(clippy::needless_range_loop, reason = "as in `pointwise`")]
 
@@ -11,19 +11,20 @@ pub(in crate::inference) const KERNEL_MAX: usize = 5;
 /// Pixels that the results of one tile are made from, at most.
 const SEEN_MAX: usize = (TILE_PIXELS - 1) * 2 + KERNEL_MAX;
 
-/// One row of results.
-pub(in crate::inference) struct DepthwiseRow<'a> {
+/// Some rows of results.
+pub(in crate::inference) struct DepthwiseRows<'a> {
     pub(in crate::inference) depthwise: &'a Depthwise,
     /// All weights of the network.
     pub(in crate::inference) bytes: &'a [u8],
-    /// The rows that the kernel covers, each from the first pixel that the first result reads.
-    pub(in crate::inference) rows: [Rows<'a>; KERNEL_MAX],
+    /// For each row of results the rows that the kernel covers, each from the first pixel that the
+    /// first result reads.
+    pub(in crate::inference) rows: &'a [[Rows<'a>; KERNEL_MAX]],
     pub(in crate::inference) output: RowsMut<'a>,
     /// How many results.
     pub(in crate::inference) width: usize,
 }
 
-impl Work for DepthwiseRow<'_> {
+impl Work for DepthwiseRows<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -37,29 +38,43 @@ impl Work for DepthwiseRow<'_> {
     }
 }
 
-impl DepthwiseRow<'_> {
+impl DepthwiseRows<'_> {
     #[inline(always)]
     fn channels<S: Vectors, const K: usize, const STRIDE: usize>(&mut self, vectors: S) {
         let weights = stored(&self.bytes[self.depthwise.weights.bytes.clone()]);
         let bias = stored(&self.bytes[self.depthwise.bias.bytes.clone()]);
         for block in 0..bias.len() {
             let weights = &weights[block * K * K..][..K * K];
-            let mut at = 0;
-            while at < self.width {
-                let many = even_share(self.width - at, TILE_PIXELS);
-                macro_rules! tiles {
-                    ($($many:literal)*) => {
-                        match many {
-                            $($many => self.tile::<S, K, STRIDE, $many>(
-                                vectors, (weights, &bias[block]), (block, at),
-                            ),)*
-                            _ => unreachable!("no tile is longer than the longest"),
-                        }
-                    };
-                }
-                tiles!(1 2 3 4 5 6 7 8);
-                at += many;
+            // Rows one after the other: most of what the next one reads is still near.
+            for row in 0..self.rows.len() {
+                self.row::<S, K, STRIDE>(vectors, (weights, &bias[block]), (block, row));
             }
+        }
+    }
+
+    /// One vector of channels of one row of results.
+    #[inline(always)]
+    fn row<S: Vectors, const K: usize, const STRIDE: usize>(
+        &mut self,
+        vectors: S,
+        constants: (&[LanesBytes], &LanesBytes),
+        (block, row): (usize, usize),
+    ) {
+        let mut at = 0;
+        while at < self.width {
+            let many = even_share(self.width - at, TILE_PIXELS);
+            macro_rules! tiles {
+                ($($many:literal)*) => {
+                    match many {
+                        $($many => {
+                            self.tile::<S, K, STRIDE, $many>(vectors, constants, (block, row, at));
+                        })*
+                        _ => unreachable!("no tile is longer than the longest"),
+                    }
+                };
+            }
+            tiles!(1 2 3 4 5 6 7 8);
+            at += many;
         }
     }
 
@@ -69,24 +84,27 @@ impl DepthwiseRow<'_> {
         &mut self,
         vectors: S,
         (weights, bias): (&[LanesBytes], &LanesBytes),
-        (block, at): (usize, usize),
+        (block, row, at): (usize, usize, usize),
     ) {
         let mut sums = [vectors.load_bytes(bias); T];
-        for y in 0..K {
-            let covered = (T - 1) * STRIDE + K;
-            let row: &[Lanes] = self.rows[y].pixels((block, 0, at * STRIDE), covered);
+        let covered = (T - 1) * STRIDE + K;
+        let (weights, _) = weights.as_chunks::<K>();
+        // Counted by a variable: the compiler would keep all the weights of a loop it unrolls, for
+        // which there are not enough registers.
+        for y in 0..self.depthwise.kernel {
+            let seen_row: &[Lanes] = self.rows[row][y].pixels((block, 0, at * STRIDE), covered);
             let mut seen = [vectors.splat(0.0); SEEN_MAX];
             for x in 0..covered {
-                seen[x] = vectors.load(&row[x]);
+                seen[x] = vectors.load(&seen_row[x]);
             }
             for x in 0..K {
-                let weight = vectors.load_bytes(&weights[y * K + x]);
+                let weight = vectors.load_bytes(&weights[y][x]);
                 for t in 0..T {
                     sums[t] = vectors.mul_add(seen[t * STRIDE + x], weight, sums[t]);
                 }
             }
         }
-        let to = self.output.pixels((block, 0, at), T);
+        let to = self.output.pixels((block, row, at), T);
         for t in 0..T {
             let sum = if self.depthwise.clip { vectors.clip(sums[t]) } else { sums[t] };
             vectors.store(sum, &mut to[t]);

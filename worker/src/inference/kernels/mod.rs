@@ -6,9 +6,9 @@ mod pointwise;
 mod resize;
 mod stem;
 
-pub(super) use depthwise::{DepthwiseRow, KERNEL_MAX};
-pub(super) use pointwise::multiply;
-pub(super) use resize::{HALF_BLOCK, Resizing, depth_to_space, max_pool, resize};
+pub(super) use depthwise::{DepthwiseRows, KERNEL_MAX};
+pub(super) use pointwise::{PANEL, multiply};
+pub(super) use resize::{HALF_BLOCK, Resizing, depth_to_space, max_pool};
 pub(super) use stem::{ROWS as STEM_ROWS, StemRow};
 
 use crate::simd::vector::{LANES, Lanes, LanesBytes};
@@ -36,6 +36,9 @@ pub(super) struct RowsMut<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// Nothing to read.
+    pub(super) const NONE: Self = Self { numbers: &[], row: 0, block: 0 };
+
     /// Without the rows before this one.
     #[inline(always)]
     pub(super) fn starting_at(self, row: usize) -> Self {

@@ -1,5 +1,12 @@
 //! A matrix product for each pixel: tiles of pixels x vectors of outputs are summed up in registers.
 //!
+//! ```text
+//! weights of two or three vectors of outputs, for up to 128 inputs -> panel, in full precision
+//! for each tile of pixels: bias or what was summed up so far + pixels x panel -> output
+//! ```
+//!
+//! Weights are widened once for all pixels, and what comes next is fetched meanwhile.
+//!
 //! Loops over tiles count instead of taking closures: the compiler does not always put a closure's
 //! body where the vector instructions are allowed.
 
@@ -9,10 +16,19 @@ use super::{Rows, RowsMut, even_share, stored};
 use crate::inference::network::Product;
 use crate::simd::Isa;
 use crate::simd::vector::{self, HalfBytes, LANES, Lanes, LanesBytes, Vectors, Work};
+use std::ops::Range;
 
-/// Fills `height` rows of `width` pixels of the output, adding the addend before a clip.
+/// Inputs whose weights are widened at a time: few enough for the cache next to the processor.
+const PANEL_INPUTS: usize = 128;
+/// Most vectors of outputs of a tile, whatever the instruction set.
+const PANEL_WIDTH: usize = 3;
+/// Floats that widened weights take.
+pub(in crate::inference) const PANEL: usize = PANEL_INPUTS * PANEL_WIDTH * LANES;
+
+/// Fills `height` rows of `width` pixels of the output, adding the addend before a clip. `panel`
+/// has room for [`PANEL`] floats.
 pub(in crate::inference) fn multiply(
-    (isa, bytes): (Isa, &[u8]),
+    (isa, bytes, panel): (Isa, &[u8], &mut [f32]),
     product: &Product,
     input: Rows<'_>,
     addend: Option<Rows<'_>>,
@@ -26,24 +42,38 @@ pub(in crate::inference) fn multiply(
     {
         (height, width) = (1, height * width);
     }
-    let weights = &bytes[product.weights.bytes.clone()];
+    let weights = &bytes[product.weights.bytes.start..];
     let bias = stored(&bytes[product.bias.bytes.clone()]);
+    let panel = panel.as_chunks_mut().0;
     let sides = Sides { inputs: product.inputs, height, width, clip: product.clip };
     if product.weights.half {
-        let weights: &[HalfBytes] = weights.as_chunks().0;
-        vector::run(isa, Multiplication { weights, bias, input, addend, output, sides });
+        let weights = HalfBytes::of(weights);
+        vector::run(isa, Multiplication { weights, bias, input, addend, output, panel, sides });
     } else {
-        let weights = stored(weights);
-        vector::run(isa, Multiplication { weights, bias, input, addend, output, sides });
+        let weights = LanesBytes::of(weights);
+        vector::run(isa, Multiplication { weights, bias, input, addend, output, panel, sides });
     }
 }
 
 /// A vector of weights as stored.
 trait Weight: Sized {
+    /// How many a line of the cache has.
+    const PER_LINE: usize;
+
+    /// Bytes as such vectors.
+    fn of(bytes: &[u8]) -> &[Self];
+
     fn read<S: Vectors>(&self, vectors: S) -> S::V;
 }
 
 impl Weight for HalfBytes {
+    const PER_LINE: usize = 2;
+
+    #[inline(always)]
+    fn of(bytes: &[u8]) -> &[Self] {
+        bytes.as_chunks().0
+    }
+
     #[inline(always)]
     fn read<S: Vectors>(&self, vectors: S) -> S::V {
         vectors.load_half(self)
@@ -51,6 +81,13 @@ impl Weight for HalfBytes {
 }
 
 impl Weight for LanesBytes {
+    const PER_LINE: usize = 1;
+
+    #[inline(always)]
+    fn of(bytes: &[u8]) -> &[Self] {
+        bytes.as_chunks().0
+    }
+
     #[inline(always)]
     fn read<S: Vectors>(&self, vectors: S) -> S::V {
         vectors.load_bytes(self)
@@ -66,13 +103,24 @@ struct Sides {
 }
 
 struct Multiplication<'a, W> {
-    /// By vector of outputs; in it by input.
+    /// By vector of outputs; in it by input. Behind them is what the next layers read.
     weights: &'a [W],
     bias: &'a [LanesBytes],
     input: Rows<'a>,
     addend: Option<Rows<'a>>,
     output: RowsMut<'a>,
+    /// By input; in it by vector of outputs.
+    panel: &'a mut [Lanes],
     sides: Sides,
+}
+
+/// Some vectors of outputs, and some of the inputs.
+#[derive(Clone, Copy)]
+struct Part {
+    first: usize,
+    from: usize,
+    inputs: usize,
+    is_last: bool,
 }
 
 impl<W: Weight> Work for Multiplication<'_, W> {
@@ -86,12 +134,17 @@ impl<W: Weight> Work for Multiplication<'_, W> {
             // Two and two rather than three and one: a lone vector waits for its own sums.
             let wide = if all - first == 4 { 2 } else { all - first };
             let wide = wide.min(S::TILE_WIDTH);
-            for row in 0..self.sides.height {
+            let mut from = 0;
+            while from < self.sides.inputs {
+                let inputs = PANEL_INPUTS.min(self.sides.inputs - from);
+                let is_last = from + inputs == self.sides.inputs;
+                let part = Part { first, from, inputs, is_last };
                 match wide {
-                    3 => self.row::<S, 3>(vectors, first, row),
-                    2 => self.row::<S, 2>(vectors, first, row),
-                    _ => self.row::<S, 1>(vectors, first, row),
+                    3 => self.part::<S, 3>(vectors, part),
+                    2 => self.part::<S, 2>(vectors, part),
+                    _ => self.part::<S, 1>(vectors, part),
                 }
+                from += inputs;
             }
             first += wide;
         }
@@ -99,27 +152,66 @@ impl<W: Weight> Work for Multiplication<'_, W> {
 }
 
 impl<W: Weight> Multiplication<'_, W> {
-    /// `N` vectors of outputs of all pixels of a row.
+    /// `N` vectors of outputs of all pixels, as far as some inputs go.
     #[inline(always)]
-    fn row<S: Vectors, const N: usize>(&mut self, vectors: S, first: usize, row: usize) {
+    fn part<S: Vectors, const N: usize>(&mut self, vectors: S, part: Part) {
         if N > S::TILE_WIDTH {
             return;
         }
-        let mut pixel = 0;
-        while pixel < self.sides.width {
-            let high = even_share(self.sides.width - pixel, S::TILE_ROWS[N - 1]);
-            macro_rules! tiles {
-                ($($high:literal)*) => {
-                    match high {
-                        $($high if $high <= S::TILE_ROWS[N - 1] => {
-                            self.tile::<S, $high, N>(vectors, first, (row, pixel));
-                        })*
-                        _ => unreachable!("no tile is higher than the highest"),
-                    }
-                };
+        self.widen::<S, N>(vectors, part);
+        let tiles = self.sides.height * self.sides.width.div_ceil(S::TILE_ROWS[N - 1]);
+        let share = PANEL_INPUTS.div_ceil(tiles);
+        let mut fetched = 0;
+        for row in 0..self.sides.height {
+            let mut pixel = 0;
+            while pixel < self.sides.width {
+                let high = even_share(self.sides.width - pixel, S::TILE_ROWS[N - 1]);
+                macro_rules! tiles {
+                    ($($high:literal)*) => {
+                        match high {
+                            $($high if $high <= S::TILE_ROWS[N - 1] => {
+                                self.tile::<S, $high, N>(vectors, part, (row, pixel));
+                            })*
+                            _ => unreachable!("no tile is higher than the highest"),
+                        }
+                    };
+                }
+                tiles!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+                self.fetch::<S, N>(vectors, part, fetched..fetched + share);
+                fetched += share;
+                pixel += high;
             }
-            tiles!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-            pixel += high;
+        }
+    }
+
+    /// Fills the panel.
+    #[inline(always)]
+    fn widen<S: Vectors, const N: usize>(&mut self, vectors: S, part: Part) {
+        for n in 0..N {
+            let start = (part.first + n) * self.sides.inputs + part.from;
+            let weights = &self.weights[start..][..part.inputs];
+            for input in 0..part.inputs {
+                vectors.store(weights[input].read(vectors), &mut self.panel[input * N + n]);
+            }
+        }
+    }
+
+    /// Has the memory begin to bring some of the weights that the next part will widen: they come
+    /// from far away, each once in a run of the network.
+    #[inline(always)]
+    fn fetch<S: Vectors, const N: usize>(&self, vectors: S, part: Part, inputs: Range<usize>) {
+        let (first, from) = match part.is_last {
+            true => (part.first + N, 0),
+            false => (part.first, part.from + part.inputs),
+        };
+        for n in 0..N {
+            let mut at = (first + n) * self.sides.inputs + from + inputs.start;
+            for _ in 0..inputs.len().div_ceil(W::PER_LINE) {
+                if let Some(weight) = self.weights.get(at) {
+                    vectors.prefetch(weight);
+                }
+                at += W::PER_LINE;
+            }
         }
     }
 
@@ -128,67 +220,51 @@ impl<W: Weight> Multiplication<'_, W> {
     fn tile<S: Vectors, const M: usize, const N: usize>(
         &mut self,
         vectors: S,
-        first: usize,
+        part: Part,
         (row, pixel): (usize, usize),
     ) {
-        let inputs = self.sides.inputs;
         let mut sums = [[vectors.splat(0.0); N]; M];
         for n in 0..N {
-            let bias = vectors.load_bytes(&self.bias[first + n]);
-            for sums in &mut sums {
-                sums[n] = bias;
+            let bias = vectors.load_bytes(&self.bias[part.first + n]);
+            let so_far = self.output.pixels((part.first + n, row, pixel), M);
+            for m in 0..M {
+                sums[m][n] = if part.from == 0 { bias } else { vectors.load(&so_far[m]) };
             }
         }
-        for block in 0..inputs / LANES {
-            let pixels = pixels::<M>(self.input, (block, row, pixel));
-            let weights = self.weights::<N, LANES>(first, block);
-            for lane in 0..LANES {
-                step(vectors, &mut sums, (pixels, lane), weights.map(|weights| &weights[lane]));
+        let panel = &self.panel.as_chunks::<N>().0[..part.inputs];
+        let (blocks, rest) = panel.as_chunks::<LANES>();
+        let first_block = part.from / LANES;
+        for (block, weights) in blocks.iter().enumerate() {
+            let pixels = pixels::<M>(self.input, (first_block + block, row, pixel));
+            // Four at a time: the loop's own arithmetic takes turns from the sums.
+            for lane in (0..LANES).step_by(4) {
+                step(vectors, &mut sums, (pixels, lane), &weights[lane]);
+                step(vectors, &mut sums, (pixels, lane + 1), &weights[lane + 1]);
+                step(vectors, &mut sums, (pixels, lane + 2), &weights[lane + 2]);
+                step(vectors, &mut sums, (pixels, lane + 3), &weights[lane + 3]);
             }
         }
-        let (block, rest) = (inputs / LANES, inputs % LANES);
-        if rest > 0 {
-            let pixels = pixels::<M>(self.input, (block, row, pixel));
-            for lane in 0..rest {
-                let mut weights = [&self.weights[0]; N];
-                for n in 0..N {
-                    weights[n] = &self.weights[(first + n) * inputs + block * LANES + lane];
-                }
-                step(vectors, &mut sums, (pixels, lane), weights);
+        if !rest.is_empty() {
+            let pixels = pixels::<M>(self.input, (first_block + blocks.len(), row, pixel));
+            for lane in 0..rest.len().min(LANES) {
+                step(vectors, &mut sums, (pixels, lane), &rest[lane]);
             }
         }
         for n in 0..N {
-            let at = (first + n, row, pixel);
-            if let Some(addend) = self.addend {
+            let at = (part.first + n, row, pixel);
+            if let Some(addend) = self.addend.filter(|_| part.is_last) {
                 let with = pixels::<M>(addend, at);
                 for m in 0..M {
                     sums[m][n] = vectors.add(sums[m][n], vectors.load(&with[m]));
                 }
             }
+            let clip = self.sides.clip && part.is_last;
             let to = self.output.pixels(at, M);
             for m in 0..M {
-                let sum = if self.sides.clip { vectors.clip(sums[m][n]) } else { sums[m][n] };
+                let sum = if clip { vectors.clip(sums[m][n]) } else { sums[m][n] };
                 vectors.store(sum, &mut to[m]);
             }
         }
-    }
-
-    /// The weights of sixteen inputs for `N` vectors of outputs.
-    #[inline(always)]
-    fn weights<const N: usize, const MANY: usize>(
-        &self,
-        first: usize,
-        block: usize,
-    ) -> [&[W; MANY]; N] {
-        let of = |n: usize| {
-            let at = (first + n) * self.sides.inputs + block * LANES;
-            self.weights[at..at + MANY].try_into().expect("so many weights")
-        };
-        let mut weights = [of(0); N];
-        for n in 1..N {
-            weights[n] = of(n);
-        }
-        weights
     }
 }
 
@@ -200,15 +276,15 @@ fn pixels<const M: usize>(rows: Rows<'_>, at: (usize, usize, usize)) -> &[Lanes;
 
 /// Adds the products of one input.
 #[inline(always)]
-fn step<S: Vectors, W: Weight, const M: usize, const N: usize>(
+fn step<S: Vectors, const M: usize, const N: usize>(
     vectors: S,
     sums: &mut [[S::V; N]; M],
     (pixels, lane): (&[Lanes; M], usize),
-    weights: [&W; N],
+    weights: &[Lanes; N],
 ) {
     let mut weight = [vectors.splat(0.0); N];
     for n in 0..N {
-        weight[n] = weights[n].read(vectors);
+        weight[n] = vectors.load(&weights[n]);
     }
     for m in 0..M {
         let value = vectors.splat(pixels[m][lane]);

@@ -1,62 +1,76 @@
-//! Layers without weights: changes of size. The compiler makes vectors of these loops.
+//! Layers without weights: changes of size.
 
 use super::{Rows, RowsMut};
 use crate::inference::network::{Shape, Tap};
-use crate::simd::vector::{LANES, Lanes};
-use crate::simd::{Isa, vectorized_for};
+use crate::simd::vector::{LANES, Lanes, Vectors, Work};
 
 /// Channels that are moved together.
 pub(in crate::inference) const HALF_BLOCK: usize = LANES / 2;
 
-/// A change of size to be done.
+/// A change of size to be done: rows are blended, then pixels of the blended row.
 pub(in crate::inference) struct Resizing<'a> {
     pub(in crate::inference) columns: &'a [Tap],
     pub(in crate::inference) rows: &'a [Tap],
     pub(in crate::inference) clip: bool,
     pub(in crate::inference) addend: Option<Rows<'a>>,
+    /// The size and pixels of what is read.
+    pub(in crate::inference) input: (Shape, Rows<'a>),
+    pub(in crate::inference) output: RowsMut<'a>,
+    /// Room for a row of what is read.
+    pub(in crate::inference) blended: &'a mut [f32],
 }
 
-/// Blends rows, then pixels of the blended row, which is kept in `scratch`.
-pub(in crate::inference) fn resize(
-    isa: Isa,
-    resizing: &Resizing<'_>,
-    (shape, input): (Shape, Rows<'_>),
-    mut output: RowsMut<'_>,
-    scratch: &mut [f32],
-) {
-    let blended = scratch[..shape.width * LANES].as_chunks_mut().0;
-    let width = resizing.columns.len();
-    vectorized_for(isa, || {
-        for block in 0..shape.blocks() {
-            for (y, rows) in resizing.rows.iter().enumerate() {
-                let [upper, lower] = rows.at.map(|at| input.pixels((block, at, 0), shape.width));
-                for ((to, upper), lower) in blended.iter_mut().zip(upper).zip(lower) {
-                    *to = blend(upper, lower, rows.share);
-                }
-                let to = output.pixels((block, y, 0), width);
-                for (to, columns) in to.iter_mut().zip(resizing.columns) {
-                    let [left, right] = columns.at;
-                    *to = blend(&blended[left], &blended[right], columns.share);
-                    if resizing.clip {
-                        to.iter_mut().for_each(|value| *value = value.clamp(0.0, 6.0));
-                    }
-                }
-                if let Some(addend) = resizing.addend {
-                    let with = addend.pixels((block, y, 0), width).as_flattened();
-                    to.as_flattened_mut().iter_mut().zip(with).for_each(|(to, with)| *to += with);
-                }
+impl Work for Resizing<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn work<S: Vectors>(mut self, vectors: S) {
+        for block in 0..self.input.0.blocks() {
+            for y in 0..self.rows.len() {
+                self.blend_rows(vectors, block, self.rows[y]);
+                self.blend_pixels(vectors, block, y);
             }
         }
-    });
+    }
+}
+
+impl Resizing<'_> {
+    #[inline(always)]
+    fn blend_rows<S: Vectors>(&mut self, vectors: S, block: usize, Tap { at, share }: Tap) {
+        let (shape, input) = self.input;
+        let upper = input.pixels((block, at[0], 0), shape.width);
+        let lower = input.pixels((block, at[1], 0), shape.width);
+        let blended = &mut self.blended.as_chunks_mut().0[..shape.width];
+        for x in 0..shape.width {
+            vectors.store(blend(vectors, [&upper[x], &lower[x]], share), &mut blended[x]);
+        }
+    }
+
+    #[inline(always)]
+    fn blend_pixels<S: Vectors>(&mut self, vectors: S, block: usize, y: usize) {
+        let width = self.columns.len();
+        let blended = self.blended.as_chunks().0;
+        let to = self.output.pixels((block, y, 0), width);
+        for x in 0..width {
+            let Tap { at, share } = self.columns[x];
+            let mut result = blend(vectors, [&blended[at[0]], &blended[at[1]]], share);
+            if self.clip {
+                result = vectors.clip(result);
+            }
+            if let Some(addend) = self.addend {
+                let with = addend.pixels((block, y, x), 1);
+                result = vectors.add(result, vectors.load(&with[0]));
+            }
+            vectors.store(result, &mut to[x]);
+        }
+    }
 }
 
 #[inline(always)]
-fn blend(a: &Lanes, b: &Lanes, share: [f32; 2]) -> Lanes {
-    let mut blended = [0.0; LANES];
-    for lane in 0..LANES {
-        blended[lane] = a[lane] * share[0] + b[lane] * share[1];
-    }
-    blended
+fn blend<S: Vectors>(vectors: S, [a, b]: [&Lanes; 2], share: [f32; 2]) -> S::V {
+    let zero = vectors.splat(0.0);
+    let first = vectors.mul_add(vectors.load(a), vectors.splat(share[0]), zero);
+    vectors.mul_add(vectors.load(b), vectors.splat(share[1]), first)
 }
 
 /// Puts each quarter of a pixel's channels at its place in a block of 2 x 2 pixels.
@@ -78,25 +92,18 @@ pub(in crate::inference) fn depth_to_space(shape: Shape, input: Rows<'_>, mut ou
 }
 
 /// The largest of 2 x 2 pixels, channel by channel.
-pub(in crate::inference) fn max_pool(
-    isa: Isa,
-    shape: Shape,
-    input: Rows<'_>,
-    mut output: RowsMut<'_>,
-) {
-    vectorized_for(isa, || {
-        for block in 0..shape.blocks() {
-            for y in 0..shape.height / 2 {
-                let [upper, lower] =
-                    [2 * y, 2 * y + 1].map(|y| input.pixels((block, y, 0), shape.width));
-                let results = output.pixels((block, y, 0), shape.width / 2);
-                for (x, to) in results.iter_mut().enumerate() {
-                    for (lane, to) in to.iter_mut().enumerate() {
-                        let of = |row: &[Lanes]| row[2 * x][lane].max(row[2 * x + 1][lane]);
-                        *to = of(upper).max(of(lower));
-                    }
+pub(in crate::inference) fn max_pool(shape: Shape, input: Rows<'_>, mut output: RowsMut<'_>) {
+    for block in 0..shape.blocks() {
+        for y in 0..shape.height / 2 {
+            let [upper, lower] =
+                [2 * y, 2 * y + 1].map(|y| input.pixels((block, y, 0), shape.width));
+            let results = output.pixels((block, y, 0), shape.width / 2);
+            for (x, to) in results.iter_mut().enumerate() {
+                for (lane, to) in to.iter_mut().enumerate() {
+                    let of = |row: &[Lanes]| row[2 * x][lane].max(row[2 * x + 1][lane]);
+                    *to = of(upper).max(of(lower));
                 }
             }
         }
-    });
+    }
 }

@@ -5,10 +5,11 @@
 
 use super::{HalfBytes, LANES, Lanes, LanesBytes, Vectors, Work};
 use std::arch::x86_64::{
-    __m128i, __m256, __m512, _mm_loadu_si128, _mm256_add_ps, _mm256_cvtph_ps, _mm256_fmadd_ps,
-    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_max_ps, _mm256_min_ps, _mm256_set1_ps,
-    _mm256_storeu_ps, _mm512_add_ps, _mm512_cvtph_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_max_ps, _mm512_min_ps, _mm512_set1_ps, _mm512_storeu_ps,
+    __m128i, __m256, __m512, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_add_ps,
+    _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_max_ps,
+    _mm256_min_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_cvtph_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_set1_ps,
+    _mm512_storeu_ps,
 };
 
 /// Registers of sixteen floats.
@@ -32,7 +33,7 @@ pub(super) fn run_avx2<W: Work>(work: W) -> W::Output {
 impl Vectors for Avx512 {
     type V = __m512;
     const TILE_WIDTH: usize = 3;
-    const TILE_ROWS: [usize; 3] = [14, 14, 8];
+    const TILE_ROWS: [usize; 3] = [14, 12, 8];
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
@@ -80,6 +81,12 @@ impl Vectors for Avx512 {
     fn clip(self, a: __m512) -> __m512 {
         // SAFETY: `self` is proof of AVX-512.
         unsafe { _mm512_min_ps(_mm512_max_ps(a, _mm512_set1_ps(0.0)), _mm512_set1_ps(6.0)) }
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, soon_read: &T) {
+        // SAFETY: a hint, for an address that may be read.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(soon_read).cast()) }
     }
 }
 
@@ -153,5 +160,11 @@ impl Vectors for Avx2 {
         both!(N => {
             _mm256_min_ps(_mm256_max_ps(a[N], _mm256_set1_ps(0.0)), _mm256_set1_ps(6.0))
         })
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, soon_read: &T) {
+        // SAFETY: a hint, for an address that may be read.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(soon_read).cast()) }
     }
 }
