@@ -28,7 +28,7 @@ pub enum Artefact {
 }
 
 impl Artefact {
-    /// Every artefact, in the order in which a worker inherits their descriptors.
+    /// Every artefact, in the order in which their files are handed to a worker.
     pub const ALL: [Self; 10] = [
         Self::Video,
         Self::Csv,

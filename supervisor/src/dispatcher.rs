@@ -46,7 +46,7 @@ use tokio::task::JoinHandle;
 /// Commands that may wait for the dispatcher; beyond, senders wait.
 const COMMANDS_MAX: usize = 256;
 
-/// What runs one attempt: [`crate::attempt::run`] in a workshop, or a stand-in in tests.
+/// What runs one attempt: [`crate::attempt::run`] in a workshop.
 pub type Runner = Arc<dyn Fn(Birth, Lines) -> RunningAttempt + Send + Sync>;
 
 /// An attempt under way.

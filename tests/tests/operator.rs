@@ -14,6 +14,7 @@ use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
 use serde_json::Value;
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -208,6 +209,22 @@ fn a_new_configuration_counts_and_a_bad_one_is_refused() -> Result<()> {
     assert_eq!(stage.server.json("/health")?["reload_refused"], false);
     assert_eq!(upload()?.status(), StatusCode::ACCEPTED);
     stage.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn the_monitor_goes_by_a_new_configuration() -> Result<()> {
+    let stage = Stage::start("queue_max = 4\ndisk_free_bytes_min = 5")?;
+    let events = BufReader::new(stage.server.operator_get("/api/monitor")?);
+    let limits = events.lines().map_while(Result::ok).filter_map(|line| {
+        let now: Value = serde_json::from_str(line.strip_prefix("data: ")?).ok()?;
+        Some([now["queue_max"].as_u64()?, now["disk_free_bytes_min"].as_u64()?])
+    });
+    let mut limits = limits.peekable();
+    assert_eq!(limits.peek(), Some(&[4, 5]));
+    fs::write(&stage.config, "queue_max = 7\ndisk_free_bytes_min = 8")?;
+    stage.order(&["reload"])?;
+    assert_eq!(limits.take(10).find(|limits| *limits != [4, 5]), Some([7, 8]));
     Ok(())
 }
 

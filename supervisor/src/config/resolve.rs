@@ -22,6 +22,8 @@ pub(super) type Result<T> = std::result::Result<T, ConfigError>;
 
 const MIB: u64 = 1 << 20;
 pub(super) const DAY_S: u32 = 24 * 3600;
+/// How long results are kept unless told otherwise.
+const RESULT_TTL_S: u32 = 3600;
 
 /// What a worker may have where there is enough.
 const WORKER_MEMORY_USUAL: u64 = 384 * MIB;
@@ -56,7 +58,7 @@ impl Config {
             cage_required: cage_required(raw.cage_required.as_deref())?,
             sandbox_layers: layers("sandbox_layers", raw.sandbox_layers.as_deref(), &Layer::ALL)?,
             sandbox_required: sandbox_required(raw)?,
-            result_ttl: seconds("result_ttl_s", raw.result_ttl_s, 3600, 1..=365 * DAY_S)?,
+            result_ttl: seconds("result_ttl_s", raw.result_ttl_s, RESULT_TTL_S, 1..=365 * DAY_S)?,
             pressure_ttl: pressure_ttl(raw)?,
             disk_free_bytes_min: bytes(
                 "disk_free_bytes_min",
@@ -249,7 +251,7 @@ fn sandbox_required(raw: &RawConfig) -> Result<Vec<Layer>> {
 
 fn pressure_ttl(raw: &RawConfig) -> Result<Duration> {
     let key = "pressure_ttl_s";
-    let longest = raw.result_ttl_s.unwrap_or(3600);
+    let longest = raw.result_ttl_s.unwrap_or(RESULT_TTL_S);
     number(key, raw.pressure_ttl_s, 600.min(longest), 0..=longest)
         .map(|s| Duration::from_secs(s.into()))
 }

@@ -15,8 +15,8 @@ use tokio::task::JoinError;
 impl Desk {
     /// Starts attempts from the queue, in turn, until one lacks a worker or memory.
     ///
-    /// Whose turn it is is never overtaken: a job that waits for much memory gets it when those before it
-    /// are done.
+    /// No job overtakes another for memory: one that needs much waits until enough is free, and all
+    /// behind it wait too. Only a job whose content is held back (`content`) is passed over.
     pub(super) fn start_what_fits(&mut self) {
         while self.opening == Opening::Open
             && !self.state.is_in_doubt()

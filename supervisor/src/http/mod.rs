@@ -111,31 +111,38 @@ pub struct Settings {
     pub reload_refused: Option<String>,
 }
 
-/// What every request is answered from: the service as it is then.
+/// What every request is answered from, and what tasks go by: the service as it is then.
 #[derive(Clone)]
-struct Present {
+struct LiveService {
     service: Service,
     settings: watch::Receiver<Settings>,
 }
 
-impl FromRef<Present> for Service {
-    fn from_ref(present: &Present) -> Self {
-        let settings = present.settings.borrow();
-        Self {
+impl LiveService {
+    /// The service with the settings of this moment.
+    fn current(&self) -> Service {
+        let settings = self.settings.borrow();
+        Service {
             config: settings.config.clone(),
             access: settings.access.clone(),
             clients: settings.clients.clone(),
             reload_refused: settings.reload_refused.is_some(),
-            ..present.service.clone()
+            ..self.service.clone()
         }
+    }
+}
+
+impl FromRef<LiveService> for Service {
+    fn from_ref(live: &LiveService) -> Self {
+        live.current()
     }
 }
 
 /// Everything the service answers, each request by the settings of its moment.
 pub fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
-    tokio::spawn(tus::keep_sweeping(service.clone()));
     let state = service.state.clone();
-    let present = Present { service: service.clone(), settings };
+    let live = LiveService { service, settings };
+    tokio::spawn(tus::keep_sweeping(live.clone()));
     let operators = OpenApiRouter::new()
         .routes(routes!(jobs::list))
         .routes(routes!(metrics::job_metrics))
@@ -144,13 +151,13 @@ pub fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
         // A page and the part of it that lives.
         .route("/monitor", get(pages::monitor))
         .route("/api/monitor", get(monitor::events))
-        .layer(Extension(Monitor::start(&service)))
-        .route_layer(from_fn_with_state(present.clone(), operators::only));
+        .layer(Extension(Monitor::start(live.clone())))
+        .route_layer(from_fn_with_state(live.clone(), operators::only));
     let resumable = OpenApiRouter::new()
         .routes(routes!(tus::offer, tus::create))
         .routes(routes!(tus::head, tus::patch, tus::delete, tus::instead))
         .layer(from_fn(tus::speak));
-    let notice = (present.clone(), Arc::default());
+    let notice = (live.clone(), Arc::default());
     let uploads = OpenApiRouter::new()
         .routes(routes!(upload::upload, upload::put))
         .merge(resumable)
@@ -183,17 +190,17 @@ pub fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
         .layer(from_fn_with_state(state, heed_refused_writes))
-        .layer(from_fn_with_state(present.clone(), cors::guard))
+        .layer(from_fn_with_state(live.clone(), cors::guard))
         .layer(from_fn(host::once))
-        .layer(from_fn_with_state(present.clone(), connections::admit))
+        .layer(from_fn_with_state(live.clone(), connections::admit))
         .layer(from_fn(harden))
-        .layer(from_fn_with_state(present.clone(), cors::cors))
+        .layer(from_fn_with_state(live.clone(), cors::cors))
         .layer(from_fn(compress::keep_head))
         .layer(compress::layer())
         .layer(from_fn(compress::weaken))
-        .layer(from_fn_with_state(present.clone(), openmetrics::count))
+        .layer(from_fn_with_state(live.clone(), openmetrics::count))
         .layer(from_fn(correlate::correlate))
-        .with_state(present)
+        .with_state(live)
 }
 
 /// What one request could not write, others cannot either.

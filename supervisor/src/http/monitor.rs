@@ -4,10 +4,10 @@
 //! wants to know what was. It keeps a bounded past. The stream begins with an event `past`; an
 //! event `now` follows each second, or `trouble` where the dispatcher has no answer.
 
-use super::Service;
 use super::connections::Place;
 use super::error::ApiError;
 use super::health;
+use super::{LiveService, Service};
 use crate::dispatcher::{Counts, Health, Recent, Standby};
 use crate::job::JobId;
 use crate::memory::own_rss_bytes;
@@ -125,25 +125,25 @@ pub(super) struct Monitor {
 
 impl Monitor {
     /// Starts the task. It ends when the service closes.
-    pub(super) fn start(service: &Service) -> Self {
+    pub(super) fn start(live: LiveService) -> Self {
         let first = Report { past: Past::default(), present: Present::Unknown };
         let (sender, reports) = watch::channel(Arc::new(first));
-        tokio::spawn(keep_looking(service.clone(), sender));
+        tokio::spawn(keep_looking(live, sender));
         Self { reports }
     }
 }
 
-async fn keep_looking(service: Service, reports: watch::Sender<Arc<Report>>) {
-    let started_at = service.started_at;
+async fn keep_looking(live: LiveService, reports: watch::Sender<Arc<Report>>) {
+    let Service { started_at, closing, .. } = live.current();
     let mut past = Past::default();
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
-            () = service.closing.cancelled() => return,
+            () = closing.cancelled() => return,
         }
-        let present = match look(&service, started_at).await {
+        let present = match look(&live.current(), started_at).await {
             Ok(snapshot) => {
                 past.push(Arc::new(snapshot.sample.clone()));
                 Present::Known(Box::new(snapshot))

@@ -8,12 +8,12 @@
 mod append;
 mod said;
 
-use super::Service;
 use super::body::{discard, refuse};
 use super::error::ApiError;
 use super::extract::Address;
 use super::openapi::{Bytes, ResumableAppendRefusals, ResumableRefusals, ResumableStartRefusals};
 use super::upload::{admit, blocking, may_be_told, origin, submit};
+use super::{LiveService, Service};
 use crate::dispatcher::Ticket;
 use crate::job::{JobId, Upload};
 use crate::resumable::hold::Hold;
@@ -69,12 +69,14 @@ pub(super) async fn speak(request: Request, next: Next) -> Response {
 }
 
 /// Removes expired uploads until the service closes.
-pub(super) async fn keep_sweeping(service: Service) {
+pub(super) async fn keep_sweeping(live: LiveService) {
+    let closing = live.current().closing;
     loop {
         tokio::select! {
             () = tokio::time::sleep(SWEEP_EVERY) => {}
-            () = service.closing.cancelled() => return,
+            () = closing.cancelled() => return,
         }
+        let service = live.current();
         let (uploads, state) = (Arc::clone(&service.resumables), service.state.clone());
         let disk_free_bytes_min = service.config.disk_free_bytes_min;
         let swept = blocking(move || uploads.sweep(Pressure::measure(&state, disk_free_bytes_min)));

@@ -4,7 +4,7 @@
 //! From this host a proxy and a program of the host look the same, so the line for loopback says
 //! only what holds for both. It is said when an upload begins, and not for each page or probe.
 
-use super::Present;
+use super::LiveService;
 use super::client_address::{Peer, is_trusted};
 use crate::access::Listener;
 use axum::extract::{Request, State};
@@ -36,7 +36,7 @@ enum Counted {
 
 /// For addresses at which uploads begin.
 pub(super) async fn notice(
-    State((present, said)): State<(Present, Arc<Said>)>,
+    State((live, said)): State<(LiveService, Arc<Said>)>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -44,7 +44,7 @@ pub(super) async fn notice(
     let begins = [Method::POST, Method::PUT].contains(request.method());
     if let (true, true, Some(Peer(peer))) = (is_public, begins, request.extensions().get()) {
         let peer = peer.ip().to_canonical();
-        let config = present.settings.borrow().config.clone();
+        let config = live.settings.borrow().config.clone();
         said.tell(peer, counted(peer, request.headers(), &config.access.clients.trusted_proxies));
     }
     next.run(request).await

@@ -81,22 +81,6 @@ impl CageRequired {
     }
 }
 
-impl std::str::FromStr for CageRequired {
-    type Err = UnknownCageRequired;
-
-    fn from_str(name: &str) -> Result<Self, UnknownCageRequired> {
-        [Self::V2, Self::Cgroup, Self::Any]
-            .into_iter()
-            .find(|required| required.name() == name)
-            .ok_or(UnknownCageRequired)
-    }
-}
-
-/// A name that is no requirement's.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("unknown cage; it is one of v2, cgroup, any")]
-pub struct UnknownCageRequired;
-
 /// Why there is no such cage.
 #[derive(Debug, Error)]
 pub enum CageError {

@@ -51,9 +51,8 @@ impl Resizing<'_> {
         let width = self.columns.len();
         let blended = self.blended.as_chunks().0;
         let to = self.output.pixels((block, y, 0), width);
-        for x in 0..width {
-            let Tap { at, share } = self.columns[x];
-            let mut result = blend(vectors, [&blended[at[0]], &blended[at[1]]], share);
+        for (x, Tap { at, share }) in self.columns.iter().enumerate() {
+            let mut result = blend(vectors, [&blended[at[0]], &blended[at[1]]], *share);
             if self.clip {
                 result = vectors.clip(result);
             }
