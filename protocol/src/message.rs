@@ -42,6 +42,9 @@ pub struct Prepare {
     pub layers: Vec<Layer>,
     /// The layers without which the worker must refuse to start.
     pub layers_required: Vec<Layer>,
+    /// Whether to go through a job of the worker's own making before it says that it is ready,
+    /// because it will stand by.
+    pub rehearses: bool,
 }
 
 /// One job for one worker.

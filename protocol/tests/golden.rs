@@ -27,10 +27,15 @@ fn holds<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &T, golde
 
 #[test]
 fn prepare() {
-    let prepare = Prepare { version: 4, layers: vec![Layer::Seccomp], layers_required: vec![] };
+    let prepare = Prepare {
+        version: 4,
+        layers: vec![Layer::Seccomp],
+        layers_required: vec![],
+        rehearses: true,
+    };
     holds(
         &ToWorker::Prepare(prepare),
-        "1c000000 00000000 04000000 0100000000000000 06000000 0000000000000000",
+        "1d000000 00000000 04000000 0100000000000000 06000000 0000000000000000 01",
     );
 }
 

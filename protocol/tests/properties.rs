@@ -130,7 +130,12 @@ proptest! {
 
 fn prepare() -> ToWorker {
     let version = bodyscript_protocol::PROTOCOL_VERSION;
-    ToWorker::Prepare(Prepare { version, layers: vec![], layers_required: vec![] })
+    ToWorker::Prepare(Prepare {
+        version,
+        layers: vec![],
+        layers_required: vec![],
+        rehearses: false,
+    })
 }
 
 fn start() -> ToWorker {

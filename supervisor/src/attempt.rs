@@ -51,6 +51,8 @@ pub struct Birth {
     pub memory_bytes_max: u64,
     /// Limits on time.
     pub deadlines: Deadlines,
+    /// Whether it goes through a job of its own making first, because it will stand by.
+    pub rehearses: bool,
 }
 
 /// The lines between an attempt and those who follow it.
@@ -166,7 +168,7 @@ async fn attempt(
     lines: Lines,
     lost_interest: oneshot::Receiver<Infallible>,
 ) -> Obituary {
-    let Birth { name, memory_bytes_max, deadlines } = birth;
+    let Birth { name, memory_bytes_max, deadlines, rehearses } = birth;
     let Lines { mut order, live, stop } = lines;
     let evidence = Evidence::blank(shop.cages.backend(), memory_bytes_max);
     let parentage = Parentage { name: name.clone(), memory_bytes_max, cpu: deadlines.cpu };
@@ -176,7 +178,7 @@ async fn attempt(
             let conversation = Conversation::new(live, nobody);
             let wishes = Wishes::new(order, stop, lost_interest);
             let drive = Drive::new(worker, conversation, deadlines, wishes, evidence);
-            drive.see_through(prepare(&shop)).await
+            drive.see_through(Prepare { rehearses, ..prepare(&shop) }).await
         }
         Err(error) => {
             let tag = order.try_recv().map_or(nobody, |order| Tag::of(&order));
@@ -194,6 +196,7 @@ fn prepare(shop: &Shop) -> Prepare {
         version: PROTOCOL_VERSION,
         layers: shop.layers.clone(),
         layers_required: shop.layers_required.clone(),
+        rehearses: false,
     }
 }
 

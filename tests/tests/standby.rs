@@ -2,6 +2,8 @@
 //! and sandbox as any other, and none is ever in the way of a job.
 
 use anyhow::{Context, Result, ensure};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::inherited;
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::orders::order;
 use bodyscript_tests::server::TestServer;
@@ -13,7 +15,7 @@ use nix::unistd::Pid;
 use procfs::process::{MMapPath, Process};
 use serde_json::Value;
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -92,18 +94,95 @@ fn who_stands_by_takes_the_next_job_and_is_replaced() -> Result<()> {
     let again = server.await_end(&server.submit(&video)?)?;
     assert_eq!(buried(&server, again["job_id"].as_str().context("an id")?)?, second);
 
-    // Two jobs of which each would find only itself.
     let cold = TestServer::start(&["--workers", "1"])?;
     let usual = cold.await_end(&cold.submit(&video)?)?;
     assert_eq!(served["posture"], usual["posture"], "the sandbox is the same");
-    let csv = |server: &TestServer, status: &Value| -> Result<String> {
-        let id = status["job_id"].as_str().context("an id")?;
-        Ok(server.get(&format!("/api/serve/{id}/pose_data.csv"))?.text()?)
-    };
-    assert_eq!(csv(&server, &served)?, csv(&cold, &usual)?, "and so are the poses");
     cold.stop()?;
     // Looks that no worker is left, waiting or not.
     server.stop()?;
+    Ok(())
+}
+
+/// Everything a job wrote, by file name, with its id taken out.
+fn written(server: &TestServer, video: &Path) -> Result<BTreeMap<&'static str, Vec<u8>>> {
+    let answer: Value = server.upload(video, &[("formats", "all")])?.json()?;
+    let id = answer["job_id"].as_str().context("an id")?;
+    let status = server.await_end(id)?;
+    assert_eq!(ends(&status), ["done"], "{status}");
+    let fetch = |artefact: Artefact| {
+        let name = artefact.file_name();
+        let answer = server.get(&format!("/api/serve/{id}/{name}"))?;
+        ensure!(answer.status().is_success(), "{name}: {}", answer.status());
+        let mut bytes = answer.bytes()?.to_vec();
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            bytes = text.replace(id, "").into_bytes();
+        }
+        Ok((name, bytes))
+    };
+    Artefact::ALL.into_iter().map(fetch).collect()
+}
+
+#[test]
+fn a_rehearsal_leaves_nothing_but_warm_memory() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = small_clip(&folder)?;
+    let server = TestServer::start(&["--workers", "1", "--standby", "1"])?;
+    let worker = Process::new(i32::try_from(standby(&server, &[])?)?)?;
+    // Its frames, its log and the way of the job's files: no model, and nothing of the rehearsal.
+    let open = worker.fd()?.map(|file| Ok(file?.fd)).collect::<Result<BTreeSet<_>>>()?;
+    assert_eq!(open, (0..=inherited::HANDOVER).collect());
+    await_that("the threads of its graphs end", || {
+        // One may end between being listed and being looked at.
+        let names = worker.tasks()?.filter_map(|task| Some(task.ok()?.stat().ok()?.comm));
+        // GLib keeps one thread that starts others, from the first on.
+        let names: BTreeSet<_> = names.collect();
+        Ok(names.iter().all(|name| ["bodyscript-work", "pool-spawner"].contains(&name.as_str())))
+    })?;
+
+    let cold = TestServer::start(&["--workers", "1"])?;
+    let (served, usual) = (written(&server, &video)?, written(&cold, &video)?);
+    for (name, bytes) in &usual {
+        assert!(served[name] == *bytes, "{name} is another after a rehearsal");
+    }
+    assert!(server.log().contains("is_standby=true"), "{}", server.log());
+    cold.stop()?;
+    server.stop()?;
+    Ok(())
+}
+
+/// A service whose workers do this instead of their rehearsal.
+fn rehearsing(how: &str, folder: &TempDir) -> Result<TestServer> {
+    let program = folder.path().join("worker");
+    std::fs::copy(programs::path("fault_worker")?, &program)?;
+    std::fs::write(program.with_extension("rehearsal"), how)?;
+    let program = program.to_str().context("a plain path")?;
+    let cap = ["--worker-memory-bytes-max", "64MiB", "--worker-start-s-max", "1"];
+    let workers = ["--workers", "1", "--standby", "1", "--worker-program", program];
+    TestServer::start(&[&workers[..], &cap].concat())
+}
+
+#[test]
+fn a_rehearsal_that_hangs_or_fails_is_ended_and_harms_no_job() -> Result<()> {
+    for how in ["hangs", "fails"] {
+        let folder = tempfile::tempdir()?;
+        let server = rehearsing(how, &folder)?;
+        let deaths = || {
+            let log = server.log();
+            log.lines().filter(|line| line.contains("obituary") && line.contains("standby")).count()
+        };
+        // More in a row than open the breaker when it is jobs that cannot start.
+        for dead in [0, 4] {
+            await_that("workers die", || Ok(deaths() >= dead))?;
+            let ready = server.get("/readyz")?.status();
+            assert!(ready.is_success(), "{how}: {ready} after {} deaths", deaths());
+            let id = server.submit(&fault_video(folder.path(), "ok")?)?;
+            let status = server.await_end(&id)?;
+            assert_eq!(ends(&status), ["done"], "{how}: {status}");
+        }
+        let health = order(&server.state_dir(), &["status"])?;
+        assert_ne!(health["health"]["standby"][0]["is_ready"], true, "{how}: {health}");
+        server.stop()?;
+    }
     Ok(())
 }
 

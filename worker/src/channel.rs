@@ -59,6 +59,11 @@ pub struct Channel {
 pub struct CancelFlag(Arc<AtomicBool>);
 
 impl CancelFlag {
+    /// Asks to stop.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
     /// Whether to stop.
     pub fn is_raised(&self) -> bool {
         self.0.load(Ordering::Relaxed)
@@ -124,7 +129,7 @@ impl Channel {
         std::thread::Builder::new().name("listen".into()).spawn(move || {
             loop {
                 match decoder.next::<ToWorker>() {
-                    Ok(Some(ToWorker::Cancel)) => raised.0.store(true, Ordering::Relaxed),
+                    Ok(Some(ToWorker::Cancel)) => raised.raise(),
                     Ok(Some(ToWorker::Prepare(_) | ToWorker::Start(_))) | Err(_) => {
                         exit(WorkerExit::Protocol)
                     }

@@ -67,11 +67,16 @@ impl Handover {
         match files.next() {
             Some(video) if received == expected => {
                 let files = files.map(File::from);
-                let artefacts = artefacts.iter().copied().zip(files).collect();
-                Ok(Files { video, artefacts: Artefacts(artefacts) })
+                Ok(Files { video, artefacts: artefacts.iter().copied().zip(files).collect() })
             }
             _ => Err(HandoverError::Count { received, expected }),
         }
+    }
+}
+
+impl FromIterator<(Artefact, File)> for Artefacts {
+    fn from_iter<I: IntoIterator<Item = (Artefact, File)>>(files: I) -> Self {
+        Self(files.into_iter().collect())
     }
 }
 

@@ -11,6 +11,7 @@ pub mod log;
 pub mod output;
 pub mod picture;
 pub mod pose;
+pub mod rehearsal;
 pub mod run;
 pub mod sampling;
 pub mod sandbox;

@@ -10,6 +10,7 @@ use bodyscript_worker::channel::Channel;
 use bodyscript_worker::error::WorkerError;
 use bodyscript_worker::inherited::Inherited;
 use bodyscript_worker::pose::Estimator;
+use bodyscript_worker::rehearsal::{RehearsalError, Stage};
 use bodyscript_worker::{inference, log, run, sandbox, video};
 use std::process::ExitCode;
 
@@ -48,18 +49,35 @@ fn work(channel: &mut Channel) -> Result<(), WorkerError> {
     // 5. Initialise the media framework with the plugins on the list.
     video::init()?;
     // 6. Give up the rest.
+    let stage = prepare.rehearses.then(Stage::set);
     sandbox::lock_down(&prepare, &mut posture)?;
-    // 7. Say so, and wait for a job.
+    // 7. Where there is time before a job, go through one.
+    if let Some(stage) = stage {
+        rehearse(stage, &estimator);
+    }
+    // 8. Say so, and wait for a job.
     channel.send(&ToSupervisor::Ready(posture))?;
     let start = channel.read_start()?.ok_or(WorkerError::Cancelled)?;
-    // 8. Take its files, and listen for a change of mind.
+    // 9. Take its files, and listen for a change of mind.
     let files = inherited.handover.receive(&start.artefacts)?;
     let cancelled = channel.listen()?;
-    // 9. Only now touch the video.
+    // 10. Only now touch the video.
     let decoder = video::Decoder::open(files.video, &start.limits)?;
-    // 10. Frames in, poses out.
+    // 11. Frames in, poses out.
     let job = run::Job { start: &start, estimator: &estimator, cancelled: &cancelled };
-    let summary = run::run(&job, decoder, files.artefacts, channel)?;
-    // 11. Everything is written.
+    let summary = run::run(&job, decoder, files.artefacts, &mut |message| channel.send(message))?;
+    // 12. Everything is written.
     Ok(channel.send(&ToSupervisor::Done(summary))?)
+}
+
+/// A failure is logged and no more: the worker has what one without a rehearsal has, and what
+/// ails it is told by its job.
+fn rehearse(stage: Result<Stage, RehearsalError>, estimator: &Estimator) {
+    let _name = tracing::error_span!("rehearsal").entered();
+    match stage.and_then(|stage| stage.rehearse(estimator)) {
+        Ok(()) => {}
+        Err(RehearsalError::Job(WorkerError::Cancelled)) => tracing::debug!("broken off"),
+        Err(error) => tracing::warn!("{error}"),
+    }
+    video::tell_left_out();
 }

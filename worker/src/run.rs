@@ -9,7 +9,7 @@
 //! One picture is in this loop at any time; the decoder and the encoders, in threads of their
 //! own, hold a few each.
 
-use crate::channel::{CancelFlag, Channel};
+use crate::channel::{CancelFlag, ChannelError};
 use crate::error::WorkerError;
 use crate::handover::Artefacts;
 use crate::output::data::Data;
@@ -37,15 +37,15 @@ pub struct Job<'a> {
     pub cancelled: &'a CancelFlag,
 }
 
-/// Runs to the end of the video, or of its part that is within the limits.
+/// Runs to the end of the video, or of its part that is within the limits; tells how far it has come.
 pub fn run(
     job: &Job<'_>,
     (mut decoder, probe): (Decoder, Probe),
     mut artefacts: Artefacts,
-    channel: &mut Channel,
+    tell: &mut dyn FnMut(&ToSupervisor) -> Result<(), ChannelError>,
 ) -> Result<Summary, WorkerError> {
     let facts = facts(&probe, job.start);
-    channel.send(&ToSupervisor::Probed(facts.clone()))?;
+    tell(&ToSupervisor::Probed(facts.clone()))?;
     let report = VideoReport::new(&facts);
     let mut data = Data::create(&mut artefacts, job.start, &facts, &report)?;
     let duration_ms_max = job.start.limits.duration_ms_max;
@@ -68,7 +68,7 @@ pub fn run(
             let frame = Frame { id: frame_id, time: pts, people: &people };
             data.write(&frame)?;
             clarity = statistics.add(&frame);
-            channel.send(&ToSupervisor::Progress(statistics.progress()))?;
+            tell(&ToSupervisor::Progress(statistics.progress()))?;
         }
         for person in &people {
             overlay::draw(&mut picture, &person.pose);

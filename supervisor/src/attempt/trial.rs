@@ -42,7 +42,7 @@ pub async fn trial(
     memory_bytes_max: u64,
     deadlines: Deadlines,
 ) -> Result<Posture, TrialError> {
-    let birth = Birth { name: "trial".into(), memory_bytes_max, deadlines };
+    let birth = Birth { name: "trial".into(), memory_bytes_max, deadlines, rehearses: false };
     let (sender, mut live) = watch::channel(Live::default());
     let (stop, stopped) = oneshot::channel();
     // Never sent, but kept: it waits for its job.

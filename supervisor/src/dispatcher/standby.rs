@@ -6,14 +6,19 @@
 //! it, and at every reload.
 
 use super::RunningAttempt;
+use super::breaker::Breaker;
 use super::desk::{Desk, Opening};
 use crate::attempt::{Birth, Lines, Live, Order, Stop};
 use serde::Serialize;
 use std::future::pending;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::task::AbortOnDropHandle;
+
+/// How long a job has the processors to itself before the worker that it took is replaced. The
+/// start of the next one takes about as much of them as a short job, which is over by then.
+const REPLACED_AFTER: Duration = Duration::from_millis(100);
 
 /// A worker that waits for a job, as operators see it.
 #[derive(Debug, Clone, Copy, Serialize, utoipa::ToSchema)]
@@ -44,9 +49,14 @@ pub(super) struct Hand {
 #[derive(Default)]
 pub(super) struct Standbys {
     waiting: Vec<Hand>,
+    /// When a job last took one.
+    hired: Option<Instant>,
     /// Those that were let go, with the caps that are free once they are gone.
     leaving: JoinSet<u64>,
     leaving_bytes: u64,
+    /// Pauses after deaths without a job. Apart from the breaker of the jobs, which no rehearsal
+    /// holds up.
+    breaker: Breaker,
 }
 
 impl Standbys {
@@ -73,16 +83,30 @@ impl Standbys {
     pub(super) fn list(&self) -> Vec<Standby> {
         let seen = |hand: &Hand| {
             let live = hand.live.borrow();
-            let (is_ready, rss_bytes) = (live.posture.is_some(), live.rss_bytes);
-            Standby { pid: live.pid, is_ready, rss_bytes, cap_bytes: hand.memory_bytes_max }
+            let rss_bytes = live.rss_bytes;
+            Standby {
+                pid: live.pid,
+                is_ready: is_ready(hand),
+                rss_bytes,
+                cap_bytes: hand.memory_bytes_max,
+            }
         };
         self.waiting.iter().map(seen).collect()
     }
 
-    /// The worker with this cap that waits for the longest.
+    /// The worker with this cap that waits for the longest. One that is not ready yet may fail
+    /// or hang in its rehearsal, and is no sooner than a new one: it is left alone.
     pub(super) fn hire(&mut self, memory_bytes_max: u64) -> Option<Hand> {
-        let fits = |hand: &Hand| hand.memory_bytes_max == memory_bytes_max && !is_over(hand);
-        self.waiting.iter().position(fits).map(|place| self.waiting.remove(place))
+        let fits = |hand: &Hand| {
+            hand.memory_bytes_max == memory_bytes_max && is_ready(hand) && !is_over(hand)
+        };
+        let place = self.waiting.iter().position(fits)?;
+        self.hired = Some(Instant::now());
+        Some(self.waiting.remove(place))
+    }
+
+    fn may_be_replaced(&self) -> bool {
+        self.hired.is_none_or(|hired| hired.elapsed() >= REPLACED_AFTER)
     }
 
     /// Lets go as many as it takes to free so much memory, or all. Those that leave already count.
@@ -118,6 +142,10 @@ impl Standbys {
     }
 }
 
+fn is_ready(hand: &Hand) -> bool {
+    hand.live.borrow().posture.is_some()
+}
+
 fn is_over(hand: &Hand) -> bool {
     hand.live.has_changed().is_err()
 }
@@ -125,10 +153,15 @@ fn is_over(hand: &Hand) -> bool {
 impl Desk {
     /// A worker that is not born yet.
     pub(super) fn recruit(&self, name: String, memory_bytes_max: u64) -> Hand {
+        let deadlines = self.config.deadlines;
+        self.employ(Birth { name, memory_bytes_max, deadlines, rehearses: false })
+    }
+
+    fn employ(&self, birth: Birth) -> Hand {
         let (order, ordered) = oneshot::channel();
         let (live, watched) = watch::channel(Live::default());
         let (stop, stopped) = oneshot::channel();
-        let birth = Birth { name, memory_bytes_max, deadlines: self.config.deadlines };
+        let memory_bytes_max = birth.memory_bytes_max;
         let attempt = (self.runner)(birth, Lines { order: ordered, live, stop: stopped });
         Hand { order, live: watched, stop, memory_bytes_max, is_standby: false, attempt }
     }
@@ -142,20 +175,32 @@ impl Desk {
         while self.opening == Opening::Open
             && !self.pressure.memory
             && self.queue.is_empty()
+            && (self.running.is_empty() || self.standbys.may_be_replaced())
             && self.standbys.len() < self.config.standby
-            && self.breaker.attempts_max(self.config.workers, Instant::now()) > self.standbys.len()
+            && self.may_start_another(Instant::now())
             && self.reserved_bytes() + memory_bytes_max <= self.config.memory_budget_bytes
         {
-            let hand = self.recruit("standby".into(), memory_bytes_max);
+            let hand = self.employ(Birth {
+                name: "standby".into(),
+                memory_bytes_max,
+                deadlines: self.config.deadlines,
+                rehearses: true,
+            });
             let attempt = set_going(hand.attempt);
             self.standbys.waiting.push(Hand { attempt, is_standby: true, ..hand });
         }
     }
 
+    fn may_start_another(&self, now: Instant) -> bool {
+        let breakers = [&self.breaker, &self.standbys.breaker];
+        let most = |breaker: &Breaker| breaker.attempts_max(self.config.workers, now);
+        breakers.into_iter().all(|breaker| most(breaker) > self.standbys.len())
+    }
+
     /// Notices who has become ready, and who has died without having been asked to.
     pub(super) fn look_after_standbys(&mut self) {
-        let Self { standbys, breaker, .. } = self;
-        standbys.waiting.retain_mut(|hand| {
+        let Standbys { waiting, breaker, .. } = &mut self.standbys;
+        waiting.retain_mut(|hand| {
             if is_over(hand) {
                 // The pause is for one that dies again and again.
                 breaker.failed(Instant::now());
@@ -164,6 +209,7 @@ impl Desk {
             let is_news = hand.live.has_changed().unwrap_or(false);
             if is_news && hand.live.borrow_and_update().posture.is_some() {
                 breaker.succeeded();
+                self.breaker.succeeded();
             }
             true
         });

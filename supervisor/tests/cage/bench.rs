@@ -129,6 +129,7 @@ impl Bench {
                 cpu: Duration::from_secs(60),
                 grace: Duration::from_millis(200),
             },
+            rehearses: false,
         };
         Task { birth, order: self.order(script) }
     }

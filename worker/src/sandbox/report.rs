@@ -48,5 +48,6 @@ fn everything() -> Prepare {
         version: bodyscript_protocol::PROTOCOL_VERSION,
         layers: Layer::ALL.to_vec(),
         layers_required: Vec::new(),
+        rehearses: false,
     }
 }

@@ -44,6 +44,12 @@ pub struct FrameTime {
     pub pts: Duration,
 }
 
+/// Has the threads of graphs that were stopped end: within half a second, in which the next graph
+/// may use them.
+pub fn keep_no_threads() {
+    gstreamer::glib::ThreadPool::set_max_unused_threads(Some(0));
+}
+
 /// Readies GStreamer. Call once, before there are threads and before the sandbox closes: it reads
 /// plugin files and sets environment variables, and nothing after it does.
 pub fn init() -> Result<(), VideoError> {

@@ -225,6 +225,7 @@ fn confine(order: &Order) {
         version: bodyscript_protocol::PROTOCOL_VERSION,
         layers: order.layers.clone(),
         layers_required: order.required.clone(),
+        rehearses: false,
     };
     let mut posture = Posture::default();
     let mut outcome = sandbox::confine_early(&prepare, &mut posture);

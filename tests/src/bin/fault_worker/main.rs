@@ -12,6 +12,9 @@
 //! order, after `Ready` and `Probed` were sent (from `early` on the line: before `Ready`). After
 //! the last word it stays and says nothing.
 //!
+//! A worker that is to rehearse, because it will stand by, does what a file beside this program
+//! says, which has the program's name and the ending `rehearsal`: it `hangs` or `fails`.
+//!
 //! | word            | what it does                                                             |
 //! |-----------------|--------------------------------------------------------------------------|
 //! | `ok`            | writes small artefacts, sends `Progress` and `Done`, exits with 0         |
@@ -94,6 +97,9 @@ fn work() {
     let Some(ToWorker::Prepare(prepare)) = listen(&mut frames) else {
         exit(WorkerExit::Protocol.code().into())
     };
+    if prepare.rehearses {
+        rehearse();
+    }
     let claimed = |layer| (layer, LayerState::Active("claimed".into()));
     let layers = prepare.layers_required.into_iter().map(claimed).collect();
     let ready = ToSupervisor::Ready(Posture { layers });
@@ -130,6 +136,16 @@ fn work() {
     say(&ToSupervisor::Probed(facts()));
     words.iter().for_each(|word| culprit.commit(word));
     rest();
+}
+
+fn rehearse() {
+    let file = std::env::current_exe().expect("procfs").with_extension("rehearsal");
+    match fs::read_to_string(file).as_deref() {
+        Ok("hangs") => rest(),
+        Ok("fails") => exit(WorkerExit::Media.code().into()),
+        Ok(other) => panic!("no such rehearsal: {other}"),
+        Err(_) => {}
+    }
 }
 
 fn listen(frames: &mut Decoder) -> Option<ToWorker> {

@@ -38,6 +38,10 @@ fn no_entry_of_the_policy_is_missing_and_none_is_idle() {
     for mode in Mode::ALL {
         used.extend(done(mode.name(), Run { mode, ..Run::new(clip.path()) }));
     }
+    let rehearsed = recorded("rehearsed", Run { rehearses: true, ..Run::new(clip.path()) });
+    assert_eq!(rehearsed.exit(), WorkerExit::Done, "{rehearsed:?}");
+    assert_eq!(rehearsed.log, "", "no word of a rehearsal that goes well");
+    used.extend(rehearsed.recording.used);
     for (what, video) in clips::of_every_fault() {
         let ended = recorded(what, Run::new(video.path()));
         assert_eq!(ended.exit(), WorkerExit::BadInput, "{what}: {ended:?}");

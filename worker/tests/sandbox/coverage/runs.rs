@@ -24,6 +24,7 @@ pub(super) struct Run<'a> {
     pub(super) video: &'a Path,
     pub(super) mode: Mode,
     pub(super) supervisor: Supervisor,
+    pub(super) rehearses: bool,
 }
 
 /// What becomes of the other end of the pipe.
@@ -51,7 +52,7 @@ impl Ended {
 
 impl<'a> Run<'a> {
     pub(super) fn new(video: &'a Path) -> Self {
-        Self { video, mode: Mode::Track, supervisor: Supervisor::Stays }
+        Self { video, mode: Mode::Track, supervisor: Supervisor::Stays, rehearses: false }
     }
 
     /// Runs the worker to its end.
@@ -87,6 +88,7 @@ impl<'a> Run<'a> {
             version: bodyscript_protocol::PROTOCOL_VERSION,
             layers: Layer::ALL.to_vec(),
             layers_required: Layer::ALL.to_vec(),
+            rehearses: self.rehearses,
         };
         let limits = MediaLimits {
             duration_ms_max: 10_000,
