@@ -335,3 +335,6 @@ fn wanted(shape: &Shape) -> gst::Caps {
         .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
         .build()
 }
+
+#[cfg(test)]
+mod tests;

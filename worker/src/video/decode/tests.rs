@@ -1,0 +1,76 @@
+//! How pictures get from the decoder to whoever reads them.
+
+use super::*;
+use crate::picture::Layout;
+use crate::video::{EncodeSpec, VideoWriter};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+const SIZE: [u32; 2] = [320, 240];
+const FRAMES: u32 = 30;
+const LIMITS: MediaLimits = MediaLimits {
+    duration_ms_max: 10_000,
+    on_long: OnLong::Trim,
+    side_px_max: 1920,
+    area_px_max: 1920 * 1080,
+    frame_rate_max: 60,
+};
+
+/// A second of progressive H.264 with square pixels.
+fn plain() -> OwnedFd {
+    crate::video::init().expect("GStreamer initialises");
+    let file = tempfile::tempfile().expect("a temporary file");
+    let [width, height] = SIZE;
+    let spec = EncodeSpec {
+        width,
+        height,
+        frame_rate: (FRAMES, 1),
+        colours: Colours::assumed(height),
+        duration_max: Duration::from_secs(2),
+    };
+    let mut picture = Picture::new(Layout { width, height, ..Layout::default() });
+    let out = file.try_clone().expect("a second handle");
+    let mut writer = VideoWriter::create(out.into(), &spec).expect("an encoder");
+    for frame in 0..FRAMES {
+        picture.fill([frame as u8 * 8; 3]);
+        let pts = Duration::from_secs(frame.into()) / FRAMES;
+        writer.write(&picture, FrameTime { pts }).expect("it encodes");
+    }
+    writer.finish().expect("a whole file");
+    file.into()
+}
+
+/// Where the samples of a buffer lie.
+fn place(buffer: &gst::BufferRef) -> usize {
+    buffer.peek_memory(0).as_ptr() as usize
+}
+
+#[test]
+fn plain_pictures_come_as_the_decoder_made_them() {
+    let (mut decoder, _) = Decoder::open(plain(), &LIMITS).expect("a video");
+    let made: Arc<Mutex<BTreeMap<_, _>>> = Arc::default();
+    let elements = decoder.source.pipeline.0.iterate_elements().into_iter().flatten();
+    let made_by = elements.into_iter().find(|one| one.name().starts_with("avdec_"));
+    let pad = made_by.expect("a decoder").static_pad("src").expect("a src pad");
+    let record = Arc::clone(&made);
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(buffer) = info.buffer() {
+            record.lock().expect("nobody panics").insert(buffer.pts(), place(buffer));
+        }
+        gst::PadProbeReturn::Ok
+    });
+    let mut the_same = 0;
+    while let Some(sample) = decoder.pull().expect("pictures") {
+        decoder.last = Some(decoder.time_of(&sample));
+        let buffer = sample.buffer().expect("a buffer");
+        // A few were on their way before anybody looked.
+        if let Some(at) = made.lock().expect("nobody panics").get(&buffer.pts()) {
+            assert_eq!(place(buffer), *at, "copied on the way from the decoder");
+            the_same += 1;
+        }
+        let meta = buffer.meta::<VideoMeta>().expect("where the planes lie");
+        // The decoder's own frames have an edge all around, and a copy has none.
+        assert!(meta.stride()[0] > SIZE[0] as i32, "copied by the decoder: {:?}", meta.stride());
+    }
+    assert!(the_same > FRAMES / 2, "{the_same} seen at both ends");
+}
