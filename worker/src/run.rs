@@ -6,8 +6,8 @@
 //!                                       '-----> thumbnail.jpg (the clearest frame)
 //! ```
 //!
-//! One picture is in this loop at any time; the decoder and the encoders, in threads of their
-//! own, hold a few each.
+//! The tracker holds one picture, or a few where it looks at several at a time; the decoder and
+//! the encoders, in threads of their own, hold a few each.
 
 use crate::channel::{CancelFlag, ChannelError};
 use crate::error::WorkerError;
@@ -15,16 +15,17 @@ use crate::handover::Artefacts;
 use crate::output::data::Data;
 use crate::output::metadata::{self, VideoReport};
 use crate::output::statistics::Statistics;
-use crate::output::{Frame, overlay};
+use crate::output::{Frame, Person, overlay};
 use crate::picture::Picture;
 use crate::pose::Estimator;
-use crate::pose::track::Tracker;
+use crate::pose::track::{Shot, Tracked, Tracker};
 use crate::sampling::{self, Sampler};
 use crate::video::{Decoder, FrameTime, Probe};
 use crate::visual::Visuals;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::limits::FRAMES_MAX;
 use bodyscript_protocol::message::{Start, Summary, ToSupervisor, VideoFacts};
+use std::thread;
 
 /// What a run works with.
 #[derive(Clone, Copy)]
@@ -47,43 +48,94 @@ pub fn run(
     let facts = facts(&probe, job.start);
     tell(&ToSupervisor::Probed(facts.clone()))?;
     let report = VideoReport::new(&facts);
-    let mut data = Data::create(&mut artefacts, job.start, &facts, &report)?;
     let duration_ms_max = job.start.limits.duration_ms_max;
-    let mut visuals = Visuals::create(&mut artefacts, (&decoder, &probe), duration_ms_max)?;
-
-    let options = job.start.options;
-    let mut statistics = Statistics::new(probe.width, probe.height);
-    let mut sampler = Sampler::new(options.sampling);
-    let mut tracker = Tracker::new(&options, job.start.threads);
-    let mut picture = Picture::default();
-    let mut people = Vec::new();
-    let mut frame_id = 0;
-    while let Some(FrameTime { pts }) = decoder.next(&mut picture)? {
-        if job.cancelled.is_raised() {
-            return Err(WorkerError::Cancelled);
-        }
-        let mut clarity = 0.0;
-        if sampler.takes(frame_id, pts) {
-            people = tracker.next(job.estimator, &picture, pts)?;
-            let frame = Frame { id: frame_id, time: pts, people: &people };
-            data.write(&frame)?;
-            clarity = statistics.add(&frame);
-            tell(&ToSupervisor::Progress(statistics.progress()))?;
-        }
-        for person in &people {
-            overlay::draw(&mut picture, &person.pose);
-        }
-        visuals.write(&picture, pts, clarity)?;
-        frame_id += 1;
-    }
-
-    let summary = statistics.summary(frame_id);
+    let mut results = Results {
+        data: Data::create(&mut artefacts, job.start, &facts, &report)?,
+        visuals: Visuals::create(&mut artefacts, (&decoder, &probe), duration_ms_max)?,
+        statistics: Statistics::new(probe.width, probe.height),
+        people: Vec::new(),
+        tell,
+    };
+    let size = [probe.width, probe.height];
+    let frames = thread::scope(|scope| {
+        let share = (job.start.threads, size);
+        let tracker = Tracker::start(scope, job.estimator, &job.start.options, share);
+        track(job, &mut decoder, tracker, &mut results)
+    })?;
+    let Results { data, visuals, statistics, .. } = results;
+    let summary = statistics.summary(frames);
     data.finish(&summary)?;
     let sound = visuals.finish()?;
     if let Some(file) = artefacts.take(Artefact::Metadata) {
         metadata::write(file, job.start, &report, sound.as_ref(), &summary)?;
     }
     Ok(summary)
+}
+
+/// Takes all frames through the tracker; how many there were.
+fn track(
+    job: &Job<'_>,
+    decoder: &mut Decoder,
+    mut tracker: Tracker<'_>,
+    results: &mut Results<'_>,
+) -> Result<u32, WorkerError> {
+    let mut sampler = Sampler::new(job.start.options.sampling);
+    // Pictures that are done with, kept for their memory.
+    let mut spare = Vec::new();
+    let mut picture = Picture::default();
+    let mut id = 0;
+    while let Some(FrameTime { pts }) = decoder.next(&mut picture)? {
+        if job.cancelled.is_raised() {
+            return Err(WorkerError::Cancelled);
+        }
+        let shot = Shot { id, pts, picture };
+        if sampler.takes(id, pts) {
+            tracker.look(shot)?
+        } else {
+            tracker.pass(shot)
+        }
+        while tracker.is_full()
+            && let Some(tracked) = tracker.next()?
+        {
+            spare.push(results.write(tracked)?);
+        }
+        picture = spare.pop().unwrap_or_default();
+        id += 1;
+    }
+    while let Some(tracked) = tracker.next()? {
+        results.write(tracked)?;
+    }
+    Ok(id)
+}
+
+/// What is written, frame by frame.
+struct Results<'a> {
+    data: Data,
+    visuals: Visuals,
+    statistics: Statistics,
+    /// Those in the last frame that was looked at: they are drawn until the next one.
+    people: Vec<Person>,
+    tell: &'a mut dyn FnMut(&ToSupervisor) -> Result<(), ChannelError>,
+}
+
+impl Results<'_> {
+    /// Writes one frame; its picture, for its memory.
+    fn write(&mut self, (shot, people): Tracked) -> Result<Picture, WorkerError> {
+        let Shot { id, pts, mut picture } = shot;
+        let mut clarity = 0.0;
+        if let Some(people) = people {
+            self.people = people;
+            let frame = Frame { id, time: pts, people: &self.people };
+            self.data.write(&frame)?;
+            clarity = self.statistics.add(&frame);
+            (self.tell)(&ToSupervisor::Progress(self.statistics.progress()))?;
+        }
+        for person in &self.people {
+            overlay::draw(&mut picture, &person.pose);
+        }
+        self.visuals.write(&picture, pts, clarity)?;
+        Ok(picture)
+    }
 }
 
 fn facts(probe: &Probe, start: &Start) -> VideoFacts {

@@ -71,7 +71,8 @@ struct Track {
 }
 
 /// Somebody seen in this frame.
-struct Body {
+#[derive(Debug)]
+pub struct Body {
     found: Found,
     clothes: Clothes,
     strategy: &'static str,
@@ -94,7 +95,7 @@ impl Companions {
         Self { carrying, max, tracks: Vec::new(), next_id: 1, looked: None }
     }
 
-    /// Everybody but the first person, by rising number.
+    /// Everybody but the first person, by rising number, where regions are carried.
     pub fn next(
         &mut self,
         now: Moment<'_>,
@@ -106,13 +107,30 @@ impl Companions {
             claimed.push(body.found.clone());
             people.push(self.tracks[at].update(now, body, self.carrying));
         }
-        for body in self.look(now, &claimed)? {
+        let bodies = self.look(now, &claimed)?;
+        Ok(self.take_in(now, people, bodies))
+    }
+
+    /// The same, where numbers alone are carried, of those who were seen in the frame.
+    pub fn number(&mut self, now: Moment<'_>, seen: Vec<Body>) -> Vec<Person> {
+        self.tracks.iter_mut().for_each(Track::hide);
+        self.take_in(now, Vec::new(), seen)
+    }
+
+    /// Finds out who those are that nobody followed, and forgets who is long out of sight.
+    fn take_in(
+        &mut self,
+        now: Moment<'_>,
+        mut people: Vec<Person>,
+        bodies: Vec<Body>,
+    ) -> Vec<Person> {
+        for body in bodies {
             let at = self.track_for(now.pts, &body);
             people.push(self.tracks[at].update(now, body, self.carrying));
         }
         self.tracks.retain(|track| now.pts.saturating_sub(track.last_seen) <= MEMORY);
         people.sort_by_key(|person| person.id);
-        Ok(people)
+        people
     }
 
     /// Who is where the last frame lets expect. Whoever is not, or is taken for somebody else,
@@ -124,9 +142,6 @@ impl Companions {
     ) -> Result<Vec<(usize, Body)>, ModelError> {
         let mut seen: Vec<(usize, Body)> = Vec::new();
         for at in 0..self.tracks.len() {
-            if self.carrying == Carrying::Number {
-                self.tracks[at].hide();
-            }
             if !self.tracks[at].is_seen {
                 continue;
             }
@@ -157,31 +172,13 @@ impl Companions {
 
     /// People who are nobody's yet, if there may be more.
     fn look(&mut self, now: Moment<'_>, claimed: &[Found]) -> Result<Vec<Body>, ModelError> {
-        let mut free = self.max - self.tracks.iter().filter(|track| track.is_seen).count();
+        let free = self.max - self.tracks.iter().filter(|track| track.is_seen).count();
         let due = self.looked.is_none_or(|last| now.pts.saturating_sub(last) >= LOOK_EVERY);
-        if free == 0 || !(due || self.carrying == Carrying::Number) {
+        if free == 0 || !due {
             return Ok(Vec::new());
         }
         self.looked = Some(now.pts);
-        let mut bodies: Vec<Body> = Vec::new();
-        for roi in now.estimator.detect(now.picture)? {
-            if free == 0 {
-                break;
-            }
-            let Some(found) = now.estimator.landmarks(now.picture, &roi)? else { continue };
-            let mut taken = claimed.iter().chain(bodies.iter().map(|body| &body.found));
-            if taken.any(|other| same_body(now, other, &found)) {
-                continue;
-            }
-            let clothes = Clothes::seen(now.picture, &found.pose);
-            let strategy = match self.carrying {
-                Carrying::Region(_) => "detect",
-                Carrying::Number => "original",
-            };
-            bodies.push(Body { found, clothes, strategy });
-            free -= 1;
-        }
-        Ok(bodies)
+        bodies(now, claimed, free, "detect")
     }
 
     /// The place among the tracks of the hidden person that this must be, or of a new one.
@@ -258,6 +255,37 @@ impl Track {
     fn cost(&self, pts: Duration, body: &Body) -> f32 {
         self.astray(pts, body) + CLOTHES_WEIGHT * self.clothes.difference(&body.clothes)
     }
+}
+
+/// Everybody but the first person in a frame that is looked at alone, so many at most.
+///
+/// # Errors
+/// A model fails.
+pub fn alone(now: Moment<'_>, first: Option<&Found>, max: usize) -> Result<Vec<Body>, ModelError> {
+    bodies(now, first.map_or(&[], std::slice::from_ref), max, "original")
+}
+
+/// Who is seen besides those who are claimed, so many at most.
+fn bodies(
+    now: Moment<'_>,
+    claimed: &[Found],
+    max: usize,
+    strategy: &'static str,
+) -> Result<Vec<Body>, ModelError> {
+    let mut bodies: Vec<Body> = Vec::new();
+    for roi in now.estimator.detect(now.picture)? {
+        if bodies.len() == max {
+            break;
+        }
+        let Some(found) = now.estimator.landmarks(now.picture, &roi)? else { continue };
+        let mut taken = claimed.iter().chain(bodies.iter().map(|body| &body.found));
+        if taken.any(|other| same_body(now, other, &found)) {
+            continue;
+        }
+        let clothes = Clothes::seen(now.picture, &found.pose);
+        bodies.push(Body { found, clothes, strategy });
+    }
+    Ok(bodies)
 }
 
 fn region(found: &Found) -> Roi {

@@ -17,8 +17,8 @@ pub mod crop;
 pub mod detector;
 pub mod enhance;
 pub mod landmarks;
+pub mod pipeline;
 pub mod roi;
-pub mod side_by_side;
 pub mod smooth;
 pub mod track;
 
