@@ -2,7 +2,7 @@
 //! frames are processed, smoothing.
 
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::fixture::{Clip, footage};
 use bodyscript_tests::pose_table::PoseTable;
 use bodyscript_tests::programs::{self, Run};
 use bodyscript_tests::told::await_that;
@@ -104,11 +104,16 @@ fn frames_are_chosen_by_number_or_by_time_but_not_by_both() -> Result<()> {
     Ok(())
 }
 
-/// `bodyscript run` in this mode, started on one processor or on all of this test.
-fn started(mode: &str, video: &Path, folder: &Path, processors: &CpuSet) -> Result<RefCell<Child>> {
+/// `bodyscript run` with these options, started on one processor or on all of this test.
+fn started(
+    options: &[&str],
+    video: &Path,
+    folder: &Path,
+    processors: &CpuSet,
+) -> Result<RefCell<Child>> {
     let program = programs::path("bodyscript")?;
     let mut command = Command::new(program);
-    command.args(["run", "--mode", mode, "--interval", "24", "--formats", "csv"]).arg(video);
+    command.arg("run").args(options).arg(video);
     command.arg("-o").arg(folder).stdout(Stdio::null());
     let processors = *processors;
     // A child has the processors of the thread that starts it.
@@ -131,7 +136,7 @@ fn has_pose_thread(supervisor: u32) -> Result<bool> {
     Ok(threads.any(|thread| thread.is_ok_and(|thread| thread.stat().is_ok_and(is_pose))))
 }
 
-/// Follows a run to its end; its table, and whether it looked at pictures side by side.
+/// Follows a run to its end; its table, and whether it looked at frames side by side.
 fn followed(run: RefCell<Child>, video: &Path, folder: &Path) -> Result<(String, bool)> {
     let seen = Cell::new(false);
     await_that("the run is over", || {
@@ -145,8 +150,7 @@ fn followed(run: RefCell<Child>, video: &Path, folder: &Path) -> Result<(String,
 }
 
 #[test]
-fn pictures_looked_at_side_by_side_give_the_poses_of_one_after_the_other() -> Result<()> {
-    let Some(video) = recorded::find("media/person_720p.mp4") else { return Ok(()) };
+fn frames_looked_at_side_by_side_give_the_poses_of_one_after_the_other() -> Result<()> {
     let all = sched_getaffinity(Pid::from_raw(0))?;
     let available = |processor: &usize| all.is_set(*processor).unwrap_or(false);
     let available: Vec<usize> = (0..CpuSet::count()).filter(available).collect();
@@ -156,18 +160,29 @@ fn pictures_looked_at_side_by_side_give_the_poses_of_one_after_the_other() -> Re
     }
     let mut one = CpuSet::new();
     one.set(available[0])?;
-    for mode in ["ultra_fast", "fast", "smart", "quality"] {
-        let folder = tempfile::tempdir()?;
-        let [alone, together] = ["alone", "together"].map(|name| folder.path().join(name));
+    let folder = tempfile::tempdir()?;
+    let two = folder.path().join("two.mp4");
+    Clip::new().frames(12).footage(footage::pair).encode(&two)?;
+    let people = ["--mode", "ultra_fast", "--max-people", "2", "--formats", "csv"];
+    let mut cases = vec![(people.to_vec(), two)];
+    if let Some(video) = recorded::find("media/person_720p.mp4") {
+        // Nothing but the table, and with all that is drawn, also in frames that are not looked at.
+        let sparse = |mode| vec!["--mode", mode, "--interval", "24", "--formats", "csv"];
+        let modes = ["static", "ultra_fast", "fast", "smart", "quality"].map(sparse);
+        cases.extend(modes.map(|options| (options, video.clone())));
+        cases.push((vec!["--mode", "smart", "--interval", "5"], video));
+    }
+    for (at, (options, video)) in cases.iter().enumerate() {
+        let [alone, together] =
+            ["alone", "together"].map(|name| folder.path().join(format!("{name}-{at}")));
         let (expected, has_threads) =
-            followed(started(mode, &video, &alone, &one)?, &video, &alone)?;
-        assert!(!has_threads, "{mode}: one processor is for one thread");
+            followed(started(options, video, &alone, &one)?, video, &alone)?;
+        assert!(!has_threads, "{options:?}: one processor is for one thread");
         let (poses, has_threads) =
-            followed(started(mode, &video, &together, &all)?, &video, &together)?;
-        // The threads of the shorter modes are too short-lived to be seen for certain.
-        assert!(has_threads || mode != "quality", "several processors are for several threads");
-        assert_eq!(poses, expected, "{mode}");
-        println!("{mode}: {:?}", strategies(&poses));
+            followed(started(options, video, &together, &all)?, video, &together)?;
+        assert!(has_threads, "{options:?}: several processors are for several threads");
+        assert_eq!(poses, expected, "{options:?}");
+        println!("{options:?}: {:?}", strategies(&poses));
     }
     Ok(())
 }

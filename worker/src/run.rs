@@ -90,19 +90,19 @@ fn track(
         }
         let shot = Shot { id, pts, picture };
         if sampler.takes(id, pts) {
-            tracker.look(shot)?
+            tracker.push(shot)?
         } else {
             tracker.pass(shot)
         }
         while tracker.is_full()
-            && let Some(tracked) = tracker.next()?
+            && let Some(tracked) = tracker.pop()?
         {
             spare.push(results.write(tracked)?);
         }
         picture = spare.pop().unwrap_or_default();
         id += 1;
     }
-    while let Some(tracked) = tracker.next()? {
+    while let Some(tracked) = tracker.pop()? {
         results.write(tracked)?;
     }
     Ok(id)

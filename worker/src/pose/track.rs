@@ -95,7 +95,7 @@ impl<'scope> Tracker<'scope> {
     ///
     /// # Errors
     /// A model fails.
-    pub fn look(&mut self, shot: Shot) -> Result<(), ModelError> {
+    pub fn push(&mut self, shot: Shot) -> Result<(), ModelError> {
         match &mut self.looking {
             Looking::Alone(pipeline) => pipeline.push(shot),
             Looking::Following(follower, done) => {
@@ -124,7 +124,7 @@ impl<'scope> Tracker<'scope> {
     ///
     /// # Errors
     /// A model fails.
-    pub fn next(&mut self) -> Result<Option<Tracked>, ModelError> {
+    pub fn pop(&mut self) -> Result<Option<Tracked>, ModelError> {
         let pipeline = match &mut self.looking {
             Looking::Alone(pipeline) => pipeline,
             Looking::Following(_, done) => return Ok(done.take()),

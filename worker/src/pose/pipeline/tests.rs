@@ -10,13 +10,16 @@ struct Doubling<F>(F);
 type Item = (u32, u8, bool);
 type Before = (u32, u32);
 
+/// The doubled number, and what came before if that was asked.
+type Outcome = (u32, Option<Before>);
+
 fn dawdle(turns: u8) {
     (0..turns).for_each(|_| thread::yield_now());
 }
 
 impl<F: Fn(u32) -> Result<(), &'static str> + Send + Sync> Work for Doubling<F> {
     type Item = Item;
-    type Outcome = (u32, Option<Before>);
+    type Outcome = Outcome;
     type Error = &'static str;
     type Memory = Before;
     /// How many were worked on.
@@ -27,7 +30,7 @@ impl<F: Fn(u32) -> Result<(), &'static str> + Send + Sync> Work for Doubling<F> 
         (number, turns, asks): &Item,
         tools: &mut u32,
         turn: &Turn<'_, Self>,
-    ) -> Result<Self::Outcome, Stop<&'static str>> {
+    ) -> Result<Outcome, Stop<&'static str>> {
         *tools += 1;
         dawdle(*turns);
         turn.check()?;
@@ -37,7 +40,7 @@ impl<F: Fn(u32) -> Result<(), &'static str> + Send + Sync> Work for Doubling<F> 
         Ok((2 * number, before))
     }
 
-    fn remember((count, sum): &mut Before, (outcome, _): &Self::Outcome) {
+    fn remember((count, sum): &mut Before, (outcome, _): &Outcome) {
         (*count, *sum) = (*count + 1, *sum + outcome);
     }
 }
@@ -47,7 +50,7 @@ fn through(
     limits: Limits,
     items: &[(Item, bool)],
     work: impl Fn(u32) -> Result<(), &'static str> + Send + Sync,
-) -> Result<Vec<(Item, Option<(u32, Option<Before>)>)>, &'static str> {
+) -> Result<Vec<(Item, Option<Outcome>)>, &'static str> {
     thread::scope(|scope| {
         let mut pipeline = Pipeline::start(scope, Doubling(work), limits);
         let mut all = Vec::new();
