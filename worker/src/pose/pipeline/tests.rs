@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Doubles numbers, and says what came before: how many, and the sum of their outcomes.
+/// Doubles numbers, and says what came before: how many, and the sum of their outcomes. Each number
+/// is told twice.
 struct Doubling<F>(F);
 
 /// How long an item takes, and whether it needs to know what came before.
@@ -33,6 +34,7 @@ impl<F: Fn(u32) -> Result<(), &'static str> + Send + Sync> Work for Doubling<F> 
     ) -> Result<Outcome, Stop<&'static str>> {
         *tools += 1;
         dawdle(*turns);
+        self.0(*number)?;
         turn.check()?;
         self.0(*number)?;
         let before = if *asks { Some(turn.memory()?) } else { None };
@@ -141,30 +143,28 @@ fn a_panic_in_one_thread_ends_the_run() {
 
 #[test]
 fn a_dropped_pipeline_stops_what_is_under_way_and_begins_nothing_more() {
-    let (two_there, first_is_over) = (Barrier::new(2), AtomicBool::new(false));
-    let begun = Mutex::new(Vec::new());
+    let (is_dropped, told) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    let told = || told.lock().expect("no panic");
+    let await_that = |condition: &dyn Fn() -> bool| {
+        while !condition() {
+            thread::yield_now();
+        }
+    };
     thread::scope(|scope| {
         let work = Doubling(|number| {
-            begun.lock().expect("no panic").push(number);
-            if number < 2 {
-                two_there.wait();
-            }
+            told().push(number);
             if number == 0 {
-                while !first_is_over.load(Ordering::SeqCst) {
-                    thread::yield_now();
-                }
+                await_that(&|| is_dropped.load(Ordering::SeqCst));
             }
             Ok(())
         });
         let mut pipeline = Pipeline::start(scope, work, Limits { lanes: 2, items_max: 9 });
         asking(5).into_iter().for_each(|(item, _)| pipeline.push(item));
-        // The second waits for what the first leaves, which is not over before the pipeline is gone.
-        let begins = || begun.lock().expect("no panic").len() == 2;
-        while !begins() {
-            thread::yield_now();
-        }
+        // The second goes on to wait for what the first leaves, and the first for the drop.
+        await_that(&|| told().len() == 3);
         drop(pipeline);
-        first_is_over.store(true, Ordering::SeqCst);
+        is_dropped.store(true, Ordering::SeqCst);
     });
-    assert_eq!(begun.into_inner().expect("no panic").len(), 2);
+    told().sort_unstable();
+    assert_eq!(*told(), [0, 1, 1]);
 }
