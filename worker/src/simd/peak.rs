@@ -6,7 +6,7 @@ use super::vector::{self, LANES, Vectors, Work};
 
 /// Vectors that do not wait for each other: enough to hide what one multiply-add takes, few enough
 /// for the registers of AVX-512.
-const MANY: usize = 14;
+const MANY: usize = 12;
 /// The same where a vector takes two registers of sixteen, or more.
 const FEW: usize = 6;
 

@@ -20,6 +20,8 @@ use std::ops::Range;
 
 /// Inputs whose weights are widened at a time: few enough for the cache next to the processor.
 const PANEL_INPUTS: usize = 128;
+/// Bytes to a line of the cache.
+const LINE: usize = 64;
 /// Most vectors of outputs of a tile, whatever the instruction set.
 const PANEL_WIDTH: usize = 3;
 /// Floats that widened weights take.
@@ -46,52 +48,8 @@ pub(in crate::inference) fn multiply(
     let bias = stored(&bytes[product.bias.bytes.clone()]);
     let panel = panel.as_chunks_mut().0;
     let sides = Sides { inputs: product.inputs, height, width, clip: product.clip };
-    if product.weights.half {
-        let weights = HalfBytes::of(weights);
-        vector::run(isa, Multiplication { weights, bias, input, addend, output, panel, sides });
-    } else {
-        let weights = LanesBytes::of(weights);
-        vector::run(isa, Multiplication { weights, bias, input, addend, output, panel, sides });
-    }
-}
-
-/// A vector of weights as stored.
-trait Weight: Sized {
-    /// How many a line of the cache has.
-    const PER_LINE: usize;
-
-    /// Bytes as such vectors.
-    fn of(bytes: &[u8]) -> &[Self];
-
-    fn read<S: Vectors>(&self, vectors: S) -> S::V;
-}
-
-impl Weight for HalfBytes {
-    const PER_LINE: usize = 2;
-
-    #[inline(always)]
-    fn of(bytes: &[u8]) -> &[Self] {
-        bytes.as_chunks().0
-    }
-
-    #[inline(always)]
-    fn read<S: Vectors>(&self, vectors: S) -> S::V {
-        vectors.load_half(self)
-    }
-}
-
-impl Weight for LanesBytes {
-    const PER_LINE: usize = 1;
-
-    #[inline(always)]
-    fn of(bytes: &[u8]) -> &[Self] {
-        bytes.as_chunks().0
-    }
-
-    #[inline(always)]
-    fn read<S: Vectors>(&self, vectors: S) -> S::V {
-        vectors.load_bytes(self)
-    }
+    let half = product.weights.half;
+    vector::run(isa, Multiplication { weights, half, bias, input, addend, output, panel, sides });
 }
 
 #[derive(Clone, Copy)]
@@ -102,9 +60,11 @@ struct Sides {
     clip: bool,
 }
 
-struct Multiplication<'a, W> {
+struct Multiplication<'a> {
     /// By vector of outputs; in it by input. Behind them is what the next layers read.
-    weights: &'a [W],
+    weights: &'a [u8],
+    /// Whether they have 16 bits (and not 32).
+    half: bool,
     bias: &'a [LanesBytes],
     input: Rows<'a>,
     addend: Option<Rows<'a>>,
@@ -123,7 +83,7 @@ struct Part {
     is_last: bool,
 }
 
-impl<W: Weight> Work for Multiplication<'_, W> {
+impl Work for Multiplication<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -151,7 +111,7 @@ impl<W: Weight> Work for Multiplication<'_, W> {
     }
 }
 
-impl<W: Weight> Multiplication<'_, W> {
+impl Multiplication<'_> {
     /// `N` vectors of outputs of all pixels, as far as some inputs go.
     #[inline(always)]
     fn part<S: Vectors, const N: usize>(&mut self, vectors: S, part: Part) {
@@ -176,7 +136,7 @@ impl<W: Weight> Multiplication<'_, W> {
                         }
                     };
                 }
-                tiles!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+                tiles!(1 2 3 4 5 6 7 8 9 10 11 12);
                 self.fetch::<S, N>(vectors, part, fetched..fetched + share);
                 fetched += share;
                 pixel += high;
@@ -187,11 +147,16 @@ impl<W: Weight> Multiplication<'_, W> {
     /// Fills the panel.
     #[inline(always)]
     fn widen<S: Vectors, const N: usize>(&mut self, vectors: S, part: Part) {
+        let halves: &[HalfBytes] = self.weights.as_chunks().0;
+        let whole: &[LanesBytes] = self.weights.as_chunks().0;
         for n in 0..N {
             let start = (part.first + n) * self.sides.inputs + part.from;
-            let weights = &self.weights[start..][..part.inputs];
             for input in 0..part.inputs {
-                vectors.store(weights[input].read(vectors), &mut self.panel[input * N + n]);
+                let weight = match self.half {
+                    true => vectors.load_half(&halves[start + input]),
+                    false => vectors.load_bytes(&whole[start + input]),
+                };
+                vectors.store(weight, &mut self.panel[input * N + n]);
             }
         }
     }
@@ -204,13 +169,15 @@ impl<W: Weight> Multiplication<'_, W> {
             true => (part.first + N, 0),
             false => (part.first, part.from + part.inputs),
         };
+        let bytes = size_of::<Lanes>() / if self.half { 2 } else { 1 };
         for n in 0..N {
-            let mut at = (first + n) * self.sides.inputs + from + inputs.start;
-            for _ in 0..inputs.len().div_ceil(W::PER_LINE) {
-                if let Some(weight) = self.weights.get(at) {
-                    vectors.prefetch(weight);
+            let start = (first + n) * self.sides.inputs + from;
+            let mut at = (start + inputs.start) * bytes;
+            while at < (start + inputs.end) * bytes {
+                if let Some(byte) = self.weights.get(at) {
+                    vectors.prefetch(byte);
                 }
-                at += W::PER_LINE;
+                at += LINE;
             }
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn run_avx2<W: Work>(work: W) -> W::Output {
 impl Vectors for Avx512 {
     type V = __m512;
     const TILE_WIDTH: usize = 3;
-    const TILE_ROWS: [usize; 3] = [14, 12, 8];
+    const TILE_ROWS: [usize; 3] = [12, 12, 8];
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
