@@ -8,8 +8,8 @@
 //!
 //! Nothing is left of it but warm memory: its files are gone when it ends, its messages are heard
 //! by nobody, and its threads have ended. It breaks off, between two frames, once the supervisor
-//! has said something or [`PATIENCE`] is over. One that hangs in a library ends the process
-//! ([`HANGS_AFTER`]): it has no job yet that could be harmed.
+//! has said something or `PATIENCE` is over. One that hangs in a library ends the process
+//! (`HANGS_AFTER`): it has no job yet that could be harmed.
 
 use crate::channel::CancelFlag;
 use crate::error::WorkerError;
