@@ -99,7 +99,7 @@ browser-tools: $(BROWSER_TOOL_FILES) ## Fetch what tests of pages and uploads ne
 
 $(BROWSER_TOOL_FILES) &:
 	@if ! npm install --silent --no-save --prefix target/browser $(BROWSER_TOOLS); then
-		echo "browser-tools: SKIPPED $(BROWSER_TOOLS): npm is not there or cannot reach its registry"
+		echo "browser-tools: npm is not there or cannot reach its registry: no $(BROWSER_TOOLS)"
 	fi
 
 # What reads the results and the interface as users do, in the versions of the lists.
@@ -113,7 +113,7 @@ target/%/.installed: tests/%/requirements.txt
 		touch $@
 	else
 		rm -rf target/$*
-		echo "python-tools: SKIPPED $$(grep -c . $<) packages of $<: pip is not there or cannot reach its index"
+		echo "python-tools: pip is not there or cannot reach its index: none of the $$(grep -c . $<) packages of $<"
 	fi
 
 # Reverse proxies to test the examples of docs/proxies with, and their libraries. Their packages are
@@ -130,15 +130,37 @@ $(PROXIES):
 		for package in *.deb; do dpkg-deb -x "$$package" ..; done
 		touch ../.unpacked
 	else
-		echo "proxy-tools: SKIPPED $(words $(PROXY_PACKAGES)) packages: $$(tail -1 error)"
+		echo "proxy-tools: none of the $(words $(PROXY_PACKAGES)) packages: $$(tail -1 error)"
 	fi
 
+# The sections of a test run, each with the minutes it took.
+SECTIONS := check tools build-tests test-rust test-unprivileged test-vm
+
 .PHONY: test
-test: setup check browser-tools python-tools proxy-tools ## Run everything that must hold
+test: export BODYSCRIPT_SKIPPED := $(CURDIR)/target/skipped
+test: setup ## Run everything that must hold
+	@mkdir -p target
+	# Users without rights of their own write to it too.
+	install -m 666 /dev/null "$$BODYSCRIPT_SKIPPED"
+	minutes=""
+	for section in $(SECTIONS); do
+		began=$$(date +%s)
+		$(MAKE) --no-print-directory "$$section"
+		minutes+=$$(printf '%6.1f min  %s' "$$(( ($$(date +%s) - began) / 6 ))e-1" "$$section")$$'\n'
+	done
+	printf '%s' "$$minutes"
+	tests/skips.sh count
+
+.PHONY: tools
+tools: browser-tools python-tools proxy-tools
+
+.PHONY: build-tests
+build-tests:
 	@$(MAKE) --no-print-directory build PROFILE=dev
-	cargo test --locked --workspace
-	$(MAKE) --no-print-directory test-unprivileged
-	$(MAKE) --no-print-directory test-vm
+
+.PHONY: test-rust
+test-rust:
+	@cargo test --locked --workspace
 
 .PHONY: test-unprivileged
 test-unprivileged: ## As root: run the tests of cage and sandbox, and a whole job, as an ordinary user too
@@ -159,7 +181,7 @@ deny: $(DENY) ## Licences, sources and advisories of all dependencies
 	# The advisory database is a repository of its own, which a closed network does not reach.
 	if ! $(DENY) --locked check --hide-inclusion-graph advisories; then
 		if $(DENY) fetch db >/dev/null 2>&1; then exit 1; fi
-		echo "deny: SKIPPED advisories: the advisory database cannot be fetched from here"
+		tests/skips.sh skip advisories "the advisory database cannot be fetched from here"
 	fi
 
 $(DENY):
@@ -170,7 +192,7 @@ CARGO_DEB := target/tools/bin/cargo-deb
 .PHONY: deb
 deb: setup $(CARGO_DEB) ## Build the Debian package (PROFILE=release or dev) and check it with lintian
 	@$(MAKE) --no-print-directory build package PROFILE=$(PROFILE)
-	lintian --version >/dev/null 2>&1 || { echo "deb: SKIPPED lintian: it is not installed"; exit 0; }
+	lintian --version >/dev/null 2>&1 || { tests/skips.sh skip lintian "it is not installed"; exit 0; }
 	lintian --fail-on error target/debian/bodyscript_*.deb
 
 # The package of what is built already.
@@ -191,7 +213,7 @@ VM_PACKAGES := qemu-system-x86 mmdebstrap kmod cpio e2fsprogs
 test-vm: PROFILE = dev
 test-vm: deb ## Run the package under systemd in a virtual machine (as root; minutes, no KVM needed)
 	@if [ "$$(id -u)" -ne 0 ]; then
-		echo "test-vm: SKIPPED: making a file system for the guest takes root"
+		tests/skips.sh skip root "test-vm: making a file system for the guest takes root"
 		exit 0
 	fi
 	$(MAKE) --no-print-directory setup PACKAGES="$(VM_PACKAGES)"
@@ -234,7 +256,7 @@ $(BENCH_PEERS): tests/bench/requirements.txt
 		touch $@
 	else
 		rm -rf target/bench/venv
-		echo "bench-peers: SKIPPED $$(grep -c == $<) packages of $<: pip is not there or cannot reach its index"
+		echo "bench-peers: pip is not there or cannot reach its index: none of the $$(grep -c == $<) packages of $<"
 	fi
 
 .PHONY: models

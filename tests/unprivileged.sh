@@ -26,7 +26,8 @@ install -d -o $USER_ID -g $USER_ID "$folder/home" "$folder/tmp"
 
 as_user() {
 	setpriv --reuid=$USER_ID --regid=$USER_ID --clear-groups --inh-caps=-all \
-		env -i PATH="$PATH" HOME="$folder/home" TMPDIR="$folder/tmp" LANG=C.UTF-8 "$@"
+		env -i PATH="$PATH" HOME="$folder/home" TMPDIR="$folder/tmp" LANG=C.UTF-8 \
+			${BODYSCRIPT_SKIPPED:+"BODYSCRIPT_SKIPPED=$BODYSCRIPT_SKIPPED"} "$@"
 }
 
 # "Executable tests/cage.rs (target/debug/deps/cage-0123)", relative to this folder.
@@ -35,7 +36,7 @@ for test in "${TESTS[@]}"; do
 	read -r name filter <<<"$test"
 	program=$(grep -E "/$name-[0-9a-f]+$" <<<"$built")
 	if ! as_user test -x "$PWD/$program"; then
-		echo "SKIPPED: tests as user $USER_ID: $PWD/$program is not theirs to reach; use a folder that is"
+		tests/skips.sh skip unprivileged "$PWD/$program is not for user $USER_ID to reach; use a folder that is"
 		exit 0
 	fi
 	echo "test-unprivileged: $name ${filter:+($filter) }as user $USER_ID"

@@ -13,3 +13,6 @@ mod ends;
 mod memory;
 #[path = "cage/remains.rs"]
 mod remains;
+#[path = "../../tests/src/report.rs"]
+#[allow(unreachable_pub, reason = "a module of the tests' library")]
+mod report;

@@ -3,6 +3,7 @@
 //! The protocol is JSON over HTTP, and a page's own script does the rest: what a test asks of a
 //! page it asks in the page's language.
 
+use crate::report;
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
@@ -50,7 +51,7 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn();
         let Ok(driver) = driver else {
-            println!("SKIPPED: there is no chromedriver; install the package chromium-driver");
+            report::skipped("browser", "no chromedriver; install the package chromium-driver");
             return Ok(None);
         };
         let client = Client::builder().timeout(PATIENCE).build()?;
@@ -185,7 +186,8 @@ impl Browser {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let path = root.join("target/browser/node_modules/axe-core/axe.min.js");
         let Ok(axe) = fs::read_to_string(&path) else {
-            println!("SKIPPED: no axe-core at {}; run `make browser-tools`", path.display());
+            let why = format!("it is not at {}; run `make browser-tools`", path.display());
+            report::skipped("axe-core", &why);
             return Ok(Vec::new());
         };
         self.run(&axe)?;

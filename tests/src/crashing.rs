@@ -3,6 +3,7 @@
 
 use crate::remains::{groups_of, strays};
 use crate::server::TestServer;
+use crate::told::{await_that, ids};
 use crate::traces::{fault_worker, names};
 use anyhow::{Context, Result, ensure};
 use reqwest::StatusCode;
@@ -172,18 +173,12 @@ impl Books {
         for id in &self.removed {
             ensure!(!jobs.contains_key(id.as_str()), "{id} was removed and is back");
         }
-        for (place, is_right) in [
-            ("spool", (|job| job["completed_at"].is_null()) as fn(&Value) -> bool),
-            ("jobs", |job| job["completed_at"].is_null()),
-            ("results", |job| job["status"] != "failed"),
-        ] {
+        for place in ["spool", "jobs", "results"] {
             for name in names(&state, place)? {
-                // What was under way when the list was made may be over by now.
-                let job = jobs.get(name.as_str()).filter(|job| is_right(job) || place != "results");
-                ensure!(job.is_some(), "{place}/{name} is an orphan");
+                ensure!(jobs.contains_key(name.as_str()), "{place}/{name} is an orphan");
             }
         }
-        Ok(())
+        await_that("nothing lies where its job has no use for it", || is_tidy(server))
     }
 
     /// No process and no group of the service that died.
@@ -244,4 +239,20 @@ fn remove(server: &TestServer, ids: Vec<String>) -> Vec<(String, bool)> {
         (id, answer.is_ok_and(|answer| answer.status() == StatusCode::OK))
     };
     ids.into_iter().map(remove).collect()
+}
+
+/// Whether uploads and attempts lie only where a job is not over, and results only of jobs that have
+/// not failed.
+fn is_tidy(server: &TestServer) -> Result<bool> {
+    let list = server.jobs()?;
+    let under_way = ids(&list, |job| job["completed_at"].is_null());
+    let not_failed = ids(&list, |job| job["status"] != "failed");
+    let lie_in = |place, jobs: &BTreeSet<String>| {
+        Ok::<_, anyhow::Error>(
+            names(&server.state_dir(), place)?.iter().all(|id| jobs.contains(id)),
+        )
+    };
+    Ok(lie_in("spool", &under_way)?
+        && lie_in("jobs", &under_way)?
+        && lie_in("results", &not_failed)?)
 }

@@ -107,7 +107,7 @@ impl Proxy {
         let program = unpacked.join(setup.program());
         if !program.exists() {
             let program = program.display();
-            report::skipped(&format!("a proxy: no {program}; run `make proxy-tools`"));
+            report::skipped("proxies", &format!("no {program}; run `make proxy-tools`"));
             return Ok(None);
         }
         let folder = tempfile::tempdir()?;

@@ -18,6 +18,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
         return Some(path);
     }
     let path = path.display();
-    report::skipped(&format!("{path} is not there; set {VARIABLE} to a folder that has it"));
+    let why = format!("{path} is not there; set {VARIABLE} to a folder that has it");
+    report::skipped("footage", &why);
     None
 }

@@ -35,7 +35,7 @@ impl TusClient {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let modules = here.join("../target/browser/node_modules");
         if !modules.join("tus-js-client").exists() {
-            skipped("there is no tus-js-client; run `make browser-tools`");
+            skipped("tus-js-client", "it is not there; run `make browser-tools`");
             return Ok(None);
         }
         let child = Command::new("node")
@@ -50,7 +50,7 @@ impl TusClient {
             .stdout(Stdio::piped())
             .spawn();
         let Ok(mut child) = child else {
-            skipped("there is no Node.js to run tus-js-client");
+            skipped("tus-js-client", "there is no Node.js to run it");
             return Ok(None);
         };
         let lines = BufReader::new(child.stdout.take().context("a pipe")?).lines();

@@ -259,7 +259,7 @@ fn streams_have_a_quota_of_their_own() -> Result<()> {
 fn in_a_network(test: fn() -> Result<()>) -> Result<()> {
     let inside = thread::spawn(move || {
         if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
-            report::skipped(&format!("clients with addresses of their own: no network ({error})"));
+            report::skipped("addresses", &format!("no network of their own: {error}"));
             return Ok(());
         }
         for words in

@@ -332,7 +332,7 @@ fn a_generated_client_uploads_waits_downloads_and_cleans_up() -> Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = here.join("../target/generated_client/bin/python");
     if !python.exists() {
-        skipped("there is no generator of clients; run `make python-tools`");
+        skipped("generated-client", "there is no generator; run `make python-tools`");
         return Ok(());
     }
     let folder = tempfile::tempdir()?;

@@ -43,7 +43,7 @@ impl Stage {
         let disk = match disk(&root.path().join("state")) {
             Ok(disk) => disk,
             Err(lack) => {
-                report::skipped(&format!("{what}: {lack}"));
+                report::skipped("disks", &format!("{what}: {lack}"));
                 return Ok(None);
             }
         };
@@ -295,7 +295,7 @@ fn a_start_on_a_read_only_folder_says_so() -> Result<()> {
     let _disk = match Disk::small(folder.path()) {
         Ok(disk) => disk,
         Err(lack) => {
-            report::skipped(&format!("a start on a read-only folder: {lack}"));
+            report::skipped("disks", &format!("a start on a read-only folder: {lack}"));
             return Ok(());
         }
     };
@@ -328,7 +328,7 @@ fn no_byte_of_a_piece_counts_that_the_disk_did_not_take() -> Result<()> {
     let disk = match Disk::small(&folder.path().join("small")) {
         Ok(disk) => disk,
         Err(lack) => {
-            report::skipped(&format!("a piece and a full disk: {lack}"));
+            report::skipped("disks", &format!("a piece and a full disk: {lack}"));
             return Ok(());
         }
     };

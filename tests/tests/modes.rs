@@ -155,7 +155,7 @@ fn frames_looked_at_side_by_side_give_the_poses_of_one_after_the_other() -> Resu
     let available = |processor: &usize| all.is_set(*processor).unwrap_or(false);
     let available: Vec<usize> = (0..CpuSet::count()).filter(available).collect();
     if available.len() < 2 {
-        report::skipped("side by side takes two processors, and there is one");
+        report::skipped("processors", "side by side takes two, and there is one");
         return Ok(());
     }
     let mut one = CpuSet::new();

@@ -199,7 +199,7 @@ fn a_thousand_oom_kills_are_each_told_for_what_they_are() -> Result<()> {
     let flags: Vec<&str> = FLAGS.into_iter().chain(["--worker-program", program]).collect();
     let stage = Stage { server: TestServer::start(&flags)?, folder: tempfile::tempdir()? };
     if !has_cgroup(&stage.server)? {
-        report::skipped("kernel OOM kills: this host gives no cgroup to this user");
+        report::skipped("cgroups", "kernel OOM kills: this host gives no cgroup to this user");
         return Ok(());
     }
     let begun = Instant::now();

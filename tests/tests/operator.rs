@@ -288,7 +288,7 @@ fn strangers_give_no_orders() -> Result<()> {
     let socket = state.join("control.sock");
     assert_eq!(fs::metadata(&socket)?.permissions().mode() & 0o777, 0o600);
     if !geteuid().is_root() {
-        report::skipped("orders of another user: it takes root to become one");
+        report::skipped("root", "orders of another user: it takes root to become one");
         return Ok(());
     }
     // Nothing but the word of the kernel keeps this one out.

@@ -126,7 +126,7 @@ fn parts_of_results_are_served(server: &TestServer, proxy: &Proxy) -> Result<()>
 /// this host has no address to come from, which is said.
 fn third_job_of_one_client(proxy: &Proxy) -> Result<Option<StatusCode>> {
     let Some(address) = other_address() else {
-        report::skipped("limits on one client behind a proxy: no address but loopback here");
+        report::skipped("addresses", "limits on one client: no address but loopback here");
         return Ok(None);
     };
     let client = client(Some(address))?;

@@ -25,7 +25,7 @@ fn pandas_pyarrow_and_opensim_read_the_same_of_one_run() -> Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = here.join("../target/readers/bin/python");
     if !python.exists() {
-        skipped("there is no pandas and pyarrow; run `make python-tools`");
+        skipped("python-readers", "they are not there; run `make python-tools`");
         return Ok(());
     }
     let folder = tempfile::tempdir()?;

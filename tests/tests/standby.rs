@@ -63,7 +63,7 @@ fn workers_have_packed_models_and_do_without_libraries_they_do_not_use() -> Resu
     let program = programs::path("bodyscript-worker")?;
     let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/pose_detection.packed");
     if !packed.exists() || !program.with_file_name("libavfilter.so.8").exists() {
-        report::skipped("what workers map: `make build` has not put its files there");
+        report::skipped("worker-files", "`make build` has not put them beside the programs");
         return Ok(());
     }
     let server = TestServer::start(&["--workers", "1", "--standby", "1"])?;

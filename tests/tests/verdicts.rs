@@ -5,12 +5,13 @@ use anyhow::{Context, Result};
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::remains::{descendants, groups_of, is_alive, strays};
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::ends;
+use bodyscript_tests::told::{await_that, ends};
 use bodyscript_tests::traces::fault_video;
 use bodyscript_tests::{programs, report};
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
 use serde_json::Value;
+use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -166,19 +167,17 @@ fn the_caps_of_all_workers_never_exceed_the_budget() -> Result<()> {
             "touch:90 sleep:200 ok"
         })?);
     }
-    let mut most = 0;
-    loop {
+    let most = Cell::new(0);
+    await_that("all jobs are over", || {
         let report = faults.server.operator_json("/health/memory")?;
         let reserved = report["reserved_bytes"].as_u64().context("a number")?;
         assert_eq!(report["budget_bytes"], 150 * MIB);
         assert!(reserved <= 150 * MIB, "{report}");
         assert!(descendants(faults.server.pid()).len() <= 2, "{report}");
-        most = most.max(reserved);
-        if report["jobs"]["pending"] == 0 && report["jobs"]["processing"] == 0 {
-            break;
-        }
-    }
-    assert!(most > 0, "no attempt was seen");
+        most.set(most.get().max(reserved));
+        Ok(report["jobs"]["pending"] == 0 && report["jobs"]["processing"] == 0)
+    })?;
+    assert!(most.get() > 0, "no attempt was seen");
     for id in ids {
         let status = faults.server.status(&id)?;
         assert_eq!(status["status"], "completed", "{status}");
@@ -226,12 +225,15 @@ fn a_host_that_cannot_start_workers_says_so_and_recovers() -> Result<()> {
     for _ in 0..3 {
         last = faults.submit("ok")?;
     }
-    let broken = loop {
+    let broken = OnceCell::new();
+    await_that("the service is not ready", || {
         let answer = faults.server.get("/readyz")?;
         if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
-            break answer.json::<Value>()?;
+            let _ = broken.set(answer.json::<Value>()?);
         }
-    };
+        Ok(broken.get().is_some())
+    })?;
+    let broken = broken.into_inner().context("an answer")?;
     assert_eq!(broken["reason"], "workers cannot be started", "{broken}");
     assert_eq!(faults.server.get("/livez")?.status(), StatusCode::OK);
     std::fs::rename(&away, &program)?;
@@ -251,7 +253,7 @@ fn a_start_without_what_is_required_fails_and_says_what() -> Result<()> {
         (vec!["--worker-program", "/nowhere/worker"], "/nowhere/worker"),
     ];
     if has_v2 {
-        report::skipped("a start that requires cgroup v2 in vain: this host may give it");
+        report::skipped("no-cgroup-v2", "a start that requires it in vain: this host may give it");
     } else {
         cases.push((vec!["--cage-required", "v2"], "cage.required = \"v2\""));
     }

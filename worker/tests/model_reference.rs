@@ -11,6 +11,10 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tract_onnx::prelude::*;
 
+#[path = "../../tests/src/report.rs"]
+#[allow(unreachable_pub, reason = "a module of the tests' library")]
+mod report;
+
 /// How far the executor may be from tract, as a share of an output's range: the order of sums.
 const AGREEMENT: f32 = 1e-4;
 
@@ -85,7 +89,10 @@ fn the_executor_agrees_with_tflite_and_tract_by_every_instruction_set() {
         let plain = plain(&model.file).run(tvec!(input.into())).unwrap();
         for isa in Isa::ALL {
             if !isa.is_available() {
-                println!("SKIPPED {}: this processor lacks it", isa.name());
+                report::skipped(
+                    "instruction-sets",
+                    &format!("this processor lacks {}", isa.name()),
+                );
                 continue;
             }
             let file = std::fs::File::open(folder().join(&model.file)).unwrap();

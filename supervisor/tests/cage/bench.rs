@@ -1,5 +1,6 @@
 //! The bench: a workshop of fault workers, and the look around that nothing is left.
 
+use super::report::skipped;
 use bodyscript::attempt::{Birth, Deadlines, Lines, Live, Order, Stop, run};
 use bodyscript::worker::obituary::Obituary;
 use bodyscript::worker::{CageBackend, CageRequired, Workshop, WorkshopError, WorkshopSettings};
@@ -93,7 +94,7 @@ impl Bench {
     pub(crate) fn cgroup() -> Option<Self> {
         let bench = Self::open();
         if bench.workshop.cage_backend() == CageBackend::Rlimit {
-            skipped("a test of cgroups: this host gives none to this user");
+            skipped("cgroups", "this host gives none to this user");
             bench.close();
             return None;
         }
@@ -195,12 +196,6 @@ impl Bench {
 
 pub(crate) fn tell(sender: oneshot::Sender<Stop>, stop: Stop) {
     sender.send(stop).expect("the attempt lives");
-}
-
-/// Says what is not tested here, past the harness, which swallows what a passing test prints.
-pub(crate) fn skipped(what_and_why: &str) {
-    let line = format!("SKIPPED: {what_and_why}\n");
-    std::io::stderr().write_all(line.as_bytes()).expect("somebody reads");
 }
 
 /// Processes whose parent is this one and whose session is another: workers and their orphans.

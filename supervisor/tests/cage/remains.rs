@@ -1,6 +1,7 @@
 //! Remains: nothing of a worker outlives it, whatever ended first.
 
-use super::bench::{Bench, alone, fault_worker, groups_of, is_alive, settings, skipped, strays};
+use super::bench::{Bench, alone, fault_worker, groups_of, is_alive, settings, strays};
+use super::report::skipped;
 use bodyscript::attempt::Live;
 use bodyscript::worker::obituary::{Deadline, End, Exit};
 use bodyscript::worker::{CageBackend, Workshop};
@@ -131,7 +132,7 @@ async fn inner_a_supervisor_to_be_killed() {
 #[test]
 fn an_unprivileged_user_gets_a_cage_too() {
     if !Uid::effective().is_root() {
-        skipped("the cage of another user: only root can become one");
+        skipped("root", "the cage of another user: only root can become one");
         return;
     }
     let _alone = alone();

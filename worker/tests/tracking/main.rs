@@ -17,6 +17,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+#[path = "../../../tests/src/report.rs"]
+#[allow(unreachable_pub, reason = "a module of the tests' library")]
+mod report;
+
 const REGIONS: &str = include_str!("regions.csv");
 const LIMITS: MediaLimits = MediaLimits {
     duration_ms_max: 10_000,
@@ -46,7 +50,7 @@ fn footage(name: &str) -> Option<PathBuf> {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
     let path = folder.join(name);
     if !path.exists() {
-        println!("SKIPPED (1): {} is not there", path.display());
+        report::skipped("footage", &format!("{} is not there", path.display()));
     }
     path.exists().then_some(path)
 }

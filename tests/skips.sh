@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Counts what a run of `make test` has skipped.
+#   skips.sh skip NAME WHY    says what is skipped and writes it down
+#   skips.sh count            holds what was written down against skips.txt
+# The list is the file that BODYSCRIPT_SKIPPED names, if it names one.
+set -euo pipefail
+allowed=$(dirname "$(realpath "$0")")/skips.txt
+
+case $1 in
+skip)
+	echo "SKIPPED $2: $3" >&2
+	[ -z "${BODYSCRIPT_SKIPPED:-}" ] || echo "$2: $3" >>"$BODYSCRIPT_SKIPPED"
+	;;
+count)
+	counts=$(cut -d: -f1 "$BODYSCRIPT_SKIPPED" | sort | uniq -c)
+	echo "skipped: $(wc -l <"$BODYSCRIPT_SKIPPED") checks"
+	[ -z "$counts" ] || echo "$counts"
+	status=0
+	while read -r count name; do
+		most=$(awk -v name="$name" '$1 == name { print $2 }' "$allowed")
+		if [ "$count" -gt "${most:-0}" ]; then
+			echo "skipped: $name $count times, where tests/skips.txt allows ${most:-none}" >&2
+			status=1
+		fi
+	done < <(sed '/^$/d' <<<"$counts")
+	exit $status
+	;;
+esac
