@@ -137,11 +137,11 @@ $(PROXIES):
 SECTIONS := check tools build-tests test-rust test-unprivileged test-vm
 
 .PHONY: test
-test: export BODYSCRIPT_SKIPPED := $(CURDIR)/target/skipped
+test: export SKIPPED_CHECKS := $(CURDIR)/target/skipped
 test: setup ## Run everything that must hold
 	@mkdir -p target
 	# Users without rights of their own write to it too.
-	install -m 666 /dev/null "$$BODYSCRIPT_SKIPPED"
+	install -m 666 /dev/null "$$SKIPPED_CHECKS"
 	minutes=""
 	for section in $(SECTIONS); do
 		began=$$(date +%s)

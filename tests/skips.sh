@@ -2,18 +2,18 @@
 # Counts what a run of `make test` has skipped.
 #   skips.sh skip NAME WHY    says what is skipped and writes it down
 #   skips.sh count            holds what was written down against skips.txt
-# The list is the file that BODYSCRIPT_SKIPPED names, if it names one.
+# The list is the file that SKIPPED_CHECKS names, if it names one.
 set -euo pipefail
 allowed=$(dirname "$(realpath "$0")")/skips.txt
 
 case $1 in
 skip)
 	echo "SKIPPED $2: $3" >&2
-	[ -z "${BODYSCRIPT_SKIPPED:-}" ] || echo "$2: $3" >>"$BODYSCRIPT_SKIPPED"
+	[ -z "${SKIPPED_CHECKS:-}" ] || echo "$2: $3" >>"$SKIPPED_CHECKS"
 	;;
 count)
-	counts=$(cut -d: -f1 "$BODYSCRIPT_SKIPPED" | sort | uniq -c)
-	echo "skipped: $(wc -l <"$BODYSCRIPT_SKIPPED") checks"
+	counts=$(cut -d: -f1 "$SKIPPED_CHECKS" | sort | uniq -c)
+	echo "skipped: $(wc -l <"$SKIPPED_CHECKS") checks"
 	[ -z "$counts" ] || echo "$counts"
 	status=0
 	while read -r count name; do

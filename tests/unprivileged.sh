@@ -27,7 +27,7 @@ install -d -o $USER_ID -g $USER_ID "$folder/home" "$folder/tmp"
 as_user() {
 	setpriv --reuid=$USER_ID --regid=$USER_ID --clear-groups --inh-caps=-all \
 		env -i PATH="$PATH" HOME="$folder/home" TMPDIR="$folder/tmp" LANG=C.UTF-8 \
-			${BODYSCRIPT_SKIPPED:+"BODYSCRIPT_SKIPPED=$BODYSCRIPT_SKIPPED"} "$@"
+			${SKIPPED_CHECKS:+"SKIPPED_CHECKS=$SKIPPED_CHECKS"} "$@"
 }
 
 # "Executable tests/cage.rs (target/debug/deps/cage-0123)", relative to this folder.

@@ -69,7 +69,9 @@ impl Resizing<'_> {
 fn blend<S: Vectors>(vectors: S, [a, b]: [&Lanes; 2], share: [f32; 2]) -> S::V {
     let zero = vectors.splat(0.0);
     let first = vectors.mul_add(vectors.load(a), vectors.splat(share[0]), zero);
-    vectors.mul_add(vectors.load(b), vectors.splat(share[1]), first)
+    let second = vectors.mul_add(vectors.load(b), vectors.splat(share[1]), zero);
+    // Both rounded: equal pixels with halves of the share each give the same pixel again.
+    vectors.add(first, second)
 }
 
 /// Puts each quarter of a pixel's channels at its place in a block of 2 x 2 pixels.
