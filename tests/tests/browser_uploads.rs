@@ -19,8 +19,9 @@ const NO_BARRIERS: Vec<String> = Vec::new();
 const LARGE: usize = 4 << 20;
 /// Where lines break: so late that beginning anew would show.
 const BREAK_AT: u64 = 3 << 20;
-/// What may be sent twice: the piece that was under way, and headers.
-const TWICE_MAX: u64 = (1 << 20) + (64 << 10);
+/// What may be sent twice: the piece that was under way, headers, and what a connection holds of a
+/// piece that a service which is not ready yet refuses.
+const TWICE_MAX: u64 = (1 << 20) + (512 << 10);
 /// Longest wait for anything; far beyond what the slowest machine needs.
 const PATIENCE: Duration = Duration::from_secs(180);
 
