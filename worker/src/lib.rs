@@ -16,5 +16,6 @@ pub mod run;
 pub mod sampling;
 pub mod sandbox;
 pub mod simd;
+mod upcoming;
 pub mod video;
 pub mod visual;

@@ -20,6 +20,7 @@ use crate::picture::Picture;
 use crate::pose::Estimator;
 use crate::pose::track::{Shot, Tracked, Tracker};
 use crate::sampling::{self, Sampler};
+use crate::upcoming::Upcoming;
 use crate::video::{Decoder, FrameTime, Probe};
 use crate::visual::Visuals;
 use bodyscript_protocol::artefact::Artefact;
@@ -49,27 +50,32 @@ pub fn run(
     tell(&ToSupervisor::Probed(facts.clone()))?;
     let report = VideoReport::new(&facts);
     let duration_ms_max = job.start.limits.duration_ms_max;
-    let mut results = Results {
-        data: Data::create(&mut artefacts, job.start, &facts, &report)?,
-        visuals: Visuals::create(&mut artefacts, (&decoder, &probe), duration_ms_max)?,
-        statistics: Statistics::new(probe.width, probe.height),
-        people: Vec::new(),
-        tell,
-    };
-    let size = [probe.width, probe.height];
-    let frames = thread::scope(|scope| {
+    let data = Data::create(&mut artefacts, job.start, &facts, &report)?;
+    let metadata = artefacts.take(Artefact::Metadata);
+    let (sound, size) = (decoder.sound(), [probe.width, probe.height]);
+    thread::scope(|scope| {
+        let mut results = Results {
+            data,
+            // The encoders start while the first frame is looked at.
+            visuals: Upcoming::start(scope, move || {
+                Visuals::create(artefacts, (&probe, sound), duration_ms_max)
+            }),
+            statistics: Statistics::new(facts.width, facts.height),
+            people: Vec::new(),
+            tell,
+        };
         let share = (job.start.threads, size);
         let tracker = Tracker::start(scope, job.estimator, &job.start.options, share);
-        track(job, &mut decoder, tracker, &mut results)
-    })?;
-    let Results { data, visuals, statistics, .. } = results;
-    let summary = statistics.summary(frames);
-    data.finish(&summary)?;
-    let sound = visuals.finish()?;
-    if let Some(file) = artefacts.take(Artefact::Metadata) {
-        metadata::write(file, job.start, &report, sound.as_ref(), &summary)?;
-    }
-    Ok(summary)
+        let frames = track(job, &mut decoder, tracker, &mut results)?;
+        let Results { data, visuals, statistics, .. } = results;
+        let summary = statistics.summary(frames);
+        data.finish(&summary)?;
+        let sound = visuals.take()?.finish()?;
+        if let Some(file) = metadata {
+            metadata::write(file, job.start, &report, sound.as_ref(), &summary)?;
+        }
+        Ok(summary)
+    })
 }
 
 /// Takes all frames through the tracker; how many there were.
@@ -111,7 +117,7 @@ fn track(
 /// What is written, frame by frame.
 struct Results<'a> {
     data: Data,
-    visuals: Visuals,
+    visuals: Upcoming<'a, Visuals, WorkerError>,
     statistics: Statistics,
     /// Those in the last frame that was looked at: they are drawn until the next one.
     people: Vec<Person>,
@@ -133,7 +139,7 @@ impl Results<'_> {
         for person in &self.people {
             overlay::draw(&mut picture, &person.pose);
         }
-        self.visuals.write(&picture, pts, clarity)?;
+        self.visuals.get()?.write(&picture, pts, clarity)?;
         Ok(picture)
     }
 }

@@ -3,7 +3,9 @@
 use crate::error::WorkerError;
 use crate::handover::Artefacts;
 use crate::picture::{Picture, RgbPicture};
-use crate::video::{self, Decoder, EncodeSpec, FrameTime, Probe, SoundReport, VideoWriter};
+use crate::video::{
+    self, EncodeSpec, EndedVideo, FrameTime, Probe, SoundReport, Soundtrack, VideoWriter,
+};
 use bodyscript_protocol::artefact::Artefact;
 use std::fs::File;
 use std::time::Duration;
@@ -32,8 +34,8 @@ impl Visuals {
     /// Begins the artefacts that are wanted. The overlay has the video's sound; the preview has
     /// none: it would take a second reading of the file, for what is a moving thumbnail.
     pub fn create(
-        artefacts: &mut Artefacts,
-        (decoder, probe): (&Decoder, &Probe),
+        mut artefacts: Artefacts,
+        (probe, sound): (&Probe, Soundtrack),
         duration_ms_max: u32,
     ) -> Result<Self, WorkerError> {
         let full = EncodeSpec {
@@ -55,7 +57,7 @@ impl Visuals {
             artefacts.take(artefact).map(|file| VideoWriter::create(file.into(), spec)).transpose()
         };
         Ok(Self {
-            video: writer(Artefact::Video, &full)?.map(|video| video.with_sound(decoder.sound())),
+            video: writer(Artefact::Video, &full)?.map(|video| video.with_sound(sound)),
             preview: writer(Artefact::Preview, &preview)?,
             thumbnail: artefacts
                 .take(Artefact::Thumbnail)
@@ -87,11 +89,14 @@ impl Visuals {
 
     /// Completes all three; what became of the sound, if it was wanted.
     pub fn finish(self) -> Result<Option<SoundReport>, WorkerError> {
-        let sound = self.video.map(VideoWriter::finish).transpose()?.flatten();
-        self.preview.map(VideoWriter::finish).transpose()?;
+        let end = |video: Option<VideoWriter>| video.map(VideoWriter::end).transpose();
+        // Each goes on by itself meanwhile.
+        let (video, preview) = (end(self.video)?, end(self.preview)?);
         if let Some(Thumbnail { mut file, best: Some((_, picture)) }) = self.thumbnail {
             video::write_thumbnail(&picture, &mut file)?;
         }
+        let sound = video.map(EndedVideo::finish).transpose()?.flatten();
+        preview.map(EndedVideo::finish).transpose()?;
         Ok(sound)
     }
 }

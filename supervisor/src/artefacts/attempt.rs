@@ -60,10 +60,7 @@ impl AttemptFolder {
         fs::write(&path, outcome).map_err(failed("written to", &path))?;
         failpoint::reach("outcome_written");
         sync(&path)?;
-        for artefact in self.formats.iter() {
-            let path = self.path.join(artefact.file_name());
-            sync(&path)?;
-        }
+        self.sync_artefacts()?;
         sync(&self.path)?;
         failpoint::reach("attempt_synced");
         if self.is_stale()? {
@@ -72,6 +69,12 @@ impl AttemptFolder {
         rename(&self.path, &self.published)?;
         failpoint::reach("attempt_published");
         Ok(())
+    }
+
+    /// Puts the artefacts on the disk as they are now. [`Self::publish`] does it again, at no cost
+    /// where nothing has changed since; an error that this returns is not told a second time.
+    pub fn sync_artefacts(&self) -> Result<(), StateError> {
+        self.formats.iter().try_for_each(|artefact| sync(&self.path.join(artefact.file_name())))
     }
 
     fn is_stale(&self) -> Result<bool, StateError> {

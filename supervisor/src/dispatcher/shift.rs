@@ -6,7 +6,7 @@
 use super::RunningAttempt;
 use super::removal::insist;
 use crate::artefacts::{AttemptFolder, StateDir, StateError};
-use crate::attempt::Order;
+use crate::attempt::{Live, Order};
 use crate::job::{AttemptRecord, JobId};
 use crate::origin::Origin;
 use crate::outcome::Outcome;
@@ -17,10 +17,13 @@ use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::message::{MediaLimits, Summary, VideoFacts};
 use bodyscript_protocol::options::Options;
 use bodyscript_protocol::posture::Posture;
+use bodyscript_protocol::session::Phase;
 use std::fs::File;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::join;
+use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 
 /// What an attempt needs to know.
@@ -39,6 +42,7 @@ pub(super) struct Plan {
 /// The worker that is to carry it out.
 pub(super) struct Hired {
     pub(super) order: oneshot::Sender<Order>,
+    pub(super) live: watch::Receiver<Live>,
     pub(super) attempt: RunningAttempt,
     /// Whether it lives already.
     pub(super) is_standby: bool,
@@ -58,7 +62,7 @@ pub(super) struct Ending {
 
 /// Sees one attempt through: gives the order, and waits for what comes of it.
 pub(super) async fn work(state: StateDir, plan: Plan, hired: Hired) -> Ending {
-    let Hired { order, attempt, is_standby } = hired;
+    let Hired { order, live, attempt, is_standby } = hired;
     let job = plan.job;
     let prepared = blocking({
         let (state, number, formats) = (state.clone(), plan.number, plan.options.formats);
@@ -94,7 +98,8 @@ pub(super) async fn work(state: StateDir, plan: Plan, hired: Hired) -> Ending {
         media: plan.media,
         threads: plan.threads,
     });
-    let obituary = attempt.await;
+    let folder = Arc::new(folder);
+    let (obituary, synced) = join!(attempt, sync_early(Arc::clone(&folder), live));
     let obituary = in_earnest(obituary, &plan.history);
     let decision = decide(&obituary, &plan.history);
     let outcome = outcome(&obituary, &decision);
@@ -102,7 +107,8 @@ pub(super) async fn work(state: StateDir, plan: Plan, hired: Hired) -> Ending {
         insist(job, discard).await;
         return ending(obituary, decision);
     };
-    let decision = match blocking(move || folder.publish(&outcome.to_bytes())).await {
+    let publish = move || synced.and_then(|()| folder.publish(&outcome.to_bytes()));
+    let decision = match blocking(publish).await {
         Err(error) => {
             tracing::error!(%job, %error, "the results cannot be published");
             if error.is_disk_full() {
@@ -114,6 +120,19 @@ pub(super) async fn work(state: StateDir, plan: Plan, hired: Hired) -> Ending {
         Ok(()) => decision,
     };
     ending(obituary, decision)
+}
+
+/// Puts the artefacts on the disk once the worker has said its last word: its exit and its cage take
+/// as long as the disk does.
+async fn sync_early(
+    folder: Arc<AttemptFolder>,
+    mut live: watch::Receiver<Live>,
+) -> Result<(), StateError> {
+    // An error means that nothing is left of the worker.
+    match live.wait_for(|live| live.phase == Phase::Ended).await.map(drop) {
+        Ok(()) => blocking(move || folder.sync_artefacts()).await,
+        Err(_) => Ok(()),
+    }
 }
 
 /// How the attempt went, if its artefacts are to be published.

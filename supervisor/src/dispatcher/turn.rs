@@ -57,7 +57,7 @@ impl Desk {
         let Hand { order, live, stop, memory_bytes_max, is_standby, attempt: life } = hand;
         let plan = self.plan(&entry.job, memory_bytes_max);
         let (attempt, origin) = (plan.number, plan.origin.clone());
-        let hired = Hired { order, attempt: life, is_standby };
+        let hired = Hired { order, live: live.clone(), attempt: life, is_standby };
         let work = shift::work(self.state.clone(), plan, hired);
         let task = self.attempts.spawn(work);
         self.tasks.insert(task.id(), id);

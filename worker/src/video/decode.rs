@@ -3,9 +3,9 @@
 //! checked.
 //!
 //! ```text
-//! source |gate ! <decoder> ! deinterlace ! videoconvertscale ! capsfilter ! [videoflip] ! appsink
-//!                                                                                           |
-//!                                                picture (`read_frame`) <- Decoder::next <--'
+//! source |gate ! <decoder> ! [deinterlace ! videoconvertscale ! capsfilter] ! [videoflip] ! appsink
+//!                                         (`fitting`)                                         |
+//!                                                  picture (`read_frame`) <- Decoder::next <--'
 //! ```
 //!
 //! One thread of the graph demuxes, decodes and turns; it rests while two pictures wait, or one
@@ -14,6 +14,7 @@
 use super::FrameTime;
 use super::colour::Colours;
 use super::error::VideoError;
+use super::fitting;
 use super::formats::{Reading, Start};
 use super::graph::{element, graph};
 use super::guard;
@@ -277,28 +278,26 @@ fn complete(
     }
     let decoded = decoder.static_pad("src").expect("decoders have a src pad");
     guard::caps(&decoded, limits, &source.tell);
-    let deinterlace = element("deinterlace")?;
-    deinterlace.set_property_from_str("mode", "auto");
-    deinterlace.set_property_from_str("fields", "top");
-    deinterlace.set_property_from_str("method", "linear");
-    let convert = element("videoconvertscale")?;
-    convert.set_property("n-threads", 1_u32);
-    let filter = element("capsfilter")?;
-    filter.set_property("caps", wanted(shape));
     let sink = sink(shape);
-    let mut chain = vec![decoder, deinterlace, convert, filter];
+    let mut rest = Vec::new();
     if orientation != Orientation::UPRIGHT {
         let flip = element("videoflip")?;
         flip.set_property_from_str("video-direction", orientation.direction);
-        chain.push(flip);
+        rest.push(flip);
     }
-    chain.push(sink.clone().upcast());
-    source.pipeline.0.add_many(&chain).map_err(graph("take its decoder"))?;
-    gst::Element::link_many(&chain).map_err(graph("link its decoder"))?;
-    for element in chain.iter().rev() {
+    rest.push(sink.clone().upcast());
+    source
+        .pipeline
+        .0
+        .add_many([&decoder].into_iter().chain(&rest))
+        .map_err(graph("take its decoder"))?;
+    gst::Element::link_many(&rest).map_err(graph("link its pictures"))?;
+    let next = rest[0].static_pad("sink").expect("who takes pictures has a sink pad");
+    fitting::link(&decoded, next, *shape, (source.growing.clone(), &source.tell))?;
+    for element in rest.iter().rev().chain([&decoder]) {
         element.sync_state_with_parent().map_err(graph("start its decoder"))?;
     }
-    let entry = chain[0].static_pad("sink").expect("decoders have a sink pad");
+    let entry = decoder.static_pad("sink").expect("decoders have a sink pad");
     // The decoder's own caps are narrower than the codec's: profiles, bit depths.
     let refused = |_| VideoError::UnsupportedCodec(gate.codec.caps.into());
     gate.pad.link(&entry).map_err(refused)?;
@@ -325,15 +324,6 @@ fn sink(shape: &Shape) -> AppSink {
         None => gst::PadProbeReturn::Ok,
     });
     sink
-}
-
-fn wanted(shape: &Shape) -> gst::Caps {
-    gst::Caps::builder("video/x-raw")
-        .field("format", gst::List::new(read_frame::formats()))
-        .field("width", shape.width as i32)
-        .field("height", shape.height as i32)
-        .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
-        .build()
 }
 
 #[cfg(test)]

@@ -98,6 +98,19 @@ pub struct VideoWriter {
     out: File,
 }
 
+/// A video of which all pictures are with the encoder.
+pub struct EndedVideo(VideoWriter);
+
+impl EndedVideo {
+    /// Waits for what is left and writes the index; what became of the sound, if it was asked for.
+    ///
+    /// # Errors
+    /// The encoder or the descriptor failed.
+    pub fn finish(self) -> Result<Option<SoundReport>, VideoError> {
+        self.0.wait_for_end()
+    }
+}
+
 /// Buffers that come back from the encoder, so that no picture takes new memory.
 struct Buffers(gst::BufferPool);
 
@@ -230,12 +243,26 @@ impl VideoWriter {
         Ok(())
     }
 
-    /// Writes what is left and the index; what became of the sound, if it was asked for.
+    /// Takes no more pictures. What is left is written by threads of the graph.
+    ///
+    /// # Errors
+    /// The encoder failed.
+    pub fn end(self) -> Result<EndedVideo, VideoError> {
+        match self.source.end_of_stream() {
+            Ok(_) => Ok(EndedVideo(self)),
+            Err(flow) => Err(VideoError::Encode(flow.to_string())),
+        }
+    }
+
+    /// [`Self::end`] and [`EndedVideo::finish`] in one.
     ///
     /// # Errors
     /// The encoder or the descriptor failed.
     pub fn finish(self) -> Result<Option<SoundReport>, VideoError> {
-        self.source.end_of_stream().map_err(|flow| VideoError::Encode(flow.to_string()))?;
+        self.end()?.finish()
+    }
+
+    fn wait_for_end(self) -> Result<Option<SoundReport>, VideoError> {
         let bus = self.pipeline.0.bus().expect("a pipeline has a bus");
         let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
         let patience = gst::ClockTime::try_from(PATIENCE).expect("fits");

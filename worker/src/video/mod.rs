@@ -7,6 +7,7 @@ mod decode;
 mod edits;
 mod encode;
 mod error;
+mod fitting;
 mod formats;
 mod graph;
 mod guard;
@@ -27,7 +28,7 @@ mod write_frame;
 
 pub use colour::Colours;
 pub use decode::Decoder;
-pub use encode::{EncodeSpec, VideoWriter};
+pub use encode::{EncodeSpec, EndedVideo, VideoWriter};
 pub use error::VideoError;
 pub use library_log::tell_left_out;
 pub use probe::Probe;

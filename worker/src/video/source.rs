@@ -69,6 +69,8 @@ pub(super) struct Source {
     pub(super) pipeline: Running,
     /// What its threads tell.
     pub(super) notes: Receiver<Note>,
+    /// The way for its threads to take more elements in.
+    pub(super) growing: Growing,
     /// The way for further guards to tell.
     pub(super) tell: Sender<Note>,
     /// How the tracks of an MP4 are to be turned.
@@ -128,7 +130,7 @@ impl Source {
         pipeline.0.add_many([&reader, &finder]).map_err(graph("take its reader"))?;
         reader.link(&finder).map_err(graph("link its reader"))?;
         growing.start()?;
-        Ok(Self { pipeline, notes, tell, turns, found, has_index })
+        Ok(Self { pipeline, notes, growing, tell, turns, found, has_index })
     }
 
     /// Waits until the first data of the video track is there.

@@ -1,7 +1,7 @@
 //! Every container and codec: all frames, in order, at their times.
 
 use crate::clip::{self, Clip, PLAIN};
-use crate::{LIMITS, assert_times, decode};
+use crate::{LIMITS, assert_times, decode, file_of};
 
 /// An encoder, what gives its pictures times where it loses them, and what the codec is called.
 type Coding = (&'static str, &'static str, &'static str);
@@ -155,7 +155,6 @@ fn unusual_pixel_formats_become_rgb() {
 }
 
 #[test]
-
 fn fields_become_frames() {
     let raw = "interlaced=true top-field-first=true";
     for (encoder, muxer) in
@@ -166,4 +165,15 @@ fn fields_become_frames() {
         clip::assert_levels(muxer, &decoded.levels, 0..30);
         assert_times(muxer, &decoded.times, (0..30).map(|k| f64::from(k) / 30.0));
     }
+}
+
+#[test]
+fn pictures_of_another_size_are_scaled_to_the_first() {
+    let part =
+        |width, height| Clip { width, height, frames: 15, muxer: "mpegtsmux", ..PLAIN }.bytes();
+    let both = [part(160, 120), part(80, 60)].concat();
+    let decoded = decode(file_of(&both), &LIMITS).expect("both parts");
+    clip::assert_levels("two sizes", &decoded.levels, (0..15).chain(0..15));
+    assert_eq!((decoded.last.width, decoded.last.height), (160, 120));
+    clip::assert_red("the smaller part", clip::patch(&decoded.last, 10, 10));
 }

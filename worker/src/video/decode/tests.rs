@@ -73,4 +73,7 @@ fn plain_pictures_come_as_the_decoder_made_them() {
         assert!(meta.stride()[0] > SIZE[0] as i32, "copied by the decoder: {:?}", meta.stride());
     }
     assert!(the_same > FRAMES / 2, "{the_same} seen at both ends");
+    let elements = decoder.source.pipeline.0.iterate_elements().into_iter().flatten();
+    let names = elements.map(|one| one.name().to_string()).collect::<Vec<_>>();
+    assert!(!names.iter().any(|name| name.starts_with("deinterlace")), "{names:?}");
 }
