@@ -15,20 +15,20 @@ pub enum Artefact {
     Thumbnail,
     /// The first seconds of the video, small.
     Preview,
-    /// What the video was and how the run went.
+    /// Properties of the video and statistics of the run.
     Metadata,
     /// An archive with one OpenPose document for every processed frame.
     OpenPose,
     /// One person's landmarks as marker trajectories for OpenSim.
     Trc,
-    /// The table again, in columns.
+    /// The table in columnar form.
     Parquet,
     /// One row of joint angles for every processed frame and person.
     Angles,
 }
 
 impl Artefact {
-    /// Every artefact, in the order in which their files are handed to a worker.
+    /// Every artefact, in the order in which their files are passed to a worker.
     pub const ALL: [Self; 10] = [
         Self::Video,
         Self::Csv,
@@ -42,7 +42,7 @@ impl Artefact {
         Self::Angles,
     ];
 
-    /// What people and programs ask for it by.
+    /// The name by which it is requested.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Video => "video",
@@ -92,7 +92,7 @@ impl Artefact {
         Self::ALL.into_iter().find(|artefact| artefact.file_name() == name)
     }
 
-    /// The artefact that is asked for by this name.
+    /// The artefact of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|artefact| artefact.name() == name)
     }

@@ -1,25 +1,25 @@
-//! Frames without I/O: a little-endian `u32` length, then that many bytes of one message.
+//! Framing without I/O: a little-endian `u32` length, then that many bytes of one message.
 //!
-//! The only file that names the serialiser. A frame is refused by its length before its body is
-//! waited for, and a body by the decoder's own limit before it can make anything allocate.
+//! The only file that names the serialiser. A message is refused by its length before its body is
+//! read, and a body by the decoder's own limit before it can cause an allocation.
 
-use crate::limits::{FRAME_BYTES_MAX, PREFIX_BYTES};
+use crate::limits::{MESSAGE_BYTES_MAX, PREFIX_BYTES};
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-type Config = Configuration<LittleEndian, Fixint, Limit<FRAME_BYTES_MAX>>;
+type Config = Configuration<LittleEndian, Fixint, Limit<MESSAGE_BYTES_MAX>>;
 
 const CONFIG: Config = bincode::config::standard()
     .with_fixed_int_encoding()
     .with_little_endian()
-    .with_limit::<FRAME_BYTES_MAX>();
+    .with_limit::<MESSAGE_BYTES_MAX>();
 
 /// Why bytes are not a message, or a message not bytes.
 #[derive(Debug, Error)]
 pub enum CodecError {
     /// The length prefix is over the cap.
-    #[error("a frame of {bytes} bytes is over the cap of {FRAME_BYTES_MAX}")]
+    #[error("a frame of {bytes} bytes is over the cap of {MESSAGE_BYTES_MAX}")]
     FrameTooLong {
         /// What the prefix says.
         bytes: usize,
@@ -27,7 +27,7 @@ pub enum CodecError {
     /// The body does not decode.
     #[error("a frame does not decode: {0}")]
     Decode(#[from] bincode::error::DecodeError),
-    /// Bytes are left over in the frame after the message.
+    /// Bytes are left over after the message.
     #[error("a frame has {bytes} bytes after its message")]
     TrailingBytes {
         /// How many.
@@ -38,11 +38,11 @@ pub enum CodecError {
     Encode(#[from] bincode::error::EncodeError),
 }
 
-/// One message as one frame.
+/// Encodes one message with its length prefix.
 pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, CodecError> {
     let body = bincode::serde::encode_to_vec(message, CONFIG)?;
     let bytes = body.len();
-    if bytes > FRAME_BYTES_MAX {
+    if bytes > MESSAGE_BYTES_MAX {
         return Err(CodecError::FrameTooLong { bytes });
     }
     let mut frame = Vec::with_capacity(PREFIX_BYTES + bytes);
@@ -51,9 +51,9 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, CodecError> {
     Ok(frame)
 }
 
-/// Collects bytes in whatever pieces they arrive and gives back whole messages.
+/// Collects bytes as they arrive and returns whole messages.
 ///
-/// Holds at most one frame and one read's worth of bytes: a reader must take all messages out
+/// Holds at most one message and the bytes of one read: a reader must take all messages out
 /// before it puts more bytes in.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -61,7 +61,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Adds bytes as they came.
+    /// Appends received bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         self.pending.extend_from_slice(bytes);
     }
@@ -73,7 +73,7 @@ impl Decoder {
             return Ok(None);
         };
         let bytes = u32::from_le_bytes(*prefix) as usize;
-        if bytes > FRAME_BYTES_MAX {
+        if bytes > MESSAGE_BYTES_MAX {
             return Err(CodecError::FrameTooLong { bytes });
         }
         let Some(body) = rest.get(..bytes) else {
@@ -87,8 +87,8 @@ impl Decoder {
         Ok(Some(message))
     }
 
-    /// Whether a frame has begun and not ended: the other side broke off in mid-sentence.
-    pub fn is_mid_frame(&self) -> bool {
+    /// Whether the received bytes end in the middle of a message.
+    pub fn has_partial_message(&self) -> bool {
         !self.pending.is_empty()
     }
 }

@@ -6,7 +6,7 @@
 
 use thiserror::Error;
 
-/// Why a worker ended of its own will.
+/// Why a worker exited by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum WorkerExit {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_others_are_not_ours() {
+    fn unknown_statuses_are_refused() {
         for code in [1, 2, 63, 100, 126, 127, 137, 255, -1] {
             assert_eq!(WorkerExit::try_from(code), Err(UnknownExit(code)));
         }

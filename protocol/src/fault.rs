@@ -1,4 +1,4 @@
-//! What can be wrong with a run, as data: a stable code, a sentence with a remedy, an exit status.
+//! The faults of a run, as data: a stable code, a sentence with a remedy, an exit status.
 //!
 //! A worker sends numbers and names, never prose for people: it has read hostile input, so what a
 //! client reads is composed here, on the receiving side.
@@ -6,10 +6,10 @@
 use crate::exit::WorkerExit;
 use serde::{Deserialize, Serialize};
 
-/// Why a run ended without a result.
+/// The reason a run failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fault {
-    /// No byte.
+    /// The file is empty.
     Empty,
     /// No known container or elementary stream.
     NotAVideo,
@@ -143,7 +143,7 @@ impl Fault {
     }
 }
 
-/// The part of a worker's word that is safe to show: short, and of plain characters.
+/// The part of a worker's text that is safe to show: short, plain characters only.
 fn printable(word: &str) -> String {
     word.chars().filter(|c| c.is_ascii_alphanumeric() || "/-_.+".contains(*c)).take(40).collect()
 }

@@ -1,5 +1,5 @@
-//! Which artefacts are asked for. Chosen by whoever sends a video; parsed by whoever takes the
-//! order, so that all ways in accept the same names.
+//! The requested artefacts of one upload. Parsed by the supervisor, with the same names for forms,
+//! queries and the command line.
 
 use crate::artefact::Artefact;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub struct Formats(u16);
 impl Formats {
     /// Every artefact.
     pub const ALL: Self = Self::of(&Artefact::ALL);
-    /// What is written unless something else is asked for.
+    /// The artefacts written by default.
     pub const DEFAULT: Self = Self::of(&[
         Artefact::Video,
         Artefact::Csv,
@@ -35,7 +35,7 @@ impl Formats {
         Self(bits)
     }
 
-    /// Whether the artefact is asked for.
+    /// Whether the artefact is requested.
     pub const fn contains(self, artefact: Artefact) -> bool {
         self.0 & bit(artefact) != 0
     }
@@ -95,7 +95,7 @@ impl FromStr for Formats {
     }
 }
 
-/// A list with a name that is no format's, or with none.
+/// A list with an unknown format, or an empty one.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
     "unknown format; give one or more, separated by commas, of video, csv, json, thumbnail, \
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_read_in_any_order_and_said_in_one() {
+    fn lists_are_parsed_in_any_order_and_printed_in_one() {
         let formats: Formats = "trc, csv,trc".parse().expect("known");
         assert_eq!(formats.to_string(), "csv,trc");
         assert!(formats.contains(Artefact::Trc) && !formats.contains(Artefact::Video));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn only_sets_of_known_artefacts_are_sets() {
+    fn unknown_artefacts_are_refused() {
         assert_eq!(Formats::try_from(0), Err(UnknownFormat));
         assert_eq!(Formats::try_from(Formats::ALL.0 + 1), Err(UnknownFormat));
         assert_eq!(Formats::try_from(1).map(|formats| formats.to_string()), Ok("video".into()));

@@ -27,9 +27,9 @@ pub mod limits;
 pub mod message;
 pub mod options;
 pub mod pose;
-pub mod posture;
+pub mod sandbox_report;
 pub mod session;
 
 /// Version of everything in this crate that crosses the pipe. The first field of the first
-/// message, so that a mismatch is told before anything else is read.
+/// message, so that a mismatch is detected before anything else is read.
 pub const PROTOCOL_VERSION: u32 = 6;

@@ -1,22 +1,22 @@
 //! Caps on what crosses the pipe, asserted against each other at compile time.
 
-/// Longest body of one frame, in bytes.
-pub const FRAME_BYTES_MAX: usize = 16 * 1024;
+/// Longest body of one message, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
 /// Longest text in any message, in bytes. Longer texts are cut by the sender and refused by the
 /// receiver.
 pub const TEXT_BYTES_MAX: usize = 512;
 
-/// Most sandbox layers one posture may list.
+/// Most sandbox layers one sandbox report may list.
 pub const LAYERS_MAX: usize = 16;
 
-/// Most frames of video one job may report. A cap on what is believed, not on what is accepted:
+/// Most frames of video one job may report. A plausibility check on the worker, not a limit on videos:
 /// ten seconds at 1,000 frames/s is a tenth of it.
 pub const FRAMES_MAX: u32 = 100_000;
 
-/// Width of the length prefix of a frame, in bytes.
+/// Width of the length prefix of a message, in bytes.
 pub const PREFIX_BYTES: usize = size_of::<u32>();
 
-const _: () = assert!(FRAME_BYTES_MAX <= u32::MAX as usize);
-const _: () = assert!(LAYERS_MAX * (TEXT_BYTES_MAX + 16) < FRAME_BYTES_MAX);
-const _: () = assert!(4 * TEXT_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(MESSAGE_BYTES_MAX <= u32::MAX as usize);
+const _: () = assert!(LAYERS_MAX * (TEXT_BYTES_MAX + 16) < MESSAGE_BYTES_MAX);
+const _: () = assert!(4 * TEXT_BYTES_MAX < MESSAGE_BYTES_MAX);

@@ -3,48 +3,48 @@
 use crate::artefact::Artefact;
 use crate::fault::Fault;
 use crate::options::Options;
-use crate::posture::{Layer, Posture};
+use crate::sandbox_report::{Layer, SandboxReport};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 
-/// What the supervisor says.
+/// A message from the supervisor to the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
     /// The first message: get ready for a job.
     Prepare(Prepare),
-    /// The first and only job. Its files are in [`crate::inherited::HANDOVER`] by then.
+    /// The first and only job. Its files are in [`crate::inherited::FILES_IN`] by then.
     Start(Start),
     /// Stop as soon as you can.
     Cancel,
 }
 
-/// What a worker says.
+/// A message from the worker to the supervisor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ToSupervisor {
     /// The sandbox is closed and the models are loaded; the video has not been touched.
-    Ready(Posture),
+    Ready(SandboxReport),
     /// What the video is, before any frame of it is decoded.
     Probed(VideoFacts),
-    /// How far the run has come.
+    /// Progress of the run.
     Progress(Progress),
     /// All artefacts are complete.
     Done(Summary),
-    /// The run is over without a result.
+    /// The run failed; no result.
     Failed(Failure),
 }
 
-/// What a worker is told before there is a job for it.
+/// How a worker is to set itself up, before there is a job for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prepare {
     /// [`crate::PROTOCOL_VERSION`] of the sender.
     pub version: u32,
-    /// The sandbox layers to put on.
+    /// The sandbox layers to enable.
     pub layers: Vec<Layer>,
     /// The layers without which the worker must refuse to start.
     pub layers_required: Vec<Layer>,
-    /// Whether to go through a job of the worker's own making before it says that it is ready,
-    /// because it will stand by.
-    pub rehearses: bool,
+    /// Whether to process a generated video before `Ready`, so that code and memory are warm:
+    /// the worker will wait in the pool.
+    pub warms_up: bool,
 }
 
 /// One job for one worker.
@@ -52,13 +52,13 @@ pub struct Prepare {
 pub struct Start {
     /// The job's id, for log lines.
     pub job: String,
-    /// What was chosen for this video.
+    /// The options of this video.
     pub options: Options,
-    /// What is refused or cut.
+    /// Limits on the video.
     pub limits: MediaLimits,
-    /// What to write; the files are handed over in this order, after the video.
+    /// The artefacts to write; their descriptors are passed in this order, after the video's.
     pub artefacts: Vec<Artefact>,
-    /// The job's share of the processors: on how many threads poses are looked for at a time.
+    /// The job's share of the processors: how many threads run inference at a time.
     pub threads: NonZeroU32,
 }
 
@@ -88,7 +88,7 @@ pub struct MediaLimits {
     pub frame_rate_max: u32,
 }
 
-/// What the containers and caps say of the video.
+/// Properties of the video, from its container and caps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VideoFacts {
     /// Width as displayed (upright), in pixels.
@@ -101,7 +101,7 @@ pub struct VideoFacts {
     pub duration_ms: Option<u64>,
     /// How many frames will be processed, as far as can be known.
     pub frames_expected: u32,
-    /// Whether the video is longer than the limit and will be cut.
+    /// Whether the video is longer than the limit and will be trimmed.
     pub trimmed: bool,
     /// How far the stored picture is turned clockwise to be upright, in degrees.
     pub rotation_degrees: u32,
@@ -113,7 +113,7 @@ pub struct VideoFacts {
     pub codec: String,
 }
 
-/// How far a run has come.
+/// Progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Frames processed so far.
@@ -122,7 +122,7 @@ pub struct Progress {
     pub frames_detected: u32,
 }
 
-/// How a successful run went.
+/// Statistics of a successful run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Frames decoded.
@@ -135,18 +135,18 @@ pub struct Summary {
     pub mean_visibility: f32,
     /// How often the person was seen in one processed frame and not in the next.
     pub track_losses: u32,
-    /// How much the landmarks tremble: root mean square of the second difference of their
+    /// Jitter of the landmarks: root mean square of the second difference of their
     /// positions over three processed frames, as a fraction of the picture's diagonal.
     pub jitter: f32,
-    /// How many people were told apart.
+    /// How many people were distinguished.
     pub people: u32,
 }
 
-/// Why a run ended without a result.
+/// The reason a run failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What is wrong, as data: the sentence people read is made from it by the receiver.
+    /// The fault, as data: the receiver makes the sentence for users from it.
     pub fault: Fault,
-    /// The cause in the worker's words. For the log alone: it may quote hostile input.
+    /// The cause in the worker's words, for the log only: it may quote hostile input.
     pub detail: String,
 }

@@ -1,6 +1,6 @@
-//! How a video is to be processed: what the person who sent it chose. Part of
-//! [`crate::message::Start`]; parsed by whoever takes the order, so that both ways in (a form, a
-//! command line) accept the same.
+//! The options of one upload. Part of
+//! [`crate::message::Start`]; parsed by the supervisor, the same way for a form and for the
+//! command line.
 
 use crate::formats::Formats;
 use serde::{Deserialize, Serialize};
@@ -18,10 +18,10 @@ pub const FPS_MILLI_MIN: u32 = 100;
 /// Highest rate at which frames are processed, in thousandths of a frame per second.
 pub const FPS_MILLI_MAX: u32 = 240_000;
 
-/// What can be chosen for a video.
+/// The options of one video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Options {
-    /// How poses are looked for.
+    /// How poses are detected.
     pub mode: Mode,
     /// Which frames are processed.
     pub sampling: Sampling,
@@ -47,7 +47,7 @@ impl Default for Options {
     }
 }
 
-/// How poses are looked for in the frames.
+/// How poses are detected in the frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -58,7 +58,7 @@ pub enum Mode {
     UltraFast,
     /// Each frame alone, best of 6 pictures.
     Fast,
-    /// Each frame alone, 3 to 7 pictures according to how well it goes.
+    /// Each frame alone, 3 to 7 pictures depending on their scores.
     Smart,
     /// Each frame alone, best of all 10 pictures.
     Quality,
@@ -92,7 +92,7 @@ impl FromStr for Mode {
     }
 }
 
-/// A name that is no mode's.
+/// A name of no mode.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("unknown mode; it is one of track, ultra_fast, fast, smart, quality, static")]
 pub struct UnknownMode;
@@ -179,7 +179,7 @@ impl FromStr for FrameRate {
     }
 }
 
-/// A text that is no rate at which frames can be processed.
+/// A text that is not a valid frame rate.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("it must be a number of frames per second from 0.1 to 240, such as 10 or 12.5")]
 pub struct NotAFrameRate;
@@ -188,10 +188,10 @@ pub struct NotAFrameRate;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Smoothing {
-    /// Jitter is taken out; fast movement is followed all the same.
+    /// Jitter is filtered; fast movement is still followed.
     #[default]
     On,
-    /// What the models say, frame by frame.
+    /// The models' output, unfiltered.
     Off,
 }
 
@@ -209,24 +209,24 @@ impl Smoothing {
 }
 
 impl FromStr for Smoothing {
-    type Err = NeitherOnNorOff;
+    type Err = UnknownSmoothing;
 
-    fn from_str(name: &str) -> Result<Self, NeitherOnNorOff> {
-        Self::ALL.into_iter().find(|it| it.name() == name).ok_or(NeitherOnNorOff)
+    fn from_str(name: &str) -> Result<Self, UnknownSmoothing> {
+        Self::ALL.into_iter().find(|it| it.name() == name).ok_or(UnknownSmoothing)
     }
 }
 
-/// A name that is neither.
+/// A name other than `on` and `off`.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("it must be on or off")]
-pub struct NeitherOnNorOff;
+pub struct UnknownSmoothing;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn frame_rates_are_kept_to_a_thousandth_and_held_to_their_limits() {
+    fn frame_rates_have_three_decimals_and_limits() {
         let milli = |text: &str| text.parse().map(FrameRate::milli);
         assert_eq!(milli("29.97"), Ok(29_970));
         assert_eq!(milli("0.1"), Ok(FPS_MILLI_MIN));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_are_held_to_their_limits() {
+    fn intervals_have_limits() {
         assert_eq!(Sampling::every(0), None);
         assert_eq!(Sampling::every(1), Some(Sampling::EVERY));
         assert_eq!(Sampling::every(INTERVAL_FRAMES_MAX).and_then(Sampling::interval), Some(1000));
@@ -250,6 +250,6 @@ mod tests {
         assert!(Mode::ALL.iter().all(|mode| mode.name().parse() == Ok(*mode)));
         assert!(Smoothing::ALL.iter().all(|it| it.name().parse() == Ok(*it)));
         assert_eq!("Track".parse::<Mode>(), Err(UnknownMode));
-        assert_eq!("yes".parse::<Smoothing>(), Err(NeitherOnNorOff));
+        assert_eq!("yes".parse::<Smoothing>(), Err(UnknownSmoothing));
     }
 }

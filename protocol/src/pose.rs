@@ -108,7 +108,7 @@ pub fn mean_visibility(pose: &Pose) -> f32 {
 }
 
 /// Number of the same landmark on the other side of the body; the nose is its own.
-pub const fn counterpart(landmark: usize) -> usize {
+pub const fn mirror_of(landmark: usize) -> usize {
     match landmark {
         0 => 0,
         // Eyes come in threes.
@@ -124,13 +124,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counterparts_have_the_same_name_on_the_other_side() {
+    fn mirrored_landmarks_have_the_same_name_on_the_other_side() {
         for (i, name) in NAMES.iter().enumerate() {
             let other = match name.contains("left") {
                 true => name.replace("left", "right"),
                 false => name.replace("right", "left"),
             };
-            assert_eq!(NAMES[counterpart(i)], other);
+            assert_eq!(NAMES[mirror_of(i)], other);
         }
     }
 }

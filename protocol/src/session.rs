@@ -1,4 +1,4 @@
-//! Which message is legal after which. Both ends run this; the supervisor believes nothing else.
+//! The protocol's state machine: which message is legal after which. Both ends run it.
 //!
 //! | phase    | from the supervisor | from the worker                      | next phase        |
 //! |----------|---------------------|--------------------------------------|-------------------|
@@ -13,25 +13,25 @@ use crate::message::{Progress, Summary, ToSupervisor, ToWorker, VideoFacts};
 use crate::options::PEOPLE_MAX;
 use thiserror::Error;
 
-/// How far the conversation has come.
+/// The phase of the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Nothing was said.
+    /// No message was exchanged.
     Created,
-    /// The worker prepares itself.
+    /// The worker loads models and enables its sandbox.
     Starting,
-    /// The worker waits for its job, or has touched the video at most to read its headers.
+    /// The worker waits for its job, or has read no more than the video's headers.
     Ready,
     /// Frames are being processed.
     Running,
-    /// The worker has said its last word.
+    /// The worker has sent its final message.
     Ended,
 }
 
-/// A message that may not be sent now, or says what cannot be.
+/// A message that is illegal now, or whose content is impossible.
 #[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
 pub enum Violation {
-    /// Right message, wrong time.
+    /// A message that is not legal in this phase.
     #[error("{message} is not legal in phase {phase:?}")]
     OutOfTurn {
         /// The message's name.
@@ -39,7 +39,7 @@ pub enum Violation {
         /// The phase it came in.
         phase: Phase,
     },
-    /// A count that went back, or more frames than there can be.
+    /// A count that decreased, or more frames than possible.
     #[error("{message} reports impossible counts")]
     ImpossibleCounts {
         /// The message's name.
@@ -53,7 +53,7 @@ pub enum Violation {
     },
 }
 
-/// The conversation between the supervisor and one worker.
+/// The session between the supervisor and one worker.
 #[derive(Debug)]
 pub struct Session {
     phase: Phase,
@@ -69,17 +69,17 @@ impl Default for Session {
 }
 
 impl Session {
-    /// How far the conversation has come.
+    /// The phase of the session.
     pub const fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// Whether there was a job.
+    /// Whether `Start` was sent.
     pub const fn has_job(&self) -> bool {
         self.has_job
     }
 
-    /// Takes note of what the supervisor says.
+    /// Advances the session by a message to the worker.
     pub fn on_to_worker(&mut self, message: &ToWorker) -> Result<(), Violation> {
         match (self.phase, message) {
             (Phase::Created, ToWorker::Prepare(_)) => self.phase = Phase::Starting,
@@ -94,7 +94,7 @@ impl Session {
         Ok(())
     }
 
-    /// Takes note of what the worker says.
+    /// Advances the session by a message to the supervisor.
     pub fn on_to_supervisor(&mut self, message: &ToSupervisor) -> Result<(), Violation> {
         check_caps(message)?;
         self.phase = match (self.phase, message) {
@@ -159,12 +159,12 @@ const fn name(message: &ToSupervisor) -> &'static str {
 }
 
 fn check_caps(message: &ToSupervisor) -> Result<(), Violation> {
-    use crate::posture::LayerState;
+    use crate::sandbox_report::LayerState;
     let fits = |text: &String| text.len() <= TEXT_BYTES_MAX;
     let within = match message {
-        ToSupervisor::Ready(posture) => {
-            posture.layers.len() <= LAYERS_MAX
-                && posture.layers.iter().all(|(_, state)| match state {
+        ToSupervisor::Ready(report) => {
+            report.layers.len() <= LAYERS_MAX
+                && report.layers.iter().all(|(_, state)| match state {
                     LayerState::Active(text) | LayerState::Unavailable(text) => fits(text),
                     LayerState::Off => true,
                 })

@@ -9,7 +9,7 @@ use bodyscript_protocol::message::{
     VideoFacts,
 };
 use bodyscript_protocol::options::{FrameRate, Mode, Options, Sampling, Smoothing};
-use bodyscript_protocol::posture::{Layer, LayerState, Posture};
+use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -22,7 +22,7 @@ fn holds<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &T, golde
     let mut decoder = Decoder::default();
     decoder.push(&frame);
     assert_eq!(decoder.next::<T>().expect("decodes").as_ref(), Some(message));
-    assert!(!decoder.is_mid_frame());
+    assert!(!decoder.has_partial_message());
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn prepare() {
         version: 4,
         layers: vec![Layer::Seccomp],
         layers_required: vec![],
-        rehearses: true,
+        warms_up: true,
     };
     holds(
         &ToWorker::Prepare(prepare),
@@ -80,11 +80,11 @@ fn cancel() {
 
 #[test]
 fn ready() {
-    let mut posture = Posture::default();
-    posture.record(Layer::Landlock, LayerState::Active("ABI 7".into()));
-    posture.record(Layer::Namespaces, LayerState::Off);
+    let mut report = SandboxReport::default();
+    report.record(Layer::Landlock, LayerState::Active("ABI 7".into()));
+    report.record(Layer::Namespaces, LayerState::Off);
     holds(
-        &ToSupervisor::Ready(posture),
+        &ToSupervisor::Ready(report),
         "29000000 00000000 0200000000000000 05000000 00000000 0500000000000000 4142492037
          03000000 02000000",
     );

@@ -2,12 +2,12 @@
 
 use bodyscript_protocol::codec::{self, CodecError, Decoder};
 use bodyscript_protocol::fault::Fault;
-use bodyscript_protocol::limits::{FRAME_BYTES_MAX, TEXT_BYTES_MAX};
+use bodyscript_protocol::limits::{MESSAGE_BYTES_MAX, TEXT_BYTES_MAX};
 use bodyscript_protocol::message::{
     Failure, Prepare, Progress, Summary, ToSupervisor, ToWorker, VideoFacts,
 };
 use bodyscript_protocol::options::Options;
-use bodyscript_protocol::posture::Posture;
+use bodyscript_protocol::sandbox_report::SandboxReport;
 use bodyscript_protocol::session::{Phase, Session, Violation};
 use proptest::prelude::*;
 
@@ -28,7 +28,7 @@ fn facts(text: String) -> VideoFacts {
 
 fn any_message() -> impl Strategy<Value = ToSupervisor> {
     prop_oneof![
-        Just(ToSupervisor::Ready(Posture::default())),
+        Just(ToSupervisor::Ready(SandboxReport::default())),
         Just(ToSupervisor::Probed(facts(String::new()))),
         (0..20_u32, 0..20_u32).prop_map(|(frames_done, frames_detected)| {
             ToSupervisor::Progress(Progress { frames_done, frames_detected })
@@ -73,7 +73,7 @@ proptest! {
             }
         }
         prop_assert_eq!(received, messages);
-        prop_assert!(!decoder.is_mid_frame());
+        prop_assert!(!decoder.has_partial_message());
     }
 
     #[test]
@@ -86,9 +86,9 @@ proptest! {
     }
 
     #[test]
-    fn a_prefix_over_the_cap_is_refused_before_its_body(excess in 1..u32::MAX - FRAME_BYTES_MAX as u32) {
+    fn a_prefix_over_the_cap_is_refused_before_its_body(excess in 1..u32::MAX - MESSAGE_BYTES_MAX as u32) {
         let mut decoder = Decoder::default();
-        decoder.push(&(FRAME_BYTES_MAX as u32 + excess).to_le_bytes());
+        decoder.push(&(MESSAGE_BYTES_MAX as u32 + excess).to_le_bytes());
         let refused = matches!(decoder.next::<ToSupervisor>(), Err(CodecError::FrameTooLong { .. }));
         prop_assert!(refused);
     }
@@ -130,12 +130,7 @@ proptest! {
 
 fn prepare() -> ToWorker {
     let version = bodyscript_protocol::PROTOCOL_VERSION;
-    ToWorker::Prepare(Prepare {
-        version,
-        layers: vec![],
-        layers_required: vec![],
-        rehearses: false,
-    })
+    ToWorker::Prepare(Prepare { version, layers: vec![], layers_required: vec![], warms_up: false })
 }
 
 fn start() -> ToWorker {
@@ -158,12 +153,12 @@ fn start() -> ToWorker {
 #[test]
 fn a_frame_at_the_cap_passes_and_one_byte_more_does_not() {
     // A string's own length takes eight bytes of the body.
-    let at = "x".repeat(FRAME_BYTES_MAX - 8);
+    let at = "x".repeat(MESSAGE_BYTES_MAX - 8);
     let frame = codec::encode(&at).expect("at the cap");
     let mut decoder = Decoder::default();
     decoder.push(&frame);
     assert_eq!(decoder.next::<String>().expect("decodes"), Some(at));
-    assert!(codec::encode(&"x".repeat(FRAME_BYTES_MAX - 7)).is_err());
+    assert!(codec::encode(&"x".repeat(MESSAGE_BYTES_MAX - 7)).is_err());
 }
 
 #[test]
@@ -178,7 +173,7 @@ fn bytes_after_the_message_are_an_error() {
 
 #[test]
 fn a_length_inside_a_message_cannot_make_the_decoder_allocate() {
-    // Ready with a posture of 2^60 layers in a frame of a few bytes.
+    // Ready with a sandbox report of 2^60 layers in a frame of a few bytes.
     let mut frame = vec![12, 0, 0, 0, 0, 0, 0, 0];
     frame.extend_from_slice(&(1_u64 << 60).to_le_bytes());
     let mut decoder = Decoder::default();
@@ -191,7 +186,7 @@ fn texts_at_the_cap_pass_and_longer_ones_do_not() {
     let mut session = Session::default();
     session.on_to_worker(&prepare()).expect("the first message");
     session.on_to_worker(&start()).expect("the job");
-    session.on_to_supervisor(&ToSupervisor::Ready(Posture::default())).expect("ready");
+    session.on_to_supervisor(&ToSupervisor::Ready(SandboxReport::default())).expect("ready");
     let too_long = ToSupervisor::Probed(facts("x".repeat(TEXT_BYTES_MAX + 1)));
     assert_eq!(session.on_to_supervisor(&too_long), Err(Violation::OverCap { message: "Probed" }));
     let fits = ToSupervisor::Probed(facts("x".repeat(TEXT_BYTES_MAX)));
@@ -214,7 +209,7 @@ fn preparation_comes_first_and_once_and_so_does_the_job() {
 fn a_job_may_come_long_after_ready_and_no_video_before_the_job() {
     let mut session = Session::default();
     session.on_to_worker(&prepare()).expect("the first message");
-    session.on_to_supervisor(&ToSupervisor::Ready(Posture::default())).expect("ready");
+    session.on_to_supervisor(&ToSupervisor::Ready(SandboxReport::default())).expect("ready");
     let probed = ToSupervisor::Probed(facts(String::new()));
     assert!(session.on_to_supervisor(&probed).is_err(), "of which video?");
     session.on_to_worker(&start()).expect("the job");

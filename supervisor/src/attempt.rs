@@ -27,7 +27,7 @@ use bodyscript_protocol::PROTOCOL_VERSION;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{MediaLimits, Prepare, Progress, Start, VideoFacts};
 use bodyscript_protocol::options::Options;
-use bodyscript_protocol::posture::Posture;
+use bodyscript_protocol::sandbox_report::SandboxReport;
 use bodyscript_protocol::session::Phase;
 use drive::Drive;
 use std::convert::Infallible;
@@ -52,7 +52,7 @@ pub struct Birth {
     /// Limits on time.
     pub deadlines: Deadlines,
     /// Whether it goes through a job of its own making first, because it will stand by.
-    pub rehearses: bool,
+    pub warms_up: bool,
 }
 
 /// The lines between an attempt and those who follow it.
@@ -116,7 +116,7 @@ pub struct Live {
     /// How fast they are.
     pub pace: Pace,
     /// The sandbox, once it is closed.
-    pub posture: Option<Posture>,
+    pub sandbox: Option<SandboxReport>,
     /// Resident size at the last sample, in bytes.
     pub rss_bytes: u64,
     /// Most memory used so far, in bytes.
@@ -131,7 +131,7 @@ impl Default for Live {
             facts: None,
             progress: Progress { frames_done: 0, frames_detected: 0 },
             pace: Pace::default(),
-            posture: None,
+            sandbox: None,
             rss_bytes: 0,
             peak_bytes: 0,
         }
@@ -168,7 +168,7 @@ async fn attempt(
     lines: Lines,
     lost_interest: oneshot::Receiver<Infallible>,
 ) -> Obituary {
-    let Birth { name, memory_bytes_max, deadlines, rehearses } = birth;
+    let Birth { name, memory_bytes_max, deadlines, warms_up } = birth;
     let Lines { mut order, live, stop } = lines;
     let evidence = Evidence::blank(shop.cages.backend(), memory_bytes_max);
     let parentage = Parentage { name: name.clone(), memory_bytes_max, cpu: deadlines.cpu };
@@ -178,7 +178,7 @@ async fn attempt(
             let conversation = Conversation::new(live, nobody);
             let wishes = Wishes::new(order, stop, lost_interest);
             let drive = Drive::new(worker, conversation, deadlines, wishes, evidence);
-            drive.see_through(Prepare { rehearses, ..prepare(&shop) }).await
+            drive.see_through(Prepare { warms_up, ..prepare(&shop) }).await
         }
         Err(error) => {
             let tag = order.try_recv().map_or(nobody, |order| Tag::of(&order));
@@ -196,7 +196,7 @@ fn prepare(shop: &Shop) -> Prepare {
         version: PROTOCOL_VERSION,
         layers: shop.layers.clone(),
         layers_required: shop.layers_required.clone(),
-        rehearses: false,
+        warms_up: false,
     }
 }
 

@@ -20,7 +20,7 @@ use crate::attempt::Deadlines;
 use crate::retention::Lives;
 use crate::worker::{CageRequired, WorkshopSettings};
 use bodyscript_protocol::message::MediaLimits;
-use bodyscript_protocol::posture::Layer;
+use bodyscript_protocol::sandbox_report::Layer;
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};

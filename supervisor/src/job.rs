@@ -10,7 +10,7 @@ use crate::name::DisplayName;
 use crate::origin::Origin;
 use bodyscript_protocol::message::VideoFacts;
 use bodyscript_protocol::options::Options;
-use bodyscript_protocol::posture::Posture;
+use bodyscript_protocol::sandbox_report::SandboxReport;
 pub use id::{JobId, NotAJobId};
 use jiff::Timestamp;
 pub use record::AttemptRecord;
@@ -55,7 +55,7 @@ pub struct Job {
     /// What its latest worker told of the video.
     pub facts: Option<VideoFacts>,
     /// The sandbox of its latest worker.
-    pub posture: Option<Posture>,
+    pub sandbox: Option<SandboxReport>,
     /// Its latest attempts that are over, oldest first.
     pub attempts: Vec<AttemptRecord>,
     /// How many attempts are over.
@@ -85,7 +85,7 @@ impl Job {
             created_at,
             origin: Origin::NONE,
             facts: None,
-            posture: None,
+            sandbox: None,
             attempts: Vec::new(),
             attempts_made: 0,
             executions: 0,

@@ -98,7 +98,7 @@ fn a_job_in_any_state_is_read_back_as_it_was() {
         container: "c".into(),
         codec: "d".into(),
     });
-    jobs[3].posture = Some(Default::default());
+    jobs[3].sandbox = Some(Default::default());
     jobs[4].upload.idempotency_key = Some("k".into());
     jobs[5].origin = Origin::recalled(Some("visit-7".into()), Some("4b".repeat(16)));
     let past = kept(folder.path(), jobs.iter().map(entry).collect());

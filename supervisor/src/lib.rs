@@ -150,13 +150,13 @@ pub async fn run(
     }
     let (state, _lock) = StateDir::open(&config.state_dir)?;
     let workshop = Workshop::open(&config.workshop())?;
-    let posture = trial(&workshop, config.worker_memory_bytes_max, config.deadlines).await?;
+    let sandbox = trial(&workshop, config.worker_memory_bytes_max, config.deadlines).await?;
     let (past, keeper) = Journal::open(state.root())?;
     let resumables = Resumables::open(&state, past.clock.clone(), config.resumable)?;
     let recovered = Recovered::from(past, &state)?;
     tracing::info!(
         cage = %workshop.cage_backend(),
-        sandbox = posture.summary(),
+        sandbox = sandbox.summary(),
         workers = config.workers,
         memory_budget_bytes = config.memory_budget_bytes,
         state_dir = %config.state_dir.display(),

@@ -5,7 +5,7 @@
 use crate::job::AttemptRecord;
 use crate::worker::obituary::End;
 use bodyscript_protocol::message::{Summary, VideoFacts};
-use bodyscript_protocol::posture::Posture;
+use bodyscript_protocol::sandbox_report::SandboxReport;
 use serde::{Deserialize, Serialize};
 
 /// How a successful attempt went.
@@ -20,7 +20,8 @@ pub struct Outcome {
     /// The video.
     pub facts: Option<VideoFacts>,
     /// The sandbox.
-    pub posture: Option<Posture>,
+    #[serde(rename = "posture")]
+    pub sandbox: Option<SandboxReport>,
 }
 
 impl Outcome {
@@ -29,10 +30,10 @@ impl Outcome {
         record: &AttemptRecord,
         summary: Summary,
         facts: Option<VideoFacts>,
-        posture: Option<Posture>,
+        sandbox: Option<SandboxReport>,
     ) -> Self {
         let AttemptRecord { cap_bytes, peak_bytes, wall_ms, cpu_ms, .. } = *record;
-        Self { cap_bytes, peak_bytes, wall_ms, cpu_ms, summary, facts, posture }
+        Self { cap_bytes, peak_bytes, wall_ms, cpu_ms, summary, facts, sandbox }
     }
 
     /// What its job remembers of it.

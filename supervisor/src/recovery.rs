@@ -161,7 +161,7 @@ fn settle(
         Fate::IsDone(outcome) => {
             job.record(outcome.record());
             job.facts = outcome.facts;
-            job.posture = outcome.posture;
+            job.sandbox = outcome.sandbox;
             let started = matches!(job.state(), JobState::Pending { .. }).then_some(Event::Started);
             started.into_iter().chain([Event::Completed(outcome.summary)]).collect()
         }

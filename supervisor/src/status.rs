@@ -88,7 +88,8 @@ pub struct Status {
     /// The worker of the present attempt.
     pub worker: Option<WorkerReport>,
     /// The sandbox of the latest attempt.
-    pub posture: Option<Vec<LayerReport>>,
+    #[serde(rename = "posture")]
+    pub sandbox: Option<Vec<LayerReport>>,
 }
 
 /// The states of a job, as documents name them.
@@ -143,9 +144,9 @@ impl Status {
             urls: matches!(state, JobState::Completed { .. }).then(|| Urls::of(job)),
             attempts: job.attempts.clone(),
             worker: live.and_then(|live| WorkerReport::of(state, live)),
-            posture: live
-                .and_then(|live| live.posture.as_ref())
-                .or(job.posture.as_ref())
+            sandbox: live
+                .and_then(|live| live.sandbox.as_ref())
+                .or(job.sandbox.as_ref())
                 .map(worker::layer_reports),
         }
     }

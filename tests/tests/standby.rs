@@ -130,7 +130,7 @@ fn a_rehearsal_leaves_nothing_but_warm_memory() -> Result<()> {
     let worker = Process::new(i32::try_from(standby(&server, &[])?)?)?;
     // Its frames, its log and the way of the job's files: no model, and nothing of the rehearsal.
     let open = worker.fd()?.map(|file| Ok(file?.fd)).collect::<Result<BTreeSet<_>>>()?;
-    assert_eq!(open, (0..=inherited::HANDOVER).collect());
+    assert_eq!(open, (0..=inherited::FILES_IN).collect());
     await_that("the threads of its graphs end", || {
         // One may end between being listed and being looked at.
         let names = worker.tasks()?.filter_map(|task| Some(task.ok()?.stat().ok()?.comm));

@@ -4,7 +4,7 @@
 
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::fault::Fault;
-use bodyscript_protocol::inherited::HANDED_OVER_MAX;
+use bodyscript_protocol::inherited::PASSED_FILES_MAX;
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
@@ -91,7 +91,7 @@ impl Artefacts {
 fn receive(socket: &OwnedFd) -> Result<Vec<OwnedFd>, Errno> {
     let mut byte = [0];
     let mut data = [IoSliceMut::new(&mut byte)];
-    let mut space = cmsg_space!([RawFd; HANDED_OVER_MAX]);
+    let mut space = cmsg_space!([RawFd; PASSED_FILES_MAX]);
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let packet = recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut data, Some(&mut space), flags)?;
     let files = packet.cmsgs()?.flat_map(|message| match message {

@@ -43,7 +43,7 @@ impl Inherited {
     /// Takes ownership of all descriptors, at the numbers the protocol fixes.
     pub fn adopt() -> Result<Self, NotInherited> {
         Ok(Self {
-            handover: Handover::new(adopt(inherited::HANDOVER, "handover")?),
+            handover: Handover::new(adopt(inherited::FILES_IN, "handover")?),
             detector_model: adopt(inherited::DETECTOR_MODEL, "detector model")?.into(),
             landmark_model: adopt(inherited::LANDMARK_MODEL, "landmark model")?.into(),
         })

@@ -5,7 +5,7 @@
 
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::ToSupervisor;
-use bodyscript_protocol::posture::Posture;
+use bodyscript_protocol::sandbox_report::SandboxReport;
 use bodyscript_worker::channel::Channel;
 use bodyscript_worker::error::WorkerError;
 use bodyscript_worker::inherited::Inherited;
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     log::init();
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--posture"] => return sandbox::report_posture(),
+        ["--sandbox-report"] => return sandbox::print_report(),
         ["--pack-model", from, to] => return inference::pack_model(from, to),
         _ => {}
     }
@@ -42,21 +42,21 @@ fn work(channel: &mut Channel) -> Result<(), WorkerError> {
     // 2. Adopt the descriptors; there are no paths.
     let inherited = Inherited::adopt()?;
     // 3. Give up everything but what the next two steps need.
-    let mut posture = Posture::default();
-    sandbox::confine_early(&prepare, &mut posture)?;
+    let mut report = SandboxReport::default();
+    sandbox::confine_early(&prepare, &mut report)?;
     // 4. Load the models and check them against the manifest.
     let estimator = Estimator::load(inherited.detector_model, inherited.landmark_model)?;
     // 5. Initialise the media framework with the plugins on the list.
     video::init()?;
     // 6. Give up the rest.
-    let stage = prepare.rehearses.then(Stage::set);
-    sandbox::lock_down(&prepare, &mut posture)?;
+    let stage = prepare.warms_up.then(Stage::set);
+    sandbox::lock_down(&prepare, &mut report)?;
     // 7. Where there is time before a job, go through one.
     if let Some(stage) = stage {
         rehearse(stage, &estimator);
     }
     // 8. Say so, and wait for a job.
-    channel.send(&ToSupervisor::Ready(posture))?;
+    channel.send(&ToSupervisor::Ready(report))?;
     let start = channel.read_start()?.ok_or(WorkerError::Cancelled)?;
     // 9. Take its files, and listen for a change of mind.
     let files = inherited.handover.receive(&start.artefacts)?;

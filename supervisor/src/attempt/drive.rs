@@ -365,7 +365,7 @@ impl Drive {
             evidence.cause.get_or_insert(Cause::Violation(broken.to_string()));
         }
         let live = conversation.live();
-        evidence.posture = live.posture;
+        evidence.sandbox = live.sandbox;
         evidence.facts = live.facts;
         evidence.progress = live.progress;
         evidence.oom_kills = counters.oom_kills;
@@ -374,7 +374,7 @@ impl Drive {
         let seen = live.peak_bytes.max(reaped.map_or(0, |reaped| reaped.rss_bytes_max));
         evidence.peak_bytes = counters.peak_bytes.unwrap_or(seen);
         evidence.log = ring.lines();
-        evidence.broke_off = conversation.is_mid_frame();
+        evidence.broke_off = conversation.has_partial_message();
         let (last_word, tag) = conversation.close();
         evidence.last_word = last_word;
         (evidence, tag)

@@ -7,7 +7,7 @@
 use super::{Birth, Deadlines, Lines, Live, Stop, run};
 use crate::worker::Workshop;
 use crate::worker::obituary::Obituary;
-use bodyscript_protocol::posture::{Layer, LayerState, Posture};
+use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
@@ -41,8 +41,8 @@ pub async fn trial(
     workshop: &Workshop,
     memory_bytes_max: u64,
     deadlines: Deadlines,
-) -> Result<Posture, TrialError> {
-    let birth = Birth { name: "trial".into(), memory_bytes_max, deadlines, rehearses: false };
+) -> Result<SandboxReport, TrialError> {
+    let birth = Birth { name: "trial".into(), memory_bytes_max, deadlines, warms_up: false };
     let (sender, mut live) = watch::channel(Live::default());
     let (stop, stopped) = oneshot::channel();
     // Never sent, but kept: it waits for its job.
@@ -50,7 +50,7 @@ pub async fn trial(
     let attempt = run(workshop, birth, Lines { order, live: sender, stop: stopped });
     let end_once_ready = async {
         // An error means that it is over already.
-        if live.wait_for(|live| live.posture.is_some()).await.is_ok() {
+        if live.wait_for(|live| live.sandbox.is_some()).await.is_ok() {
             let _ = stop.send(Stop::Cancelled);
         }
     };
@@ -58,14 +58,14 @@ pub async fn trial(
     judge(obituary, &workshop.shop.layers_required)
 }
 
-fn judge(obituary: Obituary, required: &[Layer]) -> Result<Posture, TrialError> {
-    let Some(posture) = obituary.posture else {
+fn judge(obituary: Obituary, required: &[Layer]) -> Result<SandboxReport, TrialError> {
+    let Some(sandbox) = obituary.sandbox else {
         return Err(TrialError::NotReady { detail: obituary.detail });
     };
-    match required.iter().find(|layer| !posture.is_active(**layer)) {
-        None => Ok(posture),
+    match required.iter().find(|layer| !sandbox.is_active(**layer)) {
+        None => Ok(sandbox),
         Some(layer) => {
-            let found = posture.layers.iter().find(|(known, _)| known == layer);
+            let found = sandbox.layers.iter().find(|(known, _)| known == layer);
             let state = match found.map(|(_, state)| state) {
                 Some(LayerState::Unavailable(why)) => why.escape_debug().to_string(),
                 Some(LayerState::Off) => "it is switched off".into(),
@@ -83,8 +83,8 @@ mod tests {
     use crate::worker::obituary::Evidence;
 
     fn ready(layers: &[(Layer, LayerState)]) -> Obituary {
-        let posture = Some(Posture { layers: layers.to_vec() });
-        Obituary::write(Evidence { posture, ..Evidence::blank(CageBackend::V2, 1) })
+        let sandbox = Some(SandboxReport { layers: layers.to_vec() });
+        Obituary::write(Evidence { sandbox, ..Evidence::blank(CageBackend::V2, 1) })
     }
 
     #[test]

@@ -54,9 +54,9 @@ enum State {
     Bad,
 }
 
-/// A line of `bodyscript-worker --posture`.
+/// A line of `bodyscript-worker --sandbox-report`.
 #[derive(Debug, Deserialize)]
-struct PostureLine {
+struct LayerLine {
     layer: String,
     state: String,
     #[serde(default)]
@@ -162,11 +162,11 @@ fn operators(config: &Config) -> Finding {
 }
 
 fn sandbox(config: &Config) -> Vec<Finding> {
-    let lines = match posture(&config.worker_program) {
+    let lines = match sandbox_report(&config.worker_program) {
         Ok(lines) => lines,
         Err(error) => return vec![finding("sandbox", State::Bad, error.to_string())],
     };
-    let judge = |line: PostureLine| {
+    let judge = |line: LayerLine| {
         let is_required = config.sandbox_required.iter().any(|layer| layer.name() == line.layer);
         let state = match (line.state.as_str(), is_required) {
             ("active", _) => State::Good,
@@ -184,31 +184,31 @@ fn sandbox(config: &Config) -> Vec<Finding> {
 }
 
 #[derive(Debug, Error)]
-enum PostureError {
+enum SandboxReportError {
     #[error("{} cannot be run: {source}", program.display())]
     Run { program: PathBuf, source: io::Error },
-    #[error("the worker could not tell its posture ({status}): {log}")]
+    #[error("the worker could not tell its sandbox ({status}): {log}")]
     Failed { status: std::process::ExitStatus, log: String },
     #[error("the worker's report is not understood: {0}")]
     Parse(#[from] serde_json::Error),
 }
 
 /// A worker puts its sandbox on, reads no video, and says what became of each layer.
-fn posture(program: &Path) -> Result<Vec<PostureLine>, PostureError> {
+fn sandbox_report(program: &Path) -> Result<Vec<LayerLine>, SandboxReportError> {
     let output = Command::new(program)
-        .arg("--posture")
+        .arg("--sandbox-report")
         .env_clear()
         .env("LANG", "C.UTF-8")
         .stdin(Stdio::null())
         .output()
-        .map_err(|source| PostureError::Run { program: program.to_owned(), source })?;
+        .map_err(|source| SandboxReportError::Run { program: program.to_owned(), source })?;
     if !output.status.success() {
         let log: String = String::from_utf8_lossy(&output.stderr)
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
             .take(400)
             .collect();
-        return Err(PostureError::Failed { status: output.status, log });
+        return Err(SandboxReportError::Failed { status: output.status, log });
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let lines = text.lines().map(serde_json::from_str).collect::<Result<Vec<_>, _>>()?;

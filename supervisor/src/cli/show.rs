@@ -3,7 +3,7 @@
 use crate::config::{ByteCount, Config, LogFormat, RawConfig};
 use crate::worker::CageRequired;
 use bodyscript_protocol::message::OnLong;
-use bodyscript_protocol::posture::Layer;
+use bodyscript_protocol::sandbox_report::Layer;
 use ipnet::IpNet;
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use crate::retention::Lives;
 use crate::worker::CageRequired;
 use bodyscript_protocol::limits::FRAMES_MAX;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
-use bodyscript_protocol::posture::Layer;
+use bodyscript_protocol::sandbox_report::Layer;
 use ipnet::IpNet;
 use std::fmt::Display;
 use std::net::IpAddr;

@@ -32,7 +32,7 @@ impl Desk {
         if ending.end == End::Done {
             self.forgive(sha256);
         } else if ending.end.is_fatal()
-            && ending.posture.is_some()
+            && ending.sandbox.is_some()
             && let Some(deaths) = self.poison.died(sha256)
         {
             self.journal.note(Entry::Poison { sha256: sha256.into(), deaths });

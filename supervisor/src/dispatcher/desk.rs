@@ -333,7 +333,7 @@ impl Desk {
             if !running.live.has_changed().unwrap_or(false) {
                 continue;
             }
-            if running.live.borrow_and_update().posture.is_some() {
+            if running.live.borrow_and_update().sandbox.is_some() {
                 self.breaker.succeeded();
             }
             if let Some(entry) = self.jobs.get(id) {

@@ -16,7 +16,7 @@ use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::message::{MediaLimits, Summary, VideoFacts};
 use bodyscript_protocol::options::Options;
-use bodyscript_protocol::posture::Posture;
+use bodyscript_protocol::sandbox_report::SandboxReport;
 use bodyscript_protocol::session::Phase;
 use std::fs::File;
 use std::num::NonZeroU32;
@@ -57,7 +57,7 @@ pub(super) struct Ending {
     pub(super) wall: Duration,
     pub(super) summary: Option<Summary>,
     pub(super) facts: Option<VideoFacts>,
-    pub(super) posture: Option<Posture>,
+    pub(super) sandbox: Option<SandboxReport>,
 }
 
 /// Sees one attempt through: gives the order, and waits for what comes of it.
@@ -139,7 +139,7 @@ async fn sync_early(
 fn outcome(obituary: &Obituary, decision: &Decision) -> Option<Outcome> {
     let summary = obituary.summary.filter(|_| decision.verdict == Verdict::Succeed)?;
     let record = AttemptRecord::of(obituary);
-    Some(Outcome::new(&record, summary, obituary.facts.clone(), obituary.posture.clone()))
+    Some(Outcome::new(&record, summary, obituary.facts.clone(), obituary.sandbox.clone()))
 }
 
 fn ending(obituary: Obituary, decision: Decision) -> Ending {
@@ -150,7 +150,7 @@ fn ending(obituary: Obituary, decision: Decision) -> Ending {
         wall: obituary.wall,
         summary: obituary.summary,
         facts: obituary.facts,
-        posture: obituary.posture,
+        sandbox: obituary.sandbox,
     }
 }
 
@@ -196,7 +196,7 @@ fn unprepared(plan: &Plan, error: &StateError) -> Ending {
         wall: Duration::ZERO,
         summary: None,
         facts: None,
-        posture: None,
+        sandbox: None,
     }
 }
 

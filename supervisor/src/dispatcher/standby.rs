@@ -143,7 +143,7 @@ impl Standbys {
 }
 
 fn is_ready(hand: &Hand) -> bool {
-    hand.live.borrow().posture.is_some()
+    hand.live.borrow().sandbox.is_some()
 }
 
 fn is_over(hand: &Hand) -> bool {
@@ -154,7 +154,7 @@ impl Desk {
     /// A worker that is not born yet.
     pub(super) fn recruit(&self, name: String, memory_bytes_max: u64) -> Hand {
         let deadlines = self.config.deadlines;
-        self.employ(Birth { name, memory_bytes_max, deadlines, rehearses: false })
+        self.employ(Birth { name, memory_bytes_max, deadlines, warms_up: false })
     }
 
     fn employ(&self, birth: Birth) -> Hand {
@@ -184,7 +184,7 @@ impl Desk {
                 name: "standby".into(),
                 memory_bytes_max,
                 deadlines: self.config.deadlines,
-                rehearses: true,
+                warms_up: true,
             });
             let attempt = set_going(hand.attempt);
             self.standbys.waiting.push(Hand { attempt, is_standby: true, ..hand });
@@ -207,7 +207,7 @@ impl Desk {
                 return false;
             }
             let is_news = hand.live.has_changed().unwrap_or(false);
-            if is_news && hand.live.borrow_and_update().posture.is_some() {
+            if is_news && hand.live.borrow_and_update().sandbox.is_some() {
                 breaker.succeeded();
                 self.breaker.succeeded();
             }

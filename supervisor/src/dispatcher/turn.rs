@@ -153,7 +153,7 @@ impl Desk {
         let entry = self.jobs.get_mut(&id)?;
         entry.job.record(ending.record);
         entry.job.facts = ending.facts.or(entry.job.facts.take());
-        entry.job.posture = ending.posture.or(entry.job.posture.take());
+        entry.job.sandbox = ending.sandbox.or(entry.job.sandbox.take());
         let decision = ending.decision;
         let failed = |sentence| {
             Event::Failed(JobError {

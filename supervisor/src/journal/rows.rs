@@ -92,7 +92,7 @@ pub(super) fn write(
         ":error_code": error.map(|error| error.code.as_ref()),
         ":error_sentence": error.map(|error| error.sentence.as_str()),
         ":facts": job.facts.as_ref().map(json),
-        ":posture": job.posture.as_ref().map(json),
+        ":posture": job.sandbox.as_ref().map(json),
         ":attempts_made": job.attempts_made,
         ":executions": job.executions,
         ":ended_clock_ms": ended.map(Moment::as_ms),
@@ -114,7 +114,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Remembered> {
     let mut job = Job::recalled(id, upload, time(row, "created_ms")?, state(row)?);
     job.origin = Origin::recalled(row.get("request_id")?, row.get("trace_id")?);
     job.facts = details(row, "facts")?;
-    job.posture = details(row, "posture")?;
+    job.sandbox = details(row, "posture")?;
     job.attempts_made = row.get("attempts_made")?;
     job.executions = row.get("executions")?;
     Ok(Remembered { job, ended: row.get::<_, Option<i64>>("ended_clock_ms")?.map(Moment::from_ms) })

@@ -5,7 +5,7 @@
 
 use crate::attempt::Live;
 use crate::job::JobState;
-use bodyscript_protocol::posture::{Layer, LayerState, Posture};
+use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -42,8 +42,8 @@ impl WorkerReport {
     }
 }
 
-/// A posture as people and programs read it.
-pub(super) fn layer_reports(posture: &Posture) -> Vec<LayerReport> {
+/// A sandbox report as people and programs read it.
+pub(super) fn layer_reports(sandbox: &SandboxReport) -> Vec<LayerReport> {
     let report = |(layer, state): &(Layer, LayerState)| {
         let (state, detail) = match state {
             LayerState::Active(detail) => ("active", Some(printable(detail))),
@@ -52,7 +52,7 @@ pub(super) fn layer_reports(posture: &Posture) -> Vec<LayerReport> {
         };
         LayerReport { layer: layer.name(), state, detail }
     };
-    posture.layers.iter().map(report).collect()
+    sandbox.layers.iter().map(report).collect()
 }
 
 /// A worker's word, made fit for a terminal. A worker says this before it reads its video, but

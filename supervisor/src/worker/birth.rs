@@ -122,10 +122,10 @@ fn prepare(shop: &Shop, parentage: Parentage) -> Result<(Plan, Caged, [OwnedFd; 
 }
 
 const _: () = assert!(
-    inherited::FRAMES_IN == 0
-        && inherited::FRAMES_OUT == 1
+    inherited::MESSAGES_IN == 0
+        && inherited::MESSAGES_OUT == 1
         && inherited::LOG == 2
-        && inherited::HANDOVER == 3
+        && inherited::FILES_IN == 3
         && inherited::DETECTOR_MODEL == 4
         && inherited::LANDMARK_MODEL == 5
         && inherited::COUNT == 6,

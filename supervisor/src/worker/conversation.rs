@@ -84,9 +84,9 @@ impl Conversation {
 
     fn note(&mut self, message: ToSupervisor) {
         match message {
-            ToSupervisor::Ready(posture) => self.publish(|live, phase| {
+            ToSupervisor::Ready(sandbox) => self.publish(|live, phase| {
                 live.phase = phase;
-                live.posture = Some(posture);
+                live.sandbox = Some(sandbox);
             }),
             ToSupervisor::Probed(facts) => self.publish(|live, phase| {
                 live.phase = phase;
@@ -152,8 +152,8 @@ impl Conversation {
     }
 
     /// Whether bytes of an unfinished frame are left.
-    pub(crate) fn is_mid_frame(&self) -> bool {
-        self.decoder.is_mid_frame()
+    pub(crate) fn has_partial_message(&self) -> bool {
+        self.decoder.has_partial_message()
     }
 
     /// The worker's last word, if it came to that, and what the log knows it by.

@@ -4,7 +4,7 @@
 
 use super::cage::CageBackend;
 use bodyscript_protocol::message::{Failure, Progress, Summary, VideoFacts};
-use bodyscript_protocol::posture::Posture;
+use bodyscript_protocol::sandbox_report::SandboxReport;
 use nix::errno::Errno;
 use std::fmt;
 use std::time::Duration;
@@ -112,7 +112,7 @@ pub struct Evidence {
     /// Its output ended within a frame.
     pub broke_off: bool,
     /// The sandbox it reported; present from `Ready` on.
-    pub posture: Option<Posture>,
+    pub sandbox: Option<SandboxReport>,
     /// The video, as far as the worker told.
     pub facts: Option<VideoFacts>,
     /// The last progress it reported.
@@ -147,7 +147,7 @@ impl Evidence {
             cause: None,
             last_word: None,
             broke_off: false,
-            posture: None,
+            sandbox: None,
             facts: None,
             progress: Progress { frames_done: 0, frames_detected: 0 },
             backend,

@@ -20,7 +20,7 @@ mod spawn;
 
 pub use cage::{CageBackend, CageError, CageRequired, survey};
 
-use bodyscript_protocol::posture::Layer;
+use bodyscript_protocol::sandbox_report::Layer;
 use cage::{Cages, choose};
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};

@@ -10,7 +10,7 @@ use super::stderr_ring::escaped;
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::message::{Progress, Summary, VideoFacts};
-use bodyscript_protocol::posture::Posture;
+use bodyscript_protocol::sandbox_report::SandboxReport;
 use nix::libc::{SIGKILL, SIGSYS, SIGTERM, SIGXCPU, SIGXFSZ};
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ pub struct Obituary {
     /// The video, as far as the worker told.
     pub facts: Option<VideoFacts>,
     /// The sandbox it ran in; none if it was never ready.
-    pub posture: Option<Posture>,
+    pub sandbox: Option<SandboxReport>,
     /// The last progress it reported.
     pub progress: Progress,
     /// Its process id, if there was a process.
@@ -143,7 +143,7 @@ impl Obituary {
             summary,
             fault,
             facts: evidence.facts,
-            posture: evidence.posture,
+            sandbox: evidence.sandbox,
             progress: evidence.progress,
             pid: evidence.pid,
             exit: evidence.exit,
@@ -252,7 +252,7 @@ fn by_status(evidence: &Evidence, status: i32) -> (End, String) {
 
 /// A worker that was never ready has not touched the video, which therefore cannot have killed it.
 fn crash(evidence: &Evidence, exit: Exit, detail: String) -> (End, String) {
-    match evidence.posture {
+    match evidence.sandbox {
         Some(_) => (End::Crash(exit), detail),
         None => (End::SpawnFailed, format!("ended before it was ready: {detail}")),
     }

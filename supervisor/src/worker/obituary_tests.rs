@@ -2,7 +2,7 @@
 
 use super::*;
 use bodyscript_protocol::message::Failure;
-use bodyscript_protocol::posture::{Layer, LayerState};
+use bodyscript_protocol::sandbox_report::{Layer, LayerState};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -71,15 +71,15 @@ prop_compose! {
         (is_ready, broke_off) in (any::<bool>(), any::<bool>()),
         (cpu_s, cpu_max_s) in (0..4_u64, 1..4_u64),
     ) -> Evidence {
-        let mut posture = Posture::default();
-        posture.record(Layer::Seccomp, LayerState::Off);
+        let mut sandbox = SandboxReport::default();
+        sandbox.record(Layer::Seccomp, LayerState::Off);
         Evidence {
             spawn_error: exit.is_none().then(|| "no process".into()),
             exit,
             cause,
             last_word,
             broke_off,
-            posture: is_ready.then_some(posture),
+            sandbox: is_ready.then_some(sandbox),
             oom_kills,
             limit_was_hit,
             cpu: Duration::from_secs(cpu_s),
@@ -152,7 +152,7 @@ proptest! {
 
     #[test]
     fn only_a_worker_that_was_ready_can_crash(evidence in any_evidence()) {
-        let is_ready = evidence.posture.is_some();
+        let is_ready = evidence.sandbox.is_some();
         let has_process = evidence.exit.is_some();
         match Obituary::write(evidence).end {
             End::Crash(_) => prop_assert!(is_ready),
@@ -183,7 +183,7 @@ proptest! {
 fn dead_of(signal: i32) -> Evidence {
     Evidence {
         exit: Some(Exit::Signal(signal)),
-        posture: Some(Posture::default()),
+        sandbox: Some(SandboxReport::default()),
         ..Evidence::blank(CageBackend::V1, 64 << 20)
     }
 }
@@ -224,7 +224,7 @@ fn the_limit_on_processor_time_is_known_by_both_its_signals() {
 
 #[test]
 fn a_forbidden_system_call_is_known_even_before_the_worker_is_ready() {
-    let evidence = Evidence { posture: None, ..dead_of(SIGSYS) };
+    let evidence = Evidence { sandbox: None, ..dead_of(SIGSYS) };
     assert_eq!(Obituary::write(evidence).end, End::Sigsys { syscall: None });
 }
 

@@ -130,7 +130,7 @@ impl Bench {
                 cpu: Duration::from_secs(60),
                 grace: Duration::from_millis(200),
             },
-            rehearses: false,
+            warms_up: false,
         };
         Task { birth, order: self.order(script) }
     }

@@ -156,7 +156,7 @@ async fn a_worker_that_can_get_no_job_is_ended_whenever_that_is_known() {
     let (sender, mut live) = watch::channel(Live::default());
     let attempt = run(&bench.workshop, birth(), Lines { order: ordered, live: sender, stop });
     let give_up = async {
-        live.wait_for(|live| live.posture.is_some()).await.expect("it is ready");
+        live.wait_for(|live| live.sandbox.is_some()).await.expect("it is ready");
         drop(order);
     };
     let (obituary, ()) = tokio::join!(timeout(PATIENCE, attempt), give_up);

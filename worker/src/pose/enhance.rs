@@ -2,7 +2,7 @@
 //! person who is not seen in the picture as it is may be seen in a brighter or calmer one. Called
 //! by `best`; pure.
 //!
-//! Each is defined as its counterpart in OpenCV, with the same constants and borders, so that a
+//! Each is defined as its mirror_of in OpenCV, with the same constants and borders, so that a
 //! strategy's name means what it has meant to users before.
 
 mod bilateral;

@@ -5,7 +5,7 @@ use super::crop::{Border, Range, crop};
 use super::roi::Roi;
 use crate::inference::{Model, ModelError, ModelName, sigmoid};
 use crate::picture::Pixels;
-use bodyscript_protocol::pose::{LANDMARKS, Landmark, Pose, counterpart};
+use bodyscript_protocol::pose::{LANDMARKS, Landmark, Pose, mirror_of};
 use std::fs::File;
 
 /// Side of the model's input, in pixels.
@@ -48,7 +48,7 @@ impl Found {
     #[must_use]
     pub fn mirrored(self, width: f32) -> Self {
         let pose = std::array::from_fn(|i| {
-            let landmark = self.pose[counterpart(i)];
+            let landmark = self.pose[mirror_of(i)];
             let [world_x, world_y, world_z] = landmark.world;
             Landmark { x: 1.0 - landmark.x, world: [-world_x, world_y, world_z], ..landmark }
         });

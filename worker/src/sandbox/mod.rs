@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Each layer is complete in itself: what one denies, another does too, so that a hole in one (or
-//! a kernel without it) opens nothing. What became of each is recorded in the [`Posture`], and a
+//! a kernel without it) opens nothing. What became of each is recorded in the [`SandboxReport`], and a
 //! layer the supervisor requires is an error when it cannot be had. A layer is never taken off.
 //!
 //! To find out which system call a new library version needs: `strace -f` the worker; the one
@@ -38,11 +38,11 @@ mod tree;
 
 pub use error::SandboxError;
 pub use refusal::REFUSAL_PREFIX;
-pub use report::report_posture;
+pub use report::print_report;
 
 use bodyscript_protocol::limits::TEXT_BYTES_MAX;
 use bodyscript_protocol::message::Prepare;
-use bodyscript_protocol::posture::{Layer, LayerState, Posture};
+use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{self, Pid};
@@ -54,9 +54,9 @@ use nix::unistd::{self, Pid};
 ///
 /// # Errors
 /// A required layer that this host does not give, or a parent that is gone.
-pub fn confine_early(prepare: &Prepare, posture: &mut Posture) -> Result<(), SandboxError> {
+pub fn confine_early(prepare: &Prepare, report: &mut SandboxReport) -> Result<(), SandboxError> {
     let parent = unistd::getppid();
-    let mut fitting = Fitting { prepare, posture };
+    let mut fitting = Fitting { prepare, report };
     fitting.put_on(Layer::Rlimits, rlimits::lower)?;
     fitting.put_on(Layer::Descriptors, descriptors::close_strays)?;
     fitting.put_on(Layer::NoNewPrivs, forbid_new_privileges)?;
@@ -85,8 +85,8 @@ pub fn confine_early(prepare: &Prepare, posture: &mut Posture) -> Result<(), San
 ///
 /// # Errors
 /// A required layer that this host does not give.
-pub fn lock_down(prepare: &Prepare, posture: &mut Posture) -> Result<(), SandboxError> {
-    let mut fitting = Fitting { prepare, posture };
+pub fn lock_down(prepare: &Prepare, report: &mut SandboxReport) -> Result<(), SandboxError> {
+    let mut fitting = Fitting { prepare, report };
     fitting.put_on(Layer::Landlock, landlock::deny_all)?;
     fitting.put_on(Layer::Seccomp, seccomp::install)
 }
@@ -94,7 +94,7 @@ pub fn lock_down(prepare: &Prepare, posture: &mut Posture) -> Result<(), Sandbox
 /// What is wished for and what has come of it.
 struct Fitting<'a> {
     prepare: &'a Prepare,
-    posture: &'a mut Posture,
+    report: &'a mut SandboxReport,
 }
 
 impl Fitting<'_> {
@@ -103,7 +103,7 @@ impl Fitting<'_> {
     }
 
     fn has(&self, layer: Layer) -> bool {
-        self.posture.is_active(layer)
+        self.report.is_active(layer)
     }
 
     /// Tries a layer and records what became of it.
@@ -113,14 +113,14 @@ impl Fitting<'_> {
         apply: impl FnOnce() -> Result<String, SandboxError>,
     ) -> Result<(), SandboxError> {
         if !self.wants(layer) {
-            self.posture.record(layer, LayerState::Off);
+            self.report.record(layer, LayerState::Off);
             return self.insist(layer, Err(SandboxError::SwitchedOff));
         }
         match apply() {
-            Ok(achieved) => self.posture.record(layer, LayerState::Active(cut(achieved))),
+            Ok(achieved) => self.report.record(layer, LayerState::Active(cut(achieved))),
             Err(error) => {
                 let reason = cut(error.to_string());
-                self.posture.record(layer, LayerState::Unavailable(reason));
+                self.report.record(layer, LayerState::Unavailable(reason));
                 self.insist(layer, Err(error))?;
             }
         }

@@ -155,7 +155,7 @@ pub fn entries() -> impl Iterator<Item = &'static Entry> {
 /// that each entry is used.
 pub const ROUTINE: &[Entry] = &[
     // The inherited descriptors, and those that are handed over.
-    allow!(SYS_recvmsg, [is(0, inherited::HANDOVER)], "the files of the job"),
+    allow!(SYS_recvmsg, [is(0, inherited::FILES_IN)], "the files of the job"),
     allow!(SYS_read, "frames from the supervisor, the video, wake-ups of waiting threads"),
     allow!(SYS_write, "frames to the supervisor, log lines, artefacts, wake-ups"),
     allow!(SYS_writev, "artefacts and log lines, from several buffers"),

@@ -1,10 +1,10 @@
 //! Tells what the sandbox is worth on this host, by putting it on. Called by `main` for
-//! `bodyscript-worker --posture`, which the operator's diagnosis runs; the process must end after.
+//! `bodyscript-worker --sandbox-report`, which the operator's diagnosis runs; the process must end after.
 
 use super::{confine_early, lock_down};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::Prepare;
-use bodyscript_protocol::posture::{Layer, LayerState, Posture};
+use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -13,20 +13,20 @@ use std::process::ExitCode;
 ///
 /// Ends with [`WorkerExit::Sandbox`] if the report could not be made or printed. A layer this
 /// host does not give is a finding, not a failure.
-pub fn report_posture() -> ExitCode {
-    let mut posture = Posture::default();
+pub fn print_report() -> ExitCode {
+    let mut report = SandboxReport::default();
     let prepare = everything();
     let outcome =
-        confine_early(&prepare, &mut posture).and_then(|()| lock_down(&prepare, &mut posture));
+        confine_early(&prepare, &mut report).and_then(|()| lock_down(&prepare, &mut report));
     if let Err(error) = outcome {
         tracing::error!("{error}");
         return ExitCode::from(WorkerExit::Sandbox.code());
     }
-    let lines: String = posture.layers.iter().map(line).collect();
+    let lines: String = report.layers.iter().map(line).collect();
     match std::io::stdout().write_all(lines.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("cannot print the posture: {error}");
+            tracing::error!("cannot print the report: {error}");
             ExitCode::from(WorkerExit::Sandbox.code())
         }
     }
@@ -48,6 +48,6 @@ fn everything() -> Prepare {
         version: bodyscript_protocol::PROTOCOL_VERSION,
         layers: Layer::ALL.to_vec(),
         layers_required: Vec::new(),
-        rehearses: false,
+        warms_up: false,
     }
 }

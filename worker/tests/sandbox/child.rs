@@ -5,7 +5,7 @@
 
 use crate::{attempts, work};
 use bodyscript_protocol::message::Prepare;
-use bodyscript_protocol::posture::{Layer, LayerState, Posture};
+use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use bodyscript_worker::sandbox;
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -225,14 +225,14 @@ fn confine(order: &Order) {
         version: bodyscript_protocol::PROTOCOL_VERSION,
         layers: order.layers.clone(),
         layers_required: order.required.clone(),
-        rehearses: false,
+        warms_up: false,
     };
-    let mut posture = Posture::default();
-    let mut outcome = sandbox::confine_early(&prepare, &mut posture);
+    let mut report = SandboxReport::default();
+    let mut outcome = sandbox::confine_early(&prepare, &mut report);
     if order.stage == Stage::Closed {
-        outcome = outcome.and_then(|()| sandbox::lock_down(&prepare, &mut posture));
+        outcome = outcome.and_then(|()| sandbox::lock_down(&prepare, &mut report));
     }
-    for (layer, state) in &posture.layers {
+    for (layer, state) in &report.layers {
         match state {
             LayerState::Active(achieved) => println!("{}: active: {achieved}", layer.name()),
             LayerState::Unavailable(why) => println!("{}: unavailable: {why}", layer.name()),

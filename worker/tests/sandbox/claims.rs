@@ -3,7 +3,7 @@
 
 use crate::attempts::questions;
 use crate::child::{Order, Outcome, User};
-use bodyscript_protocol::posture::Layer;
+use bodyscript_protocol::sandbox_report::Layer;
 use bodyscript_worker::sandbox::policy;
 use std::fmt::Write as _;
 use std::io::Write as _;

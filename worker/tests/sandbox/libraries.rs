@@ -3,7 +3,7 @@
 
 use crate::attempts::Attempt;
 use crate::child::{Order, Outcome, User};
-use bodyscript_protocol::posture::Layer;
+use bodyscript_protocol::sandbox_report::Layer;
 use bodyscript_worker::{log, video};
 use gstreamer as gst;
 use gstreamer::glib;

@@ -16,7 +16,7 @@ mod coverage;
 mod libraries;
 mod work;
 
-use bodyscript_protocol::posture::Layer;
+use bodyscript_protocol::sandbox_report::Layer;
 use bodyscript_worker::sandbox::REFUSAL_PREFIX;
 use child::{Host, Order, Outcome, Stage, User};
 use std::process::Command;
@@ -119,7 +119,7 @@ fn the_death_of_the_parent_is_bound_to_it_and_no_one_can_attach() {
 
 #[test]
 fn a_layer_the_host_does_not_give_is_reported_and_the_others_hold() {
-    let order = Order::new("posture", User::own()).layers(&Layer::ALL).on(Host::Poor);
+    let order = Order::new("idle", User::own()).layers(&Layer::ALL).on(Host::Poor);
     let end = order.run();
     assert_eq!(end.outcome, Outcome::Succeeded, "{}", end.stderr);
     for missing in ["descriptors", "namespaces", "landlock"] {
@@ -133,7 +133,7 @@ fn a_layer_the_host_does_not_give_is_reported_and_the_others_hold() {
 #[test]
 fn a_required_layer_the_host_does_not_give_stops_the_worker() {
     for layer in [Layer::Descriptors, Layer::Namespaces, Layer::Landlock] {
-        let order = Order::new("posture", User::own()).layers(&Layer::ALL).on(Host::Poor);
+        let order = Order::new("idle", User::own()).layers(&Layer::ALL).on(Host::Poor);
         let end = order.required(&[layer]).run();
         assert_eq!(end.outcome, Outcome::NotConfined, "{}", end.stdout);
         assert!(end.stderr.contains(layer.name()), "{}", end.stderr);
@@ -144,7 +144,7 @@ fn a_required_layer_the_host_does_not_give_stops_the_worker() {
 fn a_layer_both_required_and_switched_off_stops_the_worker() {
     for layer in Layer::ALL {
         let others: Vec<_> = Layer::ALL.into_iter().filter(|other| *other != layer).collect();
-        let end = Order::new("posture", User::own()).layers(&others).required(&[layer]).run();
+        let end = Order::new("idle", User::own()).layers(&others).required(&[layer]).run();
         assert_eq!(end.outcome, Outcome::NotConfined, "{}", end.stdout);
         assert!(end.stderr.contains("switched off"), "{}", end.stderr);
     }
@@ -152,7 +152,7 @@ fn a_layer_both_required_and_switched_off_stops_the_worker() {
 
 #[test]
 fn landlock_refuses_to_bind_only_some_of_the_threads() {
-    let order = Order::new("posture", User::own()).layers(&[Layer::Landlock]);
+    let order = Order::new("idle", User::own()).layers(&[Layer::Landlock]);
     let end = order.on(Host::Threaded).run();
     assert!(end.stdout.contains("landlock: unavailable: other threads"), "{}", end.stdout);
 }
@@ -160,7 +160,7 @@ fn landlock_refuses_to_bind_only_some_of_the_threads() {
 #[test]
 fn the_program_reports_its_posture_as_json_lines() {
     let output = Command::new(env!("CARGO_BIN_EXE_bodyscript-worker"))
-        .arg("--posture")
+        .arg("--sandbox-report")
         .output()
         .expect("the worker program runs");
     assert!(output.status.success(), "{output:?}");

@@ -49,11 +49,11 @@ use bodyscript_protocol::codec::{Decoder, encode};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::inherited;
-use bodyscript_protocol::limits::{FRAME_BYTES_MAX, TEXT_BYTES_MAX};
+use bodyscript_protocol::limits::{MESSAGE_BYTES_MAX, TEXT_BYTES_MAX};
 use bodyscript_protocol::message::{
     Failure, Progress, Start, Summary, ToSupervisor, ToWorker, VideoFacts,
 };
-use bodyscript_protocol::posture::{LayerState, Posture};
+use bodyscript_protocol::sandbox_report::{LayerState, SandboxReport};
 use nix::sys::signal::{SigSet, Signal, kill, raise};
 use nix::sys::socket::MsgFlags;
 use nix::unistd::{close, getpgrp, getpid, getppid, getsid, setsid};
@@ -97,12 +97,12 @@ fn work() {
     let Some(ToWorker::Prepare(prepare)) = listen(&mut frames) else {
         exit(WorkerExit::Protocol.code().into())
     };
-    if prepare.rehearses {
+    if prepare.warms_up {
         rehearse();
     }
     let claimed = |layer| (layer, LayerState::Active("claimed".into()));
     let layers = prepare.layers_required.into_iter().map(claimed).collect();
-    let ready = ToSupervisor::Ready(Posture { layers });
+    let ready = ToSupervisor::Ready(SandboxReport { layers });
     let stands_by = files.is_empty();
     if stands_by {
         say(&ready);
@@ -332,10 +332,10 @@ fn crime(name: &str) {
             std::hint::spin_loop();
         },
         "garbage" => write(&[0xa5; 64]),
-        "oversize" => write(&(FRAME_BYTES_MAX as u32 + 1).to_le_bytes()),
+        "oversize" => write(&(MESSAGE_BYTES_MAX as u32 + 1).to_le_bytes()),
         "half-frame" => write(&[100, 0, 0, 0, 1, 2, 3]),
-        "out-of-turn" => say(&ToSupervisor::Ready(Posture::default())),
-        "close-stdout" => drop(close(inherited::FRAMES_OUT)),
+        "out-of-turn" => say(&ToSupervisor::Ready(SandboxReport::default())),
+        "close-stdout" => drop(close(inherited::MESSAGES_OUT)),
         "flood-stderr" => loop {
             eprintln!("{}", "\u{1b}[31m flood ".repeat(TEXT_BYTES_MAX));
         },

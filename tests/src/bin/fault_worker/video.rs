@@ -26,9 +26,9 @@ pub(super) fn await_first_word() {
 pub(super) fn files_at_hand(how: MsgFlags) -> Vec<File> {
     let mut byte = [0];
     let mut data = [IoSliceMut::new(&mut byte)];
-    let mut space = cmsg_space!([RawFd; inherited::HANDED_OVER_MAX]);
+    let mut space = cmsg_space!([RawFd; inherited::PASSED_FILES_MAX]);
     let flags = how | MsgFlags::MSG_PEEK | MsgFlags::MSG_CMSG_CLOEXEC;
-    let packet = recvmsg::<UnixAddr>(inherited::HANDOVER, &mut data, Some(&mut space), flags);
+    let packet = recvmsg::<UnixAddr>(inherited::FILES_IN, &mut data, Some(&mut space), flags);
     let packet = match packet {
         Err(Errno::EAGAIN) => return Vec::new(),
         packet => packet.expect("the supervisor hands files over"),

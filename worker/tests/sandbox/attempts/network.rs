@@ -54,7 +54,7 @@ fn receive_a_file() -> Attempt {
     let (data, numbers) = ([IoSlice::new(&[0])], [0]);
     let rights = [ControlMessage::ScmRights(&numbers)];
     sendmsg::<UnixAddr>(one.as_raw_fd(), &data, &rights, MsgFlags::empty(), None).expect("room");
-    let elsewhere = FcntlArg::F_DUPFD(inherited::HANDOVER + 1);
+    let elsewhere = FcntlArg::F_DUPFD(inherited::FILES_IN + 1);
     let socket = fcntl(&other, elsewhere).expect("descriptors are free");
     just(move || {
         let (mut byte, mut space) = ([0], nix::cmsg_space!([RawFd; 1]));

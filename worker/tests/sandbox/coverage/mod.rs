@@ -12,7 +12,7 @@ use crate::child::{Order, User};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::ToSupervisor;
 use bodyscript_protocol::options::Mode;
-use bodyscript_protocol::posture::Layer;
+use bodyscript_protocol::sandbox_report::Layer;
 use bodyscript_worker::sandbox::policy;
 use recorder::Recording;
 use runs::{Ended, Run};
@@ -38,7 +38,7 @@ fn no_entry_of_the_policy_is_missing_and_none_is_idle() {
     for mode in Mode::ALL {
         used.extend(done(mode.name(), Run { mode, ..Run::new(clip.path()) }));
     }
-    let rehearsed = recorded("rehearsed", Run { rehearses: true, ..Run::new(clip.path()) });
+    let rehearsed = recorded("rehearsed", Run { warms_up: true, ..Run::new(clip.path()) });
     assert_eq!(rehearsed.exit(), WorkerExit::Done, "{rehearsed:?}");
     assert_eq!(rehearsed.log, "", "no word of a rehearsal that goes well");
     used.extend(rehearsed.recording.used);

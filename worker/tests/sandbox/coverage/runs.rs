@@ -7,7 +7,7 @@ use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::inherited;
 use bodyscript_protocol::message::{MediaLimits, OnLong, Prepare, Start, ToSupervisor, ToWorker};
 use bodyscript_protocol::options::{Mode, Options, Sampling};
-use bodyscript_protocol::posture::Layer;
+use bodyscript_protocol::sandbox_report::Layer;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg, socketpair,
 };
@@ -24,7 +24,7 @@ pub(super) struct Run<'a> {
     pub(super) video: &'a Path,
     pub(super) mode: Mode,
     pub(super) supervisor: Supervisor,
-    pub(super) rehearses: bool,
+    pub(super) warms_up: bool,
 }
 
 /// What becomes of the other end of the pipe.
@@ -52,7 +52,7 @@ impl Ended {
 
 impl<'a> Run<'a> {
     pub(super) fn new(video: &'a Path) -> Self {
-        Self { video, mode: Mode::Track, supervisor: Supervisor::Stays, rehearses: false }
+        Self { video, mode: Mode::Track, supervisor: Supervisor::Stays, warms_up: false }
     }
 
     /// Runs the worker to its end.
@@ -88,7 +88,7 @@ impl<'a> Run<'a> {
             version: bodyscript_protocol::PROTOCOL_VERSION,
             layers: Layer::ALL.to_vec(),
             layers_required: Layer::ALL.to_vec(),
-            rehearses: self.rehearses,
+            warms_up: self.warms_up,
         };
         let limits = MediaLimits {
             duration_ms_max: 10_000,
@@ -156,7 +156,7 @@ fn hand_down(command: &mut Command, descriptors: Vec<OwnedFd>) {
         })
         .collect();
     let place = move || {
-        for (number, descriptor) in (inherited::HANDOVER..).zip(&aside) {
+        for (number, descriptor) in (inherited::FILES_IN..).zip(&aside) {
             // SAFETY: dup2 takes two integers; both are this child's to use.
             nix::errno::Errno::result(unsafe { libc::dup2(descriptor.as_raw_fd(), number) })?;
         }

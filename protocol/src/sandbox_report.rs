@@ -1,8 +1,8 @@
-//! The layers of a worker's sandbox and what became of each: reported, never assumed.
+//! The layers of a worker's sandbox and the state of each, as the worker reports them.
 
 use serde::{Deserialize, Serialize};
 
-/// One layer of the sandbox a worker puts on itself.
+/// One layer of the sandbox a worker enables for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
@@ -23,7 +23,7 @@ pub enum Layer {
 }
 
 impl Layer {
-    /// Every layer, in the order in which they are put on.
+    /// Every layer, in the order in which they are enabled.
     pub const ALL: [Self; 7] = [
         Self::Rlimits,
         Self::Descriptors,
@@ -34,7 +34,7 @@ impl Layer {
         Self::Seccomp,
     ];
 
-    /// The name operators see.
+    /// The name in reports and configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rlimits => "rlimits",
@@ -48,12 +48,12 @@ impl Layer {
     }
 }
 
-/// What became of one layer.
+/// The state of one layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LayerState {
     /// In force, with what was achieved ("ABI 7", "user, net, ipc").
     Active(String),
-    /// This host does not give it, with the reason.
+    /// This host does not provide it, with the reason.
     Unavailable(String),
     /// Switched off by configuration.
     Off,
@@ -61,13 +61,13 @@ pub enum LayerState {
 
 /// The sandbox of one worker.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Posture {
-    /// One entry for each layer that was considered.
+pub struct SandboxReport {
+    /// One entry for each configured layer.
     pub layers: Vec<(Layer, LayerState)>,
 }
 
-impl Posture {
-    /// Records what became of a layer.
+impl SandboxReport {
+    /// Records the state of a layer.
     pub fn record(&mut self, layer: Layer, state: LayerState) {
         self.layers.push((layer, state));
     }
