@@ -1,11 +1,10 @@
 //! A state folder in which a service has left many jobs, for tests of what many jobs cost.
 
 use anyhow::{Context, Result};
-use bodyscript::artefacts::StateDir;
-use bodyscript::clock::wall;
-use bodyscript::job::{AttemptRecord, Event, Job, JobError, JobId, Upload};
-use bodyscript::journal::{Entry, Journal, Past, Remembered};
-use bodyscript::name::DisplayName;
+use bodyscript::{
+    AttemptRecord, DisplayName, Entry, Job, JobError, JobEvent, JobId, JobRow, Journal, Past,
+    StateDir, Upload, wall_clock,
+};
 use bodyscript_protocol::message::{Summary, VideoFacts};
 use bodyscript_protocol::options::Options;
 use std::collections::BTreeMap;
@@ -34,8 +33,8 @@ pub fn fill(state: &Path, jobs: usize, words: &str) -> Result<BTreeMap<String, &
     for number in 0..jobs {
         let mut job = accepted(number);
         for event in way(number) {
-            let is_attempt = matches!(event, Event::Completed(_) | Event::Failed(_));
-            job.apply(event, wall())?;
+            let is_attempt = matches!(event, JobEvent::Completed(_) | JobEvent::Failed(_));
+            job.apply(event, wall_clock())?;
             if is_attempt {
                 job.record(attempt(job.state().name()));
                 job.facts = Some(facts());
@@ -50,7 +49,7 @@ pub fn fill(state: &Path, jobs: usize, words: &str) -> Result<BTreeMap<String, &
         }
         states.insert(job.id.to_string(), job.state().name());
         let ended = job.state().is_final().then(|| clock.now());
-        journal.note(Entry::Job(Box::new(Remembered { job, ended })));
+        journal.note(Entry::Job(Box::new(JobRow { job, ended })));
     }
     drop(journal);
     thread.join().ok().context("the journal's thread failed")?;
@@ -66,17 +65,17 @@ fn accepted(number: usize) -> Job {
         options: Options::default(),
         idempotency_key: None,
     };
-    Job::new(JobId::random(), upload, 384 * MIB, wall())
+    Job::new(JobId::random(), upload, 384 * MIB, wall_clock())
 }
 
-fn way(number: usize) -> Vec<Event> {
+fn way(number: usize) -> Vec<JobEvent> {
     let error = || JobError { code: "no_frames".into(), sentence: "No frames.".into() };
     match number % 10 {
-        0..6 => vec![Event::Started, Event::Completed(SUMMARY)],
-        6 | 7 => vec![Event::Started, Event::Failed(error())],
-        8 => vec![Event::Cancelled],
+        0..6 => vec![JobEvent::Started, JobEvent::Completed(SUMMARY)],
+        6 | 7 => vec![JobEvent::Started, JobEvent::Failed(error())],
+        8 => vec![JobEvent::Cancelled],
         _ if number % 20 == 9 => vec![],
-        _ => vec![Event::Started],
+        _ => vec![JobEvent::Started],
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the service removes it says in its journal: whose, what, why and when.
 
 use anyhow::{Context, Result};
-use bodyscript::journal::FILE;
+use bodyscript::JOURNAL_FILE;
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::told::await_that;
 use bodyscript_tests::traces::{fault_video, fault_worker};
@@ -55,9 +55,9 @@ fn flags<'a>(program: &'a [String; 2], config: &'a Path) -> [&'a str; 4] {
 
 /// The lines about deletions, without their times, which have to make sense.
 fn lines(state: &Path) -> Result<BTreeSet<(String, String, String)>> {
-    let journal = Connection::open(state.join(FILE))?;
+    let journal = Connection::open(state.join(JOURNAL_FILE))?;
     let made: i64 = journal.query_row("SELECT min(created_ms) FROM jobs", [], |row| row.get(0))?;
-    let now = bodyscript::clock::wall().as_millisecond();
+    let now = bodyscript::wall_clock().as_millisecond();
     let mut lines = journal.prepare("SELECT job, what, why, at_ms FROM deletions")?;
     let lines = lines.query_map([], |row| {
         let at: i64 = row.get(3)?;

@@ -50,7 +50,7 @@ const FLAGS: [&str; 18] = [
     "--worker-progress-s-max",
     "170",
     "--log",
-    "bodyscript=warn,bodyscript::listeners=info,obituary=info",
+    "bodyscript=warn,bodyscript::ops::listeners=info,exit=info",
 ];
 
 /// What a job is made to end of.

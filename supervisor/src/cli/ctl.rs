@@ -1,9 +1,9 @@
 //! `bodyscript ctl`: orders to a running service, over its control socket.
 
-use super::say;
+use crate::cli::output;
 use crate::config::{Config, ConfigError, RawConfig};
-use crate::ctl::{Answer, SOCKET};
-use crate::operations::Order;
+use crate::ops::control_socket::{Answer, SOCKET};
+use crate::ops::operations::OperatorCommand;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use std::io::{self, BufRead, BufReader, Write};
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const MIB: u64 = 1 << 20;
 
 #[derive(Debug, Args)]
-pub(super) struct CtlCommand {
+pub(crate) struct CtlCommand {
     /// Configuration file [default: /etc/bodyscript/bodyscript.toml if it is there]
     #[arg(long, env = "BODYSCRIPT_CONFIG", value_name = "FILE", global = true)]
     config: Option<PathBuf>,
@@ -30,7 +30,7 @@ pub(super) struct CtlCommand {
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
-    order: OrderCommand,
+    command: OrderCommand,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -59,7 +59,7 @@ enum OrderCommand {
     },
 }
 
-impl From<OrderCommand> for Order {
+impl From<OrderCommand> for OperatorCommand {
     fn from(command: OrderCommand) -> Self {
         match command {
             OrderCommand::Status => Self::Status,
@@ -92,7 +92,7 @@ pub enum CtlError {
     },
     /// The conversation broke.
     #[error("the service gave no answer: {0}")]
-    Broken(#[source] io::Error),
+    Exchange(#[source] io::Error),
     /// The answer cannot be printed.
     #[error("standard output cannot be written to: {0}")]
     Output(#[source] io::Error),
@@ -102,56 +102,58 @@ pub enum CtlError {
 }
 
 /// Gives the order and prints the answer.
-pub(super) fn ctl(command: CtlCommand) -> Result<ExitCode, CtlError> {
-    let keys = RawConfig { state_dir: command.state_dir, ..RawConfig::default() };
-    let path = Config::state_dir_of(&keys, command.config.as_deref())?.join(SOCKET);
-    let order = Order::from(command.order);
-    let answer = match converse(&path, &order)? {
+pub(crate) fn ctl(args: CtlCommand) -> Result<ExitCode, CtlError> {
+    let keys = RawConfig { state_dir: args.state_dir, ..RawConfig::default() };
+    let path = Config::state_dir_of(&keys, args.config.as_deref())?.join(SOCKET);
+    let command = OperatorCommand::from(args.command);
+    let answer = match converse(&path, &command)? {
         Answer::Ok(value) => value,
         Answer::Error(error) => return Err(CtlError::Refused(error)),
     };
-    let text = if command.json { format!("{answer}\n") } else { told(&order, &answer) };
-    say::out(&text).map_err(CtlError::Output)?;
+    let text = if args.json { format!("{answer}\n") } else { told(&command, &answer) };
+    output::out(&text).map_err(CtlError::Output)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn converse(path: &PathBuf, order: &Order) -> Result<Answer, CtlError> {
+fn converse(path: &PathBuf, command: &OperatorCommand) -> Result<Answer, CtlError> {
     let connect = |source| CtlError::Connect { path: path.clone(), source };
     let mut stream = UnixStream::connect(path).map_err(connect)?;
     let mut ask = || {
         stream.set_read_timeout(Some(PATIENCE))?;
-        let mut line = serde_json::to_vec(order)?;
+        let mut line = serde_json::to_vec(command)?;
         line.push(b'\n');
         stream.write_all(&line)?;
         let mut answer = String::new();
         BufReader::new(&stream).read_line(&mut answer)?;
         Ok(serde_json::from_str(&answer)?)
     };
-    ask().map_err(CtlError::Broken)
+    ask().map_err(CtlError::Exchange)
 }
 
 /// The answer, for people.
-fn told(order: &Order, answer: &Value) -> String {
+fn told(command: &OperatorCommand, answer: &Value) -> String {
     let list = |key: &str| {
         let names = answer[key].as_array().into_iter().flatten().filter_map(Value::as_str);
         names.collect::<Vec<_>>().join(", ")
     };
-    match order {
-        Order::Status => status(answer),
-        Order::Report => "The state is in the log.\n".into(),
-        Order::Drain => format!(
+    match command {
+        OperatorCommand::Status => status(answer),
+        OperatorCommand::Report => "The state is in the log.\n".into(),
+        OperatorCommand::Drain => format!(
             "The service stops; jobs under way may finish for {} s.\n",
             answer["drain_s_max"]
         ),
-        Order::RestartWorkers => format!("{} workers are restarted.\n", answer["workers"]),
-        Order::Reload => {
+        OperatorCommand::RestartWorkers => {
+            format!("{} workers are restarted.\n", answer["workers"])
+        }
+        OperatorCommand::Reload => {
             let mut text = format!("In force now: {}.\n", or_nothing(list("applied")));
             if !list("at_next_start").is_empty() {
                 text += &format!("From the next start: {}.\n", list("at_next_start"));
             }
             text
         }
-        Order::Cancel { .. } | Order::Retry { .. } => {
+        OperatorCommand::Cancel { .. } | OperatorCommand::Retry { .. } => {
             format!("{}: {}\n", text(&answer["status"]), text(&answer["message"]))
         }
     }

@@ -1,10 +1,10 @@
 //! `bodyscript doctor`: what this host gives, found out by trying.
 
-use super::say;
-use crate::access::Access;
-use crate::artefacts::SetAsideTotals;
+use crate::cli::output;
 use crate::config::{ByteCount, Config};
-use crate::worker::Workshop;
+use crate::http::access::Access;
+use crate::runner::factory::WorkerFactory;
+use crate::store::set_aside::SetAsideTotals;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -64,14 +64,14 @@ struct LayerLine {
 }
 
 /// Prints the report; the exit status says whether the service would work.
-pub(super) fn doctor(config: &Config, json: bool) -> Result<ExitCode, DoctorError> {
+pub(crate) fn doctor(config: &Config, json: bool) -> Result<ExitCode, DoctorError> {
     let mut findings = vec![workshop(config), memory(config), state_dir(config), operators(config)];
     findings.extend(set_aside(config));
     findings.extend(sandbox(config));
     findings.extend(gstreamer());
     let text =
         if json { serde_json::to_string_pretty(&findings)? + "\n" } else { table(&findings) };
-    say::out(&text).map_err(DoctorError::Output)?;
+    output::out(&text).map_err(DoctorError::Output)?;
     let is_well = findings.iter().all(|finding| finding.state != State::Bad);
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -82,7 +82,7 @@ fn finding(what: impl Into<String>, state: State, detail: impl Into<String>) -> 
 
 /// Opening the workshop checks the worker's program, the models and the cage, as a start does.
 fn workshop(config: &Config) -> Finding {
-    match Workshop::open(&config.workshop()) {
+    match WorkerFactory::open(&config.workshop()) {
         Ok(workshop) => {
             let detail = format!(
                 "cage {}; worker {}; models {}",

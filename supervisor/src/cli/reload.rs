@@ -1,14 +1,14 @@
 //! The configuration read again while the service runs, from the flags, variables and file it
 //! was started with.
 
-use super::Settings;
-use super::show::effective;
+use crate::cli::ConfigArgs;
+use crate::cli::show::effective;
 use crate::config::{AT_NEXT_START, Config};
-use crate::operations::{Reloaded, Source};
+use crate::ops::operations::{Reloaded, Source};
 use toml::Table;
 
 /// Reads again what `settings` name. `started_with` is what they said at the start.
-pub(super) fn source(settings: Settings, started_with: &Config) -> Source {
+pub(crate) fn source(settings: ConfigArgs, started_with: &Config) -> Source {
     let first = keys(started_with);
     let mut last = first.clone();
     Box::new(move |current| {

@@ -1,19 +1,21 @@
 //! `bodyscript run`: videos from the disk, through the same dispatcher, cage and worker as those
 //! that come over HTTP. Artefacts go to `<output>/<stem of the video>/`.
 
-use super::leftovers::working_folder;
-use super::say;
-use crate::artefacts::{StateDir, StateError};
+use crate::cli::output;
+use crate::cli::working_folder::working_folder;
 use crate::config::Config;
-use crate::dispatcher::{Dispatcher, Gone, NotTaken};
-use crate::job::{JobId, Upload};
-use crate::name::{DisplayName, visible};
-use crate::recovery::Recovered;
-use crate::signals::Shutdown;
-use crate::status::Status;
-use crate::worker::obituary::Stop;
-use crate::worker::{Workshop, WorkshopError};
-use crate::{admission, runner};
+use crate::dispatcher::status::Status;
+use crate::dispatcher::{Dispatcher, DispatcherStopped, SubmitError};
+use crate::ops::signals::Shutdown;
+use crate::policy::admission;
+use crate::policy::display_name::{DisplayName, visible};
+use crate::policy::job::{JobId, Upload};
+use crate::runner::attempt::exit_report::Stop;
+use crate::runner::factory::{WorkerFactory, WorkerFactoryError};
+use crate::service::runner;
+use crate::store::artefacts::StateDir;
+use crate::store::error::StateError;
+use crate::store::recovery::Recovered;
 use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::options::Options;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -52,7 +54,7 @@ pub enum RunError {
     },
     /// Workers cannot be started.
     #[error("workers cannot be started: {0}")]
-    Workshop(#[from] WorkshopError),
+    WorkerFactory(#[from] WorkerFactoryError),
     /// The working folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
@@ -61,10 +63,10 @@ pub enum RunError {
     Refused(admission::Refusal),
     /// A job was not taken.
     #[error(transparent)]
-    NotTaken(#[from] NotTaken),
+    SubmitError(#[from] SubmitError),
     /// The dispatcher is gone.
     #[error(transparent)]
-    Gone(#[from] Gone),
+    DispatcherStopped(#[from] DispatcherStopped),
     /// Signals cannot be listened for.
     #[error("signals cannot be listened for: {0}")]
     Signals(#[source] io::Error),
@@ -100,7 +102,7 @@ struct Video {
 }
 
 /// Processes the videos; the exit status says whether all went well.
-pub(super) async fn run(
+pub(crate) async fn run(
     mut config: Config,
     videos: Vec<PathBuf>,
     output: PathBuf,
@@ -122,7 +124,7 @@ pub(super) async fn run(
     config.standby = 0;
     // Files from the disk were not uploaded, and take no more room than they do already.
     config.upload_bytes_max = 0;
-    let workshop = Workshop::open(&config.workshop())?;
+    let workshop = WorkerFactory::open(&config.workshop())?;
     let (dispatcher, desk) =
         Dispatcher::start(Arc::new(config), runner(workshop), state.clone(), Recovered::nothing());
     let mut shutdown = Shutdown::by_signals().map_err(RunError::Signals)?;
@@ -139,7 +141,7 @@ pub(super) async fn run(
     let all_well = tokio::select! {
         all_well = wait(&mut jobs) => all_well,
         () = shutdown.requested() => {
-            say::err("bodyscript: stopped");
+            output::err("bodyscript: stopped");
             dispatcher.stop(Stop::Shutdown).await?;
             false
         }
@@ -302,7 +304,7 @@ impl Line {
     }
 
     fn succeed(&self, sentence: &str) -> io::Result<()> {
-        let say = || say::out(&format!("{sentence}\n"));
+        let say = || output::out(&format!("{sentence}\n"));
         let said = if let Some(bar) = &self.bar {
             bar.set_position(100);
             bar.finish_with_message("");
@@ -311,16 +313,16 @@ impl Line {
             say()
         };
         said.inspect_err(|error| {
-            say::err(&format!("standard output cannot be written to: {error}"))
+            output::err(&format!("standard output cannot be written to: {error}"))
         })
     }
 
     fn fail(&self, sentence: &str) {
         if let Some(bar) = &self.bar {
             bar.abandon();
-            bar.suspend(|| say::err(sentence));
+            bar.suspend(|| output::err(sentence));
         } else {
-            say::err(sentence);
+            output::err(sentence);
         }
     }
 }

@@ -1,14 +1,14 @@
 //! `bodyscript config show`: every key with the value in force, as a configuration file.
 
 use crate::config::{ByteCount, Config, LogFormat, RawConfig};
-use crate::worker::CageRequired;
+use crate::runner::containment::cage::CageRequired;
 use bodyscript_protocol::message::OnLong;
 use bodyscript_protocol::sandbox_report::Layer;
 use ipnet::IpNet;
 use std::time::Duration;
 
 /// The configuration as TOML that [`Config::load`] reads back to the same.
-pub(super) fn effective(config: &Config) -> String {
+pub(crate) fn effective(config: &Config) -> String {
     toml::to_string(&written(config)).expect("every field is a plain value")
 }
 

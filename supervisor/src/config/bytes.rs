@@ -1,4 +1,4 @@
-//! A number of bytes as people write it, for [`super::RawConfig`]: `31457280`, `30 MiB`, `1.5GB`.
+//! A number of bytes as people write it, for [`crate::config::RawConfig`]: `31457280`, `30 MiB`, `1.5GB`.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
@@ -8,12 +8,12 @@ use thiserror::Error;
 /// A number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
-pub struct ByteCount(pub u64);
+pub(crate) struct ByteCount(pub u64);
 
 /// What is not a number of bytes.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("it takes a number of bytes, with or without one of the units KiB, MiB, GiB, KB, MB, GB")]
-pub struct NotAByteCount;
+pub(crate) struct NotAByteCount;
 
 const UNITS: [(&str, u64); 7] = [
     ("KiB", 1 << 10),

@@ -1,7 +1,7 @@
 //! Limits on connections, requests and streams of events, of one client and of all together.
 
-use super::resolve::{DAY_S, Result, bytes, number, refused, seconds};
-use super::{HttpLimits, RawConfig};
+use crate::config::resolve::{DAY_S, Result, bytes, number, refused, seconds};
+use crate::config::{HttpLimits, RawConfig};
 
 /// Most connections, of one client or of all, that can be asked for.
 const CONNECTIONS_MOST: u32 = 65_536;
@@ -10,7 +10,7 @@ const CONNECTIONS_MOST: u32 = 65_536;
 /// seconds, even if nothing comes through between them.
 const BODY_RATE_BYTES_PER_S_MIN: u64 = 1024;
 
-pub(super) fn http(raw: &RawConfig) -> Result<HttpLimits> {
+pub(crate) fn http(raw: &RawConfig) -> Result<HttpLimits> {
     let connections = number("connections_max", raw.connections_max, 512, 1..=CONNECTIONS_MOST)?;
     let streams = (raw.streams_max, 256);
     Ok(HttpLimits {
@@ -29,7 +29,7 @@ pub(super) fn http(raw: &RawConfig) -> Result<HttpLimits> {
 }
 
 /// Connections and streams of one client.
-pub(super) fn of_client(raw: &RawConfig) -> Result<(usize, usize)> {
+pub(crate) fn of_client(raw: &RawConfig) -> Result<(usize, usize)> {
     let key = "client_connections_max";
     let connections = number(key, raw.client_connections_max, 64, 1..=CONNECTIONS_MOST)?;
     let streams = (raw.client_streams_max, 32);

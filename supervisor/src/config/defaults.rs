@@ -12,7 +12,7 @@ const INSTALLED_MODELS: &str = "/usr/share/bodyscript/models";
 const MEMORY_KEPT_BYTES: u64 = 128 << 20;
 
 /// `bodyscript-worker` beside this program, else where the package puts it.
-pub(super) fn worker_program() -> PathBuf {
+pub(crate) fn worker_program() -> PathBuf {
     let name = "bodyscript-worker";
     std::env::current_exe()
         .ok()
@@ -22,7 +22,7 @@ pub(super) fn worker_program() -> PathBuf {
 }
 
 /// Where the package puts the models, else `models/` of the source tree this program was built in.
-pub(super) fn models_dir() -> PathBuf {
+pub(crate) fn models_dir() -> PathBuf {
     let installed = PathBuf::from(INSTALLED_MODELS);
     if installed.exists() {
         return installed;
@@ -36,7 +36,7 @@ pub(super) fn models_dir() -> PathBuf {
 
 /// The folder systemd made for the service, else the usual one for a service or for a user
 /// (XDG Base Directory Specification).
-pub(super) fn state_dir() -> PathBuf {
+pub(crate) fn state_dir() -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     if let Some(folder) = variable("STATE_DIRECTORY") {
         return folder;
@@ -52,7 +52,7 @@ pub(super) fn state_dir() -> PathBuf {
 
 /// A secret that systemd hands over under this name (systemd.exec(5), `LoadCredential=`), if it
 /// does.
-pub(super) fn credential(name: &str) -> Option<PathBuf> {
+pub(crate) fn credential(name: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
     Some(Path::new(&folder).join(name)).filter(|path| path.exists())
 }
@@ -62,7 +62,7 @@ pub(super) fn credential(name: &str) -> Option<PathBuf> {
 /// The tightest of the host's available memory (proc(5), `MemAvailable`) and the limits of the
 /// control groups this process is in (cgroup-v2.rst `memory.max`; cgroup-v1/memory.rst
 /// `memory.limit_in_bytes`).
-pub(super) fn memory_budget_bytes() -> u64 {
+pub(crate) fn memory_budget_bytes() -> u64 {
     let available = Meminfo::current().ok().and_then(|info| info.mem_available);
     let least = available.into_iter().chain(group_limits()).min().unwrap_or(0);
     least.saturating_sub(MEMORY_KEPT_BYTES) / 4 * 3

@@ -1,10 +1,10 @@
 //! Where the service listens: both addresses as they are written, held against each other.
 //!
-//! Whether the operators' address may do without a token is for [`crate::access`], which sees the
+//! Whether the operators' address may do without a token is for [`crate::http::access`], which sees the
 //! address that is really listened on.
 
-use super::ConfigError;
-use super::resolve::refused;
+use crate::config::ConfigError;
+use crate::config::resolve::refused;
 use std::net::SocketAddr;
 
 const PUBLIC: &str = "127.0.0.1:8000";
@@ -14,7 +14,7 @@ const OPERATORS: &str = "127.0.0.1:8001";
 const OFF: &str = "off";
 
 /// The address of the public listener.
-pub(super) fn public(given: Option<&str>) -> Result<SocketAddr, ConfigError> {
+pub(crate) fn public(given: Option<&str>) -> Result<SocketAddr, ConfigError> {
     let text = given.unwrap_or(PUBLIC);
     text.parse().map_err(|_| {
         refused("listen", text, "an IP address and a port, such as 127.0.0.1:8000 or [::]:8000")
@@ -22,7 +22,7 @@ pub(super) fn public(given: Option<&str>) -> Result<SocketAddr, ConfigError> {
 }
 
 /// The address of the operators' listener, if there is one.
-pub(super) fn operators(
+pub(crate) fn operators(
     given: Option<&str>,
     public: SocketAddr,
 ) -> Result<Option<SocketAddr>, ConfigError> {

@@ -3,10 +3,10 @@
 //! One field is one key: `queue_max` is the flag `--queue-max`, the variable
 //! `BODYSCRIPT_QUEUE_MAX` and the file's `queue_max`. The command line reader fills it from flags
 //! and the environment, [`RawConfig::over_file`] lays that over a file. What a value means and
-//! whether it is accepted is for [`super::Config`] alone.
+//! whether it is accepted is for [`crate::config::Config`] alone.
 
-use super::{ConfigError, bytes::ByteCount};
-use crate::worker::SIMD_VARIABLE;
+use crate::config::{ConfigError, bytes::ByteCount};
+use crate::runner::factory::SIMD_VARIABLE;
 use clap::{Args, Command};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use toml::{Table, Value};
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[command(next_help_heading = "Configuration")]
-pub struct RawConfig {
+pub(crate) struct RawConfig {
     /// Address and port to listen on
     #[arg(long, env = "BODYSCRIPT_LISTEN", value_name = "ADDR:PORT")]
     pub listen: Option<String>,
@@ -199,7 +199,7 @@ impl RawConfig {
     /// Lays these values (flags and environment) over those of a file.
     ///
     /// In the file a table is a prefix: `[cage]` with `required` in it is `cage_required`.
-    pub fn over_file(&self, path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn over_file(&self, path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         self.over_text(&text, path)
@@ -231,7 +231,7 @@ fn flatten(table: Table, prefix: &str, into: &mut Table) -> Result<(), ConfigErr
 }
 
 /// The first variable that looks like one of ours and is none.
-pub fn unknown_variable(names: impl Iterator<Item = String>) -> Option<String> {
+pub(crate) fn unknown_variable(names: impl Iterator<Item = String>) -> Option<String> {
     let command = RawConfig::augment_args(Command::new("keys"));
     let known: Vec<_> = command
         .get_arguments()

@@ -1,13 +1,13 @@
 //! From what was written to what is believed: ranges, names, and values that must agree.
 
-use super::bytes::ByteCount;
-use super::{
+use crate::config::bytes::ByteCount;
+use crate::config::{
     AccessConfig, ClientLimits, Config, ConfigError, LogFormat, RawConfig, ResumableLimits,
     WebhookConfig, connections, defaults, listen,
 };
-use crate::attempt::Deadlines;
-use crate::retention::Lives;
-use crate::worker::CageRequired;
+use crate::runner::attempt::Deadlines;
+use crate::runner::containment::cage::CageRequired;
+use crate::store::retention::RetentionPeriods;
 use bodyscript_protocol::limits::FRAMES_MAX;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
 use bodyscript_protocol::sandbox_report::Layer;
@@ -18,10 +18,10 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(super) type Result<T> = std::result::Result<T, ConfigError>;
+pub(crate) type Result<T> = std::result::Result<T, ConfigError>;
 
 const MIB: u64 = 1 << 20;
-pub(super) const DAY_S: u32 = 24 * 3600;
+pub(crate) const DAY_S: u32 = 24 * 3600;
 /// How long results are kept unless told otherwise.
 const RESULT_TTL_S: u32 = 3600;
 
@@ -37,7 +37,7 @@ const REQUIRED_BY_DEFAULT: [Layer; 5] =
 
 impl Config {
     /// Checks every value and fills in the defaults.
-    pub fn resolve(raw: &RawConfig) -> Result<Self> {
+    pub(crate) fn resolve(raw: &RawConfig) -> Result<Self> {
         let memory = Memory::resolve(raw)?;
         let public = listen::public(raw.listen.as_deref())?;
         let config = Self {
@@ -83,7 +83,7 @@ impl Config {
     }
 }
 
-pub(super) fn refused(
+pub(crate) fn refused(
     key: &'static str,
     value: impl Display,
     accepted: impl Into<String>,
@@ -91,7 +91,7 @@ pub(super) fn refused(
     ConfigError::Refused { key, value: value.to_string(), accepted: accepted.into() }
 }
 
-pub(super) fn number(
+pub(crate) fn number(
     key: &'static str,
     given: Option<u32>,
     default: u32,
@@ -105,7 +105,7 @@ pub(super) fn number(
     Err(refused(key, value, accepted))
 }
 
-pub(super) fn seconds(
+pub(crate) fn seconds(
     key: &'static str,
     given: Option<u32>,
     default: u32,
@@ -114,7 +114,7 @@ pub(super) fn seconds(
     number(key, given, default, range).map(|s| Duration::from_secs(s.into()))
 }
 
-pub(super) fn bytes(
+pub(crate) fn bytes(
     key: &'static str,
     given: Option<ByteCount>,
     default: u64,
@@ -164,7 +164,7 @@ fn media(raw: &RawConfig) -> Result<MediaLimits> {
     })
 }
 
-pub(super) fn state_dir(raw: &RawConfig) -> Result<PathBuf> {
+pub(crate) fn state_dir(raw: &RawConfig) -> Result<PathBuf> {
     path("state_dir", &raw.state_dir, defaults::state_dir)
 }
 
@@ -259,7 +259,7 @@ fn pressure_ttl(raw: &RawConfig) -> Result<Duration> {
 fn resumable(raw: &RawConfig) -> Result<ResumableLimits> {
     let uploads = number("resumable_uploads_max", raw.resumable_uploads_max, 64, 0..=100_000)?;
     let normal = seconds("resumable_ttl_s", raw.resumable_ttl_s, 6 * 3600, 1..=30 * DAY_S)?;
-    let lives = Lives { normal, under_pressure: pressure_ttl(raw)?.min(normal) };
+    let lives = RetentionPeriods { normal, under_pressure: pressure_ttl(raw)?.min(normal) };
     Ok(ResumableLimits { uploads_max: uploads as usize, lives })
 }
 

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 /// Failures in a row that open the breaker.
-pub(super) const FAILURES_MAX: u32 = 3;
+pub(crate) const FAILURES_MAX: u32 = 3;
 
 /// First pause; each further failure doubles it.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
@@ -17,7 +17,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Counts failures to start workers.
 #[derive(Debug, Default)]
-pub(super) struct Breaker {
+pub(crate) struct Breaker {
     failures: u32,
     paused_until: Option<Instant>,
 }
@@ -25,7 +25,7 @@ pub(super) struct Breaker {
 impl Breaker {
     /// A worker could not be started. Of those that were on their way together the first counts:
     /// what befell one befell all.
-    pub(super) fn failed(&mut self, now: Instant) {
+    pub(crate) fn failed(&mut self, now: Instant) {
         if self.paused_until.is_some_and(|until| now < until) {
             return;
         }
@@ -36,12 +36,12 @@ impl Breaker {
     }
 
     /// A worker came to life.
-    pub(super) fn succeeded(&mut self) {
+    pub(crate) fn succeeded(&mut self) {
         *self = Self::default();
     }
 
     /// How many attempts may run at once now.
-    pub(super) fn attempts_max(&self, workers: usize, now: Instant) -> usize {
+    pub(crate) fn attempts_max(&self, workers: usize, now: Instant) -> usize {
         match self.paused_until {
             Some(until) if now < until => 0,
             _ if self.is_open() => 1,
@@ -50,7 +50,7 @@ impl Breaker {
     }
 
     /// Whether starting workers counts as broken.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.failures >= FAILURES_MAX
     }
 }

@@ -3,13 +3,13 @@
 //! Part of the dispatcher's loop, which everybody waits for meanwhile: of each job that is
 //! remembered it takes a look, and a document is made of those on the page alone.
 
-use super::desk::Desk;
-use crate::status::{Numbers, Status};
+use crate::dispatcher::state::State;
+use crate::dispatcher::status::{Numbers, Status};
 use std::cmp::Reverse;
 
 /// A part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
+pub(crate) struct Page {
     /// How many come before it.
     pub offset: usize,
     /// How many are on it at most.
@@ -18,15 +18,15 @@ pub struct Page {
 
 /// The jobs on a page, newest first.
 #[derive(Debug)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// How many there are on all pages.
     pub total: usize,
     /// Those on this one.
     pub jobs: Vec<Status>,
 }
 
-impl Desk {
-    pub(super) fn list(&self, page: Page) -> Listing {
+impl State {
+    pub(crate) fn list(&self, page: Page) -> Listing {
         let mut all: Vec<_> =
             self.jobs.iter().map(|(id, entry)| (entry.job.created_at, *id)).collect();
         all.sort_unstable_by_key(|one| Reverse(*one));
@@ -34,7 +34,7 @@ impl Desk {
         Listing { total: all.len(), jobs: on_it.filter_map(|(_, id)| self.status(*id)).collect() }
     }
 
-    pub(super) fn numbers(&self) -> Vec<Numbers> {
+    pub(crate) fn numbers(&self) -> Vec<Numbers> {
         let live = |id| self.running.get(id).map(|running| running.live.borrow());
         self.jobs.iter().map(|(id, one)| Numbers::of(&one.job, live(id).as_deref())).collect()
     }

@@ -3,16 +3,16 @@
 //!
 //! Its cost does not grow with the jobs that are remembered.
 
-use super::desk::Desk;
-use crate::job::JobId;
-use crate::status::Status;
+use crate::dispatcher::state::State;
+use crate::dispatcher::status::Status;
+use crate::policy::job::JobId;
 
-/// Waiting jobs that are shown; how many there are is told by [`super::Counts`].
+/// Waiting jobs that are shown; how many there are is told by [`crate::dispatcher::Counts`].
 const PENDING_MAX: usize = 100;
 
 /// Jobs worth watching.
 #[derive(Debug)]
-pub struct Recent {
+pub(crate) struct Recent {
     /// With a worker, oldest first.
     pub processing: Vec<Status>,
     /// In the queue, next first; of many the first.
@@ -21,8 +21,8 @@ pub struct Recent {
     pub ended: Vec<Status>,
 }
 
-impl Desk {
-    pub(super) fn recent(&self, ended_max: usize) -> Recent {
+impl State {
+    pub(crate) fn recent(&self, ended_max: usize) -> Recent {
         let statuses = |ids: Vec<JobId>| ids.into_iter().filter_map(|id| self.status(id)).collect();
         let mut processing: Vec<Status> = statuses(self.running.keys().copied().collect());
         processing.sort_by_key(|status| (status.started_at, status.created_at));

@@ -1,16 +1,16 @@
 //! What handlers take from a request, with refusals of our own where the library's are no
 //! problem documents.
 
-use super::error::ApiError;
-use crate::job::JobId;
+use crate::http::problem::ApiError;
+use crate::policy::job::JobId;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 /// The captures of an address. One that is no text (percent-encoded noise) names nothing.
-pub(super) struct Address<T>(pub(super) T);
+pub(crate) struct PathParam<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Address<T> {
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for PathParam<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
@@ -20,9 +20,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Address
 }
 
 /// The job an address names. What cannot be an id is no job's.
-pub(super) struct Named(pub(super) JobId);
+pub(crate) struct JobIdParam(pub(crate) JobId);
 
-impl<S: Send + Sync> FromRequestParts<S> for Named {
+impl<S: Send + Sync> FromRequestParts<S> for JobIdParam {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {

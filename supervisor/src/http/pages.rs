@@ -1,6 +1,6 @@
 //! The pages people see and their files, embedded in the program.
 
-use super::error::ApiError;
+use crate::http::problem::ApiError;
 use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -61,17 +61,17 @@ const ASSETS: [Asset; 27] = [
 ];
 
 /// `GET /`
-pub(super) async fn index() -> Response {
+pub(crate) async fn index() -> Response {
     send(&INDEX)
 }
 
 /// `GET /monitor`: for operators, whose browser is so asked for the token before the page is there.
-pub(super) async fn monitor() -> Response {
+pub(crate) async fn monitor() -> Response {
     send(&MONITOR)
 }
 
 /// `GET /assets/{name}`
-pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, ApiError> {
+pub(crate) async fn asset(Path(name): Path<String>) -> Result<Response, ApiError> {
     ASSETS.iter().find(|asset| asset.name == name).map(send).ok_or(ApiError::UnknownAddress)
 }
 

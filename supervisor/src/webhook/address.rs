@@ -13,32 +13,32 @@ use thiserror::Error;
 
 /// An address of a client's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
+pub(crate) struct WebhookUrl {
     uri: Uri,
     /// Without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) is_tls: bool,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) is_tls: bool,
 }
 
 /// What is no address to tell.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("it takes a URL such as https://example.org/notices, without a user")]
-pub struct NotAnAddress;
+pub(crate) struct InvalidWebhookUrl;
 
-impl FromStr for Address {
-    type Err = NotAnAddress;
+impl FromStr for WebhookUrl {
+    type Err = InvalidWebhookUrl;
 
-    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
-        let uri: Uri = text.parse().map_err(|_| NotAnAddress)?;
+    fn from_str(text: &str) -> Result<Self, InvalidWebhookUrl> {
+        let uri: Uri = text.parse().map_err(|_| InvalidWebhookUrl)?;
         let is_tls = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err(NotAnAddress),
+            _ => return Err(InvalidWebhookUrl),
         };
-        let authority = uri.authority().ok_or(NotAnAddress)?;
+        let authority = uri.authority().ok_or(InvalidWebhookUrl)?;
         if authority.as_str().contains('@') || authority.host().is_empty() {
-            return Err(NotAnAddress);
+            return Err(InvalidWebhookUrl);
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
@@ -46,35 +46,35 @@ impl FromStr for Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for WebhookUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.uri.fmt(f)
     }
 }
 
-impl Address {
+impl WebhookUrl {
     /// What follows the host.
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.uri.path_and_query().map_or("/", |path| path.as_str())
     }
 
     /// The host and port as the URL has them.
-    pub(super) fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &str {
         self.uri.authority().map_or("", |authority| authority.as_str())
     }
 }
 
 /// Networks that may be reached although they are not public.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Neighbourhood(Vec<IpNet>);
+pub(crate) struct EgressPolicy(Vec<IpNet>);
 
-impl Neighbourhood {
-    pub(super) const fn new(networks: Vec<IpNet>) -> Self {
+impl EgressPolicy {
+    pub(crate) const fn new(networks: Vec<IpNet>) -> Self {
         Self(networks)
     }
 
     /// Whether a notice may go there.
-    pub(super) fn allows(&self, ip: IpAddr, is_tls: bool) -> bool {
+    pub(crate) fn allows(&self, ip: IpAddr, is_tls: bool) -> bool {
         let ip = ip.to_canonical();
         self.0.iter().any(|network| network.contains(&ip)) || (is_tls && is_public(ip))
     }
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn addresses_without_a_trick_are_taken() {
-        let of = |text: &str| text.parse::<Address>();
+        let of = |text: &str| text.parse::<WebhookUrl>();
         let plain = of("https://example.org/a?b=c").expect("sound");
         assert_eq!((plain.host.as_str(), plain.port, plain.is_tls), ("example.org", 443, true));
         assert_eq!(plain.path(), "/a?b=c");
@@ -129,13 +129,13 @@ mod tests {
         for wrong in
             ["", "example.org", "ftp://a/", "https://", "https://me@a/", "/a", "http://a b/"]
         {
-            assert_eq!(of(wrong), Err(NotAnAddress), "{wrong}");
+            assert_eq!(of(wrong), Err(InvalidWebhookUrl), "{wrong}");
         }
     }
 
     #[test]
     fn only_public_addresses_are_reached_and_those_an_operator_names() {
-        let nobody = Neighbourhood::default();
+        let nobody = EgressPolicy::default();
         let allows = |ip: &str| nobody.allows(ip.parse().expect("an address"), true);
         for ip in ["93.184.215.14", "8.8.8.8", "2606:4700::1111", "2a00:1450:4001::1", "1.1.1.1"] {
             assert!(allows(ip), "{ip}");
@@ -173,7 +173,7 @@ mod tests {
         ] {
             assert!(!allows(ip), "{ip}");
         }
-        let office = Neighbourhood::new(vec!["10.1.0.0/16".parse().expect("a network")]);
+        let office = EgressPolicy::new(vec!["10.1.0.0/16".parse().expect("a network")]);
         let allows = |ip: &str| office.allows(ip.parse().expect("an address"), false);
         assert!(allows("10.1.2.3") && allows("::ffff:10.1.2.3"));
         assert!(!allows("10.2.2.3") && !allows("127.0.0.1"));

@@ -3,45 +3,45 @@
 //! Opened at a start and at every reload before anything changes, so that a fault in the new one
 //! leaves the old in force.
 
-use super::WebhookError;
-use super::address::{Address, Neighbourhood};
-use super::post::{Post, PostError};
-use super::sign::Secret;
-use crate::clock;
 use crate::config::WebhookConfig;
+use crate::store::clock;
+use crate::webhook::WebhookError;
+use crate::webhook::address::{EgressPolicy, WebhookUrl};
+use crate::webhook::post::{Post, PostError};
+use crate::webhook::sign::Secret;
 use ipnet::IpNet;
 use std::sync::Arc;
 
 /// Enough to tell somebody something.
 #[derive(Debug)]
-pub struct Means {
+pub(crate) struct WebhookSender {
     secret: Secret,
     networks: Vec<IpNet>,
     post: Post,
 }
 
-impl Means {
+impl WebhookSender {
     /// Reads the secret anew; nothing where none is configured.
     ///
     /// # Errors
     /// When the secret or the host's certificates cannot be used.
-    pub fn open(config: &WebhookConfig) -> Result<Option<Arc<Self>>, WebhookError> {
+    pub(crate) fn open(config: &WebhookConfig) -> Result<Option<Arc<Self>>, WebhookError> {
         let Some(path) = &config.secret_file else { return Ok(None) };
         let networks = config.networks.clone();
-        let post = Post::new(Neighbourhood::new(networks.clone()))?;
+        let post = Post::new(EgressPolicy::new(networks.clone()))?;
         Ok(Some(Arc::new(Self { secret: Secret::read(path)?, networks, post })))
     }
 
     /// Whether a notice sent by the other would be the same.
-    pub(super) fn are_those_of(&self, other: &Self) -> bool {
+    pub(crate) fn are_those_of(&self, other: &Self) -> bool {
         self.secret == other.secret && self.networks == other.networks
     }
 
     /// Sends one notice; gives the status of the answer.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         name: &str,
-        address: &Address,
+        address: &WebhookUrl,
         body: &[u8],
     ) -> Result<u16, PostError> {
         let headers = self.secret.sign(name, clock::wall().as_second(), body);

@@ -1,8 +1,8 @@
 //! Sends one notice: the name is resolved, every address it has is checked, and the connection
 //! goes to one of those that were checked. No redirect is followed.
 
-use super::WebhookError;
-use super::address::{Address, Neighbourhood};
+use crate::webhook::WebhookError;
+use crate::webhook::address::{EgressPolicy, WebhookUrl};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
@@ -26,7 +26,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(15);
 
 /// Why a notice did not arrive.
 #[derive(Debug, Error)]
-pub(super) enum PostError {
+pub(crate) enum PostError {
     #[error("the address does not answer within {} s", ANSWER_MAX.as_secs())]
     Late,
     #[error("the name cannot be resolved: {0}")]
@@ -43,20 +43,20 @@ pub(super) enum PostError {
 
 /// What sends notices.
 #[derive(Debug)]
-pub(super) struct Post {
-    allowed: Neighbourhood,
+pub(crate) struct Post {
+    allowed: EgressPolicy,
     tls: Arc<ClientConfig>,
 }
 
 impl Post {
     /// Trusts whom the host trusts.
-    pub(super) fn new(allowed: Neighbourhood) -> Result<Self, WebhookError> {
+    pub(crate) fn new(allowed: EgressPolicy) -> Result<Self, WebhookError> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         Self::trusting(roots, allowed)
     }
 
-    fn trusting(roots: RootCertStore, allowed: Neighbourhood) -> Result<Self, WebhookError> {
+    fn trusting(roots: RootCertStore, allowed: EgressPolicy) -> Result<Self, WebhookError> {
         let refused = |error: rustls::Error| WebhookError::Certificates(error.to_string());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
@@ -68,9 +68,9 @@ impl Post {
     }
 
     /// Sends one; gives the status of the answer.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
-        address: &Address,
+        address: &WebhookUrl,
         headers: &[(&'static str, String)],
         body: &[u8],
     ) -> Result<u16, PostError> {
@@ -80,7 +80,7 @@ impl Post {
 
     async fn try_to_send(
         &self,
-        address: &Address,
+        address: &WebhookUrl,
         headers: &[(&'static str, String)],
         body: &[u8],
     ) -> Result<u16, PostError> {
@@ -104,7 +104,7 @@ impl Post {
 
     /// A connection to an address that may be reached. A name with one that may not is refused
     /// as a whole: whoever serves it means no good.
-    async fn connect(&self, address: &Address) -> Result<TcpStream, PostError> {
+    async fn connect(&self, address: &WebhookUrl) -> Result<TcpStream, PostError> {
         let found = lookup_host((address.host.as_str(), address.port)).await;
         let found: Vec<SocketAddr> = found.map_err(PostError::Name)?.collect();
         if let Some(private) =
@@ -188,7 +188,7 @@ mod tests {
     async fn only_who_proves_its_name_is_told() {
         let (port, certificate) = listen().await;
         let here = || {
-            Neighbourhood::new(vec![
+            EgressPolicy::new(vec![
                 "127.0.0.0/8".parse().expect("a network"),
                 "::1/128".parse().expect("a network"),
             ])

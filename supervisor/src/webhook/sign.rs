@@ -1,6 +1,6 @@
 //! The signature of a notice (Standard Webhooks 1.0, "Verifying webhook authenticity").
 
-use super::WebhookError;
+use crate::webhook::WebhookError;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -17,7 +17,7 @@ const PREFIX: &str = "whsec_";
 
 /// A secret that both sides know.
 #[derive(PartialEq, Eq)]
-pub(super) struct Secret(Vec<u8>);
+pub(crate) struct Secret(Vec<u8>);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,7 +27,7 @@ impl fmt::Debug for Secret {
 
 impl Secret {
     /// Reads one: `whsec_` and base64, or the bytes as they are but for surrounding space.
-    pub(super) fn read(path: &Path) -> Result<Self, WebhookError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, WebhookError> {
         let refused = |why: String| WebhookError::Secret { path: path.to_owned(), why };
         let text = fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
         Self::of(text.trim()).map_err(|why| refused(why.into()))
@@ -45,7 +45,7 @@ impl Secret {
     }
 
     /// The headers of a notice.
-    pub(super) fn sign(&self, id: &str, second: i64, body: &[u8]) -> [(&'static str, String); 3] {
+    pub(crate) fn sign(&self, id: &str, second: i64, body: &[u8]) -> [(&'static str, String); 3] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("takes keys of any length");
         for part in [id.as_bytes(), b".", second.to_string().as_bytes(), b".", body] {
             mac.update(part);

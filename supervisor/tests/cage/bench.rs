@@ -1,9 +1,11 @@
 //! The bench: a workshop of fault workers, and the look around that nothing is left.
 
 use super::report::skipped;
-use bodyscript::attempt::{Birth, Deadlines, Lines, Live, Order, Stop, run};
-use bodyscript::worker::obituary::Obituary;
-use bodyscript::worker::{CageBackend, CageRequired, Workshop, WorkshopError, WorkshopSettings};
+use bodyscript::ExitReport;
+use bodyscript::{Assignment, AttemptChannels, Deadlines, Live, Stop, WorkerSpec, run_attempt};
+use bodyscript::{
+    CageBackend, CageRequired, WorkerFactory, WorkerFactoryError, WorkerFactorySettings,
+};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
 use bodyscript_protocol::options::Options;
@@ -30,7 +32,7 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 
 /// A workshop of fault workers.
 pub(crate) struct Bench {
-    pub(crate) workshop: Workshop,
+    pub(crate) workshop: WorkerFactory,
     pub(crate) files: TempDir,
     _alone: MutexGuard<'static, ()>,
 }
@@ -47,11 +49,11 @@ pub(crate) fn fault_worker() -> PathBuf {
     program
 }
 
-pub(crate) fn settings(files: &TempDir, worker_program: PathBuf) -> WorkshopSettings {
+pub(crate) fn settings(files: &TempDir, worker_program: PathBuf) -> WorkerFactorySettings {
     for model in ["pose_detection.onnx", "pose_landmark_full.onnx"] {
         fs::write(files.path().join(model), model).expect("room for a file");
     }
-    WorkshopSettings {
+    WorkerFactorySettings {
         worker_program,
         models_dir: files.path().to_owned(),
         cage_required: CageRequired::Any,
@@ -62,32 +64,32 @@ pub(crate) fn settings(files: &TempDir, worker_program: PathBuf) -> WorkshopSett
 
 /// What a worker is born with, and what it is to do.
 pub(crate) struct Task {
-    pub(crate) birth: Birth,
-    pub(crate) order: Order,
+    pub(crate) birth: WorkerSpec,
+    pub(crate) order: Assignment,
 }
 
 impl Task {
     /// An attempt whose worker has its order from the beginning.
-    pub(crate) async fn run(
+    pub(crate) async fn run_attempt(
         self,
-        workshop: &Workshop,
+        workshop: &WorkerFactory,
         live: watch::Sender<Live>,
         stop: oneshot::Receiver<Stop>,
-    ) -> Obituary {
+    ) -> ExitReport {
         let (sender, order) = oneshot::channel();
         sender.send(self.order).expect("a listener");
-        run(workshop, self.birth, Lines { order, live, stop }).await
+        run_attempt(workshop, self.birth, AttemptChannels { assignment: order, live, stop }).await
     }
 }
 
 impl Bench {
     /// With the strongest cage the host gives.
     pub(crate) fn open() -> Self {
-        Self::with(Workshop::open)
+        Self::with(WorkerFactory::open)
     }
 
     pub(crate) fn rlimit() -> Self {
-        Self::with(|settings| Workshop::open_with_backend(settings, CageBackend::Rlimit))
+        Self::with(|settings| WorkerFactory::open_with_backend(settings, CageBackend::Rlimit))
     }
 
     /// With a cgroup, or not at all: then the reason is printed.
@@ -103,7 +105,7 @@ impl Bench {
 
     /// With a workshop opened in some other way.
     pub(crate) fn with(
-        open: impl FnOnce(&WorkshopSettings) -> Result<Workshop, WorkshopError>,
+        open: impl FnOnce(&WorkerFactorySettings) -> Result<WorkerFactory, WorkerFactoryError>,
     ) -> Self {
         Self::of(fault_worker(), open)
     }
@@ -111,7 +113,7 @@ impl Bench {
     /// With another program.
     pub(crate) fn of(
         program: PathBuf,
-        open: impl FnOnce(&WorkshopSettings) -> Result<Workshop, WorkshopError>,
+        open: impl FnOnce(&WorkerFactorySettings) -> Result<WorkerFactory, WorkerFactoryError>,
     ) -> Self {
         let alone = alone();
         let files = TempDir::new().expect("a folder");
@@ -120,7 +122,7 @@ impl Bench {
     }
 
     pub(crate) fn task(&self, script: &str) -> Task {
-        let birth = Birth {
+        let birth = WorkerSpec {
             name: "01TEST".into(),
             memory_bytes_max: CAP,
             deadlines: Deadlines {
@@ -135,15 +137,15 @@ impl Bench {
         Task { birth, order: self.order(script) }
     }
 
-    pub(crate) fn order(&self, script: &str) -> Order {
+    pub(crate) fn order(&self, script: &str) -> Assignment {
         let mut video = tempfile::tempfile_in(self.files.path()).expect("a video");
         writeln!(video, "FAULT {script}").expect("room for a line");
         video.rewind().expect("a file");
         let file = || tempfile::tempfile_in(self.files.path()).expect("an artefact");
-        Order {
+        Assignment {
             job: "01TEST".into(),
             number: 1,
-            origin: bodyscript::origin::Origin::NONE,
+            origin: bodyscript::Origin::NONE,
             video,
             artefacts: vec![(Artefact::Csv, file()), (Artefact::Json, file())],
             options: Options::default(),
@@ -159,12 +161,12 @@ impl Bench {
     }
 
     /// An attempt nobody interferes with.
-    pub(crate) async fn attempt(&self, task: Task) -> Obituary {
+    pub(crate) async fn attempt(&self, task: Task) -> ExitReport {
         let (_stop, stopped) = oneshot::channel();
-        task.run(&self.workshop, watch::Sender::new(Live::default()), stopped).await
+        task.run_attempt(&self.workshop, watch::Sender::new(Live::default()), stopped).await
     }
 
-    pub(crate) async fn obey(&self, script: &str) -> Obituary {
+    pub(crate) async fn handle_command(&self, script: &str) -> ExitReport {
         self.attempt(self.task(script)).await
     }
 
@@ -173,10 +175,10 @@ impl Bench {
         &self,
         script: &str,
         interfere: impl FnOnce(i32, oneshot::Sender<Stop>),
-    ) -> Obituary {
+    ) -> ExitReport {
         let (stop, stopped) = oneshot::channel();
         let (sender, mut live) = watch::channel(Live::default());
-        let attempt = self.task(script).run(&self.workshop, sender, stopped);
+        let attempt = self.task(script).run_attempt(&self.workshop, sender, stopped);
         let meddle = async {
             let running = live.wait_for(|live| live.phase == Phase::Running).await;
             let pid = running.expect("it runs").pid.expect("a running worker has a number");

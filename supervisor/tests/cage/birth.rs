@@ -1,9 +1,9 @@
 //! Births: what a worker is born with, and what stands in the way.
 
 use super::bench::{Bench, fault_worker, settings};
-use bodyscript::attempt::{Lines, Live, Stop, run};
-use bodyscript::worker::obituary::End;
-use bodyscript::worker::{CageRequired, Workshop, WorkshopError, WorkshopSettings, survey};
+use bodyscript::ExitReason;
+use bodyscript::{AttemptChannels, Live, Stop, run_attempt};
+use bodyscript::{CageRequired, WorkerFactory, WorkerFactoryError, WorkerFactorySettings, survey};
 use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::time::Duration;
@@ -18,10 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(120);
 async fn a_worker_that_ends_before_it_is_ready_counts_as_never_started() {
     let bench = Bench::open();
     for script in ["early exit:65", "early exit:66", "early segv", "early exit:127"] {
-        let obituary = bench.obey(script).await;
-        assert_eq!(obituary.end, End::SpawnFailed, "{script}: {obituary:?}");
+        let exit_report = bench.handle_command(script).await;
+        assert_eq!(exit_report.end, ExitReason::SpawnFailed, "{script}: {exit_report:?}");
     }
-    assert_eq!(bench.obey("early sigsys").await.end, End::Sigsys { syscall: None });
+    assert_eq!(
+        bench.handle_command("early sigsys").await.end,
+        ExitReason::Sigsys { syscall: None }
+    );
     bench.close();
 }
 
@@ -30,14 +33,14 @@ async fn a_program_that_is_gone_is_told_with_its_reason() {
     let folder = TempDir::new().expect("a folder");
     let program = folder.path().join("worker");
     fs::copy(fault_worker(), &program).expect("a copy");
-    let bench = Bench::of(program.clone(), Workshop::open);
+    let bench = Bench::of(program.clone(), WorkerFactory::open);
     fs::remove_file(&program).expect("our copy");
-    let obituary = bench.obey("ok").await;
-    assert_eq!(obituary.end, End::SpawnFailed, "{obituary:?}");
-    assert!(obituary.detail.contains("execute the worker program: ENOENT"), "{obituary:?}");
-    assert_eq!(obituary.pid, None);
-    let missing = Workshop::open(&settings(&bench.files, program));
-    assert!(matches!(missing, Err(WorkshopError::Program { .. })), "{missing:?}");
+    let exit_report = bench.handle_command("ok").await;
+    assert_eq!(exit_report.end, ExitReason::SpawnFailed, "{exit_report:?}");
+    assert!(exit_report.detail.contains("execute the worker program: ENOENT"), "{exit_report:?}");
+    assert_eq!(exit_report.pid, None);
+    let missing = WorkerFactory::open(&settings(&bench.files, program));
+    assert!(matches!(missing, Err(WorkerFactoryError::Program { .. })), "{missing:?}");
     bench.close();
 }
 
@@ -47,7 +50,7 @@ async fn a_missing_model_is_told_when_the_workshop_opens() {
     let settings = settings(&files, fault_worker());
     let model = files.path().join("pose_landmark_full.onnx");
     fs::remove_file(&model).expect("our file");
-    let refused = Workshop::open(&settings).expect_err("no model");
+    let refused = WorkerFactory::open(&settings).expect_err("no model");
     assert!(refused.to_string().contains(&*model.to_string_lossy()), "{refused}");
 }
 
@@ -56,13 +59,15 @@ async fn a_cage_that_is_required_and_not_given_refuses_to_open() {
     let bench = Bench::open();
     let given = bench.workshop.cage_backend();
     for required in [CageRequired::V2, CageRequired::Cgroup, CageRequired::Any] {
-        let settings =
-            WorkshopSettings { cage_required: required, ..settings(&bench.files, fault_worker()) };
-        match Workshop::open(&settings) {
+        let settings = WorkerFactorySettings {
+            cage_required: required,
+            ..settings(&bench.files, fault_worker())
+        };
+        match WorkerFactory::open(&settings) {
             Ok(workshop) => assert!(required.accepts().contains(&workshop.cage_backend())),
             Err(refused) => {
                 assert!(!required.accepts().contains(&given), "{refused}");
-                assert!(matches!(refused, WorkshopError::Cage { .. }), "{refused}");
+                assert!(matches!(refused, WorkerFactoryError::Cage { .. }), "{refused}");
             }
         }
     }
@@ -77,7 +82,7 @@ async fn a_worker_is_born_with_what_was_agreed_and_nothing_else() {
     keep_over_exec(&careless);
     let task = bench.task("inspect done exit:0");
     let mut report = task.order.artefacts[0].1.try_clone().expect("a descriptor");
-    assert_eq!(bench.attempt(task).await.end, End::Done);
+    assert_eq!(bench.attempt(task).await.end, ExitReason::Done);
     let mut text = String::new();
     report.rewind().expect("a file");
     report.read_to_string(&mut text).expect("text");
@@ -135,8 +140,8 @@ async fn a_stop_that_comes_before_the_birth_is_kept() {
     let (stop, stopped) = oneshot::channel();
     stop.send(Stop::Shutdown).expect("a listener");
     let live = watch::Sender::new(Live::default());
-    let obituary = bench.task("silent").run(&bench.workshop, live, stopped).await;
-    assert_eq!(obituary.end, End::Shutdown, "{obituary:?}");
+    let exit_report = bench.task("silent").run_attempt(&bench.workshop, live, stopped).await;
+    assert_eq!(exit_report.end, ExitReason::Shutdown, "{exit_report:?}");
     bench.close();
 }
 
@@ -147,20 +152,33 @@ async fn a_worker_that_can_get_no_job_is_ended_whenever_that_is_known() {
     let (order, ordered) = oneshot::channel();
     drop(order);
     let (_stop, stop) = oneshot::channel();
-    let lines = Lines { order: ordered, live: watch::Sender::new(Live::default()), stop };
-    let hopeless = timeout(PATIENCE, run(&bench.workshop, birth(), lines));
-    assert_eq!(hopeless.await.expect("it ends").end, End::Cancelled, "known before the birth");
+    let lines =
+        AttemptChannels { assignment: ordered, live: watch::Sender::new(Live::default()), stop };
+    let hopeless = timeout(PATIENCE, run_attempt(&bench.workshop, birth(), lines));
+    assert_eq!(
+        hopeless.await.expect("it ends").end,
+        ExitReason::Cancelled,
+        "known before the birth"
+    );
 
     let (order, ordered) = oneshot::channel();
     let (_stop, stop) = oneshot::channel();
     let (sender, mut live) = watch::channel(Live::default());
-    let attempt = run(&bench.workshop, birth(), Lines { order: ordered, live: sender, stop });
+    let attempt = run_attempt(
+        &bench.workshop,
+        birth(),
+        AttemptChannels { assignment: ordered, live: sender, stop },
+    );
     let give_up = async {
         live.wait_for(|live| live.sandbox.is_some()).await.expect("it is ready");
         drop(order);
     };
-    let (obituary, ()) = tokio::join!(timeout(PATIENCE, attempt), give_up);
-    assert_eq!(obituary.expect("it ends").end, End::Cancelled, "known while it stands by");
+    let (exit_report, ()) = tokio::join!(timeout(PATIENCE, attempt), give_up);
+    assert_eq!(
+        exit_report.expect("it ends").end,
+        ExitReason::Cancelled,
+        "known while it stands by"
+    );
     bench.close();
 }
 

@@ -1,9 +1,9 @@
 //! Ends: each way to die has its own name.
 
 use super::bench::{Bench, CAP, MIB, tell};
-use bodyscript::attempt::{Deadlines, Live, Stop};
-use bodyscript::worker::CageBackend;
-use bodyscript::worker::obituary::{Deadline, End, Exit};
+use bodyscript::CageBackend;
+use bodyscript::{Deadline, ExitReason, ProcessExit};
+use bodyscript::{Deadlines, Live, Stop};
 use bodyscript_protocol::fault::Fault;
 use nix::sys::signal::Signal;
 use std::io::{Read, Seek};
@@ -17,13 +17,17 @@ async fn a_good_worker_is_done_and_leaves_its_artefacts() {
     let mut csv = task.order.artefacts[0].1.try_clone().expect("a descriptor");
     let (live, seen) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
-    let obituary = task.run(&bench.workshop, live, stopped).await;
-    assert_eq!(obituary.end, End::Done, "{obituary:?}");
-    assert_eq!(obituary.exit, Some(Exit::Status(0)));
-    assert_eq!(obituary.summary.map(|summary| summary.frames_processed), Some(3));
-    assert_eq!(obituary.facts.map(|facts| facts.width), Some(7680));
+    let exit_report = task.run_attempt(&bench.workshop, live, stopped).await;
+    assert_eq!(exit_report.end, ExitReason::Done, "{exit_report:?}");
+    assert_eq!(exit_report.exit, Some(ProcessExit::Status(0)));
+    assert_eq!(exit_report.summary.map(|summary| summary.frames_processed), Some(3));
+    assert_eq!(exit_report.facts.map(|facts| facts.width), Some(7680));
     assert_eq!(seen.borrow().progress.frames_done, 3);
-    assert!(obituary.peak_bytes > 0 && obituary.peak_bytes <= CAP, "{}", obituary.peak_bytes);
+    assert!(
+        exit_report.peak_bytes > 0 && exit_report.peak_bytes <= CAP,
+        "{}",
+        exit_report.peak_bytes
+    );
     let mut text = String::new();
     csv.rewind().expect("a file");
     csv.read_to_string(&mut text).expect("text");
@@ -36,25 +40,25 @@ async fn each_way_to_die_has_its_own_name() {
     let bench = Bench::open();
     // The status of a refused allocation: proof where rlimits are the cap, and none under a cgroup.
     let refused = match bench.workshop.cage_backend() {
-        CageBackend::Rlimit => End::Oom,
-        CageBackend::V1 | CageBackend::V2 => End::Crash(Exit::Status(72)),
+        CageBackend::Rlimit => ExitReason::Oom,
+        CageBackend::V1 | CageBackend::V2 => ExitReason::Crash(ProcessExit::Status(72)),
     };
     for (script, end) in [
-        ("segv", End::Crash(Exit::Signal(11))),
-        ("abort", End::Crash(Exit::Signal(6))),
-        ("panic", End::Crash(Exit::Status(101))),
-        ("exit:0", End::Crash(Exit::Status(0))),
-        ("exit:3", End::Crash(Exit::Status(3))),
-        ("done exit:3", End::Crash(Exit::Status(3))),
+        ("segv", ExitReason::Crash(ProcessExit::Signal(11))),
+        ("abort", ExitReason::Crash(ProcessExit::Signal(6))),
+        ("panic", ExitReason::Crash(ProcessExit::Status(101))),
+        ("exit:0", ExitReason::Crash(ProcessExit::Status(0))),
+        ("exit:3", ExitReason::Crash(ProcessExit::Status(3))),
+        ("done exit:3", ExitReason::Crash(ProcessExit::Status(3))),
         ("exit:72", refused),
-        ("sigsys", End::Sigsys { syscall: None }),
-        ("bad-input", End::BadInput),
-        ("exit:64", End::BadInput),
+        ("sigsys", ExitReason::Sigsys { syscall: None }),
+        ("bad-input", ExitReason::BadInput),
+        ("exit:64", ExitReason::BadInput),
     ] {
-        let obituary = bench.obey(script).await;
-        assert_eq!(obituary.end, end, "{script}: {obituary:?}");
+        let exit_report = bench.handle_command(script).await;
+        assert_eq!(exit_report.end, end, "{script}: {exit_report:?}");
         let fault = (script == "bad-input").then_some(Fault::NotAVideo);
-        assert_eq!(obituary.fault, fault, "{script}");
+        assert_eq!(exit_report.fault, fault, "{script}");
     }
     bench.close();
 }
@@ -62,8 +66,8 @@ async fn each_way_to_die_has_its_own_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_leaves_its_words_in_the_log() {
     let bench = Bench::open();
-    let obituary = bench.obey("panic").await;
-    assert!(obituary.log.iter().any(|line| line.contains("as told")), "{:?}", obituary.log);
+    let exit_report = bench.handle_command("panic").await;
+    assert!(exit_report.log.iter().any(|line| line.contains("as told")), "{:?}", exit_report.log);
     bench.close();
 }
 
@@ -73,8 +77,12 @@ async fn a_file_may_not_grow_without_bound() {
     let mut task = bench.task("fill-disk");
     // Room for the whole file, should the folder for temporary files be in memory.
     task.birth.memory_bytes_max = 512 * MIB;
-    let obituary = bench.attempt(task).await;
-    assert_eq!(obituary.end, End::Crash(Exit::Signal(Signal::SIGXFSZ as i32)), "{obituary:?}");
+    let exit_report = bench.attempt(task).await;
+    assert_eq!(
+        exit_report.end,
+        ExitReason::Crash(ProcessExit::Signal(Signal::SIGXFSZ as i32)),
+        "{exit_report:?}"
+    );
     bench.close();
 }
 
@@ -90,10 +98,10 @@ async fn whoever_breaks_the_protocol_is_ended() {
         "flood-stdout",
         "flood-stderr",
     ] {
-        let obituary = bench.obey(script).await;
-        assert_eq!(obituary.end, End::Protocol, "{script}: {obituary:?}");
-        assert!(!obituary.detail.is_empty(), "{script}");
-        assert!(obituary.log.iter().all(|line| !line.contains('\u{1b}')), "{script}");
+        let exit_report = bench.handle_command(script).await;
+        assert_eq!(exit_report.end, ExitReason::Protocol, "{script}: {exit_report:?}");
+        assert!(!exit_report.detail.is_empty(), "{script}");
+        assert!(exit_report.log.iter().all(|line| !line.contains('\u{1b}')), "{script}");
     }
     bench.close();
 }
@@ -109,15 +117,19 @@ async fn each_deadline_is_kept_and_named() {
         ("half-frame", Deadline::Progress, |deadlines, soon| deadlines.progress = soon),
         ("silent", Deadline::Wall, |deadlines, soon| deadlines.wall = soon),
         ("spin", Deadline::Cpu, |deadlines, soon| deadlines.cpu = soon),
-        ("progress:1 done silent", Deadline::Exit, |_, _| ()),
-        ("close-stdout silent", Deadline::Exit, |_, _| ()),
+        ("progress:1 done silent", Deadline::ProcessExit, |_, _| ()),
+        ("close-stdout silent", Deadline::ProcessExit, |_, _| ()),
     ];
     for (script, which, shorten) in cases {
         for manners in ["", "deaf "] {
             let mut task = bench.task(&format!("{manners}{script}"));
             shorten(&mut task.birth.deadlines, soon);
-            let obituary = bench.attempt(task).await;
-            assert_eq!(obituary.end, End::Deadline(which), "{manners}{script}: {obituary:?}");
+            let exit_report = bench.attempt(task).await;
+            assert_eq!(
+                exit_report.end,
+                ExitReason::Deadline(which),
+                "{manners}{script}: {exit_report:?}"
+            );
         }
     }
     bench.close();
@@ -127,13 +139,13 @@ async fn each_deadline_is_kept_and_named() {
 async fn a_worker_that_listens_ends_itself_when_asked() {
     let bench = Bench::open();
     for (stop, end) in [
-        (Stop::Cancelled, End::Cancelled),
-        (Stop::Operator, End::Operator),
-        (Stop::Shutdown, End::Shutdown),
+        (Stop::Cancelled, ExitReason::Cancelled),
+        (Stop::Operator, ExitReason::Operator),
+        (Stop::Shutdown, ExitReason::Shutdown),
     ] {
-        let obituary = bench.interrupt("silent", |_, sender| tell(sender, stop)).await;
-        assert_eq!(obituary.end, end, "{obituary:?}");
-        assert_eq!(obituary.exit, Some(Exit::Status(70)), "{obituary:?}");
+        let exit_report = bench.interrupt("silent", |_, sender| tell(sender, stop)).await;
+        assert_eq!(exit_report.end, end, "{exit_report:?}");
+        assert_eq!(exit_report.exit, Some(ProcessExit::Status(70)), "{exit_report:?}");
     }
     bench.close();
 }
@@ -143,9 +155,9 @@ async fn a_deaf_worker_is_killed_when_the_grace_is_over() {
     for open in [Bench::open, Bench::rlimit] {
         let bench = open();
         let stop = |_, sender: oneshot::Sender<Stop>| tell(sender, Stop::Cancelled);
-        let obituary = bench.interrupt("deaf leak-child touch:32 spin", stop).await;
-        assert_eq!(obituary.end, End::Cancelled, "{obituary:?}");
-        assert_eq!(obituary.exit, Some(Exit::Signal(9)), "{obituary:?}");
+        let exit_report = bench.interrupt("deaf leak-child touch:32 spin", stop).await;
+        assert_eq!(exit_report.end, ExitReason::Cancelled, "{exit_report:?}");
+        assert_eq!(exit_report.exit, Some(ProcessExit::Signal(9)), "{exit_report:?}");
         bench.close();
     }
 }

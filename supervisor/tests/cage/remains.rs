@@ -2,9 +2,9 @@
 
 use super::bench::{Bench, alone, fault_worker, groups_of, is_alive, settings, strays};
 use super::report::skipped;
-use bodyscript::attempt::Live;
-use bodyscript::worker::obituary::{Deadline, End, Exit};
-use bodyscript::worker::{CageBackend, Workshop};
+use bodyscript::Live;
+use bodyscript::{CageBackend, WorkerFactory};
+use bodyscript::{Deadline, ExitReason, ProcessExit};
 use bodyscript_protocol::session::Phase;
 use nix::unistd::{Pid, Uid};
 use std::io::Read;
@@ -21,8 +21,8 @@ async fn what_a_worker_leaves_behind_is_gone_with_it() {
     for open in [Bench::open, Bench::rlimit] {
         let bench = open();
         for script in ["leak-child ok", "leak-child leak-child segv"] {
-            let before = bench.obey(script).await;
-            assert!(matches!(before.end, End::Done | End::Crash(_)), "{before:?}");
+            let before = bench.handle_command(script).await;
+            assert!(matches!(before.end, ExitReason::Done | ExitReason::Crash(_)), "{before:?}");
             assert_eq!(strays(), Vec::<String>::new(), "{script}");
         }
         bench.close();
@@ -35,10 +35,10 @@ async fn bombs_go_off_within_the_cage() {
     for script in ["fork-bomb", "thread-bomb"] {
         let mut task = bench.task(script);
         task.birth.deadlines.progress = Duration::from_secs(1);
-        let obituary = bench.attempt(task).await;
+        let exit_report = bench.attempt(task).await;
         assert!(
-            matches!(obituary.end, End::Deadline(Deadline::Progress) | End::Oom),
-            "{script}: {obituary:?}"
+            matches!(exit_report.end, ExitReason::Deadline(Deadline::Progress) | ExitReason::Oom),
+            "{script}: {exit_report:?}"
         );
         assert_eq!(strays(), Vec::<String>::new(), "{script}");
     }
@@ -52,7 +52,7 @@ async fn an_attempt_nobody_waits_for_still_ends_and_leaves_nothing() {
     let (_stop, stopped) = oneshot::channel();
     let task = bench.task("deaf leak-child silent");
     let workshop = bench.workshop.clone();
-    let waiter = tokio::spawn(async move { task.run(&workshop, sender, stopped).await });
+    let waiter = tokio::spawn(async move { task.run_attempt(&workshop, sender, stopped).await });
     let pid = live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs").pid;
     waiter.abort();
     assert!(waiter.await.expect_err("aborted").is_cancelled());
@@ -70,7 +70,7 @@ fn a_runtime_that_ends_takes_its_workers_along() {
     let (_stop, stopped) = oneshot::channel();
     let task = bench.task("deaf leak-child silent");
     let workshop = bench.workshop.clone();
-    runtime.spawn(async move { task.run(&workshop, sender, stopped).await });
+    runtime.spawn(async move { task.run_attempt(&workshop, sender, stopped).await });
     let running = runtime.block_on(async {
         live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs").pid
     });
@@ -109,7 +109,7 @@ fn a_supervisor_that_was_killed_leaves_no_worker_and_its_groups_are_swept() {
     // The kernel ends the worker; as its new parent, we see it as a child that has ended.
     let _ = nix::sys::wait::waitpid(Pid::from_raw(worker), None);
     assert!(!is_alive(worker));
-    let next = Workshop::open(&settings(&bench.files, fault_worker())).expect("a workshop");
+    let next = WorkerFactory::open(&settings(&bench.files, fault_worker())).expect("a workshop");
     assert_eq!(groups_of(dead), Vec::<PathBuf>::new());
     drop(next);
     bench.close();
@@ -121,7 +121,7 @@ async fn inner_a_supervisor_to_be_killed() {
     let bench = Bench::open();
     let (sender, mut live) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
-    let attempt = bench.task("deaf silent").run(&bench.workshop, sender, stopped);
+    let attempt = bench.task("deaf silent").run_attempt(&bench.workshop, sender, stopped);
     let tell = async {
         let running = live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs");
         println!("worker={};", running.pid.expect("a running worker has a number"));
@@ -150,23 +150,26 @@ async fn inner_as_an_unprivileged_user() {
     println!("as user {}", Uid::effective());
     let bench = Bench::rlimit();
     for (script, end) in [
-        ("leak-child ok", End::Done),
-        ("touch:512 ok", End::Oom),
-        ("family:48", End::RssCap),
-        ("segv", End::Crash(Exit::Signal(11))),
-        ("garbage", End::Protocol),
+        ("leak-child ok", ExitReason::Done),
+        ("touch:512 ok", ExitReason::Oom),
+        ("family:48", ExitReason::RssCap),
+        ("segv", ExitReason::Crash(ProcessExit::Signal(11))),
+        ("garbage", ExitReason::Protocol),
     ] {
-        let obituary = bench.obey(script).await;
-        assert_eq!(obituary.end, end, "{script}: {obituary:?}");
+        let exit_report = bench.handle_command(script).await;
+        assert_eq!(exit_report.end, end, "{script}: {exit_report:?}");
         assert_eq!(strays(), Vec::<String>::new(), "{script}");
     }
     for script in ["fork-bomb", "thread-bomb"] {
         let mut task = bench.task(script);
         task.birth.deadlines.progress = Duration::from_secs(1);
-        let obituary = bench.attempt(task).await;
+        let exit_report = bench.attempt(task).await;
         assert!(
-            matches!(obituary.end, End::Deadline(_) | End::RssCap | End::Oom),
-            "{script}: {obituary:?}"
+            matches!(
+                exit_report.end,
+                ExitReason::Deadline(_) | ExitReason::RssCap | ExitReason::Oom
+            ),
+            "{script}: {exit_report:?}"
         );
         assert_eq!(strays(), Vec::<String>::new(), "{script}");
     }
@@ -192,8 +195,8 @@ fn a_supervisor_started_with_sigchld_ignored_knows_how_its_workers_end() {
 #[ignore = "started by the test above, in a process of its own"]
 async fn inner_with_sigchld_ignored() {
     let bench = Bench::open();
-    let obituary = bench.obey("segv").await;
-    assert_eq!(obituary.end, End::Crash(Exit::Signal(11)), "{obituary:?}");
+    let exit_report = bench.handle_command("segv").await;
+    assert_eq!(exit_report.end, ExitReason::Crash(ProcessExit::Signal(11)), "{exit_report:?}");
     bench.close();
     println!("knows");
 }

@@ -2,7 +2,7 @@
 //! as it is declared: `manual DIR`.
 
 use anyhow::{Context, Result};
-use bodyscript::cli::Cli;
+use bodyscript::Cli;
 use clap::CommandFactory;
 use clap_complete::Shell;
 use std::path::PathBuf;

@@ -5,7 +5,7 @@
 //! of events, so that there is always one on which health checks are answered. A connection
 //! without a request holds nobody off: the longest idle one makes room for a new one.
 
-use crate::http::client_address::ClientAddress;
+use crate::http::middleware::client_address::ClientAddress;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use tokio_util::sync::CancellationToken;
@@ -16,11 +16,11 @@ pub(crate) const RESERVED: usize = 16;
 
 /// What all clients together may use.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Capacity {
+pub(crate) struct Capacity {
     /// Requests and streams at once.
-    pub(super) connections_max: usize,
+    pub(crate) connections_max: usize,
     /// Streams among them.
-    pub(super) streams_max: usize,
+    pub(crate) streams_max: usize,
 }
 
 /// Which limit is reached.
@@ -66,9 +66,9 @@ struct Peer {
 
 /// Requests and streams under way.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct InUse {
-    pub(super) requests: usize,
-    pub(super) streams: usize,
+pub(crate) struct InUse {
+    pub(crate) requests: usize,
+    pub(crate) streams: usize,
 }
 
 impl InUse {
@@ -86,7 +86,7 @@ impl InUse {
 
 /// All connections of one listener.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     capacity: Capacity,
     last: u64,
     open: HashMap<u64, Entry>,
@@ -97,7 +97,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(capacity: Capacity) -> Self {
+    pub(crate) fn new(capacity: Capacity) -> Self {
         Self {
             capacity,
             last: 0,
@@ -110,14 +110,14 @@ impl Table {
     }
 
     /// Whether one more connection takes the place of another.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.open.len() >= self.capacity.connections_max + RESERVED
     }
 
     /// Enters a new connection; `own_max` is how many its address may have. Where there is no
     /// room the longest idle connection is given up, first among its own. Gives its number, and
     /// the token that will tell it to close.
-    pub(super) fn open(
+    pub(crate) fn open(
         &mut self,
         peer: ClientAddress,
         own_max: Option<usize>,
@@ -142,7 +142,7 @@ impl Table {
 
     /// Gives up the longest idle connection of whoever has most of them; tells whether there was
     /// one.
-    pub(super) fn give_up(&mut self) -> bool {
+    pub(crate) fn give_up(&mut self) -> bool {
         let oldest = |peer: &Peer| peer.idle.first_key_value().map(|(since, _)| Reverse(*since));
         let most = self.peers.iter().max_by_key(|(_, peer)| (peer.idle.len(), oldest(peer)));
         match most.map(|(address, _)| *address) {
@@ -164,7 +164,7 @@ impl Table {
 
     /// A request of `client` begins. Gives the number it ends with; nothing if the connection
     /// was given up meanwhile.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &mut self,
         id: u64,
         client: ClientAddress,
@@ -182,12 +182,12 @@ impl Table {
 
     /// As [`Table::begin`], whatever is in use: for a health check after which its connection
     /// closes.
-    pub(super) fn begin_reserved(&mut self, id: u64, client: ClientAddress) -> Option<u64> {
+    pub(crate) fn begin_reserved(&mut self, id: u64, client: ClientAddress) -> Option<u64> {
         self.become_busy(id, client, Use::Reserved)
     }
 
     /// The request becomes a stream of events, if there may be another.
-    pub(super) fn become_stream(
+    pub(crate) fn become_stream(
         &mut self,
         id: u64,
         number: u64,
@@ -213,7 +213,7 @@ impl Table {
     }
 
     /// The request or stream that began with this number is over.
-    pub(super) fn finish(&mut self, id: u64, number: u64) {
+    pub(crate) fn finish(&mut self, id: u64, number: u64) {
         match self.open.get(&id) {
             Some(entry) if entry.since == number => self.become_idle(id),
             _ => {}
@@ -221,7 +221,7 @@ impl Table {
     }
 
     /// The connection is closed, or will be at once.
-    pub(super) fn close(&mut self, id: u64) {
+    pub(crate) fn close(&mut self, id: u64) {
         let Some(entry) = self.open.remove(&id) else { return };
         if let State::Busy(client, purpose) = entry.state {
             self.release(client, purpose);
@@ -235,17 +235,17 @@ impl Table {
     }
 
     /// Connections that are open.
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.open.len()
     }
 
     /// What all clients use together.
-    pub(super) fn in_use(&self) -> InUse {
+    pub(crate) fn in_use(&self) -> InUse {
         self.in_use
     }
 
     /// Connections given up so far.
-    pub(super) fn given_up(&self) -> u64 {
+    pub(crate) fn given_up(&self) -> u64 {
         self.given_up
     }
 

@@ -1,4 +1,4 @@
-use super::*;
+use crate::http::connections::table::*;
 use proptest::prelude::*;
 use std::net::IpAddr;
 

@@ -3,16 +3,16 @@
 //! They go in a task of its own: a connection that breaks takes its handler with it, and what
 //! came before the break is to count all the same. With a checksum all of them count or none.
 
-use super::said::Checksum;
-use super::{Outcome, became, complete};
-use crate::artefacts::StateError;
 use crate::dispatcher::Ticket;
-use crate::http::Service;
-use crate::http::body::Chunks;
-use crate::http::error::ApiError;
+use crate::http::problem::ApiError;
+use crate::http::service::Service;
+use crate::http::tus::headers::Checksum;
+use crate::http::tus::{UploadState, complete, job_of};
 use crate::http::upload::blocking;
-use crate::resumable::Record;
-use crate::resumable::hold::Hold;
+use crate::http::upload::body::Chunks;
+use crate::store::error::StateError;
+use crate::store::resumable::Record;
+use crate::store::resumable::upload_lock::UploadLock;
 use axum::body::Body;
 use futures_util::StreamExt;
 use http_body::Body as _;
@@ -26,16 +26,16 @@ use tracing::Instrument;
 const SETTLE_EVERY: u64 = 4 << 20;
 
 /// What a request may do.
-pub(super) struct Append {
-    pub(super) hold: Hold,
-    pub(super) ticket: Ticket,
-    pub(super) checksum: Option<Checksum>,
+pub(crate) struct Append {
+    pub(crate) hold: UploadLock,
+    pub(crate) ticket: Ticket,
+    pub(crate) checksum: Option<Checksum>,
 }
 
 /// An upload that grows.
 struct Growth {
     service: Service,
-    hold: Hold,
+    hold: UploadLock,
     file: File,
     path: PathBuf,
     record: Record,
@@ -45,12 +45,12 @@ struct Growth {
 }
 
 /// Takes the body in and, if the upload is complete then, makes a job of it.
-pub(super) async fn run(
+pub(crate) async fn run(
     service: Service,
     plan: Append,
     record: Record,
     body: Body,
-) -> Result<Outcome, ApiError> {
+) -> Result<UploadState, ApiError> {
     let task = tokio::spawn(take_in(service, plan, record, body).in_current_span());
     task.await.map_err(|_| ApiError::Internal)?
 }
@@ -60,7 +60,7 @@ async fn take_in(
     plan: Append,
     record: Record,
     body: Body,
-) -> Result<Outcome, ApiError> {
+) -> Result<UploadState, ApiError> {
     let Append { hold, ticket, checksum } = plan;
     let id = hold.id();
     let announced = body.size_hint().exact().unwrap_or(0);
@@ -69,9 +69,9 @@ async fn take_in(
         return Err(ApiError::UploadBeyondLength { length: record.length });
     }
     // A client that did not hear that its last bytes came asks again, at the end and with none.
-    if let Some(job) = became(&service, id).await? {
+    if let Some(job) = job_of(&service, id).await? {
         return match chunks.next().await {
-            None => Ok(Outcome { record, job: Some(job) }),
+            None => Ok(UploadState { record, job: Some(job) }),
             Some(Ok(_)) => Err(ApiError::UploadBeyondLength { length: record.length }),
             Some(Err(error)) => Err(error.told(&service.config.http)),
         };
@@ -96,7 +96,7 @@ async fn take_in(
     if record.is_complete() {
         complete(&service, id, record, ticket).await
     } else {
-        Ok(Outcome { record, job: None })
+        Ok(UploadState { record, job: None })
     }
 }
 

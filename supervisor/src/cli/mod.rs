@@ -1,0 +1,245 @@
+//! The command line: what can be asked of `bodyscript`, and who answers.
+//!
+//! Called by `main`, which prints the error and sets the exit status.
+
+pub(crate) mod ctl;
+pub(crate) mod doctor;
+pub(crate) mod output;
+pub(crate) mod reload;
+pub(crate) mod run;
+pub(crate) mod show;
+pub(crate) mod working_folder;
+
+use crate::config::{Config, ConfigError, RawConfig};
+use crate::ops::listeners::{ListenError, Listeners};
+use crate::ops::signals::Signals;
+use crate::ops::systemd::{self, SocketError};
+use crate::ops::{descriptors, telemetry};
+use crate::service::{self, ServiceError};
+use bodyscript_protocol::formats::Formats;
+use bodyscript_protocol::options::{
+    FrameRate, INTERVAL_FRAMES_MAX, Mode, Options, PEOPLE_MAX, Sampling, Smoothing,
+};
+use clap::{Args, Parser, Subcommand};
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use thiserror::Error;
+
+pub(crate) use ctl::CtlError;
+pub(crate) use doctor::DoctorError;
+pub(crate) use run::RunError;
+
+/// What scripts may rely on.
+const EXIT_STATUS: &str = "ProcessExit status: 0 when all went well; 1 when some did not: a video failed or \
+    was interrupted (run), or a part is not as it must be (doctor); 2 when nothing could be done, as \
+    the message says.";
+
+/// Turns videos into human pose data, each in a caged process of its own
+#[derive(Debug, Parser)]
+#[command(version, disable_help_subcommand = true, after_help = EXIT_STATUS)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take videos over HTTP
+    Serve(ConfigArgs),
+    /// Process videos from the disk and exit
+    Run(RunCommand),
+    /// Tell what cage, sandbox, memory and parts this host gives
+    Doctor(DoctorCommand),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Give orders to a running service on this host
+    Ctl(ctl::CtlCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// Configuration file [default: /etc/bodyscript/bodyscript.toml if it is there]
+    #[arg(long, env = "BODYSCRIPT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    keys: RawConfig,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_STATUS)]
+struct RunCommand {
+    /// Videos to process
+    #[arg(required = true, value_name = "VIDEO")]
+    videos: Vec<PathBuf>,
+    /// Folder for the results: one folder in it for each video
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    #[command(flatten)]
+    choices: Choices,
+    #[command(flatten)]
+    settings: ConfigArgs,
+}
+
+/// What is chosen for all videos of one command.
+#[derive(Debug, Args)]
+struct Choices {
+    /// How poses are looked for: track, ultra_fast, fast, smart, quality or static
+    #[arg(long, default_value = "track")]
+    mode: Mode,
+    /// Process every n-th frame [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=INTERVAL_FRAMES_MAX as i64))]
+    interval: Option<u32>,
+    /// Process so many frames a second, by their times
+    #[arg(long, value_name = "RATE", conflicts_with = "interval")]
+    fps: Option<FrameRate>,
+    /// Follow up to so many people
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=PEOPLE_MAX as i64))]
+    max_people: u32,
+    /// Smooth the movement of tracked people: on or off
+    #[arg(long, default_value = "on")]
+    smoothing: Smoothing,
+    /// What to write: of video, csv, json, thumbnail, preview, metadata, openpose, trc, parquet
+    /// and angles, separated by commas, or all
+    #[arg(long, value_name = "LIST", default_value_t)]
+    formats: Formats,
+}
+
+impl From<Choices> for Options {
+    fn from(choices: Choices) -> Self {
+        let interval = choices.interval.and_then(Sampling::every).unwrap_or_default();
+        Self {
+            mode: choices.mode,
+            sampling: choices.fps.map_or(interval, Sampling::Rate),
+            people_max: choices.max_people,
+            smoothing: choices.smoothing,
+            formats: choices.formats,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+struct DoctorCommand {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: ConfigArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check it, and say what is wrong
+    Check(ConfigArgs),
+    /// Print every key with the value in force
+    Show(ConfigArgs),
+}
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The addresses to listen on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The sockets of the service manager.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The runtime or its signal handlers.
+    #[error("cannot start: {0}")]
+    Runtime(#[source] io::Error),
+    /// The service.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// Standard output.
+    #[error("standard output cannot be written to: {0}")]
+    Output(#[source] io::Error),
+    /// `run`.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// `doctor`.
+    #[error(transparent)]
+    Doctor(#[from] DoctorError),
+    /// `ctl`.
+    #[error(transparent)]
+    Ctl(#[from] CtlError),
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// When it could not be done for a reason that is not a video's.
+    pub fn execute(self) -> Result<ExitCode, CliError> {
+        match self.command {
+            Command::Serve(settings) => serve(settings),
+            Command::Ctl(command) => Ok(ctl::ctl(command)?),
+            Command::Run(command) => {
+                let config = command.settings.load_with_log("warn")?;
+                telemetry::init(&config.log, config.log_format);
+                let (videos, output) = (command.videos, command.output);
+                let options = command.choices.into();
+                Ok(runtime()?.block_on(run::run(config, videos, output, options))?)
+            }
+            Command::Doctor(command) => {
+                let config = command.settings.load_with_log("warn")?;
+                telemetry::init(&config.log, config.log_format);
+                Ok(doctor::doctor(&config, command.json)?)
+            }
+            Command::Config(ConfigCommand::Check(settings)) => {
+                let config = settings.load()?;
+                service::open_secrets(&config, config.operator_listen)?;
+                output::out("The configuration is sound.\n").map_err(CliError::Output)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Config(ConfigCommand::Show(settings)) => {
+                output::out(&show::effective(&settings.load()?)).map_err(CliError::Output)?;
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+/// Tells why a command failed.
+pub fn complain(error: &CliError) {
+    output::err(&format!("bodyscript: {error}"));
+}
+
+impl ConfigArgs {
+    fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(&self.keys, self.config.as_deref())
+    }
+
+    /// Reads the same again, while this is in force.
+    fn reload(&self, current: &Config) -> Result<Config, ConfigError> {
+        Config::reload(&self.keys, self.config.as_deref(), current)
+    }
+
+    /// As [`ConfigArgs::load`], with another default for what is logged.
+    fn load_with_log(&self, default: &str) -> Result<Config, ConfigError> {
+        let mut keys = self.keys.clone();
+        keys.log.get_or_insert_with(|| default.to_owned());
+        Config::load(&keys, self.config.as_deref())
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Runtime::new().map_err(CliError::Runtime)
+}
+
+fn serve(settings: ConfigArgs) -> Result<ExitCode, CliError> {
+    let config = settings.load()?;
+    telemetry::init(&config.log, config.log_format);
+    descriptors::provide(config.http.connections_max, config.workers + config.standby);
+    let inherited = systemd::inherited_listeners()?;
+    runtime()?.block_on(async {
+        let signals = Signals::by_signals().map_err(CliError::Runtime)?;
+        let source = reload::source(settings, &config);
+        let listeners = Listeners::open(&config, inherited).await?;
+        service::run(listeners, config, source, signals).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,139 @@
+//! How jobs go: cancelled, removed by request, expired; and their files with them.
+//!
+//! Part of the dispatcher's loop. The journal hears of a removal before the files go, so that a
+//! crash in between leaves files without a job, which a start sweeps, and never a job without
+//! files. Where the journal cannot be written the files go all the same: they may be what fills
+//! the disk.
+
+use crate::dispatcher::Cancelled;
+use crate::dispatcher::deletion_retry::retry_until_done;
+use crate::dispatcher::scheduler::cancelled;
+use crate::dispatcher::state::State;
+use crate::policy::job::{JobEvent, JobId};
+use crate::runner::attempt::exit_report::Stop;
+use crate::store::failpoint;
+use crate::store::journal::{Entry, What};
+use crate::store::retention::{ENDED_KEPT_MAX, Pressure, RetentionPeriods};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// Jobs that expire at once; the rest does a moment later. Everybody waits meanwhile.
+const SWEPT_MAX: usize = 1000;
+
+impl State {
+    pub(crate) fn cancel(&mut self, id: JobId, reply: oneshot::Sender<Option<Cancelled>>) {
+        if let Some(running) = self.running.get_mut(&id) {
+            running.end(Stop::Cancelled).cancel.push(reply);
+            return;
+        }
+        if self.queue.remove(id) {
+            self.change(id, JobEvent::Cancelled);
+            self.notify_queue();
+        }
+        self.answer_cancelled(id, vec![reply]);
+    }
+
+    /// Tells that a job is cancelled once no restart can bring it back.
+    pub(crate) fn answer_cancelled(
+        &self,
+        id: JobId,
+        replies: Vec<oneshot::Sender<Option<Cancelled>>>,
+    ) {
+        let answer = self.status(id);
+        let journal = self.journal.clone();
+        tokio::spawn(async move {
+            // If it cannot be written, it is tried again; the client need not wait for that.
+            let _ = journal.commit(Entry::Nothing).await;
+            for reply in replies {
+                let _ = reply.send(answer.clone().map(cancelled));
+            }
+        });
+    }
+
+    /// Forgets a job; with a worker, once that is gone.
+    pub(crate) fn remove(&mut self, id: JobId, reply: oneshot::Sender<bool>) {
+        if let Some(running) = self.running.get_mut(&id) {
+            running.end(Stop::Cancelled).remove.push(reply);
+            return;
+        }
+        if self.queue.remove(id) {
+            self.notify_queue();
+        }
+        if !self.forget(id) {
+            let _ = reply.send(false);
+            return;
+        }
+        self.ended.retain(|(_, ended)| *ended != id);
+        let gone = self.delete(id, What::Job, "by request");
+        tokio::spawn(async move {
+            let _ = gone.await;
+            let _ = reply.send(true);
+        });
+    }
+
+    /// Removes what has expired, oldest first.
+    pub(crate) fn sweep(&mut self) {
+        let state = self.state.clone();
+        spawn_blocking(move || state.look_again());
+        self.pressure = Pressure::measure(&self.state, self.config.disk_free_bytes_min);
+        if self.pressure.disk {
+            self.discard_videos_beyond(0, "the disk is short");
+        }
+        let lives = RetentionPeriods {
+            normal: self.config.result_ttl,
+            under_pressure: self.config.pressure_ttl,
+        };
+        let now = self.clock.now();
+        for _ in 0..SWEPT_MAX {
+            let Some((ended, id)) = self.ended.front().copied() else { return };
+            let why = match () {
+                () if lives.has_expired(ended, now, Pressure::default()) => "its time is over",
+                () if lives.has_expired(ended, now, self.pressure) => "memory or disk is short",
+                () if self.ended.len() > ENDED_KEPT_MAX => "there are too many",
+                () => return,
+            };
+            self.ended.pop_front();
+            self.forget(id);
+            drop(self.delete(id, What::Job, why));
+        }
+    }
+
+    /// Has a job be no more, but for its files; tells whether there was one.
+    fn forget(&mut self, id: JobId) -> bool {
+        let Some(entry) = self.jobs.remove(&id) else { return false };
+        if let Some(key) = &entry.job.upload.idempotency_key {
+            self.keys.remove(key);
+        }
+        self.retained_videos.retain(|retained_videos| *retained_videos != id);
+        true
+    }
+
+    /// Removes files of a job for good; the task ends when they are gone.
+    pub(crate) fn delete(&self, id: JobId, what: What, why: &'static str) -> JoinHandle<()> {
+        tracing::info!(job = %id, ?what, why, "removed");
+        // Sent now, ahead of another job with the same key.
+        let written = self.journal.commit(Entry::Removed { job: id, what, why });
+        let state = self.state.clone();
+        tokio::spawn(async move {
+            let _ = written.await;
+            failpoint::reach("removal_committed");
+            let remove = move || match what {
+                What::Job => state.remove(id),
+                What::Upload => state.remove_leftovers(id),
+            };
+            retry_until_done(id, remove).await;
+            failpoint::reach("removal_done");
+        })
+    }
+
+    /// Removes an upload that became no job. Once: a resumable one may be handed in again, and
+    /// then it must stay.
+    pub(crate) fn remove_upload(&self, id: JobId) {
+        let state = self.state.clone();
+        spawn_blocking(move || {
+            if let Err(error) = state.remove_upload(id) {
+                tracing::error!(job = %id, %error, "an upload stays behind until the next start");
+            }
+        });
+    }
+}

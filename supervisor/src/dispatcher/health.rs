@@ -1,0 +1,49 @@
+//! How the dispatcher is, in its own word: asked by load balancers, operators and the service
+//! manager. Changes nothing.
+
+use crate::dispatcher::state::State;
+use crate::dispatcher::{Counts, Health};
+use crate::policy::admission::{Refusal, Request};
+use crate::policy::job::JobState;
+
+impl State {
+    pub(crate) fn health(&self) -> Health {
+        let reason = match self.admit(&Request { bytes: Some(0) }) {
+            Err(Refusal::JournalLost) => Some("the journal was removed, replaced or truncated"),
+            Err(Refusal::DiskRefuses) => Some("the disk cannot be written"),
+            _ if self.breaker.is_open() => Some("workers cannot be started"),
+            Ok(_) => None,
+            Err(Refusal::Closing) => Some("the service is stopping"),
+            Err(Refusal::QueueFull { .. }) => Some("the queue is full"),
+            Err(Refusal::MemoryShort { .. }) => Some("the host is short of memory"),
+            Err(Refusal::DiskFull) => Some("the disk is full"),
+            Err(Refusal::TooLarge { .. }) => None,
+        };
+        let mut jobs = Counts::default();
+        for entry in self.jobs.values() {
+            *match entry.job.state() {
+                JobState::Pending { .. } => &mut jobs.pending,
+                JobState::Processing { .. } => &mut jobs.processing,
+                JobState::Completed { .. } => &mut jobs.completed,
+                JobState::Failed { .. } => &mut jobs.failed,
+                JobState::Cancelled { .. } => &mut jobs.cancelled,
+            } += 1;
+        }
+        let running: u64 = self.running.values().map(|r| r.live.borrow().rss_bytes).sum();
+        let standby = self.pool.list();
+        let waiting: u64 = standby.iter().map(|worker| worker.rss_bytes).sum();
+        Health {
+            is_ready: reason.is_none(),
+            reason,
+            workers: self.config.workers,
+            standby,
+            jobs,
+            uploads: self.uploads(),
+            reserved_bytes: self.reserved_bytes(),
+            budget_bytes: self.config.memory_budget_bytes,
+            workers_rss_bytes: running + waiting,
+            pressure: self.pressure,
+            service_time_ms: self.durations.service_time().as_millis() as u64,
+        }
+    }
+}

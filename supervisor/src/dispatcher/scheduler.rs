@@ -1,0 +1,203 @@
+//! Whose turn it is: starts attempts while a worker and the memory for it are free, and carries
+//! out the verdict when one is over.
+
+use crate::dispatcher::attempt_task::{self, AssignedWorker, AttemptPlan, FinishedAttempt};
+use crate::dispatcher::state::{Mode, Running, State};
+use crate::dispatcher::worker_pool::PooledWorker;
+use crate::dispatcher::{Cancelled, Status};
+use crate::policy::job::{AttemptRecord, Job, JobError, JobEvent, JobId, JobState};
+use crate::policy::verdict::{History, Verdict};
+use crate::runner::attempt::exit_report::ExitReason;
+use crate::runner::containment::own_memory::own_rss_bytes;
+use std::time::Instant;
+use tokio::task::JoinError;
+
+impl State {
+    /// Starts attempts from the queue, in turn, until one lacks a worker or memory.
+    ///
+    /// No job overtakes another for memory: one that needs much waits until enough is free, and all
+    /// behind it wait too. Only a job whose content is held back (`content`) is passed over.
+    pub(crate) fn start_attempts(&mut self) {
+        while self.mode == Mode::Open
+            && !self.state.refuses_writes()
+            && self.running.len() < self.breaker.attempts_max(self.config.workers, Instant::now())
+        {
+            let Some(id) = self.next_job() else { return };
+            let Some(JobState::Pending { memory_bytes_max, .. }) =
+                self.jobs.get(&id).map(|entry| entry.job.state())
+            else {
+                tracing::error!(job = %id, "a job that does not wait stood in the queue");
+                self.queue.remove(id);
+                continue;
+            };
+            let Some(hand) = self.worker_for(id, *memory_bytes_max) else { return };
+            self.queue.remove(id);
+            self.start(id, hand);
+        }
+    }
+
+    /// A worker that stands by, or a new one if the budget has room for it.
+    fn worker_for(&mut self, id: JobId, memory_bytes_max: u64) -> Option<PooledWorker> {
+        if let Some(hand) = self.pool.checkout(memory_bytes_max) {
+            return Some(hand);
+        }
+        let wanted = self.reserved_bytes() + memory_bytes_max;
+        match wanted.checked_sub(self.config.memory_budget_bytes) {
+            None | Some(0) => Some(self.spawn_worker(id.to_string(), memory_bytes_max)),
+            Some(missing) => {
+                self.pool.release_memory(missing);
+                None
+            }
+        }
+    }
+
+    fn start(&mut self, id: JobId, hand: PooledWorker) {
+        self.change(id, JobEvent::Started);
+        let Some(entry) = self.jobs.get(&id) else { return };
+        let PooledWorker { assignment, live, stop, memory_bytes_max, is_standby, attempt: life } =
+            hand;
+        let plan = self.plan(&entry.job, memory_bytes_max);
+        let (attempt, origin) = (plan.number, plan.origin.clone());
+        let hired = AssignedWorker { assignment, live: live.clone(), attempt: life, is_standby };
+        let work = attempt_task::work(self.state.clone(), plan, hired);
+        let task = self.attempts.spawn(work);
+        self.tasks.insert(task.id(), id);
+        let running = Running { live, stop: Some(stop), memory_bytes_max, waiters: None };
+        self.running.insert(id, running);
+        let reserved_bytes = self.reserved_bytes();
+        tracing::info!(
+            job = %id,
+            attempt,
+            cap_bytes = memory_bytes_max,
+            is_standby,
+            reserved_bytes,
+            supervisor_rss_bytes = own_rss_bytes(),
+            request_id = origin.request_id(),
+            trace_id = origin.trace_id(),
+            "started"
+        );
+        assert!(reserved_bytes <= self.config.memory_budget_bytes, "the caps fit the budget");
+        self.notify_queue();
+    }
+
+    fn plan(&self, job: &Job, memory_bytes_max: u64) -> AttemptPlan {
+        let ended_as = |end: ExitReason| move |attempt: &&AttemptRecord| attempt.end == end.name();
+        let latest = job.attempts.iter().rev();
+        AttemptPlan {
+            job: job.id,
+            number: job.attempts_made + 1,
+            origin: job.origin.clone(),
+            options: job.upload.options,
+            media: self.config.media,
+            threads: self.config.threads_per_job(),
+            memory_bytes_max,
+            history: History {
+                executions: job.executions.max(self.poison.deaths(&job.upload.sha256)),
+                spawn_failures: latest.clone().take_while(ended_as(ExitReason::SpawnFailed)).count()
+                    as u32,
+                operator_restarts: latest.filter(ended_as(ExitReason::Operator)).count() as u32,
+                memory_retry_bytes_max: self.config.worker_memory_retry_bytes_max,
+                memory_budget_bytes: self.config.memory_budget_bytes,
+            },
+        }
+    }
+
+    /// Takes in one attempt that is over.
+    pub(crate) fn on_attempt_exit(
+        &mut self,
+        ended: Result<(tokio::task::Id, FinishedAttempt), JoinError>,
+    ) {
+        let task = match &ended {
+            Ok((task, _)) => *task,
+            Err(error) => error.id(),
+        };
+        let Some(id) = self.tasks.remove(&task) else { return };
+        let Some(running) = self.running.remove(&id) else { return };
+        let event = match ended {
+            Ok((_, finished)) => self.record(id, finished, &running),
+            Err(error) => {
+                tracing::error!(job = %id, %error, "an attempt was lost to a fault of the service");
+                Some(JobEvent::Failed(JobError {
+                    code: "internal".into(),
+                    sentence: "The service failed on this job; tell the operator.".into(),
+                }))
+            }
+        };
+        if let Some(event) = event {
+            let is_requeued = matches!(event, JobEvent::Requeued { .. });
+            self.change(id, event);
+            if is_requeued {
+                self.queue.send_back(id);
+                self.notify_queue();
+            }
+        }
+        let spent = self.jobs.get(&id).map(|entry| &entry.job.upload.sha256);
+        if spent.is_some_and(|sha256| self.poison.is_poisoned(sha256)) {
+            self.reject_poisoned();
+        }
+        if let Some(waiters) = running.waiters {
+            self.notify_waiters(id, waiters);
+        }
+        self.notify_if_drained();
+    }
+
+    /// Remembers what an attempt showed; tells what it means for the job.
+    fn record(
+        &mut self,
+        id: JobId,
+        finished: FinishedAttempt,
+        running: &Running,
+    ) -> Option<JobEvent> {
+        if finished.end == ExitReason::SpawnFailed {
+            self.breaker.failed(Instant::now());
+        } else {
+            self.breaker.succeeded();
+        }
+        self.counters.count(finished.end.name(), finished.wall);
+        if finished.end.is_counted() && finished.end != ExitReason::Cancelled {
+            self.durations.learn(finished.wall);
+        }
+        let sha256 = self.jobs.get(&id)?.job.upload.sha256.clone();
+        self.record_poison(&sha256, &finished);
+        let entry = self.jobs.get_mut(&id)?;
+        entry.job.record(finished.record);
+        entry.job.facts = finished.facts.or(entry.job.facts.take());
+        entry.job.sandbox = finished.sandbox.or(entry.job.sandbox.take());
+        let decision = finished.decision;
+        let failed = |sentence| {
+            JobEvent::Failed(JobError {
+                code: decision.error_code.unwrap_or("failed").into(),
+                sentence,
+            })
+        };
+        Some(match (decision.verdict, finished.summary) {
+            (Verdict::Succeed, Some(summary)) => JobEvent::Completed(summary),
+            (Verdict::Cancel, _) => JobEvent::Cancelled,
+            // Whatever else happened first: nobody wants another attempt.
+            (Verdict::Retry { .. } | Verdict::Requeue, _) if running.waiters.is_some() => {
+                JobEvent::Cancelled
+            }
+            (Verdict::Retry { memory_bytes_max }, _) => {
+                JobEvent::Requeued { memory_bytes_max, reason: decision.sentence }
+            }
+            (Verdict::Requeue, _) => JobEvent::Requeued {
+                memory_bytes_max: running.memory_bytes_max,
+                reason: decision.sentence,
+            },
+            (Verdict::Succeed | Verdict::Reject | Verdict::Fail, _) => failed(decision.sentence),
+        })
+    }
+
+    /// Answers who waited for the end of an attempt.
+    fn notify_waiters(&mut self, id: JobId, waiters: crate::dispatcher::state::Waiters) {
+        self.answer_cancelled(id, waiters.cancel);
+        for reply in waiters.remove {
+            self.remove(id, reply);
+        }
+    }
+}
+
+/// The answer to a wish to cancel a job that is over.
+pub(crate) fn cancelled(status: Status) -> Cancelled {
+    if status.status == "cancelled" { Cancelled::Now(status) } else { Cancelled::TooLate(status) }
+}

@@ -1,0 +1,246 @@
+//! A job as clients see it: the document behind `/api/status`, `/api/events` and `/api/jobs`.
+//!
+//! Made by the dispatcher from what it knows at that moment; everything in it is safe to show.
+
+pub(crate) mod numbers;
+pub(crate) mod progress;
+pub(crate) mod statistics;
+pub(crate) mod urls;
+pub(crate) mod worker;
+
+use crate::policy::display_name::DisplayName;
+use crate::policy::job::{AttemptRecord, Job, JobId, JobState};
+use crate::runner::attempt::Live;
+use jiff::Timestamp;
+pub(crate) use numbers::Numbers;
+pub(crate) use progress::Place;
+use serde::Serialize;
+pub(crate) use statistics::Statistics;
+use std::borrow::Cow;
+pub(crate) use urls::Urls;
+use utoipa::ToSchema;
+pub(crate) use worker::{LayerReport, WorkerStatus};
+
+/// Bytes in what people are told is a megabyte.
+const MEGABYTE: f64 = (1u64 << 20) as f64;
+
+/// The status document.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Status {
+    /// Key to the job.
+    #[schema(value_type = String, pattern = "^[0-9a-f]{32}$")]
+    pub job_id: JobId,
+    /// The state of the job.
+    #[schema(value_type = StateName)]
+    pub status: &'static str,
+    /// From 0 to 100; 100 only when completed.
+    #[schema(maximum = 100)]
+    pub progress: u8,
+    /// One sentence for people.
+    pub message: String,
+    /// When the job was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When its first attempt began.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub completed_at: Option<Timestamp>,
+    /// What the client calls the file.
+    #[schema(value_type = String)]
+    pub filename: DisplayName,
+    /// Size of the video in MiB (2^20 bytes), to two places.
+    pub file_size_mb: f64,
+    /// SHA-256 of the video, in hexadecimal.
+    pub sha256: String,
+    /// How poses are looked for.
+    pub mode: &'static str,
+    /// Every how many-th frame is processed, unless they are chosen by time.
+    pub interval: Option<u32>,
+    /// How many frames a second are processed, if they are chosen by time.
+    pub fps: Option<f64>,
+    /// How many people are followed at most.
+    pub max_people: u32,
+    /// Whether the movement of tracked people is smoothed: on or off.
+    pub smoothing: &'static str,
+    /// Frames processed so far in this attempt.
+    pub current_frame: u32,
+    /// Frames that will be processed, once it can be told.
+    pub total_frames: Option<u32>,
+    /// Seconds until the job will probably be over: from the measured pace while it is processed,
+    /// from what other jobs took while it waits; none until there is anything to tell it from.
+    pub eta_s: Option<u64>,
+    /// Place in the queue while pending; 1 is next.
+    pub queue_position: Option<usize>,
+    /// How many jobs are pending.
+    pub queue_total: usize,
+    /// Why it failed: one sentence.
+    pub error: Option<String>,
+    /// Why it failed: a stable code.
+    pub error_code: Option<Cow<'static, str>>,
+    /// How it went, once completed.
+    pub statistics: Option<Statistics>,
+    /// Where the results are, once completed.
+    pub urls: Option<Urls>,
+    /// The attempts that are over, oldest first.
+    pub attempts: Vec<AttemptRecord>,
+    /// The worker of the present attempt.
+    pub worker: Option<WorkerStatus>,
+    /// The sandbox of the latest attempt.
+    #[serde(rename = "posture")]
+    pub sandbox: Option<Vec<LayerReport>>,
+}
+
+/// The states of a job, as documents name them.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes strings that [`JobState::name`] makes")]
+enum StateName {
+    Pending,
+    Processing,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl Status {
+    /// The document of a job; `place` while it waits, `live` while it is processed.
+    pub(crate) fn of(
+        job: &Job,
+        place: Option<Place>,
+        queue_total: usize,
+        live: Option<&Live>,
+    ) -> Self {
+        let state = job.state();
+        let options = job.upload.options;
+        let (current_frame, total_frames) = progress::frames(job, live);
+        let failure = match state {
+            JobState::Failed { error, .. } => Some(error),
+            _ => None,
+        };
+        Self {
+            job_id: job.id,
+            status: state.name(),
+            progress: progress::percent(state, current_frame, total_frames),
+            message: progress::message(state, place, current_frame, total_frames),
+            created_at: job.created_at,
+            started_at: state.started_at(),
+            completed_at: state.completed_at(),
+            filename: job.upload.filename.clone(),
+            file_size_mb: megabytes(job.upload.bytes),
+            sha256: job.upload.sha256.clone(),
+            mode: options.mode.name(),
+            interval: options.sampling.interval(),
+            fps: options.sampling.fps(),
+            max_people: options.people_max,
+            smoothing: options.smoothing.name(),
+            current_frame,
+            total_frames,
+            eta_s: progress::seconds_left(state, place, live),
+            queue_position: place.map(|place| place.position),
+            queue_total,
+            error: failure.map(|error| error.sentence.clone()),
+            error_code: failure.map(|error| error.code.clone()),
+            statistics: match state {
+                JobState::Completed { summary, .. } => Some(Statistics::of(summary)),
+                _ => None,
+            },
+            urls: matches!(state, JobState::Completed { .. }).then(|| Urls::of(job)),
+            attempts: job.attempts.clone(),
+            worker: live.and_then(|live| WorkerStatus::of(state, live)),
+            sandbox: live
+                .and_then(|live| live.sandbox.as_ref())
+                .or(job.sandbox.as_ref())
+                .map(worker::layer_reports),
+        }
+    }
+}
+
+/// Bytes in MiB, to two places.
+pub(crate) fn megabytes(bytes: u64) -> f64 {
+    (bytes as f64 / MEGABYTE * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::job::{JobError, JobEvent, Upload};
+    use bodyscript_protocol::message::Summary;
+    use bodyscript_protocol::options::{Options, Sampling};
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    const SUMMARY: Summary = Summary {
+        frames_decoded: 30,
+        frames_processed: 15,
+        frames_detected: 12,
+        mean_visibility: 0.875,
+        track_losses: 2,
+        jitter: 0.0015,
+        people: 1,
+    };
+
+    fn job(events: &[JobEvent]) -> Job {
+        let upload = Upload {
+            filename: DisplayName::new("a.mp4"),
+            bytes: 1_572_864,
+            sha256: "ab".into(),
+            options: Options {
+                sampling: Sampling::every(2).expect("an interval"),
+                ..Options::default()
+            },
+            idempotency_key: None,
+        };
+        let mut job = Job::new(JobId::random(), upload, 100, Timestamp::UNIX_EPOCH);
+        for event in events {
+            job.apply(event.clone(), Timestamp::UNIX_EPOCH).expect("legal");
+        }
+        job
+    }
+
+    fn document(job: &Job, place: Option<Place>, live: Option<&Live>) -> Value {
+        serde_json::to_value(Status::of(job, place, 3, live)).expect("serialises")
+    }
+
+    #[test]
+    fn a_waiting_job_tells_its_place() {
+        let status = document(
+            &job(&[]),
+            Some(Place { position: 2, total: 3, time_left: Some(Duration::from_millis(2100)) }),
+            None,
+        );
+        assert_eq!(status["status"], "pending");
+        assert_eq!(status["queue_position"], 2);
+        assert_eq!(status["message"], "Waiting: 2 of 3.");
+        assert_eq!(status["eta_s"], 3);
+        assert_eq!(status["created_at"], "1970-01-01T00:00:00Z");
+        assert_eq!(status["file_size_mb"], 1.5);
+        assert_eq!(status["urls"], Value::Null);
+    }
+
+    #[test]
+    fn a_completed_job_carries_its_numbers_and_links() {
+        let job = job(&[JobEvent::Started, JobEvent::Completed(SUMMARY)]);
+        let status = document(&job, None, None);
+        assert_eq!(status["progress"], 100);
+        assert_eq!(status["current_frame"], 15);
+        assert_eq!(
+            status["statistics"],
+            json!({"detection_rate": 0.8, "average_quality": 0.875, "frames_decoded": 30,
+                   "frames_processed": 15, "frames_detected": 12, "track_losses": 2,
+                   "jitter": 0.0015, "people": 1})
+        );
+        assert_eq!(status["urls"]["csv"], format!("/api/serve/{}/pose_data.csv", job.id));
+        assert_eq!(status["urls"].get("trc"), None, "not asked for");
+    }
+
+    #[test]
+    fn a_failed_job_says_why_twice() {
+        let error = JobError { code: "no_frames".into(), sentence: "No frames.".into() };
+        let status = document(&job(&[JobEvent::Failed(error)]), None, None);
+        assert_eq!(status["error_code"], "no_frames");
+        assert_eq!(status["error"], "No frames.");
+        assert_eq!(status["started_at"], Value::Null);
+    }
+}

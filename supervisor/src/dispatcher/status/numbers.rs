@@ -1,0 +1,59 @@
+//! What of a job goes into statistics: a few numbers, without the document. Pure.
+//!
+//! Made by the dispatcher of every job at once, so it must stay cheap.
+
+use crate::dispatcher::status::progress::frames;
+use crate::policy::job::{Job, JobId, JobState};
+use crate::runner::attempt::Live;
+use jiff::Timestamp;
+use std::borrow::Cow;
+
+/// The numbers of one job.
+#[derive(Debug, Clone)]
+pub(crate) struct Numbers {
+    /// Its id.
+    pub job_id: JobId,
+    /// The name of its state.
+    pub status: &'static str,
+    /// Why it failed.
+    pub error_code: Option<Cow<'static, str>>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When it first started.
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    pub completed_at: Option<Timestamp>,
+    /// Most memory any attempt used.
+    pub peak_bytes: u64,
+    /// How long the last attempt took, once the job is over.
+    pub wall_ms: Option<u64>,
+    /// Frames processed.
+    pub frames: u32,
+    /// Attempts that are over.
+    pub attempts: usize,
+}
+
+impl Numbers {
+    /// Of a job; `live` while it is processed.
+    pub(crate) fn of(job: &Job, live: Option<&Live>) -> Self {
+        let state = job.state();
+        let past = job.attempts.iter().map(|attempt| attempt.peak_bytes);
+        // Frames of the attempt under way took none of the time of those before.
+        let last = job.attempts.last().filter(|_| state.is_final());
+        Self {
+            job_id: job.id,
+            status: state.name(),
+            error_code: match state {
+                JobState::Failed { error, .. } => Some(error.code.clone()),
+                _ => None,
+            },
+            created_at: job.created_at,
+            started_at: state.started_at(),
+            completed_at: state.completed_at(),
+            peak_bytes: past.chain(live.map(|live| live.peak_bytes)).max().unwrap_or(0),
+            wall_ms: last.map(|attempt| attempt.wall_ms).filter(|ms| *ms > 0),
+            frames: frames(job, live).0,
+            attempts: job.attempts.len(),
+        }
+    }
+}

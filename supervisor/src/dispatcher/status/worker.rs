@@ -1,0 +1,62 @@
+//! The worker of a job: its process, its memory and the sandbox it is in. Pure.
+//!
+//! Called by [`crate::dispatcher::status::Status::of`]. What a worker says of itself is shown only without control
+//! characters and cut to a length.
+
+use crate::policy::job::JobState;
+use crate::runner::attempt::Live;
+use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A living worker.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub(crate) struct WorkerStatus {
+    /// Its process.
+    pub pid: Option<i32>,
+    /// The cap on its memory.
+    pub cap_bytes: u64,
+    /// Its resident memory.
+    pub rss_bytes: u64,
+    /// The most it ever had.
+    pub peak_bytes: u64,
+}
+
+/// One layer of the sandbox.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct LayerReport {
+    layer: &'static str,
+    state: &'static str,
+    detail: Option<String>,
+}
+
+impl WorkerStatus {
+    pub(crate) fn of(state: &JobState, live: &Live) -> Option<Self> {
+        let JobState::Processing { memory_bytes_max, .. } = state else { return None };
+        Some(Self {
+            pid: live.pid,
+            cap_bytes: *memory_bytes_max,
+            rss_bytes: live.rss_bytes,
+            peak_bytes: live.peak_bytes,
+        })
+    }
+}
+
+/// A sandbox report as people and programs read it.
+pub(crate) fn layer_reports(sandbox: &SandboxReport) -> Vec<LayerReport> {
+    let report = |(layer, state): &(Layer, LayerState)| {
+        let (state, detail) = match state {
+            LayerState::Active(detail) => ("active", Some(printable(detail))),
+            LayerState::Unavailable(detail) => ("unavailable", Some(printable(detail))),
+            LayerState::Off => ("off", None),
+        };
+        LayerReport { layer: layer.name(), state, detail }
+    };
+    sandbox.layers.iter().map(report).collect()
+}
+
+/// A worker's word, made fit for a terminal. A worker says this before it reads its video, but
+/// nothing else vouches for that.
+fn printable(word: &str) -> String {
+    word.chars().filter(|c| !c.is_control()).take(200).collect()
+}

@@ -1,0 +1,136 @@
+//! How jobs come in: a place is asked for, the upload arrives, the journal has it, it waits. A
+//! client that does not know whether its upload arrived sends it again with the same key.
+//!
+//! Part of the dispatcher's loop. A job exists for the rest of the service only once the journal
+//! has committed it.
+
+use crate::dispatcher::state::{JobEntry, Mode, State};
+use crate::dispatcher::status::Status;
+use crate::dispatcher::{SubmitError, Ticket};
+use crate::policy::admission::{self, Admitted, Capacity, Refusal, Request};
+use crate::policy::job::{Job, JobId, Upload};
+use crate::policy::origin::Origin;
+use crate::runner::containment::own_memory::own_rss_bytes;
+use crate::store::clock;
+use crate::store::journal::{self, JobRow, JournalError, JournalState};
+use std::sync::Arc;
+use tokio::sync::{oneshot, watch};
+
+/// Who waits to hear that a job is taken.
+pub(crate) type SubmitReply = oneshot::Sender<Result<Status, SubmitError>>;
+
+/// A job on its way through the journal.
+pub(crate) struct StoredUpload {
+    job: Job,
+    /// Holds its place until it stands in the queue.
+    _ticket: Ticket,
+    reply: SubmitReply,
+    written: Result<(), Arc<JournalError>>,
+}
+
+impl State {
+    pub(crate) fn admit(&self, request: &Request) -> Result<Ticket, Refusal> {
+        let journal = self.journal.state();
+        let capacity = Capacity {
+            is_open: self.mode == Mode::Open,
+            journal_is_lost: journal == JournalState::Lost,
+            memory_is_short: self.pressure.memory,
+            queue_len: self.queue.len(),
+            uploads: self.uploads(),
+            queue_max: self.config.queue_max,
+            workers: self.config.slots(),
+            service_time: self.durations.service_time(),
+            upload_bytes_max: self.config.upload_bytes_max,
+            disk_takes_writes: journal == JournalState::Writable && !self.state.refuses_writes(),
+            disk_free_bytes: self.state.free_bytes().unwrap_or(0),
+            disk_free_bytes_min: self.config.disk_free_bytes_min,
+        };
+        let Admitted = admission::decide(&capacity, request)?;
+        Ok(Ticket { _place: self.uploads.clone(), origin: Origin::NONE })
+    }
+
+    /// Uploads under way.
+    pub(crate) fn uploads(&self) -> usize {
+        Arc::strong_count(&self.uploads) - 1
+    }
+
+    /// Has the journal write a job down; what follows is for [`State::on_upload_stored`]. A request that
+    /// was made before, by its key, gets the job it became.
+    pub(crate) fn submit(&mut self, id: JobId, upload: Upload, ticket: Ticket, reply: SubmitReply) {
+        if let Some(key) = &upload.idempotency_key {
+            if let Some(before) = self.keys.get(key) {
+                self.repeat(self.repeated(*before, &upload), reply);
+                self.remove_upload(id);
+                return;
+            }
+            self.keys.insert(key.clone(), id);
+        }
+        let mut job = Job::new(id, upload, self.config.worker_memory_bytes_max, clock::wall());
+        job.origin = ticket.origin.clone();
+        let journal = self.journal.clone();
+        self.submissions.spawn(async move {
+            let row = JobRow { job: job.clone(), ended: None };
+            let written = journal.commit(journal::Entry::Job(Box::new(row))).await;
+            StoredUpload { job, _ticket: ticket, reply, written }
+        });
+    }
+
+    /// The answer to a request whose key an earlier one had.
+    fn repeated(&self, before: JobId, upload: &Upload) -> Result<Status, SubmitError> {
+        let entry = self.jobs.get(&before).ok_or(SubmitError::KeyBusy)?;
+        if !entry.job.upload.is_same_request(upload) {
+            return Err(SubmitError::KeyReused);
+        }
+        tracing::info!(job = %before, "the same request again");
+        self.status(before).ok_or(SubmitError::KeyBusy)
+    }
+
+    /// Promises once more what was promised, if it still holds.
+    fn repeat(&self, answer: Result<Status, SubmitError>, reply: SubmitReply) {
+        let journal = self.journal.clone();
+        tokio::spawn(async move {
+            let written = journal.commit(journal::Entry::Nothing).await;
+            let _ = reply.send(written.map_err(|error| SubmitError::from(&*error)).and(answer));
+        });
+    }
+
+    /// Takes in a job that is written down, or turns it away if it is not.
+    pub(crate) fn on_upload_stored(&mut self, arrival: StoredUpload) {
+        let StoredUpload { job, reply, written, .. } = arrival;
+        let id = job.id;
+        if let Err(error) = written {
+            tracing::error!(job = %id, %error, "not accepted");
+            if let Some(key) = &job.upload.idempotency_key {
+                self.keys.remove(key);
+            }
+            self.remove_upload(id);
+            let _ = reply.send(Err(SubmitError::from(&*error)));
+            return;
+        }
+        tracing::info!(
+            job = %id,
+            // As text, so that it is quoted: a name may look like fields of its own.
+            filename = job.upload.filename.as_str(),
+            bytes = job.upload.bytes,
+            sha256 = job.upload.sha256,
+            mode = job.upload.options.mode.name(),
+            supervisor_rss_bytes = own_rss_bytes(),
+            request_id = job.origin.request_id(),
+            trace_id = job.origin.trace_id(),
+            "accepted"
+        );
+        if self.queue.push(id).is_err() {
+            tracing::error!(job = %id, "an upload with a ticket found the queue full");
+            self.queue.send_back(id);
+        }
+        let (changes, _) = watch::channel(0);
+        let status = Status::of(&job, self.place(id), self.queue.len(), None);
+        let is_poisoned = self.poison.is_poisoned(&job.upload.sha256);
+        self.jobs.insert(id, JobEntry { job, changes, ended: None });
+        self.notify_queue();
+        let _ = reply.send(Ok(status));
+        if is_poisoned {
+            self.reject_poisoned();
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `GET /api/events/{id}`: the status of a job as a stream of server-sent events.
+//!
+//! Each event is a whole status document, so a client that reconnects has lost nothing: the first
+//! event is the present state. The id of an event names that state: by its revision in this run
+//! of the service, or, once the job is over, by its end, which is the same in every run. A client
+//! that names it (`Last-Event-ID`) is not told again, and to stay away (204) if the job is over.
+
+use crate::dispatcher::status::Status;
+use crate::http::connections::Place;
+use crate::http::extract::JobIdParam;
+use crate::http::openapi::EventRefusals;
+use crate::http::problem::ApiError;
+use crate::http::service::Service;
+use crate::policy::job::JobId;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often an idle stream says that it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The status of a job, now and whenever it changes
+///
+/// Server-sent events named `status`, each a whole status document, until the job is over.
+#[utoipa::path(get, path = "/api/events/{id}", tag = "jobs", operation_id = "watch_job",
+    params(("id" = String, Path, description = "The job's id"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event the client has")),
+    responses(
+        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
+        (status = 204, description = "The job is over and the client has its last event"),
+        EventRefusals))]
+pub(crate) async fn events(
+    State(service): State<Service>,
+    JobIdParam(id): JobIdParam,
+    place: Option<Extension<Place>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let mut changes = service.dispatcher.watch(id).await?.ok_or(ApiError::JobNotFound)?;
+    let revision = *changes.borrow();
+    let status = service.dispatcher.status(id).await?.ok_or(ApiError::JobNotFound)?;
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let has_all = last == Some(&name(&service, revision, &status));
+    if has_all && status.completed_at.is_some() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    if let Some(Extension(place)) = place {
+        place.become_stream(&service)?;
+    }
+    if !has_all {
+        changes.mark_changed();
+    }
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    let events = Sse::new(stream(service, id, changes)).keep_alive(keep_alive);
+    // No proxy may hold an event back until more have come.
+    Ok(([("x-accel-buffering", "no")], events).into_response())
+}
+
+/// The id of a state. Revisions begin anew with each run, so they carry the run's beginning.
+fn name(service: &Service, revision: u64, status: &Status) -> String {
+    match status.completed_at {
+        Some(end) => format!("end-{}", end.as_millisecond()),
+        None => format!("{:x}-{revision}", service.started_at.as_millisecond()),
+    }
+}
+
+fn stream(
+    service: Service,
+    id: JobId,
+    changes: watch::Receiver<u64>,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    unfold(Some(changes), move |changes| {
+        let service = service.clone();
+        async move {
+            let mut changes = changes?;
+            let changed = tokio::select! {
+                changed = changes.changed() => changed,
+                () = service.closing.cancelled() => return None,
+            };
+            changed.ok()?;
+            let revision = *changes.borrow_and_update();
+            let status = service.dispatcher.status(id).await.ok()??;
+            let is_over = status.completed_at.is_some();
+            let event = Event::default().event("status").id(name(&service, revision, &status));
+            let event = event.json_data(&status).ok()?;
+            Some((Ok(event), (!is_over).then_some(changes)))
+        }
+    })
+}

@@ -1,0 +1,154 @@
+//! The results of a job: `/api/serve` for players, `/api/download` for the disk.
+//!
+//! No path is made from a client's word: an id becomes a [`crate::policy::job::JobId`], a name an
+//! [`Artefact`], or the answer is 404.
+
+use crate::dispatcher::Results;
+use crate::http::extract::PathParam;
+use crate::http::openapi::{Bytes, FileRefusals};
+use crate::http::problem::ApiError;
+use crate::http::service::Service;
+use crate::policy::display_name::DisplayName;
+use crate::policy::job::JobId;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, LAST_MODIFIED,
+    RANGE,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bodyscript_protocol::artefact::Artefact;
+use std::path::Path;
+use tower_http::services::ServeFile;
+use utoipa::IntoResponses;
+
+/// What is answered with a file, or instead of one that need not be sent.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes what `send` answers")]
+enum FileAnswers {
+    /// The file, with its own media type
+    #[response(status = 200, content_type = "*/*")]
+    Whole(Bytes),
+    /// The range asked for
+    #[response(status = 206, content_type = "*/*")]
+    Part(Bytes),
+    /// The client's copy is current
+    #[response(status = 304)]
+    Current,
+}
+
+/// A result, for players and pages
+///
+/// Takes one byte range (RFC 9110, 14) and conditions.
+#[utoipa::path(method(get, head), path = "/api/serve/{id}/{name}", tag = "results",
+    operation_id = "get_result",
+    params(("id" = String, Path, description = "The job's id"),
+        ("name" = String, Path, description = "A file name, as in `urls` of the status")),
+    responses(FileAnswers, FileRefusals))]
+pub(crate) async fn serve(
+    State(service): State<Service>,
+    PathParam((id, name)): PathParam<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let artefact = Artefact::from_file_name(&name).ok_or(ApiError::FileNotFound)?;
+    let (id, _) = results(&service, &id).await?;
+    send(&service.state.result(id, artefact), artefact, request).await
+}
+
+/// A result, for the disk
+///
+/// As under `/api/serve`, with a `Content-Disposition` that names it after the video.
+#[utoipa::path(method(get, head), path = "/api/download/{id}/{kind}", tag = "results",
+    operation_id = "download_result",
+    params(("id" = String, Path, description = "The job's id"),
+        ("kind" = String, Path, description = "A kind of file: a key of `urls` of the status")),
+    responses(FileAnswers, FileRefusals))]
+pub(crate) async fn download(
+    State(service): State<Service>,
+    PathParam((id, kind)): PathParam<(String, String)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let artefact = Artefact::from_name(&kind).ok_or(ApiError::FileNotFound)?;
+    let (id, filename) = results(&service, &id).await?;
+    let mut response = send(&service.state.result(id, artefact), artefact, request).await?;
+    let attachment = filename.attachment(artefact.file_name());
+    let attachment = HeaderValue::try_from(attachment).map_err(|_| ApiError::Internal)?;
+    response.headers_mut().insert(CONTENT_DISPOSITION, attachment);
+    Ok(response)
+}
+
+async fn results(service: &Service, id: &str) -> Result<(JobId, DisplayName), ApiError> {
+    let id = id.parse().map_err(|_| ApiError::JobNotFound)?;
+    match service.dispatcher.results(id).await? {
+        Some(Results::Ready { filename }) => Ok((id, filename)),
+        Some(Results::NotReady { state }) => Err(ApiError::NotCompleted { status: state }),
+        None => Err(ApiError::JobNotFound),
+    }
+}
+
+async fn send(path: &Path, artefact: Artefact, request: Request) -> Result<Response, ApiError> {
+    let mut file = ServeFile::new(path).ignore_multi_range_requests(true);
+    let (parts, _) = request.into_parts();
+    let mut asked = Request::from_parts(parts, Body::empty());
+    // A range that cannot be meant is no range (RFC 9110, 14.2); the library refuses it.
+    if asked.method() != Method::GET || !asked.headers().get(RANGE).is_some_and(is_byte_range) {
+        asked.headers_mut().remove(RANGE);
+    }
+    if asked.headers().contains_key(IF_RANGE) {
+        // The library takes a range whether or not the client's copy is still the current one
+        // (RFC 9110, 13.1.5).
+        let mut head = Request::new(Body::empty());
+        *head.method_mut() = Method::HEAD;
+        let current = file.try_call(head).await.map_err(|error| unreadable(path, &error))?;
+        if !is_current(asked.headers(), current.headers()) {
+            asked.headers_mut().remove(RANGE);
+        }
+    }
+    let response = file.try_call(asked).await.map_err(|error| unreadable(path, &error))?;
+    let mut response = response.map(Body::new);
+    match response.status() {
+        StatusCode::RANGE_NOT_SATISFIABLE => {
+            let range = response.headers_mut().remove(CONTENT_RANGE);
+            let mut refusal = ApiError::RangeNotSatisfiable.into_response();
+            refusal.headers_mut().extend(range.map(|range| (CONTENT_RANGE, range)));
+            return Ok(refusal);
+        }
+        StatusCode::PRECONDITION_FAILED => return Err(ApiError::ConditionFailed),
+        // It was not asked for, or expired between the question and the answer.
+        StatusCode::NOT_FOUND => return Err(ApiError::FileNotFound),
+        _ => {}
+    }
+    let headers = response.headers_mut();
+    if headers.contains_key(CONTENT_TYPE) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(artefact.media_type()));
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    Ok(response)
+}
+
+/// Whether a `Range` is one of bytes, as its grammar has it (RFC 9110, 14.1.2).
+fn is_byte_range(range: &HeaderValue) -> bool {
+    let number = |digits: &str| digits.parse::<u64>().ok();
+    let is_sound = |spec: &str| match spec.trim().split_once('-') {
+        Some(("", last)) => number(last).is_some(),
+        Some((first, "")) => number(first).is_some(),
+        Some((first, last)) => number(first).zip(number(last)).is_some_and(|(a, b)| a <= b),
+        None => false,
+    };
+    let parts = range.to_str().ok().and_then(|range| range.split_once('='));
+    parts.is_some_and(|(unit, set)| unit == "bytes" && set.split(',').all(is_sound))
+}
+
+fn is_current(asked: &HeaderMap, current: &HeaderMap) -> bool {
+    let condition = asked.get(IF_RANGE);
+    condition == current.get(ETAG) || condition == current.get(LAST_MODIFIED)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> ApiError {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return ApiError::JobNotFound;
+    }
+    tracing::error!(path = %path.display(), %error, "a result cannot be read");
+    ApiError::Internal
+}

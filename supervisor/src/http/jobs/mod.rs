@@ -1,0 +1,98 @@
+//! What clients ask about their jobs: status, cancel, cleanup; and the list for operators.
+
+pub(crate) mod events;
+pub(crate) mod files;
+pub(crate) mod paging;
+
+use crate::dispatcher::status::Status;
+use crate::dispatcher::{Cancelled, Listing};
+use crate::http::extract::JobIdParam;
+use crate::http::jobs::paging::{Next, Paged, Paging};
+use crate::http::openapi::{CancelRefusals, CleanupRefusals, JobRefusals, ListRefusals};
+use crate::http::problem::ApiError;
+use crate::http::service::Service;
+use crate::policy::job::JobId;
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The status of a job
+#[utoipa::path(get, path = "/api/status/{id}", tag = "jobs", operation_id = "get_status",
+    params(("id" = String, Path, description = "The job's id")),
+    responses((status = 200, description = "The status", body = Status), JobRefusals))]
+pub(crate) async fn status(
+    State(service): State<Service>,
+    JobIdParam(id): JobIdParam,
+) -> Result<Json<Status>, ApiError> {
+    let status = service.dispatcher.status(id).await?;
+    status.map(Json).ok_or(ApiError::JobNotFound)
+}
+
+/// Cancel a job
+///
+/// Answers once its worker, if any, is gone and its memory free.
+#[utoipa::path(post, path = "/api/cancel/{id}", tag = "jobs", operation_id = "cancel_job",
+    params(("id" = String, Path, description = "The job's id")),
+    responses((status = 200, description = "It is cancelled", body = Status), CancelRefusals))]
+pub(crate) async fn cancel(
+    State(service): State<Service>,
+    JobIdParam(id): JobIdParam,
+) -> Result<Json<Status>, ApiError> {
+    match service.dispatcher.cancel(id).await? {
+        Some(Cancelled::Now(status)) => Ok(Json(status)),
+        Some(Cancelled::TooLate(status)) => Err(ApiError::AlreadyOver { status: status.status }),
+        None => Err(ApiError::JobNotFound),
+    }
+}
+
+/// The answer to a cleanup.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Removed {
+    /// The id the job had.
+    #[schema(value_type = String)]
+    job_id: JobId,
+    /// One sentence.
+    message: &'static str,
+}
+
+/// Remove a job with all its files
+///
+/// At any time; a job under way is cancelled first.
+#[utoipa::path(delete, path = "/api/cleanup/{id}", tag = "jobs", operation_id = "remove_job",
+    params(("id" = String, Path, description = "The job's id")),
+    responses((status = 200, description = "It is removed", body = Removed), CleanupRefusals))]
+pub(crate) async fn cleanup(
+    State(service): State<Service>,
+    JobIdParam(job_id): JobIdParam,
+) -> Result<Json<Removed>, ApiError> {
+    if service.dispatcher.remove(job_id).await? {
+        Ok(Json(Removed { job_id, message: "The job and all its files are removed." }))
+    } else {
+        Err(ApiError::JobNotFound)
+    }
+}
+
+/// The jobs there are.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct JobList {
+    /// How many there are, on whatever page.
+    total: usize,
+    /// Newest first.
+    jobs: Vec<Status>,
+    /// Where the next page is, if there is one.
+    next: Next,
+}
+
+/// The jobs, newest first, a page at a time
+#[utoipa::path(get, path = "/api/jobs", tag = "operators",
+    operation_id = "list_jobs", params(Paging),
+    security(("bearer" = []), ("basic" = []), ()),
+    responses((status = 200, description = "A page of the list", body = JobList), ListRefusals))]
+pub(crate) async fn list(
+    State(service): State<Service>,
+    Paged(page): Paged,
+) -> Result<Json<JobList>, ApiError> {
+    let Listing { total, jobs } = service.dispatcher.list(page).await?;
+    Ok(Json(JobList { total, jobs, next: Next::after(page, "/api/jobs", total) }))
+}

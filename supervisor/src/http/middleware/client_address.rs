@@ -1,0 +1,133 @@
+//! Who a request comes from: the address that limits are counted by.
+//!
+//! A client is an address, or the /64 network of one (RFC 6177: what one subscriber has). Behind
+//! a trusted proxy it is the last address in `X-Forwarded-For` that no trusted proxy stands for.
+//! An entry that cannot be read ends the walk: whoever wrote it is the client, because nothing
+//! further back is vouched for. Programs on this very host share one address and are one client.
+
+use axum::http::HeaderMap;
+use ipnet::IpNet;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// One client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ClientAddress {
+    /// Programs on this host that no proxy speaks for.
+    ThisHost,
+    /// An IPv4 address, or an IPv6 network of 64 bits by its first address.
+    Remote(IpAddr),
+}
+
+impl ClientAddress {
+    /// The client at the other end of a connection, whoever it speaks for.
+    pub(crate) fn of_peer(peer: IpAddr) -> Self {
+        match peer.to_canonical() {
+            local if local.is_loopback() => Self::ThisHost,
+            remote => Self::Remote(network(remote)),
+        }
+    }
+
+    /// The client a request comes from, as far as trusted proxies vouch for it.
+    pub(crate) fn of_request(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+        let lists = headers.get_all("x-forwarded-for").iter().rev();
+        let mut hops = lists.flat_map(|list| list.as_bytes().rsplit(|byte| *byte == b','));
+        let mut client = peer.to_canonical();
+        while is_trusted(client, trusted) {
+            match hops.next().map(address) {
+                None => return Self::of_peer(client),
+                // Somebody is spoken for, so it is not a program on this host, wherever the
+                // proxy is.
+                Some(None) => return Self::Remote(network(client)),
+                Some(Some(hop)) => client = hop,
+            }
+        }
+        Self::of_peer(client)
+    }
+}
+
+/// Whether an address is a trusted proxy's.
+pub(crate) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    trusted.iter().any(|network| network.contains(&address))
+}
+
+/// One entry of the list. Some proxies write the port as well.
+fn address(entry: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(entry).ok()?.trim();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
+    address.map(|address: IpAddr| address.to_canonical())
+}
+
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn client(peer: &str, forwarded: &[&[u8]]) -> String {
+        let trusted: Vec<IpNet> = ["127.0.0.0/8", "::1/128", "10.0.0.0/8"]
+            .map(|network| network.parse().expect("a network"))
+            .into();
+        let mut headers = HeaderMap::new();
+        for list in forwarded {
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(list).expect("a value"));
+        }
+        let peer = peer.parse().expect("an address");
+        match ClientAddress::of_request(peer, &headers, &trusted) {
+            ClientAddress::ThisHost => "this host".into(),
+            ClientAddress::Remote(address) => address.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_client_is_who_the_trusted_proxies_say_it_is() {
+        assert_eq!(client("127.0.0.1", &[]), "this host");
+        assert_eq!(client("127.9.9.9", &[]), "this host");
+        assert_eq!(client("::1", &[]), "this host");
+        assert_eq!(client("192.0.2.7", &[]), "192.0.2.7");
+        // Who is no proxy of ours can claim nothing.
+        assert_eq!(client("192.0.2.7", &[b"198.51.100.1"]), "192.0.2.7");
+        assert_eq!(client("127.0.0.1", &[b"198.51.100.1"]), "198.51.100.1");
+        assert_eq!(
+            client("127.0.0.1", &[b"203.0.113.1, 198.51.100.1", b"10.0.0.2"]),
+            "198.51.100.1"
+        );
+        assert_eq!(client("::ffff:192.0.2.7", &[]), "192.0.2.7");
+        assert_eq!(client("2001:db8:1:2:3:4:5:6", &[]), "2001:db8:1:2::");
+        assert_eq!(client("127.0.0.1", &[b"2001:db8:1:2:3:4:5:6"]), "2001:db8:1:2::");
+    }
+
+    #[test]
+    fn addresses_may_have_ports() {
+        assert_eq!(client("127.0.0.1", &[b"198.51.100.1:4711"]), "198.51.100.1");
+        assert_eq!(client("127.0.0.1", &[b"[2001:db8::1]:4711"]), "2001:db8::");
+        assert_eq!(client("127.0.0.1", &[b"[2001:db8::1]"]), "2001:db8::");
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_hides_nobody() {
+        for noise in [&b"unknown"[..], b"", b"198.51.100.1;", b"\xff\xfe", b"_hidden"] {
+            let mut list = b"203.0.113.1, ".to_vec();
+            list.extend_from_slice(noise);
+            assert_eq!(client("10.0.0.2", &[&list]), "10.0.0.2", "{noise:?}");
+            // A host that relays for others is not the host that works for itself.
+            assert_eq!(client("127.0.0.1", &[&list]), "127.0.0.1", "{noise:?}");
+            list.extend_from_slice(b", 10.0.0.3");
+            assert_eq!(client("127.0.0.1", &[&list]), "10.0.0.3", "{noise:?}");
+        }
+    }
+}

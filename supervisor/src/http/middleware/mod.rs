@@ -1,0 +1,12 @@
+//! What every request passes on its way to a handler.
+
+pub(crate) mod client_address;
+pub(crate) mod clients;
+pub(crate) mod compress;
+pub(crate) mod cors;
+pub(crate) mod host;
+pub(crate) mod operators_only;
+pub(crate) mod refused_writes;
+pub(crate) mod request_id;
+pub(crate) mod security_headers;
+pub(crate) mod unidentified_clients;

@@ -1,0 +1,187 @@
+//! The OpenAPI 3.1 document, made from the handlers it describes, and a page to read it on.
+//!
+//! `http::router` adds a route and its description in one call, so neither is there without the
+//! other. What a handler may refuse is named here as sets of codes from the catalogue.
+
+pub(crate) mod html;
+pub(crate) mod info;
+
+use crate::dispatcher::status::Status;
+use crate::http::problem::Problem;
+use crate::http::problem::catalogue::{Catalogue, Code, Entry, Remedy};
+use axum::Extension;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{Html, IntoResponse};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{ContentBuilder, PathItem, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
+
+/// What there is beside the routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "BodyScript",
+        description = "Videos in, human pose data out. Every refusal is a problem document \
+            (RFC 9457) whose `code` is one of `/api/problems`; an answer that a later attempt \
+            may change carries `Retry-After`. At any address but those of health, a client with \
+            too many requests under way gets 429 (`too_many_connections`), and a service that \
+            serves as many as it may answers 503 (`overloaded`). Every answer carries `X-Request-Id`, by which the \
+            log knows the request.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    tags(
+        (name = "jobs", description = "A video and what becomes of it"),
+        (name = "resumable", description = "Uploads that survive a broken line, as tus 1.0.0 \
+            (<https://tus.io/protocols/resumable-upload>) has them"),
+        (name = "results", description = "The files of a completed job"),
+        (name = "service", description = "What the service is and how it is"),
+        (name = "operators", description = "For who runs the service: on the operators' listener \
+            (`operator_listen`) from its own host, or with the token (`token_file`)")
+    ),
+    components(schemas(Problem, Status, Catalogue)),
+    modifiers(&Token)
+)]
+pub(crate) struct Outline;
+
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+        let schemes = [("bearer", HttpAuthScheme::Bearer), ("basic", HttpAuthScheme::Basic)];
+        let components = document.components.get_or_insert_default();
+        for (name, scheme) in schemes {
+            components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
+        }
+    }
+}
+
+macro_rules! refusals {
+    ($($name:ident: $($code:ident)*;)*) => {$(
+        /// A set of refusals.
+        pub(crate) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                described(&[$(Code::$code,)* Code::Internal])
+            }
+        }
+    )*};
+}
+
+refusals! {
+    Unknown: UnknownAddress;
+    JobRefusals: JobNotFound Stopping;
+    EventRefusals: JobNotFound TooManyStreams Stopping;
+    CleanupRefusals: JobNotFound OtherOrigin Stopping;
+    CancelRefusals: JobNotFound AlreadyOver OtherOrigin Stopping;
+    FileRefusals: UnknownAddress JobNotFound FileNotFound NotCompleted ConditionFailed
+        RangeNotSatisfiable Stopping;
+    UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField ConflictingFields InvalidField
+        WebhooksOff UploadTooLarge FormTooLarge UploadStalled UploadTooSlow UploadBroken QueueFull MemoryShort
+        DiskFull JournalLost Overloaded TooManyUploads TooManyJobs KeyReused KeyBusy OtherOrigin Stopping;
+    ResumableStartRefusals: TusVersion InvalidHeader RepeatedField ConflictingFields InvalidField
+        WebhooksOff UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow UploadBroken UploadLocked
+        ChecksumMismatch TooManyResumable QueueFull MemoryShort DiskFull JournalLost Overloaded TooManyUploads TooManyJobs
+        OtherOrigin Stopping;
+    ResumableAppendRefusals: TusVersion UnknownAddress UploadNotFound InvalidHeader
+        UnsupportedMediaType OffsetConflict UploadBeyondLength UploadStalled UploadTooSlow
+        UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull JournalLost Overloaded
+        OtherOrigin Stopping;
+    ResumableRefusals: Overloaded TusVersion UnknownAddress UploadNotFound UploadLocked OtherOrigin Stopping;
+    OperatorRefusals: OperatorsOnly TokenRequired Stopping;
+    ListRefusals: MalformedQuery InvalidField OperatorsOnly TokenRequired Stopping;
+}
+
+/// One response for each status among the codes.
+fn described(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status = BTreeMap::<String, Vec<Entry>>::new();
+    for entry in codes.iter().map(|code| code.entry()) {
+        let status = entry.status.map_or(String::new(), |status| status.as_u16().to_string());
+        by_status.entry(status).or_default().push(entry);
+    }
+    by_status.into_iter().map(|(status, entries)| (status, response(&entries).into())).collect()
+}
+
+fn response(entries: &[Entry]) -> Response {
+    let mut description = String::new();
+    for Entry { code, cause, .. } in entries {
+        let gap = if description.is_empty() { "" } else { " " };
+        write!(description, "{gap}`{code}`: {cause}").expect("a string takes it");
+    }
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let mut response = ResponseBuilder::new()
+        .description(description)
+        .content("application/problem+json", content);
+    if entries.iter().any(|entry| entry.cured_by == Remedy::Time) {
+        let header = HeaderBuilder::new()
+            .schema(Some(ObjectBuilder::new().schema_type(Type::Integer).build()))
+            .description(Some("Seconds to wait before trying again"))
+            .build();
+        response = response.header("Retry-After", header);
+    }
+    response.build()
+}
+
+/// A body that is passed on as it is.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes bodies that are streamed")]
+pub(crate) struct Bytes(Vec<u8>);
+
+/// The document in both its forms, made once.
+#[derive(Clone)]
+pub(crate) struct Documents {
+    json: Arc<str>,
+    page: Arc<str>,
+}
+
+impl Documents {
+    pub(crate) fn of(mut document: utoipa::openapi::OpenApi) -> Self {
+        document.paths.paths.values_mut().for_each(describe_head);
+        let value = serde_json::to_value(&document).expect("the document is plain data");
+        Self { json: value.to_string().into(), page: html::page(&value).into() }
+    }
+}
+
+/// Tells a HEAD from the GET that is described with it: its name is its own, and its answers have
+/// no body (RFC 9110, 9.3.2).
+fn describe_head(item: &mut PathItem) {
+    let Some(head) = &mut item.head else { return };
+    if item.get.is_some() {
+        let id = head.operation_id.take();
+        head.operation_id = id.map(|id| format!("{id}_headers"));
+    }
+    for response in head.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            response.content.clear();
+        }
+    }
+}
+
+/// This document
+#[utoipa::path(get, path = "/openapi.json", tag = "service", operation_id = "get_openapi",
+    responses((status = 200, description = "The document", body = Object,
+        content_type = "application/json")))]
+pub(crate) async fn json(Extension(documents): Extension<Documents>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], documents.json.to_string())
+}
+
+/// This document, for people
+#[utoipa::path(get, path = "/docs", tag = "service", operation_id = "get_docs",
+    responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
+pub(crate) async fn page(Extension(documents): Extension<Documents>) -> Html<String> {
+    Html(documents.page.to_string())
+}
+
+/// How the page looks
+#[utoipa::path(get, path = "/docs.css", tag = "service", operation_id = "get_docs_style",
+    responses((status = 200, description = "The style sheet", body = String,
+        content_type = "text/css")))]
+pub(crate) async fn style() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], html::STYLE)
+}

@@ -1,0 +1,230 @@
+//! How the service is, for load balancers and operators.
+//!
+//! `/livez` says that the process answers; `/readyz` is the dispatcher's own word on whether it
+//! takes jobs, with a deadline, so that a stuck dispatcher counts as not ready.
+
+use crate::dispatcher::status::megabytes;
+use crate::dispatcher::{Counts, Health};
+use crate::http::openapi::OperatorRefusals;
+use crate::http::problem::{ApiError, RETRY_AFTER_DEFAULT};
+use crate::http::service::Service;
+use crate::runner::containment::own_memory::own_rss_bytes;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::{IntoResponse, Response};
+use procfs::{Current, Meminfo, MemoryPressure};
+use serde::Serialize;
+use std::time::Duration;
+use tokio::time::timeout;
+use utoipa::ToSchema;
+
+/// How long the dispatcher may take to say how it is.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+
+/// Share of the host's memory, in per cent, below which there is a warning.
+const AVAILABLE_PERCENT_MIN: f64 = 15.0;
+
+/// Share of time, in per cent, in which some task waited for memory, from which there is one.
+const STALLED_PERCENT_MAX: f32 = 10.0;
+
+/// Addresses that are answered whatever is in use.
+pub(crate) const PATHS: [&str; 3] = ["/livez", "/readyz", "/health"];
+
+pub(crate) async fn ask(service: &Service) -> Result<Health, &'static str> {
+    match timeout(ANSWER_MAX, service.dispatcher.health()).await {
+        Ok(Ok(health)) => Ok(health),
+        Ok(Err(_)) => Err("the service is stopping"),
+        Err(_) => Err("the dispatcher does not answer"),
+    }
+}
+
+/// Whether the process answers
+#[utoipa::path(get, path = "/livez", tag = "service", operation_id = "get_liveness",
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain")))]
+pub(crate) async fn live() -> &'static str {
+    "ok\n"
+}
+
+/// Whether an upload would be taken now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Readiness {
+    /// Whether it would, but for its size.
+    ready: bool,
+    /// Why not.
+    reason: Option<&'static str>,
+}
+
+/// Whether an upload would be taken now
+#[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "get_readiness",
+    responses((status = 200, description = "It would", body = Readiness),
+        (status = 503, description = "It would not", body = Readiness,
+            headers(("Retry-After" = u64, description = "Seconds to wait before asking again")))))]
+pub(crate) async fn ready(State(service): State<Service>) -> Response {
+    let reason = match ask(&service).await {
+        Ok(health) => health.reason,
+        Err(reason) => Some(reason),
+    };
+    let report = Json(Readiness { ready: reason.is_none(), reason });
+    if reason.is_none() { report.into_response() } else { unavailable(report) }
+}
+
+/// How the service is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HealthReport {
+    /// healthy, degraded (takes no upload now) or unhealthy (does not work).
+    status: &'static str,
+    /// Why it is not healthy.
+    reason: Option<&'static str>,
+    /// Version of the service.
+    version: &'static str,
+    /// How long it runs, in seconds.
+    uptime_s: u64,
+    /// Jobs with a worker.
+    active_jobs: Option<usize>,
+    /// Jobs that wait.
+    queued_jobs: Option<usize>,
+    /// Whether the latest change of the configuration was refused, so that an older one is in force.
+    reload_refused: bool,
+}
+
+/// How the service is
+#[utoipa::path(get, path = "/health", tag = "service", operation_id = "get_health",
+    responses((status = 200, description = "It works", body = HealthReport),
+        (status = 503, description = "It does not", body = HealthReport,
+            headers(("Retry-After" = u64, description = "Seconds to wait before asking again")))))]
+pub(crate) async fn health(State(service): State<Service>) -> Response {
+    let report = |status, reason, jobs: Option<Counts>| HealthReport {
+        status,
+        reason,
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_s: service.started.elapsed().as_secs(),
+        active_jobs: jobs.map(|jobs| jobs.processing),
+        queued_jobs: jobs.map(|jobs| jobs.pending),
+        reload_refused: service.reload_refused,
+    };
+    match ask(&service).await {
+        Ok(health) => {
+            let status = if health.is_ready { "healthy" } else { "degraded" };
+            Json(report(status, health.reason, Some(health.jobs))).into_response()
+        }
+        Err(reason) => unavailable(Json(report("unhealthy", Some(reason), None))),
+    }
+}
+
+fn unavailable(report: impl IntoResponse) -> Response {
+    let wait = [(RETRY_AFTER, RETRY_AFTER_DEFAULT.as_secs().to_string())];
+    (StatusCode::SERVICE_UNAVAILABLE, wait, report).into_response()
+}
+
+/// Memory, as operators watch it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MemoryReport {
+    /// ok; warning: the host's memory runs low; critical: it is short, and uploads are refused.
+    status: &'static str,
+    /// Resident memory of the service and all its workers, in MiB.
+    memory_mb: f64,
+    /// Share of the host's memory, in per cent.
+    memory_percent: f64,
+    /// Resident memory of the service without its workers.
+    supervisor_bytes: u64,
+    /// Resident memory of all workers.
+    workers_bytes: u64,
+    /// Sum of the caps of the attempts under way.
+    reserved_bytes: u64,
+    /// What that sum may come to.
+    budget_bytes: u64,
+    /// The host's memory.
+    host: HostMemory,
+    /// Whether the host counts as short of memory.
+    memory_is_short: bool,
+    /// Whether the disk counts as short of room.
+    disk_is_short: bool,
+    /// How many jobs are remembered.
+    jobs_count: usize,
+    /// How many in each state.
+    jobs: Counts,
+}
+
+/// The host's memory.
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+pub(crate) struct HostMemory {
+    /// All of it.
+    total_bytes: u64,
+    /// What could be used now (proc(5), `MemAvailable`).
+    available_bytes: u64,
+    /// Per cent of the last ten seconds in which some task waited for memory (PSI).
+    stalled_some_percent: Option<f32>,
+    /// The same for all tasks at once.
+    stalled_full_percent: Option<f32>,
+}
+
+/// The memory of the service, its workers and the host
+#[utoipa::path(get, path = "/health/memory", tag = "operators", operation_id = "get_memory",
+    security(("bearer" = []), ("basic" = []), ()),
+    responses((status = 200, description = "The report", body = MemoryReport), OperatorRefusals))]
+pub(crate) async fn memory(State(service): State<Service>) -> Result<Json<MemoryReport>, ApiError> {
+    let health = ask(&service).await.map_err(|_| ApiError::Stopping)?;
+    let supervisor_bytes = own_rss_bytes();
+    let total = supervisor_bytes + health.workers_rss_bytes;
+    let host = HostMemory::read();
+    let status = match () {
+        () if health.pressure.memory => "critical",
+        () if host.runs_low() => "warning",
+        () => "ok",
+    };
+    Ok(Json(MemoryReport {
+        status,
+        memory_mb: megabytes(total),
+        memory_percent: (percent(total, host.total_bytes) * 100.0).round() / 100.0,
+        supervisor_bytes,
+        workers_bytes: health.workers_rss_bytes,
+        reserved_bytes: health.reserved_bytes,
+        budget_bytes: health.budget_bytes,
+        host,
+        memory_is_short: health.pressure.memory,
+        disk_is_short: health.pressure.disk,
+        jobs_count: count(&health.jobs),
+        jobs: health.jobs,
+    }))
+}
+
+impl HostMemory {
+    fn read() -> Self {
+        let memory = Meminfo::current().ok();
+        let pressure = MemoryPressure::current().ok();
+        Self {
+            total_bytes: memory.as_ref().map_or(0, |memory| memory.mem_total),
+            available_bytes: memory.and_then(|memory| memory.mem_available).unwrap_or(0),
+            stalled_some_percent: pressure.as_ref().map(|pressure| pressure.some.avg10),
+            stalled_full_percent: pressure.as_ref().map(|pressure| pressure.full.avg10),
+        }
+    }
+
+    fn runs_low(&self) -> bool {
+        percent(self.available_bytes, self.total_bytes) < AVAILABLE_PERCENT_MIN
+            || self.stalled_some_percent.is_some_and(|share| share >= STALLED_PERCENT_MAX)
+    }
+}
+
+fn percent(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64 * 100.0
+}
+
+fn count(jobs: &Counts) -> usize {
+    jobs.pending + jobs.processing + jobs.completed + jobs.failed + jobs.cancelled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_runs_low_by_either_sign() {
+        let sound = HostMemory { total_bytes: 100, available_bytes: 15, ..HostMemory::default() };
+        assert!(!sound.runs_low());
+        assert!(HostMemory { available_bytes: 14, ..sound }.runs_low());
+        assert!(HostMemory { stalled_some_percent: Some(10.0), ..sound }.runs_low());
+    }
+}

@@ -1,0 +1,144 @@
+//! `/metrics`: the numbers of the service in the OpenMetrics text format.
+//!
+//! Counters and times are counted where they happen; states are asked of the dispatcher when
+//! somebody scrapes. Every label has few values, none of them a client's word.
+
+use crate::dispatcher::{Counts, Health};
+use crate::http::openapi::OperatorRefusals;
+use crate::http::operators::health::ask;
+use crate::http::problem::ApiError;
+use crate::http::service::Service;
+use crate::runner::containment::own_memory::own_rss_bytes;
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Requests since the service began.
+pub(crate) type Requests = Family<RequestLabel, Counter>;
+
+/// What a request was and became.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RequestLabel {
+    method: &'static str,
+    /// Its first digit: 2xx.
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+/// Counts a request once it is answered.
+pub(crate) async fn count(
+    State(service): State<Service>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    let names = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    let place = known.iter().position(|method| method == request.method());
+    let method = place.map_or("other", |place| names[place]);
+    let response = next.run(request).await;
+    let status = match response.status().as_u16() / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    };
+    service.requests.get_or_create(&RequestLabel { method, status }).inc();
+    response
+}
+
+/// The numbers of the service, for Prometheus and the like
+#[utoipa::path(get, path = "/metrics", tag = "operators", operation_id = "get_metrics",
+    security(("bearer" = []), ("basic" = []), ()),
+    responses((status = 200, description = "The numbers", body = String,
+        content_type = "application/openmetrics-text"),
+        OperatorRefusals))]
+pub(crate) async fn metrics(State(service): State<Service>) -> Result<Response, ApiError> {
+    let health = ask(&service).await.map_err(|_| ApiError::Stopping)?;
+    let mut text = String::new();
+    encode(&mut text, &registry(&service, &health)).map_err(|_| ApiError::Internal)?;
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(CONTENT_TYPE, media_type)], text).into_response())
+}
+
+fn registry(service: &Service, health: &Health) -> Registry {
+    let mut registry = Registry::with_prefix("bodyscript");
+    let counters = service.dispatcher.counters();
+    registry.register("attempts", "Attempts that are over, by their end", counters.ends.clone());
+    let times = counters.seconds.clone();
+    registry.register_with_unit("attempt", "From birth to reaping", Unit::Seconds, times);
+    registry.register("http_requests", "Requests that were answered", service.requests.clone());
+    let refused = service.connections.refused();
+    let help = "Connections, requests and streams that were refused, by the limit reached";
+    registry.register("limits_reached", help, refused);
+    let census = service.connections.census();
+    let help = "Idle connections closed to make room for others";
+    registry.register("connections_given_up", help, ConstCounter::new(census.given_up));
+    registry.register("jobs", "Jobs by state", by_state(&health.jobs));
+    let started = gauge(service.started_at.as_second());
+    let help = "When the service began, since 1970";
+    registry.register_with_unit("start_time", help, Unit::Seconds, started);
+    let counts = [
+        ("ready", "Whether an upload would be taken now", u64::from(health.is_ready)),
+        ("connections", "Connections that are open", census.connections as u64),
+        ("requests_in_progress", "Requests under way", census.requests as u64),
+        ("streams", "Streams of events under way", census.streams as u64),
+        ("uploads", "Uploads under way", health.uploads as u64),
+        ("workers_max", "Attempts at once", health.workers as u64),
+        ("workers_standby", "Workers that wait for a job", health.standby.len() as u64),
+    ];
+    for (name, help, value) in counts {
+        registry.register(name, help, gauge(value as i64));
+    }
+    let sizes = [
+        ("supervisor_resident", "Memory of the supervisor", own_rss_bytes()),
+        ("workers_resident", "Memory of all workers", health.workers_rss_bytes),
+        ("memory_reserved", "Caps of all workers", health.reserved_bytes),
+        ("memory_budget", "What those caps may come to", health.budget_bytes),
+    ];
+    for (name, help, value) in sizes {
+        registry.register_with_unit(name, help, Unit::Bytes, gauge(value as i64));
+    }
+    registry
+}
+
+fn gauge(value: i64) -> Gauge {
+    let gauge = Gauge::default();
+    gauge.set(value);
+    gauge
+}
+
+fn by_state(jobs: &Counts) -> Family<StateLabel, Gauge> {
+    let family = Family::default();
+    for (state, count) in [
+        ("pending", jobs.pending),
+        ("processing", jobs.processing),
+        ("completed", jobs.completed),
+        ("failed", jobs.failed),
+        ("cancelled", jobs.cancelled),
+    ] {
+        let gauge: &Gauge = &family.get_or_create(&StateLabel { state });
+        gauge.set(count as i64);
+    }
+    family
+}

@@ -1,0 +1,382 @@
+//! `/api/tus`: uploads that survive a broken line (tus 1.0.0 with creation,
+//! creation-with-upload, termination, expiration and checksum; <https://tus.io/protocols/resumable-upload>).
+//!
+//! An upload is begun with POST, filled with PATCH, asked after with HEAD. Each PATCH has to be
+//! let in as any upload has; between them an upload takes disk and nothing else. With its last
+//! byte it becomes a job, whose id it always had.
+
+pub(crate) mod append;
+pub(crate) mod headers;
+
+use crate::dispatcher::Ticket;
+use crate::http::extract::PathParam;
+use crate::http::openapi::{
+    Bytes, ResumableAppendRefusals, ResumableRefusals, ResumableStartRefusals,
+};
+use crate::http::problem::ApiError;
+use crate::http::service::{LiveService, Service};
+use crate::http::upload::body::{discard, refuse};
+use crate::http::upload::{admit, blocking, check_webhook, origin, submit};
+use crate::policy::job::{JobId, Upload};
+use crate::store::resumable::upload_lock::UploadLock;
+use crate::store::resumable::{Record, Resumables};
+use crate::store::retention::Pressure;
+use append::Append;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::LOCATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use headers::{CHECKSUMS, Metadata, VERSION};
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an older request may take to give an upload up.
+const HANDOVER_MAX: Duration = Duration::from_secs(10);
+
+/// How often expired uploads are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+const LENGTH: HeaderName = HeaderName::from_static("upload-length");
+const METADATA: HeaderName = HeaderName::from_static("upload-metadata");
+const EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+const JOB: HeaderName = HeaderName::from_static("job-id");
+const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
+
+/// A request that says it is of the protocol's version.
+pub(crate) struct ProtocolHeaders;
+
+impl<S: Send + Sync> FromRequestParts<S> for ProtocolHeaders {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let version = parts.headers.get(TUS_RESUMABLE);
+        version.filter(|version| *version == VERSION).map(|_| Self).ok_or(ApiError::TusVersion)
+    }
+}
+
+/// What every answer says.
+pub(crate) async fn speak(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let version = HeaderValue::from_static(VERSION);
+    if response.status() == StatusCode::PRECONDITION_FAILED {
+        response.headers_mut().insert(TUS_VERSION, version.clone());
+    }
+    response.headers_mut().insert(TUS_RESUMABLE, version);
+    response
+}
+
+/// Removes expired uploads until the service closes.
+pub(crate) async fn sweep_periodically(live: LiveService) {
+    let closing = live.current().closing;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+            () = closing.cancelled() => return,
+        }
+        let service = live.current();
+        let (uploads, state) = (Arc::clone(&service.resumables), service.state.clone());
+        let disk_free_bytes_min = service.config.disk_free_bytes_min;
+        let swept = blocking(move || uploads.sweep(Pressure::measure(&state, disk_free_bytes_min)));
+        match swept.await {
+            Ok(Ok(0)) | Err(_) => {}
+            Ok(Ok(removed)) => tracing::info!(removed, "resumable uploads expired"),
+            Ok(Err(error)) => tracing::error!(%error, "resumable uploads cannot be swept"),
+        }
+    }
+}
+
+/// What of the tus protocol is spoken here
+#[utoipa::path(options, path = "/api/tus", tag = "resumable", operation_id = "get_tus_capabilities",
+    responses((status = 204, description = "In `Tus-Version`, `Tus-Extension`, `Tus-Max-Size` and \
+        `Tus-Checksum-Algorithm`")))]
+pub(crate) async fn offer(State(service): State<Service>) -> Response {
+    let offer = [
+        ("tus-version", VERSION.to_owned()),
+        ("tus-extension", "creation,creation-with-upload,termination,expiration,checksum".into()),
+        ("tus-max-size", service.config.upload_bytes_max.to_string()),
+        ("tus-checksum-algorithm", CHECKSUMS.to_owned()),
+    ];
+    (StatusCode::NO_CONTENT, offer).into_response()
+}
+
+/// Begin a resumable upload
+///
+/// `Upload-Metadata` holds the options of `/api/upload` and `filename`, each value in base64. The
+/// body may hold the first bytes. `Location` is the upload; once it is complete, `Job-Id` names
+/// the job.
+#[utoipa::path(post, path = "/api/tus", tag = "resumable", operation_id = "create_resumable_upload",
+    params(("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
+        ("Upload-Length" = u64, Header, description = "Size of the video in bytes"),
+        ("Upload-Metadata" = Option<String>, Header, description = "`filename` and options"),
+        ("Upload-Checksum" = Option<String>, Header, description = "Of the body: sha1 or sha256")),
+    request_body(content((Bytes = "application/offset+octet-stream"))),
+    responses((status = 201, description = "It is begun"), ResumableStartRefusals))]
+pub(crate) async fn create(
+    State(service): State<Service>,
+    _: ProtocolHeaders,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    match begin(&service, &parts).await {
+        Ok((plan, record)) => {
+            let id = plan.hold.id();
+            let has_bytes = headers::brings_bytes(&parts.headers).is_ok();
+            let state = match (has_bytes, record.is_complete()) {
+                (true, _) => append::run(service.clone(), plan, record, body).await,
+                (false, true) => complete(&service, id, record, plan.ticket).await,
+                (false, false) => {
+                    discard(body);
+                    Ok(UploadState { record, job: None })
+                }
+            };
+            let location = [(LOCATION, format!("/api/tus/{id}"))];
+            match state {
+                Ok(state) => (StatusCode::CREATED, location, response_headers(&service, &state))
+                    .into_response(),
+                Err(error) => (location, error).into_response(),
+            }
+        }
+        Err(error) => refuse(&parts, body, error),
+    }
+}
+
+/// Add bytes to a resumable upload
+///
+/// At `Upload-Offset`, which is where it stands. An answer with `Job-Id` says that it is complete.
+#[utoipa::path(patch, path = "/api/tus/{id}", tag = "resumable",
+    operation_id = "append_to_resumable_upload",
+    params(("id" = String, Path, description = "The upload's id, which is the job's to come"),
+        ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
+        ("Upload-Offset" = u64, Header, description = "Bytes there are"),
+        ("Upload-Checksum" = Option<String>, Header, description = "Of the body: sha1 or sha256")),
+    request_body(content((Bytes = "application/offset+octet-stream"))),
+    responses((status = 204, description = "They are on the disk"), ResumableAppendRefusals))]
+pub(crate) async fn patch(
+    State(service): State<Service>,
+    PathParam(id): PathParam<String>,
+    _: ProtocolHeaders,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    match go_on(&service, &id, &parts).await {
+        Ok((plan, record)) => match append::run(service.clone(), plan, record, body).await {
+            Ok(state) => {
+                (StatusCode::NO_CONTENT, response_headers(&service, &state)).into_response()
+            }
+            Err(error) => error.into_response(),
+        },
+        Err(error) => refuse(&parts, body, error),
+    }
+}
+
+/// Where a resumable upload stands
+#[utoipa::path(head, path = "/api/tus/{id}", tag = "resumable",
+    operation_id = "get_resumable_upload",
+    params(("id" = String, Path, description = "The upload's id"),
+        ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$")),
+    responses((status = 200, description = "In `Upload-Offset`"), ResumableAppendRefusals))]
+pub(crate) async fn head(
+    State(service): State<Service>,
+    PathParam(id): PathParam<String>,
+    _: ProtocolHeaders,
+) -> Result<Response, ApiError> {
+    let (hold, record) = find(&service, &id).await?;
+    let id = hold.id();
+    let state = if let Some(job) = job_of(&service, id).await? {
+        UploadState { record, job: Some(job) }
+    } else if record.is_complete() {
+        // All came, and no job could be made of it.
+        let ticket = service.dispatcher.admit(crate::policy::admission::Request { bytes: Some(0) });
+        complete(&service, id, record, ticket.await??).await?
+    } else {
+        UploadState { record, job: None }
+    };
+    let headers =
+        [(LENGTH, state.record.length.to_string()), (METADATA, state.record.metadata.clone())];
+    let headers: HeaderMap = headers
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)))
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    Ok((StatusCode::OK, headers, response_headers(&service, &state)).into_response())
+}
+
+/// Give a resumable upload up
+///
+/// All of it is removed; a job it became, too.
+#[utoipa::path(delete, path = "/api/tus/{id}", tag = "resumable",
+    operation_id = "discard_resumable_upload",
+    params(("id" = String, Path, description = "The upload's id"),
+        ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$")),
+    responses((status = 204, description = "Nothing is left of it"), ResumableRefusals))]
+pub(crate) async fn delete(
+    State(service): State<Service>,
+    PathParam(id): PathParam<String>,
+    _: ProtocolHeaders,
+) -> Result<StatusCode, ApiError> {
+    let (hold, _) = find(&service, &id).await?;
+    let id = hold.id();
+    let uploads = Arc::clone(&service.resumables);
+    blocking(move || uploads.remove(id)).await??;
+    service.dispatcher.remove(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// PATCH, HEAD or DELETE, for who can send neither
+///
+/// The method is in `X-HTTP-Method-Override`.
+#[utoipa::path(post, path = "/api/tus/{id}", tag = "resumable",
+    operation_id = "override_resumable_method",
+    params(("id" = String, Path, description = "The upload's id"),
+        ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
+        ("X-HTTP-Method-Override" = String, Header, description = "PATCH, HEAD or DELETE",
+            pattern = "^(PATCH|HEAD|DELETE)$")),
+    request_body(content((Bytes = "application/offset+octet-stream"))),
+    responses((status = 200, description = "As for HEAD"),
+        (status = 204, description = "As for PATCH and DELETE"), ResumableAppendRefusals))]
+pub(crate) async fn instead(
+    service: State<Service>,
+    id: PathParam<String>,
+    spoken: ProtocolHeaders,
+    request: Request,
+) -> Response {
+    let meant = request.headers().get("x-http-method-override").map(HeaderValue::as_bytes);
+    match meant {
+        Some(b"PATCH") => patch(service, id, spoken, request).await,
+        Some(b"HEAD") => head(service, id, spoken).await.into_response(),
+        Some(b"DELETE") => delete(service, id, spoken).await.into_response(),
+        _ => {
+            let accepted = "PATCH, HEAD or DELETE";
+            let (parts, body) = request.into_parts();
+            let error = ApiError::InvalidHeader { header: "X-HTTP-Method-Override", accepted };
+            refuse(&parts, body, error)
+        }
+    }
+}
+
+/// What a request leaves behind.
+pub(crate) struct UploadState {
+    record: Record,
+    /// The job the upload became.
+    job: Option<JobId>,
+}
+
+/// Where an upload stands, as headers.
+fn response_headers(service: &Service, state: &UploadState) -> HeaderMap {
+    let UploadState { record, job } = state;
+    let mut headers = HeaderMap::new();
+    headers.insert(OFFSET, HeaderValue::from(record.offset));
+    match job {
+        Some(id) => {
+            let id = HeaderValue::try_from(id.to_string()).expect("digits");
+            headers.insert(JOB, id);
+        }
+        None => {
+            let end = Timestamp::now() + service.resumables.time_left(record);
+            // RFC 9110, 5.6.7.
+            let end = end.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            headers.insert(EXPIRES, HeaderValue::try_from(end).expect("letters and digits"));
+        }
+    }
+    headers
+}
+
+/// A new upload, if there may be one.
+async fn begin(service: &Service, parts: &Parts) -> Result<(Append, Record), ApiError> {
+    let headers = &parts.headers;
+    let length = headers::length(headers)?;
+    let metadata = headers::metadata(headers)?;
+    let Metadata { options, .. } = Metadata::of(&metadata)?;
+    check_webhook(service, &options)?;
+    options.options()?;
+    let checksum = headers::checksum(headers)?;
+    let upload_bytes_max = service.config.upload_bytes_max;
+    if length > upload_bytes_max {
+        return Err(ApiError::UploadTooLarge { upload_bytes_max });
+    }
+    let (ticket, stay) = admit(service, parts, Some(length)).await?;
+    let id = JobId::random();
+    let uploads_max = service.config.resumable.uploads_max;
+    let hold = take(&service.resumables, id).await?;
+    let uploads = Arc::clone(&service.resumables);
+    let record = blocking(move || uploads.create(id, length, metadata)).await??;
+    let record = record.ok_or(ApiError::TooManyResumable { uploads_max })?;
+    stay.became(id);
+    tracing::info!(job = %id, length, "resumable upload begun");
+    Ok((Append { hold, ticket, checksum }, record))
+}
+
+/// An upload that is there, and whose next bytes may come.
+async fn go_on(service: &Service, id: &str, parts: &Parts) -> Result<(Append, Record), ApiError> {
+    headers::brings_bytes(&parts.headers)?;
+    let offset = headers::offset(&parts.headers)?;
+    let checksum = headers::checksum(&parts.headers)?;
+    let (hold, record) = find(service, id).await?;
+    if offset != record.offset {
+        return Err(ApiError::OffsetConflict { offset: record.offset });
+    }
+    let bytes = Some(record.length - record.offset);
+    let ticket = service.dispatcher.admit(crate::policy::admission::Request { bytes }).await??;
+    Ok((Append { hold, ticket: ticket.from(origin(parts)), checksum }, record))
+}
+
+async fn find(service: &Service, id: &str) -> Result<(UploadLock, Record), ApiError> {
+    let id = id.parse().map_err(|_| ApiError::UploadNotFound)?;
+    let uploads = Arc::clone(&service.resumables);
+    let look = move || uploads.find(id);
+    // Whoever guesses makes no holds.
+    blocking(look.clone()).await??.ok_or(ApiError::UploadNotFound)?;
+    let hold = take(&service.resumables, id).await?;
+    let mut record = blocking(look).await??.ok_or(ApiError::UploadNotFound)?;
+    if record.offset > record.length {
+        tracing::error!(job = %id, "a record of an upload makes no sense");
+        record.offset = record.length;
+    }
+    Ok((hold, record))
+}
+
+async fn take(uploads: &Resumables, id: JobId) -> Result<UploadLock, ApiError> {
+    uploads.holds.take(id, HANDOVER_MAX).await.ok_or(ApiError::UploadLocked)
+}
+
+/// The job that an upload's bytes went to, if they did.
+async fn job_of(service: &Service, id: JobId) -> Result<Option<JobId>, ApiError> {
+    let uploads = Arc::clone(&service.resumables);
+    if blocking(move || uploads.has_bytes(id)).await? {
+        return Ok(None);
+    }
+    service.dispatcher.status(id).await?.map(|_| Some(id)).ok_or(ApiError::UploadNotFound)
+}
+
+/// Makes a job of an upload that is all there.
+async fn complete(
+    service: &Service,
+    id: JobId,
+    record: Record,
+    ticket: Ticket,
+) -> Result<UploadState, ApiError> {
+    if service.dispatcher.status(id).await?.is_none() {
+        let Metadata { filename, options } = Metadata::of(&record.metadata)?;
+        let (uploads, state) = (Arc::clone(&service.resumables), service.state.clone());
+        let sha256 = blocking(move || uploads.hand_over(id, &state)).await??;
+        let webhook = options.webhook().cloned();
+        let upload = Upload {
+            filename,
+            bytes: record.length,
+            sha256: crate::http::upload::received_file::hex(&sha256),
+            options: options.options()?,
+            idempotency_key: None,
+        };
+        submit(service, (ticket, id), upload, webhook).await?;
+    }
+    let uploads = Arc::clone(&service.resumables);
+    if let Err(error) = blocking(move || uploads.release(id)).await? {
+        tracing::warn!(job = %id, %error, "the bytes of an upload stay until it expires");
+    }
+    Ok(UploadState { record, job: Some(id) })
+}

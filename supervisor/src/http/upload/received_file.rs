@@ -1,0 +1,61 @@
+//! The file a video is received into: bytes counted, hashed and written as they come.
+
+use crate::http::problem::ApiError;
+use crate::store::error::StateError;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+
+/// Bytes a file may hold back before it writes them.
+const WRITE_BYTES_MAX: usize = 64 * 1024;
+
+/// A video on its way in.
+pub(crate) struct ReceivingFile<'a> {
+    file: &'a mut File,
+    path: &'a Path,
+    upload_bytes_max: u64,
+    bytes: u64,
+    digest: Sha256,
+}
+
+/// A video, received.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) bytes: u64,
+    /// SHA-256 in hexadecimal.
+    pub(crate) sha256: String,
+}
+
+impl<'a> ReceivingFile<'a> {
+    pub(crate) fn new((file, path): (&'a mut File, &'a Path), upload_bytes_max: u64) -> Self {
+        file.set_max_buf_size(WRITE_BYTES_MAX);
+        Self { file, path, upload_bytes_max, bytes: 0, digest: Sha256::new() }
+    }
+
+    /// Takes some bytes, up to the limit.
+    pub(crate) async fn write(&mut self, chunk: &[u8]) -> Result<(), ApiError> {
+        self.bytes += chunk.len() as u64;
+        if self.bytes > self.upload_bytes_max {
+            return Err(ApiError::UploadTooLarge { upload_bytes_max: self.upload_bytes_max });
+        }
+        self.digest.update(chunk);
+        let written = self.file.write_all(chunk).await;
+        Ok(written.map_err(|source| failed(self.path, source))?)
+    }
+
+    /// All bytes came.
+    pub(crate) async fn finish(self) -> Result<Taken, ApiError> {
+        self.file.flush().await.map_err(|source| failed(self.path, source))?;
+        Ok(Taken { bytes: self.bytes, sha256: hex(&self.digest.finalize()) })
+    }
+}
+
+fn failed(path: &Path, source: std::io::Error) -> StateError {
+    StateError::Io { what: "written to", path: path.to_owned(), source }
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,9 @@
+//! How operators and the host control the service: signals, control socket, systemd, logs.
+
+pub(crate) mod control_socket;
+pub(crate) mod descriptors;
+pub(crate) mod listeners;
+pub(crate) mod operations;
+pub(crate) mod signals;
+pub(crate) mod systemd;
+pub(crate) mod telemetry;

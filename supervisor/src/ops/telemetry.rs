@@ -1,0 +1,32 @@
+//! Where log lines go and how they look: standard error, for people or as JSON, or the journal.
+//!
+//! Called once, by the command line. File names reach the log only as fields, whose control
+//! characters the formatter escapes and the journal's protocol frames.
+
+use crate::config::LogFormat;
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Starts logging. A filter that is not understood was refused with the configuration.
+pub(crate) fn init(filter: &str, format: LogFormat) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match format {
+        LogFormat::Text => builder.with_env_filter(filter).init(),
+        LogFormat::Json => builder.with_env_filter(filter).json().flatten_event(true).init(),
+        LogFormat::Journald => match tracing_journald::layer() {
+            Ok(journal) => {
+                let journal = journal.with_field_prefix(None);
+                tracing_subscriber::registry().with(filter).with(journal).init();
+            }
+            Err(error) => {
+                builder.with_env_filter(filter).init();
+                tracing::warn!(%error, "the journal cannot be reached; logging as text");
+            }
+        },
+    }
+}

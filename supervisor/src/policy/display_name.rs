@@ -1,0 +1,131 @@
+//! File names from clients: made fit to be shown, never used as a path.
+//!
+//! Called wherever a name enters (`http::upload`, `cli::run`).
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use std::fmt;
+
+/// Most characters of a name that are kept.
+const CHARACTERS_MAX: usize = 120;
+
+/// Everything but RFC 8187's attr-char.
+const NOT_ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
+
+/// A name that is safe to show: one line, no folders, no invisible characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct DisplayName(String);
+
+impl DisplayName {
+    /// The part of a client's word that can be shown; "video" where nothing can.
+    pub fn new(word: &str) -> Self {
+        let last = word.rsplit(['/', '\\']).next().unwrap_or_default();
+        let name: String = last.chars().filter(|c| !is_hidden(*c)).take(CHARACTERS_MAX).collect();
+        match name.trim() {
+            "" | "." | ".." => Self("video".into()),
+            shown => Self(shown.into()),
+        }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name without what follows its last dot.
+    pub fn stem(&self) -> &str {
+        match self.0.rsplit_once('.') {
+            Some((stem, _)) if !stem.is_empty() => stem,
+            _ => &self.0,
+        }
+    }
+
+    /// A Content-Disposition (RFC 6266) that saves a file as `<stem>_<suffix>`.
+    pub fn attachment(&self, suffix: &str) -> String {
+        let name = format!("{}_{suffix}", self.stem());
+        let plain: String = name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || " -_.".contains(c) { c } else { '_' })
+            .collect();
+        let full = utf8_percent_encode(&name, NOT_ATTR_CHAR);
+        format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{full}")
+    }
+}
+
+/// A text with what cannot be seen in it spelt out, so that no terminal obeys it.
+pub(crate) fn visible(text: &str) -> String {
+    let spelt = |c: char| if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(spelt).collect()
+}
+
+impl fmt::Display for DisplayName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Control characters, and those that hide or turn around their neighbours (Unicode TR 36).
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn folders_and_tricks_are_gone_and_the_rest_stays() {
+        for (word, shown) in [
+            ("clip.mp4", "clip.mp4"),
+            ("../../etc/passwd", "passwd"),
+            ("C:\\Videos\\Größe 3.mov", "Größe 3.mov"),
+            ("a\u{202e}4pm.exe", "a4pm.exe"),
+            ("\u{1b}[2Jx\n.mp4", "[2Jx.mp4"),
+            ("..", "video"),
+            ("dir/", "video"),
+            ("  ", "video"),
+        ] {
+            assert_eq!(DisplayName::new(word).to_string(), shown, "{word:?}");
+        }
+    }
+
+    #[test]
+    fn attachments_carry_the_plain_and_the_full_name() {
+        let header = DisplayName::new("Größe \"3\".mov").attachment("output.mp4");
+        assert_eq!(
+            header,
+            "attachment; filename=\"Gr__e _3__output.mp4\"; \
+             filename*=UTF-8''Gr%C3%B6%C3%9Fe%20%223%22_output.mp4"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_word_gives_a_short_single_line_and_a_legal_header(word in "\\PC*|.*") {
+            let name = DisplayName::new(&word);
+            let shown = name.to_string();
+            prop_assert!(!shown.is_empty() && shown.chars().count() <= CHARACTERS_MAX);
+            prop_assert!(!shown.contains(['/', '\\', '\n', '\r', '\0']));
+            let header = name.attachment("pose_data.csv");
+            prop_assert!(header.bytes().all(|b| (32..127).contains(&b)), "{header}");
+            prop_assert_eq!(header.matches('"').count(), 2);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The states of a job and which may follow which. Pure; the diagram is in the crate's essay.
+//!
+//! [`crate::policy::job::Job::apply`] is the only caller of the transitions.
+
+use bodyscript_protocol::message::Summary;
+use jiff::Timestamp;
+use std::borrow::Cow;
+use thiserror::Error;
+
+/// Why a job failed, for people and for programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobError {
+    /// Stable. Owned where a journal told it.
+    pub code: Cow<'static, str>,
+    /// One sentence.
+    pub sentence: String,
+}
+
+/// The state of a job, with the facts that belong to it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobState {
+    /// In the queue.
+    Pending {
+        /// When it first started, if an attempt of it is over.
+        started_at: Option<Timestamp>,
+        /// Cap on the memory of the next attempt.
+        memory_bytes_max: u64,
+        /// Why it waits again.
+        reason: Option<String>,
+    },
+    /// A worker is on it.
+    Processing {
+        /// When it first started.
+        started_at: Timestamp,
+        /// Cap on the memory of this attempt.
+        memory_bytes_max: u64,
+    },
+    /// Its artefacts are published.
+    Completed {
+        /// When it first started.
+        started_at: Timestamp,
+        /// When it was completed.
+        completed_at: Timestamp,
+        /// How it went.
+        summary: Summary,
+    },
+    /// There will be no result.
+    Failed {
+        /// When it first started, if it did.
+        started_at: Option<Timestamp>,
+        /// When it failed.
+        completed_at: Timestamp,
+        /// Why.
+        error: JobError,
+    },
+    /// The client does not want it any more.
+    Cancelled {
+        /// When it first started, if it did.
+        started_at: Option<Timestamp>,
+        /// When it was over.
+        completed_at: Timestamp,
+    },
+}
+
+/// What can happen to a job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobEvent {
+    /// An attempt begins.
+    Started,
+    /// The attempt is over without a final word; another is to follow.
+    Requeued {
+        /// Cap on its memory.
+        memory_bytes_max: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The artefacts are published.
+    Completed(Summary),
+    /// There will be no result.
+    Failed(JobError),
+    /// The client does not want it any more.
+    Cancelled,
+    /// An operator allows another try.
+    Retried {
+        /// Cap on the memory of the next attempt.
+        memory_bytes_max: u64,
+    },
+}
+
+/// An event that cannot happen in this state: a fault in the dispatcher.
+#[derive(Debug, Error)]
+#[error("a job that is {state} cannot be {event:?}")]
+pub struct IllegalTransition {
+    state: &'static str,
+    event: JobEvent,
+}
+
+impl JobState {
+    /// The name in status documents.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pending { .. } => "pending",
+            Self::Processing { .. } => "processing",
+            Self::Completed { .. } => "completed",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+
+    /// Whether nothing follows unless an operator wants it.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. })
+    }
+
+    /// When the job first started, if it did.
+    pub const fn started_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Pending { started_at, .. }
+            | Self::Failed { started_at, .. }
+            | Self::Cancelled { started_at, .. } => *started_at,
+            Self::Processing { started_at, .. } | Self::Completed { started_at, .. } => {
+                Some(*started_at)
+            }
+        }
+    }
+
+    /// When the job was over, if it is.
+    pub const fn completed_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Pending { .. } | Self::Processing { .. } => None,
+            Self::Completed { completed_at, .. }
+            | Self::Failed { completed_at, .. }
+            | Self::Cancelled { completed_at, .. } => Some(*completed_at),
+        }
+    }
+
+    /// The state an event leads to, if it can happen in this one.
+    pub(crate) fn after(&self, event: JobEvent, now: Timestamp) -> Result<Self, IllegalTransition> {
+        let started_at = self.started_at();
+        Ok(match (self, event) {
+            (Self::Pending { memory_bytes_max, .. }, JobEvent::Started) => Self::Processing {
+                started_at: started_at.unwrap_or(now),
+                memory_bytes_max: *memory_bytes_max,
+            },
+            (Self::Processing { .. }, JobEvent::Requeued { memory_bytes_max, reason }) => {
+                Self::Pending { started_at, memory_bytes_max, reason: Some(reason) }
+            }
+            (Self::Processing { started_at, .. }, JobEvent::Completed(summary)) => {
+                Self::Completed { started_at: *started_at, completed_at: now, summary }
+            }
+            (Self::Pending { .. } | Self::Processing { .. }, JobEvent::Failed(error)) => {
+                Self::Failed { started_at, completed_at: now, error }
+            }
+            (Self::Pending { .. } | Self::Processing { .. }, JobEvent::Cancelled) => {
+                Self::Cancelled { started_at, completed_at: now }
+            }
+            (Self::Failed { .. }, JobEvent::Retried { memory_bytes_max }) => Self::Pending {
+                started_at,
+                memory_bytes_max,
+                reason: Some("An operator allowed another try.".into()),
+            },
+            (_, event) => return Err(IllegalTransition { state: self.name(), event }),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::display_name::DisplayName;
+    use crate::policy::job::{Job, JobId, Upload};
+    use bodyscript_protocol::options::Options;
+    use proptest::prelude::*;
+
+    const SUMMARY: Summary = Summary {
+        frames_decoded: 2,
+        frames_processed: 2,
+        frames_detected: 1,
+        mean_visibility: 0.5,
+        track_losses: 0,
+        jitter: 0.0,
+        people: 1,
+    };
+
+    fn job() -> Job {
+        let upload = Upload {
+            filename: DisplayName::new("clip.mp4"),
+            bytes: 1,
+            sha256: String::new(),
+            options: Options::default(),
+            idempotency_key: None,
+        };
+        Job::new(JobId::random(), upload, 100, Timestamp::UNIX_EPOCH)
+    }
+
+    fn requeued() -> JobEvent {
+        JobEvent::Requeued { memory_bytes_max: 200, reason: "more".into() }
+    }
+
+    fn retried() -> JobEvent {
+        JobEvent::Retried { memory_bytes_max: 300 }
+    }
+
+    fn failed() -> JobEvent {
+        JobEvent::Failed(JobError { code: "x".into(), sentence: "X.".into() })
+    }
+
+    fn second(s: i64) -> Timestamp {
+        Timestamp::from_second(s).expect("small")
+    }
+
+    #[test]
+    fn a_retry_keeps_the_first_start_and_brings_its_own_cap() {
+        let mut job = job();
+        for (event, at) in [(JobEvent::Started, 1), (requeued(), 2), (JobEvent::Started, 3)] {
+            job.apply(event, second(at)).expect("legal");
+        }
+        let expected = JobState::Processing { started_at: second(1), memory_bytes_max: 200 };
+        assert_eq!(job.state(), &expected);
+        job.apply(JobEvent::Completed(SUMMARY), second(4)).expect("legal");
+        assert_eq!(job.state().started_at(), Some(second(1)));
+        assert_eq!(job.state().completed_at(), Some(second(4)));
+    }
+
+    #[test]
+    fn every_pair_of_state_and_event_is_as_the_diagram_says() {
+        let events = [
+            JobEvent::Started,
+            requeued(),
+            JobEvent::Completed(SUMMARY),
+            failed(),
+            JobEvent::Cancelled,
+            retried(),
+        ];
+        let ways: [(&[JobEvent], [bool; 6]); 6] = [
+            (&[], [true, false, false, true, true, false]),
+            (&[JobEvent::Started], [false, true, true, true, true, false]),
+            (&[JobEvent::Started, JobEvent::Completed(SUMMARY)], [false; 6]),
+            (&[failed()], [false, false, false, false, false, true]),
+            (&[failed(), retried()], [true, false, false, true, true, false]),
+            (&[JobEvent::Cancelled], [false; 6]),
+        ];
+        for (way, legal) in ways {
+            for (event, legal) in events.iter().zip(legal) {
+                let mut job = job();
+                for step in way {
+                    job.apply(step.clone(), second(1)).expect("the way there is legal");
+                }
+                let state = job.state().name();
+                let result = job.apply(event.clone(), second(2));
+                assert_eq!(result.is_ok(), legal, "{state} then {event:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_job_that_is_over_stays_so(picks in prop::collection::vec(0usize..5, 0..20)) {
+            let mut job = job();
+            let mut over = None;
+            for pick in picks {
+                let event = match pick {
+                    0 => JobEvent::Started,
+                    1 => requeued(),
+                    2 => JobEvent::Completed(SUMMARY),
+                    3 => failed(),
+                    _ => JobEvent::Cancelled,
+                };
+                let _ = job.apply(event, second(1));
+                if let Some(over) = &over {
+                    prop_assert_eq!(job.state(), over);
+                }
+                if job.state().is_final() {
+                    over = Some(job.state().clone());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The rules of the service, as pure functions and values: no I/O, no clock, no task.
+//!
+//! Used by the dispatcher and the store.
+
+pub(crate) mod admission;
+pub(crate) mod display_name;
+pub(crate) mod eta;
+pub(crate) mod job;
+pub(crate) mod origin;
+pub(crate) mod poison;
+pub(crate) mod queue;
+pub(crate) mod verdict;

@@ -1,0 +1,253 @@
+//! What becomes of a job after one attempt. Pure: exit report and history in, decision out.
+//!
+//! Called by the dispatcher once per exit report. It must never let a video run more than twice
+//! (whoever uploaded it: the dispatcher counts the deaths of other jobs of the same content in),
+//! and never call a video too large without proof.
+//!
+//! | end of the attempt                      | verdict                                             |
+//! |-----------------------------------------|-----------------------------------------------------|
+//! | done                                    | succeed                                             |
+//! | bad_input                               | reject                                              |
+//! | oom, rss_cap                            | retry once at the larger cap if the budget has it, else reject |
+//! | crash; deadline before it was ready     | retry once, then fail                               |
+//! | sigsys, other deadlines, protocol       | fail                                                |
+//! | cancelled                               | cancel                                              |
+//! | operator, shutdown                      | requeue, not counted                                |
+//! | operator, too often for one job         | as crash: a worker can send itself SIGTERM for ever |
+//! | spawn_failed                            | requeue, not counted; fail after several in a row   |
+
+use crate::runner::attempt::exit_report::{Deadline, ExitReason, ExitReport};
+
+/// Most counted executions of one video.
+pub(crate) const EXECUTIONS_MAX: u32 = 2;
+
+/// Most failures in a row to bring up a worker for one job.
+pub(crate) const SPAWN_FAILURES_MAX: u32 = 5;
+
+/// Restarts by an operator, of one job, that are not counted.
+pub(crate) const OPERATOR_RESTARTS_MAX: u32 = 8;
+
+/// What happened before the attempt that is judged, and what a further one could have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct History {
+    /// Counted executions ([`ExitReason::is_counted`]) of the same video before this attempt.
+    pub executions: u32,
+    /// Attempts of this job, just before this one and in a row, that ended as `spawn_failed`.
+    pub spawn_failures: u32,
+    /// Attempts of this job, among those that are kept, that ended as `operator`.
+    pub operator_restarts: u32,
+    /// The cap of a retry after the memory ran out, in bytes.
+    pub memory_retry_bytes_max: u64,
+    /// What all workers together may have, in bytes.
+    pub memory_budget_bytes: u64,
+}
+
+/// What to do with the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Publish the artefacts.
+    Succeed,
+    /// Run it again, with this cap in bytes.
+    Retry {
+        /// The cap of the next attempt.
+        memory_bytes_max: u64,
+    },
+    /// Run it again as if this attempt had not been.
+    Requeue,
+    /// The video cannot be processed: the client's to change.
+    Reject,
+    /// The service could not do it.
+    Fail,
+    /// The client no longer wants it.
+    Cancel,
+}
+
+/// A verdict with its reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// What to do.
+    pub verdict: Verdict,
+    /// The stable code of what went wrong; none on success and before a retry.
+    pub error_code: Option<&'static str>,
+    /// One sentence for people.
+    pub sentence: String,
+}
+
+impl Decision {
+    fn final_message(verdict: Verdict, code: &'static str, sentence: impl Into<String>) -> Self {
+        Self { verdict, error_code: Some(code), sentence: sentence.into() }
+    }
+
+    fn not_yet(verdict: Verdict, sentence: impl Into<String>) -> Self {
+        Self { verdict, error_code: None, sentence: sentence.into() }
+    }
+}
+
+/// An end as it is to be judged and counted, after what went before.
+pub(crate) fn apply_restart_limit(mut exit_report: ExitReport, history: &History) -> ExitReport {
+    if exit_report.end == ExitReason::Operator
+        && history.operator_restarts >= OPERATOR_RESTARTS_MAX
+        && let Some(exit) = exit_report.exit
+    {
+        exit_report.end = ExitReason::Crash(exit);
+    }
+    exit_report
+}
+
+/// Judges one attempt.
+pub(crate) fn decide(exit_report: &ExitReport, history: &History) -> Decision {
+    match exit_report.end {
+        ExitReason::Done => Decision::not_yet(Verdict::Succeed, "The video was processed."),
+        ExitReason::BadInput => bad_input(exit_report),
+        ExitReason::Oom | ExitReason::RssCap => out_of_memory(exit_report, history),
+        ExitReason::Crash(_) => once_more(exit_report, history, crashed(exit_report)),
+        ExitReason::Deadline(Deadline::Start) => {
+            once_more(exit_report, history, too_slow(Deadline::Start))
+        }
+        ExitReason::Deadline(which) => too_slow(which),
+        ExitReason::Sigsys { .. } => Decision::final_message(
+            Verdict::Fail,
+            "sandbox_violation",
+            "Processing this video made the worker attempt something it is not allowed to do, so \
+             it was stopped; re-encode the video with another program and try again.",
+        ),
+        ExitReason::Protocol => Decision::final_message(
+            Verdict::Fail,
+            "worker_protocol",
+            "The worker answered in a way that makes no sense, so it was stopped; re-encode the \
+             video with another program, or tell the operator if it happens again.",
+        ),
+        ExitReason::Cancelled => {
+            Decision::final_message(Verdict::Cancel, "cancelled", "The job was cancelled.")
+        }
+        ExitReason::Operator => Decision::not_yet(
+            Verdict::Requeue,
+            "An operator stopped this attempt; the job waits for its next turn.",
+        ),
+        ExitReason::Shutdown => Decision::not_yet(
+            Verdict::Requeue,
+            "The service restarts; the job waits for its next turn.",
+        ),
+        ExitReason::SpawnFailed => spawn_failed(exit_report, history),
+    }
+}
+
+fn is_last(history: &History) -> bool {
+    history.executions.saturating_add(1) >= EXECUTIONS_MAX
+}
+
+fn bad_input(exit_report: &ExitReport) -> Decision {
+    match &exit_report.fault {
+        Some(fault) => Decision::final_message(Verdict::Reject, fault.code(), fault.sentence()),
+        None => Decision::final_message(
+            Verdict::Reject,
+            "bad_input",
+            "The video cannot be read; export it again, as H.264 in MP4 for instance.",
+        ),
+    }
+}
+
+fn out_of_memory(exit_report: &ExitReport, history: &History) -> Decision {
+    let cap = exit_report.cap_bytes;
+    let larger = history.memory_retry_bytes_max;
+    let fits = larger > cap && larger <= history.memory_budget_bytes;
+    if fits && !is_last(history) {
+        return Decision::not_yet(
+            Verdict::Retry { memory_bytes_max: larger },
+            format!(
+                "The video needed more than {} of memory; trying once more with {}.",
+                mebibytes(cap),
+                mebibytes(larger)
+            ),
+        );
+    }
+    let remedy = match &exit_report.facts {
+        Some(facts) => {
+            format!("the picture is {}x{}; a smaller one will work", facts.width, facts.height)
+        }
+        None => "a smaller picture will work".into(),
+    };
+    let sentence = format!("The video needed more than {} of memory: {remedy}.", mebibytes(cap));
+    Decision::final_message(Verdict::Reject, "out_of_memory", sentence)
+}
+
+fn crashed(exit_report: &ExitReport) -> Decision {
+    match &exit_report.fault {
+        Some(fault) if !fault.is_bad_input() => {
+            Decision::final_message(Verdict::Fail, fault.code(), fault.sentence())
+        }
+        _ => Decision::final_message(
+            Verdict::Fail,
+            "worker_crashed",
+            "The worker crashed on this video, which happens with damaged files; re-encode the \
+             video with another program and try again.",
+        ),
+    }
+}
+
+fn too_slow(which: Deadline) -> Decision {
+    let sentence = match which {
+        Deadline::Start => {
+            "The worker was not ready in time: the service is overloaded; try again later."
+        }
+        Deadline::Progress => {
+            "The worker made no progress for too long; re-encode the video with another program \
+             and try again."
+        }
+        Deadline::Wall => {
+            "Processing took too long; a shorter video, a smaller picture or a faster mode will \
+             work."
+        }
+        Deadline::Cpu => {
+            "Processing needed too much processor time; a shorter video, a smaller picture or a \
+             faster mode will work."
+        }
+        Deadline::ProcessExit => {
+            "The worker did not finish after its last word; try again, and tell the operator if \
+             it happens again."
+        }
+    };
+    Decision::final_message(Verdict::Fail, "deadline_exceeded", sentence)
+}
+
+/// Retries with the same cap if that is still allowed, else says the given last word.
+fn once_more(exit_report: &ExitReport, history: &History, final_message: Decision) -> Decision {
+    if is_last(history) {
+        return final_message;
+    }
+    Decision::not_yet(
+        Verdict::Retry { memory_bytes_max: exit_report.cap_bytes },
+        "The worker ended unexpectedly; trying once more.",
+    )
+}
+
+fn spawn_failed(exit_report: &ExitReport, history: &History) -> Decision {
+    if history.spawn_failures.saturating_add(1) < SPAWN_FAILURES_MAX {
+        return Decision::not_yet(
+            Verdict::Requeue,
+            "The worker could not be started; the job waits and is tried again.",
+        );
+    }
+    match &exit_report.fault {
+        Some(fault) => Decision::final_message(Verdict::Fail, fault.code(), fault.sentence()),
+        None => Decision::final_message(
+            Verdict::Fail,
+            "spawn_failed",
+            "The service could not start a worker for this job; try again later, the operator's \
+             log has the cause.",
+        ),
+    }
+}
+
+/// Bytes as people read memory: whole MiB where it is whole.
+fn mebibytes(bytes: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    if bytes.is_multiple_of(MIB) {
+        format!("{} MiB", bytes / MIB)
+    } else {
+        format!("{:.1} MiB", bytes as f64 / MIB as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+//! Every end against every history.
+
+use crate::policy::verdict::*;
+use crate::runner::attempt::exit_report::{ExitEvidence, ProcessExit};
+use crate::runner::containment::cage::CageBackend;
+use bodyscript_protocol::fault::Fault;
+use bodyscript_protocol::message::VideoFacts;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+const MIB: u64 = 1 << 20;
+
+fn ends() -> Vec<ExitReason> {
+    let deadlines =
+        [Deadline::Start, Deadline::Progress, Deadline::Wall, Deadline::Cpu, Deadline::ProcessExit];
+    let mut ends = vec![
+        ExitReason::Done,
+        ExitReason::BadInput,
+        ExitReason::Oom,
+        ExitReason::RssCap,
+        ExitReason::Crash(ProcessExit::Signal(11)),
+        ExitReason::Crash(ProcessExit::Status(101)),
+        ExitReason::Sigsys { syscall: None },
+        ExitReason::Protocol,
+        ExitReason::Cancelled,
+        ExitReason::Operator,
+        ExitReason::Shutdown,
+        ExitReason::SpawnFailed,
+    ];
+    ends.extend(deadlines.map(ExitReason::Deadline));
+    ends
+}
+
+fn facts() -> VideoFacts {
+    VideoFacts {
+        width: 7680,
+        height: 4320,
+        frame_rate: (30, 1),
+        duration_ms: None,
+        frames_expected: 30,
+        trimmed: false,
+        rotation_degrees: 0,
+        mirrored: false,
+        container: "video/quicktime".into(),
+        codec: "video/x-h264".into(),
+    }
+}
+
+fn exit_report(end: ExitReason, cap_bytes: u64) -> ExitReport {
+    let mut exit_report = ExitReport::write(ExitEvidence::blank(CageBackend::V2, cap_bytes));
+    exit_report.end = end;
+    exit_report.facts = Some(facts());
+    exit_report
+}
+
+fn history(executions: u32, memory_retry_bytes_max: u64, memory_budget_bytes: u64) -> History {
+    History {
+        executions,
+        spawn_failures: 0,
+        operator_restarts: 0,
+        memory_retry_bytes_max,
+        memory_budget_bytes,
+    }
+}
+
+prop_compose! {
+    fn any_exit_report()(
+        end in select(ends()),
+        cap in 1..2_048_u64,
+        fault in option::of(select(vec![Fault::NotAVideo, Fault::Output, Fault::Model])),
+    ) -> ExitReport {
+        ExitReport { fault, ..exit_report(end, cap * MIB) }
+    }
+}
+
+prop_compose! {
+    fn any_history()(
+        executions in 0..4_u32,
+        spawn_failures in 0..8_u32,
+        retry in 0..4_096_u64,
+        budget in 0..4_096_u64,
+    ) -> History {
+        History { spawn_failures, ..history(executions, retry * MIB, budget * MIB) }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_096))]
+
+    #[test]
+    fn no_video_is_executed_more_than_twice(
+        exit_reports in prop::collection::vec(any_exit_report(), 1..32),
+        history in any_history(),
+    ) {
+        let mut history = History { executions: 0, spawn_failures: 0, ..history };
+        let mut executions = 0;
+        let mut cap = None;
+        for exit_report in exit_reports {
+            let cap_bytes = cap.unwrap_or(exit_report.cap_bytes);
+            let exit_report = ExitReport { cap_bytes, ..exit_report };
+            executions += u32::from(exit_report.end.is_counted());
+            prop_assert!(executions <= EXECUTIONS_MAX);
+            match decide(&exit_report, &history).verdict {
+                Verdict::Retry { memory_bytes_max } => cap = Some(memory_bytes_max),
+                Verdict::Requeue => cap = Some(cap_bytes),
+                _ => return Ok(()),
+            }
+            history.executions = executions;
+            history.spawn_failures = match exit_report.end {
+                ExitReason::SpawnFailed => history.spawn_failures + 1,
+                _ => 0,
+            };
+        }
+    }
+
+    #[test]
+    fn a_retry_is_for_what_may_go_better(exit_report in any_exit_report(), history in any_history()) {
+        if let Verdict::Retry { memory_bytes_max } = decide(&exit_report, &history).verdict {
+            match exit_report.end {
+                ExitReason::Oom | ExitReason::RssCap => {
+                    prop_assert!(memory_bytes_max > exit_report.cap_bytes);
+                    prop_assert!(memory_bytes_max <= history.memory_budget_bytes);
+                }
+                ExitReason::Crash(_) | ExitReason::Deadline(Deadline::Start) => {
+                    prop_assert_eq!(memory_bytes_max, exit_report.cap_bytes);
+                }
+                end => prop_assert!(false, "{:?} is tried again", end),
+            }
+        }
+    }
+
+    #[test]
+    fn too_large_is_said_of_proven_ends_alone(
+        exit_report in any_exit_report(),
+        history in any_history(),
+    ) {
+        let decision = decide(&exit_report, &history);
+        if decision.error_code == Some("out_of_memory") {
+            prop_assert!(matches!(exit_report.end, ExitReason::Oom | ExitReason::RssCap));
+            prop_assert_eq!(decision.verdict, Verdict::Reject);
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_videos_doing_is_not_counted(
+        exit_report in any_exit_report(),
+        history in any_history(),
+    ) {
+        let verdict = decide(&exit_report, &history).verdict;
+        match exit_report.end {
+            ExitReason::Operator | ExitReason::Shutdown => prop_assert_eq!(verdict, Verdict::Requeue),
+            ExitReason::SpawnFailed => prop_assert!(matches!(verdict, Verdict::Requeue | Verdict::Fail)),
+            ExitReason::Cancelled => prop_assert_eq!(verdict, Verdict::Cancel),
+            ExitReason::BadInput => prop_assert_eq!(verdict, Verdict::Reject),
+            ExitReason::Done => prop_assert_eq!(verdict, Verdict::Succeed),
+            _ => prop_assert!(verdict != Verdict::Requeue),
+        }
+        let is_error =
+            matches!(verdict, Verdict::Reject | Verdict::Fail | Verdict::Cancel);
+        prop_assert_eq!(decide(&exit_report, &history).error_code.is_some(), is_error);
+    }
+
+    #[test]
+    fn every_sentence_is_one_and_says_something(
+        exit_report in any_exit_report(),
+        history in any_history(),
+    ) {
+        let sentence = decide(&exit_report, &history).sentence;
+        prop_assert!(sentence.ends_with('.') && sentence.len() > 15, "{}", sentence);
+        prop_assert!(!sentence.contains("  ") && !sentence.contains('\n'), "{}", sentence);
+    }
+}
+
+#[test]
+fn memory_is_tried_once_more_with_more_and_then_called_too_little() {
+    let budget = 2_048 * MIB;
+    let first = decide(&exit_report(ExitReason::Oom, 384 * MIB), &history(0, 768 * MIB, budget));
+    assert_eq!(first.verdict, Verdict::Retry { memory_bytes_max: 768 * MIB });
+    let second = decide(&exit_report(ExitReason::Oom, 768 * MIB), &history(1, 768 * MIB, budget));
+    assert_eq!(second.verdict, Verdict::Reject);
+    assert_eq!(second.error_code, Some("out_of_memory"));
+    assert_eq!(
+        second.sentence,
+        "The video needed more than 768 MiB of memory: the picture is 7680x4320; a smaller one \
+         will work."
+    );
+}
+
+#[test]
+fn a_retry_that_is_just_within_the_budget_is_made_and_one_past_it_is_not() {
+    let dead = exit_report(ExitReason::Oom, 384 * MIB);
+    let at = decide(&dead, &history(0, 768 * MIB, 768 * MIB));
+    assert_eq!(at.verdict, Verdict::Retry { memory_bytes_max: 768 * MIB });
+    let past = decide(&dead, &history(0, 768 * MIB, 768 * MIB - 1));
+    assert_eq!(past.verdict, Verdict::Reject);
+}
+
+#[test]
+fn a_crash_and_then_too_little_memory_make_two_executions() {
+    let decision =
+        decide(&exit_report(ExitReason::Oom, 384 * MIB), &history(1, 768 * MIB, 2_048 * MIB));
+    assert_eq!(decision.verdict, Verdict::Reject);
+    assert!(decision.sentence.contains("384 MiB"), "{}", decision.sentence);
+}
+
+#[test]
+fn the_workers_fault_outlives_its_crash() {
+    let mut dead = exit_report(ExitReason::Crash(ProcessExit::Status(68)), 384 * MIB);
+    dead.fault = Some(Fault::Output);
+    let decision = decide(&dead, &history(1, 768 * MIB, 2_048 * MIB));
+    assert_eq!((decision.verdict, decision.error_code), (Verdict::Fail, Some("output_failed")));
+}
+
+#[test]
+fn a_host_that_starts_no_worker_fails_a_job_in_the_end() {
+    let dead = exit_report(ExitReason::SpawnFailed, 384 * MIB);
+    let before = |spawn_failures| History { spawn_failures, ..history(0, 768 * MIB, 2_048 * MIB) };
+    let nearly = decide(&dead, &before(SPAWN_FAILURES_MAX - 2));
+    assert_eq!(nearly.verdict, Verdict::Requeue);
+    let last = decide(&dead, &before(SPAWN_FAILURES_MAX - 1));
+    assert_eq!((last.verdict, last.error_code), (Verdict::Fail, Some("spawn_failed")));
+}
+
+#[test]
+fn restarts_by_an_operator_that_do_not_end_count_as_crashes() {
+    let mut ended = exit_report(ExitReason::Operator, MIB);
+    ended.exit = Some(ProcessExit::Signal(15));
+    let after = |operator_restarts| {
+        let history = History { operator_restarts, ..history(1, MIB, MIB) };
+        let judged = apply_restart_limit(ended.clone(), &history);
+        (judged.end, decide(&judged, &history).verdict)
+    };
+    assert_eq!(after(OPERATOR_RESTARTS_MAX - 1), (ExitReason::Operator, Verdict::Requeue));
+    assert_eq!(
+        after(OPERATOR_RESTARTS_MAX),
+        (ExitReason::Crash(ProcessExit::Signal(15)), Verdict::Fail)
+    );
+}

@@ -1,0 +1,266 @@
+//! Every combination of evidence, against the rules in words.
+
+use crate::runner::attempt::exit_report::*;
+use bodyscript_protocol::message::Failure;
+use bodyscript_protocol::sandbox_report::{Layer, LayerState};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+const SUMMARY: Summary = Summary {
+    frames_decoded: 3,
+    frames_processed: 3,
+    frames_detected: 3,
+    mean_visibility: 0.5,
+    track_losses: 0,
+    jitter: 0.0,
+    people: 1,
+};
+
+fn faults() -> Vec<Fault> {
+    vec![
+        Fault::Empty,
+        Fault::NotAVideo,
+        Fault::UnsupportedCodec("video/x".into()),
+        Fault::Model,
+        Fault::Sandbox,
+        Fault::Protocol,
+        Fault::Output,
+        Fault::Media,
+        Fault::Cancelled,
+    ]
+}
+
+fn any_last_word() -> impl Strategy<Value = Option<FinalMessage>> {
+    let failed = select(faults()).prop_map(|fault| {
+        FinalMessage::Failed(Failure { fault, detail: "quoted \u{1b}[31m".into() })
+    });
+    option::of(prop_oneof![Just(FinalMessage::Done(SUMMARY)), failed])
+}
+
+fn any_exit() -> impl Strategy<Value = Option<ProcessExit>> {
+    let status = prop_oneof![
+        select(WorkerExit::ALL.map(|exit| i32::from(exit.code())).to_vec()),
+        0..256_i32,
+    ];
+    let signal = prop_oneof![select(vec![4, 6, 9, 11, 15, SIGSYS, SIGXCPU, SIGXFSZ]), 1..65_i32];
+    option::weighted(
+        0.95,
+        prop_oneof![status.prop_map(ProcessExit::Status), signal.prop_map(ProcessExit::Signal)],
+    )
+}
+
+fn any_cause() -> impl Strategy<Value = Option<Cause>> {
+    option::of(select(vec![
+        Cause::Stop(Stop::Cancelled),
+        Cause::Stop(Stop::Operator),
+        Cause::Stop(Stop::Shutdown),
+        Cause::Deadline(Deadline::Start),
+        Cause::Deadline(Deadline::Progress),
+        Cause::Deadline(Deadline::Wall),
+        Cause::Deadline(Deadline::ProcessExit),
+        Cause::RssCap { rss_bytes: 1 << 30 },
+        Cause::Violation("garbage".into()),
+    ]))
+}
+
+prop_compose! {
+    fn any_evidence()(
+        (exit, cause, final_message) in (any_exit(), any_cause(), any_last_word()),
+        backend in select(CageBackend::ALL.to_vec()),
+        (oom_kills, limit_was_hit) in (0..3_u64, any::<bool>()),
+        (is_ready, broke_off) in (any::<bool>(), any::<bool>()),
+        (cpu_s, cpu_max_s) in (0..4_u64, 1..4_u64),
+    ) -> ExitEvidence {
+        let mut sandbox = SandboxReport::default();
+        sandbox.record(Layer::Seccomp, LayerState::Off);
+        ExitEvidence {
+            spawn_error: exit.is_none().then(|| "no process".into()),
+            exit,
+            cause,
+            final_message,
+            broke_off,
+            sandbox: is_ready.then_some(sandbox),
+            oom_kills,
+            limit_was_hit,
+            cpu: Duration::from_secs(cpu_s),
+            cpu_max: Duration::from_secs(cpu_max_s),
+            ..ExitEvidence::blank(backend, 64 << 20)
+        }
+    }
+}
+
+fn is_proof(evidence: &ExitEvidence) -> bool {
+    let counted = evidence.oom_kills > 0 && evidence.limit_was_hit;
+    let refused = evidence.backend == CageBackend::Rlimit
+        && evidence.exit == Some(ProcessExit::Status(WorkerExit::Memory.code().into()));
+    counted || refused
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_096))]
+
+    #[test]
+    fn out_of_memory_is_never_said_without_proof(evidence in any_evidence()) {
+        if ExitReport::write(evidence.clone()).end == ExitReason::Oom {
+            prop_assert!(is_proof(&evidence));
+        }
+    }
+
+    #[test]
+    fn proof_is_believed_unless_the_attempt_was_unwanted(evidence in any_evidence()) {
+        let is_wanted = !matches!(evidence.cause, Some(Cause::Stop(_)));
+        if evidence.oom_kills > 0 && evidence.limit_was_hit && evidence.exit.is_some() && is_wanted {
+            prop_assert_eq!(ExitReport::write(evidence).end, ExitReason::Oom);
+        }
+    }
+
+    #[test]
+    fn done_takes_the_word_and_the_exit_status_both(evidence in any_evidence()) {
+        let exit_report = ExitReport::write(evidence.clone());
+        if exit_report.end == ExitReason::Done {
+            prop_assert_eq!(evidence.exit, Some(ProcessExit::Status(0)));
+            prop_assert!(matches!(evidence.final_message, Some(FinalMessage::Done(_))));
+            prop_assert!(!evidence.broke_off);
+        }
+        prop_assert_eq!(exit_report.summary.is_some(), exit_report.end == ExitReason::Done);
+    }
+
+    #[test]
+    fn what_the_supervisor_did_is_what_it_says(evidence in any_evidence()) {
+        prop_assume!(evidence.exit.is_some());
+        let end = ExitReport::write(evidence.clone()).end;
+        match evidence.cause {
+            Some(Cause::Stop(Stop::Cancelled)) => prop_assert_eq!(end, ExitReason::Cancelled),
+            Some(Cause::Stop(Stop::Operator)) => {
+                prop_assert!(matches!(end, ExitReason::Operator | ExitReason::Done | ExitReason::Oom | ExitReason::Protocol));
+            }
+            Some(Cause::Deadline(which)) => {
+                prop_assert!(end == ExitReason::Deadline(which) || end == ExitReason::Oom);
+            }
+            Some(Cause::RssCap { .. }) => prop_assert!(matches!(end, ExitReason::RssCap | ExitReason::Oom)),
+            Some(Cause::Violation(_)) => prop_assert!(matches!(end, ExitReason::Protocol | ExitReason::Oom)),
+            _ => {}
+        }
+        let is_stopped = |stop| evidence.cause == Some(Cause::Stop(stop));
+        prop_assert_eq!(end == ExitReason::Cancelled, is_stopped(Stop::Cancelled));
+        let is_terminated = evidence.exit == Some(ProcessExit::Signal(SIGTERM));
+        prop_assert!(end != ExitReason::Operator || is_stopped(Stop::Operator) || is_terminated);
+        prop_assert!(end != ExitReason::Shutdown || is_stopped(Stop::Shutdown));
+        let is_over_cap = matches!(evidence.cause, Some(Cause::RssCap { .. }));
+        prop_assert!(end != ExitReason::RssCap || is_over_cap);
+    }
+
+    #[test]
+    fn only_a_worker_that_was_ready_can_crash(evidence in any_evidence()) {
+        let is_ready = evidence.sandbox.is_some();
+        let has_process = evidence.exit.is_some();
+        match ExitReport::write(evidence).end {
+            ExitReason::Crash(_) => prop_assert!(is_ready),
+            ExitReason::SpawnFailed => prop_assert!(!is_ready || !has_process),
+            _ => prop_assert!(has_process),
+        }
+    }
+
+    #[test]
+    fn bad_input_takes_the_agreeing_exit_status(evidence in any_evidence()) {
+        if ExitReport::write(evidence.clone()).end == ExitReason::BadInput {
+            prop_assert_eq!(evidence.exit, Some(ProcessExit::Status(WorkerExit::BadInput.code().into())));
+            let agrees = match evidence.final_message {
+                Some(FinalMessage::Failed(failure)) => failure.fault.is_bad_input(),
+                Some(FinalMessage::Done(_)) => false,
+                None => true,
+            };
+            prop_assert!(agrees);
+        }
+    }
+
+    #[test]
+    fn the_worker_cannot_write_control_characters_into_the_log(evidence in any_evidence()) {
+        prop_assert!(!ExitReport::write(evidence).detail.contains(char::is_control));
+    }
+}
+
+fn dead_of(signal: i32) -> ExitEvidence {
+    ExitEvidence {
+        exit: Some(ProcessExit::Signal(signal)),
+        sandbox: Some(SandboxReport::default()),
+        ..ExitEvidence::blank(CageBackend::V1, 64 << 20)
+    }
+}
+
+#[test]
+fn a_sigterm_that_is_not_the_supervisors_is_an_operators() {
+    assert_eq!(ExitReport::write(dead_of(SIGTERM)).end, ExitReason::Operator);
+    let late = ExitEvidence { cause: Some(Cause::Deadline(Deadline::Wall)), ..dead_of(SIGTERM) };
+    assert_eq!(ExitReport::write(late).end, ExitReason::Deadline(Deadline::Wall));
+}
+
+#[test]
+fn a_sigkill_alone_is_a_crash() {
+    for backend in CageBackend::ALL {
+        let evidence = ExitEvidence { backend, ..dead_of(SIGKILL) };
+        assert_eq!(
+            ExitReport::write(evidence).end,
+            ExitReason::Crash(ProcessExit::Signal(SIGKILL))
+        );
+    }
+}
+
+#[test]
+fn a_kill_for_want_of_memory_elsewhere_is_not_blamed_on_the_cap() {
+    let evidence = ExitEvidence { oom_kills: 1, limit_was_hit: false, ..dead_of(SIGKILL) };
+    let exit_report = ExitReport::write(evidence);
+    assert_eq!(exit_report.end, ExitReason::Crash(ProcessExit::Signal(SIGKILL)));
+    assert!(exit_report.detail.contains("below its own cap"), "{}", exit_report.detail);
+}
+
+#[test]
+fn the_limit_on_processor_time_is_known_by_both_its_signals() {
+    let spent = |signal| ExitEvidence {
+        cpu: Duration::from_secs(11),
+        cpu_max: Duration::from_secs(10),
+        ..dead_of(signal)
+    };
+    assert_eq!(ExitReport::write(spent(SIGXCPU)).end, ExitReason::Deadline(Deadline::Cpu));
+    assert_eq!(ExitReport::write(spent(SIGKILL)).end, ExitReason::Deadline(Deadline::Cpu));
+}
+
+#[test]
+fn a_forbidden_system_call_is_known_even_before_the_worker_is_ready() {
+    let evidence = ExitEvidence { sandbox: None, ..dead_of(SIGSYS) };
+    assert_eq!(ExitReport::write(evidence).end, ExitReason::Sigsys { syscall: None });
+}
+
+#[test]
+fn a_result_that_is_complete_is_not_thrown_away_at_a_shutdown() {
+    let evidence = ExitEvidence {
+        exit: Some(ProcessExit::Status(0)),
+        final_message: Some(FinalMessage::Done(SUMMARY)),
+        cause: Some(Cause::Stop(Stop::Shutdown)),
+        ..dead_of(0)
+    };
+    assert_eq!(ExitReport::write(evidence).end, ExitReason::Done);
+}
+
+#[test]
+fn the_names_are_the_contract() {
+    let exit = ProcessExit::Status(1);
+    let names = [
+        (ExitReason::Done, "done"),
+        (ExitReason::BadInput, "bad_input"),
+        (ExitReason::Oom, "oom"),
+        (ExitReason::RssCap, "rss_cap"),
+        (ExitReason::Crash(exit), "crash"),
+        (ExitReason::Sigsys { syscall: None }, "sigsys"),
+        (ExitReason::Deadline(Deadline::Wall), "deadline"),
+        (ExitReason::Protocol, "protocol"),
+        (ExitReason::Cancelled, "cancelled"),
+        (ExitReason::Operator, "operator"),
+        (ExitReason::Shutdown, "shutdown"),
+        (ExitReason::SpawnFailed, "spawn_failed"),
+    ];
+    for (end, name) in names {
+        assert_eq!(end.name(), name);
+    }
+}

@@ -1,0 +1,123 @@
+//! The resource limits a worker is born with, as a table with a reason for each line.
+//!
+//! Computed by `attempt` before the birth, set by the newborn before exec. Limits are lowered
+//! only: a hard limit of the supervisor's own stays the upper bound.
+
+use crate::runner::containment::cage::CageBackend;
+use nix::unistd::{Uid, getuid};
+use procfs::process::all_processes;
+use rlimit::Resource;
+use std::time::Duration;
+
+/// Address space over the cap, in bytes. Code, libraries, thread stacks and reserved heaps are
+/// address space without being memory: a tight limit would fail healthy workers.
+const ADDRESS_SPACE_SLACK_BYTES: u64 = 4 << 30;
+
+/// Longest file a worker may write, in bytes. The overlay of a full-length video is a tenth.
+const FILE_BYTES_MAX: u64 = 256 << 20;
+
+/// Most descriptors: a pipeline opens a pair for each of its threads and buses.
+const DESCRIPTORS_MAX: u64 = 256;
+
+/// Most memory that a worker may pin, in bytes.
+const PINNED_BYTES_MAX: u64 = 64 << 10;
+
+/// Stack of a thread, in bytes, where stacks count against the cap: thread libraries take
+/// this limit for the size they map, and RLIMIT_DATA counts what is mapped.
+const STACK_BYTES: u64 = 2 << 20;
+
+/// Most processes and threads of the user beyond those there are, where nothing else counts.
+const USER_TASKS_SLACK: u64 = 256;
+
+/// One limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    /// Of what.
+    pub(crate) resource: Resource,
+    /// What the process meets, as a signal or a refusal.
+    pub(crate) soft: u64,
+    /// What it may raise the former to.
+    pub(crate) hard: u64,
+}
+
+/// The limits of one worker.
+pub(crate) fn of_worker(backend: CageBackend, memory_bytes_max: u64, cpu: Duration) -> Vec<Limit> {
+    let both = |resource, value| Limit { resource, soft: value, hard: value };
+    let loose = memory_bytes_max.saturating_add(ADDRESS_SPACE_SLACK_BYTES);
+    let data = if backend == CageBackend::Rlimit { memory_bytes_max } else { loose };
+    let cpu_s = cpu_seconds(cpu);
+    let mut limits = vec![
+        both(Resource::AS, loose),
+        both(Resource::DATA, data),
+        // SIGXCPU at the first, SIGKILL at the second.
+        Limit { resource: Resource::CPU, soft: cpu_s, hard: cpu_s.saturating_add(1) },
+        both(Resource::NOFILE, DESCRIPTORS_MAX),
+        both(Resource::FSIZE, FILE_BYTES_MAX),
+        // A core file would hold the video, outlive the cage and fill the disk.
+        both(Resource::CORE, 0),
+        // Pinned memory cannot be reclaimed. A library of the decoders pins a pool for secrets when it
+        // is loaded, and complains in the log if it cannot.
+        both(Resource::MEMLOCK, PINNED_BYTES_MAX),
+        both(Resource::MSGQUEUE, 0),
+    ];
+    if backend == CageBackend::Rlimit {
+        limits.push(both(Resource::STACK, STACK_BYTES));
+    }
+    let user = getuid();
+    // The kernel exempts root; and it counts the user's tasks, not the worker's.
+    if !user.is_root() {
+        limits.push(both(Resource::NPROC, tasks_of(user) + USER_TASKS_SLACK));
+    }
+    limits.into_iter().map(within_own).collect()
+}
+
+/// The limit on processor time as the kernel counts it: in whole seconds.
+pub(crate) fn cpu_seconds(cpu: Duration) -> u64 {
+    cpu.as_secs() + u64::from(cpu.subsec_nanos() > 0)
+}
+
+fn within_own(limit: Limit) -> Limit {
+    let (_, own) = limit.resource.get().unwrap_or((rlimit::INFINITY, rlimit::INFINITY));
+    Limit { soft: limit.soft.min(own), hard: limit.hard.min(own), ..limit }
+}
+
+fn tasks_of(user: Uid) -> u64 {
+    let processes = all_processes().into_iter().flatten().flatten();
+    let own = processes.filter(|process| process.uid().is_ok_and(|uid| uid == user.as_raw()));
+    own.filter_map(|process| process.stat().ok()).map(|stat| stat.num_threads.max(0) as u64).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn soft(limits: &[Limit], resource: Resource) -> Option<u64> {
+        limits.iter().find(|limit| limit.resource == resource).map(|limit| limit.soft)
+    }
+
+    #[test]
+    fn the_cap_is_a_limit_on_data_only_where_no_cgroup_caps() {
+        let cap = 64 << 20;
+        let second = Duration::from_secs(1);
+        let rlimit = of_worker(CageBackend::Rlimit, cap, second);
+        assert_eq!(soft(&rlimit, Resource::DATA), Some(cap));
+        assert_eq!(soft(&rlimit, Resource::AS), Some(cap + ADDRESS_SPACE_SLACK_BYTES));
+        for backend in [CageBackend::V1, CageBackend::V2] {
+            let limits = of_worker(backend, cap, second);
+            assert_eq!(soft(&limits, Resource::DATA), Some(cap + ADDRESS_SPACE_SLACK_BYTES));
+            assert_eq!(soft(&limits, Resource::STACK), None);
+        }
+    }
+
+    #[test]
+    fn processor_time_is_rounded_up_and_the_hard_limit_comes_later() {
+        let limits = of_worker(CageBackend::V1, 1 << 20, Duration::from_millis(1_001));
+        let cpu = limits.iter().find(|limit| limit.resource == Resource::CPU).expect("a limit");
+        assert_eq!((cpu.soft, cpu.hard), (2, 3));
+    }
+
+    #[test]
+    fn our_own_tasks_are_counted() {
+        assert!(tasks_of(getuid()) >= 1);
+    }
+}

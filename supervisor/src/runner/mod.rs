@@ -1,0 +1,8 @@
+//! Runs one attempt at a job: one worker process, from its spawn to its exit report.
+//!
+//! Used by the dispatcher and by `bodyscript run`.
+
+pub(crate) mod attempt;
+pub(crate) mod containment;
+pub(crate) mod factory;
+pub(crate) mod spawn_worker;

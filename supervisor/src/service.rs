@@ -1,0 +1,206 @@
+//! Wires the parts of the service together, serves until it is asked to stop, and drains.
+//!
+//! Called by the command line.
+
+use crate::config::Config;
+use crate::dispatcher::{Dispatcher, Runner};
+use crate::http::access::{Access, AccessError};
+use crate::http::connections::Connections;
+use crate::http::middleware::clients::Clients;
+use crate::http::router::router;
+use crate::http::service::{Service, Settings};
+use crate::ops::control_socket::Control;
+use crate::ops::listeners::Listeners;
+use crate::ops::operations::{Operations, OperatorCommand, Source, Targets};
+use crate::ops::signals::{Shutdown, Signals};
+use crate::ops::systemd;
+use crate::runner::attempt;
+use crate::runner::attempt::exit_report::Stop;
+use crate::runner::attempt::trial::{TrialError, trial};
+use crate::runner::factory::{WorkerFactory, WorkerFactoryError};
+use crate::store::artefacts::StateDir;
+use crate::store::clock;
+use crate::store::error::StateError;
+use crate::store::journal::{Journal, JournalError};
+use crate::store::recovery::Recovered;
+use crate::store::resumable::Resumables;
+use crate::webhook::{WebhookError, WebhookSender, Webhooks};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+use thiserror::Error;
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// Why the service could not start: the operator's to mend.
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    /// Workers cannot be started.
+    #[error("workers cannot be started: {0}")]
+    WorkerFactory(#[from] WorkerFactoryError),
+    /// A worker was started and did not become what is required.
+    #[error(transparent)]
+    Trial(#[from] TrialError),
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Webhooks cannot be offered as configured.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
+    /// Operators cannot be told from others as configured.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// A listening socket does not say where it listens.
+    #[error("a listening socket has no address: {0}")]
+    Listener(#[from] std::io::Error),
+}
+
+/// Serves on `listeners` until `signals` ask for the end; returns when nothing is left running.
+/// `source` is asked when the configuration is to be read again.
+///
+/// # Errors
+/// When workers cannot be started here, or the state folder cannot be used.
+pub(crate) async fn run(
+    listeners: Listeners,
+    config: Config,
+    source: Source,
+    signals: Signals,
+) -> Result<(), ServiceError> {
+    let config = Arc::new(config);
+    let addresses = listeners.addresses()?;
+    let (access, means) = open_secrets(&config, addresses.operators)?;
+    if access.is_impossible() {
+        tracing::warn!(
+            "job list, monitor, metrics and memory report are off: so is `operator_listen`, and \
+             `token_file` names no token"
+        );
+    }
+    let (state, _lock) = StateDir::open(&config.state_dir)?;
+    let workshop = WorkerFactory::open(&config.workshop())?;
+    let sandbox = trial(&workshop, config.worker_memory_bytes_max, config.deadlines).await?;
+    let (past, writer) = Journal::open(state.root())?;
+    let resumables = Resumables::open(&state, past.clock.clone(), config.resumable)?;
+    let recovered = Recovered::from(past, &state)?;
+    tracing::info!(
+        cage = %workshop.cage_backend(),
+        sandbox = sandbox.summary(),
+        workers = config.workers,
+        memory_budget_bytes = config.memory_budget_bytes,
+        state_dir = %config.state_dir.display(),
+        "ready"
+    );
+    let cage = workshop.cage_backend().to_string();
+    let control = control(&state);
+    let (dispatcher, desk) =
+        Dispatcher::start(config.clone(), runner(workshop), state.clone(), recovered);
+    let closing = CancellationToken::new();
+    let webhooks = Webhooks::open(means, state.root(), &dispatcher, &closing)?;
+    let clients = Clients::new(config.access.clients.clone());
+    let (settings, in_force) =
+        watch::channel(Settings { config: config.clone(), access, clients, reload_refused: None });
+    let connections = Connections::new(&config.http, in_force.clone());
+    let service = Service {
+        dispatcher: dispatcher.clone(),
+        config: config.clone(),
+        access: in_force.borrow().access.clone(),
+        clients: in_force.borrow().clients.clone(),
+        connections: connections.clone(),
+        reload_refused: false,
+        state,
+        cage,
+        requests: Default::default(),
+        webhooks: webhooks.clone(),
+        resumables: Arc::new(resumables),
+        started: Instant::now(),
+        started_at: clock::wall(),
+        closing: closing.clone(),
+    };
+    let router = router(service, in_force.clone());
+    let connections = [connections, Connections::new(&config.http, in_force.clone())];
+    let server = tokio::spawn(listeners.serve(router, connections, closing.clone()));
+    let reach = Targets { dispatcher: dispatcher.clone(), webhooks, settings };
+    let operations = Operations::new(reach, signals.switch, source, addresses);
+    let operations = tokio::spawn(run_operations(operations, signals.commands, control));
+    let report = systemd::report_on(dispatcher.clone());
+    systemd::ready();
+
+    drain(&dispatcher, &in_force, signals.shutdown).await;
+    report.abort();
+    operations.abort();
+    closing.cancel();
+    let _ = server.await;
+    // Its end closes the control socket, and lets go of the dispatcher.
+    let _ = operations.await;
+    drop(dispatcher);
+    let _ = desk.await;
+    // Returns once all is written.
+    let _ = tokio::task::spawn_blocking(move || writer.join()).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Reads the secrets that the configuration names, for a service whose operators' listener is at
+/// `operators`: how operators are known, and what notices are signed with.
+///
+/// # Errors
+/// When one of them cannot be used.
+pub(crate) fn open_secrets(
+    config: &Config,
+    operators: Option<SocketAddr>,
+) -> Result<(Access, Option<Arc<WebhookSender>>), ServiceError> {
+    Ok((Access::open(config, operators)?, WebhookSender::open(&config.webhook)?))
+}
+
+/// The control socket. A full disk or a long path must not keep the service from starting.
+fn control(state: &StateDir) -> Option<Control> {
+    let opened = Control::open(state.root());
+    opened.inspect_err(|error| tracing::error!(%error, "orders are taken by signal alone")).ok()
+}
+
+/// Carries out what operators order, until it is aborted.
+async fn run_operations(
+    operations: Operations,
+    commands: Receiver<OperatorCommand>,
+    control: Option<Control>,
+) {
+    let operations = Arc::new(operations);
+    let by_signal = operations.clone();
+    let by_socket = async move {
+        if let Some(control) = control {
+            control.serve(operations).await;
+        }
+    };
+    tokio::join!(by_signal.run(commands), by_socket);
+}
+
+/// Waits until the end is asked for; then lets jobs under way finish as long as they may.
+async fn drain(
+    dispatcher: &Dispatcher,
+    settings: &watch::Receiver<Settings>,
+    mut shutdown: Shutdown,
+) {
+    shutdown.requested().await;
+    let drain_max = settings.borrow().config.drain_max;
+    tracing::info!(?drain_max, "stopping: jobs under way may finish");
+    systemd::stopping();
+    tokio::select! {
+        _ = dispatcher.drain() => {}
+        () = sleep(drain_max) => tracing::warn!("jobs under way are ended: time is up"),
+        () = shutdown.insisted() => tracing::warn!("jobs under way are ended: asked twice"),
+    }
+    // An error means that the dispatcher, and so every attempt, is gone already.
+    let _ = dispatcher.stop(Stop::Shutdown).await;
+}
+
+/// Attempts in this workshop.
+pub(crate) fn runner(workshop: WorkerFactory) -> Runner {
+    Arc::new(move |birth, channels| {
+        let workshop = workshop.clone();
+        Box::pin(async move { attempt::run(&workshop, birth, channels).await })
+    })
+}

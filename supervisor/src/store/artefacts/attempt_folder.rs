@@ -1,0 +1,85 @@
+//! The folder one attempt writes into, and how it becomes the results of a job.
+//!
+//! Begun by [`crate::store::artefacts::StateDir::begin_attempt`]. Only the newest attempt at a job may publish, and
+//! what it publishes is on the disk before it is seen.
+
+use crate::store::error::StateError;
+use crate::store::error::failed;
+use crate::store::failpoint;
+use crate::store::fs_atomic::{create_file, create_folder, names, rename, sync};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::formats::Formats;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// What the folder of an attempt is called, before its number.
+const ATTEMPT: &str = "attempt-";
+
+/// How a successful attempt went, beside its artefacts.
+pub(crate) const OUTCOME: &str = "outcome.json";
+
+/// What the folder of this attempt is called.
+pub(crate) fn name(number: u32) -> String {
+    format!("{ATTEMPT}{number}")
+}
+
+/// The folder one attempt writes into.
+#[derive(Debug)]
+pub struct AttemptFolder {
+    path: PathBuf,
+    number: u32,
+    published: PathBuf,
+    formats: Formats,
+}
+
+impl AttemptFolder {
+    /// Makes it in the folder of its job, with the artefacts that are asked for in it, empty.
+    pub(crate) fn create(
+        job: &Path,
+        number: u32,
+        published: PathBuf,
+        formats: Formats,
+    ) -> Result<(Self, Vec<(Artefact, File)>), StateError> {
+        create_folder(job)?;
+        let path = job.join(name(number));
+        create_folder(&path)?;
+        let create = |artefact: Artefact| {
+            create_file(&path.join(artefact.file_name())).map(|file| (artefact, file))
+        };
+        let files = formats.iter().map(create).collect::<Result<_, _>>()?;
+        Ok((Self { path, number, published, formats }, files))
+    }
+
+    /// Puts the artefacts and how it went on the disk for good, and makes them the job's results.
+    ///
+    /// # Errors
+    /// When the disk fails, or a newer attempt at the job has begun or published.
+    pub fn publish(&self, outcome: &[u8]) -> Result<(), StateError> {
+        failpoint::reach("attempt_done");
+        let path = self.path.join(OUTCOME);
+        fs::write(&path, outcome).map_err(failed("written to", &path))?;
+        failpoint::reach("outcome_written");
+        sync(&path)?;
+        self.sync_artefacts()?;
+        sync(&self.path)?;
+        failpoint::reach("attempt_synced");
+        if self.is_stale()? {
+            return Err(StateError::Stale(self.path.clone()));
+        }
+        rename(&self.path, &self.published)?;
+        failpoint::reach("attempt_published");
+        Ok(())
+    }
+
+    /// Puts the artefacts on the disk as they are now. [`Self::publish`] does it again, at no cost
+    /// where nothing has changed since; an error that this returns is not told a second time.
+    pub fn sync_artefacts(&self) -> Result<(), StateError> {
+        self.formats.iter().try_for_each(|artefact| sync(&self.path.join(artefact.file_name())))
+    }
+
+    fn is_stale(&self) -> Result<bool, StateError> {
+        let job = self.path.parent().unwrap_or(&self.path);
+        let number = |name: &str| name.strip_prefix(ATTEMPT)?.parse::<u32>().ok();
+        Ok(names(job)?.iter().filter_map(|name| number(name)).any(|other| other > self.number))
+    }
+}

@@ -1,0 +1,175 @@
+use crate::policy::job::JobEvent;
+use crate::store::journal::tests::{at, entry, job};
+use crate::store::journal::*;
+
+/// Does something to a journal.
+type Lose = fn(&Path);
+
+/// The folder as it is when the process dies after these entries.
+fn killed(entries: Vec<Entry>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (Past { journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
+    entries.into_iter().for_each(|entry| journal.note(entry));
+    let (done, answer) = oneshot::channel();
+    let request = WriteRequest { entry: Entry::Nothing, done: Some(done) };
+    journal.requests.as_ref().expect("a thread").send(request).expect("runs");
+    answer.blocking_recv().expect("answers").expect("is written");
+    let copy = tempfile::tempdir().expect("a folder");
+    for file in std::fs::read_dir(folder.path()).expect("lists").flatten() {
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).expect("copies");
+    }
+    drop(journal);
+    thread.join().expect("ends");
+    std::fs::create_dir(copy.path().join("results")).expect("makes");
+    std::fs::write(copy.path().join("results/one"), "r").expect("writes");
+    copy
+}
+
+fn reopened(folder: &Path) -> Past {
+    let (mut past, thread) = Journal::open(folder).expect("opens");
+    past.journal = Past::none().journal;
+    thread.join().expect("ends");
+    past
+}
+
+#[test]
+fn a_journal_that_knows_of_nothing_any_more_is_not_lost() {
+    let forgotten = job(vec![]);
+    let removal = Entry::Removed { job: forgotten.id, what: What::Job, why: "a test" };
+    for (entries, removed) in [(vec![], 0), (vec![entry(&forgotten), removal], 1)] {
+        let folder = killed(entries);
+        let past = reopened(folder.path());
+        assert!(past.lost.is_none(), "{:?}", past.lost);
+        assert_eq!((past.jobs.len(), past.removed.len()), (0, removed));
+        assert!(folder.path().join("results/one").exists());
+    }
+}
+
+#[test]
+fn a_journal_that_is_gone_empty_or_new_was_lost() {
+    let ways: [(&str, Lose); 5] = [
+        ("missing", |journal| std::fs::remove_file(journal).expect("removes")),
+        ("missing", |journal| {
+            std::fs::remove_file(journal).expect("removes");
+            std::fs::remove_file(loss::with_suffix(journal, loss::LOG)).expect("removes");
+        }),
+        ("empty", |journal| std::fs::write(journal, "").expect("writes")),
+        ("new", |journal| {
+            std::fs::remove_file(journal).expect("removes");
+            std::fs::remove_file(loss::with_suffix(journal, loss::LOG)).expect("removes");
+            let connection = rusqlite::Connection::open(journal).expect("opens");
+            connection.pragma_update(None, "user_version", 0).expect("writes a page");
+        }),
+        ("new", |journal| {
+            std::fs::remove_file(journal).expect("removes");
+            std::fs::remove_file(loss::with_suffix(journal, loss::LOG)).expect("removes");
+            let mut connection = rusqlite::Connection::open(journal).expect("opens");
+            schema::migrate(&mut connection).expect("migrates");
+        }),
+    ];
+    for (why, lose) in ways {
+        let folder = killed(vec![entry(&job(vec![]))]);
+        let journal = folder.path().join(FILE);
+        lose(&journal);
+        let log = std::fs::read(loss::with_suffix(&journal, loss::LOG)).ok();
+        let (loss, aside) = reopened(folder.path()).lost.expect("is told");
+        assert!(loss.to_string().contains(why), "{loss} is not {why}");
+        let moved = |name: &str| std::fs::read(aside.folder().join(name)).ok();
+        assert_eq!(moved("results/one").as_deref(), Some(&b"r"[..]));
+        assert_eq!(moved("journal.db-wal"), log, "SQLite would have removed it");
+        assert!(reopened(folder.path()).lost.is_none(), "the new one has history");
+    }
+}
+
+#[test]
+fn a_log_that_is_missing_is_missed_unless_the_journal_was_closed() {
+    for lose in [|log: &Path| std::fs::remove_file(log), |log: &Path| std::fs::write(log, "")] {
+        let folder = killed(vec![entry(&job(vec![]))]);
+        let log = loss::with_suffix(&folder.path().join(FILE), loss::LOG);
+        let result = folder.path().join("results/one");
+        lose(&log).expect("loses");
+        let past = reopened(folder.path());
+        assert!(past.jobs.is_empty() && !result.exists());
+        assert!(matches!(past.lost, Some((Loss::WithoutLog, _))), "{:?}", past.lost);
+
+        std::fs::write(&result, "r").expect("writes");
+        assert!(reopened(folder.path()).lost.is_none(), "it is missed once");
+        lose(&log).expect("loses");
+        assert!(reopened(folder.path()).lost.is_none(), "it was closed");
+    }
+}
+
+#[test]
+fn a_log_that_was_taken_into_the_file_lacks_nothing() {
+    let known = job(vec![]);
+    let folder = killed(vec![entry(&known)]);
+    std::fs::remove_dir_all(folder.path().join("results")).expect("removes");
+    std::fs::create_dir(folder.path().join("spool")).expect("makes");
+    let upload = folder.path().join("spool").join(known.id.to_string());
+    std::fs::write(&upload, "v").expect("writes");
+    // SQLite's own shell removes the log once all of it is in the file.
+    let shell = rusqlite::Connection::open(folder.path().join(FILE)).expect("opens");
+    shell.query_row("SELECT count(*) FROM jobs", [], |_| Ok(())).expect("SQL");
+    drop(shell);
+    let past = reopened(folder.path());
+    assert!(past.lost.is_none() && upload.exists(), "{:?}", past.lost);
+    assert_eq!(past.jobs.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_promised_while_the_file_is_away_and_nothing_comes_back_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, away) = (folder.path().join(FILE), folder.path().join("away"));
+    let (Past { journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let (mut kept, mut refused) = (Vec::new(), Vec::new());
+    let flip = || {
+        while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+            std::fs::rename(&path, &away).expect("moves");
+            std::fs::rename(&away, &path).expect("moves");
+        }
+    };
+    let commits = async {
+        while kept.len() < 50 || refused.len() < 50 {
+            let job = job(vec![]);
+            match journal.commit(entry(&job)).await {
+                Ok(()) => kept.push(job.id),
+                Err(error) => {
+                    assert!(matches!(*error, JournalError::Lost(_)), "{error}");
+                    refused.push(job.id);
+                }
+            }
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(flip);
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(commits));
+    });
+    drop(journal);
+    thread.join().expect("ends");
+    let ids: Vec<_> = reopened(folder.path()).jobs.iter().map(|one| one.job.id).collect();
+    assert_eq!(ids, kept, "{} were refused", refused.len());
+}
+
+#[tokio::test]
+async fn what_is_noted_while_the_file_is_away_is_written_when_it_is_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, away) = (folder.path().join(FILE), folder.path().join("away"));
+    let (Past { mut journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
+    let mut known = job(vec![]);
+    journal.commit(entry(&known)).await.expect("is written");
+    std::fs::rename(&path, &away).expect("moves");
+    known.apply(JobEvent::Started, at(5)).expect("legal");
+    journal.note(entry(&known));
+    let refused = journal.commit(entry(&job(vec![]))).await.expect_err("is away");
+    assert!(matches!(*refused, JournalError::Lost(FileProblem::Removed(_))), "{refused}");
+    assert_eq!(journal.state(), JournalState::Lost);
+    std::fs::rename(&away, &path).expect("moves back");
+    journal.state.wait_for(|state| *state == JournalState::Writable).await.expect("it lives");
+    drop(journal);
+    thread.join().expect("ends");
+    let jobs = reopened(folder.path()).jobs;
+    assert_eq!(jobs.len(), 1);
+    assert_eq!(jobs[0].job.state().name(), "processing");
+}

@@ -1,0 +1,213 @@
+//! How a job is written down and read back. Pure but for the rows it binds and reads.
+//!
+//! Called by `store` alone. What a later version cannot read of the details of an attempt is
+//! left out; a job's own state is read whole or the row is refused.
+
+use crate::policy::display_name::DisplayName;
+use crate::policy::job::{AttemptRecord, Job, JobError, JobId, JobState, Upload};
+use crate::policy::origin::Origin;
+use crate::runner::attempt::exit_report::{Deadline, ExitReason, ProcessExit};
+use crate::store::clock::Moment;
+use bodyscript_protocol::message::Summary;
+use jiff::Timestamp;
+use rusqlite::types::Type;
+use rusqlite::{Row, named_params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+
+type Result<T> = rusqlite::Result<T>;
+
+/// A job as the journal has it.
+#[derive(Debug, Clone)]
+pub struct JobRow {
+    /// The job.
+    pub job: Job,
+    /// When it was over, if it is.
+    pub ended: Option<Moment>,
+}
+
+pub(crate) const INSERT_OR_UPDATE: &str = "
+    INSERT INTO jobs (id, filename, bytes, sha256, options, created_ms, state, started_ms,
+        completed_ms, memory_bytes_max, reason, summary, error_code, error_sentence, facts,
+        posture, attempts_made, executions, ended_clock_ms, idempotency_key, request_id, trace_id)
+    VALUES (:id, :filename, :bytes, :sha256, :options, :created_ms, :state, :started_ms,
+        :completed_ms, :memory_bytes_max, :reason, :summary, :error_code, :error_sentence, :facts,
+        :posture, :attempts_made, :executions, :ended_clock_ms, :idempotency_key, :request_id,
+        :trace_id)
+    ON CONFLICT (id) DO UPDATE SET state = excluded.state, started_ms = excluded.started_ms,
+        completed_ms = excluded.completed_ms, memory_bytes_max = excluded.memory_bytes_max,
+        reason = excluded.reason, summary = excluded.summary, error_code = excluded.error_code,
+        error_sentence = excluded.error_sentence, facts = excluded.facts,
+        posture = excluded.posture, attempts_made = excluded.attempts_made,
+        executions = excluded.executions, ended_clock_ms = excluded.ended_clock_ms";
+
+/// The part of a row that depends on the state.
+#[derive(Debug, Default)]
+struct Columns<'a> {
+    memory_bytes_max: Option<u64>,
+    reason: Option<&'a str>,
+    summary: Option<&'a Summary>,
+    error: Option<&'a JobError>,
+}
+
+fn columns(state: &JobState) -> Columns<'_> {
+    match state {
+        JobState::Pending { memory_bytes_max, reason, .. } => Columns {
+            memory_bytes_max: Some(*memory_bytes_max),
+            reason: reason.as_deref(),
+            ..Columns::default()
+        },
+        JobState::Processing { memory_bytes_max, .. } => {
+            Columns { memory_bytes_max: Some(*memory_bytes_max), ..Columns::default() }
+        }
+        JobState::Completed { summary, .. } => {
+            Columns { summary: Some(summary), ..Columns::default() }
+        }
+        JobState::Failed { error, .. } => Columns { error: Some(error), ..Columns::default() },
+        JobState::Cancelled { .. } => Columns::default(),
+    }
+}
+
+/// Binds a job and runs the statement.
+pub(crate) fn write(
+    statement: &mut rusqlite::Statement<'_>,
+    JobRow { job, ended }: &JobRow,
+) -> Result<usize> {
+    let state = job.state();
+    let Columns { memory_bytes_max, reason, summary, error } = columns(state);
+    statement.execute(named_params! {
+        ":id": job.id.to_string(),
+        ":filename": job.upload.filename.to_string(),
+        ":bytes": job.upload.bytes as i64,
+        ":sha256": job.upload.sha256,
+        ":options": json(&job.upload.options),
+        ":created_ms": job.created_at.as_millisecond(),
+        ":state": state.name(),
+        ":started_ms": state.started_at().map(Timestamp::as_millisecond),
+        ":completed_ms": state.completed_at().map(Timestamp::as_millisecond),
+        ":memory_bytes_max": memory_bytes_max.map(|bytes| bytes as i64),
+        ":reason": reason,
+        ":summary": summary.map(json),
+        ":error_code": error.map(|error| error.code.as_ref()),
+        ":error_sentence": error.map(|error| error.sentence.as_str()),
+        ":facts": job.facts.as_ref().map(json),
+        ":posture": job.sandbox.as_ref().map(json),
+        ":attempts_made": job.attempts_made,
+        ":executions": job.executions,
+        ":ended_clock_ms": ended.map(Moment::as_ms),
+        ":idempotency_key": job.upload.idempotency_key,
+        ":request_id": job.origin.request_id(),
+        ":trace_id": job.origin.trace_id(),
+    })
+}
+
+pub(crate) fn read(row: &Row<'_>) -> Result<JobRow> {
+    let id: JobId = parsed(row, "id", |text| text.parse().ok())?;
+    let upload = Upload {
+        filename: DisplayName::new(&row.get::<_, String>("filename")?),
+        bytes: row.get::<_, i64>("bytes")? as u64,
+        sha256: row.get("sha256")?,
+        options: parsed(row, "options", |text| serde_json::from_str(text).ok())?,
+        idempotency_key: row.get("idempotency_key")?,
+    };
+    let mut job = Job::recalled(id, upload, time(row, "created_ms")?, state(row)?);
+    job.origin = Origin::recalled(row.get("request_id")?, row.get("trace_id")?);
+    job.facts = details(row, "facts")?;
+    job.sandbox = details(row, "posture")?;
+    job.attempts_made = row.get("attempts_made")?;
+    job.executions = row.get("executions")?;
+    Ok(JobRow { job, ended: row.get::<_, Option<i64>>("ended_clock_ms")?.map(Moment::from_ms) })
+}
+
+fn state(row: &Row<'_>) -> Result<JobState> {
+    let started_at = optional_time(row, "started_ms")?;
+    let memory_bytes_max = || row.get::<_, i64>("memory_bytes_max").map(|bytes| bytes as u64);
+    let name: String = row.get("state")?;
+    Ok(match name.as_str() {
+        "pending" => JobState::Pending {
+            started_at,
+            memory_bytes_max: memory_bytes_max()?,
+            reason: row.get("reason")?,
+        },
+        "processing" => JobState::Processing {
+            started_at: time(row, "started_ms")?,
+            memory_bytes_max: memory_bytes_max()?,
+        },
+        "completed" => JobState::Completed {
+            started_at: time(row, "started_ms")?,
+            completed_at: time(row, "completed_ms")?,
+            summary: parsed(row, "summary", |text| serde_json::from_str(text).ok())?,
+        },
+        "failed" => JobState::Failed {
+            started_at,
+            completed_at: time(row, "completed_ms")?,
+            error: JobError {
+                code: Cow::Owned(row.get("error_code")?),
+                sentence: row.get("error_sentence")?,
+            },
+        },
+        "cancelled" => JobState::Cancelled { started_at, completed_at: time(row, "completed_ms")? },
+        _ => return Err(unreadable("state")),
+    })
+}
+
+/// A row of `attempts`, without its job and number.
+pub(crate) fn read_attempt(row: &Row<'_>) -> Result<AttemptRecord> {
+    Ok(AttemptRecord {
+        cap_bytes: row.get::<_, i64>("cap_bytes")? as u64,
+        peak_bytes: row.get::<_, i64>("peak_bytes")? as u64,
+        wall_ms: row.get::<_, i64>("wall_ms")? as u64,
+        cpu_ms: row.get::<_, i64>("cpu_ms")? as u64,
+        end: end_name(&row.get::<_, String>("end")?).ok_or_else(|| unreadable("end"))?,
+        is_counted: row.get("is_counted")?,
+    })
+}
+
+/// The name of an end, from what was written.
+fn end_name(text: &str) -> Option<&'static str> {
+    const NAMES: [&str; 12] = [
+        ExitReason::Done.name(),
+        ExitReason::BadInput.name(),
+        ExitReason::Oom.name(),
+        ExitReason::RssCap.name(),
+        ExitReason::Crash(ProcessExit::Status(0)).name(),
+        ExitReason::Sigsys { syscall: None }.name(),
+        ExitReason::Deadline(Deadline::Wall).name(),
+        ExitReason::Protocol.name(),
+        ExitReason::Cancelled.name(),
+        ExitReason::Operator.name(),
+        ExitReason::Shutdown.name(),
+        ExitReason::SpawnFailed.name(),
+    ];
+    NAMES.into_iter().find(|name| *name == text)
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("plain values with text keys")
+}
+
+/// What is of use but not needed: nothing, where a later version reads it differently.
+fn details<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+fn parsed<T>(row: &Row<'_>, column: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
+    let text: String = row.get(column)?;
+    parse(&text).ok_or_else(|| unreadable(column))
+}
+
+fn time(row: &Row<'_>, column: &'static str) -> Result<Timestamp> {
+    optional_time(row, column)?.ok_or_else(|| unreadable(column))
+}
+
+fn optional_time(row: &Row<'_>, column: &'static str) -> Result<Option<Timestamp>> {
+    let ms: Option<i64> = row.get(column)?;
+    ms.map(|ms| Timestamp::from_millisecond(ms).map_err(|_| unreadable(column))).transpose()
+}
+
+fn unreadable(column: &'static str) -> rusqlite::Error {
+    let error = format!("the column {column} makes no sense");
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into())
+}

@@ -1,0 +1,170 @@
+//! How long things stay: expiry of results, and the sweep of what an earlier run left behind.
+//!
+//! The dispatcher asks [`RetentionPeriods::has_expired`] (pure, on the service's own [`crate::store::clock`]: a jump
+//! of the wall clock neither expires nor immortalises a job); `recovery` sweeps once, at a start.
+
+use crate::policy::job::JobId;
+use crate::store::artefacts::StateDir;
+use crate::store::clock::Moment;
+use crate::store::error::StateError;
+use crate::store::fs_atomic::remove_folder;
+use procfs::{Current, Meminfo, MemoryPressure};
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+/// Jobs that are over and remembered, at most; beyond, the oldest go first.
+pub(crate) const ENDED_KEPT_MAX: usize = 10_000;
+
+/// Share of time, in per cent over ten seconds, in which all tasks waited for memory
+/// (Documentation/accounting/psi.rst), from which the host counts as short of it.
+const STALLED_PERCENT: f32 = 10.0;
+
+/// Share of the host's memory below which it counts as short.
+const AVAILABLE_PERCENT: u64 = 5;
+
+/// Lives of results, and of uploads that are not complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RetentionPeriods {
+    /// As a rule.
+    pub normal: Duration,
+    /// While memory or disk is short.
+    pub under_pressure: Duration,
+}
+
+/// What is short.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Pressure {
+    /// Memory of the host.
+    pub memory: bool,
+    /// Room on the disk.
+    pub disk: bool,
+}
+
+impl RetentionPeriods {
+    /// Whether a job that was over at `ended` is to go.
+    pub(crate) fn has_expired(&self, ended: Moment, now: Moment, pressure: Pressure) -> bool {
+        let is_short = pressure.memory || pressure.disk;
+        let life = if is_short { self.under_pressure } else { self.normal };
+        now.since(ended) >= life
+    }
+}
+
+impl Pressure {
+    /// Reads how the host is.
+    pub(crate) fn measure(state: &StateDir, disk_free_bytes_min: u64) -> Self {
+        let disk = state.free_bytes().is_ok_and(|free| free < disk_free_bytes_min);
+        Self { memory: is_memory_short(), disk }
+    }
+}
+
+fn is_memory_short() -> bool {
+    let stalled = MemoryPressure::current().is_ok_and(|psi| psi.full.avg10 >= STALLED_PERCENT);
+    let scarce = Meminfo::current().is_ok_and(|info| {
+        info.mem_available.is_some_and(|free| free < info.mem_total / 100 * AVAILABLE_PERCENT)
+    });
+    stalled || scarce
+}
+
+/// What a start leaves where it is.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    /// Jobs whose upload is still needed.
+    pub uploads: HashSet<JobId>,
+    /// Jobs whose results are.
+    pub results: HashSet<JobId>,
+}
+
+/// Removes everything no job claims; of attempts, everything. Tells how much it was.
+pub(crate) fn sweep_orphans(state: &StateDir, claims: &Claims) -> Result<usize, StateError> {
+    let read = |path, source| StateError::Io { what: "listed", path, source };
+    let mut removed = 0;
+    let none = HashSet::new();
+    let places = [
+        (state.spool(), &claims.uploads),
+        (state.jobs(), &none),
+        (state.results(), &claims.results),
+    ];
+    for (folder, claimed) in places {
+        let entries = fs::read_dir(&folder).map_err(|source| read(folder.clone(), source))?;
+        for entry in entries {
+            let entry = entry.map_err(|source| read(folder.clone(), source))?;
+            let name = entry.file_name();
+            let id = name.to_str().and_then(|name| name.parse().ok());
+            if id.is_some_and(|id| claimed.contains(&id)) {
+                continue;
+            }
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder {
+                remove_folder(&entry.path())?
+            } else {
+                unlink(&entry)?
+            }
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+fn unlink(entry: &fs::DirEntry) -> Result<(), StateError> {
+    let path = entry.path();
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(StateError::Io { what: "removed", path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::job::JobId;
+
+    #[test]
+    fn results_live_as_long_as_was_said_and_no_longer() {
+        let lives = RetentionPeriods {
+            normal: Duration::from_secs(60),
+            under_pressure: Duration::from_secs(6),
+        };
+        let after = |seconds: i64, pressure| {
+            lives.has_expired(Moment::from_ms(0), Moment::from_ms(seconds * 1000), pressure)
+        };
+        assert!(!after(59, Pressure::default()));
+        assert!(after(60, Pressure::default()));
+        for pressure in
+            [Pressure { memory: true, disk: false }, Pressure { memory: false, disk: true }]
+        {
+            assert!(!after(5, pressure));
+            assert!(after(6, pressure));
+        }
+    }
+
+    #[test]
+    fn a_start_keeps_what_is_claimed_and_sweeps_the_rest() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (state, _lock) = StateDir::open(folder.path()).expect("opens");
+        let leave = |id| {
+            let (attempt, _files) = state
+                .begin_attempt(id, 1, bodyscript_protocol::formats::Formats::DEFAULT)
+                .expect("begins");
+            attempt.publish(b"").expect("publishes");
+            state
+                .begin_attempt(id, 2, bodyscript_protocol::formats::Formats::DEFAULT)
+                .expect("begins");
+            let (upload, file) = state.begin_upload(id).expect("begins");
+            upload.complete(&file).expect("completes");
+        };
+        let (kept, orphan) = (JobId::random(), JobId::random());
+        [kept, orphan].into_iter().for_each(leave);
+        fs::write(state.spool().join(format!("{kept}.part")), "half").expect("writes");
+
+        let claims = Claims { uploads: [kept].into(), results: [kept].into() };
+        assert_eq!(sweep_orphans(&state, &claims).expect("sweeps"), 5);
+        assert_eq!(state.ids_of_uploads().expect("lists"), claims.uploads);
+        assert_eq!(state.ids_of_results().expect("lists"), claims.results);
+        assert_eq!(fs::read_dir(state.jobs()).expect("is there").count(), 0);
+        assert_eq!(fs::read_dir(state.spool()).expect("is there").count(), 1);
+    }
+}
