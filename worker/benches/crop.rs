@@ -1,14 +1,13 @@
-//! What cutting a model's input out of a picture takes. Run by `make bench-micro`.
+//! The cost of cropping a model's input from a picture. Run by `make bench-micro`.
 
 use bodyscript_worker::picture::{Layout, Picture};
-use bodyscript_worker::pose::crop::{Border, Range, crop};
-use bodyscript_worker::pose::roi::Roi;
+use bodyscript_worker::pose::{Border, Roi, ValueRange, crop};
 
 fn main() {
     divan::main();
 }
 
-/// The whole picture for the detector, and a turned person for the landmarks.
+/// The whole picture for the detector, and a rotated person for the landmarks.
 #[divan::bench(args = [0.0, 0.3])]
 fn cut(bencher: divan::Bencher<'_, '_>, rotation: f32) {
     let mut picture = Picture::new(Layout { width: 1280, height: 720, ..Layout::default() });
@@ -21,6 +20,6 @@ fn cut(bencher: divan::Bencher<'_, '_>, rotation: f32) {
         (Roi { center_x: 600.0, center_y: 350.0, side: 640.0, rotation }, 256)
     };
     let mut planes = vec![0.0; 3 * side * side];
-    let range = Range { min: 0.0, max: 1.0 };
+    let range = ValueRange { min: 0.0, max: 1.0 };
     bencher.bench_local(|| crop(&picture, &roi, Border::Zero, range, &mut planes));
 }

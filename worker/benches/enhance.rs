@@ -1,7 +1,7 @@
-//! What each picture enhancement costs at 1280 x 720: `cargo bench --locked --workspace --bench enhance`.
+//! The cost of each picture enhancement at 1280 x 720: `cargo bench --locked --workspace --bench enhance`.
 
 use bodyscript_worker::picture::RgbPicture;
-use bodyscript_worker::pose::enhance::{Canvas, Enhancement};
+use bodyscript_worker::pose::{Enhancement, Enhancer};
 use divan::{Bencher, black_box};
 
 fn main() {
@@ -11,9 +11,9 @@ fn main() {
 #[divan::bench(args = Enhancement::ALL)]
 fn enhance(bencher: Bencher<'_, '_>, enhancement: Enhancement) {
     let picture = slopes_and_noise();
-    let mut canvas = Canvas::default();
+    let mut enhancer = Enhancer::default();
     bencher.bench_local(|| {
-        black_box(canvas.show(black_box(&picture), enhancement));
+        black_box(enhancer.apply(black_box(&picture), enhancement));
     });
 }
 

@@ -1,4 +1,4 @@
-//! What one run of each network takes, on one thread. Run by `make bench-micro`.
+//! The cost of one run of each network, on one thread. Run by `make bench-micro`.
 
 use bodyscript_worker::inference::{Model, ModelName};
 use std::fs::File;

@@ -1,9 +1,7 @@
-//! Everything that can end a run early, and what each is to the supervisor.
+//! Every error that can end a run early, and the fault and exit status each maps to.
 
-use crate::channel::ChannelError;
-use crate::handover::HandoverError;
 use crate::inference::ModelError;
-use crate::inherited::NotInherited;
+use crate::ipc::{ChannelError, JobFilesError, NotInherited};
 use crate::output::OutputError;
 use crate::sandbox::SandboxError;
 use crate::video::VideoError;
@@ -14,39 +12,39 @@ use thiserror::Error;
 /// Why a run ended early.
 #[derive(Debug, Error)]
 pub enum WorkerError {
-    /// The conversation broke.
+    /// The channel to the supervisor failed.
     #[error(transparent)]
     Channel(#[from] ChannelError),
     /// A descriptor is missing.
     #[error(transparent)]
     Inherited(#[from] NotInherited),
-    /// The files of the job did not come.
+    /// The files of the job were not received.
     #[error(transparent)]
-    Handover(#[from] HandoverError),
+    JobFiles(#[from] JobFilesError),
     /// The sandbox could not be closed.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     /// A model failed.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The video, or the framework under it.
+    /// The video or the media framework failed.
     #[error(transparent)]
     Video(#[from] VideoError),
     /// An artefact could not be written.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// The supervisor asked for it.
+    /// The supervisor cancelled the job.
     #[error("cancelled")]
     Cancelled,
 }
 
 impl WorkerError {
-    /// What the supervisor is told.
+    /// The fault reported to the supervisor.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Channel(error) => error.fault(),
             Self::Inherited(error) => error.fault(),
-            Self::Handover(error) => error.fault(),
+            Self::JobFiles(error) => error.fault(),
             Self::Sandbox(error) => error.fault(),
             Self::Model(error) => error.fault(),
             Self::Video(error) => error.fault(),
@@ -55,7 +53,7 @@ impl WorkerError {
         }
     }
 
-    /// The exit status that says the same.
+    /// The exit status for this error.
     pub fn exit(&self) -> WorkerExit {
         match self {
             Self::Channel(ChannelError::Closed) => WorkerExit::Orphaned,

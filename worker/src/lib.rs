@@ -1,21 +1,22 @@
-//! The worker: turns one video into pose data, confined, and exits.
+//! The worker: turns one video into pose data inside its sandbox, and exits.
 //!
-//! A library so that its parts can be tested one by one; the process itself is `main.rs`.
+//! A library so that its parts can be tested one by one; the process itself is `main.rs`. Modules
+//! depend on each other in one direction only:
+//!
+//! ```text
+//! main -> job -> error -> output -> pose -> inference -> simd
+//!             -> ipc        |---> video ---> picture ------^
+//!      -> sandbox
+//! ```
 
-pub mod channel;
 pub mod error;
-pub mod handover;
 pub mod inference;
-pub mod inherited;
+pub mod ipc;
+pub mod job;
 pub mod log;
 pub mod output;
 pub mod picture;
 pub mod pose;
-pub mod rehearsal;
-pub mod run;
-pub mod sampling;
 pub mod sandbox;
 pub mod simd;
-mod upcoming;
 pub mod video;
-pub mod visual;

@@ -1,4 +1,4 @@
-//! Holds the converted models, run by tract, against what TFLite answers to the same picture.
+//! Compares the converted models with TFLite's results for the same picture.
 //!
 //! The expected figures and the picture's parts are in `models/reference.json`, written by
 //! `models/reference.py`; the rules for painting are those of `models/picture.py`.
@@ -79,7 +79,7 @@ fn plain(file: &str) -> std::sync::Arc<TypedRunnableModel> {
 }
 
 #[test]
-fn the_executor_agrees_with_tflite_and_tract_by_every_instruction_set() {
+fn the_kernels_agree_with_tflite_and_tract_with_every_instruction_set() {
     let reference: Reference = serde_json::from_slice(&read("reference.json")).unwrap();
     for (model, name) in reference.models.iter().zip([ModelName::Detector, ModelName::Landmarks]) {
         assert_eq!(model.file, name.file_name());

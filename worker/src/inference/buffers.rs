@@ -1,14 +1,14 @@
-//! Where the pictures between the layers lie: a few buffers, each used by one picture after the
-//! other. Planned once for a network; made anew for each thread that runs it.
+//! The memory of the pictures between the layers: a few buffers, each reused by several pictures.
+//! Planned once for a network; allocated for each thread that runs it.
 
-use super::network::{BORDER, Id, Network, Shape};
+use super::network::{BORDER, Network, PictureId, Shape};
 use crate::simd::vector::LANES;
 use std::ops::{Deref, DerefMut};
 
-/// Floats to a line of the cache.
+/// Floats in a cache line.
 const LINE: usize = LANES;
 
-/// Numbers that begin where a line of the cache does, so that no vector lies across two.
+/// Floats aligned to a cache line, so that no vector crosses one.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     storage: Vec<f32>,
@@ -16,7 +16,7 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// So many zeros.
+    /// A buffer of zeros.
     pub(super) fn new(length: usize) -> Self {
         let storage = vec![0.0; length + LINE];
         let start = storage.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
@@ -38,22 +38,22 @@ impl DerefMut for Buffer {
     }
 }
 
-/// Where a picture lies in its buffer. Its channels lie by sixteens, one after the other; a pixel
-/// of sixteen channels is a vector, next to its neighbours of the row.
+/// The position of a picture in its buffer. Channels are stored in blocks of sixteen; a pixel of
+/// sixteen channels is a vector, and the vectors of a row are contiguous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Placement {
     pub(super) buffer: usize,
     pub(super) shape: Shape,
-    /// Floats from one row to the next.
+    /// Stride of rows, in floats.
     pub(super) row: usize,
-    /// Floats from sixteen channels to the next.
+    /// Stride of blocks of sixteen channels, in floats.
     pub(super) block: usize,
-    /// The first pixel of the first row.
+    /// Offset of the first pixel of the first row.
     pub(super) start: usize,
 }
 
-impl Place {
-    /// Of the given picture, in no buffer yet.
+impl Placement {
+    /// The placement of a picture that has no buffer yet.
     fn of(shape: Shape, has_border: bool) -> Self {
         let border = if has_border { BORDER } else { 0 };
         let row = (shape.width + 2 * border) * LANES;
@@ -65,22 +65,22 @@ impl Place {
         self.start > 0
     }
 
-    /// Floats of the whole, border included.
+    /// Number of floats, including the border.
     const fn length(&self) -> usize {
         self.block * self.shape.blocks()
     }
 }
 
-/// Where all pictures of a network lie, and how large the buffers are.
+/// The placements of all pictures of a network, and the sizes of the buffers.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plan {
-    pub(super) places: Vec<Place>,
+pub(super) struct BufferPlan {
+    pub(super) placements: Vec<Placement>,
     buffers: Vec<usize>,
     scratch: usize,
 }
 
-impl Plan {
-    /// For a network.
+impl BufferPlan {
+    /// The plan for a network.
     pub(super) fn new(network: &Network, scratch: usize) -> Self {
         let mut has_border = vec![false; network.pictures.len()];
         let mut last_read: Vec<usize> = vec![0; network.pictures.len()];
@@ -93,28 +93,28 @@ impl Plan {
         for id in network.outputs.iter().flat_map(|output| &output.parts) {
             last_read[*id] = usize::MAX;
         }
-        let place = |(shape, border): (&Shape, bool)| Place::of(*shape, border);
-        let places = network.pictures.iter().zip(has_border).map(place).collect();
-        let mut plan = Self { places, buffers: Vec::new(), scratch };
+        let placement = |(shape, border): (&Shape, bool)| Placement::of(*shape, border);
+        let placements = network.pictures.iter().zip(has_border).map(placement).collect();
+        let mut plan = Self { placements, buffers: Vec::new(), scratch };
         let mut free: Vec<usize> = Vec::new();
         for (step, layer) in network.layers.iter().enumerate() {
-            plan.place(layer.output, &mut free);
-            let read: Vec<Id> = layer.reads().filter(|id| last_read[*id] == step).collect();
-            for place in read.iter().map(|id| plan.places[*id]) {
-                // Borders must stay zero: nothing else may come where one is.
-                if !place.has_border() && !free.contains(&place.buffer) {
-                    free.push(place.buffer);
+            plan.assign_buffer(layer.output, &mut free);
+            let read: Vec<PictureId> = layer.reads().filter(|id| last_read[*id] == step).collect();
+            for placement in read.iter().map(|id| plan.placements[*id]) {
+                // Borders must stay zero: buffers with a border are not reused.
+                if !placement.has_border() && !free.contains(&placement.buffer) {
+                    free.push(placement.buffer);
                 }
             }
         }
         plan
     }
 
-    /// Finds a buffer for a picture: the free one that has to grow the least.
-    fn place(&mut self, picture: Id, free: &mut Vec<usize>) {
-        let length = self.places[picture].length();
+    /// Assigns a buffer to a picture: the free one that has to grow the least.
+    fn assign_buffer(&mut self, picture: PictureId, free: &mut Vec<usize>) {
+        let length = self.placements[picture].length();
         let nearest = (0..free.len()).min_by_key(|at| self.buffers[free[*at]].abs_diff(length));
-        let buffer = match nearest.filter(|_| !self.places[picture].has_border()) {
+        let buffer = match nearest.filter(|_| !self.placements[picture].has_border()) {
             Some(at) => free.swap_remove(at),
             None => {
                 self.buffers.push(0);
@@ -122,7 +122,7 @@ impl Plan {
             }
         };
         self.buffers[buffer] = self.buffers[buffer].max(length);
-        self.places[picture].buffer = buffer;
+        self.placements[picture].buffer = buffer;
     }
 
     /// New buffers for one thread.
@@ -136,6 +136,6 @@ impl Plan {
 #[derive(Debug)]
 pub(super) struct Workspace {
     pub(super) buffers: Vec<Buffer>,
-    /// For what a layer needs while it runs.
+    /// Temporary memory of the running layer.
     pub(super) scratch: Buffer,
 }

@@ -1,40 +1,40 @@
 //! Runs a network, layer by layer. Called by `model`.
 //!
 //! A bottleneck is run some rows at a time: the rows that its depthwise convolution reads are kept
-//! in a ring, each made once; its results go through the projection at once.
+//! in a ring buffer, each computed once; its results are projected immediately.
 
-use super::buffers::{Place, Plan, Workspace};
+use super::buffers::{BufferPlan, Placement, Workspace};
 use super::kernels::{
-    DepthwiseRows, KERNEL_MAX, PANEL, Resizing, Rows, RowsMut, STEM_ROWS, StemRow, depth_to_space,
+    DepthwiseRows, KERNEL_MAX, PANEL, Resize, Rows, RowsMut, STEM_ROWS, StemRow, depth_to_space,
     max_pool, multiply,
 };
 use super::network::{
-    BORDER, Depthwise, First, Id, Layer, Network, Operation, Product, Shape, Stem,
+    BORDER, Depthwise, ExpandStage, Layer, Network, Operation, PictureId, Product, Shape, Stem,
 };
 use crate::simd::Isa;
 use crate::simd::vector::{self, LANES};
 use std::ops::Range;
 
-/// Pixels of results that a bottleneck makes at a time, unless its rows are longer: enough to make
-/// much of weights that are read once for all of them, few enough for the cache.
-const PIXELS_AT_ONCE: usize = 112;
-/// Rows of them, at least.
+/// Result pixels of a bottleneck that are computed at a time, unless its rows are longer: enough to
+/// amortise reading the weights, few enough for the cache.
+const PIXELS_PER_STEP: usize = 112;
+/// Least rows at a time.
 const ROWS_MIN: usize = 2;
-/// Rows of them, at most.
+/// Most rows at a time.
 const ROWS_MAX: usize = 16;
 
-/// A network that is being run.
+/// One run of a network.
 pub(super) struct Execution<'a> {
     pub(super) isa: Isa,
     pub(super) network: &'a Network,
     pub(super) weights: &'a [u8],
-    pub(super) plan: &'a Plan,
+    pub(super) plan: &'a BufferPlan,
     pub(super) workspace: &'a mut Workspace,
     /// Three planes, one after the other.
     pub(super) input: &'a [f32],
 }
 
-/// Numbers that the layers of a network need besides their pictures, at most.
+/// Size of the scratch memory that the layers of a network need, in floats.
 pub(super) fn scratch(network: &Network) -> usize {
     let of = |layer: &Layer| {
         let output = network.pictures[layer.output];
@@ -42,7 +42,7 @@ pub(super) fn scratch(network: &Network) -> usize {
             (Operation::Bottleneck { first, depthwise, .. }, _) => {
                 let ring = Ring::of(network, layer, depthwise);
                 let stem =
-                    if matches!(first, First::Stem(_)) { stem_rows(network.side) } else { 0 };
+                    if matches!(first, ExpandStage::Stem(_)) { stem_rows(network.side) } else { 0 };
                 ring.length + ring.blocks * results_block(output) + stem
             }
             (Operation::Stem(_), _) => stem_rows(network.side),
@@ -53,27 +53,28 @@ pub(super) fn scratch(network: &Network) -> usize {
     PANEL + network.layers.iter().map(of).max().unwrap_or(0)
 }
 
-/// Numbers that the rows need from which one row of the first convolution is made.
+/// Size of the input rows for one row of the first convolution, in floats.
 const fn stem_rows(side: usize) -> usize {
     STEM_ROWS * (side + 2)
 }
 
-/// Numbers of sixteen channels of what a bottleneck's depthwise convolution makes at a time.
+/// Size of sixteen channels of the results of a bottleneck's depthwise convolution in one step, in
+/// floats.
 fn results_block(shape: Shape) -> usize {
-    rows_at_once(shape) * shape.width * LANES
+    rows_per_step(shape) * shape.width * LANES
 }
 
-/// Rows of results that a bottleneck makes at a time, so that all are shared out evenly.
-fn rows_at_once(Shape { height, width, .. }: Shape) -> usize {
-    let most = (PIXELS_AT_ONCE / width).clamp(ROWS_MIN, ROWS_MAX);
+/// Result rows of a bottleneck in one step, so that the steps are even.
+fn rows_per_step(Shape { height, width, .. }: Shape) -> usize {
+    let most = (PIXELS_PER_STEP / width).clamp(ROWS_MIN, ROWS_MAX);
     height.div_ceil(height.div_ceil(most))
 }
 
-/// Memory that a layer needs while it runs.
+/// Temporary memory of the running layer.
 struct Scratch<'a> {
     /// For the weights of a product.
     panel: &'a mut [f32],
-    /// For what else there is.
+    /// For everything else.
     rest: &'a mut [f32],
 }
 
@@ -81,31 +82,31 @@ impl Execution<'_> {
     /// Runs all layers.
     pub(super) fn run(&mut self) {
         for layer in &self.network.layers {
-            let place = self.plan.places[layer.output];
-            // Taken out, so that it can be written while others are read.
-            let mut output = std::mem::take(&mut self.workspace.buffers[place.buffer]);
+            let placement = self.plan.placements[layer.output];
+            // Taken out, so that it can be written while other buffers are read.
+            let mut output = std::mem::take(&mut self.workspace.buffers[placement.buffer]);
             let mut scratch = std::mem::take(&mut self.workspace.scratch);
             let (panel, rest) = scratch.split_at_mut(PANEL);
-            self.layer(layer, &mut output[place.start..], Scratch { panel, rest });
-            self.workspace.buffers[place.buffer] = output;
+            self.layer(layer, &mut output[placement.start..], Scratch { panel, rest });
+            self.workspace.buffers[placement.buffer] = output;
             self.workspace.scratch = scratch;
         }
     }
 
-    fn place(&self, id: Id) -> Place {
-        self.plan.places[id]
+    fn placement(&self, id: PictureId) -> Placement {
+        self.plan.placements[id]
     }
 
-    fn rows(&self, id: Id) -> Rows<'_> {
-        let place = self.place(id);
-        let numbers = &self.workspace.buffers[place.buffer][place.start..];
-        Rows { numbers, row: place.row, block: place.block }
+    fn rows(&self, id: PictureId) -> Rows<'_> {
+        let placement = self.placement(id);
+        let numbers = &self.workspace.buffers[placement.buffer][placement.start..];
+        Rows { numbers, row: placement.row, block: placement.block }
     }
 
     fn layer(&self, layer: &Layer, output: &mut [f32], scratch: Scratch<'_>) {
-        let Place { shape, row, block, .. } = self.place(layer.output);
+        let Placement { shape, row, block, .. } = self.placement(layer.output);
         let mut to = RowsMut { numbers: output, row, block };
-        let input = layer.input.map(|id| (self.place(id).shape, self.rows(id)));
+        let input = layer.input.map(|id| (self.placement(id).shape, self.rows(id)));
         match (&layer.operation, input) {
             (Operation::Stem(stem), _) => {
                 for y in 0..shape.height {
@@ -128,13 +129,13 @@ impl Execution<'_> {
                 let addend = addend.map(|id| self.rows(id));
                 let blended = scratch.rest;
                 let clip = *clip;
-                let resizing = Resizing { columns, rows, clip, addend, input, output: to, blended };
-                vector::run(self.isa, resizing);
+                let resize = Resize { columns, rows, clip, addend, input, output: to, blended };
+                vector::run(self.isa, resize);
             }
             (Operation::DepthToSpace, Some((shape, input))) => depth_to_space(shape, input, to),
             (Operation::MaxPool, Some((shape, input))) => max_pool(shape, input, to),
             (Operation::Dense { product, sigmoid }, Some((_, input))) => {
-                // All numbers as the channels of one pixel.
+                // All values as the channels of one pixel.
                 let input = Rows { row: LANES, block: LANES, ..input };
                 self.multiply((product, scratch.panel), input, None, to.starting_at(0), (1, 1));
                 if *sigmoid {
@@ -168,10 +169,15 @@ impl Execution<'_> {
         vector::run(self.isa, DepthwiseRows { depthwise, bytes, rows, output, width });
     }
 
-    /// The rows of a picture with a border that a row of results is made from.
-    fn rows_around(&self, id: Id, depthwise: &Depthwise, y: usize) -> [Rows<'_>; KERNEL_MAX] {
-        let Place { buffer, row, block, start, .. } = self.place(id);
-        // The first pixel lies behind the border; the kernel begins `pad` before it.
+    /// The rows of a picture with a border that one result row is computed from.
+    fn rows_around(
+        &self,
+        id: PictureId,
+        depthwise: &Depthwise,
+        y: usize,
+    ) -> [Rows<'_>; KERNEL_MAX] {
+        let Placement { buffer, row, block, start, .. } = self.placement(id);
+        // The first pixel follows the border; the kernel begins `pad` before it.
         let start = start - depthwise.pad * (row + LANES);
         let numbers = &self.workspace.buffers[buffer][start..];
         let first = Rows { numbers, row, block }.starting_at(y * depthwise.stride);
@@ -199,7 +205,7 @@ impl Execution<'_> {
         let Operation::Bottleneck { first, depthwise, project, addend } = &layer.operation else {
             return;
         };
-        let shape = self.place(layer.output).shape;
+        let shape = self.placement(layer.output).shape;
         let addend = addend.map(|id| self.rows(id));
         let ring = Ring::of(self.network, layer, depthwise);
         let Scratch { panel, rest } = scratch;
@@ -208,14 +214,15 @@ impl Execution<'_> {
         let (results, rest) = rest.split_at_mut(ring.blocks * block);
         let row = shape.width * LANES;
         ring.clear_borders(kept);
-        let mut made = 0;
-        let step = rows_at_once(shape);
+        let mut computed = 0;
+        let step = rows_per_step(shape);
         for y in (0..shape.height).step_by(step) {
             let many = step.min(shape.height - y);
             let needed = (y + many - 1) * depthwise.stride + depthwise.kernel;
-            while made < needed && ring.is_used() {
+            while computed < needed && ring.is_used() {
                 let scratch = Scratch { panel: &mut *panel, rest: &mut *rest };
-                made += self.make_rows(layer, first, &ring, made..needed, (kept, scratch));
+                computed +=
+                    self.compute_rows(layer, first, &ring, computed..needed, (kept, scratch));
             }
             let mut rows = [[Rows::NONE; KERNEL_MAX]; ROWS_MAX];
             for (rows, y) in rows.iter_mut().zip(y..y + many) {
@@ -233,12 +240,13 @@ impl Execution<'_> {
         }
     }
 
-    /// Makes the first of the wanted rows of the ring, and those that follow it both in the picture
-    /// and in the ring; how many. Rows are counted from `pad` before the picture's first.
-    fn make_rows(
+    /// Computes the first of the wanted rows of the ring, and those that follow it both in the
+    /// picture and in the ring; returns how many. Rows are counted from `pad` before the picture's
+    /// first.
+    fn compute_rows(
         &self,
         layer: &Layer,
-        first: &First,
+        first: &ExpandStage,
         ring: &Ring,
         wanted: Range<usize>,
         (kept, scratch): (&mut [f32], Scratch<'_>),
@@ -256,11 +264,11 @@ impl Execution<'_> {
         let y = wanted.start - ring.pad;
         let mut to = RowsMut { numbers: &mut kept[start..], row: ring.row, block: ring.block };
         match (first, layer.input) {
-            (First::Stem(stem), _) => {
+            (ExpandStage::Stem(stem), _) => {
                 (0..many)
                     .for_each(|row| self.stem(stem, y + row, scratch.rest, to.starting_at(row)));
             }
-            (First::Expand(product), Some(input)) => {
+            (ExpandStage::Expand(product), Some(input)) => {
                 let input = self.rows(input).starting_at(y);
                 self.multiply((product, scratch.panel), input, None, to, (many, ring.width));
             }
@@ -270,7 +278,8 @@ impl Execution<'_> {
     }
 }
 
-/// The rows that a bottleneck's depthwise convolution reads, with a border of zeros at both ends.
+/// The ring buffer of the rows that a bottleneck's depthwise convolution reads, with a border of
+/// zeros at both ends.
 struct Ring {
     height: usize,
     width: usize,
@@ -279,7 +288,7 @@ struct Ring {
     block: usize,
     slots: usize,
     pad: usize,
-    /// Numbers of all slots; none if the rows are those of the input.
+    /// Size of all slots in floats; zero if the input is read directly.
     length: usize,
 }
 
@@ -290,14 +299,15 @@ impl Ring {
             Some(shape) => (shape.height, shape.width),
             None => (half, half),
         };
-        // Of each channel there is a bias.
+        // Each channel has one bias.
         let blocks = depthwise.bias.bytes.len() / size_of::<vector::Lanes>();
         let row = (width + 2 * BORDER) * LANES;
-        let rows = rows_at_once(network.pictures[layer.output]);
+        let rows = rows_per_step(network.pictures[layer.output]);
         let slots = depthwise.kernel + (rows - 1) * depthwise.stride;
         let block = slots * row;
-        let is_given = matches!(layer.operation, Operation::Bottleneck { first: First::Given, .. });
-        let length = if is_given { 0 } else { blocks * block };
+        let is_direct =
+            matches!(layer.operation, Operation::Bottleneck { first: ExpandStage::Given, .. });
+        let length = if is_direct { 0 } else { blocks * block };
         Self { height, width, blocks, row, block, slots, pad: depthwise.pad, length }
     }
 

@@ -1,9 +1,9 @@
-//! Joins expansion, depthwise convolution and projection into one layer where nobody else reads
+//! Fuses expansion, depthwise convolution and projection into one layer where no other layer reads
 //! the pictures between them. Called by `onnx`.
 
-use super::network::{First, Id, Layer, Network, Operation};
+use super::network::{ExpandStage, Layer, Network, Operation, PictureId};
 
-/// Joins what can be joined.
+/// Fuses all layers that can be fused.
 pub(super) fn fuse(network: &mut Network) {
     let mut readers = vec![0; network.pictures.len()];
     let outputs = network.outputs.iter().flat_map(|output| output.parts.iter().copied());
@@ -20,13 +20,13 @@ pub(super) fn fuse(network: &mut Network) {
             kept.push(layer);
             continue;
         };
-        let before = middle.input.and_then(|id| take(&mut kept, id, &readers, can_be_first));
+        let before = middle.input.and_then(|id| take(&mut kept, id, &readers, can_be_first_stage));
         let (input, first) = match before {
-            Some(Layer { operation: Operation::Stem(stem), .. }) => (None, First::Stem(stem)),
+            Some(Layer { operation: Operation::Stem(stem), .. }) => (None, ExpandStage::Stem(stem)),
             Some(Layer { input, operation: Operation::Pointwise { product, .. }, .. }) => {
-                (input, First::Expand(product))
+                (input, ExpandStage::Expand(product))
             }
-            _ => (middle.input, First::Given),
+            _ => (middle.input, ExpandStage::Given),
         };
         if let (Operation::Depthwise(depthwise), Operation::Pointwise { product, addend }) =
             (middle.operation, layer.operation)
@@ -39,10 +39,10 @@ pub(super) fn fuse(network: &mut Network) {
     network.layers = kept;
 }
 
-/// The layer that makes this picture, if only one other reads it and it is of the right kind.
+/// Removes the layer that computes this picture, if it has one reader and the right operation.
 fn take(
     layers: &mut Vec<Layer>,
-    picture: Id,
+    picture: PictureId,
     readers: &[usize],
     is_right: impl Fn(&Operation) -> bool,
 ) -> Option<Layer> {
@@ -50,6 +50,6 @@ fn take(
     (readers[picture] == 1 && is_right(&layers[at].operation)).then(|| layers.remove(at))
 }
 
-const fn can_be_first(operation: &Operation) -> bool {
+const fn can_be_first_stage(operation: &Operation) -> bool {
     matches!(operation, Operation::Stem(_) | Operation::Pointwise { addend: None, .. })
 }

@@ -1,10 +1,10 @@
 //! One neural network, from its file to its outputs.
 
-use super::buffers::{Plan, Workspace};
+use super::buffers::{BufferPlan, Workspace};
 use super::execute::{self, Execution};
 use super::network::Network;
 use super::onnx::{self, OnnxError};
-use super::packed::{self, PackedError, Weights};
+use super::packed_model::{self, PackedModelError, Weights};
 use crate::simd::Isa;
 use crate::simd::vector::LANES;
 use bodyscript_protocol::fault::Fault;
@@ -19,7 +19,7 @@ use thiserror::Error;
 /// The committed description of the models: sizes and hashes.
 const MANIFEST: &str = include_str!("../../../models/MANIFEST.toml");
 
-/// The models there are.
+/// The models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelName {
     /// Person detector.
@@ -55,7 +55,7 @@ pub enum ModelError {
     Read {
         /// Which model.
         file: &'static str,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// The file is not the one that this program was built for.
@@ -75,7 +75,7 @@ pub enum ModelError {
     Prepare {
         /// Which model.
         file: &'static str,
-        /// Why.
+        /// The cause.
         cause: OnnxError,
     },
     /// The packed file cannot be used.
@@ -83,13 +83,13 @@ pub enum ModelError {
     Packed {
         /// Which model.
         file: &'static str,
-        /// Why.
-        cause: PackedError,
+        /// The cause.
+        cause: PackedModelError,
     },
 }
 
 impl ModelError {
-    /// What the supervisor is told.
+    /// The fault reported to the supervisor.
     pub const fn fault(&self) -> Fault {
         Fault::Model
     }
@@ -111,39 +111,40 @@ struct ManifestEntry {
 pub struct Model {
     network: Network,
     weights: Weights,
-    plan: Plan,
+    plan: BufferPlan,
     isa: Isa,
-    /// Memory that no thread uses at the moment.
+    /// Workspaces that no thread uses at the moment.
     idle: Mutex<Vec<Workspace>>,
 }
 
 impl Model {
-    /// Readies a model from its file, packed or ONNX; refuses one that is not in the manifest.
+    /// Loads a model from its file, packed or ONNX; rejects one that is not in the manifest.
     pub fn load(name: ModelName, file: File) -> Result<Self, ModelError> {
         let entry = manifest_entry(name)?;
         let read = |source| ModelError::Read { file: name.file_name(), source };
-        let mut begin = [0; packed::MAGIC_BYTES];
-        let is_packed = file.read_exact_at(&mut begin, 0).is_ok() && packed::is_packed(&begin);
+        let mut begin = [0; packed_model::MAGIC_BYTES];
+        let is_packed =
+            file.read_exact_at(&mut begin, 0).is_ok() && packed_model::is_packed(&begin);
         let (network, weights) = if is_packed {
             let cause = |cause| ModelError::Packed { file: name.file_name(), cause };
-            packed::open(&file, &entry.sha256).map_err(cause)?
+            packed_model::open(&file, &entry.sha256).map_err(cause)?
         } else {
             let (network, weights) = parse(name, &entry, &read_onnx(&file, &entry).map_err(read)?)?;
-            (network, Weights::Own(weights))
+            (network, Weights::Owned(weights))
         };
-        let plan = Plan::new(&network, execute::scratch(&network));
+        let plan = BufferPlan::new(&network, execute::scratch(&network));
         Ok(Self { network, weights, plan, isa: Isa::chosen(), idle: Mutex::default() })
     }
 
-    /// The packed file for an ONNX file.
+    /// Packs an ONNX file.
     pub fn pack(name: ModelName, file: &File) -> Result<Vec<u8>, ModelError> {
         let entry = manifest_entry(name)?;
         let read = |source| ModelError::Read { file: name.file_name(), source };
         let bytes = read_onnx(file, &entry).map_err(read)?;
         let (network, weights) = parse(name, &entry, &bytes)?;
-        packed::pack(&entry.sha256, network, &weights).map_err(|error| ModelError::Packed {
+        packed_model::pack(&entry.sha256, network, &weights).map_err(|error| ModelError::Packed {
             file: name.file_name(),
-            cause: PackedError::Description(error),
+            cause: PackedModelError::Description(error),
         })
     }
 
@@ -152,7 +153,7 @@ impl Model {
         self.network.side
     }
 
-    /// The same model with the given instruction set, or with plain code where there is none such.
+    /// The same model with the given instruction set, or with portable code if it is not available.
     #[must_use]
     pub fn with_isa(self, isa: Isa) -> Self {
         Self { isa, ..self }
@@ -182,15 +183,15 @@ impl Model {
     }
 }
 
-/// What a network has computed, in the order of the manifest.
+/// The outputs of a network, in the order of the manifest.
 pub struct Outputs<'a> {
     network: &'a Network,
-    plan: &'a Plan,
+    plan: &'a BufferPlan,
     workspace: &'a Workspace,
 }
 
 impl Outputs<'_> {
-    /// How many there are.
+    /// Number of outputs.
     pub fn count(&self) -> usize {
         self.network.outputs.len()
     }
@@ -203,7 +204,7 @@ impl Outputs<'_> {
         let output = &self.network.outputs[output];
         let mut values = Vec::new();
         for part in &output.parts {
-            let shape = self.plan.places[*part].shape;
+            let shape = self.plan.placements[*part].shape;
             let pixels = (0..shape.height).flat_map(|y| (0..shape.width).map(move |x| (y, x)));
             if output.channels_last {
                 for (y, x) in pixels {
@@ -227,10 +228,10 @@ impl Outputs<'_> {
     }
 
     fn at(&self, picture: usize, channel: usize, y: usize, x: usize) -> f32 {
-        let place = self.plan.places[picture];
-        let buffer = &self.workspace.buffers[place.buffer];
+        let placement = self.plan.placements[picture];
+        let buffer = &self.workspace.buffers[placement.buffer];
         let (block, lane) = (channel / LANES, channel % LANES);
-        buffer[place.start + block * place.block + y * place.row + x * LANES + lane]
+        buffer[placement.start + block * placement.block + y * placement.row + x * LANES + lane]
     }
 }
 
@@ -242,10 +243,10 @@ fn manifest_entry(name: ModelName) -> Result<ManifestEntry, ModelError> {
         .ok_or(ModelError::NotInManifest(name.file_name()))
 }
 
-/// All of the file, but not much more than what the manifest states.
+/// Reads the file, at most one byte more than the manifest states.
 fn read_onnx(file: &File, entry: &ManifestEntry) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(entry.bytes as usize + 1);
-    // One byte more than expected is enough to know that it is another file.
+    // One byte more than expected is enough to detect another file.
     io::Read::read_to_end(&mut io::Read::take(file, entry.bytes + 1), &mut bytes)?;
     Ok(bytes)
 }
@@ -263,7 +264,7 @@ fn parse(
     onnx::read(bytes).map_err(|cause| ModelError::Prepare { file, cause })
 }
 
-/// The logistic function: from a raw score to a probability.
+/// The logistic function, from a raw score to a probability.
 pub fn sigmoid(raw: f32) -> f32 {
     1.0 / (1.0 + (-raw).exp())
 }

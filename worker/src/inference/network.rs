@@ -1,7 +1,7 @@
-//! A network as it is executed: pictures of channels, and the layers that make one from another.
-//! Made by `onnx`, joined by `fuse`, run by `execute`; stored as it is by `packed`.
+//! A network as it is executed: pictures (feature maps) and the layers that compute them. Built by
+//! `onnx`, fused by `fuse`, run by `execute`, and serialized by `packed_model`.
 //!
-//! Weights are kept in the order in which the kernels read them.
+//! Weights are stored in the order in which the kernels read them.
 
 use crate::simd::vector::LANES;
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use std::ops::Range;
 /// Pixels of zeros around a picture that a depthwise convolution reads.
 pub(super) const BORDER: usize = 2;
 
-/// A place in [`Network::pictures`].
-pub(super) type Id = usize;
+/// An index into [`Network::pictures`].
+pub(super) type PictureId = usize;
 
 /// A whole network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub(super) struct Network {
     pub(super) pictures: Vec<Shape>,
     /// The layers, each after those it reads from.
     pub(super) layers: Vec<Layer>,
-    /// The outputs, in the order of the file.
+    /// The outputs, in the order of the ONNX file.
     pub(super) outputs: Vec<Output>,
 }
 
@@ -35,45 +35,50 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// How many vectors the channels of a pixel take; what is left of the last is padding.
+    /// Number of vectors for the channels of a pixel; the last is padded.
     pub(super) const fn blocks(self) -> usize {
         self.channels.div_ceil(LANES)
     }
 }
 
-/// One output: pictures one after the other.
+/// One output: concatenated pictures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Output {
     pub(super) name: String,
-    pub(super) parts: Vec<Id>,
-    /// Whether channels come last (and not first, as ONNX has them).
+    pub(super) parts: Vec<PictureId>,
+    /// Whether channels are the last dimension (and not the first, as in ONNX).
     pub(super) channels_last: bool,
 }
 
 /// One layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Layer {
-    /// What it reads; nothing if that is the network's input.
-    pub(super) input: Option<Id>,
-    /// What it makes.
-    pub(super) output: Id,
+    /// The picture it reads; none for the network's input.
+    pub(super) input: Option<PictureId>,
+    /// The picture it computes.
+    pub(super) output: PictureId,
     pub(super) operation: Operation,
 }
 
-/// What a layer does.
+/// The operation of a layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Operation {
     /// The first convolution.
     Stem(Stem),
     /// A convolution of single pixels, then a sum with another picture.
-    Pointwise { product: Product, addend: Option<Id> },
+    Pointwise { product: Product, addend: Option<PictureId> },
     /// A convolution of each channel alone.
     Depthwise(Depthwise),
-    /// Three layers, row by row, so that the wide pictures between them stay in the cache.
-    Bottleneck { first: First, depthwise: Depthwise, project: Product, addend: Option<Id> },
-    /// A change of size, perhaps clipped, then a sum with another picture.
-    Resize { columns: Vec<Tap>, rows: Vec<Tap>, clip: bool, addend: Option<Id> },
-    /// Quarters of the channels side by side: twice the size.
+    /// Three fused layers, row by row, so that the wide pictures between them stay in the cache.
+    Bottleneck {
+        first: ExpandStage,
+        depthwise: Depthwise,
+        project: Product,
+        addend: Option<PictureId>,
+    },
+    /// A resize, optionally clipped, then a sum with another picture.
+    Resize { columns: Vec<Tap>, rows: Vec<Tap>, clip: bool, addend: Option<PictureId> },
+    /// Moves quarters of the channels into blocks of 2 x 2 pixels: twice the size.
     DepthToSpace,
     /// The largest of 2 x 2 pixels.
     MaxPool,
@@ -81,10 +86,10 @@ pub(super) enum Operation {
     Dense { product: Product, sigmoid: bool },
 }
 
-/// What makes the rows that a bottleneck's depthwise convolution reads.
+/// The first stage of a bottleneck, which computes the input of its depthwise convolution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) enum First {
-    /// They are its input.
+pub(super) enum ExpandStage {
+    /// None: the input is read directly.
     Given,
     /// A convolution of single pixels.
     Expand(Product),
@@ -96,19 +101,19 @@ pub(super) enum First {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stem {
     /// By vector of outputs; in it by plane, row and column.
-    pub(super) weights: Stored,
-    pub(super) bias: Stored,
+    pub(super) weights: WeightRange,
+    pub(super) bias: WeightRange,
 }
 
 /// A matrix product for each pixel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Product {
-    /// Numbers that are read of each pixel.
+    /// Number of inputs for each pixel.
     pub(super) inputs: usize,
     /// By vector of outputs; in it by input.
-    pub(super) weights: Stored,
-    pub(super) bias: Stored,
-    /// Whether results are brought within 0 to 6.
+    pub(super) weights: WeightRange,
+    pub(super) bias: WeightRange,
+    /// Whether results are clamped to 0..=6.
     pub(super) clip: bool,
 }
 
@@ -119,32 +124,32 @@ pub(super) struct Depthwise {
     pub(super) kernel: usize,
     /// Pixels from one result to the next: 1 or 2.
     pub(super) stride: usize,
-    /// Pixels before the first that the first result reads.
+    /// Padding before the first pixel.
     pub(super) pad: usize,
     /// By vector of channels; in it by row and column.
-    pub(super) weights: Stored,
-    pub(super) bias: Stored,
+    pub(super) weights: WeightRange,
+    pub(super) bias: WeightRange,
     pub(super) clip: bool,
 }
 
-/// The two pixels that a resized one lies between, and their shares in it.
+/// The two pixels that a resized one is interpolated from, and their weights.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Tap {
     pub(super) at: [usize; 2],
     pub(super) share: [f32; 2],
 }
 
-/// A place among the weights.
+/// A range of the weights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stored {
+pub(super) struct WeightRange {
     pub(super) bytes: Range<usize>,
     /// Whether numbers have 16 bits (and not 32).
     pub(super) half: bool,
 }
 
 impl Layer {
-    /// Every picture that is read.
-    pub(super) fn reads(&self) -> impl Iterator<Item = Id> {
+    /// All pictures that the layer reads.
+    pub(super) fn reads(&self) -> impl Iterator<Item = PictureId> {
         let addend = match &self.operation {
             Operation::Pointwise { addend, .. }
             | Operation::Bottleneck { addend, .. }
@@ -154,11 +159,11 @@ impl Layer {
         self.input.into_iter().chain(addend)
     }
 
-    /// Whether the input is read beyond its edges.
+    /// Whether the layer reads its input beyond the edges.
     pub(super) const fn reads_beyond_edges(&self) -> bool {
         matches!(
             self.operation,
-            Operation::Depthwise(_) | Operation::Bottleneck { first: First::Given, .. }
+            Operation::Depthwise(_) | Operation::Bottleneck { first: ExpandStage::Given, .. }
         )
     }
 }

@@ -1,26 +1,28 @@
-//! Random networks, run by every instruction set, layer by layer and joined, against the definition
+//! Random networks, run with every instruction set, layer by layer and fused, against the definition
 //! of each operation.
 
-use super::buffers::Plan;
+use super::buffers::BufferPlan;
 use super::execute::{self, Execution};
 use super::fuse::fuse;
-use super::network::{Depthwise, Id, Layer, Network, Operation, Output, Product, Shape, Stem, Tap};
-use super::weights::Weights;
+use super::network::{
+    Depthwise, Layer, Network, Operation, Output, PictureId, Product, Shape, Stem, Tap,
+};
+use super::weights::WeightStore;
 use crate::simd::Isa;
 use crate::simd::vector::LANES;
 use proptest::prelude::*;
 
-/// How far a number may be from the definition: sums are made in another order.
-const APART_MAX: f32 = 1e-3;
+/// Largest difference from the definition: sums are computed in another order.
+const DIFFERENCE_MAX: f32 = 1e-3;
 
-/// A picture as ONNX has it: by channel, row and column.
+/// A picture in the order of ONNX: by channel, row and column.
 #[derive(Clone)]
-struct Plain {
+struct Reference {
     shape: Shape,
     numbers: Vec<f32>,
 }
 
-impl Plain {
+impl Reference {
     fn of(shape: Shape, at: impl Fn(usize, usize, usize) -> f32) -> Self {
         let Shape { channels, height, width } = shape;
         let places = (0..channels)
@@ -38,26 +40,27 @@ impl Plain {
     }
 }
 
-/// A network that grows, with what its layers are to compute.
-struct Growing {
+/// A network under construction, with the expected results of its layers.
+struct NetworkBuilder {
     network: Network,
-    weights: Weights,
-    expected: Vec<Plain>,
+    weights: WeightStore,
+    expected: Vec<Reference>,
     seed: u32,
 }
 
-impl Growing {
-    /// With a first convolution of random planes.
+impl NetworkBuilder {
+    /// A network with the first convolution, and random input planes.
     fn new(side: usize, channels: usize, seed: u32) -> (Self, Vec<f32>) {
         let (pictures, layers, outputs) = (Vec::new(), Vec::new(), Vec::new());
         let network = Network { side, pictures, layers, outputs };
-        let mut growing = Self { network, weights: Weights::default(), expected: Vec::new(), seed };
-        let planes = growing.numbers(3 * side * side);
+        let mut builder =
+            Self { network, weights: WeightStore::default(), expected: Vec::new(), seed };
+        let planes = builder.numbers(3 * side * side);
         let input =
-            Plain { shape: Shape { channels: 3, height: side, width: side }, numbers: planes };
-        let (weights, bias) = (growing.numbers(channels * 27), growing.numbers(channels));
+            Reference { shape: Shape { channels: 3, height: side, width: side }, numbers: planes };
+        let (weights, bias) = (builder.numbers(channels * 27), builder.numbers(channels));
         let shape = Shape { channels, height: side / 2, width: side / 2 };
-        let expected = Plain::of(shape, |c, y, x| {
+        let expected = Reference::of(shape, |c, y, x| {
             let taps = (0..27).map(|tap| {
                 let (plane, row, column) = (tap / 9, tap / 3 % 3, tap % 3);
                 let (y, x) = (2 * y + row, 2 * x + column);
@@ -65,10 +68,10 @@ impl Growing {
             });
             (bias[c] + taps.sum::<f32>()).clamp(0.0, 6.0)
         });
-        let stored = growing.weights.matrix_of_floats((channels, 27), |o, i| weights[o * 27 + i]);
-        let stem = Stem { weights: stored, bias: growing.weights.vector(&bias) };
-        growing.push(None, Operation::Stem(stem), expected);
-        (growing, input.numbers)
+        let stored = builder.weights.matrix_of_floats((channels, 27), |o, i| weights[o * 27 + i]);
+        let stem = Stem { weights: stored, bias: builder.weights.vector(&bias) };
+        builder.push(None, Operation::Stem(stem), expected);
+        (builder, input.numbers)
     }
 
     /// Multiples of 1/64 from -1 to 1: exact in half precision.
@@ -80,20 +83,20 @@ impl Growing {
         (0..count).map(|_| next()).collect()
     }
 
-    fn push(&mut self, input: Option<Id>, operation: Operation, expected: Plain) {
+    fn push(&mut self, input: Option<PictureId>, operation: Operation, expected: Reference) {
         let output = self.network.pictures.len();
         self.network.pictures.push(expected.shape);
         self.network.layers.push(Layer { input, output, operation });
         self.expected.push(expected);
     }
 
-    fn last(&self) -> (Id, Plain) {
+    fn last(&self) -> (PictureId, Reference) {
         let id = self.expected.len() - 1;
         (id, self.expected[id].clone())
     }
 
-    /// An earlier picture of this size.
-    fn of_size(&self, shape: Shape) -> Option<Id> {
+    /// An earlier picture of this shape.
+    fn with_shape(&self, shape: Shape) -> Option<PictureId> {
         self.expected.iter().position(|picture| picture.shape == shape)
     }
 
@@ -119,8 +122,8 @@ impl Growing {
         let inputs = input.shape.channels;
         let (product, weights, bias) = self.product(outputs, inputs, exact);
         let shape = Shape { channels: outputs, ..input.shape };
-        let addend = self.of_size(shape).filter(|_| add);
-        let expected = Plain::of(shape, |c, y, x| {
+        let addend = self.with_shape(shape).filter(|_| add);
+        let expected = Reference::of(shape, |c, y, x| {
             let (y, x) = (y as i64, x as i64);
             let sum: f32 = (0..inputs).map(|i| weights[c * inputs + i] * input.at(i, y, x)).sum();
             let with = addend.map_or(0.0, |addend| self.expected[addend].at(c, y, x));
@@ -139,7 +142,7 @@ impl Growing {
         let pad =
             if stride == 2 && kernel == 3 && height.is_multiple_of(2) { 0 } else { kernel / 2 };
         let (weights, bias) = (self.numbers(channels * kernel * kernel), self.numbers(channels));
-        let expected = Plain::of(shape, |c, y, x| {
+        let expected = Reference::of(shape, |c, y, x| {
             let taps = (0..kernel * kernel).map(|tap| {
                 let (y, x) = (y * stride + tap / kernel, x * stride + tap % kernel);
                 let weight = weights[c * kernel * kernel + tap];
@@ -156,7 +159,7 @@ impl Growing {
         self.push(Some(id), Operation::Depthwise(depthwise), expected);
     }
 
-    /// Twice the size, each pixel three parts of the nearest and one of the next.
+    /// Twice the size, each pixel three quarters of the nearest and one of the next.
     fn resize(&mut self, clip: bool) {
         let (id, input) = self.last();
         let Shape { channels, height, width } = input.shape;
@@ -168,8 +171,8 @@ impl Growing {
             (0..2 * from).map(tap).collect()
         };
         let (columns, rows) = (taps(width), taps(height));
-        let addend = self.of_size(shape);
-        let expected = Plain::of(shape, |c, y, x| {
+        let addend = self.with_shape(shape);
+        let expected = Reference::of(shape, |c, y, x| {
             let blend = |of: &dyn Fn(usize) -> f32, tap: Tap| {
                 of(tap.at[0]) * tap.share[0] + of(tap.at[1]) * tap.share[1]
             };
@@ -185,7 +188,7 @@ impl Growing {
         let (id, input) = self.last();
         let Shape { channels, height, width } = input.shape;
         let shape = Shape { channels: channels / 4, height: 2 * height, width: 2 * width };
-        let expected = Plain::of(shape, |c, y, x| {
+        let expected = Reference::of(shape, |c, y, x| {
             let quarter = y % 2 * 2 + x % 2;
             input.at(quarter * shape.channels + c, y as i64 / 2, x as i64 / 2)
         });
@@ -196,7 +199,7 @@ impl Growing {
         let (id, input) = self.last();
         let Shape { channels, height, width } = input.shape;
         let shape = Shape { channels, height: height / 2, width: width / 2 };
-        let expected = Plain::of(shape, |c, y, x| {
+        let expected = Reference::of(shape, |c, y, x| {
             let (y, x) = (2 * y as i64, 2 * x as i64);
             let of = |dy, dx| input.at(c, y + dy, x + dx);
             of(0, 0).max(of(0, 1)).max(of(1, 0)).max(of(1, 1))
@@ -204,11 +207,11 @@ impl Growing {
         self.push(Some(id), Operation::MaxPool, expected);
     }
 
-    /// One step, by a random number: whatever fits the last picture.
-    fn step(&mut self, choice: u16) {
-        let (_, Plain { shape: Shape { channels, height, width }, .. }) = self.last();
+    /// Adds one layer or block, chosen by a random number, that fits the last picture.
+    fn add_step(&mut self, choice: u16) {
+        let (_, Reference { shape: Shape { channels, height, width }, .. }) = self.last();
         let flag = |bit: u16| choice >> bit & 1 == 1;
-        // More than a product widens the weights of at a time, too.
+        // Also more than the panel of a product holds.
         let outputs = (1 + usize::from(choice >> 8) % 70) * if flag(7) { 3 } else { 1 };
         match choice % 8 {
             0 | 1 => self.pointwise(outputs, (flag(4), flag(5), flag(6))),
@@ -219,7 +222,7 @@ impl Growing {
             4 if width < 20 => self.resize(flag(4)),
             5 if channels.is_multiple_of(32) && width < 20 => self.depth_to_space(),
             6 if height % 2 + width % 2 == 0 && height > 2 => self.max_pool(),
-            // A block as these networks have them.
+            // A block as in the real networks.
             _ => {
                 self.pointwise(outputs, (true, false, true));
                 self.depthwise(if flag(4) { 3 } else { 5 }, 1, true);
@@ -249,7 +252,7 @@ impl Growing {
         let product =
             Product { inputs, weights: stored, bias: self.weights.vector(&bias), clip: false };
         let shape = Shape { channels: 5, height: 1, width: 1 };
-        let expected = Plain::of(shape, |output, _, _| {
+        let expected = Reference::of(shape, |output, _, _| {
             let sum: f32 = (0..channels * height * width)
                 .map(|at| {
                     let (c, y, x) = (at / (height * width), at / width % height, at % width);
@@ -270,23 +273,26 @@ impl Growing {
 
     /// Runs the network and compares its outputs.
     fn check(&self, network: &Network, isa: Isa, planes: &[f32]) -> Result<(), TestCaseError> {
-        let plan = Plan::new(network, execute::scratch(network));
+        let plan = BufferPlan::new(network, execute::scratch(network));
         let mut workspace = plan.workspace();
-        // Twice: what one run leaves behind must not matter to the next.
+        // Twice: data left by one run must not affect the next.
         for _ in 0..2 {
             let (weights, plan) = (&self.weights.bytes, &plan);
             let workspace = &mut workspace;
             Execution { isa, network, weights, plan, workspace, input: planes }.run();
         }
         for id in network.outputs.iter().map(|output| output.parts[0]) {
-            let (place, expected) = (plan.places[id], &self.expected[id]);
+            let (placement, expected) = (plan.placements[id], &self.expected[id]);
             let Shape { height, width, .. } = expected.shape;
             for (at, wanted) in expected.numbers.iter().enumerate() {
                 let (c, y, x) = (at / (height * width), at / width % height, at % width);
-                let from = c / LANES * place.block + y * place.row + x * LANES + c % LANES;
-                let found = workspace.buffers[place.buffer][place.start + from];
-                let apart = (found - wanted).abs() / wanted.abs().max(1.0);
-                prop_assert!(apart <= APART_MAX, "{isa:?}, picture {id}: {found}, not {wanted}");
+                let from = c / LANES * placement.block + y * placement.row + x * LANES + c % LANES;
+                let found = workspace.buffers[placement.buffer][placement.start + from];
+                let difference = (found - wanted).abs() / wanted.abs().max(1.0);
+                prop_assert!(
+                    difference <= DIFFERENCE_MAX,
+                    "{isa:?}, picture {id}: {found}, not {wanted}"
+                );
             }
         }
         Ok(())
@@ -296,44 +302,44 @@ impl Growing {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn random_networks_compute_what_their_layers_are_defined_to(
+    fn random_networks_compute_what_their_layers_define(
         half in 3_usize..14,
         channels in 1_usize..40,
         steps in proptest::collection::vec(any::<u16>(), 1..7),
         seed: u32,
         sigmoid: bool,
     ) {
-        let (mut growing, planes) = Growing::new(2 * half, channels, seed);
+        let (mut builder, planes) = NetworkBuilder::new(2 * half, channels, seed);
         for step in steps {
-            growing.step(step);
+            builder.add_step(step);
         }
-        growing.finish(sigmoid);
-        let mut joined = growing.network.clone();
-        fuse(&mut joined);
+        builder.finish(sigmoid);
+        let mut fused = builder.network.clone();
+        fuse(&mut fused);
         for isa in Isa::ALL {
-            growing.check(&growing.network, isa, &planes)?;
-            growing.check(&joined, isa, &planes)?;
+            builder.check(&builder.network, isa, &planes)?;
+            builder.check(&fused, isa, &planes)?;
         }
     }
 }
 
 #[test]
-fn only_pictures_that_nobody_else_reads_are_joined_away() {
-    let (mut growing, planes) = Growing::new(12, 8, 1);
-    growing.pointwise(24, (true, false, true));
-    growing.depthwise(3, 1, true);
-    growing.pointwise(8, (false, true, true));
-    growing.depthwise(5, 1, true);
-    growing.finish(false);
-    let mut joined = growing.network.clone();
-    fuse(&mut joined);
-    assert_eq!(joined.layers.len(), growing.network.layers.len() - 2);
-    // The picture before the last convolution is an output now: it has to be made.
-    growing.network.outputs[0].parts[0] = 2;
-    let mut kept = growing.network.clone();
+fn only_pictures_with_one_reader_are_fused_away() {
+    let (mut builder, planes) = NetworkBuilder::new(12, 8, 1);
+    builder.pointwise(24, (true, false, true));
+    builder.depthwise(3, 1, true);
+    builder.pointwise(8, (false, true, true));
+    builder.depthwise(5, 1, true);
+    builder.finish(false);
+    let mut fused = builder.network.clone();
+    fuse(&mut fused);
+    assert_eq!(fused.layers.len(), builder.network.layers.len() - 2);
+    // The picture before the last convolution is an output now: it must not be fused away.
+    builder.network.outputs[0].parts[0] = 2;
+    let mut kept = builder.network.clone();
     fuse(&mut kept);
-    assert_eq!(kept.layers.len(), growing.network.layers.len());
-    for network in [joined, kept] {
-        growing.check(&network, Isa::chosen(), &planes).expect("computes the same");
+    assert_eq!(kept.layers.len(), builder.network.layers.len());
+    for network in [fused, kept] {
+        builder.check(&network, Isa::chosen(), &planes).expect("computes the same");
     }
 }

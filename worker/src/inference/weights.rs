@@ -1,26 +1,26 @@
-//! Weights in the order in which the kernels read them, as bytes: of each vector of outputs, one
-//! vector for each input. In half precision where that loses nothing. Called by `onnx`.
+//! Weights in the order in which the kernels read them, as bytes: for each vector of outputs, one
+//! vector for each input. In half precision where that is exact. Called by `onnx`.
 
-use super::network::Stored;
+use super::network::WeightRange;
 use crate::simd::vector::{LANES, widened};
 
-/// Where vectors begin, in bytes.
+/// Alignment of matrices, in bytes.
 const ALIGNMENT: usize = 64;
 
-/// Weights being collected.
+/// Collects weights.
 #[derive(Debug, Default)]
-pub(super) struct Weights {
-    /// What was collected.
+pub(super) struct WeightStore {
+    /// The collected weights.
     pub(super) bytes: Vec<u8>,
 }
 
-impl Weights {
+impl WeightStore {
     /// Adds a matrix: `at(output, input)` is a weight. Outputs are padded with zeros to vectors.
     pub(super) fn matrix(
         &mut self,
         (outputs, inputs): (usize, usize),
         at: impl Fn(usize, usize) -> f32,
-    ) -> Stored {
+    ) -> WeightRange {
         let numbers = ordered(outputs, inputs, &at);
         let halves: Option<Vec<u16>> = numbers.iter().map(|number| narrowed(*number)).collect();
         match halves {
@@ -34,20 +34,20 @@ impl Weights {
         &mut self,
         (outputs, inputs): (usize, usize),
         at: impl Fn(usize, usize) -> f32,
-    ) -> Stored {
+    ) -> WeightRange {
         self.store(ordered(outputs, inputs, &at).into_iter().flat_map(f32::to_le_bytes), false)
     }
 
     /// Adds one number for each output, in full precision.
-    pub(super) fn vector(&mut self, numbers: &[f32]) -> Stored {
+    pub(super) fn vector(&mut self, numbers: &[f32]) -> WeightRange {
         self.matrix_of_floats((numbers.len(), 1), |output, _| numbers[output])
     }
 
-    fn store(&mut self, bytes: impl Iterator<Item = u8>, half: bool) -> Stored {
+    fn store(&mut self, bytes: impl Iterator<Item = u8>, half: bool) -> WeightRange {
         self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT), 0);
         let start = self.bytes.len();
         self.bytes.extend(bytes);
-        Stored { bytes: start..self.bytes.len(), half }
+        WeightRange { bytes: start..self.bytes.len(), half }
     }
 }
 
@@ -62,12 +62,12 @@ fn ordered(outputs: usize, inputs: usize, at: &impl Fn(usize, usize) -> f32) -> 
     numbers
 }
 
-/// The number in half precision, if that has it exactly.
+/// Converts a number to half precision, if that is exact.
 fn narrowed(number: f32) -> Option<u16> {
     let bits = number.to_bits();
     let sign = (bits >> 16 & 0x8000) as u16;
-    // The exponent's bias falls by 112; what is then below the normal numbers loses its scale to
-    // a product, as the reader's product gives it back.
+    // The exponent's bias falls by 112; multiplying produces subnormal numbers as needed, which
+    // `widened` reverses.
     const BIAS: f32 = f32::from_bits((127 - 112) << 23);
     let magnitude = (number.abs() * BIAS).to_bits() >> 13;
     let half = u16::try_from(magnitude).ok().filter(|half| *half < 0x7c00)? | sign;
@@ -81,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn halves_survive_and_no_other_number_is_taken_for_one(half: u16, bits: u32) {
+        fn exactly_the_half_precision_numbers_are_narrowed(half: u16, bits: u32) {
             let number = widened(half & 0xbfff);
             prop_assert_eq!(narrowed(number), Some(half & 0xbfff));
             let number = f32::from_bits(bits);
@@ -92,18 +92,18 @@ mod tests {
     }
 
     #[test]
-    fn numbers_beyond_half_precision_are_left_whole() {
+    fn numbers_outside_half_precision_stay_in_full_precision() {
         for number in [65520.0, 1e-9, 1.0 + 1.0 / 4096.0, f32::INFINITY, f32::NAN] {
             assert_eq!(narrowed(number), None, "{number}");
         }
-        let mut weights = Weights::default();
+        let mut weights = WeightStore::default();
         assert!(weights.matrix((3, 2), |output, input| (output + input) as f32).half);
         assert!(!weights.matrix((3, 2), |output, _| output as f32 + 0.1).half);
     }
 
     #[test]
     fn each_vector_of_outputs_has_one_vector_for_each_input() {
-        let mut weights = Weights::default();
+        let mut weights = WeightStore::default();
         weights.vector(&[1.0]);
         let stored =
             weights.matrix_of_floats((17, 2), |output, input| (100 * output + input) as f32);

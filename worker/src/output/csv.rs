@@ -1,12 +1,21 @@
 //! pose_data.csv: one row for every processed frame and landmark, with or without a person.
 
-use super::{Frame, OutputError, Person};
+use super::error::OutputError;
+use super::writer::{DataFormat, FrameWriter};
+use crate::pose::{Frame, Person};
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::pose::{LANDMARKS, Landmark};
 use std::fs::File;
 
+/// The format's row in the table.
+pub(super) const FORMAT: DataFormat = DataFormat {
+    artefact: Artefact::Csv,
+    create: |file, _| Ok(Box::new(CsvWriter::create(file)?)),
+};
+
 /// The columns. The first seven are those of the service's predecessor, in its order.
-pub const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 14] = [
     "frame_id",
     "landmark_id",
     "x",
@@ -24,21 +33,29 @@ pub const COLUMNS: [&str; 14] = [
 ];
 
 /// Writes the table row by row.
-pub struct CsvWriter {
+struct CsvWriter {
     rows: csv::Writer<File>,
 }
 
 impl CsvWriter {
-    /// Begins the table with its header.
-    pub fn create(file: File) -> Result<Self, OutputError> {
+    /// Starts the table with its header.
+    fn create(file: File) -> Result<Self, OutputError> {
         let mut writer = Self { rows: csv::Writer::from_writer(file) };
         writer.record(&COLUMNS.map(String::from))?;
         Ok(writer)
     }
 
-    /// Adds the rows of one frame.
-    pub fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
-        // The first person has rows in every frame, others where they are seen.
+    fn record(&mut self, row: &[String; COLUMNS.len()]) -> Result<(), OutputError> {
+        self.rows
+            .write_record(row)
+            .map_err(std::io::Error::from)
+            .map_err(OutputError::of(Artefact::Csv))
+    }
+}
+
+impl FrameWriter for CsvWriter {
+    fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
+        // The first person has rows in every frame, others only where they are detected.
         if frame.first().is_none() {
             for id in 0..LANDMARKS {
                 self.record(&undetected(frame, id))?;
@@ -52,16 +69,8 @@ impl CsvWriter {
         Ok(())
     }
 
-    /// Completes the table.
-    pub fn finish(mut self) -> Result<(), OutputError> {
+    fn finish(mut self: Box<Self>, _: &Summary) -> Result<(), OutputError> {
         self.rows.flush().map_err(OutputError::of(Artefact::Csv))
-    }
-
-    fn record(&mut self, row: &[String; COLUMNS.len()]) -> Result<(), OutputError> {
-        self.rows
-            .write_record(row)
-            .map_err(std::io::Error::from)
-            .map_err(OutputError::of(Artefact::Csv))
     }
 }
 
@@ -103,6 +112,7 @@ fn time_s(frame: &Frame<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::writer::EMPTY_SUMMARY;
     use super::*;
     use std::io::{Read, Seek};
     use std::time::Duration;
@@ -110,14 +120,15 @@ mod tests {
     #[test]
     fn every_frame_has_every_landmark_with_or_without_a_person() {
         let mut file = tempfile::tempfile().expect("a file");
-        let mut writer = CsvWriter::create(file.try_clone().expect("a handle")).expect("a header");
+        let handle = file.try_clone().expect("a handle");
+        let mut writer = Box::new(CsvWriter::create(handle).expect("a header"));
         let pose = [Landmark { x: 0.25, visibility: 0.5, ..Landmark::default() }; LANDMARKS];
         let person = |id| Person { id, pose, strategy: "track" };
         let time = Duration::from_micros(33_367);
         writer.write(&Frame { id: 0, time: Duration::ZERO, people: &[] }).expect("rows");
         writer.write(&Frame { id: 1, time, people: &[person(0)] }).expect("rows");
         writer.write(&Frame { id: 2, time, people: &[person(1)] }).expect("rows");
-        writer.finish().expect("flushed");
+        writer.finish(&EMPTY_SUMMARY).expect("flushed");
         let mut text = String::new();
         file.rewind().expect("seekable");
         file.read_to_string(&mut text).expect("text");
@@ -130,7 +141,7 @@ mod tests {
             "1,0,0.250000,0.000000,0.000000,0.500000,track,0.000000,0.000000,0.000000,0.000000,\
              0.033367,true,0"
         );
-        // Where only another person is seen, the first one is still accounted for.
+        // Where only another person is detected, the first one has rows as well.
         assert_eq!(lines[67], "2,0,,,,,,,,,,0.033367,false,0");
         assert!(lines[100].starts_with("2,0,0.25") && lines[100].ends_with(",true,1"));
     }

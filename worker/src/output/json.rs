@@ -1,8 +1,10 @@
 //! pose_data.json: the same data as the table as one document, written frame by frame.
 
-use super::metadata::VideoReport;
-use super::statistics::Report;
-use super::{Frame, OutputError, SCHEMA_VERSION};
+use super::error::OutputError;
+use super::statistics::StatisticsReport;
+use super::video_report::VideoReport;
+use super::writer::{DataFormat, FrameWriter, SCHEMA_VERSION};
+use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::pose::{CONNECTIONS, Landmark, NAMES};
@@ -10,8 +12,14 @@ use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
+/// The format's row in the table.
+pub(super) const FORMAT: DataFormat = DataFormat {
+    artefact: Artefact::Json,
+    create: |file, context| Ok(Box::new(JsonWriter::create(file, context.report)?)),
+};
+
 /// Writes the document from top to bottom; nothing of it is kept in memory.
-pub struct JsonWriter {
+struct JsonWriter {
     file: BufWriter<File>,
     is_first: bool,
 }
@@ -50,8 +58,8 @@ impl From<&Landmark> for LandmarkReport {
 }
 
 impl JsonWriter {
-    /// Begins the document with what is known before the first frame.
-    pub fn create(file: File, video: &VideoReport<'_>) -> Result<Self, OutputError> {
+    /// Starts the document with what is known before the first frame.
+    fn create(file: File, video: &VideoReport<'_>) -> Result<Self, OutputError> {
         let mut writer = Self { file: BufWriter::new(file), is_first: true };
         writer.text(&format!("{{\"schema_version\":{SCHEMA_VERSION},\"video\":"))?;
         writer.value(video)?;
@@ -63,8 +71,19 @@ impl JsonWriter {
         Ok(writer)
     }
 
-    /// Adds one frame.
-    pub fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
+    fn text(&mut self, text: &str) -> Result<(), OutputError> {
+        self.file.write_all(text.as_bytes()).map_err(OutputError::of(Artefact::Json))
+    }
+
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), OutputError> {
+        serde_json::to_writer(&mut self.file, value)
+            .map_err(std::io::Error::from)
+            .map_err(OutputError::of(Artefact::Json))
+    }
+}
+
+impl FrameWriter for JsonWriter {
+    fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
         let separator = if std::mem::take(&mut self.is_first) { "\n" } else { ",\n" };
         self.text(separator)?;
         let people = frame.people.iter().map(|person| PersonReport {
@@ -82,20 +101,10 @@ impl JsonWriter {
     }
 
     /// Completes the document with the totals.
-    pub fn finish(mut self, summary: &Summary) -> Result<(), OutputError> {
+    fn finish(mut self: Box<Self>, summary: &Summary) -> Result<(), OutputError> {
         self.text("\n],\"statistics\":")?;
-        self.value(&Report::from(summary))?;
+        self.value(&StatisticsReport::from(summary))?;
         self.text("}\n")?;
         self.file.flush().map_err(OutputError::of(Artefact::Json))
-    }
-
-    fn text(&mut self, text: &str) -> Result<(), OutputError> {
-        self.file.write_all(text.as_bytes()).map_err(OutputError::of(Artefact::Json))
-    }
-
-    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), OutputError> {
-        serde_json::to_writer(&mut self.file, value)
-            .map_err(std::io::Error::from)
-            .map_err(OutputError::of(Artefact::Json))
     }
 }

@@ -3,10 +3,11 @@
 //!
 //! The archive stores and does not compress, so that a frame costs no memory but its entry in
 //! the index at the end, some hundred bytes. Points are those of BODY_25; the small toes, which
-//! BlazePose does not know, are zero with zero confidence, as OpenPose has it for points unseen.
+//! BlazePose does not have, are zero with zero confidence, as OpenPose writes undetected points.
 
-use super::data::FrameWriter;
-use super::{Frame, OutputError};
+use super::error::OutputError;
+use super::writer::{DataFormat, FrameWriter, WriterContext};
+use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::pose::Pose;
@@ -15,6 +16,14 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
+
+/// The format's row in the table.
+pub(super) const FORMAT: DataFormat = DataFormat {
+    artefact: Artefact::OpenPose,
+    create: |file, WriterContext { facts, .. }| {
+        Ok(Box::new(OpenPoseWriter::create(file, (facts.width, facts.height))))
+    },
+};
 
 /// Version of OpenPose's layout that is written.
 const VERSION: f32 = 1.3;
@@ -26,9 +35,9 @@ const POINTS: usize = 25;
 enum Source {
     /// This landmark.
     At(usize),
-    /// Half way between two, as sure as the less sure one.
+    /// The middle of two, with the lower confidence of both.
     Between(usize, usize),
-    /// Nowhere.
+    /// No landmark.
     Unknown,
 }
 
@@ -85,14 +94,14 @@ struct Body {
 }
 
 /// Writes the archive frame by frame.
-pub struct OpenPoseWriter {
+struct OpenPoseWriter {
     archive: ZipWriter<BufWriter<File>>,
     size: [f32; 2],
 }
 
 impl OpenPoseWriter {
-    /// Begins the archive for pictures of this size in pixels.
-    pub fn create(file: File, (width, height): (u32, u32)) -> Self {
+    /// Starts the archive for pictures of this size in pixels.
+    fn create(file: File, (width, height): (u32, u32)) -> Self {
         Self { archive: ZipWriter::new(BufWriter::new(file)), size: [width as f32, height as f32] }
     }
 
@@ -105,7 +114,7 @@ impl OpenPoseWriter {
             ..Body::default()
         });
         let document = Document { version: VERSION, people: people.collect() };
-        // In one piece: the archive counts and sums every write.
+        // In one write: the archive updates its checksum at every write.
         let text = serde_json::to_vec(&document)?;
         self.archive.start_file(name, stored)?;
         self.archive.write_all(&text)
@@ -144,7 +153,7 @@ mod tests {
     use bodyscript_protocol::pose::{LANDMARKS, Landmark};
 
     #[test]
-    fn points_are_in_pixels_and_made_up_ones_are_unknown_or_between() {
+    fn points_are_in_pixels_and_derived_ones_are_midpoints_or_zero() {
         let mut pose = [Landmark::default(); LANDMARKS];
         pose[11] = Landmark { x: 0.6, y: 0.4, visibility: 0.9, ..Landmark::default() };
         pose[12] = Landmark { x: 0.4, y: 0.5, visibility: 0.7, ..Landmark::default() };

@@ -23,7 +23,7 @@ const RIGHT_LEG: Rgb = [213, 94, 0];
 const JOINT: Rgb = [255, 255, 255];
 
 /// Draws one pose.
-pub fn draw(picture: &mut Picture, pose: &Pose) {
+pub(crate) fn draw(picture: &mut Picture, pose: &Pose) {
     let (width, height) = (picture.width() as f32, picture.height() as f32);
     let radius = (width.max(height) * LINE_SHARE).max(LINE_PX_MIN) / 2.0;
     let point = |i: usize| {
@@ -56,7 +56,7 @@ fn color(from: usize, to: usize) -> Rgb {
     }
 }
 
-/// A picture to draw on.
+/// A picture that is drawn on.
 struct Canvas<'a> {
     layout: Layout,
     planes: [&'a mut [u8]; 3],
@@ -64,7 +64,7 @@ struct Canvas<'a> {
     covered: Vec<f32>,
 }
 
-/// A line with round ends: every pixel is covered as far as its centre lies inside.
+/// A line with round ends, drawn by the distance of each pixel's centre.
 struct Capsule {
     ends: [[f32; 2]; 2],
     radius: f32,
@@ -75,8 +75,8 @@ impl<'a> Canvas<'a> {
         Self { layout: picture.layout(), planes: picture.planes_mut(), covered: Vec::new() }
     }
 
-    /// Draws in rows of chroma samples. Luma is covered pixel by pixel, chroma as far as its
-    /// pixels are on the whole.
+    /// Draws in rows of chroma samples. Luma is blended pixel by pixel, chroma by the mean coverage
+    /// of its pixels.
     fn draw(&mut self, capsule: &Capsule, color: Rgb) {
         let [luma, chroma @ ..] = colour::of_rgb(color, self.layout.range).map(f32::from);
         let [across, down] = self.layout.subsampling.shifts();
@@ -116,13 +116,13 @@ fn blend(sample: &mut u8, level: f32, cover: f32) {
 }
 
 impl Capsule {
-    /// First row that may be covered, and the one after the last.
+    /// The rows that may be covered, as a half-open range.
     fn rows(&self, rows: usize) -> (usize, usize) {
         let [a, b] = self.ends.map(|[_, y]| y);
         self.span(a.min(b), a.max(b), rows)
     }
 
-    /// The same of the columns, in these rows.
+    /// The columns that may be covered in these rows.
     fn columns(&self, [top, bottom]: [usize; 2], columns: usize) -> (usize, usize) {
         let [a, b] = self.ends;
         // The part of the line that is near enough.
@@ -138,7 +138,7 @@ impl Capsule {
         (low, high.max(low))
     }
 
-    /// How far from the line a pixel may lie that is covered in part.
+    /// How far from the line a partly covered pixel may lie.
     fn reach(&self) -> f32 {
         self.radius + 1.0
     }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_its_own_colour_and_leaves_what_is_beside_it() {
+    fn a_line_has_its_colour_and_leaves_other_pixels_unchanged() {
         for layout in layouts(101, 61) {
             for rgb in [FACE, TORSO, LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG] {
                 let mut picture = Picture::new(layout);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn no_covered_pixel_is_left_out_however_a_line_lies() {
+    fn every_covered_pixel_is_drawn_at_any_angle() {
         for layout in layouts(33, 27) {
             for number in 0..64 {
                 let turn = number as f32 * 0.1;
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn landmarks_outside_or_absurd_do_no_harm() {
+    fn landmarks_outside_the_picture_or_not_finite_do_not_panic() {
         let mut picture = Picture::new(Layout { width: 64, height: 48, ..Layout::default() });
         let mut pose = pose(1.0);
         for (i, bad) in [f32::NAN, f32::INFINITY, -1e30, 3.9, -3.9].into_iter().enumerate() {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn every_limb_has_a_colour_of_its_own() {
+    fn every_limb_has_its_own_colour() {
         let limbs = [(2, 3), (23, 24), (13, 15), (14, 16), (27, 31), (28, 32)];
         let colors: Vec<_> = limbs.iter().map(|(from, to)| color(*from, *to)).collect();
         assert_eq!(colors, [FACE, TORSO, LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG]);

@@ -1,11 +1,12 @@
 //! pose_data.parquet: the rows of pose_data.csv in typed columns. Missing values are null.
 //!
-//! Rows are held back until there are enough for a row group, so memory has one size whatever
-//! the length of the video. Columns are not compressed: floats hardly shrink, and the columns
-//! that repeat are coded by dictionary and run length as it is.
+//! Rows are buffered until they fill a row group, so memory does not depend on the length of the
+//! video. Columns are not compressed: floats hardly shrink, and repeating columns are coded by
+//! dictionary and run length anyway.
 
-use super::data::FrameWriter;
-use super::{Frame, OutputError, Person, SCHEMA_VERSION};
+use super::error::OutputError;
+use super::writer::{DataFormat, FrameWriter, SCHEMA_VERSION};
+use crate::pose::{Frame, Person};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::pose::LANDMARKS;
@@ -21,7 +22,13 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-/// Rows of one group: some 1.3 MB while they are held.
+/// The format's row in the table.
+pub(super) const FORMAT: DataFormat = DataFormat {
+    artefact: Artefact::Parquet,
+    create: |file, _| Ok(Box::new(ParquetWriter::create(file)?)),
+};
+
+/// Rows of one group: some 1.3 MB while they are buffered.
 const GROUP_ROWS_MAX: usize = 16_384;
 
 /// The columns of the table, in its order.
@@ -43,12 +50,12 @@ const SCHEMA: &str = "message pose_data {
 }";
 
 /// Writes the table group by group.
-pub struct ParquetWriter {
+struct ParquetWriter {
     file: SerializedFileWriter<File>,
     rows: Rows,
 }
 
-/// Rows that wait for their group, column by column. Only rows with a person have values in the
+/// The buffered rows, column by column. Only rows with a person have values in the
 /// columns that may be null.
 #[derive(Default)]
 struct Rows {
@@ -67,9 +74,9 @@ struct Rows {
 }
 
 impl ParquetWriter {
-    /// Begins the table.
-    pub fn create(file: File) -> Result<Self, OutputError> {
-        let begin = || {
+    /// Starts the table.
+    fn create(file: File) -> Result<Self, OutputError> {
+        let open = || {
             let version = KeyValue::new("schema_version".into(), SCHEMA_VERSION.to_string());
             let properties = WriterProperties::builder()
                 .set_created_by(concat!("bodyscript ", env!("CARGO_PKG_VERSION")).into())
@@ -78,7 +85,7 @@ impl ParquetWriter {
             let schema = parse_message_type(SCHEMA)?;
             SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties.build()))
         };
-        Ok(Self { file: begin().map_err(fault)?, rows: Rows::default() })
+        Ok(Self { file: open().map_err(parquet_error)?, rows: Rows::default() })
     }
 
     fn flush(&mut self) -> Result<(), ParquetError> {
@@ -95,16 +102,16 @@ impl ParquetWriter {
 
 impl FrameWriter for ParquetWriter {
     fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
-        let coming = LANDMARKS * frame.people.len().max(1);
-        if self.rows.frame_id.len() + coming > GROUP_ROWS_MAX {
-            self.flush().map_err(fault)?;
+        let added = LANDMARKS * frame.people.len().max(1);
+        if self.rows.frame_id.len() + added > GROUP_ROWS_MAX {
+            self.flush().map_err(parquet_error)?;
         }
         self.rows.add(frame);
         Ok(())
     }
 
     fn finish(mut self: Box<Self>, _: &Summary) -> Result<(), OutputError> {
-        self.flush().and_then(|()| self.file.close().map(drop)).map_err(fault)
+        self.flush().and_then(|()| self.file.close().map(drop)).map_err(parquet_error)
     }
 }
 
@@ -178,11 +185,11 @@ fn column<T: DataType>(
     levels: Option<&[i16]>,
 ) -> Result<(), ParquetError> {
     let next = group.next_column()?;
-    let mut column = next.ok_or_else(|| ParquetError::General("a column too many".into()))?;
+    let mut column = next.ok_or_else(|| ParquetError::General("too many columns".into()))?;
     column.typed::<T>().write_batch(values, levels, None)?;
     column.close()
 }
 
-fn fault(error: ParquetError) -> OutputError {
+fn parquet_error(error: ParquetError) -> OutputError {
     OutputError::of(Artefact::Parquet)(io::Error::other(error))
 }

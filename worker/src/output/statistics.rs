@@ -1,17 +1,17 @@
-//! Counts what a run found, frame by frame, in constant memory. All that is said of how well it
-//! went is said of the person with the id 0.
+//! Totals of a run, frame by frame, in constant memory. All measures of quality are those of the
+//! person with the id 0.
 
-use super::Frame;
+use crate::pose::Frame;
 use bodyscript_protocol::message::{Progress, Summary};
 use bodyscript_protocol::pose::{LANDMARKS, Pose, mean_visibility};
 use serde::Serialize;
 
-/// Landmarks less visible than this are guesses, whose trembling says nothing.
+/// Landmarks less visible than this are guesses and do not count for the jitter.
 const JITTER_VISIBILITY_MIN: f32 = 0.5;
 
 /// Running totals.
 #[derive(Debug)]
-pub struct Statistics {
+pub(crate) struct Statistics {
     /// Width and height of the picture in units of its diagonal.
     size: [f64; 2],
     frames_processed: u32,
@@ -19,9 +19,9 @@ pub struct Statistics {
     track_losses: u32,
     people: u32,
     visibility_sum: f64,
-    /// The poses of the last two frames, the latest first, as far as they follow each other.
+    /// The poses of the last two frames, the latest first, if both have one.
     last: [Option<Pose>; 2],
-    trembling: MeanSquare,
+    jitter: MeanSquare,
 }
 
 #[derive(Debug, Default)]
@@ -32,29 +32,29 @@ struct MeanSquare {
 
 /// The totals as they appear in JSON artefacts.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub(super) struct StatisticsReport {
     /// Frames decoded.
-    pub frames_decoded: u32,
+    frames_decoded: u32,
     /// Frames processed.
-    pub frames_processed: u32,
+    frames_processed: u32,
     /// Frames with a person.
-    pub frames_detected: u32,
+    frames_detected: u32,
     /// Share of the processed frames with a person.
-    pub detection_rate: f64,
+    detection_rate: f64,
     /// Mean visibility over the frames with a person.
-    pub average_quality: f32,
-    /// How often the person was seen in one processed frame and not in the next.
-    pub track_losses: u32,
+    average_quality: f32,
+    /// How often the person was detected in one processed frame and not in the next.
+    track_losses: u32,
     /// Root mean square of the second difference of the landmarks' positions over three processed
     /// frames, as a fraction of the picture's diagonal.
-    pub jitter: f32,
-    /// How many people were told apart.
-    pub people: u32,
+    jitter: f32,
+    /// How many people were distinguished.
+    people: u32,
 }
 
 impl Statistics {
-    /// Before the first frame of a video of this size, in pixels.
-    pub fn new(width: u32, height: u32) -> Self {
+    /// The state before the first frame of a video of this size, in pixels.
+    pub(crate) fn new(width: u32, height: u32) -> Self {
         let (width, height) = (f64::from(width), f64::from(height));
         let diagonal = width.hypot(height).max(1.0);
         Self {
@@ -65,12 +65,12 @@ impl Statistics {
             people: 0,
             visibility_sum: 0.0,
             last: [None; 2],
-            trembling: MeanSquare::default(),
+            jitter: MeanSquare::default(),
         }
     }
 
-    /// Counts one frame; gives the mean visibility of its pose, 0 without one.
-    pub fn add(&mut self, frame: &Frame<'_>) -> f32 {
+    /// Counts one frame; returns the mean visibility of its pose, 0 without one.
+    pub(crate) fn add(&mut self, frame: &Frame<'_>) -> f32 {
         self.frames_processed += 1;
         let highest = frame.people.last().map_or(0, |person| person.id + 1);
         self.people = self.people.max(highest);
@@ -80,7 +80,7 @@ impl Statistics {
             return 0.0;
         };
         if let [Some(last), Some(before)] = &self.last {
-            self.trembling.add(&person.pose, last, before, self.size);
+            self.jitter.add(&person.pose, last, before, self.size);
         }
         self.last = [Some(person.pose), self.last[0]];
         let visibility = mean_visibility(&person.pose);
@@ -90,12 +90,12 @@ impl Statistics {
     }
 
     /// The counts so far.
-    pub const fn progress(&self) -> Progress {
+    pub(crate) const fn progress(&self) -> Progress {
         Progress { frames_done: self.frames_processed, frames_detected: self.frames_detected }
     }
 
     /// The totals of a run that decoded so many frames.
-    pub fn summary(&self, frames_decoded: u32) -> Summary {
+    pub(crate) fn summary(&self, frames_decoded: u32) -> Summary {
         let mean = self.visibility_sum / f64::from(self.frames_detected.max(1));
         Summary {
             frames_decoded,
@@ -103,14 +103,14 @@ impl Statistics {
             frames_detected: self.frames_detected,
             mean_visibility: mean as f32,
             track_losses: self.track_losses,
-            jitter: self.trembling.root(),
+            jitter: self.jitter.root(),
             people: self.people,
         }
     }
 }
 
 impl MeanSquare {
-    /// Adds the second differences of the landmarks that can be seen in three frames.
+    /// Adds the second differences of the landmarks that are visible in all three frames.
     fn add(&mut self, next: &Pose, last: &Pose, before: &Pose, [width, height]: [f64; 2]) {
         for i in 0..LANDMARKS {
             let three = [&next[i], &last[i], &before[i]];
@@ -133,7 +133,7 @@ impl MeanSquare {
     }
 }
 
-impl From<&Summary> for Report {
+impl From<&Summary> for StatisticsReport {
     fn from(summary: &Summary) -> Self {
         let processed = f64::from(summary.frames_processed.max(1));
         Self {
@@ -151,8 +151,8 @@ impl From<&Summary> for Report {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Person;
     use super::*;
+    use crate::pose::Person;
     use bodyscript_protocol::pose::Landmark;
     use std::time::Duration;
 
@@ -171,17 +171,17 @@ mod tests {
     }
 
     #[test]
-    fn even_movement_does_not_tremble_and_a_step_to_and_fro_does() {
+    fn uniform_movement_has_no_jitter_and_oscillation_has() {
         let at = |x| vec![person(0, x, 0.9)];
         let even = summary(&[at(0.25), at(0.375), at(0.5), at(0.625)]);
         assert_eq!(even.jitter, 0.0);
         // Second difference 2 * 0.125 of the width, which is 0.6 of the diagonal.
-        let to_and_fro = summary(&[at(0.25), at(0.375), at(0.25), at(0.375)]);
-        assert!((to_and_fro.jitter - 0.15).abs() < 1e-6, "{to_and_fro:?}");
+        let oscillating = summary(&[at(0.25), at(0.375), at(0.25), at(0.375)]);
+        assert!((oscillating.jitter - 0.15).abs() < 1e-6, "{oscillating:?}");
     }
 
     #[test]
-    fn jitter_needs_three_frames_in_a_row_and_landmarks_that_can_be_seen() {
+    fn jitter_needs_three_consecutive_frames_with_visible_landmarks() {
         let at = |x| vec![person(0, x, 0.9)];
         let hidden = |x| vec![person(0, x, 0.4)];
         assert_eq!(summary(&[at(0.1), at(0.9), vec![], at(0.1), at(0.9)]).jitter, 0.0);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_and_people_are_counted() {
+    fn track_losses_and_people_are_counted() {
         let (one, both) =
             (vec![person(0, 0.5, 1.0)], vec![person(0, 0.5, 1.0), person(1, 0.2, 0.9)]);
         let other = vec![person(1, 0.2, 0.9)];

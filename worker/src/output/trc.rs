@@ -1,14 +1,15 @@
 //! pose.trc: the landmarks of one person as marker trajectories, in the layout OpenSim reads.
 //!
 //! Each landmark is a marker of its name, in millimetres from the middle of the hips. The axes
-//! are turned to OpenSim's, Y up and right-handed: X to the right of the picture, Z towards the
-//! camera. For somebody seen from the side who faces right that is forwards, up and to the right.
+//! are rotated to OpenSim's, Y up and right-handed: X to the right of the picture, Z towards the
+//! camera. For a person in profile facing right that is forwards, up and to the right.
 //!
-//! The head of the file says how many rows follow and how fast; it is written again at the end,
-//! in the same number of bytes.
+//! The header states the number and rate of the rows; it is written again at the end, in the same
+//! number of bytes.
 
-use super::data::FrameWriter;
-use super::{Frame, OutputError};
+use super::error::OutputError;
+use super::writer::{DataFormat, FrameWriter, WriterContext};
+use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::pose::{LANDMARKS, Landmark, NAMES};
@@ -17,13 +18,21 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 use std::time::Duration;
 
+/// The format's row in the table.
+pub(super) const FORMAT: DataFormat = DataFormat { artefact: Artefact::Trc, create };
+
+fn create(file: File, context: &WriterContext<'_>) -> Result<Box<dyn FrameWriter>, OutputError> {
+    let interval = context.start.options.sampling.interval();
+    Ok(Box::new(TrcWriter::create(file, context.facts.frame_rate, interval)?))
+}
+
 /// Millimetres in a metre.
 const MM: f32 = 1000.0;
-/// How far the measured rate may be from the stated one for the stated one to be believed.
+/// How far the measured rate may be from the stated one for the stated one to be used.
 const RATE_TOLERANCE: f64 = 0.01;
 
 /// Writes the table row by row.
-pub struct TrcWriter {
+struct TrcWriter {
     file: BufWriter<File>,
     /// Frames per second that the video states, and rows per second that follow from it.
     stated: Option<[f64; 2]>,
@@ -33,9 +42,9 @@ pub struct TrcWriter {
 }
 
 impl TrcWriter {
-    /// Begins the table of a video of this nominal frame rate, of which every `interval`-th frame
+    /// Starts the table of a video of this nominal frame rate, of which every `interval`-th frame
     /// is processed, if that is how they are chosen.
-    pub fn create(
+    fn create(
         file: File,
         (num, den): (u32, u32),
         interval: Option<u32>,
@@ -44,13 +53,13 @@ impl TrcWriter {
         let stated = camera.zip(interval).map(|(rate, n)| [rate, rate / f64::from(n)]);
         let (first, last) = (Duration::ZERO, Duration::ZERO);
         let mut writer = Self { file: BufWriter::new(file), stated, rows: 0, first, last };
-        let head = writer.head();
-        writer.text(&head)?;
+        let header = writer.header();
+        writer.text(&header)?;
         Ok(writer)
     }
 
-    /// Frames per second of the camera and rows per second. What is measured counts where the
-    /// video states no rate, or one that its times belie.
+    /// Frames per second of the camera and rows per second. The measured rate is used where the
+    /// video states no rate, or one that contradicts its times.
     fn rates(&self) -> [f64; 2] {
         let seconds = (self.last.saturating_sub(self.first)).as_secs_f64();
         let measured = (seconds > 0.0).then(|| f64::from(self.rows - 1) / seconds);
@@ -58,15 +67,15 @@ impl TrcWriter {
             (Some(stated), None) => stated,
             (Some(stated), Some(rate)) if (rate / stated[1] - 1.0).abs() < RATE_TOLERANCE => stated,
             (_, Some(rate)) => [rate, rate],
-            // One row, or none, of unknown rate; readers refuse zero.
+            // At most one row, of unknown rate; readers reject zero.
             (None, None) => [1.0, 1.0],
         }
     }
 
-    fn head(&self) -> String {
+    fn header(&self) -> String {
         let [camera, rate] = self.rates().map(|rate| format!("{rate:<12.6}"));
         let rows = format!("{:<10}", self.rows);
-        let mut head = format!(
+        let mut header = format!(
             "PathFileType\t4\t(X/Y/Z)\tpose.trc\n\
              DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\t\
              OrigDataStartFrame\tOrigNumFrames\n\
@@ -74,14 +83,14 @@ impl TrcWriter {
              Frame#\tTime\t"
         );
         for name in NAMES {
-            let _ = write!(head, "{name}\t\t\t");
+            let _ = write!(header, "{name}\t\t\t");
         }
-        head.push_str("\n\t\t");
+        header.push_str("\n\t\t");
         for i in 1..=LANDMARKS {
-            let _ = write!(head, "X{i}\tY{i}\tZ{i}\t");
+            let _ = write!(header, "X{i}\tY{i}\tZ{i}\t");
         }
-        head.push_str("\n\n");
-        head
+        header.push_str("\n\n");
+        header
     }
 
     fn row(&mut self, frame: &Frame<'_>) -> String {
@@ -90,7 +99,7 @@ impl TrcWriter {
         }
         self.last = frame.time;
         self.rows += 1;
-        // A tab ends every cell, the last one too: OpenSim would overlook an empty last cell.
+        // A tab ends every cell, the last one too: OpenSim ignores an empty last cell otherwise.
         let mut row = format!("{}\t{:.6}\t", self.rows, frame.time.as_secs_f64());
         match frame.first() {
             Some(person) => {
@@ -109,9 +118,9 @@ impl TrcWriter {
     }
 
     fn complete(mut self) -> io::Result<()> {
-        let head = self.head();
+        let header = self.header();
         self.file.rewind()?;
-        self.file.write_all(head.as_bytes())?;
+        self.file.write_all(header.as_bytes())?;
         self.file.flush()
     }
 }
@@ -135,27 +144,16 @@ fn marker(landmark: &Landmark) -> [f32; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Person;
+    use super::super::writer::EMPTY_SUMMARY;
     use super::*;
+    use crate::pose::Person;
     use std::io::Read;
-
-    fn summary() -> Summary {
-        Summary {
-            frames_decoded: 0,
-            frames_processed: 0,
-            frames_detected: 0,
-            mean_visibility: 0.0,
-            track_losses: 0,
-            jitter: 0.0,
-            people: 0,
-        }
-    }
 
     /// The lines of a table with a person in all frames but the first.
     fn lines(rate: (u32, u32), interval: Option<u32>, times_s: &[f64]) -> Vec<String> {
         let mut file = tempfile::tempfile().expect("a file");
         let handle = file.try_clone().expect("a handle");
-        let mut writer = Box::new(TrcWriter::create(handle, rate, interval).expect("a head"));
+        let mut writer = Box::new(TrcWriter::create(handle, rate, interval).expect("a header"));
         let world = [0.1, 0.2, -0.3];
         let pose = [Landmark { world, ..Landmark::default() }; LANDMARKS];
         for (id, time) in (0..).zip(times_s) {
@@ -164,7 +162,7 @@ mod tests {
             let time = Duration::from_secs_f64(*time);
             FrameWriter::write(&mut *writer, &Frame { id, time, people }).expect("a row");
         }
-        writer.finish(&summary()).expect("completed");
+        writer.finish(&EMPTY_SUMMARY).expect("completed");
         file.rewind().expect("it seeks");
         let mut text = String::new();
         file.read_to_string(&mut text).expect("text");
@@ -176,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_states_what_follows() {
+    fn the_header_states_rate_rows_and_markers() {
         let ntsc: Vec<f64> = (0..30).map(|n| f64::from(n) * 1001.0 / 30000.0).collect();
         let lines = lines((30000, 1001), Some(1), &ntsc);
         let expected = ["29.970030", "29.970030", "30", "33", "mm", "29.970030", "1", "30"];
@@ -189,18 +187,18 @@ mod tests {
     }
 
     #[test]
-    fn every_row_has_every_cell_in_millimetres_y_up() {
+    fn every_row_has_every_cell_in_millimetres_with_y_up() {
         let lines = lines((30, 1), Some(1), &[0.0, 0.033333]);
         for row in &lines[6..] {
             assert_eq!(row.matches('\t').count(), 2 + 3 * LANDMARKS, "{row}");
         }
-        assert!(lines[6].starts_with("1\t0.000000\t\t\t\t"), "nobody: {}", lines[6]);
+        assert!(lines[6].starts_with("1\t0.000000\t\t\t\t"), "without a person: {}", lines[6]);
         let with_person = "2\t0.033333\t100.000\t-200.000\t300.000\t";
         assert!(lines[7].starts_with(with_person), "{}", lines[7]);
     }
 
     #[test]
-    fn the_rate_is_stated_where_it_is_true_and_measured_elsewhere() {
+    fn the_stated_rate_is_used_where_it_fits_the_times_and_the_measured_one_elsewhere() {
         let thirds: Vec<f64> = (0..10).map(|n| f64::from(n) / 10.0).collect();
         let rates = |stated, interval| {
             let lines = lines(stated, interval, &thirds);
@@ -208,7 +206,7 @@ mod tests {
             values.split(' ').take(2).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(rates((30, 1), Some(3)), "10.000000 30.000000");
-        assert_eq!(rates((30, 1), Some(1)), "10.000000 10.000000", "the times belie it");
+        assert_eq!(rates((30, 1), Some(1)), "10.000000 10.000000", "contradicted by the times");
         assert_eq!(rates((0, 1), Some(1)), "10.000000 10.000000", "unknown");
         assert_eq!(rates((30, 1), None), "10.000000 10.000000", "sampled by time");
     }

@@ -1,9 +1,9 @@
-//! The one conversion between luma with chroma and RGB: the matrix of ITU-R BT.601, products
+//! The conversion between luma with chroma and RGB: the matrix of ITU-R BT.601, products
 //! rounded down as 16-bit multiplication does it (`docs/adr/0004`). Pure.
 
-use super::SampleRange;
+use super::layout::SampleRange;
 
-/// What samples of one range become in RGB. Factors are in units of 2^-13.
+/// The conversion of samples of one range to RGB. Factors are in units of 2^-13.
 #[derive(Debug, Clone, Copy)]
 pub struct Conversion {
     black: i16,
@@ -15,7 +15,7 @@ pub struct Conversion {
 }
 
 impl Conversion {
-    /// From samples of this range.
+    /// The conversion for this range.
     pub const fn of(range: SampleRange) -> Self {
         match range {
             SampleRange::Limited => Self {
@@ -43,7 +43,7 @@ impl Conversion {
         self.levels([luma.into(), u.into(), v.into()]).map(|level| level as u8)
     }
 
-    /// The same in 16 bits, for vectors of them.
+    /// The same in 16 bits, for vectorization.
     #[inline(always)]
     pub(super) fn levels(self, [luma, u, v]: [i16; 3]) -> [i16; 3] {
         let grey = product(luma - self.black, self.luma);
@@ -86,8 +86,8 @@ mod tests {
     use super::*;
     use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv444_to_rgb};
 
-    /// How many values of all colours are this many levels from those of a library that rounds to
-    /// the nearest. It takes luma below black for black.
+    /// Histogram over all colours of the distance, in levels, from a library that rounds to the
+    /// nearest. The library clamps luma below black.
     fn distances(range: SampleRange, known_as: YuvRange) -> [u32; 256] {
         let mut distances = [0; 256];
         let black = Conversion::of(range).black as u8;
@@ -120,13 +120,13 @@ mod tests {
     }
 
     #[test]
-    fn full_range_is_within_two_levels_of_the_nearest() {
+    fn full_range_is_within_two_levels_of_exact_rounding() {
         let distances = distances(SampleRange::Full, YuvRange::Full);
         assert_eq!(distances[3..].iter().sum::<u32>(), 0, "{:?}", &distances[..8]);
     }
 
     #[test]
-    fn limited_range_is_within_three_levels_and_nearly_always_two() {
+    fn limited_range_is_within_three_levels_and_mostly_within_two() {
         let distances = distances(SampleRange::Limited, YuvRange::Limited);
         assert_eq!(distances[4..].iter().sum::<u32>(), 0, "{:?}", &distances[..8]);
         let values: u32 = distances.iter().sum();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_survive_both_ways() {
+    fn colours_survive_the_round_trip() {
         for range in [SampleRange::Limited, SampleRange::Full] {
             for rgb in [[0, 0, 0], [255, 255, 255], [200, 30, 60], [10, 90, 220], [128; 3]] {
                 let back = Conversion::of(range).rgb(of_rgb(rgb, range));

@@ -1,20 +1,21 @@
-//! Pixels in RGB of a picture, whatever it is stored in: single ones, and ones blended of four
-//! where positions lie between pixels. Called by `pose::crop`, once a row, and by `pose::clothes`.
+//! Pixels of a picture in RGB, whatever its format: single ones, and ones interpolated from four
+//! where positions lie between pixels. Called by `pose::crop`, once a row, and by
+//! `pose::appearance`.
 
 use super::colour::Conversion;
-use super::{Picture, SLACK};
+use super::planes::{Picture, SLACK};
 use crate::simd::{Isa, vectorized_for};
 
-/// Binary digits of a position's fraction.
+/// Bits of a position's fraction.
 const FRACTION_BITS: u32 = 5;
 /// One pixel, in the unit of positions.
-pub const ONE: i32 = 1 << FRACTION_BITS;
-/// Binary digits of a weight: a product of two fractions.
+pub(crate) const ONE: i32 = 1 << FRACTION_BITS;
+/// Bits of a weight: a product of two fractions.
 const WEIGHT_BITS: u32 = 2 * FRACTION_BITS;
 /// Positions that are sampled together.
 const BLOCK: usize = 32;
 
-/// Positions in a picture, in 1/32 pixel: none before its first pixel or beyond its last.
+/// Positions in a picture, in 1/32 pixel, all between its first and last pixel.
 #[derive(Debug, Clone, Copy)]
 pub struct Positions<'a> {
     /// From the left.
@@ -26,7 +27,7 @@ pub struct Positions<'a> {
 /// Levels of red, green and blue.
 pub type Levels<'a> = [&'a mut [u8]; 3];
 
-/// A picture whose pixels can be had in RGB.
+/// A picture whose pixels can be read in RGB.
 pub trait Pixels {
     /// Columns and rows.
     fn size(&self) -> [usize; 2];
@@ -34,8 +35,8 @@ pub trait Pixels {
     /// Red, green and blue of one pixel.
     fn pixel(&self, x: usize, y: usize) -> [u8; 3];
 
-    /// What is seen at each of the positions: the four pixels around it, weighted by their
-    /// distance, in whole levels. `isa` is what it is computed with, not what comes of it.
+    /// Interpolates at each position between the four pixels around it, in whole levels. `isa` is
+    /// the instruction set used; it does not change the result.
     fn sample(&self, isa: Isa, at: Positions<'_>, into: Levels<'_>) {
         let _ = isa;
         let [columns, rows] = self.size();
@@ -50,15 +51,14 @@ pub trait Pixels {
     }
 }
 
-/// The two places of `size` that a position lies between, and how far it is beyond the first.
+/// The two indices below `size` that a position lies between, and its distance from the first.
 fn around(position: i32, size: usize) -> ([usize; 2], u32) {
     let first = (position >> FRACTION_BITS) as usize;
     ([first, (first + 1).min(size - 1)], (position & (ONE - 1)) as u32)
 }
 
-/// Four corners (upper left, upper right, lower left, lower right), weighted by their distance
-/// from a place between them.
-pub fn blend(corners: [[u8; 3]; 4], [fx, fy]: [u32; 2]) -> [u8; 3] {
+/// Interpolates between four corners (upper left, upper right, lower left, lower right).
+pub(crate) fn blend(corners: [[u8; 3]; 4], [fx, fy]: [u32; 2]) -> [u8; 3] {
     let one = ONE as u32;
     let weights = [(one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy];
     std::array::from_fn(|channel| {
@@ -98,21 +98,21 @@ impl Pixels for Picture {
     }
 }
 
-/// The planes of a picture as one piece of memory.
+/// The planes of a picture in one slice.
 struct Planes<'a> {
     samples: &'a [u8],
     /// Columns and rows of luma less one, and columns of chroma.
     last: [i32; 2],
     columns: u32,
     chroma_columns: u32,
-    /// Where each kind of chroma begins.
+    /// Offset of each kind of chroma.
     chroma: [u32; 2],
     shifts: [u32; 2],
     conversion: Conversion,
 }
 
-/// What is read for a block of positions: of each pixel the two samples side by side in the row
-/// above it and in the one below, luma and both kinds of chroma.
+/// The samples read for a block of positions: for each, the pairs of samples in the row above it
+/// and in the row below, of luma and both kinds of chroma.
 struct Gathered {
     upper: [[u16; BLOCK]; 3],
     lower: [[u16; BLOCK]; 3],
@@ -194,12 +194,12 @@ impl<'a> Planes<'a> {
         levels
     }
 
-    /// Pairs of pixels as red, green and blue, each weighted by its distance.
+    /// Interpolates horizontally between pairs of pixels, in red, green and blue.
     #[inline(always)]
     fn blend_row(&self, x: &[i32; BLOCK], [luma, u, v]: &[[u16; BLOCK]; 3]) -> [[i16; BLOCK]; 3] {
         let mut mixed = [[0; BLOCK]; 3];
-        // A pair of pixels has one sample of chroma where the left one's column is even, unless
-        // every pixel has its own.
+        // A pair of pixels shares one chroma sample where the left one's column is even, unless
+        // chroma is not subsampled.
         let own = if self.shifts[0] == 0 { 1 } else { 0 };
         let [red, green, blue] = &mut mixed;
         for i in 0..BLOCK {
@@ -217,11 +217,11 @@ impl<'a> Planes<'a> {
     }
 }
 
-/// Two samples side by side, the first one low.
+/// Two adjacent samples, the first one in the low byte.
 #[inline(always)]
 fn pair(samples: &[u8], at: u32) -> u16 {
     let at = at as usize;
-    // In this order one check does for both.
+    // In this order one bounds check covers both.
     let second = samples[at + 1];
     u16::from_le_bytes([samples[at], second])
 }

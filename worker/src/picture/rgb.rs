@@ -1,7 +1,8 @@
-//! Pictures in RGB, for what works on whole pictures in it: the enhancements and thumbnails.
+//! Whole pictures in RGB, for the enhancements and thumbnails.
 
 use super::colour::Conversion;
-use super::{Picture, Pixels};
+use super::pixels::Pixels;
+use super::planes::Picture;
 use crate::simd::vectorized;
 
 /// Pixels that are converted together.
@@ -33,7 +34,7 @@ impl RgbPicture {
         self.rgb.resize(width as usize * height as usize * 3, 0);
     }
 
-    /// Becomes what planes of luma and chroma show.
+    /// Converts a picture of luma and chroma into this one.
     pub fn convert(&mut self, picture: &Picture) {
         self.resize(picture.width(), picture.height());
         let layout = picture.layout();
@@ -60,7 +61,7 @@ impl RgbPicture {
         &self.rgb[y as usize * stride..][..stride]
     }
 
-    /// The bytes of one row, to write.
+    /// The bytes of one row, mutable.
     pub fn row_mut(&mut self, y: u32) -> &mut [u8] {
         let stride = self.width as usize * 3;
         &mut self.rgb[y as usize * stride..][..stride]
@@ -86,7 +87,7 @@ impl Pixels for RgbPicture {
     }
 }
 
-/// Converts one row; each sample of chroma is of `shared` pixels.
+/// Converts one row; each chroma sample covers `shared` pixels.
 #[inline(always)]
 fn convert_row(
     conversion: Conversion,

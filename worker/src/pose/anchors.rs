@@ -4,13 +4,13 @@
 //! 8, 16 and three times 32; two anchors a cell and layer, which for fixed sizes coincide.
 
 /// Side of the detector's input, in pixels.
-pub const INPUT_SIDE: usize = 224;
+pub(super) const INPUT_SIDE: usize = 224;
 
 /// Strides of the layers, and how many anchors each cell has over all layers of that stride.
 const LAYERS: [(usize, usize); 3] = [(8, 2), (16, 2), (32, 6)];
 
 /// Anchor centres as fractions of the input, in the order of the model's output.
-pub fn centers() -> Vec<[f32; 2]> {
+pub(super) fn centers() -> Vec<[f32; 2]> {
     let mut centers = Vec::new();
     for (stride, anchors_per_cell) in LAYERS {
         let cells = INPUT_SIDE.div_ceil(stride);

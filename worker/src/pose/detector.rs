@@ -1,22 +1,22 @@
-//! Finds the people in a picture and says where to look for their landmarks.
+//! Detects the people in a picture and gives the regions for their landmarks.
 
-use super::CONFIDENCE_MIN;
 use super::anchors::{self, INPUT_SIDE};
-use super::crop::{Border, Range, crop};
+use super::crop::{Border, ValueRange, crop};
+use super::landmarks::CONFIDENCE_MIN;
 use super::roi::Roi;
 use crate::inference::{Model, ModelError, ModelName, sigmoid};
 use crate::picture::Pixels;
 use std::fs::File;
 
-/// Numbers a box has: centre, size, and four alignment points of two coordinates.
+/// Values of a box: centre, size, and four alignment points of two coordinates.
 const BOX_VALUES: usize = 12;
 /// Boxes that overlap the best one by more than this (intersection over union) are the same person.
 const SAME_PERSON_OVERLAP: f32 = 0.3;
-/// Raw scores are cut here before the sigmoid, which would overflow far beyond it.
+/// Raw scores are clamped to this before the sigmoid, which overflows far beyond it.
 const RAW_SCORE_MAX: f32 = 100.0;
 
 /// The detection model with its anchors.
-pub struct Detector {
+pub(super) struct Detector {
     model: Model,
     anchors: Vec<[f32; 2]>,
 }
@@ -31,16 +31,16 @@ struct Candidate {
 
 impl Detector {
     /// Reads and checks the model.
-    pub fn load(file: File) -> Result<Self, ModelError> {
+    pub(super) fn load(file: File) -> Result<Self, ModelError> {
         Ok(Self { model: Model::load(ModelName::Detector, file)?, anchors: anchors::centers() })
     }
 
     /// The regions of the people, the most prominent first.
-    pub fn detect(&self, picture: &dyn Pixels) -> Result<Vec<Roi>, ModelError> {
+    pub(super) fn detect(&self, picture: &dyn Pixels) -> Vec<Roi> {
         let [width, height] = picture.size();
         let letterbox = Roi::letterbox(width as u32, height as u32);
         let mut planes = vec![0.0; 3 * INPUT_SIDE * INPUT_SIDE];
-        let range = Range { min: -1.0, max: 1.0 };
+        let range = ValueRange { min: -1.0, max: 1.0 };
         crop(picture, &letterbox, Border::Zero, range, &mut planes);
         let (boxes, scores) =
             self.model.run(&planes, |outputs| (outputs.values(0), outputs.values(1)));
@@ -50,7 +50,7 @@ impl Detector {
             // Points 0 and 1 span the whole body; 2 and 3 would span the upper body alone.
             Roi::from_alignment(point(4), point(6))
         };
-        Ok(people(candidates).map(region).collect())
+        suppress_overlaps(candidates).map(region).collect()
     }
 
     /// Decodes the boxes that score high enough, the best first.
@@ -63,8 +63,8 @@ impl Detector {
             .filter_map(|((anchor, raw), raw_score)| {
                 let score = sigmoid(raw_score.clamp(-RAW_SCORE_MAX, RAW_SCORE_MAX));
                 let candidate = Candidate { score, values: decode(*anchor, raw) };
-                let sound = candidate.values[2] >= 0.0 && candidate.values[3] >= 0.0;
-                (score >= CONFIDENCE_MIN && sound).then_some(candidate)
+                let is_valid = candidate.values[2] >= 0.0 && candidate.values[3] >= 0.0;
+                (score >= CONFIDENCE_MIN && is_valid).then_some(candidate)
             })
             .collect();
         candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -86,7 +86,7 @@ fn decode(anchor: [f32; 2], raw: &[f32]) -> [f32; BOX_VALUES] {
 
 /// Weighted non-maximum suppression: the best candidate, averaged by score with all that overlap
 /// it; then the best of the rest, and so on.
-fn people(mut candidates: Vec<Candidate>) -> impl Iterator<Item = [f32; BOX_VALUES]> {
+fn suppress_overlaps(mut candidates: Vec<Candidate>) -> impl Iterator<Item = [f32; BOX_VALUES]> {
     std::iter::from_fn(move || {
         let best = *candidates.first()?;
         let mut total = 0.0;
@@ -127,9 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn overlapping_candidates_are_averaged_by_score_and_others_are_other_people() {
-        let found: Vec<_> =
-            people(vec![candidate(0.75, 0.0), candidate(0.25, 0.4), candidate(0.2, 5.0)]).collect();
+    fn overlapping_candidates_are_averaged_by_score_and_others_stay_separate() {
+        let found: Vec<_> = suppress_overlaps(vec![
+            candidate(0.75, 0.0),
+            candidate(0.25, 0.4),
+            candidate(0.2, 5.0),
+        ])
+        .collect();
         assert_eq!(found.len(), 2);
         assert!((found[0][0] - 0.1).abs() < 1e-6, "{found:?}");
         assert!((found[0][4] - 0.1).abs() < 1e-6, "{found:?}");
@@ -137,10 +141,10 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_nobody_and_a_box_without_area_ends() {
-        assert!(people(Vec::new()).next().is_none());
+    fn no_candidates_give_no_people_and_a_box_without_area_gives_one() {
+        assert!(suppress_overlaps(Vec::new()).next().is_none());
         let flat = Candidate { score: 0.5, values: [0.0; BOX_VALUES] };
-        assert_eq!(people(vec![flat]).count(), 1);
+        assert_eq!(suppress_overlaps(vec![flat]).count(), 1);
     }
 
     #[test]

@@ -1,18 +1,19 @@
-//! Finds the 33 landmarks of the person in a region, and where that person will be next.
+//! Estimates the 33 landmarks of the person in a region, and the region in the next frame.
 
-use super::CONFIDENCE_MIN;
-use super::crop::{Border, Range, crop};
+use super::crop::{Border, ValueRange, crop};
 use super::roi::Roi;
 use crate::inference::{Model, ModelError, ModelName, sigmoid};
 use crate::picture::Pixels;
 use bodyscript_protocol::pose::{LANDMARKS, Landmark, Pose, mirror_of};
 use std::fs::File;
 
+/// Least score of the detector, and least pose flag of the landmark model, for a person to count.
+pub(super) const CONFIDENCE_MIN: f32 = 0.2;
 /// Side of the model's input, in pixels.
 const INPUT_SIDE: usize = 256;
 /// Landmarks the model gives: the 33, two alignment points, four that are not used.
 const RAW_LANDMARKS: usize = 39;
-/// Numbers a raw landmark has: x, y, z, visibility, presence.
+/// Values of a raw landmark: x, y, z, visibility, presence.
 const RAW_VALUES: usize = 5;
 /// The model's outputs, in the order of the manifest.
 const RAW: usize = 0;
@@ -22,19 +23,19 @@ const WORLD: usize = 3;
 /// Side of the heatmaps, in cells.
 const HEATMAP_SIDE: usize = 64;
 /// Cells to each side of a landmark that refine it: a window of 9 x 9. MediaPipe's graph states 7,
-/// but what its calculator does is the default of 9, and its numbers agree with no other.
+/// but its calculator uses the default of 9, and its results agree with no other value.
 const REFINE_REACH: usize = 4;
 /// Least peak of a heatmap, as a probability, for it to refine a landmark.
 const REFINE_CONFIDENCE_MIN: f32 = 0.5;
 
 /// The landmark model.
-pub struct Landmarker {
+pub(super) struct Landmarker {
     model: Model,
 }
 
-/// A person found in a region.
+/// The pose of a person in a region.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found {
+pub struct PoseEstimate {
     /// The landmarks, in fractions of the picture and in metres.
     pub pose: Pose,
     /// The two points that give the region for the next frame, in pixels: the middle of the hips
@@ -42,11 +43,16 @@ pub struct Found {
     pub alignment: [[f32; 2]; 2],
 }
 
-impl Found {
-    /// As it would have been found in a picture of this width with left and right exchanged. The
-    /// landmarks change sides too: what looks like a left hand in a mirror is a right one.
+impl PoseEstimate {
+    /// The region of the person in the next frame.
+    pub(super) fn next_roi(&self) -> Roi {
+        Roi::from_alignment(self.alignment[0], self.alignment[1])
+    }
+
+    /// The pose in the mirrored picture, which has this width. Left and right landmarks are exchanged
+    /// as well: a left hand in the mirror is a right one.
     #[must_use]
-    pub fn mirrored(self, width: f32) -> Self {
+    pub(super) fn mirrored(self, width: f32) -> Self {
         let pose = std::array::from_fn(|i| {
             let landmark = self.pose[mirror_of(i)];
             let [world_x, world_y, world_z] = landmark.world;
@@ -61,33 +67,30 @@ type Position = [f32; 3];
 
 impl Landmarker {
     /// Reads and checks the model.
-    pub fn load(file: File) -> Result<Self, ModelError> {
+    pub(super) fn load(file: File) -> Result<Self, ModelError> {
         Ok(Self { model: Model::load(ModelName::Landmarks, file)? })
     }
 
-    /// The pose in the region, or nothing if the model sees no person there.
-    pub fn find(&self, picture: &dyn Pixels, roi: &Roi) -> Result<Option<Found>, ModelError> {
+    /// The pose in the region, or nothing if the model detects no person there.
+    pub(super) fn estimate(&self, picture: &dyn Pixels, roi: &Roi) -> Option<PoseEstimate> {
         let mut planes = vec![0.0; 3 * INPUT_SIDE * INPUT_SIDE];
-        let range = Range { min: 0.0, max: 1.0 };
+        let range = ValueRange { min: 0.0, max: 1.0 };
         crop(picture, roi, Border::Replicate, range, &mut planes);
-        let seen = self.model.run(&planes, |outputs| {
-            let is_sure = outputs.value(FLAG, 0, 0, 0) >= CONFIDENCE_MIN;
-            is_sure.then(|| {
+        let (raw, positions, world) = self.model.run(&planes, |outputs| {
+            let is_person = outputs.value(FLAG, 0, 0, 0) >= CONFIDENCE_MIN;
+            is_person.then(|| {
                 let raw = outputs.values(RAW);
                 let positions = refine(&raw, |i, x, y| outputs.value(HEATMAPS, i, y, x));
                 (raw, positions, outputs.values(WORLD))
             })
-        });
-        let Some((raw, positions, world)) = seen else {
-            return Ok(None);
-        };
+        })?;
         let size = picture.size().map(|side| side as f32);
         let pose = std::array::from_fn(|i| {
             landmark(roi, size, positions[i], &raw[i * RAW_VALUES..], &world[i * 3..])
         });
         let alignment =
             [LANDMARKS, LANDMARKS + 1].map(|i| roi.project(positions[i][0], positions[i][1]));
-        Ok(Some(Found { pose, alignment }))
+        Some(PoseEstimate { pose, alignment })
     }
 }
 
@@ -110,7 +113,7 @@ fn landmark(
     }
 }
 
-/// Moves each landmark to the centre of mass of its heatmap, near where it is.
+/// Moves each landmark to the centre of mass of its heatmap near the landmark.
 /// `heatmap(i, x, y)` is a cell of the map of landmark `i`.
 fn refine(raw: &[f32], heatmap: impl Fn(usize, usize, usize) -> f32) -> [Position; RAW_LANDMARKS] {
     std::array::from_fn(|i| {
@@ -123,7 +126,7 @@ fn refine(raw: &[f32], heatmap: impl Fn(usize, usize, usize) -> f32) -> [Positio
     })
 }
 
-/// Where the heatmap's mass lies in the window around a position, if it is sure enough.
+/// The heatmap's centre of mass in the window around a position, if its peak is high enough.
 fn center_of_mass(heatmap: impl Fn(usize, usize) -> f32, position: Position) -> Option<[f32; 2]> {
     let side = HEATMAP_SIDE as f32;
     // Truncated towards zero, so that a position just outside counts as the edge.
@@ -154,15 +157,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mirrored_persons_left_hand_is_the_right_one_again() {
+    fn mirroring_exchanges_left_and_right_landmarks() {
         let mut pose = [Landmark::default(); LANDMARKS];
         pose[15] = Landmark { x: 0.75, y: 0.5, world: [0.25, 0.5, 0.1], ..Landmark::default() };
-        let found = Found { pose, alignment: [[30.0, 40.0], [30.0, 10.0]] };
-        let mirrored = found.clone().mirrored(100.0);
+        let estimate = PoseEstimate { pose, alignment: [[30.0, 40.0], [30.0, 10.0]] };
+        let mirrored = estimate.clone().mirrored(100.0);
         let wrist = mirrored.pose[16];
         assert_eq!((wrist.x, wrist.y, wrist.world), (0.25, 0.5, [-0.25, 0.5, 0.1]));
         assert_eq!(mirrored.alignment, [[70.0, 40.0], [70.0, 10.0]]);
-        assert_eq!(mirrored.mirrored(100.0), found);
+        assert_eq!(mirrored.mirrored(100.0), estimate);
     }
 
     fn cells(heatmap: &[f32]) -> impl Fn(usize, usize) -> f32 {
@@ -170,11 +173,11 @@ mod tests {
     }
 
     #[test]
-    fn a_sure_heatmap_moves_its_landmark_and_an_unsure_one_does_not() {
+    fn a_confident_heatmap_moves_its_landmark_and_an_unconfident_one_does_not() {
         let mut heatmap = vec![-20.0; HEATMAP_SIDE * HEATMAP_SIDE];
         assert_eq!(center_of_mass(cells(&heatmap), [0.5, 0.5, 0.0]), None);
         heatmap[33 * HEATMAP_SIDE + 34] = 5.0;
-        let [x, y] = center_of_mass(cells(&heatmap), [0.5, 0.5, 0.0]).expect("sure");
+        let [x, y] = center_of_mass(cells(&heatmap), [0.5, 0.5, 0.0]).expect("a confident heatmap");
         assert!((x - 34.0 / 64.0).abs() < 1e-4 && (y - 33.0 / 64.0).abs() < 1e-4, "{x} {y}");
     }
 

@@ -31,8 +31,8 @@ impl Roi {
         }
     }
 
-    /// The upright square that holds a whole picture, with bars on two sides where it is not
-    /// square itself.
+    /// The upright square that contains a whole picture, with bars on two sides where the picture
+    /// is not square.
     pub fn letterbox(width: u32, height: u32) -> Self {
         Self {
             center_x: width as f32 / 2.0,
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_lying_to_the_right_is_turned_by_a_quarter() {
+    fn a_person_lying_to_the_right_is_rotated_by_90_degrees() {
         let roi = Roi::from_alignment([100.0, 200.0], [180.0, 200.0]);
         assert!((roi.rotation - PI / 2.0).abs() < 1e-6, "{roi:?}");
         // The top of the square is where the head is.
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_upside_down_stays_within_half_a_turn() {
+    fn the_rotation_of_a_person_upside_down_is_within_180_degrees() {
         let roi = Roi::from_alignment([100.0, 200.0], [99.0, 280.0]);
         assert!((-PI..=PI).contains(&roi.rotation), "{roi:?}");
         assert!(roi.rotation.abs() > 3.0, "{roi:?}");

@@ -1,10 +1,10 @@
-//! Takes the jitter out of a tracked pose without lagging behind fast movement.
+//! Removes the jitter of a tracked pose without lagging behind fast movement.
 //!
 //! One-Euro filters (Casiez, Roussel and Vogel, "1 EUR Filter", CHI 2012) on positions, with speed
 //! measured relative to the person's size, and an exponential mean on visibility. The constants
 //! are those of the published MediaPipe Pose graph.
 
-use super::landmarks::Found;
+use super::landmarks::PoseEstimate;
 use bodyscript_protocol::options::Smoothing;
 use bodyscript_protocol::pose::LANDMARKS;
 use std::f32::consts::TAU;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const VISIBILITY_SHARE: f32 = 0.1;
 /// People smaller than this, in pixels, are not smoothed.
 const SIZE_PX_MIN: f32 = 1e-6;
-/// Assumed until two frames have been seen.
+/// Assumed until the second frame.
 const FRAME_RATE_INITIAL: f32 = 30.0;
 
 /// Parameters of one kind of One-Euro filter.
@@ -42,17 +42,17 @@ pub struct Smoother {
     steady: [SteadyFilters; LANDMARKS],
 }
 
-/// The filters of one landmark that outlive the loss of its track.
+/// The filters of one landmark that are kept when the track is lost.
 #[derive(Debug, Default, Clone, Copy)]
 struct SteadyFilters {
     world: [OneEuro; 3],
     visibility: Option<f32>,
 }
 
-/// What all filters of one moment share.
+/// The scales of one frame, shared by all filters.
 #[derive(Debug, Clone, Copy)]
-struct Moment {
-    /// Frames per second since the last one.
+struct FrameScale {
+    /// Frames per second, by the time since the last one.
     rate: f32,
     /// The person's size in pixels.
     person_px: f32,
@@ -61,8 +61,8 @@ struct Moment {
 }
 
 impl Smoother {
-    /// Before the person has been seen. Without smoothing only the points that give the next
-    /// region are filtered: a region that trembles makes the models tremble.
+    /// Filters without history. Without smoothing only the points that give the next region are
+    /// filtered: jitter of the region causes jitter of the models' results.
     pub fn new(smoothing: Smoothing) -> Self {
         Self {
             smoothing,
@@ -73,40 +73,49 @@ impl Smoother {
         }
     }
 
-    /// Smooths what was found at a moment; `size` is the picture's, in pixels.
-    pub fn apply(&mut self, mut found: Found, pts: Duration, size: [f32; 2]) -> Found {
+    /// Smooths the pose of one frame; `size` is the picture's, in pixels.
+    pub fn apply(
+        &mut self,
+        mut estimate: PoseEstimate,
+        pts: Duration,
+        size: [f32; 2],
+    ) -> PoseEstimate {
         let rate = match self.last.map(|last| pts.saturating_sub(last)) {
             None => FRAME_RATE_INITIAL,
-            Some(Duration::ZERO) => return found,
+            Some(Duration::ZERO) => return estimate,
             Some(elapsed) => 1.0 / elapsed.as_secs_f32(),
         };
         self.last = Some(pts);
-        let [center, on_circle] = found.alignment;
+        let [center, on_circle] = estimate.alignment;
         let person_px = 2.0 * (on_circle[0] - center[0]).hypot(on_circle[1] - center[1]);
         if person_px >= SIZE_PX_MIN {
-            self.apply_positions(&mut found, Moment { rate, person_px, size });
+            self.apply_positions(&mut estimate, FrameScale { rate, person_px, size });
         }
         if self.smoothing == Smoothing::Off {
-            return found;
+            return estimate;
         }
-        for (filters, landmark) in self.steady.iter_mut().zip(&mut found.pose) {
+        for (filters, landmark) in self.steady.iter_mut().zip(&mut estimate.pose) {
             landmark.visibility = mean(&mut filters.visibility, landmark.visibility);
             for (filter, value) in filters.world.iter_mut().zip(&mut landmark.world) {
                 *value = filter.apply(*value, 1.0, rate, WORLD);
             }
         }
-        found
+        estimate
     }
 
-    /// Forgets where the person was: the next one found may be elsewhere. How visible the
-    /// landmarks were, and the shape of the body, are kept.
+    /// Forgets the person's position: the next detection may be elsewhere. The visibility of the
+    /// landmarks and the shape of the body are kept.
     pub fn lose_track(&mut self) {
         let Self { picture, alignment, .. } = Self::new(self.smoothing);
         (self.picture, self.alignment) = (picture, alignment);
     }
 
-    fn apply_positions(&mut self, found: &mut Found, Moment { rate, person_px, size }: Moment) {
-        for (filters, point) in self.alignment.iter_mut().zip(&mut found.alignment) {
+    fn apply_positions(
+        &mut self,
+        estimate: &mut PoseEstimate,
+        FrameScale { rate, person_px, size }: FrameScale,
+    ) {
+        for (filters, point) in self.alignment.iter_mut().zip(&mut estimate.alignment) {
             for (filter, value) in filters.iter_mut().zip(point) {
                 *value = filter.apply(*value, 1.0 / person_px, rate, ALIGNMENT);
             }
@@ -115,7 +124,7 @@ impl Smoother {
             return;
         }
         let [width, height] = size;
-        for (filters, landmark) in self.picture.iter_mut().zip(&mut found.pose) {
+        for (filters, landmark) in self.picture.iter_mut().zip(&mut estimate.pose) {
             let axes =
                 [(&mut landmark.x, width), (&mut landmark.y, height), (&mut landmark.z, width)];
             for (filter, (value, px)) in filters.iter_mut().zip(axes) {
@@ -131,7 +140,7 @@ fn mean(state: &mut Option<f32>, value: f32) -> f32 {
     smooth
 }
 
-/// One number over time.
+/// The filter of one value over time.
 #[derive(Debug, Default, Clone, Copy)]
 struct OneEuro {
     last_raw: Option<f32>,
@@ -163,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn noise_at_rest_is_damped_and_a_jump_is_followed() {
+    fn noise_is_damped_and_a_step_is_followed() {
         let mut filter = OneEuro::default();
         let mut swing = 0.0_f32;
         for i in 0..60 {

@@ -1,5 +1,5 @@
 //! Gives up uid 0 and every capability (capabilities(7)). Called by `confine_early`, around the
-//! making of the namespaces.
+//! creation of the namespaces.
 
 #![allow(unsafe_code)]
 
@@ -8,45 +8,45 @@ use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::unistd::{self, Gid, Uid};
 
-/// The kernel's overflow user and group, "nobody": the owner of nothing.
-const NOBODY: u32 = 65_534;
+/// The kernel's overflow user and group ("nobody"), which own no files.
+const OVERFLOW_ID: u32 = 65_534;
 
-/// What became of the user the worker was started as.
+/// Whether the worker changed its user.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Identity {
-    /// It was no one special, or stays by configuration.
+    /// It was not root, or stays root by configuration.
     Kept,
-    /// It was root and is nobody now.
-    Left,
-    /// It was root and has to stay it.
-    Stuck(Errno),
+    /// It was root and is the overflow user now.
+    Dropped,
+    /// It was root and the change failed.
+    Failed(Errno),
 }
 
-/// Leaves uid 0, which owns the system's files even without a capability.
+/// Drops uid 0, which owns the system's files even without a capability.
 ///
-/// To be done before a user namespace is made; needs `CAP_SETUID`, `CAP_SETGID` and, for the
+/// To be called before a user namespace is created; needs `CAP_SETUID`, `CAP_SETGID` and, for the
 /// bounding set, `CAP_SETPCAP`.
-pub(super) fn leave_root() -> Identity {
+pub(super) fn drop_root() -> Identity {
     if !unistd::geteuid().is_root() {
         return Identity::Kept;
     }
-    let leave = || {
+    let drop_ids = || {
         empty_bounding_set()?;
         unistd::setgroups(&[])?;
-        let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+        let (uid, gid) = (Uid::from_raw(OVERFLOW_ID), Gid::from_raw(OVERFLOW_ID));
         unistd::setresgid(gid, gid, gid)?;
         unistd::setresuid(uid, uid, uid)?;
-        // The change made /proc/self root's, where the namespaces' maps are still to be written.
+        // The change made root the owner of /proc/self, where the namespaces' maps are written.
         prctl::set_dumpable(true)
     };
-    leave().map_or_else(Identity::Stuck, |()| Identity::Left)
+    drop_ids().map_or_else(Identity::Failed, |()| Identity::Dropped)
 }
 
 /// Empties the ambient, bounding, effective, permitted and inheritable sets.
 ///
-/// A new user namespace came with all of them full. Without one, an unprivileged process may not
-/// touch its bounding set, which is then of no use to it: no_new_privs keeps exec from drawing on
-/// it, and there is no exec.
+/// A new user namespace starts with all of them full. Without one, an unprivileged process may not
+/// change its bounding set, which then has no effect: no_new_privs keeps exec from using it, and
+/// exec is denied.
 pub(super) fn empty(identity: Identity) -> Result<String, SandboxError> {
     let bounding = empty_bounding_set();
     if let Err(source) = clear_ambient_set() {
@@ -61,8 +61,8 @@ pub(super) fn empty(identity: Identity) -> Result<String, SandboxError> {
     });
     match identity {
         Identity::Kept => {}
-        Identity::Left => achieved.push_str(", root became nobody"),
-        Identity::Stuck(errno) => achieved.push_str(&format!(", still root: {}", errno.desc())),
+        Identity::Dropped => achieved.push_str(", root became nobody"),
+        Identity::Failed(errno) => achieved.push_str(&format!(", still root: {}", errno.desc())),
     }
     Ok(achieved)
 }
@@ -73,7 +73,7 @@ fn empty_bounding_set() -> Result<(), Errno> {
         match unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) } {
             0 => continue,
             1 => {}
-            // The kernel knows no capability of this number, so none of a higher one.
+            // The kernel has no capability of this number, so none of a higher one.
             _ => break,
         }
         // SAFETY: PR_CAPBSET_DROP takes one integer and reads no memory.

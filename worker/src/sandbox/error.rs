@@ -1,4 +1,4 @@
-//! What can go wrong while the sandbox closes. Used by every file of this module.
+//! The errors of the sandbox. Used by every file of this module.
 
 use bodyscript_protocol::fault::Fault;
 use nix::errno::Errno;
@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
 
-/// A layer that could not be put on, named for the step that failed.
+/// A layer could not be applied; named for the failed step.
 #[derive(Debug, Error)]
 pub enum SandboxError {
     /// A limit could not be lowered.
@@ -14,7 +14,7 @@ pub enum SandboxError {
     Rlimit {
         /// The limit's name.
         limit: &'static str,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The stray descriptors could not be closed.
@@ -22,39 +22,39 @@ pub enum SandboxError {
     Descriptors {
         /// The first one to close.
         first: i32,
-        /// Why.
+        /// The cause.
         source: Errno,
     },
     /// `PR_SET_NO_NEW_PRIVS` failed.
     #[error("cannot set no_new_privs: {0}")]
     NoNewPrivs(Errno),
     /// The host grants no namespaces.
-    #[error("cannot enter namespaces of its own (unshare): {0}")]
+    #[error("cannot enter new namespaces (unshare): {0}")]
     Unshare(Errno),
     /// The user namespace's identity could not be written.
     #[error("cannot write {path}: {source}")]
     IdentityMap {
         /// The file.
         path: &'static str,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A step in the making of the small file tree failed.
+    /// A step of replacing the file tree failed.
     #[error("cannot {step} {}: {source}", path.display())]
     Tree {
-        /// What was being done.
+        /// The step.
         step: &'static str,
-        /// To what.
+        /// The path it was applied to.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The capability sets could not be emptied.
     #[error("cannot empty the {set} capability set: {source}")]
     Capabilities {
-        /// Which.
+        /// The name of the set.
         set: &'static str,
-        /// Why.
+        /// The cause.
         source: Errno,
     },
     /// The kernel has no Landlock, or it is not enabled.
@@ -63,12 +63,12 @@ pub enum SandboxError {
     /// Landlock refused the rules.
     #[error("cannot restrict file access: {0}")]
     Landlock(#[from] landlock::RulesetError),
-    /// Threads exist that the layer would not bind.
+    /// Other threads exist, which the layer would not apply to.
     #[error("other threads are already running and would stay unconfined")]
     Threads,
-    /// The handler that names a refused system call could not be installed.
+    /// The handler that logs a refused system call could not be installed.
     #[error("cannot handle SIGSYS: {0}")]
-    RefusalHandler(Errno),
+    SigsysHandler(Errno),
     /// The filter could not be compiled.
     #[error("cannot compile the system call filter: {0}")]
     Filter(#[from] seccompiler::BackendError),
@@ -78,7 +78,7 @@ pub enum SandboxError {
     /// This machine's architecture has no policy.
     #[error("there is no system call policy for {0}")]
     Architecture(&'static str),
-    /// The death of the parent could not be bound to this process's.
+    /// The parent-death signal could not be set.
     #[error("cannot set the parent-death signal: {0}")]
     ParentDeath(Errno),
     /// The parent is gone.
@@ -90,18 +90,18 @@ pub enum SandboxError {
     /// The configuration both requires the layer and switches it off.
     #[error("it is switched off by configuration")]
     SwitchedOff,
-    /// A required layer is not there.
+    /// A required layer is not active.
     #[error("the sandbox layer {layer} is required but not in force: {cause}")]
     Required {
         /// The layer's name.
         layer: &'static str,
-        /// What stood in the way.
+        /// Why it is not active.
         cause: Box<SandboxError>,
     },
 }
 
 impl SandboxError {
-    /// What it means for the job.
+    /// The fault reported to the supervisor.
     pub const fn fault(&self) -> Fault {
         Fault::Sandbox
     }

@@ -1,8 +1,8 @@
-//! Forbids files by path (landlock(7)). Called by both steps: first all but the libraries, then
-//! all.
+//! Denies access to files by path (landlock(7)). Called by both steps: first to all but the
+//! libraries, then to all.
 //!
 //! Rights are checked when a file is opened, so the inherited descriptors keep working. A process
-//! under Landlock can also neither mount nor trace one that is not.
+//! under Landlock can neither mount nor trace a process that is not.
 
 use super::error::SandboxError;
 use super::policy;
@@ -12,19 +12,19 @@ use ::landlock::{
 };
 use std::fs;
 
-/// The newest version whose rights are denied here; a newer kernel's further rights are not.
+/// The newest ABI whose rights are denied here; further rights of a newer kernel are not.
 const NEWEST: ABI = ABI::V7;
 
-/// Leaves what [`policy::READABLE`] lists to be read. Not executed: mapping a library needs no
-/// such right, and there is nothing to exec.
+/// Allows reading what [`policy::READABLE`] lists, but not executing it: mapping a library does not
+/// need that right.
 pub(super) fn allow_libraries_only() -> Result<(), SandboxError> {
     let paths = policy::READABLE.iter().map(|(path, _reason)| path);
     let readable = path_beneath_rules(paths, AccessFs::ReadFile | AccessFs::ReadDir);
     restrict(deny_everything()?.add_rules(readable)?).map(drop)
 }
 
-/// Leaves nothing: no file, and where the kernel can, no TCP port, no abstract socket and no
-/// signal to a process outside.
+/// Allows nothing: no file, and where the kernel supports it, no TCP port, no abstract socket and
+/// no signal to a process outside.
 pub(super) fn deny_all() -> Result<String, SandboxError> {
     if !is_single_threaded() {
         return Err(SandboxError::Threads);
@@ -33,7 +33,7 @@ pub(super) fn deny_all() -> Result<String, SandboxError> {
     Ok(format!("ABI {abi}"))
 }
 
-/// Asks for all that [`NEWEST`] can deny; the crate reduces it to what the kernel can.
+/// Handles all rights of [`NEWEST`]; the crate reduces them to those of the kernel.
 fn deny_everything() -> Result<RulesetCreated, SandboxError> {
     let ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(NEWEST))?
@@ -54,7 +54,7 @@ fn restrict(ruleset: RulesetCreated) -> Result<ABI, SandboxError> {
     }
 }
 
-/// Rules bind the calling thread and those it starts, so there must be no other.
+/// Rules apply to the calling thread and those it starts, so there must be no other.
 fn is_single_threaded() -> bool {
     fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
 }

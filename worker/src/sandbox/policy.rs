@@ -1,18 +1,18 @@
-//! The policy of the sandbox as data: what may be read while starting, and which system calls
-//! may be made afterwards. Read by `tree`, `landlock` and `seccomp`; it decides nothing itself.
+//! The policy of the sandbox as data: the paths that may be read during the start, and the system
+//! calls that are allowed afterwards. Read by `root_fs`, `landlock` and `seccomp`.
 //!
-//! The system calls are a list of what is allowed, not of what is forbidden: the worker runs one
-//! pipeline from descriptors that are all open by then, so the list is short, and what a future
-//! kernel adds is refused unseen. What the list costs is that a new version of a library may need
-//! another entry; the answer to a call off the list therefore names it (see `refusal`).
+//! The system calls are an allowlist: the worker runs one pipeline on descriptors that are all open
+//! by then, so the list is short, and calls added by future kernels are refused. The price is that
+//! a new version of a library may need another rule; a refused call is therefore logged by name
+//! (see `sigsys_handler`).
 //!
-//! A call off the list, or on it with other arguments, is met with SIGSYS. Errors are for calls
-//! which libraries make in passing and can do without: such a call is never carried out.
+//! A call that is not listed, or listed with other arguments, raises SIGSYS. Errors are for calls
+//! that libraries try optionally and can do without: such a call is never executed.
 
 use bodyscript_protocol::inherited;
 
-/// Paths that may be read until the sandbox is closed, with the reason for each. Those a host
-/// does not have are passed over.
+/// Paths that may be read until the sandbox is closed, with the reason for each. Paths that the
+/// host does not have are skipped.
 pub const READABLE: &[(&str, &str)] = &[
     ("/usr/lib", "shared libraries and media plugins"),
     ("/usr/lib64", "the same on hosts that keep them apart"),
@@ -21,77 +21,80 @@ pub const READABLE: &[(&str, &str)] = &[
     ("/lib64", "the dynamic loader"),
     ("/etc/alternatives", "links from a library's name to the one chosen, as Debian has them"),
     ("/etc/ld.so.cache", "where the dynamic loader finds libraries"),
-    ("/proc/self", "what the C library and the media framework ask about their own process"),
+    ("/proc/self", "what the C library and the media framework read about their own process"),
     ("/proc/cpuinfo", "processor features, for the choice of numeric kernels"),
     ("/proc/meminfo", "memory size, for the choice of buffers"),
     ("/sys/devices/system/cpu", "the number of processors and their caches"),
     ("/sys/devices/system/node", "the same for memory nodes"),
-    ("/dev/null", "where libraries send what nobody wants"),
+    ("/dev/null", "where libraries discard output"),
     ("/dev/urandom", "seeds, for libraries that do not use getrandom(2)"),
 ];
 
-/// What is done with one system call.
+/// What happens to one system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// It is carried out.
+pub enum Action {
+    /// It is executed.
     Allow,
-    /// It is not, and fails with this error.
+    /// It is not executed and fails with this error.
     Error(i32),
 }
 
-/// One system call, or those of its forms that meet all conditions.
+/// A rule for one system call, if its arguments meet all conditions.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry {
+pub struct Rule {
     /// Its number on this architecture.
     pub call: i64,
     /// Its name.
     pub name: &'static str,
-    /// Conditions on its arguments; none means whatever they are.
+    /// Conditions on its arguments; none matches all.
     pub when: &'static [Condition],
-    /// What is done.
-    pub answer: Answer,
+    /// What happens.
+    pub action: Action,
     /// Why.
     pub reason: &'static str,
 }
 
-/// A condition on one argument, of which the lower 32 bits are looked at.
+/// A condition on the lower 32 bits of one argument.
 #[derive(Debug, Clone, Copy)]
 pub struct Condition {
     /// Its position, from 0.
     pub argument: u8,
-    /// What it must be.
-    pub test: Test,
+    /// The comparison it must satisfy.
+    pub comparison: Comparison,
 }
 
-/// What an argument must be.
+/// A comparison of an argument.
 #[derive(Debug, Clone, Copy)]
-pub enum Test {
-    /// This value.
-    Is(u32),
-    /// Any but this value.
-    IsNot(u32),
-    /// A value whose bits under the mask are these.
-    Bits {
-        /// The bits looked at.
+pub enum Comparison {
+    /// With this value.
+    Equals(u32),
+    /// With any other value.
+    NotEquals(u32),
+    /// Of the bits under the mask with this value.
+    MaskedEquals {
+        /// The compared bits.
         mask: u32,
         /// What they must be.
         value: u32,
     },
-    /// The worker's own process number.
-    IsOwnPid,
+    /// With the worker's own process id.
+    EqualsOwnPid,
 }
 
 const fn is(argument: u8, value: i32) -> Condition {
-    Condition { argument, test: Test::Is(value.cast_unsigned()) }
+    Condition { argument, comparison: Comparison::Equals(value.cast_unsigned()) }
 }
 
 const fn has(argument: u8, bits: i32) -> Condition {
     let bits = bits.cast_unsigned();
-    Condition { argument, test: Test::Bits { mask: bits, value: bits } }
+    Condition { argument, comparison: Comparison::MaskedEquals { mask: bits, value: bits } }
 }
 
 const fn lacks(argument: u8, bits: i32) -> Condition {
-    Condition { argument, test: Test::Bits { mask: bits.cast_unsigned(), value: 0 } }
+    Condition {
+        argument,
+        comparison: Comparison::MaskedEquals { mask: bits.cast_unsigned(), value: 0 },
+    }
 }
 
 macro_rules! allow {
@@ -99,7 +102,7 @@ macro_rules! allow {
         allow!($name, [], $reason)
     };
     ($name:ident, [$($when:expr),*], $reason:literal) => {
-        entry!($name, [$($when),*], Answer::Allow, $reason)
+        rule!($name, [$($when),*], Action::Allow, $reason)
     };
 }
 
@@ -108,17 +111,17 @@ macro_rules! fail {
         fail!($name, [], $errno, $reason)
     };
     ($name:ident, [$($when:expr),*], $errno:ident, $reason:literal) => {
-        entry!($name, [$($when),*], Answer::Error(libc::$errno), $reason)
+        rule!($name, [$($when),*], Action::Error(libc::$errno), $reason)
     };
 }
 
-macro_rules! entry {
-    ($name:ident, [$($when:expr),*], $answer:expr, $reason:literal) => {
-        Entry {
+macro_rules! rule {
+    ($name:ident, [$($when:expr),*], $action:expr, $reason:literal) => {
+        Rule {
             call: libc::$name,
             name: stringify!($name),
             when: &[$($when),*],
-            answer: $answer,
+            action: $action,
             reason: $reason,
         }
     };
@@ -132,7 +135,7 @@ const THREAD: i32 = libc::CLONE_VM
     | libc::CLONE_THREAD
     | libc::CLONE_SYSVSEM;
 
-/// Flags that a thread has no need of, none of them set.
+/// Flags that no thread needs, none of them set.
 const NO_THREAD: i32 = libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUTS
@@ -146,22 +149,22 @@ const NO_THREAD: i32 = libc::CLONE_NEWNS
     | libc::CLONE_IO
     | libc::CLONE_PIDFD;
 
-/// Every entry for this architecture, those of [`ROUTINE`] first.
-pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    ROUTINE.iter().chain(QUESTIONS).chain(ELSEWHERE).chain(LEGACY)
+/// Every rule for this architecture, those of [`ROUTINE`] first.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    ROUTINE.iter().chain(QUERIES).chain(OTHER_HOSTS).chain(LEGACY)
 }
 
-/// What a worker needs here and now. A test runs the whole matrix of formats and modes and holds
-/// that each entry is used.
-pub const ROUTINE: &[Entry] = &[
-    // The inherited descriptors, and those that are handed over.
+/// What a worker needs on this host. A test runs the whole matrix of formats and modes and checks
+/// that each rule is used.
+pub const ROUTINE: &[Rule] = &[
+    // The inherited descriptors and the job's files.
     allow!(SYS_recvmsg, [is(0, inherited::FILES_IN)], "the files of the job"),
     allow!(SYS_read, "frames from the supervisor, the video, wake-ups of waiting threads"),
     allow!(SYS_write, "frames to the supervisor, log lines, artefacts, wake-ups"),
     allow!(SYS_writev, "artefacts and log lines, from several buffers"),
     allow!(SYS_lseek, "an index at the end of the video; the header of an artefact"),
-    allow!(SYS_ftruncate, "an artefact that was written over a longer draft"),
-    allow!(SYS_close, "descriptors that are done with"),
+    allow!(SYS_ftruncate, "an artefact that replaces a longer draft"),
+    allow!(SYS_close, "unused descriptors"),
     allow!(SYS_newfstatat, [has(3, libc::AT_EMPTY_PATH)], "the C library's form of fstat"),
     allow!(SYS_statx, [has(2, libc::AT_EMPTY_PATH)], "the standard library's form of fstat"),
     allow!(SYS_fcntl, [is(1, libc::F_GETFD)], "a check that a descriptor is open"),
@@ -174,48 +177,48 @@ pub const ROUTINE: &[Entry] = &[
     // Memory, never to be executed.
     allow!(SYS_mmap, [lacks(2, libc::PROT_EXEC)], "memory for pictures, stacks, allocators"),
     allow!(SYS_mprotect, [lacks(2, libc::PROT_EXEC)], "guard pages, arenas that grow"),
-    allow!(SYS_munmap, "giving memory back"),
+    allow!(SYS_munmap, "freeing memory"),
     allow!(SYS_mremap, "growing large buffers in place"),
-    allow!(SYS_madvise, "giving pages back"),
+    allow!(SYS_madvise, "freeing pages"),
     allow!(SYS_brk, "the allocator's first arena"),
     // Threads.
     allow!(SYS_clone, [has(0, THREAD), lacks(0, NO_THREAD)], "a thread, never a process"),
-    fail!(SYS_clone3, ENOSYS, "its flags are out of sight; the C library falls back to clone"),
+    fail!(SYS_clone3, ENOSYS, "its flags cannot be filtered; the C library falls back to clone"),
     allow!(SYS_futex, "locks and conditions"),
     allow!(SYS_set_robust_list, "start of a thread"),
     allow!(SYS_rseq, "start of a thread"),
     allow!(SYS_prctl, [is(0, libc::PR_SET_NAME)], "names of threads"),
-    allow!(SYS_sched_getaffinity, "how many threads are worth while"),
+    allow!(SYS_sched_getaffinity, "how many threads are useful"),
     fail!(SYS_sched_getattr, EPERM, "GLib, before it copies a priority from thread to thread"),
     allow!(SYS_gettid, "identity of a thread"),
     allow!(SYS_getpid, "identity of the process, for abort and for seeds"),
     allow!(SYS_getppid, "a seed of GLib"),
     allow!(SYS_exit, "end of a thread"),
     allow!(SYS_exit_group, "end of the process"),
-    // Signals, to oneself only.
-    allow!(SYS_rt_sigaction, [SIGSYS_STAYS], "handlers, but not in place of the sandbox's"),
+    // Signals, only to this process.
+    allow!(SYS_rt_sigaction, [NOT_SIGSYS], "handlers, except the sandbox's own"),
     allow!(SYS_rt_sigprocmask, "start of a thread, abort"),
     allow!(SYS_sigaltstack, "start and end of a thread: its stack for overflows"),
     allow!(SYS_tgkill, [OWN_PROCESS], "abort"),
-    // Time and chance.
+    // Time and randomness.
     allow!(SYS_clock_nanosleep, "pauses"),
     allow!(SYS_getrandom, "seeds of hash tables"),
-    // What libraries try in passing.
-    fail!(SYS_openat, [READ_ONLY_AT], EACCES, "settings and devices one can do without"),
+    // What libraries try optionally.
+    fail!(SYS_openat, [READ_ONLY_AT], EACCES, "optional settings and devices"),
     fail!(SYS_newfstatat, [lacks(3, libc::AT_EMPTY_PATH)], EACCES, "whether a file is there"),
     fail!(SYS_statx, [lacks(2, libc::AT_EMPTY_PATH)], EACCES, "whether a file is there"),
-    fail!(SYS_getcwd, ENOENT, "where one is, for the report of a panic"),
+    fail!(SYS_getcwd, ENOENT, "the working directory, for the report of a panic"),
     fail!(SYS_ioctl, [is(1, TCGETS)], ENOTTY, "whether stderr is a terminal"),
     fail!(SYS_copy_file_range, ENOSYS, "a faster copy; the standard library has another"),
     fail!(SYS_sendfile, ENOSYS, "a faster copy; the standard library has another"),
 ];
 
-/// What libraries ask about a descriptor, the process or its user, most of all on the way to a
-/// warning, and do without. Tests hold that each is answered with its error, and with it alone.
-pub const QUESTIONS: &[Entry] = &[
+/// Optional queries of libraries about a descriptor, the process or its user, mostly before a
+/// warning. Tests check that each fails with exactly its error.
+pub const QUERIES: &[Rule] = &[
     fail!(SYS_getpeername, ENOTSOCK, "whether stderr is a socket of the journal"),
     fail!(SYS_getsockname, ENOTSOCK, "whether a descriptor is a socket"),
-    fail!(SYS_getsockopt, ENOTSOCK, "of which kind a socket is"),
+    fail!(SYS_getsockopt, ENOTSOCK, "the kind of a socket"),
     fail!(SYS_ioctl, [is(1, TCGETS2)], ENOTTY, "whether stderr is a terminal, in later libraries"),
     fail!(SYS_ioctl, [is(1, TIOCGWINSZ)], ENOTTY, "how wide a line of the terminal is"),
     fail!(SYS_ioctl, [is(1, FIONREAD)], ENOTTY, "how much there is to read"),
@@ -225,26 +228,26 @@ pub const QUESTIONS: &[Entry] = &[
     fail!(SYS_geteuid, EPERM, "the same"),
     fail!(SYS_getgid, EPERM, "the same"),
     fail!(SYS_getegid, EPERM, "the same"),
-    fail!(SYS_getpriority, EPERM, "a priority to go by, or to name"),
+    fail!(SYS_getpriority, EPERM, "a priority to use or report"),
     fail!(SYS_sched_getparam, EPERM, "the same, of a thread"),
     fail!(SYS_sched_getscheduler, EPERM, "the same, of a thread"),
-    fail!(SYS_prctl, [is(0, libc::PR_GET_NAME)], EPERM, "which thread a message is from"),
-    fail!(SYS_getrusage, EPERM, "what was used so far, for a message"),
+    fail!(SYS_prctl, [is(0, libc::PR_GET_NAME)], EPERM, "the thread of a message"),
+    fail!(SYS_getrusage, EPERM, "resource usage, for a message"),
 ];
 
-/// What a worker needs on another host, with another version of a library, or in a moment that
-/// no test can bring about.
-const ELSEWHERE: &[Entry] = &[
+/// What a worker needs on another host, with another version of a library, or in a situation that
+/// no test can produce.
+const OTHER_HOSTS: &[Rule] = &[
     allow!(SYS_readv, "a read into several buffers, as the standard library may choose"),
-    allow!(SYS_pread64, "a read at a place, as demuxers of other versions make it"),
-    allow!(SYS_pwrite64, "a write at a place, as muxers of other versions make it"),
+    allow!(SYS_pread64, "a read at an offset, in other versions of demuxers"),
+    allow!(SYS_pwrite64, "a write at an offset, in other versions of muxers"),
     allow!(SYS_fstat, "fstat, in C libraries from 2.39 on"),
     allow!(SYS_eventfd2, "wake-ups of GLib's main loop and of later versions of GStreamer"),
     allow!(SYS_sched_yield, "busy locks, under load"),
     allow!(SYS_membarrier, "barriers of allocators and decoders on many processors"),
-    allow!(SYS_rt_sigreturn, "return from a handler, as of the runtime's for stack overflows"),
-    allow!(SYS_restart_syscall, "a wait that a stop and continue interrupted"),
-    allow!(SYS_clock_gettime, "time, where the host's clock cannot be read without a call"),
+    allow!(SYS_rt_sigreturn, "return from a handler, as the runtime's for stack overflows"),
+    allow!(SYS_restart_syscall, "a wait interrupted by stop and continue"),
+    allow!(SYS_clock_gettime, "time, where the vDSO cannot read the host's clock"),
     allow!(SYS_clock_getres, "the same, its resolution"),
     allow!(SYS_gettimeofday, "the same, in older libraries"),
     allow!(SYS_nanosleep, "pauses, in older libraries"),
@@ -256,25 +259,25 @@ const ELSEWHERE: &[Entry] = &[
     fail!(SYS_splice, ENOSYS, "a faster copy; the standard library has another"),
 ];
 
-/// The same under the names of older architectures.
+/// The same calls under the names of older architectures.
 #[cfg(target_arch = "x86_64")]
-const LEGACY: &[Entry] = &[
+const LEGACY: &[Rule] = &[
     allow!(SYS_poll, "waits for descriptors"),
     allow!(SYS_time, "time, in older libraries"),
-    fail!(SYS_open, [lacks(1, WRITING)], EACCES, "settings and devices one can do without"),
+    fail!(SYS_open, [lacks(1, WRITING)], EACCES, "optional settings and devices"),
     fail!(SYS_readlink, EACCES, "the name of a file, for a message"),
     fail!(SYS_access, EACCES, "whether a file is there"),
     fail!(SYS_stat, EACCES, "whether a file is there"),
     fail!(SYS_lstat, EACCES, "whether a file is there"),
 ];
 
-/// The same under the names of older architectures, of which this is none.
+/// This architecture has no legacy names.
 #[cfg(not(target_arch = "x86_64"))]
-const LEGACY: &[Entry] = &[];
+const LEGACY: &[Rule] = &[];
 
-const SIGSYS_STAYS: Condition =
-    Condition { argument: 0, test: Test::IsNot(libc::SIGSYS.cast_unsigned()) };
-const OWN_PROCESS: Condition = Condition { argument: 0, test: Test::IsOwnPid };
+const NOT_SIGSYS: Condition =
+    Condition { argument: 0, comparison: Comparison::NotEquals(libc::SIGSYS.cast_unsigned()) };
+const OWN_PROCESS: Condition = Condition { argument: 0, comparison: Comparison::EqualsOwnPid };
 const WRITING: i32 = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC;
 const READ_ONLY_AT: Condition = lacks(2, WRITING);
 const TCGETS: i32 = libc::TCGETS as i32;
@@ -288,15 +291,15 @@ macro_rules! hostile {
     };
 }
 
-/// Calls that a worker never makes of its own will, with their numbers: a test holds that the
-/// policy allows none, and a refusal can be told by name.
+/// Calls that a worker never makes by itself, with their numbers: a test checks that the policy
+/// allows none, and a refused call is logged by name.
 pub const HOSTILE: &[(i64, &str)] = hostile![
     // Other programs and processes.
     SYS_execve SYS_execveat SYS_ptrace SYS_process_vm_readv SYS_process_vm_writev SYS_kcmp
     SYS_kill SYS_tkill SYS_rt_sigqueueinfo SYS_rt_tgsigqueueinfo SYS_pidfd_open
     SYS_pidfd_getfd SYS_pidfd_send_signal SYS_process_madvise SYS_process_mrelease
     SYS_prlimit64 SYS_setpriority SYS_sched_setattr SYS_sched_setscheduler SYS_personality
-    // The network and other ways to talk.
+    // The network and other communication.
     SYS_socket SYS_connect SYS_bind SYS_listen SYS_accept SYS_accept4
     SYS_sendto SYS_sendmsg SYS_sendmmsg SYS_recvfrom SYS_recvmmsg
     SYS_shmget SYS_shmat SYS_msgget SYS_semget SYS_mq_open SYS_memfd_create SYS_memfd_secret
@@ -305,7 +308,7 @@ pub const HOSTILE: &[(i64, &str)] = hostile![
     SYS_truncate SYS_fchmod SYS_fchmodat SYS_fchown SYS_fchownat SYS_utimensat SYS_setxattr
     SYS_getdents64 SYS_name_to_handle_at SYS_open_by_handle_at SYS_fanotify_init
     SYS_inotify_init1 SYS_chdir SYS_fchdir SYS_quotactl SYS_fallocate
-    // The machine.
+    // The host.
     SYS_mount SYS_umount2 SYS_pivot_root SYS_chroot SYS_fsopen SYS_open_tree SYS_move_mount
     SYS_mount_setattr SYS_swapon SYS_swapoff SYS_reboot SYS_sethostname SYS_setdomainname
     SYS_acct SYS_syslog SYS_init_module SYS_finit_module SYS_delete_module SYS_kexec_load
@@ -328,25 +331,27 @@ mod tests {
     #[test]
     fn no_hostile_call_is_allowed() {
         for (number, name) in HOSTILE {
-            let listed = entries().find(|entry| entry.call == *number);
+            let listed = rules().find(|rule| rule.call == *number);
             assert!(listed.is_none(), "{name} is hostile and listed: {listed:?}");
         }
     }
 
     #[test]
-    fn no_question_is_carried_out() {
-        let allowed: Vec<_> =
-            QUESTIONS.iter().filter(|entry| entry.answer == Answer::Allow).collect();
+    fn no_query_is_executed() {
+        let allowed: Vec<_> = QUERIES.iter().filter(|rule| rule.action == Action::Allow).collect();
         assert!(allowed.is_empty(), "{allowed:?}");
     }
 
     #[test]
-    fn a_call_is_listed_once_whatever_its_arguments_or_each_time_with_conditions() {
-        let mut forms: BTreeMap<i64, Vec<&Entry>> = BTreeMap::new();
-        entries().for_each(|entry| forms.entry(entry.call).or_default().push(entry));
+    fn a_call_is_listed_once_without_conditions_or_always_with_conditions() {
+        let mut forms: BTreeMap<i64, Vec<&Rule>> = BTreeMap::new();
+        rules().for_each(|rule| forms.entry(rule.call).or_default().push(rule));
         for forms in forms.values().filter(|forms| forms.len() > 1) {
-            let unconditional = forms.iter().find(|entry| entry.when.is_empty());
-            assert!(unconditional.is_none(), "the conditions are void beside {unconditional:?}");
+            let unconditional = forms.iter().find(|rule| rule.when.is_empty());
+            assert!(
+                unconditional.is_none(),
+                "the conditions have no effect beside {unconditional:?}"
+            );
         }
     }
 }

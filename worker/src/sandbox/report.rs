@@ -1,21 +1,22 @@
-//! Tells what the sandbox is worth on this host, by putting it on. Called by `main` for
-//! `bodyscript-worker --sandbox-report`, which the operator's diagnosis runs; the process must end after.
+//! Reports which layers are available on this host, by applying them. Called by `main` for
+//! `bodyscript-worker --sandbox-report`, which `bodyscript doctor` runs; the process must exit
+//! afterwards.
 
-use super::{confine_early, lock_down};
+use super::confine::{confine_early, lock_down};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::Prepare;
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Puts on every layer there is and prints what became of each: one JSON object a line, with
-/// `layer`, `state` (active, unavailable, off) and `detail`.
+/// Applies every layer and prints the state of each: one JSON object a line, with `layer`, `state`
+/// (active, unavailable, off) and `detail`.
 ///
-/// Ends with [`WorkerExit::Sandbox`] if the report could not be made or printed. A layer this
-/// host does not give is a finding, not a failure.
+/// Exits with [`WorkerExit::Sandbox`] if the report could not be created or printed. A layer that
+/// is unavailable on this host is not a failure.
 pub fn print_report() -> ExitCode {
     let mut report = SandboxReport::default();
-    let prepare = everything();
+    let prepare = all_layers();
     let outcome =
         confine_early(&prepare, &mut report).and_then(|()| lock_down(&prepare, &mut report));
     if let Err(error) = outcome {
@@ -42,8 +43,8 @@ fn line((layer, state): &(Layer, LayerState)) -> String {
     format!("{line}\n")
 }
 
-/// Every layer.
-fn everything() -> Prepare {
+/// A request for every layer, none of them required.
+fn all_layers() -> Prepare {
     Prepare {
         version: bodyscript_protocol::PROTOCOL_VERSION,
         layers: Layer::ALL.to_vec(),

@@ -1,7 +1,7 @@
 //! Resource limits the worker lowers for itself. Called by `confine_early`.
 //!
-//! A second fence behind the supervisor's, who knows the job's memory and time: a limit is only
-//! ever lowered, and one that is already lower stays.
+//! They back up the supervisor's limits, which fit the job's memory and time: a limit is only ever
+//! lowered, and one that is already lower stays.
 
 use super::error::SandboxError;
 use rlimit::Resource;
@@ -13,10 +13,10 @@ const GIB: u64 = 1 << 30;
 /// Each limit with its ceiling and the reason for it.
 const CEILINGS: &[(Resource, u64, &str)] = &[
     (Resource::CORE, 0, "a dump would write the video's contents to disk"),
-    (Resource::MEMLOCK, 64 * KIB, "libgcrypt's pool for secrets, which complains without; no more"),
+    (Resource::MEMLOCK, 64 * KIB, "libgcrypt's pool for secrets, which logs a warning without"),
     (Resource::MSGQUEUE, 0, "no message queue is used"),
     (Resource::RTPRIO, 0, "real-time priority would starve the supervisor"),
-    (Resource::NICE, 0, "nor may the priority be raised"),
+    (Resource::NICE, 0, "the priority must not be raised"),
     (Resource::NOFILE, 128, "inherited files, and a few event descriptors for each element"),
     (Resource::SIGPENDING, 1024, "signals are queued in kernel memory"),
     (Resource::FSIZE, 512 * MIB, "no artefact comes near it; a full disk would harm others"),

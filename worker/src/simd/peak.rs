@@ -1,17 +1,17 @@
-//! What one core can do at most: multiply-adds in registers. Called by the benchmark, which says how
-//! near the networks come to it.
+//! The peak throughput of one core: multiply-adds in registers. Called by the benchmark, which
+//! compares the networks with it.
 
 use super::Isa;
-use super::vector::{self, LANES, Vectors, Work};
+use super::vector::{self, LANES, VectorKernel, Vectors};
 
-/// Vectors that do not wait for each other: enough to hide what one multiply-add takes, few enough
-/// for the registers of AVX-512.
+/// Independent vectors: enough to hide the latency of a multiply-add, few enough for the registers
+/// of AVX-512.
 const MANY: usize = 12;
-/// The same where a vector takes two registers of sixteen, or more.
+/// The same where a vector takes two of sixteen registers, or more.
 const FEW: usize = 6;
 
-/// Multiplies and adds; gives how many floating-point operations that was, a multiply-add counting
-/// as two, and a sum that depends on every vector.
+/// Multiplies and adds; returns the number of floating-point operations, a multiply-add counting as
+/// two, and a sum that depends on every vector.
 pub fn multiply_adds(isa: Isa, steps: u32, factor: f32) -> (f64, f32) {
     let (vectors, sum) = vector::run(isa, MultiplyAdds { steps, factor });
     (f64::from(steps) * (2 * LANES * vectors) as f64, sum)
@@ -22,12 +22,12 @@ struct MultiplyAdds {
     factor: f32,
 }
 
-impl Work for MultiplyAdds {
-    /// How many vectors there were, and the sum.
+impl VectorKernel for MultiplyAdds {
+    /// The number of vectors, and the sum.
     type Output = (usize, f32);
 
     #[inline(always)]
-    fn work<S: Vectors>(self, vectors: S) -> (usize, f32) {
+    fn run<S: Vectors>(self, vectors: S) -> (usize, f32) {
         if S::TILE_ROWS[0] >= MANY {
             (MANY, self.sum::<S, MANY>(vectors))
         } else {
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_operation_is_done_and_counted() {
+    fn every_operation_is_executed_and_counted() {
         for isa in Isa::ALL {
             let (operations, sum) = multiply_adds(isa, 7, 1.0);
             // With a factor of 1 each step adds 1 to each lane, of which all begin as ones.

@@ -1,10 +1,9 @@
-//! Why video work failed, and which fault of the protocol that is. Made by the rest of this
-//! module, read by the worker's main; holds no policy.
+//! The errors of decoding and encoding, and the fault that each is reported as.
 
 use bodyscript_protocol::fault::Fault;
 use thiserror::Error;
 
-/// A failed step of video work.
+/// A failed step of decoding or encoding.
 #[derive(Debug, Error)]
 pub enum VideoError {
     /// GStreamer does not initialise.
@@ -15,27 +14,27 @@ pub enum VideoError {
     Plugin {
         /// The file.
         path: String,
-        /// What the loader says.
+        /// The loader's error.
         cause: gstreamer::glib::Error,
     },
-    /// A plugin was loaded, but does not bring an element that is relied on.
+    /// A required element is missing from the loaded plugins.
     #[error("element {0} is missing from the installed GStreamer plugins")]
     Element(&'static str),
-    /// Elements do not connect, start or stop.
-    #[error("the media graph does not {step}: {cause}")]
+    /// Elements cannot be linked, started or stopped.
+    #[error("the media graph cannot {step}: {cause}")]
     Graph {
-        /// What was attempted.
+        /// The step.
         step: &'static str,
-        /// What GStreamer says.
+        /// GStreamer's error.
         cause: String,
     },
     /// The descriptor of the video cannot be read.
     #[error("the video's descriptor cannot be read: {0}")]
     Read(std::io::Error),
-    /// The video has no byte.
+    /// The file is empty.
     #[error("the file is empty")]
     Empty,
-    /// No known container.
+    /// Not a known container.
     #[error("not a known video container: {0}")]
     NotAVideo(String),
     /// A container without a video track.
@@ -50,7 +49,7 @@ pub enum VideoError {
     /// A video track without a frame.
     #[error("a video track without a frame")]
     NoFrames,
-    /// A side or the area is over the limit.
+    /// A side or the area exceeds the limit.
     #[error("{width}x{height} pixels, limits {side_px_max} a side and {area_px_max} in all")]
     PictureTooLarge {
         /// Width in pixels.
@@ -62,7 +61,7 @@ pub enum VideoError {
         /// The limit on the area, in pixels.
         area_px_max: u32,
     },
-    /// The frame rate is over the limit.
+    /// The frame rate exceeds the limit.
     #[error("{frame_rate} frames a second, limit {frame_rate_max}")]
     FrameRateTooHigh {
         /// Frames per second, rounded up.
@@ -70,7 +69,7 @@ pub enum VideoError {
         /// The limit.
         frame_rate_max: u32,
     },
-    /// The video is longer than the limit, and long ones are refused.
+    /// The video is longer than the limit, and long ones are rejected.
     #[error("{duration_ms} ms long, limit {duration_ms_max} ms")]
     TooLong {
         /// Duration in milliseconds, as far as it is known.
@@ -78,7 +77,7 @@ pub enum VideoError {
         /// The limit.
         duration_ms_max: u32,
     },
-    /// A decoded picture is not laid out as its caps say.
+    /// The layout of a decoded picture does not match its caps.
     #[error("a decoded picture cannot be converted: {0}")]
     Convert(String),
     /// A video cannot be encoded or written.
@@ -90,7 +89,7 @@ pub enum VideoError {
 }
 
 impl VideoError {
-    /// The same as a fault of the protocol.
+    /// The fault reported to the supervisor.
     pub fn fault(&self) -> Fault {
         match *self {
             Self::Empty => Fault::Empty,

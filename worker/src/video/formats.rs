@@ -1,65 +1,65 @@
-//! What is decoded, as reviewed data: which demuxer opens which container, which parser and
-//! decoder read which codec. Read by `source` and `decode`, which plug nothing that is not here,
-//! and by `plugins`, which removes every other element from the process.
+//! The supported containers and codecs, as reviewed data: the demuxer of each container, the parser
+//! and decoder of each codec. Read by `source` and `decode`, which add no other elements, and by
+//! `plugins`, which removes every other element from the process.
 
 use gstreamer as gst;
 
-/// A container: the media type that type finding gives it, and the element that opens it.
+/// A container: its media type as reported by type finding, and its demuxer.
 pub(super) struct Container {
     /// Media type.
     pub(super) media_type: &'static str,
     /// Demuxer.
     pub(super) demuxer: &'static str,
     /// Where its presentation starts.
-    pub(super) start: Start,
-    /// How its demuxer is to read.
-    pub(super) reading: Reading,
+    pub(super) origin: TimeOrigin,
+    /// How its demuxer reads the file.
+    pub(super) read_mode: ReadMode,
 }
 
 /// How a demuxer reads a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
-    /// Any part, as it needs it.
-    Anywhere,
+pub(super) enum ReadMode {
+    /// At any position.
+    RandomAccess,
     /// From front to back.
-    Forwards,
+    Sequential,
 }
 
-/// Where on a container's clock its presentation starts.
+/// Where the presentation starts on a container's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
-    /// At zero: a first frame that is shown later than that is late.
+pub(super) enum TimeOrigin {
+    /// At zero: a first frame after that is a late start.
     Zero,
-    /// Nowhere in particular, since the clock is a sender's: with the first frame.
+    /// With the first frame, since the clock is the sender's.
     FirstFrame,
 }
 
-/// A codec: the caps that a demuxer gives it, and the elements that read it.
+/// A codec: its caps as reported by a demuxer, and the elements that decode it.
 pub(super) struct Codec {
     /// Caps that a track must have.
     pub(super) caps: &'static str,
-    /// Reads the real picture size from the stream before the decoder sees it; none where only
-    /// the container knows the size.
+    /// Reads the real picture size from the stream before the decoder; none where only the container
+    /// states the size.
     pub(super) parser: Option<&'static str>,
-    /// Framing that the decoder wants from the parser.
+    /// Framing that the decoder requires from the parser.
     pub(super) framed: &'static str,
     /// Decoder.
     pub(super) decoder: &'static str,
 }
 
 const fn container(media_type: &'static str, demuxer: &'static str) -> Container {
-    let (start, reading) = (Start::Zero, Reading::Anywhere);
-    Container { media_type, demuxer, start, reading }
+    let (origin, read_mode) = (TimeOrigin::Zero, ReadMode::RandomAccess);
+    Container { media_type, demuxer, origin, read_mode }
 }
 
 const fn broadcast(media_type: &'static str, demuxer: &'static str) -> Container {
-    Container { start: Start::FirstFrame, ..container(media_type, demuxer) }
+    Container { origin: TimeOrigin::FirstFrame, ..container(media_type, demuxer) }
 }
 
-/// The demuxer of program streams stops at the last clock value in the file when it can read
-/// anywhere, and the pictures sent before that value but shown after it are lost.
+/// With random access, the demuxer of program streams stops at the last clock value in the file, and
+/// pictures that are stored before that value but presented after it are lost.
 const fn program_stream(media_type: &'static str, demuxer: &'static str) -> Container {
-    Container { reading: Reading::Forwards, ..broadcast(media_type, demuxer) }
+    Container { read_mode: ReadMode::Sequential, ..broadcast(media_type, demuxer) }
 }
 
 const fn codec(
@@ -71,10 +71,10 @@ const fn codec(
     Codec { caps, parser, framed, decoder }
 }
 
-/// The containers. Sound-only kinds are here so that they are told from files that are no media.
+/// The containers. Audio-only ones are listed so that they are distinguished from other files.
 pub(super) const CONTAINERS: &[Container] = &[
     container("video/quicktime", "qtdemux"),   // MP4, MOV, M4V
-    container("application/x-3gp", "qtdemux"), // what older telephones call MP4
+    container("application/x-3gp", "qtdemux"), // MP4 of older telephones
     container("audio/x-m4a", "qtdemux"),       // MP4 with the brand of music files
     container("video/x-matroska", "matroskademux"),
     container("audio/x-matroska", "matroskademux"),
@@ -99,7 +99,7 @@ pub(super) const CODECS: &[Codec] = &[
         "video/x-av1,stream-format=obu-stream,alignment=tu",
         "av1dec",
     ),
-    // MPEG-4 part 2 and what AVI files call it.
+    // MPEG-4 part 2 and its name in AVI files.
     codec(
         "video/mpeg,mpegversion=4,systemstream=false",
         Some("mpeg4videoparse"),

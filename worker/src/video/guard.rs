@@ -1,50 +1,52 @@
-//! Guards at pads: they hold what passes against the limits, and stop the flow for good. Set by
-//! `source` before a decoder exists and by `decode` behind it, so that a stream that grows over a
-//! limit later is stopped as well; and by those who read sound.
+//! Pad probes that check data against the limits and stop the flow permanently. Installed by
+//! `source` before a decoder exists and by `decode` after the decoder, so that a stream that exceeds
+//! a limit later is stopped as well; and by `sound`.
 
-use super::probe::{Shape, check_size};
-use super::source::Note;
+use super::events::GraphEvent;
+use super::probe::{TrackFormat, check_size};
 use bodyscript_protocol::message::MediaLimits;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 
-/// Stops the flow when caps break a limit.
-pub(super) fn caps(pad: &gst::Pad, limits: &MediaLimits, tell: &Sender<Note>) {
+/// Stops the flow when caps exceed a limit.
+pub(super) fn caps(pad: &gst::Pad, limits: &MediaLimits, events: &Sender<GraphEvent>) {
     let limits = *limits;
-    watch(pad, tell, move |info| match info.event()?.view() {
-        gst::EventView::Caps(caps) => Shape::of(caps.caps(), &limits).err().map(Note::Refused),
+    watch(pad, events, move |info| match info.event()?.view() {
+        gst::EventView::Caps(caps) => {
+            TrackFormat::of(caps.caps(), &limits).err().map(GraphEvent::Rejected)
+        }
         _ => None,
     });
 }
 
 /// Stops the flow when a VP8 key frame states a size over a limit (RFC 6386, section 9.1). This
-/// codec has no parser, and its container may say otherwise.
-pub(super) fn vp8(pad: &gst::Pad, limits: &MediaLimits, tell: &Sender<Note>) {
+/// codec has no parser, and its container may state another size.
+pub(super) fn vp8(pad: &gst::Pad, limits: &MediaLimits, events: &Sender<GraphEvent>) {
     let limits = *limits;
-    watch(pad, tell, move |info| {
+    watch(pad, events, move |info| {
         let mut head = [0; 10];
         info.buffer()?.copy_to_slice(0, &mut head).ok()?;
         let (width, height) = vp8_size(head)?;
-        check_size(width, height, &limits).err().map(Note::Refused)
+        check_size(width, height, &limits).err().map(GraphEvent::Rejected)
     });
 }
 
-/// Stops the flow once `fault` finds one, and tells of it.
-pub(super) fn watch<N, F>(pad: &gst::Pad, tell: &Sender<N>, fault: F)
+/// Stops the flow once `check` returns an event, and sends the event.
+pub(super) fn watch<E, F>(pad: &gst::Pad, events: &Sender<E>, check: F)
 where
-    N: Send + 'static,
-    F: Fn(&gst::PadProbeInfo<'_>) -> Option<N> + Send + Sync + 'static,
+    E: Send + 'static,
+    F: Fn(&gst::PadProbeInfo<'_>) -> Option<E> + Send + Sync + 'static,
 {
-    let tell = tell.clone();
+    let events = events.clone();
     let is_stopped = AtomicBool::new(false);
     let mask = gst::PadProbeType::EVENT_DOWNSTREAM | gst::PadProbeType::BUFFER;
     pad.add_probe(mask, move |_, info| {
-        if let Some(note) = fault(info) {
+        if let Some(event) = check(info) {
             is_stopped.store(true, Ordering::Relaxed);
-            // Nobody listens any more when the decoder is being dropped.
-            let _ = tell.send(note);
+            // The receiver is gone when the decoder is being dropped.
+            let _ = events.send(event);
         }
         if !is_stopped.load(Ordering::Relaxed) {
             return gst::PadProbeReturn::Ok;
@@ -53,15 +55,15 @@ where
     });
 }
 
-/// What a probe answers that lets nothing more pass.
+/// The return value of a probe that stops the flow.
 pub(super) fn stop(info: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
     info.flow_res = Err(gst::FlowError::Error);
     gst::PadProbeReturn::Handled
 }
 
-/// What a probe answers that leaves out what passes, and goes on. Not `Drop`: the bindings free
-/// what a probe drops, and GStreamer 1.22 then complains of having nothing to free.
-pub(super) fn leave_out(info: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
+/// The return value of a probe that drops the data and continues. Not `Drop`: the bindings free what
+/// a probe drops, and GStreamer 1.22 then warns that there is nothing to free.
+pub(super) fn drop_data(info: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
     info.flow_res = Ok(gst::FlowSuccess::Ok);
     gst::PadProbeReturn::Handled
 }

@@ -1,10 +1,10 @@
-//! Takes what GLib, GStreamer and the libraries under them say into the worker's log, bounded and
-//! escaped. Installed by `plugins` before any of them runs; never asks the system anything.
+//! Redirects the messages of GLib, GStreamer and their libraries to the worker's log, bounded and
+//! escaped. Installed by `plugins` before any of them runs; makes no queries to the system.
 //!
-//! Their own writers have no place in the closed sandbox: GLib's asks whether stderr is a socket
-//! of the journal (getpeername(2)) and whether it is a terminal, and what it prints goes to
-//! standard output, which carries frames to the supervisor. What is said quotes the video, so it
-//! is hostile, of any length, and said as often as the video has it said.
+//! Their own writers do not work in the closed sandbox: GLib's checks whether stderr is a socket of
+//! the journal (getpeername(2)) and whether it is a terminal, and its prints go to standard output,
+//! which carries frames to the supervisor. The messages quote the video, so they are hostile, of any
+//! length and number.
 
 #![allow(unsafe_code)]
 
@@ -14,13 +14,13 @@ use std::ffi::{CStr, c_char};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Lines of one worker; further ones are only counted.
+/// Most lines of one worker; further messages are only counted.
 const LINES_MAX: u32 = 32;
 /// Longest text of one line, in bytes and escaped.
 const LINE_BYTES_MAX: usize = 240;
 
-/// How much was said so far.
-static SAID: AtomicU32 = AtomicU32::new(0);
+/// Number of messages so far.
+static MESSAGES: AtomicU32 = AtomicU32::new(0);
 
 /// Installs the writers, once in a process.
 pub(super) fn install() {
@@ -44,20 +44,21 @@ pub(super) fn install() {
     });
 }
 
-/// Has GStreamer, and libav through it, tell of errors. To be called once GStreamer has started.
-pub(super) fn listen_to_errors() {
+/// Enables error messages of GStreamer, and of libav through it. To be called after GStreamer is
+/// initialised.
+pub(super) fn enable_error_messages() {
     gst::log::set_default_threshold(gst::DebugLevel::Error);
 }
 
-/// Logs how many lines were left out, if any were.
-pub fn tell_left_out() {
-    let left_out = SAID.swap(0, Ordering::Relaxed).saturating_sub(LINES_MAX);
-    if left_out > 0 {
-        tracing::warn!("{left_out} further messages of the media libraries were left out");
+/// Logs the number of suppressed messages, if there were any.
+pub fn log_suppressed_messages() {
+    let suppressed = MESSAGES.swap(0, Ordering::Relaxed).saturating_sub(LINES_MAX);
+    if suppressed > 0 {
+        tracing::warn!("{suppressed} further messages of the media libraries were suppressed");
     }
 }
 
-/// GLib's messages, but for those that only its developers ask for.
+/// Logs GLib's messages, except info and debug.
 fn on_glib_message(level: LogLevel, fields: &[LogField<'_>]) -> LogWriterOutput {
     let kind = match level {
         LogLevel::Error => "fatal",
@@ -72,8 +73,8 @@ fn on_glib_message(level: LogLevel, fields: &[LogField<'_>]) -> LogWriterOutput 
     };
     log(&field("GLIB_DOMAIN"), kind, || field("MESSAGE").into_owned());
     if level == LogLevel::Error {
-        // GLib would end the process by a breakpoint, which reads as a debugger's doing.
-        tell_left_out();
+        // GLib would end the process with a breakpoint trap instead of an abort.
+        log_suppressed_messages();
         std::process::abort();
     }
     LogWriterOutput::Handled
@@ -85,15 +86,15 @@ unsafe extern "C" fn on_print(text: *const c_char) {
     log("GLib", "print", || text.to_string_lossy().into_owned());
 }
 
-/// Logs one line while there is room for it.
+/// Logs one line, up to the limit.
 fn log(source: &str, kind: &str, text: impl FnOnce() -> String) {
-    // Beside the point are counts that no worker lives long enough to reach.
-    if SAID.fetch_add(1, Ordering::Relaxed) < LINES_MAX {
+    // The counter cannot overflow in the lifetime of a worker.
+    if MESSAGES.fetch_add(1, Ordering::Relaxed) < LINES_MAX {
         tracing::warn!("{} {kind}: {}", escaped(source), escaped(&text()));
     }
 }
 
-/// A text on one line, without control characters.
+/// Escapes a text to one line without control characters.
 fn escaped(text: &str) -> String {
     let mut line = String::new();
     for character in text.trim_end().chars() {
@@ -115,13 +116,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_becomes_one_line_without_control_characters() {
+    fn a_text_is_escaped_to_one_line_without_control_characters() {
         assert_eq!(escaped("a \"b\" 'c'\n"), "a \"b\" 'c'");
         assert_eq!(escaped("\u{1b}[2J\r\u{202e}\nx"), "\\u{1b}[2J\\r\\u{202e}\\nx");
     }
 
     #[test]
-    fn a_long_text_is_cut_between_characters() {
+    fn a_long_text_is_truncated_between_characters() {
         let at_the_limit = "x".repeat(LINE_BYTES_MAX);
         assert_eq!(escaped(&at_the_limit), at_the_limit);
         assert_eq!(escaped(&format!("{at_the_limit}y")), at_the_limit);

@@ -1,6 +1,6 @@
-//! Starts GStreamer with an explicit list of plugins and elements, and nothing else: no plugin
-//! registry is read, written or scanned, and no process is forked. Called once by `video::init`,
-//! before the sandbox closes; nothing is loaded afterwards.
+//! Initialises GStreamer with an explicit list of plugins and elements: no plugin registry is read,
+//! written or scanned, and no process is forked. Called once, before the sandbox closes; nothing is
+//! loaded afterwards.
 
 use super::error::VideoError;
 use super::{formats, library_log, sound};
@@ -10,9 +10,9 @@ use gstreamer::prelude::*;
 /// Plugin files that are loaded.
 const PLUGINS: &[&str] = &[
     "coreelements",      // typefind, capsfilter, fdsink
-    "app",               // appsrc, appsink: where pictures leave and enter
-    "typefindfunctions", // tells containers apart by their first bytes
-    "isomp4",            // MP4, MOV; and the muxer of results
+    "app",               // appsrc, appsink: where pictures enter and leave
+    "typefindfunctions", // recognises containers by their first bytes
+    "isomp4",            // MP4, MOV; and the muxer
     "matroska",          // MKV, WebM
     "avi",               // AVI
     "asf",               // WMV
@@ -20,48 +20,48 @@ const PLUGINS: &[&str] = &[
     "mpegpsdemux",       // MPEG program streams
     "videoparsersbad",   // picture sizes and framing of most codecs
     "jpegformat",        // the same for Motion JPEG
-    "libav",             // decoders, and the encoder of sound
+    "libav",             // decoders, and the audio encoder
     "aom",               // the AV1 decoder
     "deinterlace",       // interlaced footage
-    "videoconvertscale", // unusual pixel formats, oblong pixels
-    "videofilter",       // videoflip: footage held sideways
-    "x264",              // the encoder of results
-    "audioparsers",      // packets of sound, and how long they are
+    "videoconvertscale", // other pixel formats, non-square pixels
+    "videofilter",       // videoflip: rotation
+    "x264",              // the video encoder
+    "audioparsers",      // packets of sound, and their durations
     "opusparse",         // the same for Opus
-    "opus",              // the decoders of sound that libav lacks
+    "opus",              // audio decoders that libav lacks
     "vorbis",
     "alaw",
     "mulaw",
     "adpcmdec",
     "amrwbdec",
     "audiobuffersplit", // long pieces of PCM
-    "audioconvert",     // samples and channels as the encoder takes them
-    "audioresample",    // rates as well
+    "audioconvert",     // sample formats and channels of the encoder
+    "audioresample",    // sample rates of the encoder
 ];
 
-/// Elements that are kept besides those that `formats` and `sound` name.
+/// Elements that are kept besides those of `formats` and `sound`.
 const ELEMENTS: &[&str] = &[
-    "pipeline",          // holds a graph
-    "bin",               // what a pipeline is made from
-    "typefind",          // recognises its container
-    "queue",             // has a demuxer read from front to back
-    "capsfilter",        // states the framing and the size wanted
-    "deinterlace",       // makes frames of fields
+    "pipeline",          // contains a graph
+    "bin",               // base of pipeline
+    "typefind",          // recognises the container
+    "queue",             // makes a demuxer read sequentially
+    "capsfilter",        // requests framing and size
+    "deinterlace",       // converts fields to frames
     "videoconvertscale", // makes pixels square and planar
-    "videoflip",         // turns the picture upright
-    "appsink",           // gives pictures
-    "appsrc",            // takes pictures, and the bytes of the video
-    "x264enc",           // encodes results
-    "mp4mux",            // wraps them
-    "fdsink",            // writes them
-    "tee",               // gives sound to a decoder as well
-    "fakesink",          // takes what nobody wants
-    "audioconvert",      // makes samples as the encoder takes them
-    "audioresample",     // and as many a second
+    "videoflip",         // rotates the picture
+    "appsink",           // outputs pictures
+    "appsrc",            // inputs pictures, and the bytes of the video
+    "x264enc",           // encodes the video
+    "mp4mux",            // muxes it
+    "fdsink",            // writes it
+    "tee",               // passes sound to a decoder as well
+    "fakesink",          // discards data
+    "audioconvert",      // converts samples for the encoder
+    "audioresample",     // converts sample rates
 ];
 
 /// Elements of nearly every job.
-const USUAL: &[&str] = &[
+const COMMON: &[&str] = &[
     "typefind",
     "qtdemux",
     "h264parse",
@@ -76,7 +76,7 @@ const USUAL: &[&str] = &[
     "fdsink",
 ];
 
-/// Type finders that are kept: those of the containers in `formats`.
+/// The kept type finders: those of the containers in `formats`.
 const TYPE_FINDERS: &[&str] = &[
     "video/quicktime",  // also finds application/x-3gp and audio/x-m4a
     "video/x-matroska", // also finds WebM
@@ -88,19 +88,25 @@ const TYPE_FINDERS: &[&str] = &[
 
 /// Read by GStreamer and its libraries when they start.
 const ENVIRONMENT: &[(&str, &str)] = &[
-    // Neither the plugin cache nor the plugin folders are looked at.
+    // Neither the plugin cache nor the plugin folders are read.
     ("GST_REGISTRY_DISABLE", "yes"),
-    // Orc, the vector library of the plugins, would make machine code at first use, in memory
-    // that is writable and executable; the sandbox is closed by then. It has plain C for all of it.
+    // Orc, the vector library of the plugins, would generate machine code at first use, in memory
+    // that is writable and executable, which the closed sandbox denies. It falls back to plain C.
     ("ORC_CODE", "backup"),
 ];
 
-/// Loads the plugins and removes all that is not listed. Must run before there are threads.
-pub(super) fn load() -> Result<(), VideoError> {
+/// Initialises GStreamer: loads the plugins and removes all that is not listed.
+///
+/// To be called once, before there are threads and before the sandbox closes: it reads plugin files
+/// and sets environment variables.
+///
+/// # Errors
+/// GStreamer, a plugin or an element is missing or cannot be initialised.
+pub fn load() -> Result<(), VideoError> {
     set_environment();
     library_log::install();
     gst::init().map_err(VideoError::Init)?;
-    library_log::listen_to_errors();
+    library_log::enable_error_messages();
     let folder = format!("/usr/lib/{}-linux-gnu/gstreamer-1.0", std::env::consts::ARCH);
     for name in PLUGINS {
         let path = format!("{folder}/libgst{name}.so");
@@ -110,8 +116,8 @@ pub(super) fn load() -> Result<(), VideoError> {
     elements().try_for_each(|name| {
         gst::ElementFactory::find(name).map(drop).ok_or(VideoError::Element(name))
     })?;
-    for name in USUAL {
-        // The first of its kind takes milliseconds, which a job need not wait for.
+    for name in COMMON {
+        // Creating the first of its kind takes milliseconds, which saves the job that time.
         gst::ElementFactory::make(name).build().map_err(|_| VideoError::Element(name))?;
     }
     Ok(())
@@ -122,8 +128,8 @@ fn elements() -> impl Iterator<Item = &'static str> {
     formats::elements().chain(sound::elements()).chain(ELEMENTS.iter().copied())
 }
 
-/// Removes what the plugins bring and the lists do not name. libav alone brings some six hundred
-/// elements, demuxers of rare formats among them.
+/// Removes the elements and type finders that are not listed. libav alone has some six hundred
+/// elements, among them demuxers of rare formats.
 fn prune() {
     let registry = gst::Registry::get();
     let elements: Vec<_> = elements().collect();
@@ -143,7 +149,7 @@ fn prune() {
 #[allow(unsafe_code)]
 fn set_environment() {
     for (name, value) in ENVIRONMENT {
-        // SAFETY: no other thread exists yet that could read the environment meanwhile.
+        // SAFETY: no other thread exists yet that could read the environment.
         unsafe { std::env::set_var(name, value) };
     }
 }

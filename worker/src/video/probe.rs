@@ -1,5 +1,5 @@
-//! What a track's caps say of its pictures, held against the limits. Pure; called by `source` for
-//! every change of caps and by `decode` once, before a decoder exists.
+//! Checks the format of a track's pictures, as stated by caps, against the limits. Pure; called by
+//! `guard` for every change of caps and by `decode` once, before a decoder exists.
 
 use super::colour::Colours;
 use super::error::VideoError;
@@ -7,7 +7,7 @@ use bodyscript_protocol::message::{MediaLimits, OnLong};
 use gstreamer as gst;
 use std::time::Duration;
 
-/// What is no frame rate any more, but the tick of a clock that the stream states instead.
+/// From here on a stated frame rate is taken for the tick of a clock.
 const TICKS_MIN: u32 = 1000;
 
 /// What is known of a video before its first frame is decoded.
@@ -19,37 +19,37 @@ pub struct Probe {
     pub height: u32,
     /// Nominal frames per second as a fraction; 0/1 where the rate varies or is unknown.
     pub frame_rate: (u32, u32),
-    /// Duration of the whole video, where the container tells it.
+    /// Duration of the whole video, where the container states it.
     pub duration_ms: Option<u64>,
-    /// Whether the video is known to be longer than the limit and will be cut there.
+    /// Whether the video is known to be longer than the limit and will be trimmed.
     pub trimmed: bool,
     /// Media type of the container.
     pub container: String,
     /// Media type of the codec.
     pub codec: String,
-    /// Clockwise turn that made the picture upright: 0, 90, 180 or 270.
+    /// Clockwise rotation that makes the picture upright: 0, 90, 180 or 270.
     pub rotation_degrees: u32,
-    /// Whether the stored picture is mirrored left to right before that turn.
+    /// Whether the stored picture is mirrored left to right before that rotation.
     pub mirrored: bool,
     /// How the file describes its colours.
     pub colours: Colours,
-    /// How many frames will come, by duration and frame rate.
+    /// Expected number of frames, by duration and frame rate.
     pub frames_estimate: Option<u32>,
 }
 
 /// Size and rate of a track's pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shape {
-    /// Width with square pixels, before any turn.
+pub(super) struct TrackFormat {
+    /// Width with square pixels, before any rotation.
     pub(super) width: u32,
-    /// Height with square pixels, before any turn.
+    /// Height with square pixels, before any rotation.
     pub(super) height: u32,
     /// Nominal frames per second; 0/1 where unknown.
     pub(super) frame_rate: (u32, u32),
 }
 
-impl Shape {
-    /// Of these caps, if within the limits, stored and with square pixels.
+impl TrackFormat {
+    /// The format of these caps, if within the limits, both as stored and with square pixels.
     pub(super) fn of(caps: &gst::CapsRef, limits: &MediaLimits) -> Result<Self, VideoError> {
         let unsized_track = || VideoError::Damaged(format!("no picture size in {caps}"));
         let track = caps.structure(0).ok_or_else(unsized_track)?;
@@ -68,7 +68,7 @@ impl Shape {
         Ok(Self { width, height, frame_rate })
     }
 
-    /// How long a frame is shown nominally; a 25th of a second where the rate is unknown.
+    /// Nominal duration of a frame; a 25th of a second where the rate is unknown.
     pub(super) fn frame_duration(&self) -> Duration {
         match self.frame_rate {
             (0, _) => Duration::from_millis(40),
@@ -77,7 +77,7 @@ impl Shape {
     }
 }
 
-/// Refuses a picture over the limits.
+/// Rejects a picture over the limits.
 pub(super) fn check_size(width: u32, height: u32, limits: &MediaLimits) -> Result<(), VideoError> {
     let MediaLimits { side_px_max, area_px_max, .. } = *limits;
     let area = u64::from(width) * u64::from(height);
@@ -87,7 +87,7 @@ pub(super) fn check_size(width: u32, height: u32, limits: &MediaLimits) -> Resul
     Ok(())
 }
 
-/// Half a frame a second is forgiven: containers estimate, and 60 comes out as 60.02.
+/// Half a frame a second more is tolerated: containers estimate, and 60 may be stated as 60.02.
 fn check_frame_rate((num, den): (u32, u32), limits: &MediaLimits) -> Result<(), VideoError> {
     let frame_rate_max = limits.frame_rate_max;
     let (num, den) = (u64::from(num), u64::from(den));
@@ -118,32 +118,32 @@ fn fraction(track: &gst::StructureRef, name: &str) -> Option<(u32, u32)> {
     positive(value.numer()).zip(positive(value.denom()))
 }
 
-/// The part of a video that is processed.
+/// The processed part of a video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Extent {
-    /// Whether it is less than the whole.
+pub(super) struct ProcessedPart {
+    /// Whether it is less than the whole video.
     pub(super) trimmed: bool,
-    /// How many frames it has.
+    /// Its number of frames.
     pub(super) frames: Option<u32>,
 }
 
-impl Extent {
-    /// Of a video of this duration; half a frame over the limit is forgiven, since at 29.97
-    /// frames a second no whole number of frames lasts ten seconds.
+impl ProcessedPart {
+    /// The processed part of a video of this duration; half a frame over the limit is tolerated, since
+    /// at 29.97 frames a second no whole number of frames lasts ten seconds.
     pub(super) fn of(
         duration: Option<Duration>,
-        shape: &Shape,
+        format: &TrackFormat,
         limits: &MediaLimits,
     ) -> Result<Self, VideoError> {
         let Some(duration) = duration else {
             return Ok(Self { trimmed: false, frames: None });
         };
         let limit = Duration::from_millis(limits.duration_ms_max.into());
-        let trimmed = duration > limit + shape.frame_duration() / 2;
+        let trimmed = duration > limit + format.frame_duration() / 2;
         if trimmed && limits.on_long == OnLong::Reject {
             return Err(too_long(duration, limits));
         }
-        let (num, den) = shape.frame_rate;
+        let (num, den) = format.frame_rate;
         let seconds = duration.min(limit).as_secs_f64();
         let frames = (seconds * f64::from(num) / f64::from(den)).round() as u32;
         Ok(Self { trimmed, frames: (num > 0).then_some(frames) })

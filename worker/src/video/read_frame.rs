@@ -1,4 +1,4 @@
-//! Copies a decoded frame into a picture. Called by `decode`, once a frame; the frame goes back to
+//! Copies a decoded frame into a picture. Called by `decode` for each frame; the frame is returned to
 //! its decoder afterwards.
 
 use crate::picture::{Layout, Picture, SampleRange, Subsampling};
@@ -16,8 +16,8 @@ enum Depth {
     Ten,
 }
 
-/// The pixel formats that are read as they are, best first.
-const READ: [(VideoFormat, Subsampling, Depth); 6] = [
+/// The pixel formats that are read directly, best first.
+const FORMATS: [(VideoFormat, Subsampling, Depth); 6] = [
     (VideoFormat::I420, Subsampling::Yuv420, Depth::Eight),
     (VideoFormat::Y42b, Subsampling::Yuv422, Depth::Eight),
     (VideoFormat::Y444, Subsampling::Yuv444, Depth::Eight),
@@ -28,7 +28,7 @@ const READ: [(VideoFormat, Subsampling, Depth); 6] = [
 
 /// The names of these formats.
 pub(super) fn formats() -> impl Iterator<Item = &'static str> {
-    READ.iter().map(|(format, ..)| format.to_str().as_str())
+    FORMATS.iter().map(|(format, ..)| format.to_str().as_str())
 }
 
 /// Fills the picture with a frame of one of [`formats`].
@@ -37,7 +37,7 @@ pub(super) fn read(
     into: &mut Picture,
 ) -> Result<(), String> {
     let info = frame.info();
-    let known = READ.iter().find(|(format, ..)| *format == info.format());
+    let known = FORMATS.iter().find(|(format, ..)| *format == info.format());
     let (_, subsampling, depth) =
         *known.ok_or_else(|| format!("pixel format {}", info.format()))?;
     let range = match info.colorimetry().range() {
@@ -62,7 +62,7 @@ pub(super) fn read(
     Ok(())
 }
 
-/// Ten bits to the nearest eight.
+/// Rounds ten bits to eight.
 #[inline(always)]
 fn narrow(samples: &[u8], into: &mut [u8]) {
     for (to, from) in into.iter_mut().zip(samples.chunks_exact(2)) {
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_bits_become_the_nearest_eight() {
+    fn ten_bits_are_rounded_to_eight() {
         let samples = [0, 1, 2, 64, 65, 66, 940, 1021, 1023, u16::MAX];
         let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
         let mut levels = [0; 10];

@@ -1,8 +1,8 @@
-//! The source of a decoding graph: gives any part of a file, read by descriptor. Called by
-//! `source` and for sound; each reads at places of its own.
+//! The source element of a decoding graph: random access to a file by descriptor. Called by `source`
+//! and `sound`; each has its own position.
 //!
-//! GStreamer's own `fdsrc` can only be read from front to back: with it the MP4 demuxer does not
-//! honour edit lists and loses frames, and the others find no duration.
+//! GStreamer's own `fdsrc` is not seekable: with it the MP4 demuxer ignores edit lists and loses
+//! frames, and the others find no duration.
 
 use super::error::VideoError;
 use gstreamer as gst;
@@ -12,10 +12,10 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Most bytes read at once when a reader does not say how many it wants.
+/// Bytes per read when the element requests no specific number.
 const CHUNK_BYTES: u64 = 64 * 1024;
 
-/// An element that gives the bytes of the file.
+/// An element that produces the bytes of the file.
 pub(super) fn reader(video: Arc<File>) -> Result<AppSrc, VideoError> {
     let size = video.metadata().map_err(VideoError::Read)?.len();
     if size == 0 {
@@ -31,9 +31,9 @@ pub(super) fn reader(video: Arc<File>) -> Result<AppSrc, VideoError> {
         .need_data(move |source, wanted| {
             let offset = position.load(Ordering::Relaxed);
             let wanted = if wanted == u32::MAX { CHUNK_BYTES } else { wanted.into() };
-            // What a file says of the length of its parts is not to be believed.
+            // The request may come from a length in the file, which is not trustworthy.
             let bytes = wanted.min(size.saturating_sub(offset));
-            position.store(offset + give(source, &video, offset, bytes), Ordering::Relaxed);
+            position.store(offset + push_part(source, &video, offset, bytes), Ordering::Relaxed);
         });
     Ok(AppSrc::builder()
         .stream_type(AppStreamType::RandomAccess)
@@ -43,8 +43,8 @@ pub(super) fn reader(video: Arc<File>) -> Result<AppSrc, VideoError> {
         .build())
 }
 
-/// Reads one part and hands it on; its length.
-fn give(source: &AppSrc, video: &File, offset: u64, bytes: u64) -> u64 {
+/// Reads one part and pushes it; returns its length.
+fn push_part(source: &AppSrc, video: &File, offset: u64, bytes: u64) -> u64 {
     let mut part = vec![0; bytes as usize];
     let read = match video.read_at(&mut part, offset) {
         Ok(read) => read,
@@ -55,9 +55,9 @@ fn give(source: &AppSrc, video: &File, offset: u64, bytes: u64) -> u64 {
     };
     part.truncate(read);
     let mut buffer = gst::Buffer::from_mut_slice(part);
-    // The transport stream demuxer goes by it.
-    buffer.get_mut().expect("nobody else has it yet").set_offset(offset);
-    // A refusal means that the graph is being stopped.
+    // The transport stream demuxer needs it.
+    buffer.get_mut().expect("a new buffer has one owner").set_offset(offset);
+    // An error means that the graph is being stopped.
     let _ = if read == 0 { source.end_of_stream() } else { source.push_buffer(buffer) };
     read as u64
 }

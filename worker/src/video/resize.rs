@@ -4,7 +4,7 @@ use crate::picture::Picture;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-/// Scales each plane into that of `to`, whose layout is set already; bilinear, averaging where it
+/// Scales each plane into that of `to`, whose layout is already set; bilinear, averaging where it
 /// shrinks.
 pub(super) fn resize(
     resizer: &mut Resizer,

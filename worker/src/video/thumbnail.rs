@@ -1,4 +1,4 @@
-//! One picture, small, and as a JPEG file. Called by `visual`.
+//! Thumbnails, as small pictures and as JPEG files. Called by `output::visuals`.
 
 use super::error::VideoError;
 use super::resize::resize;
@@ -21,7 +21,7 @@ pub fn thumbnail(picture: &Picture, width_max: u32) -> Result<RgbPicture, VideoE
     }
     let height = u64::from(height) * u64::from(width_max) / u64::from(width);
     let height = (height as u32).max(1);
-    // Each pixel of it has chroma of its own.
+    // Without chroma subsampling.
     let subsampling = Subsampling::Yuv444;
     let mut smaller = Picture::new(Layout { width: width_max, height, subsampling, range });
     resize(&mut Default::default(), picture, &mut smaller).map_err(VideoError::Thumbnail)?;
@@ -31,7 +31,7 @@ pub fn thumbnail(picture: &Picture, width_max: u32) -> Result<RgbPicture, VideoE
 /// Writes the picture as a JPEG (ITU-T T.81).
 ///
 /// # Errors
-/// The picture is empty or taller than JPEG can hold, or the file does not take it.
+/// The picture is empty or taller than JPEG allows, or the file cannot be written.
 pub fn write_thumbnail(picture: &RgbPicture, out: &mut File) -> Result<(), VideoError> {
     let error = |cause: &dyn std::fmt::Display| VideoError::Thumbnail(cause.to_string());
     let side = |px: u32| u16::try_from(px).map_err(|cause| error(&cause));

@@ -1,5 +1,5 @@
-//! Writes a picture into the buffer of an encoder: 4:2:0 of limited range, whatever the picture
-//! is. Called by `encode`, once a frame.
+//! Writes a picture of any layout into the buffer of an encoder, as 4:2:0 of limited range. Called by
+//! `encode` for each frame.
 
 use crate::picture::{Layout, Picture, SampleRange, Subsampling};
 use crate::simd::vectorized;
@@ -77,7 +77,7 @@ mod tests {
     use crate::picture::colour;
     use gstreamer_video::VideoFormat;
 
-    /// What is written of a picture with these levels in each row of each plane.
+    /// The result for a picture with these levels in each row of each plane.
     fn written(layout: Layout, level: impl Fn(usize, usize, usize) -> u8) -> Vec<[Vec<u8>; 3]> {
         let mut picture = Picture::new(layout);
         for (n, plane) in picture.planes_mut().into_iter().enumerate() {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn full_range_becomes_the_same_colour_in_limited_range() {
+    fn full_range_is_converted_to_the_same_colour_in_limited_range() {
         for rgb in [[0, 0, 0], [255, 255, 255], [200, 30, 60], [10, 90, 220], [128, 128, 128]] {
             let full = colour::of_rgb(rgb, SampleRange::Full);
             let layout =

@@ -1,7 +1,7 @@
-//! Runs one attempt in a process of its own and tells how it ended. Used by the tests here.
+//! Runs one attempt in a child process and reports how it ended.
 //!
-//! The child is this program again, with an order in its environment; it confines itself as
-//! ordered, makes the attempt, and says on stdout what came of it.
+//! The child is this program again, with a specification in its environment; it confines itself as
+//! specified, makes the attempt, and prints the outcome to stdout.
 
 use crate::{attempts, work};
 use bodyscript_protocol::message::Prepare;
@@ -19,14 +19,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-const VARIABLE: &str = "BODYSCRIPT_SANDBOX_ORDER";
+const VARIABLE: &str = "BODYSCRIPT_SANDBOX_CHILD";
 const SUCCEEDED: &str = "outcome: succeeded";
 const FAILED: &str = "outcome: errno ";
 const NOT_CONFINED: i32 = 66;
 
-/// What a child is to do, and in what state.
+/// The task of a child, and the state in which it runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Order {
+pub(crate) struct ChildSpec {
     task: String,
     user: User,
     layers: Vec<Layer>,
@@ -44,18 +44,18 @@ pub(crate) enum Stage {
     Closed,
 }
 
-/// What kind of host the child is to find itself on.
+/// The kind of host that the child runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Host {
     /// This one.
     Real,
     /// One without Landlock, namespaces and `close_range`.
-    Poor,
+    Limited,
     /// This one, but with a second thread in the process.
     Threaded,
 }
 
-/// Whom the child runs as.
+/// The user that the child runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum User {
     /// uid 0 with its capabilities.
@@ -65,12 +65,12 @@ pub(crate) enum User {
 }
 
 impl User {
-    /// The one this test runs as.
+    /// The user that this test runs as.
     pub(crate) fn own() -> Self {
         if unistd::geteuid().is_root() { Self::Root } else { Self::Unprivileged }
     }
 
-    /// Everyone this test can run as.
+    /// The users that this test can run as.
     pub(crate) fn available() -> Vec<Self> {
         match Self::own() {
             Self::Root => vec![Self::Root, Self::Unprivileged],
@@ -88,15 +88,15 @@ impl Display for User {
     }
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Succeeded,
     Failed(i32),
     Killed(i32),
-    /// The sandbox itself refused to close, so there was no attempt.
+    /// The sandbox could not be closed, so there was no attempt.
     NotConfined,
-    /// The child ended without a word, or with the wrong one: the test is broken.
+    /// The child exited without a valid outcome: the test is broken.
     Broken,
 }
 
@@ -115,15 +115,15 @@ impl Display for Outcome {
     }
 }
 
-/// How a child ended, with what it said.
+/// The outcome of a child, with its output.
 #[derive(Debug)]
-pub(crate) struct End {
+pub(crate) struct ChildExit {
     pub(crate) outcome: Outcome,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Order {
+impl ChildSpec {
     pub(crate) fn new(task: &str, user: User) -> Self {
         let (layers, required) = (Vec::new(), Vec::new());
         Self { task: task.into(), user, layers, required, stage: Stage::Closed, host: Host::Real }
@@ -145,58 +145,58 @@ impl Order {
         Self { host, ..self }
     }
 
-    /// The command that carries it out, with a folder for what it makes.
+    /// The command of the child, with a folder for its files.
     pub(crate) fn command(&self, folder: &TempDir) -> Command {
-        let order = serde_json::to_string(self).expect("an order is plain data");
+        let spec = serde_json::to_string(self).expect("a specification is plain data");
         let anyone = Permissions::from_mode(0o777);
         fs::set_permissions(folder.path(), anyone).expect("the folder is ours");
         let program = std::env::current_exe().expect("a running program has a name");
         let mut command = Command::new(program);
         command
-            .env(VARIABLE, order)
+            .env(VARIABLE, spec)
             .env("TMPDIR", folder.path())
             .env("RUST_BACKTRACE", "1")
             .stdin(Stdio::null());
         command
     }
 
-    /// Has it carried out.
-    pub(crate) fn run(&self) -> End {
+    /// Runs the child.
+    pub(crate) fn run(&self) -> ChildExit {
         let folder = tempfile::tempdir().expect("the folder for temporary files is writable");
         let output = self.command(&folder).output().expect("this program can be run again");
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        let word = stdout.lines().find_map(|line| match line.strip_prefix(FAILED) {
+        let reported = stdout.lines().find_map(|line| match line.strip_prefix(FAILED) {
             Some(errno) => Some(Outcome::Failed(errno.parse().expect("an errno is a number"))),
             None => (line == SUCCEEDED).then_some(Outcome::Succeeded),
         });
-        let outcome = match (output.status.signal(), output.status.code(), word) {
+        let outcome = match (output.status.signal(), output.status.code(), reported) {
             (Some(signal), _, _) => Outcome::Killed(signal),
             (None, Some(NOT_CONFINED), None) => Outcome::NotConfined,
             (None, Some(0), Some(outcome)) => outcome,
             _ => Outcome::Broken,
         };
-        End { outcome, stdout, stderr }
+        ChildExit { outcome, stdout, stderr }
     }
 }
 
-/// Carries out the order in the environment and ends the process; returns if there is none.
-pub(crate) fn obey() {
-    let Ok(order) = std::env::var(VARIABLE) else { return };
-    let order: Order = serde_json::from_str(&order).expect("the order is ours");
-    become_user(order.user);
-    let attempt = attempts::prepare(&order.task).or_else(|| work::prepare(&order.task));
-    let attempt = attempt.unwrap_or_else(|| panic!("there is no task {:?}", order.task));
-    match order.host {
+/// Runs the task in the environment and exits; returns if there is none.
+pub(crate) fn run_if_child() {
+    let Ok(spec) = std::env::var(VARIABLE) else { return };
+    let spec: ChildSpec = serde_json::from_str(&spec).expect("a specification");
+    become_user(spec.user);
+    let attempt = attempts::prepare(&spec.task).or_else(|| work::prepare(&spec.task));
+    let attempt = attempt.unwrap_or_else(|| panic!("there is no task {:?}", spec.task));
+    match spec.host {
         Host::Real => {}
-        Host::Poor => impoverish(),
+        Host::Limited => deny_host_features(),
         Host::Threaded => drop(std::thread::spawn(|| {
             loop {
                 std::thread::park()
             }
         })),
     }
-    confine(&order);
+    confine(&spec);
     match attempt() {
         Ok(()) => println!("{SUCCEEDED}"),
         Err(errno) => println!("{FAILED}{}", errno as i32),
@@ -205,31 +205,31 @@ pub(crate) fn obey() {
 }
 
 fn become_user(user: User) {
-    const SOMEONE: u32 = 61_234;
+    const UNPRIVILEGED_ID: u32 = 61_234;
     if user == User::own() {
         return;
     }
-    let become_someone = || {
+    let change_user = || {
         unistd::setgroups(&[])?;
-        let (uid, gid) = (Uid::from_raw(SOMEONE), Gid::from_raw(SOMEONE));
+        let (uid, gid) = (Uid::from_raw(UNPRIVILEGED_ID), Gid::from_raw(UNPRIVILEGED_ID));
         unistd::setresgid(gid, gid, gid)?;
         unistd::setresuid(uid, uid, uid)?;
-        // As exec by an ordinary user would leave it.
+        // As after exec by an unprivileged user.
         prctl::set_dumpable(true)
     };
-    become_someone().expect("root may become anyone");
+    change_user().expect("root may change its user");
 }
 
-fn confine(order: &Order) {
+fn confine(spec: &ChildSpec) {
     let prepare = Prepare {
         version: bodyscript_protocol::PROTOCOL_VERSION,
-        layers: order.layers.clone(),
-        layers_required: order.required.clone(),
+        layers: spec.layers.clone(),
+        layers_required: spec.required.clone(),
         warms_up: false,
     };
     let mut report = SandboxReport::default();
     let mut outcome = sandbox::confine_early(&prepare, &mut report);
-    if order.stage == Stage::Closed {
+    if spec.stage == Stage::Closed {
         outcome = outcome.and_then(|()| sandbox::lock_down(&prepare, &mut report));
     }
     for (layer, state) in &report.layers {
@@ -245,8 +245,8 @@ fn confine(order: &Order) {
     }
 }
 
-/// Takes from this process what an older or stricter host does not give.
-fn impoverish() {
+/// Denies this process what an older or stricter host does not support.
+fn deny_host_features() {
     let missing = [libc::SYS_landlock_create_ruleset, libc::SYS_close_range, libc::SYS_unshare];
     let filter = SeccompFilter::new(
         missing.into_iter().map(|call| (call, Vec::new())).collect(),

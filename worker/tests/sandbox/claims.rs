@@ -1,43 +1,43 @@
-//! Which layer claims to deny what, and the check of each claim. The tests are made from the
-//! table at the end: one for each probe.
+//! Which layer claims to deny which operation, and the check of each claim. The table at the end
+//! generates one test for each probe.
 
-use crate::attempts::questions;
-use crate::child::{Order, Outcome, User};
+use crate::attempts::queries;
+use crate::child::{ChildSpec, Outcome, User};
 use bodyscript_protocol::sandbox_report::Layer;
 use bodyscript_worker::sandbox::policy;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-/// What a probe comes to without a sandbox.
+/// The outcome of a probe without a sandbox.
 #[derive(Clone, Copy)]
-enum Free {
-    /// It succeeds, for everyone.
+enum Control {
+    /// It succeeds, for all users.
     Succeeds,
-    /// It succeeds for root; others are denied it by the system anyway.
+    /// It succeeds for root; the system denies it to other users anyway.
     SucceedsForRoot,
-    /// It fails for a reason of its own, which only the kernel's real handler can tell.
-    IsAnswered,
+    /// It fails with an error of the kernel's own handler.
+    ReachesHandler,
 }
-use Free::{IsAnswered, Succeeds, SucceedsForRoot};
+use Control::{ReachesHandler, Succeeds, SucceedsForRoot};
 
-/// One layer's (or several layers' joint) way of denying.
+/// How one layer (or several layers together) denies an operation.
 struct Claim {
     layers: &'static [Layer],
     denial: Outcome,
-    /// Whether only root has something to lose.
-    of_root: Root,
-    /// The version of Landlock it takes.
+    /// The users for whom the layer has an effect.
+    users: Users,
+    /// The least version of Landlock.
     landlock: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Root {
-    Only,
-    AndOthers,
+enum Users {
+    RootOnly,
+    All,
 }
 
 const fn claim(layers: &'static [Layer], denial: Outcome) -> Claim {
-    Claim { layers, denial, of_root: Root::AndOthers, landlock: 0 }
+    Claim { layers, denial, users: Users::All, landlock: 0 }
 }
 
 const SIGSYS: Claim = claim(&[Layer::Seccomp], Outcome::Killed(libc::SIGSYS));
@@ -55,17 +55,17 @@ const fn landlock(version: u32, errno: i32) -> Claim {
     Claim { landlock: version, ..claim }
 }
 
-/// An unprivileged process has none to give up, so there is nothing to see.
+/// An unprivileged process has no capabilities, so the layer has no effect.
 const fn capabilities(errno: i32) -> Claim {
     let claim = claim(&[Layer::Capabilities], Outcome::Failed(errno));
-    Claim { of_root: Root::Only, ..claim }
+    Claim { users: Users::RootOnly, ..claim }
 }
 
 const CAPABILITIES: Claim = capabilities(libc::EPERM);
 
 impl Claim {
-    fn is_for(&self, user: User) -> bool {
-        self.of_root == Root::AndOthers || user == User::Root
+    fn applies_to(&self, user: User) -> bool {
+        self.users == Users::All || user == User::Root
     }
 
     fn names(&self) -> String {
@@ -73,29 +73,31 @@ impl Claim {
     }
 }
 
-/// Holds one probe's claims against the kernel.
-fn check(probe: &str, free: Free, claims: &[Claim]) {
+/// Checks the claims of one probe.
+fn check(probe: &str, control: Control, claims: &[Claim]) {
     for user in User::available() {
         let mut line = format!("{probe:32} {user:4} ");
-        let alone = Order::new(probe, user).run();
-        write!(line, "| free: {:9} ", alone.outcome.to_string()).unwrap();
-        let claims: Vec<_> = claims.iter().filter(|claim| claim.is_for(user)).collect();
+        let unconfined = ChildSpec::new(probe, user).run();
+        write!(line, "| control: {:9} ", unconfined.outcome.to_string()).unwrap();
+        let claims: Vec<_> = claims.iter().filter(|claim| claim.applies_to(user)).collect();
         let denials: Vec<_> = claims.iter().map(|claim| claim.denial).collect();
-        let as_expected = match (free, user) {
-            (Succeeds, _) | (SucceedsForRoot, User::Root) => alone.outcome == Outcome::Succeeded,
-            _ => matches!(alone.outcome, Outcome::Succeeded | Outcome::Failed(_)),
+        let as_expected = match (control, user) {
+            (Succeeds, _) | (SucceedsForRoot, User::Root) => {
+                unconfined.outcome == Outcome::Succeeded
+            }
+            _ => matches!(unconfined.outcome, Outcome::Succeeded | Outcome::Failed(_)),
         };
         let mut faults = Vec::new();
-        if !as_expected || denials.contains(&alone.outcome) && free_is_telling(free, user) {
-            faults.push(format!("free: {}: {}", alone.outcome, alone.stderr));
+        if !as_expected || denials.contains(&unconfined.outcome) && control_differs(control, user) {
+            faults.push(format!("control: {}: {}", unconfined.outcome, unconfined.stderr));
         }
-        let whole = Order::new(probe, user).layers(&Layer::ALL).required(&Layer::ALL).run();
+        let whole = ChildSpec::new(probe, user).layers(&Layer::ALL).required(&Layer::ALL).run();
         write!(line, "| all: {:7} ", whole.outcome.to_string()).unwrap();
         if !denials.contains(&whole.outcome) {
             faults.push(format!("with all layers: {}: {}", whole.outcome, whole.stderr));
         }
         for claim in claims {
-            let end = Order::new(probe, user).layers(claim.layers).required(claim.layers).run();
+            let end = ChildSpec::new(probe, user).layers(claim.layers).required(claim.layers).run();
             if landlock_version(&end.stdout).is_some_and(|version| version < claim.landlock) {
                 write!(line, "| landlock: not before ABI {} ", claim.landlock).unwrap();
                 continue;
@@ -108,16 +110,16 @@ fn check(probe: &str, free: Free, claims: &[Claim]) {
         }
         line.truncate(line.trim_end().len());
         line.push('\n');
-        // Past the harness, which would swallow what a passing test prints.
+        // Not with `eprint!`, which the harness captures for passing tests.
         std::io::stderr().write_all(line.as_bytes()).unwrap();
         assert!(faults.is_empty(), "{probe} as {user}: {faults:#?}");
     }
 }
 
-/// An unprivileged user may meet the layer's very error without it; then the claim is proved for
-/// root only.
-fn free_is_telling(free: Free, user: User) -> bool {
-    !matches!((free, user), (SucceedsForRoot, User::Unprivileged))
+/// An unprivileged user may get the layer's error without the layer as well; the claim is then
+/// checked for root only.
+fn control_differs(control: Control, user: User) -> bool {
+    !matches!((control, user), (SucceedsForRoot, User::Unprivileged))
 }
 
 fn landlock_version(stdout: &str) -> Option<u32> {
@@ -126,10 +128,10 @@ fn landlock_version(stdout: &str) -> Option<u32> {
 }
 
 macro_rules! probes {
-    ($($probe:ident $free:ident [$($claim:expr),*])*) => {$(
+    ($($probe:ident $control:ident [$($claim:expr),*])*) => {$(
         #[test]
         fn $probe() {
-            check(stringify!($probe), $free, &[$($claim),*]);
+            check(stringify!($probe), $control, &[$($claim),*]);
         }
     )*};
 }
@@ -139,14 +141,14 @@ use libc::{
     ENOTTY, EPERM,
 };
 
-/// More threads than a worker may have, by the limit that counts in its user namespace alone, and
-/// from which only root is exempt.
+/// More threads than a worker may have: the limit applies to the user namespace, and only root is
+/// exempt.
 const THREADS: Claim =
     claim(&[Layer::Rlimits, Layer::Namespaces, Layer::Capabilities], Outcome::Failed(EAGAIN));
 const DESCRIPTORS: Claim = claim(&[Layer::Rlimits], Outcome::Failed(EMFILE));
 const FILE_SIZE: Claim = claim(&[Layer::Rlimits], Outcome::Killed(libc::SIGXFSZ));
 const STRAYS: Claim = claim(&[Layer::Descriptors], Outcome::Failed(EBADF));
-/// Root may exceed and raise limits, so these hold only with the capabilities gone.
+/// Root may exceed and raise limits, so these apply only without capabilities.
 const LIMITS: Claim = claim(&[Layer::Rlimits, Layer::Capabilities], Outcome::Failed(EPERM));
 const LOCKED_MEMORY: Claim = claim(&[Layer::Rlimits, Layer::Capabilities], Outcome::Failed(ENOMEM));
 
@@ -199,14 +201,14 @@ probes! {
     become_real_time SucceedsForRoot [CAPABILITIES, SIGSYS]
 
     // The kernel's larger surfaces.
-    load_a_bpf_map IsAnswered [SIGSYS]
-    set_up_io_uring IsAnswered [SIGSYS]
-    count_with_perf IsAnswered [SIGSYS]
-    handle_page_faults IsAnswered [SIGSYS]
-    use_a_keyring IsAnswered [SIGSYS]
-    add_a_key IsAnswered [SIGSYS]
+    load_a_bpf_map ReachesHandler [SIGSYS]
+    set_up_io_uring ReachesHandler [SIGSYS]
+    count_with_perf ReachesHandler [SIGSYS]
+    handle_page_faults ReachesHandler [SIGSYS]
+    use_a_keyring ReachesHandler [SIGSYS]
+    add_a_key ReachesHandler [SIGSYS]
     watch_with_inotify Succeeds [SIGSYS]
-    watch_with_fanotify IsAnswered [SIGSYS]
+    watch_with_fanotify ReachesHandler [SIGSYS]
     memory_file Succeeds [SIGSYS]
     shared_memory Succeeds [SIGSYS]
     message_queue Succeeds [SIGSYS]
@@ -216,34 +218,34 @@ probes! {
     replace_the_refusal_handler Succeeds [SIGSYS]
     install_a_filter Succeeds [SIGSYS]
     read_with_an_unlisted_prctl Succeeds [SIGSYS]
-    call_of_32_bits IsAnswered [SIGSYS]
-    call_of_x32 IsAnswered [SIGSYS]
+    call_of_32_bits ReachesHandler [SIGSYS]
+    call_of_x32 ReachesHandler [SIGSYS]
     personality Succeeds [SIGSYS]
 
-    // The machine.
+    // The host.
     mount_a_file_system SucceedsForRoot [CAPABILITIES, landlock(1, EPERM), SIGSYS]
     detach_a_mount SucceedsForRoot [CAPABILITIES, landlock(1, EPERM), SIGSYS]
-    pivot_the_root IsAnswered [CAPABILITIES, SIGSYS]
+    pivot_the_root ReachesHandler [CAPABILITIES, SIGSYS]
     change_root SucceedsForRoot [CAPABILITIES, SIGSYS]
     open_a_file_system SucceedsForRoot [CAPABILITIES, SIGSYS]
-    leave_the_user_namespace IsAnswered [SIGSYS]
+    unshare_the_user_namespace ReachesHandler [SIGSYS]
     join_a_namespace SucceedsForRoot [CAPABILITIES, SIGSYS]
     set_the_host_name SucceedsForRoot [CAPABILITIES, SIGSYS]
-    restart_the_machine IsAnswered [CAPABILITIES, SIGSYS]
-    load_a_module IsAnswered [SIGSYS]
-    load_a_kernel IsAnswered [SIGSYS]
-    swap IsAnswered [CAPABILITIES, SIGSYS]
-    quota IsAnswered [SIGSYS]
-    accounting IsAnswered [CAPABILITIES, SIGSYS]
+    restart_the_machine ReachesHandler [CAPABILITIES, SIGSYS]
+    load_a_module ReachesHandler [SIGSYS]
+    load_a_kernel ReachesHandler [SIGSYS]
+    swap ReachesHandler [CAPABILITIES, SIGSYS]
+    quota ReachesHandler [SIGSYS]
+    accounting ReachesHandler [CAPABILITIES, SIGSYS]
     kernel_log SucceedsForRoot [SIGSYS]
-    set_the_clock IsAnswered [SIGSYS]
-    use_ports IsAnswered [SIGSYS]
+    set_the_clock ReachesHandler [SIGSYS]
+    use_ports ReachesHandler [SIGSYS]
     become_root SucceedsForRoot [CAPABILITIES, SIGSYS]
-    leave_groups SucceedsForRoot [CAPABILITIES, SIGSYS]
+    clear_groups SucceedsForRoot [CAPABILITIES, SIGSYS]
     take_capabilities SucceedsForRoot [CAPABILITIES, SIGSYS]
-    push_terminal_input IsAnswered [SIGSYS]
+    push_terminal_input ReachesHandler [SIGSYS]
 
-    // What libraries ask in passing: refused with an error, and nobody is killed for it.
+    // Optional queries of libraries: refused with an error, without killing the process.
     getpeername Succeeds [seccomp(ENOTSOCK)]
     getsockname Succeeds [seccomp(ENOTSOCK)]
     getsockopt Succeeds [seccomp(ENOTSOCK)]
@@ -262,7 +264,7 @@ probes! {
     prctl_get_name Succeeds [seccomp(EPERM)]
     getrusage Succeeds [seccomp(EPERM)]
 
-    // More than a fair share.
+    // Excessive use of resources.
     threads_without_end Succeeds [THREADS]
     descriptors_without_end Succeeds [DESCRIPTORS]
     file_without_end Succeeds [FILE_SIZE]
@@ -271,11 +273,11 @@ probes! {
 }
 
 #[test]
-fn each_question_of_the_policy_has_a_probe() {
-    let probes: Vec<_> = questions::ALL.iter().map(|(name, _)| *name).collect();
-    assert_eq!(probes.len(), policy::QUESTIONS.len(), "{probes:?}");
-    for (probe, entry) in probes.iter().zip(policy::QUESTIONS) {
-        let call = entry.name.strip_prefix("SYS_").expect("names of system calls");
-        assert!(probe.starts_with(call), "{probe} for {entry:?}");
+fn each_query_of_the_policy_has_a_probe() {
+    let probes: Vec<_> = queries::ALL.iter().map(|(name, _)| *name).collect();
+    assert_eq!(probes.len(), policy::QUERIES.len(), "{probes:?}");
+    for (probe, rule) in probes.iter().zip(policy::QUERIES) {
+        let call = rule.name.strip_prefix("SYS_").expect("names of system calls");
+        assert!(probe.starts_with(call), "{probe} for {rule:?}");
     }
 }

@@ -1,8 +1,8 @@
-//! What the media libraries say inside the closed sandbox: it reaches the worker's log and nothing
-//! else, on one line each, and no more of it than an operator can read.
+//! Messages of the media libraries inside the closed sandbox: they are written to the worker's log
+//! only, on one line each, and up to a limit.
 
 use crate::attempts::Attempt;
-use crate::child::{Order, Outcome, User};
+use crate::child::{ChildSpec, Outcome, User};
 use bodyscript_protocol::sandbox_report::Layer;
 use bodyscript_worker::{log, video};
 use gstreamer as gst;
@@ -10,10 +10,10 @@ use gstreamer::glib;
 use nix::errno::Errno;
 use std::ffi::CString;
 
-/// More than is logged.
+/// More messages than are logged.
 const MANY: usize = 10_000;
 
-/// Makes ready for the task of this name, if there is one.
+/// Prepares the task of this name, if there is one.
 pub(crate) fn prepare(name: &str) -> Option<Attempt> {
     let task: fn() = match name {
         "glib_warns" => || glib::g_warning!("probe", "a hostile\n\u{1b}[2J {}", "x".repeat(10_000)),
@@ -22,9 +22,9 @@ pub(crate) fn prepare(name: &str) -> Option<Attempt> {
         "gstreamer_errs" => || gst::error!(gst::CAT_DEFAULT, "a broken stream"),
         "glib_warns_without_end" => || {
             (0..MANY).for_each(|n| glib::g_warning!("probe", "number {}", n));
-            video::tell_left_out();
+            video::log_suppressed_messages();
         },
-        "glib_gives_up" => || glib::g_error!("probe", "out of everything"),
+        "glib_fails_fatally" => || glib::g_error!("probe", "out of everything"),
         _ => return None,
     };
     log::init();
@@ -42,18 +42,18 @@ fn print(text: &str) {
     unsafe { glib::ffi::g_print(c"%s".as_ptr(), text.as_ptr()) };
 }
 
-/// Carries out the task in the whole sandbox; what came of it, and the lines of the log.
-fn said(task: &str, user: User) -> (Outcome, Vec<String>) {
-    let end = Order::new(task, user).layers(&Layer::ALL).required(&Layer::ALL).run();
+/// Runs the task in the whole sandbox; returns its outcome and the lines of the log.
+fn run(task: &str, user: User) -> (Outcome, Vec<String>) {
+    let end = ChildSpec::new(task, user).layers(&Layer::ALL).required(&Layer::ALL).run();
     let others = ["active", "outcome: "];
     let stray: Vec<_> =
         end.stdout.lines().filter(|line| !others.iter().any(|o| line.contains(o))).collect();
-    assert!(stray.is_empty(), "{task} as {user}: frames are disturbed by {stray:?}");
+    assert!(stray.is_empty(), "{task} as {user}: unexpected output {stray:?}");
     (end.outcome, end.stderr.lines().map(str::to_owned).collect())
 }
 
 #[test]
-fn what_libraries_say_becomes_one_line_of_the_log() {
+fn each_message_becomes_one_line_of_the_log() {
     for (task, line) in [
         ("glib_warns", r" WARN probe warning: a hostile\n\u{1b}[2J xxx"),
         ("glib_is_critical", " WARN probe critical: an assertion"),
@@ -61,7 +61,7 @@ fn what_libraries_say_becomes_one_line_of_the_log() {
         ("gstreamer_errs", " WARN default error: a broken stream"),
     ] {
         for user in User::available() {
-            let (outcome, log) = said(task, user);
+            let (outcome, log) = run(task, user);
             assert_eq!(outcome, Outcome::Succeeded, "{task} as {user}: {log:#?}");
             assert_eq!(log.len(), 1, "{task} as {user}: {log:#?}");
             assert!(log[0].starts_with(line) && log[0].len() < 300, "{task}: {log:#?}");
@@ -70,8 +70,8 @@ fn what_libraries_say_becomes_one_line_of_the_log() {
 }
 
 #[test]
-fn libraries_that_do_not_stop_are_counted_and_told_of_once() {
-    let (outcome, log) = said("glib_warns_without_end", User::own());
+fn excess_messages_are_counted_and_reported_once() {
+    let (outcome, log) = run("glib_warns_without_end", User::own());
     assert_eq!(outcome, Outcome::Succeeded, "{log:#?}");
     let lines = log.iter().filter(|line| line.contains("probe warning: number ")).count();
     assert!((16..100).contains(&lines), "{lines} lines: {log:#?}");
@@ -81,9 +81,9 @@ fn libraries_that_do_not_stop_are_counted_and_told_of_once() {
 }
 
 #[test]
-fn a_library_that_gives_up_ends_the_worker_as_an_abort_does() {
+fn a_fatal_message_ends_the_worker_with_sigabrt() {
     for user in User::available() {
-        let (outcome, log) = said("glib_gives_up", user);
+        let (outcome, log) = run("glib_fails_fatally", user);
         assert_eq!(outcome, Outcome::Killed(libc::SIGABRT), "as {user}: {log:#?}");
         assert!(log[0].contains("probe fatal: out of everything"), "as {user}: {log:#?}");
     }

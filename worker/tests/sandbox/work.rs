@@ -1,8 +1,8 @@
-//! What an honest worker does inside the closed sandbox, and what tests ask of it.
+//! Ordinary operations of a worker inside the closed sandbox, and other tasks of the tests.
 
 use crate::attempts::{Attempt, call};
 use crate::libraries;
-use bodyscript_worker::sandbox::policy::{self, Answer, Test};
+use bodyscript_worker::sandbox::policy::{self, Action, Comparison};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Makes ready for the task of this name, if there is one.
+/// Prepares the task of this name, if there is one.
 pub(crate) fn prepare(name: &str) -> Option<Attempt> {
     Some(match name {
         "threads_start_and_join" => Box::new(threads_start_and_join),
@@ -23,7 +23,9 @@ pub(crate) fn prepare(name: &str) -> Option<Attempt> {
         "the_clock_runs" => Box::new(the_clock_runs),
         "a_panic_is_reported_and_caught" => Box::new(a_panic_is_reported_and_caught),
         "harmless_probes_of_libraries_fail_without_a_signal" => Box::new(harmless_probes),
-        "every_soft_refusal_gives_its_error" => Box::new(every_soft_refusal_gives_its_error),
+        "every_refusal_with_an_error_returns_it" => {
+            Box::new(every_refusal_with_an_error_returns_it)
+        }
         "abort" => Box::new(|| std::process::abort()),
         "load_a_library" => Box::new(load_a_library),
         "parent_death_and_dumps" => Box::new(parent_death_and_dumps),
@@ -49,7 +51,7 @@ fn threads_start_and_join() -> Result<(), Errno> {
     Ok(())
 }
 
-/// Small, large, growing, in several threads, so that each way of the allocator is gone.
+/// Small, large and growing allocations in several threads, to use all paths of the allocator.
 fn memory_is_allocated_and_returned() -> Result<(), Errno> {
     let work = || {
         let mut large = vec![1_u8; 32 << 20];
@@ -97,9 +99,9 @@ fn the_clock_runs() -> Result<(), Errno> {
     Ok(())
 }
 
-/// The report looks for the program's file and the working directory, and finds neither.
+/// The panic report tries to read the program's file and the working directory, and fails.
 fn a_panic_is_reported_and_caught() -> Result<(), Errno> {
-    let outcome = panic::catch_unwind(|| panic!("as a bug would"));
+    let outcome = panic::catch_unwind(|| panic!("a deliberate panic"));
     assert!(outcome.is_err());
     Ok(())
 }
@@ -114,31 +116,31 @@ fn harmless_probes() -> Result<(), Errno> {
     Ok(())
 }
 
-/// Each call that the policy answers with an error, as it is listed: never carried out, so that
-/// null pointers do no harm.
-fn every_soft_refusal_gives_its_error() -> Result<(), Errno> {
+/// Each call for which the policy returns an error, as it is listed: never executed, so that null
+/// pointers do no harm.
+fn every_refusal_with_an_error_returns_it() -> Result<(), Errno> {
     let mut refused = 0;
-    for entry in policy::entries() {
-        let Answer::Error(errno) = entry.answer else { continue };
+    for rule in policy::rules() {
+        let Action::Error(errno) = rule.action else { continue };
         let mut arguments = [0_i64; 6];
-        for condition in entry.when {
-            arguments[usize::from(condition.argument)] = match condition.test {
-                Test::Is(value) | Test::Bits { value, .. } => value.into(),
-                Test::IsNot(value) => (!value).into(),
-                Test::IsOwnPid => std::process::id().into(),
+        for condition in rule.when {
+            arguments[usize::from(condition.argument)] = match condition.comparison {
+                Comparison::Equals(value) | Comparison::MaskedEquals { value, .. } => value.into(),
+                Comparison::NotEquals(value) => (!value).into(),
+                Comparison::EqualsOwnPid => std::process::id().into(),
             };
         }
-        let outcome = call(entry.call, arguments).map_err(|errno| errno as i32);
-        assert_eq!(outcome, Err(errno), "{entry:?}");
+        let outcome = call(rule.call, arguments).map_err(|errno| errno as i32);
+        assert_eq!(outcome, Err(errno), "{rule:?}");
         refused += 1;
     }
-    assert!(refused >= policy::QUESTIONS.len(), "{refused} calls");
+    assert!(refused >= policy::QUERIES.len(), "{refused} calls");
     Ok(())
 }
 
 fn load_a_library() -> Result<(), Errno> {
-    // SAFETY: the name ends with a NUL; the library, a part of the C library, has no constructor
-    // of note.
+    // SAFETY: the name ends with a NUL; the library, a part of the C library, has no relevant
+    // constructor.
     let handle = unsafe { libc::dlopen(c"libresolv.so.2".as_ptr(), libc::RTLD_NOW) };
     if handle.is_null() { Err(Errno::ENOENT) } else { Ok(()) }
 }

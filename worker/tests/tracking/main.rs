@@ -1,17 +1,15 @@
-//! Holds every step of tracking against MediaPipe's, one frame at a time: looked for in the region
-//! that MediaPipe looked in, are the landmarks, smoothed, its own, and is the next region the same?
+//! Compares every step of tracking with MediaPipe's, one frame at a time: given MediaPipe's region,
+//! the smoothed landmarks and the next region must be equal to its own.
 //!
-//! Run freely, two trackers cannot be held to this: what the models make of a person they are
-//! unsure of turns on a hundredth of a pixel, and a track adds it up (see docs/accuracy.md).
+//! Two trackers that run freely cannot be compared this strictly: results of the models for an unclear
+//! person depend on a hundredth of a pixel, and a track accumulates it (see docs/accuracy.md).
 //! `regions.csv` is written by `tests/mediapipe/regions.py`.
 
 use bodyscript_protocol::message::{MediaLimits, OnLong};
 use bodyscript_protocol::options::Smoothing;
 use bodyscript_protocol::pose::LANDMARKS;
 use bodyscript_worker::picture::Picture;
-use bodyscript_worker::pose::Estimator;
-use bodyscript_worker::pose::roi::Roi;
-use bodyscript_worker::pose::smooth::Smoother;
+use bodyscript_worker::pose::{Estimator, Roi, Smoother};
 use bodyscript_worker::video::{self, Decoder, FrameTime};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -154,11 +152,11 @@ fn step_by_step(smoothing: Smoothing, golden_name: &str) {
             Some(predicted) => apart.add_region(&predicted, roi),
             // MediaPipe detects where it has no region: so must we, and in the same place.
             None => {
-                let detected = estimator.detect(&picture).expect("the model runs");
+                let detected = estimator.detect(&picture);
                 apart.add_region(detected.first().expect("a person"), roi);
             }
         }
-        let Some(found) = estimator.landmarks(&picture, roi).expect("the model runs") else {
+        let Some(found) = estimator.landmarks(&picture, roi) else {
             smoother.lose_track();
             continue;
         };
@@ -190,11 +188,11 @@ fn step_by_step(smoothing: Smoothing, golden_name: &str) {
 }
 
 #[test]
-fn each_step_of_a_smoothed_track_is_mediapipes() {
+fn each_step_of_a_smoothed_track_equals_mediapipes() {
     step_by_step(Smoothing::On, "golden/person_720p.video.csv");
 }
 
 #[test]
-fn each_step_of_an_unsmoothed_track_is_mediapipes() {
+fn each_step_of_an_unsmoothed_track_equals_mediapipes() {
     step_by_step(Smoothing::Off, "golden/person_720p.video_raw.csv");
 }

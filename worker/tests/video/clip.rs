@@ -1,5 +1,5 @@
-//! Makes the clips of the tests. Every frame is plain grey, of a level that tells its number,
-//! with a red corner at the upper left that tells how the picture is turned.
+//! Creates the clips of the tests. Every frame is plain grey, of a level that identifies its number,
+//! with a red corner at the upper left that identifies the orientation.
 
 use bodyscript_worker::picture::RgbPicture;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Colours: every matrix and range a file can state gives the samples the reference pipeline gives
+//! Colours: every matrix and range that a file can state gives the samples of the reference pipeline
 //! (`docs/adr/0004`), to within four levels of 255.
 
 use crate::clip::{self, Clip, PLAIN};

@@ -1,4 +1,4 @@
-//! Everything that is refused, with its own fault; and every limit, at it and one past it.
+//! Every rejected input, with its fault; and every limit, at it and one past it.
 
 use crate::clip::{self, Clip, PLAIN, launch};
 use crate::{LIMITS, assert_times, decode, file_of, open};
@@ -92,7 +92,7 @@ fn damage_before_the_first_frame() {
 
 /// The demuxer would read it over and over, until a deadline.
 #[test]
-fn fragments_without_an_index_are_refused_at_once() {
+fn fragments_without_an_index_are_rejected_at_once() {
     let mut bytes = Clip { muxer: "mp4mux fragment-duration=100 name=m", ..PLAIN }.bytes();
     let at = bytes.windows(4).position(|name| name == b"moov").expect("an index");
     bytes[at + 3] = b'*';
@@ -114,7 +114,7 @@ fn a_track_without_a_frame() {
 
 #[test]
 
-fn a_video_that_breaks_off_ends_there() {
+fn a_truncated_video_ends_early() {
     for (muxer, encoder) in [
         ("mp4mux faststart=true", "x264enc bframes=0"),
         ("matroskamux", "x264enc bframes=0"),
@@ -162,7 +162,7 @@ fn sides_at_the_limit_and_one_past_it() {
 
 #[test]
 
-fn a_size_that_only_the_stream_tells_is_held_to_the_limit() {
+fn a_size_stated_only_in_the_stream_is_checked_against_the_limit() {
     for (encoder, retimed) in [
         ("vp8enc", ""),
         ("vp9enc", ""),
@@ -186,7 +186,7 @@ fn a_size_that_only_the_stream_tells_is_held_to_the_limit() {
 }
 
 #[test]
-fn oblong_pixels_count_at_their_shown_size() {
+fn non_square_pixels_count_at_their_display_size() {
     let clip = Clip { raw: "pixel-aspect-ratio=2/1", ..PLAIN };
     let at = MediaLimits { side_px_max: 320, ..LIMITS };
     let decoded = decode(clip.make(), &at).expect("within the limit");
@@ -233,7 +233,7 @@ fn durations_at_the_limit_and_one_frame_past_it() {
 }
 
 #[test]
-fn half_a_frame_past_the_limit_is_forgiven() {
+fn half_a_frame_past_the_limit_is_tolerated() {
     let clip = Clip { rate: (30_000, 1001), ..PLAIN };
     let limits = MediaLimits { duration_ms_max: 1000, on_long: OnLong::Reject, ..LIMITS };
     let decoded = decode(clip.make(), &limits).expect("1.001 s pass for a second");
@@ -241,7 +241,7 @@ fn half_a_frame_past_the_limit_is_forgiven() {
 }
 
 #[test]
-fn a_decoder_that_is_dropped_early_leaves_no_thread_behind() {
+fn dropping_a_decoder_early_ends_its_threads() {
     let threads = || std::fs::read_dir("/proc/self/task").expect("procfs").count();
     drop(open(PLAIN.make(), &LIMITS).expect("opens"));
     let before = threads();

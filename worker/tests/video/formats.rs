@@ -124,7 +124,7 @@ fn program_stream() {
 
 #[test]
 
-fn sound_beside_the_pictures_is_passed_over() {
+fn sound_tracks_are_ignored_by_the_decoder() {
     for muxer in ["mp4mux name=m", "matroskamux name=m", "mpegtsmux name=m", "avimux name=m"] {
         let beside = "audiotestsrc num-buffers=50 ! avenc_aac ! aacparse ! m.";
         let encoder = "x264enc bframes=0 key-int-max=12";
@@ -155,7 +155,7 @@ fn unusual_pixel_formats_become_rgb() {
 }
 
 #[test]
-fn fields_become_frames() {
+fn interlaced_fields_become_frames() {
     let raw = "interlaced=true top-field-first=true";
     for (encoder, muxer) in
         [("x264enc interlaced=true", "mpegtsmux"), ("x264enc interlaced=true", "mp4mux")]

@@ -1,5 +1,5 @@
-//! Decoding and encoding against real files of every format that is promised. The files are made
-//! on the spot by `gst-launch-1.0` with the system's own plugins.
+//! Decoding and encoding of real files of every supported format. The files are created by
+//! `gst-launch-1.0` with the system's own plugins.
 
 mod clip;
 mod colours;

@@ -7,7 +7,7 @@ use bodyscript_worker::video::EncodeSpec;
 
 #[test]
 
-fn a_late_start_stays_late() {
+fn a_late_start_is_kept() {
     let times: Vec<_> = (0..30).map(|k| 0.5 + f64::from(k) / 30.0).collect();
     let file = write(&EncodeSpec { frame_rate: (30, 1), ..spec() }, &times);
     let decoded = decode(file, &LIMITS).expect("decodes");
@@ -15,7 +15,7 @@ fn a_late_start_stays_late() {
 }
 
 #[test]
-fn a_varying_rate_stays_as_it_is() {
+fn a_variable_frame_rate_is_kept() {
     let times: Vec<_> = (0..40).map(|k| f64::from(k * k) / 400.0).collect();
     let file = write(&EncodeSpec { frame_rate: (0, 1), ..spec() }, &times);
     let decoded = decode(file, &LIMITS).expect("decodes");

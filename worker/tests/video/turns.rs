@@ -1,4 +1,4 @@
-//! Pictures come out upright, whatever the matrix of an MP4 track says (ISO/IEC 14496-12, 8.3.2).
+//! Pictures are decoded upright, for every matrix of an MP4 track (ISO/IEC 14496-12, 8.3.2).
 
 use crate::clip::{self, PLAIN};
 use crate::{LIMITS, decode, file_of};
@@ -17,7 +17,7 @@ fn clip_with([a, b, c, d]: [i32; 4]) -> Vec<u8> {
 }
 
 #[test]
-fn sideways_and_mirrored_footage_is_brought_upright() {
+fn rotated_and_mirrored_footage_is_decoded_upright() {
     const NO: i32 = -ONE;
     // Matrix; the turn it means, of the mirrored picture or not; the upright size; and where the
     // upper left of a patch in the red corner, which is 53 by 40 pixels, lies then.

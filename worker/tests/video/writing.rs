@@ -1,4 +1,4 @@
-//! What the writer writes: index in front, all frames, right sizes; thumbnails.
+//! The output of the writer: index in front, all frames, correct sizes; thumbnails.
 
 use crate::clip::{self, level};
 use crate::{LIMITS, READY, assert_times, decode};
@@ -108,7 +108,7 @@ fn the_index_is_in_front_and_complete() {
 }
 
 #[test]
-fn pictures_come_back_as_they_were() {
+fn written_pictures_are_decoded_unchanged() {
     let decoded = decode(write(&spec(), &steady(75)), &LIMITS).expect("decodes");
     let probe = decoded.probe;
     assert_eq!((probe.width, probe.height, probe.frame_rate), (160, 120, (30, 1)));
@@ -130,7 +130,7 @@ fn high_definition_states_its_colours() {
 }
 
 #[test]
-fn every_layout_comes_back_as_it_was() {
+fn every_layout_is_written_with_the_same_colours() {
     for subsampling in [Subsampling::Yuv420, Subsampling::Yuv422, Subsampling::Yuv444] {
         for range in [SampleRange::Limited, SampleRange::Full] {
             for (width, height) in [(160, 120), (161, 121), (320, 240)] {

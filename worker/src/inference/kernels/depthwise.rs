@@ -1,34 +1,34 @@
-//! A convolution of each channel alone, some rows of results at a time.
+//! Depthwise convolutions, some result rows at a time.
 
 #![allow(clippy::needless_range_loop, reason = "as in `pointwise`")]
 
 use super::{Rows, RowsMut, TILE_PIXELS, even_share, stored};
 use crate::inference::network::Depthwise;
-use crate::simd::vector::{Lanes, LanesBytes, Vectors, Work};
+use crate::simd::vector::{Lanes, LanesBytes, VectorKernel, Vectors};
 
 /// Largest side of a kernel.
 pub(in crate::inference) const KERNEL_MAX: usize = 5;
-/// Pixels that the results of one tile are made from, at most.
-const SEEN_MAX: usize = (TILE_PIXELS - 1) * 2 + KERNEL_MAX;
+/// Most input pixels of one tile.
+const INPUTS_MAX: usize = (TILE_PIXELS - 1) * 2 + KERNEL_MAX;
 
-/// Some rows of results.
+/// Some result rows.
 pub(in crate::inference) struct DepthwiseRows<'a> {
     pub(in crate::inference) depthwise: &'a Depthwise,
     /// All weights of the network.
     pub(in crate::inference) bytes: &'a [u8],
-    /// For each row of results the rows that the kernel covers, each from the first pixel that the
+    /// For each result row the rows that the kernel covers, each from the first pixel that the
     /// first result reads.
     pub(in crate::inference) rows: &'a [[Rows<'a>; KERNEL_MAX]],
     pub(in crate::inference) output: RowsMut<'a>,
-    /// How many results.
+    /// Results in a row.
     pub(in crate::inference) width: usize,
 }
 
-impl Work for DepthwiseRows<'_> {
+impl VectorKernel for DepthwiseRows<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn work<S: Vectors>(mut self, vectors: S) {
+    fn run<S: Vectors>(mut self, vectors: S) {
         match (self.depthwise.kernel, self.depthwise.stride) {
             (3, 1) => self.channels::<S, 3, 1>(vectors),
             (3, _) => self.channels::<S, 3, 2>(vectors),
@@ -45,14 +45,14 @@ impl DepthwiseRows<'_> {
         let bias = stored(&self.bytes[self.depthwise.bias.bytes.clone()]);
         for block in 0..bias.len() {
             let weights = &weights[block * K * K..][..K * K];
-            // Rows one after the other: most of what the next one reads is still near.
+            // Rows in order: most of the input of the next one is still in the cache.
             for row in 0..self.rows.len() {
                 self.row::<S, K, STRIDE>(vectors, (weights, &bias[block]), (block, row));
             }
         }
     }
 
-    /// One vector of channels of one row of results.
+    /// One vector of channels of one result row.
     #[inline(always)]
     fn row<S: Vectors, const K: usize, const STRIDE: usize>(
         &mut self,
@@ -60,22 +60,9 @@ impl DepthwiseRows<'_> {
         constants: (&[LanesBytes], &LanesBytes),
         (block, row): (usize, usize),
     ) {
-        let mut at = 0;
-        while at < self.width {
-            let many = even_share(self.width - at, TILE_PIXELS);
-            macro_rules! tiles {
-                ($($many:literal)*) => {
-                    match many {
-                        $($many => {
-                            self.tile::<S, K, STRIDE, $many>(vectors, constants, (block, row, at));
-                        })*
-                        _ => unreachable!("no tile is longer than the longest"),
-                    }
-                };
-            }
-            tiles!(1 2 3 4 5 6 7 8);
-            at += many;
-        }
+        for_each_tile!(self.width, |at, T| {
+            self.tile::<S, K, STRIDE, T>(vectors, constants, (block, row, at))
+        });
     }
 
     /// One vector of channels of `T` results.
@@ -89,18 +76,18 @@ impl DepthwiseRows<'_> {
         let mut sums = [vectors.load_bytes(bias); T];
         let covered = (T - 1) * STRIDE + K;
         let (weights, _) = weights.as_chunks::<K>();
-        // Counted by a variable: the compiler would keep all the weights of a loop it unrolls, for
-        // which there are not enough registers.
+        // The bound is a variable: the compiler would unroll a constant loop and keep all its weights
+        // in registers, of which there are not enough.
         for y in 0..self.depthwise.kernel {
-            let seen_row: &[Lanes] = self.rows[row][y].pixels((block, 0, at * STRIDE), covered);
-            let mut seen = [vectors.splat(0.0); SEEN_MAX];
+            let input: &[Lanes] = self.rows[row][y].pixels((block, 0, at * STRIDE), covered);
+            let mut inputs = [vectors.splat(0.0); INPUTS_MAX];
             for x in 0..covered {
-                seen[x] = vectors.load(&seen_row[x]);
+                inputs[x] = vectors.load(&input[x]);
             }
             for x in 0..K {
                 let weight = vectors.load_bytes(&weights[y][x]);
                 for t in 0..T {
-                    sums[t] = vectors.mul_add(seen[t * STRIDE + x], weight, sums[t]);
+                    sums[t] = vectors.mul_add(inputs[t * STRIDE + x], weight, sums[t]);
                 }
             }
         }

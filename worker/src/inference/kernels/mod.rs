@@ -1,5 +1,27 @@
-//! The arithmetic of the layers, in vectors of whatever kind the processor has. Called by
-//! `execute`. Safe code throughout: what is read and written is within the slices given.
+//! The arithmetic of the layers, for any instruction set. Called by `execute`. Safe code throughout:
+//! all accesses are within the given slices.
+
+/// Splits a row of results into tiles of at most [`TILE_PIXELS`], as even as possible, and calls
+/// the expression for each with its first pixel and its constant length.
+macro_rules! for_each_tile {
+    ($width:expr, |$first:ident, $length:ident| $call:expr) => {
+        let mut $first = 0;
+        while $first < $width {
+            let length = even_share($width - $first, TILE_PIXELS);
+            for_each_tile!(@match length, $length, $call, 1 2 3 4 5 6 7 8);
+            $first += length;
+        }
+    };
+    (@match $value:ident, $length:ident, $call:expr, $($literal:literal)*) => {
+        match $value {
+            $($literal => {
+                const $length: usize = $literal;
+                $call;
+            })*
+            _ => unreachable!("no tile is longer than the longest"),
+        }
+    };
+}
 
 mod depthwise;
 mod pointwise;
@@ -8,26 +30,26 @@ mod stem;
 
 pub(super) use depthwise::{DepthwiseRows, KERNEL_MAX};
 pub(super) use pointwise::{PANEL, multiply};
-pub(super) use resize::{HALF_BLOCK, Resizing, depth_to_space, max_pool};
+pub(super) use resize::{HALF_BLOCK, Resize, depth_to_space, max_pool};
 pub(super) use stem::{ROWS as STEM_ROWS, StemRow};
 
 use crate::simd::vector::{LANES, Lanes, LanesBytes};
 
-/// Most results along a row that a convolution's tile may have.
+/// Most results along a row in one tile of a convolution.
 const TILE_PIXELS: usize = 8;
 
-/// A picture, or some rows of one, to read; the first pixel is at the start. A pixel of sixteen
-/// channels is a vector, next to its neighbours of the row.
+/// A picture, or some rows of one; the first pixel is at the start. A pixel of sixteen channels is a
+/// vector, and the vectors of a row are contiguous.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub(super) numbers: &'a [f32],
-    /// Numbers from one row to the next.
+    /// Stride of rows.
     pub(super) row: usize,
-    /// Numbers from sixteen channels to the next.
+    /// Stride of blocks of sixteen channels.
     pub(super) block: usize,
 }
 
-/// The same, to write.
+/// The same, mutable.
 #[derive(Debug)]
 pub(super) struct RowsMut<'a> {
     pub(super) numbers: &'a mut [f32],
@@ -36,16 +58,16 @@ pub(super) struct RowsMut<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Nothing to read.
+    /// No rows.
     pub(super) const NONE: Self = Self { numbers: &[], row: 0, block: 0 };
 
-    /// Without the rows before this one.
+    /// The rows from this one on.
     #[inline(always)]
     pub(super) fn starting_at(self, row: usize) -> Self {
         Self { numbers: &self.numbers[row * self.row..], ..self }
     }
 
-    /// So many pixels of a row, of sixteen channels.
+    /// Some pixels of a row, of one block of channels.
     #[inline(always)]
     fn pixels(&self, (block, row, pixel): (usize, usize, usize), many: usize) -> &'a [Lanes] {
         let at = block * self.block + row * self.row + pixel * LANES;
@@ -54,14 +76,14 @@ impl<'a> Rows<'a> {
 }
 
 impl RowsMut<'_> {
-    /// Without the rows before this one.
+    /// The rows from this one on.
     #[inline(always)]
     pub(super) fn starting_at(&mut self, row: usize) -> RowsMut<'_> {
         let numbers = &mut self.numbers[row * self.row..];
         RowsMut { numbers, row: self.row, block: self.block }
     }
 
-    /// So many pixels of a row, of sixteen channels.
+    /// Some pixels of a row, of one block of channels.
     #[inline(always)]
     fn pixels(&mut self, (block, row, pixel): (usize, usize, usize), many: usize) -> &mut [Lanes] {
         let at = block * self.block + row * self.row + pixel * LANES;
@@ -69,13 +91,13 @@ impl RowsMut<'_> {
     }
 }
 
-/// Stored vectors of floats.
+/// WeightRange vectors of floats.
 #[inline(always)]
 fn stored(bytes: &[u8]) -> &[LanesBytes] {
     bytes.as_chunks().0
 }
 
-/// How many results the next tile takes, so that all that are left are shared out evenly.
+/// Length of the next tile, so that the remaining results are split evenly.
 #[inline(always)]
 const fn even_share(left: usize, most: usize) -> usize {
     left.div_ceil(left.div_ceil(most))

@@ -1,30 +1,30 @@
-//! A matrix product for each pixel: tiles of pixels x vectors of outputs are summed up in registers.
+//! A matrix product for each pixel: tiles of pixels x vectors of outputs are summed in registers.
 //!
 //! ```text
 //! weights of two or three vectors of outputs, for up to 128 inputs -> panel, in full precision
-//! for each tile of pixels: bias or what was summed up so far + pixels x panel -> output
+//! for each tile of pixels: bias or partial sum + pixels x panel -> output
 //! ```
 //!
-//! Weights are widened once for all pixels, and what comes next is fetched meanwhile.
+//! Weights are converted once for all pixels, and the next ones are prefetched meanwhile.
 //!
-//! Loops over tiles count instead of taking closures: the compiler does not always put a closure's
-//! body where the vector instructions are allowed.
+//! Loops over tiles use indices instead of closures: the compiler does not always inline a closure
+//! where the vector instructions are enabled.
 
 #![allow(clippy::needless_range_loop, reason = "see above")]
 
 use super::{Rows, RowsMut, even_share, stored};
 use crate::inference::network::Product;
 use crate::simd::Isa;
-use crate::simd::vector::{self, HalfBytes, LANES, Lanes, LanesBytes, Vectors, Work};
+use crate::simd::vector::{self, HalfBytes, LANES, Lanes, LanesBytes, VectorKernel, Vectors};
 use std::ops::Range;
 
-/// Inputs whose weights are widened at a time: few enough for the cache next to the processor.
+/// Inputs whose weights are converted at a time: few enough for the first-level cache.
 const PANEL_INPUTS: usize = 128;
-/// Bytes to a line of the cache.
+/// Bytes in a cache line.
 const LINE: usize = 64;
 /// Most vectors of outputs of a tile, whatever the instruction set.
 const PANEL_WIDTH: usize = 3;
-/// Floats that widened weights take.
+/// Size of the panel in floats.
 pub(in crate::inference) const PANEL: usize = PANEL_INPUTS * PANEL_WIDTH * LANES;
 
 /// Fills `height` rows of `width` pixels of the output, adding the addend before a clip. `panel`
@@ -37,10 +37,10 @@ pub(in crate::inference) fn multiply(
     output: RowsMut<'_>,
     (mut height, mut width): (usize, usize),
 ) {
-    let is_seamless = |row: usize| row == width * LANES;
-    if is_seamless(input.row)
-        && is_seamless(output.row)
-        && addend.is_none_or(|addend| is_seamless(addend.row))
+    let is_contiguous = |row: usize| row == width * LANES;
+    if is_contiguous(input.row)
+        && is_contiguous(output.row)
+        && addend.is_none_or(|addend| is_contiguous(addend.row))
     {
         (height, width) = (1, height * width);
     }
@@ -61,7 +61,7 @@ struct Sides {
 }
 
 struct Multiplication<'a> {
-    /// By vector of outputs; in it by input. Behind them is what the next layers read.
+    /// By vector of outputs; in it by input. The weights of the next layers follow.
     weights: &'a [u8],
     /// Whether they have 16 bits (and not 32).
     half: bool,
@@ -83,15 +83,15 @@ struct Part {
     is_last: bool,
 }
 
-impl Work for Multiplication<'_> {
+impl VectorKernel for Multiplication<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn work<S: Vectors>(mut self, vectors: S) {
+    fn run<S: Vectors>(mut self, vectors: S) {
         let all = self.bias.len();
         let mut first = 0;
         while first < all {
-            // Two and two rather than three and one: a lone vector waits for its own sums.
+            // Two and two rather than three and one: a single vector is bound by latency.
             let wide = if all - first == 4 { 2 } else { all - first };
             let wide = wide.min(S::TILE_WIDTH);
             let mut from = 0;
@@ -112,7 +112,7 @@ impl Work for Multiplication<'_> {
 }
 
 impl Multiplication<'_> {
-    /// `N` vectors of outputs of all pixels, as far as some inputs go.
+    /// `N` vectors of outputs of all pixels, summed over some inputs.
     #[inline(always)]
     fn part<S: Vectors, const N: usize>(&mut self, vectors: S, part: Part) {
         if N > S::TILE_WIDTH {
@@ -137,7 +137,7 @@ impl Multiplication<'_> {
                     };
                 }
                 tiles!(1 2 3 4 5 6 7 8 9 10 11 12);
-                self.fetch::<S, N>(vectors, part, fetched..fetched + share);
+                self.prefetch::<S, N>(vectors, part, fetched..fetched + share);
                 fetched += share;
                 pixel += high;
             }
@@ -161,10 +161,10 @@ impl Multiplication<'_> {
         }
     }
 
-    /// Has the memory begin to bring some of the weights that the next part will widen: they come
-    /// from far away, each once in a run of the network.
+    /// Prefetches some of the weights that the next part will convert: each is read from memory once
+    /// in a run of the network.
     #[inline(always)]
-    fn fetch<S: Vectors, const N: usize>(&self, vectors: S, part: Part, inputs: Range<usize>) {
+    fn prefetch<S: Vectors, const N: usize>(&self, vectors: S, part: Part, inputs: Range<usize>) {
         let (first, from) = match part.is_last {
             true => (part.first + N, 0),
             false => (part.first, part.from + part.inputs),
@@ -193,9 +193,9 @@ impl Multiplication<'_> {
         let mut sums = [[vectors.splat(0.0); N]; M];
         for n in 0..N {
             let bias = vectors.load_bytes(&self.bias[part.first + n]);
-            let so_far = self.output.pixels((part.first + n, row, pixel), M);
+            let partial = self.output.pixels((part.first + n, row, pixel), M);
             for m in 0..M {
-                sums[m][n] = if part.from == 0 { bias } else { vectors.load(&so_far[m]) };
+                sums[m][n] = if part.from == 0 { bias } else { vectors.load(&partial[m]) };
             }
         }
         let panel = &self.panel.as_chunks::<N>().0[..part.inputs];
@@ -203,7 +203,7 @@ impl Multiplication<'_> {
         let first_block = part.from / LANES;
         for (block, weights) in blocks.iter().enumerate() {
             let pixels = pixels::<M>(self.input, (first_block + block, row, pixel));
-            // Four at a time: the loop's own arithmetic takes turns from the sums.
+            // Four at a time: the loop's own arithmetic competes with the sums.
             for lane in (0..LANES).step_by(4) {
                 step(vectors, &mut sums, (pixels, lane), &weights[lane]);
                 step(vectors, &mut sums, (pixels, lane + 1), &weights[lane + 1]);

@@ -1,30 +1,30 @@
-//! Layers without weights: changes of size.
+//! Layers without weights: resizing, depth to space, max pooling.
 
 use super::{Rows, RowsMut};
 use crate::inference::network::{Shape, Tap};
-use crate::simd::vector::{LANES, Lanes, Vectors, Work};
+use crate::simd::vector::{LANES, Lanes, VectorKernel, Vectors};
 
-/// Channels that are moved together.
+/// Channels that are copied together.
 pub(in crate::inference) const HALF_BLOCK: usize = LANES / 2;
 
-/// A change of size to be done: rows are blended, then pixels of the blended row.
-pub(in crate::inference) struct Resizing<'a> {
+/// A resize: rows are interpolated first, then pixels of the interpolated row.
+pub(in crate::inference) struct Resize<'a> {
     pub(in crate::inference) columns: &'a [Tap],
     pub(in crate::inference) rows: &'a [Tap],
     pub(in crate::inference) clip: bool,
     pub(in crate::inference) addend: Option<Rows<'a>>,
-    /// The size and pixels of what is read.
+    /// Shape and pixels of the input.
     pub(in crate::inference) input: (Shape, Rows<'a>),
     pub(in crate::inference) output: RowsMut<'a>,
-    /// Room for a row of what is read.
+    /// Memory for a row of the input.
     pub(in crate::inference) blended: &'a mut [f32],
 }
 
-impl Work for Resizing<'_> {
+impl VectorKernel for Resize<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn work<S: Vectors>(mut self, vectors: S) {
+    fn run<S: Vectors>(mut self, vectors: S) {
         for block in 0..self.input.0.blocks() {
             for y in 0..self.rows.len() {
                 self.blend_rows(vectors, block, self.rows[y]);
@@ -34,7 +34,7 @@ impl Work for Resizing<'_> {
     }
 }
 
-impl Resizing<'_> {
+impl Resize<'_> {
     #[inline(always)]
     fn blend_rows<S: Vectors>(&mut self, vectors: S, block: usize, Tap { at, share }: Tap) {
         let (shape, input) = self.input;
@@ -70,11 +70,11 @@ fn blend<S: Vectors>(vectors: S, [a, b]: [&Lanes; 2], share: [f32; 2]) -> S::V {
     let zero = vectors.splat(0.0);
     let first = vectors.mul_add(vectors.load(a), vectors.splat(share[0]), zero);
     let second = vectors.mul_add(vectors.load(b), vectors.splat(share[1]), zero);
-    // Both rounded: equal pixels with halves of the share each give the same pixel again.
+    // Both products are rounded: equal pixels with equal shares give the same pixel again.
     vectors.add(first, second)
 }
 
-/// Puts each quarter of a pixel's channels at its place in a block of 2 x 2 pixels.
+/// Moves each quarter of a pixel's channels into a block of 2 x 2 pixels.
 pub(in crate::inference) fn depth_to_space(shape: Shape, input: Rows<'_>, mut output: RowsMut<'_>) {
     let channels = shape.channels / 4;
     let halves = |channel: usize| (channel / LANES, channel % LANES..channel % LANES + HALF_BLOCK);

@@ -1,19 +1,19 @@
-//! The first convolution, from three planes to channels, one row of results at a time.
+//! The first convolution, from three planes to channels, one result row at a time.
 
 #![allow(clippy::needless_range_loop, reason = "as in `pointwise`")]
 
 use super::{RowsMut, TILE_PIXELS, even_share, stored};
 use crate::inference::network::Stem;
-use crate::simd::vector::{LanesBytes, Vectors, Work};
+use crate::simd::vector::{LanesBytes, VectorKernel, Vectors};
 
-/// Rows of the three planes that one row of results is made from.
+/// Rows of the three planes that one result row is computed from.
 pub(in crate::inference) const ROWS: usize = 9;
-/// Pixels of a row that one result is made from.
-const REACH: usize = 3;
+/// Pixels of a row that one result is computed from.
+const KERNEL: usize = 3;
 /// Pixels from one result to the next.
 const STRIDE: usize = 2;
 
-/// One row of results.
+/// One result row.
 pub(in crate::inference) struct StemRow<'a> {
     pub(in crate::inference) stem: &'a Stem,
     /// All weights of the network.
@@ -21,15 +21,15 @@ pub(in crate::inference) struct StemRow<'a> {
     /// Three rows of each plane, each from the pixel before the first.
     pub(in crate::inference) rows: [&'a [f32]; ROWS],
     pub(in crate::inference) output: RowsMut<'a>,
-    /// How many results.
+    /// Results in the row.
     pub(in crate::inference) width: usize,
 }
 
-impl Work for StemRow<'_> {
+impl VectorKernel for StemRow<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn work<S: Vectors>(mut self, vectors: S) {
+    fn run<S: Vectors>(mut self, vectors: S) {
         let bias = stored(&self.bytes[self.stem.bias.bytes.clone()]);
         let mut first = 0;
         while first < bias.len() {
@@ -49,26 +49,13 @@ impl StemRow<'_> {
     fn row<S: Vectors, const N: usize>(&mut self, vectors: S, first: usize) {
         let weights = stored(&self.bytes[self.stem.weights.bytes.clone()]);
         let bias = stored(&self.bytes[self.stem.bias.bytes.clone()]);
-        let taps = ROWS * REACH;
+        let taps = ROWS * KERNEL;
         let weights: [&[LanesBytes]; N] =
             std::array::from_fn(|n| &weights[(first + n) * taps..][..taps]);
         let bias: [&LanesBytes; N] = std::array::from_fn(|n| &bias[first + n]);
-        let mut at = 0;
-        while at < self.width {
-            let many = even_share(self.width - at, TILE_PIXELS);
-            macro_rules! tiles {
-                ($($many:literal)*) => {
-                    match many {
-                        $($many => self.tile::<S, N, $many>(
-                            vectors, (weights, bias), (at, first),
-                        ),)*
-                        _ => unreachable!("no tile is longer than the longest"),
-                    }
-                };
-            }
-            tiles!(1 2 3 4 5 6 7 8);
-            at += many;
-        }
+        for_each_tile!(self.width, |at, T| {
+            self.tile::<S, N, T>(vectors, (weights, bias), (at, first))
+        });
     }
 
     #[inline(always)]
@@ -86,11 +73,11 @@ impl StemRow<'_> {
             }
         }
         for (y, row) in self.rows.iter().enumerate() {
-            let row = &row[at * STRIDE..][..(T - 1) * STRIDE + REACH];
-            for x in 0..REACH {
+            let row = &row[at * STRIDE..][..(T - 1) * STRIDE + KERNEL];
+            for x in 0..KERNEL {
                 let mut weight = [vectors.splat(0.0); N];
                 for n in 0..N {
-                    weight[n] = vectors.load_bytes(&weights[n][y * REACH + x]);
+                    weight[n] = vectors.load_bytes(&weights[n][y * KERNEL + x]);
                 }
                 for t in 0..T {
                     let value = vectors.splat(row[t * STRIDE + x]);

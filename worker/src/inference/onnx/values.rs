@@ -1,6 +1,6 @@
-//! What the parts of an ONNX graph say: tensors, shapes, attributes. Called by `onnx`.
+//! Reads the parts of an ONNX graph: tensors, shapes, attributes.
 
-use super::OnnxError;
+use super::error::OnnxError;
 use crate::inference::network::Tap;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dimension;
 use tract_onnx::pb::type_proto::Value as Type;
@@ -44,14 +44,14 @@ pub(super) fn taps(
 }
 
 pub(super) fn constant(tensor: &TensorProto) -> Result<(&str, Constant), OnnxError> {
-    let engine = |error: TractError| OnnxError::Engine(format!("{error:#}"));
+    let tract_error = |error: TractError| OnnxError::Tract(format!("{error:#}"));
     let provider = tract_onnx::onnx().provider;
-    let read = load_tensor(&*provider, tensor, None).map_err(engine)?;
+    let read = load_tensor(&*provider, tensor, None).map_err(tract_error)?;
     let sides = read.shape().to_vec();
-    let numbers = read.cast_to::<f32>().map_err(engine)?;
+    let numbers = read.cast_to::<f32>().map_err(tract_error)?;
     let numbers =
         numbers.try_as_plain_ram().and_then(|plain| Ok(plain.as_slice::<f32>()?.to_vec()));
-    Ok((&tensor.name, Constant { sides, numbers: numbers.map_err(engine)? }))
+    Ok((&tensor.name, Constant { sides, numbers: numbers.map_err(tract_error)? }))
 }
 
 pub(super) fn sides(value: &ValueInfoProto) -> Vec<usize> {
@@ -71,7 +71,7 @@ pub(super) fn integers(node: &NodeProto, name: &str) -> Vec<i64> {
         .map_or_else(Vec::new, |it| if it.ints.is_empty() { vec![it.i] } else { it.ints.clone() })
 }
 
-/// The first of them: convolutions and pools here are the same along both axes.
+/// The first integer of an attribute: convolutions and pools here are equal along both axes.
 pub(super) fn integer(node: &NodeProto, name: &str) -> Option<usize> {
     integers(node, name).first().and_then(|value| usize::try_from(*value).ok())
 }

@@ -1,4 +1,4 @@
-//! The angles of bodies put into known postures.
+//! The angles of bodies in known postures.
 
 use super::*;
 use bodyscript_protocol::pose::{LANDMARKS, Landmark};
@@ -40,10 +40,10 @@ impl Body {
         let centre = self.0[about];
         let (sin, cos) = deg.to_radians().sin_cos();
         for i in landmarks {
-            let v = minus(self.0[*i], centre);
+            let v = subtract(self.0[*i], centre);
             let (across, along) = (cross(axis, v), dot(axis, v) * (1.0 - cos));
             let turned = [0, 1, 2].map(|k| v[k] * cos + across[k] * sin + axis[k] * along);
-            self.0[*i] = plus(centre, turned);
+            self.0[*i] = add(centre, turned);
         }
         self
     }
@@ -64,19 +64,19 @@ impl Body {
 
     fn assert(&self, name: &str, expected: f64) {
         for angle in self.angle(name) {
-            let angle = angle.unwrap_or_else(|| panic!("{name} is not told"));
+            let angle = angle.unwrap_or_else(|| panic!("{name} is undefined"));
             assert!((angle - expected).abs() < 0.01, "{name}: {angle}, not {expected}");
         }
     }
 }
 
 #[test]
-fn standing_upright_is_zero_throughout() {
+fn all_angles_are_zero_when_standing_upright() {
     NAMES.iter().for_each(|name| Body::neutral().assert(name, 0.0));
 }
 
 #[test]
-fn each_joint_has_its_angle_and_sign() {
+fn each_joint_angle_has_its_value_and_sign() {
     let turned =
         |pivot, axis, deg, landmarks: &[usize]| Body::neutral().turn((pivot, axis), deg, landmarks);
     let left_leg = [25, 27, 29, 31];
@@ -94,7 +94,7 @@ fn each_joint_has_its_angle_and_sign() {
 }
 
 #[test]
-fn the_trunk_leans_forwards_and_to_the_right_and_turns_to_the_left() {
+fn trunk_flexion_is_forwards_lateral_flexion_to_the_right_and_rotation_to_the_left() {
     let above = [11, 12, 13, 14, 15, 16];
     let centre = 0;
     let turned = |axis, deg| Body::neutral().turn((centre, axis), deg, &above);
@@ -106,11 +106,11 @@ fn the_trunk_leans_forwards_and_to_the_right_and_turns_to_the_left() {
 }
 
 #[test]
-fn an_arm_held_out_has_no_flexion_and_a_point_no_angles() {
+fn flexion_is_undefined_on_its_axis_and_all_angles_for_coinciding_landmarks() {
     let held_out = Body::neutral().turn((11, FORWARDS), 90.0, &[13, 15]);
     held_out.assert("left_shoulder_abduction_deg", 90.0);
     assert_eq!(held_out.angle("left_shoulder_flexion_deg"), [None; 2]);
-    let nowhere = [Landmark { world: [f32::NAN; 3], ..Landmark::default() }; LANDMARKS];
-    assert_eq!(angles(&nowhere), [None; NAMES.len()]);
+    let undefined = [Landmark { world: [f32::NAN; 3], ..Landmark::default() }; LANDMARKS];
+    assert_eq!(angles(&undefined), [None; NAMES.len()]);
     assert_eq!(angles(&[Landmark::default(); LANDMARKS]), [None; NAMES.len()]);
 }

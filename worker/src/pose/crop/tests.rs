@@ -1,12 +1,12 @@
-//! What is cropped from planes is, value by value, what is cropped from the whole picture in RGB,
-//! by the plainest code for both.
+//! A crop from planes equals, value by value, a crop from the whole picture in RGB, each by the
+//! simplest code.
 
 use super::*;
 use crate::picture::{Layout, Picture, RgbPicture, SampleRange, Subsampling};
 use proptest::prelude::*;
 
-const UNIT: Range = Range { min: 0.0, max: 1.0 };
-/// What one grey level is worth in that range; multiplying rounds differently from dividing.
+const UNIT: ValueRange = ValueRange { min: 0.0, max: 1.0 };
+/// The value of one grey level in that range; multiplying rounds differently from dividing.
 const LEVEL: f32 = 1.0 / 255.0;
 
 fn gradient(width: u32, height: u32) -> RgbPicture {
@@ -29,7 +29,7 @@ fn cropped(picture: &RgbPicture, roi: Roi, border: Border, side: usize) -> Vec<f
 }
 
 #[test]
-fn the_same_size_is_the_same_picture() {
+fn a_crop_of_the_whole_picture_at_its_size_is_the_picture() {
     let picture = gradient(16, 16);
     let planes = cropped(&picture, Roi::letterbox(16, 16), Border::Zero, 16);
     for (at, value) in planes[..256].iter().enumerate() {
@@ -38,7 +38,7 @@ fn the_same_size_is_the_same_picture() {
 }
 
 #[test]
-fn half_a_turn_mirrors_both_ways() {
+fn a_rotation_by_180_degrees_mirrors_both_axes() {
     let picture = gradient(16, 16);
     let roi = Roi { rotation: std::f32::consts::PI, ..Roi::letterbox(16, 16) };
     let planes = cropped(&picture, roi, Border::Replicate, 16);
@@ -49,7 +49,7 @@ fn half_a_turn_mirrors_both_ways() {
 }
 
 #[test]
-fn borders_are_black_or_the_edge() {
+fn borders_are_black_or_replicate_the_edge() {
     let picture = gradient(16, 8);
     let roi = Roi::letterbox(16, 8);
     let blue = 2 * 256;
@@ -101,7 +101,7 @@ fn plain_rgb(picture: &Picture) -> RgbPicture {
 }
 
 /// The crop, value by value, of a whole picture in RGB.
-fn plain_crop(picture: &RgbPicture, roi: &Roi, (border, range): (Border, Range)) -> Vec<f32> {
+fn plain_crop(picture: &RgbPicture, roi: &Roi, (border, range): (Border, ValueRange)) -> Vec<f32> {
     let (sin, cos) = f64::from(roi.rotation).sin_cos();
     let (step, half) = (f64::from(roi.side) / SIDE as f64, f64::from(roi.side) / 2.0);
     let origin_x = f64::from(roi.center_x) - half * (cos - sin);
@@ -162,7 +162,7 @@ fn noise(layout: Layout, seed: u32) -> Picture {
     picture
 }
 
-/// Regions inside, partly outside, far outside, and those that are none.
+/// Regions inside, partly outside and far outside, and invalid ones.
 fn regions() -> impl Strategy<Value = Roi> {
     let place = || {
         prop_oneof![
@@ -184,12 +184,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn planes_give_what_the_whole_picture_in_rgb_gives(
+    fn a_crop_from_planes_equals_a_crop_from_rgb(
         layout in layouts(),
         seed in any::<u32>(),
         roi in regions(),
         border in prop::sample::select(&[Border::Zero, Border::Replicate][..]),
-        range in prop::sample::select(&[UNIT, Range { min: -1.0, max: 1.0 }][..]),
+        range in prop::sample::select(&[UNIT, ValueRange { min: -1.0, max: 1.0 }][..]),
     ) {
         let picture = noise(layout, seed);
         let rgb = plain_rgb(&picture);

@@ -1,5 +1,5 @@
-//! Blur that keeps edges: the pixels around each one are averaged, those of another colour weighing
-//! less (Tomasi and Manduchi, "Bilateral Filtering for Gray and Color Images", 1998).
+//! Blur that keeps edges: the pixels around each one are averaged, with lower weights for different
+//! colours (Tomasi and Manduchi, "Bilateral Filtering for Gray and Color Images", 1998).
 //!
 //! ```text
 //! weight = exp(-(colour / 75)^2 / 2) * exp(-(distance / 75)^2 / 2)
@@ -9,11 +9,11 @@
 
 use super::pixels::{BLOCK, Lane, nearest, pixels, pixels_mut, polynomial, reflected};
 use crate::picture::RgbPicture;
-use crate::simd::{Work, vectorized_work};
+use crate::simd::{Kernel, vectorized_kernel};
 
-/// Pixels to each side that are looked at, in a circle.
+/// Radius of the circle of pixels that are averaged.
 const REACH: usize = 4;
-/// Rows that are looked at for one row.
+/// Rows that are read for one row.
 const ROWS: usize = 2 * REACH + 1;
 /// Difference in colour at which a pixel's weight has fallen to 0.6, in grey levels.
 const LEVELS: f32 = 75.0;
@@ -29,15 +29,15 @@ pub(super) fn apply(picture: &RgbPicture, into: &mut RgbPicture) {
     let mut rows = Rows::new(picture);
     for y in 0..picture.height as usize {
         rows.advance(picture, y);
-        vectorized_work(Row { around: rows.around(y), taps: &taps, to: into.row_mut(y as u32) });
+        vectorized_kernel(Row { around: rows.around(y), taps: &taps, to: into.row_mut(y as u32) });
     }
 }
 
-/// One of the pixels that are looked at.
+/// One of the averaged pixels.
 struct Tap {
-    /// Which of the rows it is in.
+    /// Its row.
     row: usize,
-    /// Its column, from the leftmost that is looked at.
+    /// Its column, from the leftmost.
     column: usize,
     /// Logarithm to the base of 2 of its weight.
     weight: f32,
@@ -50,19 +50,19 @@ fn taps() -> Vec<Tap> {
             (row, column, row.abs_diff(REACH).pow(2) + column.abs_diff(REACH).pow(2))
         })
         .filter(|(.., square)| *square <= REACH * REACH)
-        .map(|(row, column, square)| Tap { row, column, weight: fall(PX) * square as f32 })
+        .map(|(row, column, square)| Tap { row, column, weight: log_weight(PX) * square as f32 })
         .collect()
 }
 
-/// What the square of a difference takes off the logarithm.
-fn fall(sigma: f32) -> f32 {
+/// The factor from the square of a difference to the logarithm of its weight.
+fn log_weight(sigma: f32) -> f32 {
     -0.5 * std::f32::consts::LOG2_E / (sigma * sigma)
 }
 
-/// One channel of a row, with what lies beyond both ends.
+/// The channels of a row, extended by reflection at both ends.
 type Channels = [Vec<f32>; 3];
 
-/// The rows around the one that is worked on, each in the place of its number modulo [`ROWS`].
+/// The rows around the current one, each at its number modulo [`ROWS`].
 struct Rows {
     rows: [Channels; ROWS],
     height: usize,
@@ -76,7 +76,7 @@ impl Rows {
         Self { rows: std::array::from_fn(|_| row()), height: picture.height as usize, loaded: 0 }
     }
 
-    /// Takes in what row `y` needs.
+    /// Loads the rows that row `y` needs.
     fn advance(&mut self, picture: &RgbPicture, y: usize) {
         while self.loaded < self.height.min(y + REACH + 1) {
             let row = &mut self.rows[self.loaded % ROWS];
@@ -106,14 +106,14 @@ fn load(from: &[[u8; 3]], to: &mut Channels) {
     }
 }
 
-/// One row, and what it is made of.
+/// One row, and its input.
 struct Row<'a> {
     around: [&'a Channels; ROWS],
     taps: &'a [Tap],
     to: &'a mut [u8],
 }
 
-impl Work for Row<'_> {
+impl Kernel for Row<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -139,7 +139,7 @@ impl Work for Row<'_> {
     }
 }
 
-/// A block of a row; rows have room for whole blocks.
+/// A block of a row; rows are padded to whole blocks.
 #[inline(always)]
 fn block([red, green, blue]: &Channels, at: usize) -> [&Lane; 3] {
     let [red, green, blue] = [&red[at..], &green[at..], &blue[at..]];
@@ -152,7 +152,7 @@ fn block([red, green, blue]: &Channels, at: usize) -> [&Lane; 3] {
 /// Adds one of the pixels around each pixel of a block.
 #[inline(always)]
 fn add(centre: [&Lane; 3], there: [&Lane; 3], weight: f32, sums: &mut [Lane; 4]) {
-    let by_colour = fall(LEVELS);
+    let by_colour = log_weight(LEVELS);
     for i in 0..BLOCK {
         let [red, green, blue] = [there[0][i], there[1][i], there[2][i]];
         let apart =
@@ -168,7 +168,7 @@ fn add(centre: [&Lane; 3], there: [&Lane; 3], weight: f32, sums: &mut [Lane; 4])
 /// Two to the power of a number from -126 to 126.
 #[inline(always)]
 fn power_of_two(exponent: f32) -> f32 {
-    // The sum has no room for a fraction: its lowest bits are the nearest whole number.
+    // The sum has no bits for a fraction: its lowest bits are the nearest integer.
     const NO_FRACTION: f32 = 12_582_912.0;
     let whole = exponent + NO_FRACTION;
     let fraction = polynomial(POWER, exponent - (whole - NO_FRACTION));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_goes_and_edges_stay() {
+    fn noise_is_removed_and_edges_are_kept() {
         let mut noise = RgbPicture::new(9, 9);
         noise.rgb.fill(100);
         noise.row_mut(4)[12..15].fill(110);
@@ -201,9 +201,9 @@ mod tests {
     }
 
     #[test]
-    fn powers_are_near_to_the_definition_over_all_differences() {
+    fn powers_are_accurate_for_all_differences() {
         for difference in 0..=3 * 255 {
-            let exponent = (difference * difference) as f32 * fall(LEVELS);
+            let exponent = (difference * difference) as f32 * log_weight(LEVELS);
             let (power, exact) = (power_of_two(exponent), f64::from(exponent).exp2());
             let error = (f64::from(power) / exact - 1.0).abs();
             assert!(error < 1e-4, "{difference}: {power} is not {exact}");
@@ -211,8 +211,8 @@ mod tests {
     }
 
     #[test]
-    fn all_pixels_in_a_circle_are_looked_at() {
+    fn all_pixels_in_the_circle_are_averaged() {
         assert_eq!(taps().len(), 49);
-        assert!(taps().iter().all(|tap| tap.weight <= 0.0 && tap.weight > 17.0 * fall(PX)));
+        assert!(taps().iter().all(|tap| tap.weight <= 0.0 && tap.weight > 17.0 * log_weight(PX)));
     }
 }

@@ -1,6 +1,6 @@
 //! Contrast-limited adaptive histogram equalisation (Zuiderveld, "Contrast Limited Adaptive
-//! Histogram Equalization", Graphics Gems IV, 1994) of the lightness in CIE L*a*b*, the colours
-//! staying as they are.
+//! Histogram Equalization", Graphics Gems IV, 1994) of the lightness in CIE L*a*b*; a* and b* are
+//! unchanged.
 
 use super::histogram::{self, LEVELS};
 use super::lab::{Lightness, Relight};
@@ -10,13 +10,13 @@ use crate::simd::vectorized;
 
 /// Tiles along each side.
 const TILES: usize = 8;
-/// How many times its even share a level may have before the rest is cut off and spread.
+/// How many times the mean count a level may have before the excess is redistributed.
 const CLIP: f32 = 3.0;
 
-/// What each level becomes.
+/// The new value of each level.
 type Curve = [f32; LEVELS];
 
-/// Evens out the contrast.
+/// Equalises the contrast.
 pub(super) fn apply(picture: &RgbPicture, into: &mut RgbPicture, lightness: &mut Vec<u8>) {
     let from = pixels(&picture.rgb);
     lightness.resize(from.len(), 0);
@@ -40,7 +40,7 @@ pub(super) fn apply(picture: &RgbPicture, into: &mut RgbPicture, lightness: &mut
     }
 }
 
-/// The two tiles whose middles a pixel lies between, and how near it is to the second.
+/// The two tiles whose centres a pixel lies between, and its position between them.
 struct Between {
     tiles: [usize; 2],
     share: f32,
@@ -57,9 +57,9 @@ impl Between {
 
 /// One row of pixels.
 struct Row {
-    /// The curves that hold in it, between two rows of tiles.
+    /// Its curves, interpolated between two rows of tiles.
     curves: [Curve; TILES],
-    /// What the lightness of each pixel becomes.
+    /// The new lightness of each pixel.
     wanted: Vec<f32>,
 }
 
@@ -124,7 +124,7 @@ fn curves(lightness: &[u8], [width, height]: [usize; 2], tile: [usize; 2]) -> Ve
         .collect()
 }
 
-/// Cuts off what is above the limit and gives every level its share of it.
+/// Redistributes the excess above the limit evenly over all levels.
 fn clip(histogram: &mut [u32; LEVELS], limit: u32) {
     let mut excess = 0;
     for count in histogram.iter_mut() {
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weak_contrast_grows_but_not_beyond_the_limit() {
+    fn low_contrast_is_amplified_up_to_the_limit() {
         let mut picture = RgbPicture::new(128, 128);
         for (at, pixel) in picture.rgb.chunks_exact_mut(3).enumerate() {
             pixel.fill(100 + (at % 128 / 4 % 8) as u8);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_spread_over_all_levels() {
+    fn the_excess_is_redistributed_over_all_levels() {
         let mut histogram = [0; LEVELS];
         histogram[7] = 1000;
         clip(&mut histogram, 3);

@@ -1,14 +1,13 @@
-//! Enhancements that look at the pixels right around each one. Beyond its edges the picture is
-//! taken to go on as its own mirror image.
+//! Enhancements by convolution. Beyond its edges the picture is extended by reflection.
 //!
-//! Sums over columns come first, row by row into a buffer with room beyond both edges; then the
-//! sums along the row need no case for the edges.
+//! Columns are summed first, row by row into a buffer that extends beyond both edges; then the sums
+//! along the row need no special case at the edges.
 
 use super::pixels::reflected;
 use crate::picture::RgbPicture;
 use crate::simd::vectorized;
 
-/// Blurs over 5 x 5 pixels with binomial weights, the usual stand-in for a Gaussian.
+/// Blurs over 5 x 5 pixels with binomial weights, the usual approximation of a Gaussian.
 pub(super) fn gaussian(picture: &RgbPicture, into: &mut RgbPicture) {
     let mut sums = Sums::new(picture.width, 2);
     for y in 0..picture.height {
@@ -68,10 +67,10 @@ fn contrast(sums: &[u16], from: &[u8], to: &mut [u8]) {
     }
 }
 
-/// One sum for each byte of a row, and for those of some pixels beyond both ends.
+/// One sum for each byte of a row, and of some pixels beyond both ends.
 struct Sums {
     all: Vec<u16>,
-    /// Pixels beyond each end; also the rows looked at on either side.
+    /// Pixels beyond each end; also the rows read on either side.
     reach: usize,
     width: usize,
 }
@@ -92,7 +91,7 @@ impl Sums {
         &mut self.all[3 * self.reach..][..3 * self.width]
     }
 
-    /// Fills in what lies beyond the ends.
+    /// Fills in the sums beyond the ends.
     fn reflect(&mut self) {
         let (reach, width) = (self.reach as i64, self.width as i64);
         for at in (-reach..0).chain(width..width + reach) {
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_is_spread_by_the_gaussian_and_driven_out_by_sharpening() {
+    fn the_gaussian_spreads_a_dot_and_sharpening_amplifies_it() {
         let blurred = filtered(gaussian, &dot(160, 0));
         // 160 * 6 * 6 / 256, and 160 * 6 * 4 / 256 beside it.
         assert_eq!((blurred.row(4)[12], blurred.row(4)[15]), (23, 15));
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_of_the_brightest_pixels_fit() {
+    fn sums_of_the_brightest_pixels_do_not_overflow() {
         let white = dot(255, 255);
         assert_eq!(filtered(gaussian, &white), white);
         assert_eq!(filtered(sharpen, &white), white);

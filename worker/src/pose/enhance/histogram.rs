@@ -1,8 +1,8 @@
-//! How often each level occurs. Called by the enhancements that go by it.
+//! Histograms of levels. Called by the enhancements that equalise contrast.
 
-/// Levels there are.
+/// Number of levels.
 pub(super) const LEVELS: usize = 256;
-/// Tables that take turns: equal levels in a row would otherwise wait for each other's count.
+/// Tables that are used alternately: increments of the same counter depend on each other.
 const TABLES: usize = 4;
 
 /// Counts the levels in these rows.
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_level_is_counted_wherever_it_stands() {
+    fn every_level_is_counted_at_every_position() {
         let rows: [&[u8]; 3] = [&[7, 7, 7, 7, 9], &[], &[7, 0]];
         let counts = of(rows);
         assert_eq!((counts[0], counts[7], counts[9]), (1, 5, 1));

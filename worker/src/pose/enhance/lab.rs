@@ -1,11 +1,11 @@
 //! Lightness of CIE L*a*b* and colours at another lightness, for blocks of sRGB pixels. Called by
 //! `clahe`.
 //!
-//! Powers are polynomials, so that a block is computed in vectors; where they stand for a curve,
-//! they are within a twentieth of a grey level of it. Nothing is fused, so that every processor
-//! gives the same.
+//! Powers are approximated by polynomials, so that a block is vectorized; where they approximate a
+//! curve, they are within a twentieth of a grey level of it. Nothing is fused, so that all
+//! processors give the same result.
 
-use super::pixels::{BLOCK, BlockWork, Lane, Pixel, nearest, polynomial, split};
+use super::pixels::{BLOCK, BlockKernel, Lane, Pixel, nearest, polynomial, split};
 
 /// XYZ of linear sRGB (IEC 61966-2-1), each row divided by the white point D65.
 const TO_XYZ: [[f32; 3]; 3] = [
@@ -40,8 +40,8 @@ const ROOT_PER_LEVEL: f32 = 1.0 / (116.0 * 2.55);
 /// L* from 0 to 100 as a level from 0 to 255.
 pub(super) struct Lightness;
 
-impl BlockWork for Lightness {
-    type Beside = ();
+impl BlockKernel for Lightness {
+    type Extra = ();
     type To = u8;
 
     #[inline(always)]
@@ -58,8 +58,8 @@ impl BlockWork for Lightness {
 /// The same colours at other lightnesses, given as levels.
 pub(super) struct Relight;
 
-impl BlockWork for Relight {
-    type Beside = f32;
+impl BlockKernel for Relight {
+    type Extra = f32;
     type To = Pixel;
 
     #[inline(always)]
@@ -103,7 +103,7 @@ fn encode(light: f32) -> f32 {
 /// The cube root of CIE L*a*b*, straight near zero.
 #[inline(always)]
 fn root(value: f32) -> f32 {
-    // Neither overflows; a check would keep the loop from becoming vectors.
+    // Neither overflows; a check would prevent vectorization.
     let third = (value.to_bits() >> 16).wrapping_mul(THIRD_OF_UPPER_HALF);
     let inverse = f32::from_bits(INVERSE_CUBE_ROOT.wrapping_sub(third));
     let nearly = value * inverse * inverse;
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn lightness_is_that_of_cie() {
+    fn lightness_equals_cies() {
         // L* of sRGB middle grey is 53.6, of pure green 87.7.
         for (pixel, expected) in [([128; 3], 53.585_f32), ([0, 255, 0], 87.735), ([0; 3], 0.0)] {
             let mut levels = [1; BLOCK];
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn every_colour_survives_when_its_lightness_does_not_change() {
+    fn relighting_with_the_same_lightness_keeps_every_colour() {
         for level in 0..32 * 32 * 32_u32 {
             let pixel = [level / 1024, level / 32 % 32, level % 32].map(|it| (it * 255 / 31) as u8);
             let light = pixel.map(|level| exact_decode(f64::from(level)) as f32);

@@ -1,7 +1,7 @@
-//! Enhancements that look at one pixel at a time, or at how often each level occurs.
+//! Enhancements of single pixels, and by histogram.
 
 use super::histogram::{self, LEVELS};
-use super::pixels::{BLOCK, BlockWork, Pixel, by_block, pixels, pixels_mut};
+use super::pixels::{BLOCK, BlockKernel, Pixel, by_block, pixels, pixels_mut};
 use crate::picture::RgbPicture;
 use crate::simd::vectorized;
 
@@ -16,16 +16,16 @@ pub(super) fn mirror(picture: &RgbPicture, into: &mut RgbPicture) {
     }
 }
 
-/// How much brighter.
+/// A change of brightness.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Gain {
     /// The factor, in halves, so that no fraction is lost.
     pub(super) halves: u16,
-    /// What is added, in levels.
-    pub(super) more: u16,
+    /// The offset, in levels.
+    pub(super) offset: u16,
 }
 
-/// Multiplies and adds, from this row down; above it the picture stays as it is.
+/// Brightens from this row down; the rows above are unchanged.
 pub(super) fn brighten(picture: &RgbPicture, into: &mut RgbPicture, gain: Gain, from_row: u32) {
     let untouched = picture.width as usize * 3 * from_row as usize;
     into.rgb[..untouched].copy_from_slice(&picture.rgb[..untouched]);
@@ -36,15 +36,15 @@ impl Gain {
     #[inline(always)]
     fn apply(self, from: &[u8], to: &mut [u8]) {
         for (to, from) in to.iter_mut().zip(from) {
-            let halves = u16::from(*from) * self.halves + 2 * self.more;
-            // To the nearest, and of two to the even one.
+            let halves = u16::from(*from) * self.halves + 2 * self.offset;
+            // Rounded to nearest, ties to even.
             let level = (halves + (halves >> 1 & 1)) >> 1;
             *to = level.min(255) as u8;
         }
     }
 }
 
-/// Spreads the luma so that all levels are used about equally often; the colour differences stay.
+/// Equalises the histogram of the luma; colour differences are unchanged.
 pub(super) fn equalize(picture: &RgbPicture, into: &mut RgbPicture, luma: &mut Vec<u8>) {
     let from = pixels(&picture.rgb);
     luma.resize(from.len(), 0);
@@ -57,8 +57,8 @@ pub(super) fn equalize(picture: &RgbPicture, into: &mut RgbPicture, luma: &mut V
 /// The luma of each pixel.
 struct Luma;
 
-impl BlockWork for Luma {
-    type Beside = ();
+impl BlockKernel for Luma {
+    type Extra = ();
     type To = u8;
 
     #[inline(always)]
@@ -73,11 +73,11 @@ impl BlockWork for Luma {
     }
 }
 
-/// By how much each level of luma changes.
+/// The change of each level of luma.
 struct Changes([i16; LEVELS]);
 
-impl BlockWork for Changes {
-    type Beside = u8;
+impl BlockKernel for Changes {
+    type Extra = u8;
     type To = Pixel;
 
     #[inline(always)]
@@ -98,7 +98,7 @@ fn add(level: u8, change: i16) -> u8 {
     (i16::from(level) + change).clamp(0, 255) as u8
 }
 
-/// Each level changes to its rank among the pixels, the darkest becoming 0.
+/// Maps each level to its rank among the pixels, the darkest to 0.
 fn changes(histogram: &[u32; LEVELS]) -> Changes {
     let total: u32 = histogram.iter().sum();
     let darkest = histogram.iter().copied().find(|count| *count > 0).unwrap_or(0);
@@ -128,13 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn brightening_saturates_and_starts_where_it_is_told_to() {
+    fn brightening_saturates_and_starts_at_the_given_row() {
         let picture = grey(1, &[0, 1, 3, 10, 100, 200]);
         let mut into = picture.clone();
         // 31.5 and 34.5, each to the even level.
-        brighten(&picture, &mut into, Gain { halves: 3, more: 30 }, 0);
+        brighten(&picture, &mut into, Gain { halves: 3, offset: 30 }, 0);
         assert_eq!(levels(&into), [30, 32, 34, 45, 180, 255]);
-        brighten(&picture, &mut into, Gain { halves: 4, more: 40 }, 4);
+        brighten(&picture, &mut into, Gain { halves: 4, offset: 40 }, 4);
         assert_eq!(levels(&into), [0, 1, 3, 10, 240, 255]);
     }
 
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn equalising_uses_the_whole_range_and_leaves_a_plain_picture_alone() {
+    fn equalising_uses_the_whole_range_and_keeps_a_uniform_picture() {
         let (mut into, mut luma) = (grey(4, &[0; 4]), Vec::new());
         equalize(&grey(4, &[100, 101, 102, 103]), &mut into, &mut luma);
         assert_eq!(levels(&into), [0, 85, 170, 255]);

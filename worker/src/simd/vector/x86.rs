@@ -1,9 +1,9 @@
-//! The operations by AVX-512 and by AVX2. All unsafe code is single instructions, each of a feature
-//! that the type's value is proof of, and on a reference to a whole vector.
+//! The operations with AVX-512 and with AVX2. All unsafe code is single instructions, each of a
+//! feature that the type's value proves, on a reference to a whole vector.
 
 #![allow(unsafe_code)]
 
-use super::{HalfBytes, LANES, Lanes, LanesBytes, Vectors, Work};
+use super::lanes::{HalfBytes, LANES, Lanes, LanesBytes, VectorKernel, Vectors};
 use std::arch::x86_64::{
     __m128i, __m256, __m512, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_add_ps,
     _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_max_ps,
@@ -21,13 +21,13 @@ pub(super) struct Avx512(());
 pub(super) struct Avx2(());
 
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
-pub(super) fn run_avx512<W: Work>(work: W) -> W::Output {
-    work.work(Avx512(()))
+pub(super) fn run_avx512<K: VectorKernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512(()))
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn run_avx2<W: Work>(work: W) -> W::Output {
-    work.work(Avx2(()))
+pub(super) fn run_avx2<K: VectorKernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2(()))
 }
 
 impl Vectors for Avx512 {
@@ -84,14 +84,14 @@ impl Vectors for Avx512 {
     }
 
     #[inline(always)]
-    fn prefetch<T>(self, soon_read: &T) {
+    fn prefetch<T>(self, address: &T) {
         // SAFETY: a hint, for an address that may be read.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(soon_read).cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(address).cast()) }
     }
 }
 
-/// Does one thing with both registers. No closure: the compiler would not put its body here,
-/// where the instructions are allowed.
+/// Applies an expression to both registers. Not a closure: the compiler would not inline its body
+/// here, where the instructions are enabled.
 macro_rules! both {
     ($half:ident => $one:expr) => {
         [
@@ -163,8 +163,8 @@ impl Vectors for Avx2 {
     }
 
     #[inline(always)]
-    fn prefetch<T>(self, soon_read: &T) {
+    fn prefetch<T>(self, address: &T) {
         // SAFETY: a hint, for an address that may be read.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(soon_read).cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(address).cast()) }
     }
 }

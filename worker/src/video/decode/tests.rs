@@ -1,4 +1,4 @@
-//! How pictures get from the decoder to whoever reads them.
+//! Decoded pictures reach the sink without being copied or converted.
 
 use super::*;
 use crate::picture::Layout;
@@ -40,39 +40,39 @@ fn plain() -> OwnedFd {
     file.into()
 }
 
-/// Where the samples of a buffer lie.
-fn place(buffer: &gst::BufferRef) -> usize {
+/// Address of a buffer's samples.
+fn address(buffer: &gst::BufferRef) -> usize {
     buffer.peek_memory(0).as_ptr() as usize
 }
 
 #[test]
-fn plain_pictures_come_as_the_decoder_made_them() {
+fn plain_pictures_are_neither_copied_nor_converted() {
     let (mut decoder, _) = Decoder::open(plain(), &LIMITS).expect("a video");
-    let made: Arc<Mutex<BTreeMap<_, _>>> = Arc::default();
+    let decoded: Arc<Mutex<BTreeMap<_, _>>> = Arc::default();
     let elements = decoder.source.pipeline.0.iterate_elements().into_iter().flatten();
-    let made_by = elements.into_iter().find(|one| one.name().starts_with("avdec_"));
-    let pad = made_by.expect("a decoder").static_pad("src").expect("a src pad");
-    let record = Arc::clone(&made);
+    let avdec = elements.into_iter().find(|one| one.name().starts_with("avdec_"));
+    let pad = avdec.expect("a decoder").static_pad("src").expect("a src pad");
+    let record = Arc::clone(&decoded);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         if let Some(buffer) = info.buffer() {
-            record.lock().expect("nobody panics").insert(buffer.pts(), place(buffer));
+            record.lock().expect("no holder panics").insert(buffer.pts(), address(buffer));
         }
         gst::PadProbeReturn::Ok
     });
-    let mut the_same = 0;
+    let mut unchanged = 0;
     while let Some(sample) = decoder.pull().expect("pictures") {
         decoder.last = Some(decoder.time_of(&sample));
         let buffer = sample.buffer().expect("a buffer");
-        // A few were on their way before anybody looked.
-        if let Some(at) = made.lock().expect("nobody panics").get(&buffer.pts()) {
-            assert_eq!(place(buffer), *at, "copied on the way from the decoder");
-            the_same += 1;
+        // A few buffers pass before the probe is installed.
+        if let Some(at) = decoded.lock().expect("no holder panics").get(&buffer.pts()) {
+            assert_eq!(address(buffer), *at, "copied on the way from the decoder");
+            unchanged += 1;
         }
-        let meta = buffer.meta::<VideoMeta>().expect("where the planes lie");
-        // The decoder's own frames have an edge all around, and a copy has none.
+        let meta = buffer.meta::<VideoMeta>().expect("video metadata");
+        // The decoder's own frames have a border, a copy has none.
         assert!(meta.stride()[0] > SIZE[0] as i32, "copied by the decoder: {:?}", meta.stride());
     }
-    assert!(the_same > FRAMES / 2, "{the_same} seen at both ends");
+    assert!(unchanged > FRAMES / 2, "{unchanged} compared");
     let elements = decoder.source.pipeline.0.iterate_elements().into_iter().flatten();
     let names = elements.map(|one| one.name().to_string()).collect::<Vec<_>>();
     assert!(!names.iter().any(|name| name.starts_with("deinterlace")), "{names:?}");

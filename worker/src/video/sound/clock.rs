@@ -1,56 +1,56 @@
-//! When each packet of sound is heard, on the timeline of the pictures that go out, and which
-//! packets are left out. Pure; called by `mod` for every packet, in order.
+//! Assigns each packet of sound its time on the timeline of the output, and selects the packets to
+//! drop. Pure; called by `feed` for every packet, in order.
 
 use std::time::Duration;
 
-/// What a decoder wants to have read before the first sound that is right (RFC 7845: 80 ms for
-/// Opus; AAC and MP3 need less). That much from before the start is written and hidden.
-const PREROLL_NS: i64 = 80_000_000;
-/// Containers round times; packets that follow each other this closely follow each other at once.
+/// Decoder pre-roll: what a decoder needs before its output is correct (RFC 7845: 80 ms for Opus; AAC
+/// and MP3 need less). That much before the start is written and skipped by players.
+const PRE_ROLL_NS: i64 = 80_000_000;
+/// Containers round times; packets with a smaller gap are treated as contiguous.
 const JITTER_NS: u64 = 3_000_000;
-/// Least distance between two packets. Not more: it must not add up to anything that is heard.
+/// Least distance between two packets. Not more: it must not add up to an audible gap.
 const STEP_MIN_NS: i64 = 1_000;
 
-/// Gives the packets of one track their times.
+/// Assigns the packets of one track their times.
 #[derive(Debug, Clone)]
 pub(super) struct Clock {
-    /// What the first picture's time base is on the container's clock.
+    /// Start of the presentation on the container's clock.
     origin: i64,
-    /// Nothing that begins then or later is written.
+    /// Packets that begin then or later are dropped.
     limit: i64,
     packets_left: u32,
-    last: Option<Heard>,
+    last: Option<PlayTime>,
 }
 
-/// When a packet is heard, in nanoseconds from the start of the presentation.
+/// When a packet is played, in nanoseconds from the start of the presentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Heard {
+pub(super) struct PlayTime {
     pub(super) from: i64,
     pub(super) to: i64,
 }
 
-/// What becomes of a packet.
+/// What is done with a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Too early to be of use.
-    Before,
-    /// Written.
-    At(Heard),
-    /// Past the limit, as is all that follows.
-    Past,
-    /// There are more packets than the index of the file has room for.
+pub(super) enum Placement {
+    /// Dropped: before the pre-roll.
+    TooEarly,
+    /// Written at this time.
+    At(PlayTime),
+    /// Dropped: at or after the limit, like all that follow.
+    TooLate,
+    /// Dropped: the index of the file has no space for further packets.
     TooMany,
 }
 
 impl Clock {
-    /// For a track whose clock shows `origin` when the presentation starts, up to the limit.
+    /// A clock for a presentation that starts at `origin` and ends at the limit.
     pub(super) fn new(origin: Duration, limit: Duration, packets_max: u32) -> Self {
         let (origin, limit) = (nanoseconds(origin), nanoseconds(limit));
         Self { origin, limit, packets_left: packets_max, last: None }
     }
 
-    /// The place of a packet that the container shows at `stated` and that lasts `duration`.
-    pub(super) fn place(&mut self, stated: Option<i64>, duration: Duration) -> Place {
+    /// Places a packet with this stated time and duration.
+    pub(super) fn place(&mut self, stated: Option<i64>, duration: Duration) -> Placement {
         let stated = stated.map(|time| time.saturating_sub(self.origin));
         let from = match (stated, self.last) {
             (Some(time), Some(last)) if time.abs_diff(last.to) <= JITTER_NS => last.to,
@@ -58,21 +58,21 @@ impl Clock {
             (None, last) => last.map_or(0, |last| last.to),
         };
         let from = self.last.map_or(from, |last| from.max(last.from + STEP_MIN_NS));
-        let heard = Heard { from, to: from.saturating_add(nanoseconds(duration)) };
+        let time = PlayTime { from, to: from.saturating_add(nanoseconds(duration)) };
         if from >= self.limit {
-            return Place::Past;
+            return Placement::TooLate;
         }
-        self.last = Some(heard);
-        if heard.to <= -PREROLL_NS {
-            return Place::Before;
+        self.last = Some(time);
+        if time.to <= -PRE_ROLL_NS {
+            return Placement::TooEarly;
         }
-        let Some(left) = self.packets_left.checked_sub(1) else { return Place::TooMany };
+        let Some(left) = self.packets_left.checked_sub(1) else { return Placement::TooMany };
         self.packets_left = left;
-        Place::At(heard)
+        Placement::At(time)
     }
 }
 
-/// No time here is longer than what fits: that is 292 years.
+/// Converts to nanoseconds; times up to 292 years fit.
 fn nanoseconds(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
@@ -88,19 +88,19 @@ mod tests {
         Clock::new(Duration::from_secs(5), Duration::from_secs(1), 100)
     }
 
-    fn at(from_ms: i64) -> Place {
-        Place::At(Heard { from: from_ms * MS, to: (from_ms + 20) * MS })
+    fn at(from_ms: i64) -> Placement {
+        Placement::At(PlayTime { from: from_ms * MS, to: (from_ms + 20) * MS })
     }
 
     #[test]
-    fn times_count_from_the_origin_and_late_ones_stay_late() {
+    fn times_are_relative_to_the_origin() {
         let mut clock = clock();
         assert_eq!(clock.place(Some(5300 * MS), PACKET), at(300));
         assert_eq!(clock.place(Some(5900 * MS), PACKET), at(900));
     }
 
     #[test]
-    fn rounded_times_follow_each_other_and_gaps_and_overlaps_are_kept() {
+    fn rounded_times_become_contiguous_and_gaps_and_overlaps_are_kept() {
         let mut clock = clock();
         for (stated, placed) in
             [(5000, 0), (5021, 20), (5039, 40), (5100, 100), (5121, 120), (5130, 130)]
@@ -110,45 +110,45 @@ mod tests {
     }
 
     #[test]
-    fn packets_without_a_time_follow_the_one_before() {
+    fn packets_without_a_time_follow_the_previous_one() {
         let mut clock = clock();
         assert_eq!(clock.place(None, PACKET), at(0));
         assert_eq!(clock.place(None, PACKET), at(20));
     }
 
     #[test]
-    fn times_that_run_backwards_rise_all_the_same() {
+    fn decreasing_times_are_made_increasing() {
         let mut clock = clock();
         let mut last = 0;
         for stated in [5500 * MS, 5000 * MS, i64::MIN] {
-            let Place::At(heard) = clock.place(Some(stated), PACKET) else { panic!("{stated}") };
-            assert!(heard.from > last && heard.from < 501 * MS, "{heard:?}");
-            last = heard.from;
+            let Placement::At(time) = clock.place(Some(stated), PACKET) else { panic!("{stated}") };
+            assert!(time.from > last && time.from < 501 * MS, "{time:?}");
+            last = time.from;
         }
     }
 
     #[test]
-    fn what_a_decoder_needs_from_before_the_start_is_kept_and_no_more() {
+    fn only_the_pre_roll_before_the_start_is_kept() {
         let mut clock = clock();
-        assert_eq!(clock.place(Some(4900 * MS), PACKET), Place::Before);
+        assert_eq!(clock.place(Some(4900 * MS), PACKET), Placement::TooEarly);
         assert_eq!(clock.place(Some(4920 * MS), PACKET), at(-80));
     }
 
     #[test]
-    fn nothing_begins_at_the_limit_or_later() {
+    fn packets_at_or_after_the_limit_are_dropped() {
         let mut clock = clock();
         assert_eq!(clock.place(Some(5999 * MS), PACKET), at(999));
-        assert_eq!(clock.place(Some(6019 * MS), PACKET), Place::Past);
+        assert_eq!(clock.place(Some(6019 * MS), PACKET), Placement::TooLate);
         let mut clock = self::clock();
-        assert_eq!(clock.place(Some(6000 * MS), PACKET), Place::Past);
-        assert_eq!(clock.place(Some(i64::MAX), PACKET), Place::Past);
+        assert_eq!(clock.place(Some(6000 * MS), PACKET), Placement::TooLate);
+        assert_eq!(clock.place(Some(i64::MAX), PACKET), Placement::TooLate);
     }
 
     #[test]
-    fn there_are_no_more_packets_than_fit() {
+    fn packets_beyond_the_maximum_number_are_dropped() {
         let mut clock = Clock::new(Duration::ZERO, Duration::from_secs(1), 2);
-        assert!(matches!(clock.place(Some(0), Duration::ZERO), Place::At(_)));
-        assert!(matches!(clock.place(Some(0), Duration::ZERO), Place::At(_)));
-        assert_eq!(clock.place(Some(0), Duration::ZERO), Place::TooMany);
+        assert!(matches!(clock.place(Some(0), Duration::ZERO), Placement::At(_)));
+        assert!(matches!(clock.place(Some(0), Duration::ZERO), Placement::At(_)));
+        assert_eq!(clock.place(Some(0), Duration::ZERO), Placement::TooMany);
     }
 }

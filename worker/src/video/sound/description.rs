@@ -1,26 +1,26 @@
-//! How packets of sound are described to the muxer. Made anew of what was looked at: whatever else a
-//! file says of them could have the muxer fail, and with it the pictures. Pure; called by `mod`.
+//! The description of packets of sound for the muxer. Built from checked values alone: other values
+//! of the file could make the muxer fail, and with it the video. Pure; called by `feed`.
 
 use gstreamer as gst;
 
-/// Bytes of AAC's configuration: two at least, five as a rule.
+/// Bytes of AAC's configuration: at least two, usually five.
 const CONFIG_BYTES: std::ops::RangeInclusive<usize> = 2..=64;
-/// Most samples a second that AAC has tables for.
+/// Highest sample rate that AAC has tables for.
 const AAC_RATE_HZ_MAX: i32 = 96_000;
-/// Samples a second of Opus, whatever its source had.
+/// Sample rate of Opus, independent of its source.
 const OPUS_RATE_HZ: i32 = 48_000;
 
 /// A description of packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Description {
-    /// For the muxer.
+    /// Caps for the muxer.
     pub(super) caps: gst::Caps,
-    /// Samples a second.
+    /// Sample rate.
     pub(super) rate: u32,
 }
 
 impl Description {
-    /// Of packets with these caps, if MP4 can carry them.
+    /// The description of packets with these caps, if MP4 supports them.
     pub(super) fn of(caps: &gst::CapsRef) -> Option<Self> {
         let track = caps.structure(0)?;
         let number = |name| track.get::<i32>(name).ok().filter(|number| *number > 0);
@@ -54,9 +54,9 @@ impl Description {
     }
 }
 
-/// A header that says nothing of the silence at the start: `opus` does once that is known.
+/// A header without pre-skip, which `mp4::opus` sets later.
 fn opus_head(channels: u8) -> Vec<u8> {
-    // RFC 7845, 5.1: version, channels, silence, rate, gain, family.
+    // RFC 7845, 5.1: version, channels, pre-skip, rate, gain, family.
     let rate = OPUS_RATE_HZ.to_le_bytes();
     [b"OpusHead".as_slice(), &[1, channels, 0, 0], &rate, &[0, 0, 0]].concat()
 }

@@ -1,29 +1,29 @@
-//! What sound is kept, as reviewed data: how each codec is parsed and decoded, and whether its
-//! packets go out as they came. Read by `track`, which plugs nothing that is not here, and by
-//! `plugins`, which removes every other element from the process.
+//! The supported audio codecs, as reviewed data: how each is parsed and decoded, and whether its
+//! packets are copied. Read by `track`, which adds no other elements, and by `plugins`, which
+//! removes every other element from the process.
 
 use gstreamer as gst;
 
-/// A codec: the caps that a demuxer gives it, and the elements that read it.
+/// A codec: its caps as reported by a demuxer, and the elements that decode it.
 pub(super) struct Codec {
-    /// What metadata calls it.
+    /// Its name in the metadata.
     pub(super) name: &'static str,
     /// Caps that a track must have.
     pub(super) caps: &'static str,
-    /// Tells packets apart and how long each is; none where the container does.
+    /// Splits packets and determines their durations; none where the container does.
     pub(super) parser: Option<&'static str>,
-    /// Framing that is wanted from the parser.
+    /// Framing that is required from the parser.
     pub(super) framed: &'static str,
-    /// Makes samples of packets, or splits samples that no packet bounds.
+    /// Decodes packets, or splits raw samples into packets.
     pub(super) decoder: &'static str,
-    /// What becomes of its packets.
-    pub(super) way: Way,
+    /// What is done with its packets.
+    pub(super) handling: Handling,
 }
 
-/// What becomes of a track's packets.
+/// What is done with a track's packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// MP4 carries them and browsers play them.
+pub(super) enum Handling {
+    /// They are copied: MP4 supports them and browsers play them.
     Copy,
     /// They are decoded, and the samples are encoded as AAC.
     Encode,
@@ -36,7 +36,7 @@ const fn copied(
     framed: &'static str,
     decoder: &'static str,
 ) -> Codec {
-    Codec { name, caps, parser: Some(parser), framed, decoder, way: Way::Copy }
+    Codec { name, caps, parser: Some(parser), framed, decoder, handling: Handling::Copy }
 }
 
 const fn encoded(
@@ -45,10 +45,10 @@ const fn encoded(
     parser: Option<&'static str>,
     decoder: &'static str,
 ) -> Codec {
-    Codec { name, caps, parser, framed: "", decoder, way: Way::Encode }
+    Codec { name, caps, parser, framed: "", decoder, handling: Handling::Encode }
 }
 
-/// The codecs; the first whose caps fit counts.
+/// The codecs; the first with matching caps is used.
 const CODECS: &[Codec] = &[
     encoded(
         "aac",
@@ -70,7 +70,7 @@ const CODECS: &[Codec] = &[
         "audio/mpeg,mpegversion=1",
         "avdec_mp3float",
     ),
-    // Layers 1 and 2; and what its parser is still to look at.
+    // Layers 1 and 2, and streams that are not parsed yet.
     encoded("mpeg audio", "audio/mpeg,mpegversion=1", Some("mpegaudioparse"), "avdec_mp3float"),
     copied(
         "opus",
@@ -94,18 +94,18 @@ const CODECS: &[Codec] = &[
     encoded("adpcm", "audio/x-adpcm,layout={microsoft,dvi}", None, "adpcmdec"),
     encoded("a-law", "audio/x-alaw", None, "alawdec"),
     encoded("mu-law", "audio/x-mulaw", None, "mulawdec"),
-    // A container may hold all of it in one piece.
+    // A container may store all samples in one packet.
     encoded("pcm", "audio/x-raw", None, "audiobuffersplit"),
 ];
 
-/// What encodes.
+/// The encoder.
 pub(super) const ENCODER: &str = "avenc_aac";
-/// Samples of silence that it begins with.
+/// Samples of silence that the encoder adds at the start.
 pub(super) const ENCODER_DELAY: u32 = 1024;
 
 /// The codec of a track with these caps.
 pub(super) fn codec_of(caps: &gst::CapsRef) -> Option<&'static Codec> {
-    // What a container leaves open is not taken for what is wanted.
+    // A subset, not an intersection: fields that the container does not state do not match.
     CODECS
         .iter()
         .find(|codec| codec.caps.parse::<gst::Caps>().is_ok_and(|wanted| caps.is_subset(&wanted)))

@@ -1,5 +1,5 @@
-//! The limits on sound, held before a decoder is told of it. Pure but for reading what passes;
-//! called by the guards of `track`. What breaks one is left out: sound is no reason to refuse a video.
+//! The limits on sound, checked before the decoder receives the data. Called by the probes of
+//! `track`. Sound that exceeds one is dropped; the video is not rejected.
 
 use gstreamer as gst;
 
@@ -12,28 +12,28 @@ const PACKET_BYTES_MAX: usize = 4 << 20;
 /// Most samples of an ALAC packet; Apple's encoder makes 4,096.
 const ALAC_SAMPLES_MAX: u32 = 65_536;
 
-/// Which limit is broken by what passes a pad.
-pub(super) fn broken(info: &gst::PadProbeInfo<'_>) -> Option<String> {
+/// Which limit the data at a pad exceeds.
+pub(super) fn exceeded(info: &gst::PadProbeInfo<'_>) -> Option<String> {
     if let Some(buffer) = info.buffer() {
         let bytes = buffer.size();
         return (bytes > PACKET_BYTES_MAX)
             .then(|| format!("a packet of {bytes} bytes, limit {PACKET_BYTES_MAX}"));
     }
     match info.event()?.view() {
-        gst::EventView::Caps(event) => broken_by(event.caps()),
+        gst::EventView::Caps(event) => exceeded_by(event.caps()),
         _ => None,
     }
 }
 
-/// Which limit is broken by a track with these caps.
-pub(super) fn broken_by(caps: &gst::CapsRef) -> Option<String> {
+/// Which limit a track with these caps exceeds.
+pub(super) fn exceeded_by(caps: &gst::CapsRef) -> Option<String> {
     let track = caps.structure(0)?;
     let over = |name, max, what| {
         let value = track.get::<i32>(name).ok()?;
         (!(1..=max).contains(&value)).then(|| format!("{value} {what}, limit {max}"))
     };
     let alac = || {
-        // Magic cookie: after the head of its box (12 bytes), big-endian.
+        // Magic cookie: after the header of its box (12 bytes), big-endian.
         let cookie = track.get::<gst::Buffer>("codec_data").ok()?;
         let mut samples = [0; 4];
         cookie.copy_to_slice(12, &mut samples).ok()?;

@@ -1,20 +1,20 @@
-//! Reads one track of sound: a demuxer of its own over the same file, so that sound waits for
-//! pictures and pictures for sound without either being queued, however far apart the file has
-//! them. Called by `mod`; packets come out when they are asked for.
+//! Reads one track of sound with a second demuxer on the same file, so that sound and pictures are
+//! synchronised without queueing either, however far apart they are in the file. Called by `feed`;
+//! packets are read on demand.
 //!
 //! ```text
 //! reader ! [queue] ! <demuxer> ! [<parser>] ! capsfilter |limits ! ...
 //!                        '-- other tracks: unlinked or to a fakesink, so their data is dropped
 //! copied:   ... tee ! <decoder> ! fakesink
-//!                '-- |only what was decoded ! appsink
+//!                '-- |decodable packets only ! appsink
 //! encoded:  ... <decoder> |limits ! audioconvert ! audioresample ! capsfilter ! <encoder> ! appsink
 //! ```
 
-use super::formats::{self, Codec, ENCODER, Way};
+use super::formats::{self, Codec, ENCODER, Handling};
 use super::limits;
 use crate::video::error::VideoError;
-use crate::video::formats::{Container, Reading, Start};
-use crate::video::graph::{Growing, Running, element, graph};
+use crate::video::formats::{Container, ReadMode, TimeOrigin};
+use crate::video::graph::{DynamicPipeline, RunningPipeline, element, graph_error};
 use crate::video::guard;
 use crate::video::reader::reader;
 use gstreamer as gst;
@@ -26,110 +26,113 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Packets that wait in the graph.
+/// Most queued packets.
 const QUEUE_MAX: u32 = 2;
-/// How often a wait for a packet looks for errors.
-const LOOK_EVERY: gst::ClockTime = gst::ClockTime::from_mseconds(50);
-/// Longest wait for one packet; sound is given up then, before the run is.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// What is encoded: no more channels than every device has, at a rate that AAC is at home at.
-const ENCODED: &str = "audio/x-raw,channels=[1,2],rate=[8000,48000]";
+/// How often a wait for a packet checks for errors.
+const POLL_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(50);
+/// Longest wait for one packet; shorter than other timeouts, so that only the sound is dropped.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Input of the encoder: at most stereo, at a rate that AAC supports well.
+const ENCODER_INPUT: &str = "audio/x-raw,channels=[1,2],rate=[8000,48000]";
 
 /// A track being read.
 pub(super) struct Track {
-    /// How it is coded.
+    /// Its codec.
     pub(super) codec: &'static Codec,
-    /// Why nothing more comes, once it is known.
-    pub(super) fault: Option<String>,
-    /// Packets that could not be decoded and were left out.
+    /// Why the track ended early, if it did.
+    pub(super) error: Option<String>,
+    /// Whether undecodable packets were dropped.
     pub(super) undecodable: Arc<AtomicBool>,
     sink: AppSink,
-    notes: Receiver<Note>,
+    events: Receiver<TrackEvent>,
     /// Stops the graph's threads when dropped.
-    pub(super) pipeline: Running,
+    pub(super) pipeline: RunningPipeline,
 }
 
-/// Why there is nothing to read.
+/// Why no track can be read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Nothing {
+pub(super) enum NoTrack {
     /// The file has no sound.
-    Silent,
-    /// It has, coded so, but it cannot be read.
+    Absent,
+    /// The sound, with this codec, cannot be read.
     Unreadable(Option<String>, String),
 }
 
-/// What the graph's own threads tell.
-enum Note {
-    /// The track to read was found.
-    Chosen(AppSink, &'static Codec),
+/// What the graph's threads report.
+enum TrackEvent {
+    /// The track was found and linked.
+    Linked(AppSink, &'static Codec),
     /// There is no further track, or no further data.
-    Over,
-    /// A limit is broken, or an element failed.
-    Fault(String),
+    Ended,
+    /// A limit is exceeded, or an element failed.
+    Failed(String),
 }
 
-/// What was found so far.
+/// What the graph has found so far.
 #[derive(Default)]
-struct Found {
-    /// How the track is coded that is read, or the first that cannot be.
+struct Discovery {
+    /// The codec of the track, or of the first unsupported one.
     codec: Option<String>,
-    chosen: bool,
+    has_track: bool,
 }
 
-/// What the callbacks of the graph share.
+/// Builds the graph from its callbacks.
 #[derive(Clone)]
-struct Plug {
-    graph: Growing,
+struct GraphBuilder {
+    graph: DynamicPipeline,
     container: &'static Container,
-    tell: Sender<Note>,
-    found: Arc<Mutex<Found>>,
+    sender: Sender<TrackEvent>,
+    found: Arc<Mutex<Discovery>>,
     undecodable: Arc<AtomicBool>,
 }
 
 impl Track {
     /// Finds the first track that can be read.
-    pub(super) fn open(video: Arc<File>, container: &'static Container) -> Result<Self, Nothing> {
-        let pipeline = Running(gst::Pipeline::new());
-        let (tell, notes) = channel();
-        let plug = Plug {
-            graph: Growing::new(&pipeline.0),
+    pub(super) fn open(video: Arc<File>, container: &'static Container) -> Result<Self, NoTrack> {
+        let pipeline = RunningPipeline(gst::Pipeline::new());
+        let (sender, events) = channel();
+        let builder = GraphBuilder {
+            graph: DynamicPipeline::new(&pipeline.0),
             container,
-            tell,
+            sender,
             found: Arc::default(),
             undecodable: Arc::default(),
         };
-        let (found, undecodable) = (Arc::clone(&plug.found), Arc::clone(&plug.undecodable));
-        plug.start(&pipeline.0, video)
-            .map_err(|error| Nothing::Unreadable(None, error.to_string()))?;
-        match notes.recv_timeout(PATIENCE) {
-            Ok(Note::Chosen(sink, codec)) => {
-                Ok(Self { codec, fault: None, undecodable, sink, notes, pipeline })
+        let (found, undecodable) = (Arc::clone(&builder.found), Arc::clone(&builder.undecodable));
+        builder
+            .start(&pipeline.0, video)
+            .map_err(|error| NoTrack::Unreadable(None, error.to_string()))?;
+        match events.recv_timeout(TIMEOUT) {
+            Ok(TrackEvent::Linked(sink, codec)) => {
+                Ok(Self { codec, error: None, undecodable, sink, events, pipeline })
             }
-            Ok(Note::Over) => {
-                Err(found.lock().expect("no holder panics").nothing("its track is empty"))
+            Ok(TrackEvent::Ended) => {
+                Err(found.lock().expect("no holder panics").no_track("its track is empty"))
             }
-            Ok(Note::Fault(cause)) => Err(found.lock().expect("no holder panics").nothing(&cause)),
-            Err(_) => Err(Nothing::Unreadable(None, "the container leads nowhere".into())),
+            Ok(TrackEvent::Failed(cause)) => {
+                Err(found.lock().expect("no holder panics").no_track(&cause))
+            }
+            Err(_) => Err(NoTrack::Unreadable(None, "no track is found in the container".into())),
         }
     }
 
-    /// The next packet; after the last one, `fault` says whether it was the end.
+    /// The next packet; none at the end or after an error.
     pub(super) fn next(&mut self) -> Option<gst::Sample> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
-            if let Some(sample) = self.sink.try_pull_sample(LOOK_EVERY) {
+            if let Some(sample) = self.sink.try_pull_sample(POLL_INTERVAL) {
                 return Some(sample);
             }
             let is_over = self.sink.is_eos();
-            match self.notes.try_recv() {
-                Ok(Note::Fault(cause)) => {
-                    self.fault.get_or_insert(cause);
+            match self.events.try_recv() {
+                Ok(TrackEvent::Failed(cause)) => {
+                    self.error.get_or_insert(cause);
                     return None;
                 }
                 Ok(_) => {}
                 Err(_) if is_over => return None,
                 Err(_) if Instant::now() > deadline => {
-                    self.fault.get_or_insert("no packet comes".into());
+                    self.error.get_or_insert("no packet is received".into());
                     return None;
                 }
                 Err(_) => {}
@@ -138,196 +141,198 @@ impl Track {
     }
 }
 
-impl Found {
-    fn nothing(&self, cause: &str) -> Nothing {
+impl Discovery {
+    fn no_track(&self, cause: &str) -> NoTrack {
         match &self.codec {
-            None => Nothing::Silent,
-            Some(codec) if self.chosen => Nothing::Unreadable(Some(codec.clone()), cause.into()),
+            None => NoTrack::Absent,
+            Some(codec) if self.has_track => NoTrack::Unreadable(Some(codec.clone()), cause.into()),
             Some(codec) => {
-                Nothing::Unreadable(Some(codec.clone()), format!("no decoder for {codec}"))
+                NoTrack::Unreadable(Some(codec.clone()), format!("no decoder for {codec}"))
             }
         }
     }
 }
 
-impl Plug {
+impl GraphBuilder {
     fn start(self, pipeline: &gst::Pipeline, video: Arc<File>) -> Result<(), VideoError> {
-        let tell = self.tell.clone();
+        let sender = self.sender.clone();
         let bus = pipeline.bus().expect("a pipeline has a bus");
         bus.set_sync_handler(move |_, message| {
-            // Nobody listens any more when the sound is being dropped.
+            // The receiver is gone when the sound is being dropped.
             let _ = match message.view() {
                 gst::MessageView::Error(error) => {
-                    tell.send(Note::Fault(format!("it cannot be read: {}", error.error())))
+                    sender.send(TrackEvent::Failed(format!("it cannot be read: {}", error.error())))
                 }
-                gst::MessageView::Eos(_) => tell.send(Note::Over),
+                gst::MessageView::Eos(_) => sender.send(TrackEvent::Ended),
                 _ => Ok(()),
             };
             gst::BusSyncReply::Drop
         });
         let mut chain = vec![reader(video)?.upcast()];
-        if self.container.reading == Reading::Forwards {
+        if self.container.read_mode == ReadMode::Sequential {
             let queue = element("queue")?;
             queue.set_property("max-size-buffers", 2_u32);
             chain.push(queue);
         }
         let demuxer = element(self.container.demuxer)?;
         chain.push(demuxer.clone());
-        if self.container.start == Start::Zero {
-            let (tell, found) = (self.tell.clone(), Arc::clone(&self.found));
+        if self.container.origin == TimeOrigin::Zero {
+            let (sender, found) = (self.sender.clone(), Arc::clone(&self.found));
             demuxer.connect_no_more_pads(move |_| {
-                if !found.lock().expect("no holder panics").chosen {
-                    let _ = tell.send(Note::Over);
+                if !found.lock().expect("no holder panics").has_track {
+                    let _ = sender.send(TrackEvent::Ended);
                 }
             });
         }
-        let growing = self.graph.clone();
+        let dynamic = self.graph.clone();
         demuxer.connect_pad_added(move |_, pad| {
-            if let Err(error) = self.plug_track(pad) {
-                let _ = self.tell.send(Note::Fault(error.to_string()));
+            if let Err(error) = self.add_track(pad) {
+                let _ = self.sender.send(TrackEvent::Failed(error.to_string()));
             }
         });
-        pipeline.add_many(&chain).map_err(graph("take its demuxer"))?;
-        gst::Element::link_many(&chain).map_err(graph("link its demuxer"))?;
-        growing.start()
+        pipeline.add_many(&chain).map_err(graph_error("add its demuxer"))?;
+        gst::Element::link_many(&chain).map_err(graph_error("link its demuxer"))?;
+        dynamic.start()
     }
 
-    fn plug_track(&self, pad: &gst::Pad) -> Result<(), VideoError> {
+    fn add_track(&self, pad: &gst::Pad) -> Result<(), VideoError> {
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
         let mut found = self.found.lock().expect("no holder panics");
-        let is_wanted = formats::is_sound_track(&caps) && !found.chosen;
-        let codec = formats::codec_of(&caps).filter(|_| is_wanted);
-        if is_wanted {
+        let is_needed = formats::is_sound_track(&caps) && !found.has_track;
+        let codec = formats::codec_of(&caps).filter(|_| is_needed);
+        if is_needed {
             let name = caps.structure(0).map_or("unknown", |track| track.name().as_str());
             let name = codec.map_or(name, |codec| codec.name);
-            // The first, unless another is read.
+            // The first one, unless a later one is supported.
             if found.codec.is_none() || codec.is_some() {
                 found.codec = Some(name.into());
             }
-            found.chosen = codec.is_some();
+            found.has_track = codec.is_some();
         }
         drop(found);
         match codec {
-            Some(codec) => self.parse(pad, codec),
-            // These demuxers find tracks as they go, and stop at data that nobody takes meanwhile.
-            None if self.container.start == Start::FirstFrame => self.discard(pad),
+            Some(codec) => self.add_parser(pad, codec),
+            // These demuxers find tracks while reading, and stop at an unlinked pad.
+            None if self.container.origin == TimeOrigin::FirstFrame => self.discard(pad),
             None => Ok(()),
         }
     }
 
-    /// Plugs all that comes before the decoder. Only with the first packet is it known what it
-    /// really is: containers do not tell one layer of MPEG audio from another.
-    fn parse(&self, pad: &gst::Pad, codec: &'static Codec) -> Result<(), VideoError> {
+    /// Adds the elements before the decoder. The codec is known only with the first parsed packet:
+    /// containers do not distinguish the layers of MPEG audio.
+    fn add_parser(&self, pad: &gst::Pad, codec: &'static Codec) -> Result<(), VideoError> {
         let filter = element("capsfilter")?;
         if !codec.framed.is_empty() {
             filter.set_property_from_str("caps", codec.framed);
         }
         let parsed = source_pad(&filter);
-        guard::watch(&parsed, &self.tell, |info| limits::broken(info).map(Note::Fault));
-        let plug = self.clone();
+        guard::watch(&parsed, &self.sender, |info| limits::exceeded(info).map(TrackEvent::Failed));
+        let builder = self.clone();
         let mask = gst::PadProbeType::BLOCK | gst::PadProbeType::BUFFER;
-        parsed.add_probe(mask, move |pad, info| match plug.decode(pad) {
+        parsed.add_probe(mask, move |pad, info| match builder.add_decoder(pad) {
             Ok(()) => gst::PadProbeReturn::Remove,
             Err(error) => {
-                let _ = plug.tell.send(Note::Fault(error.to_string()));
+                let _ = builder.sender.send(TrackEvent::Failed(error.to_string()));
                 guard::stop(info)
             }
         });
-        let tell = self.tell.clone();
+        let sender = self.sender.clone();
         parsed.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             if info.event().is_some_and(|event| event.type_() == gst::EventType::Eos) {
-                let _ = tell.send(Note::Over);
+                let _ = sender.send(TrackEvent::Ended);
             }
             gst::PadProbeReturn::Ok
         });
         let mut chain: Vec<_> = codec.parser.map(element).transpose()?.into_iter().collect();
         chain.push(filter);
-        self.grow(&chain)?;
-        pad.link(&sink_pad(&chain[0])).map(drop).map_err(graph("link its track"))
+        self.add_chain(&chain)?;
+        pad.link(&sink_pad(&chain[0])).map(drop).map_err(graph_error("link its track"))
     }
 
-    /// Plugs the decoder and what comes after it.
-    fn decode(&self, parsed: &gst::Pad) -> Result<(), VideoError> {
-        let caps = parsed.current_caps().ok_or("it has no form").map_err(graph("read sound"))?;
-        if let Some(limit) = limits::broken_by(&caps) {
-            return Err(graph("take sound")(limit));
+    /// Adds the decoder and the elements after it.
+    fn add_decoder(&self, parsed: &gst::Pad) -> Result<(), VideoError> {
+        let caps =
+            parsed.current_caps().ok_or("it has no caps").map_err(graph_error("read sound"))?;
+        if let Some(limit) = limits::exceeded_by(&caps) {
+            return Err(graph_error("take sound")(limit));
         }
         let codec = formats::codec_of(&caps);
-        let codec = codec.ok_or_else(|| graph("take sound")(format!("no decoder for {caps}")))?;
+        let codec =
+            codec.ok_or_else(|| graph_error("take sound")(format!("no decoder for {caps}")))?;
         let sink = AppSink::builder().max_buffers(QUEUE_MAX).drop(false).sync(false).async_(false);
         let sink = sink.enable_last_sample(false).build();
         let decoder = element(codec.decoder)?;
-        guard::watch(&source_pad(&decoder), &self.tell, |info| {
-            limits::broken(info).map(Note::Fault)
+        guard::watch(&source_pad(&decoder), &self.sender, |info| {
+            limits::exceeded(info).map(TrackEvent::Failed)
         });
-        let entry = match codec.way {
-            Way::Copy => {
+        let entry = match codec.handling {
+            Handling::Copy => {
                 let tee = element("tee")?;
-                self.grow(&[decoder.clone(), discarding()?])?;
-                self.grow(&[sink.clone().upcast()])?;
-                self.grow(std::slice::from_ref(&tee))?;
-                // The decoder is the first to be given a packet.
+                self.add_chain(&[decoder.clone(), discarding_sink()?])?;
+                self.add_chain(&[sink.clone().upcast()])?;
+                self.add_chain(std::slice::from_ref(&tee))?;
+                // The decoder gets each packet first.
                 for next in [&decoder, sink.upcast_ref()] {
-                    tee.link(next).map_err(graph("link its copies"))?;
+                    tee.link(next).map_err(graph_error("link its copies"))?;
                 }
-                self.pass_decoded(&source_pad(&decoder), &sink_pad(sink.upcast_ref()));
+                self.drop_undecodable(&source_pad(&decoder), &sink_pad(sink.upcast_ref()));
                 tee
             }
-            Way::Encode => {
+            Handling::Encode => {
                 let filter = element("capsfilter")?;
-                filter.set_property_from_str("caps", ENCODED);
+                filter.set_property_from_str("caps", ENCODER_INPUT);
                 let (convert, resample) = (element("audioconvert")?, element("audioresample")?);
                 let encoder = element(ENCODER)?;
                 let sink = sink.clone().upcast();
-                self.grow(&[decoder.clone(), convert, resample, filter, encoder, sink])?;
+                self.add_chain(&[decoder.clone(), convert, resample, filter, encoder, sink])?;
                 decoder
             }
         };
-        parsed.link(&sink_pad(&entry)).map_err(graph("link its decoder"))?;
-        let _ = self.tell.send(Note::Chosen(sink, codec));
+        parsed.link(&sink_pad(&entry)).map_err(graph_error("link its decoder"))?;
+        let _ = self.sender.send(TrackEvent::Linked(sink, codec));
         Ok(())
     }
 
-    /// Links a chain of elements in the running graph, last one first.
-    fn grow(&self, chain: &[gst::Element]) -> Result<(), VideoError> {
+    /// Adds and links a chain of elements, and starts the last one first.
+    fn add_chain(&self, chain: &[gst::Element]) -> Result<(), VideoError> {
         self.graph.add(chain)?;
-        gst::Element::link_many(chain).map_err(graph("link its decoder"))?;
+        gst::Element::link_many(chain).map_err(graph_error("link its decoder"))?;
         let mut backwards = chain.iter().rev();
-        backwards.try_for_each(gst::Element::sync_state_with_parent).map_err(graph("start"))
+        backwards.try_for_each(gst::Element::sync_state_with_parent).map_err(graph_error("start"))
     }
 
     fn discard(&self, pad: &gst::Pad) -> Result<(), VideoError> {
-        let nowhere = discarding()?;
-        self.grow(std::slice::from_ref(&nowhere))?;
-        pad.link(&sink_pad(&nowhere)).map(drop).map_err(graph("link its track"))
+        let sink = discarding_sink()?;
+        self.add_chain(std::slice::from_ref(&sink))?;
+        pad.link(&sink_pad(&sink)).map(drop).map_err(graph_error("link its track"))
     }
 
-    /// Lets through what the decoder makes sound of, so that no player fails at the rest; and what
-    /// lies before the first moment that is shown, of which it gives none.
-    fn pass_decoded(&self, decoded: &gst::Pad, packets: &gst::Pad) {
-        let is_heard = Arc::new(AtomicBool::new(false));
-        let heard = Arc::clone(&is_heard);
+    /// Drops packets for which the decoder produces no output, since players may fail at them. Keeps
+    /// packets before the start of the segment, for which the decoder never produces output.
+    fn drop_undecodable(&self, decoded: &gst::Pad, packets: &gst::Pad) {
+        let has_output = Arc::new(AtomicBool::new(false));
+        let output = Arc::clone(&has_output);
         decoded.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            heard.store(true, Ordering::Relaxed);
+            output.store(true, Ordering::Relaxed);
             gst::PadProbeReturn::Ok
         });
         let undecodable = Arc::clone(&self.undecodable);
         let is_first = AtomicBool::new(true);
         packets.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             let is_first = is_first.swap(false, Ordering::Relaxed);
-            if is_heard.swap(false, Ordering::Relaxed)
+            if has_output.swap(false, Ordering::Relaxed)
                 || info.buffer().is_some_and(|b| is_early(pad, b))
             {
                 return gst::PadProbeReturn::Ok;
             }
-            // Some encoders begin with a packet that holds nothing; to leave it out is no loss.
+            // Some encoders begin with an empty packet; dropping it loses nothing.
             undecodable.fetch_or(!is_first, Ordering::Relaxed);
-            guard::leave_out(info)
+            guard::drop_data(info)
         });
     }
 }
 
-/// Whether a buffer lies before the part of the track that is shown.
+/// Whether a buffer is before the presented part of the track.
 fn is_early(pad: &gst::Pad, buffer: &gst::BufferRef) -> bool {
     let segment = pad.sticky_event::<gst::event::Segment>(0);
     let start = segment.and_then(|event| {
@@ -336,11 +341,11 @@ fn is_early(pad: &gst::Pad, buffer: &gst::BufferRef) -> bool {
     buffer.pts().zip(start).is_some_and(|(time, start)| time < start)
 }
 
-fn discarding() -> Result<gst::Element, VideoError> {
-    let nowhere = element("fakesink")?;
-    nowhere.set_property("sync", false);
-    nowhere.set_property("async", false);
-    Ok(nowhere)
+fn discarding_sink() -> Result<gst::Element, VideoError> {
+    let sink = element("fakesink")?;
+    sink.set_property("sync", false);
+    sink.set_property("async", false);
+    Ok(sink)
 }
 
 fn source_pad(element: &gst::Element) -> gst::Pad {

@@ -1,4 +1,4 @@
-//! Attempts on the parts of the kernel that have been broken into most.
+//! Attempts on the parts of the kernel with the most vulnerabilities.
 
 use super::{Attempt, address, by_name, call, just, one_call};
 use std::ptr::null_mut;

@@ -1,5 +1,5 @@
-//! Attempts on the machine and on the sandbox's own walls. Where success would be felt outside,
-//! an argument is wrong in a way the kernel sees only after it has checked the caller's right.
+//! Attempts on the host and on the sandbox itself. Where success would have effects outside, an
+//! argument is invalid in a way that the kernel checks only after the permission.
 
 use super::{Attempt, address, by_name, call, just, one_call};
 use nix::mount::{MsFlags, mount};
@@ -9,9 +9,9 @@ use std::os::fd::AsRawFd;
 
 by_name! {
     mount_a_file_system detach_a_mount pivot_the_root change_root open_a_file_system
-    leave_the_user_namespace join_a_namespace set_the_host_name restart_the_machine load_a_module
+    unshare_the_user_namespace join_a_namespace set_the_host_name restart_the_machine load_a_module
     load_a_kernel swap quota accounting kernel_log set_the_clock use_ports
-    become_root leave_groups take_capabilities
+    become_root clear_groups take_capabilities
     push_terminal_input
 }
 
@@ -49,7 +49,7 @@ fn open_a_file_system() -> Attempt {
     one_call(libc::SYS_fsopen, [c"tmpfs".as_ptr() as i64, 0])
 }
 
-fn leave_the_user_namespace() -> Attempt {
+fn unshare_the_user_namespace() -> Attempt {
     one_call(libc::SYS_unshare, [libc::CLONE_NEWUSER.into()])
 }
 
@@ -118,7 +118,7 @@ fn become_root() -> Attempt {
     one_call(libc::SYS_setresuid, [0, 0, 0])
 }
 
-fn leave_groups() -> Attempt {
+fn clear_groups() -> Attempt {
     one_call(libc::SYS_setgroups, [0, 0])
 }
 

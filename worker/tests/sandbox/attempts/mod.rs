@@ -1,14 +1,14 @@
-//! What a hostile worker would try, each as a preparation made while free and an attempt.
+//! What a hostile worker may try: each is prepared without confinement and attempted inside it.
 //!
-//! Chosen by name in the child's order. An attempt that succeeds must do no harm, as it is also
-//! made without any sandbox, and by root.
+//! Selected by name in the child's specification. A successful attempt must do no harm, as it is
+//! also made without any sandbox, and by root.
 
 mod files;
 mod kernel;
 mod machine;
 mod network;
 mod processes;
-pub(crate) mod questions;
+pub(crate) mod queries;
 mod resources;
 
 use nix::errno::Errno;
@@ -25,7 +25,7 @@ pub(crate) fn prepare(name: &str) -> Option<Attempt> {
         machine::ALL,
         network::ALL,
         processes::ALL,
-        questions::ALL,
+        queries::ALL,
         resources::ALL,
     ];
     let found = all.into_iter().flatten().find(|(known, _)| *known == name);

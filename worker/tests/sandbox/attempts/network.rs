@@ -1,4 +1,4 @@
-//! Attempts to talk to anyone.
+//! Attempts to communicate.
 
 use super::{Attempt, address, by_name, call, just, one_call};
 use bodyscript_protocol::inherited;

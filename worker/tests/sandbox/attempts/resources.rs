@@ -1,4 +1,4 @@
-//! Attempts to take more than a fair share.
+//! Attempts to use excessive resources.
 
 use super::{Attempt, by_name, call, just, scratch};
 use nix::errno::Errno;

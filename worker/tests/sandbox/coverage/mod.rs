@@ -1,35 +1,34 @@
-//! The list of system calls against what workers really do: none is missing, none is idle.
+//! The allowlist of system calls against the calls of real workers: no rule is missing, none is
+//! unused.
 //!
-//! Real workers run inside the whole sandbox over every format and mode, and every unhappy end,
-//! while their system calls are recorded; so do the pieces of ordinary work of `work`, for what
-//! only bugs bring about.
+//! Workers run inside the whole sandbox with every format and mode, and every kind of failure, while
+//! their system calls are recorded; so do the tasks of `work`, for calls that only bugs cause.
 
 mod clips;
 mod recorder;
 mod runs;
 
-use crate::child::{Order, User};
+use crate::child::{ChildSpec, User};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::ToSupervisor;
 use bodyscript_protocol::options::Mode;
 use bodyscript_protocol::sandbox_report::Layer;
 use bodyscript_worker::sandbox::policy;
 use recorder::Recording;
-use runs::{Ended, Run};
+use runs::{Run, RunResult};
 use std::collections::BTreeSet;
 
-/// Calls whose use hangs on sizes and on the versions of libraries: an allocator that moves a large
-/// block, a poll that is woken by a pipe where there is no eventfd, a check of a file's presence.
-/// Without them another build of the same libraries would be killed, so they stay although these
-/// runs need not show them.
+/// Calls whose use depends on sizes and on versions of libraries: an allocator that moves a large
+/// block, a poll with a pipe instead of an eventfd, a check of a file's existence. They stay allowed
+/// for other builds of the same libraries, although these runs may not use them.
 const SITUATIONAL: [&str; 5] =
     ["SYS_fcntl", "SYS_getppid", "SYS_getrandom", "SYS_mremap", "SYS_newfstatat"];
 
-/// Files that are made until one raises a critical message.
-const CONFUSING: usize = 10;
+/// Most files that are created until one causes a critical message.
+const CRITICAL_FILES_MAX: usize = 10;
 
 #[test]
-fn no_entry_of_the_policy_is_missing_and_none_is_idle() {
+fn no_rule_of_the_policy_is_missing_or_unused() {
     let mut used = BTreeSet::new();
     for (format, clip) in clips::of_every_format() {
         used.extend(done(&format!("{format:?}"), Run::new(clip.path())));
@@ -38,42 +37,42 @@ fn no_entry_of_the_policy_is_missing_and_none_is_idle() {
     for mode in Mode::ALL {
         used.extend(done(mode.name(), Run { mode, ..Run::new(clip.path()) }));
     }
-    let rehearsed = recorded("rehearsed", Run { warms_up: true, ..Run::new(clip.path()) });
-    assert_eq!(rehearsed.exit(), WorkerExit::Done, "{rehearsed:?}");
-    assert_eq!(rehearsed.log, "", "no word of a rehearsal that goes well");
-    used.extend(rehearsed.recording.used);
+    let warmed_up = recorded("warm-up", Run { warms_up: true, ..Run::new(clip.path()) });
+    assert_eq!(warmed_up.exit(), WorkerExit::Done, "{warmed_up:?}");
+    assert_eq!(warmed_up.log, "", "a successful warm-up logs nothing");
+    used.extend(warmed_up.recording.used);
     for (what, video) in clips::of_every_fault() {
         let ended = recorded(what, Run::new(video.path()));
         assert_eq!(ended.exit(), WorkerExit::BadInput, "{what}: {ended:?}");
         used.extend(ended.recording.used);
     }
-    let orphan = Run { supervisor: runs::Supervisor::Dies, ..Run::new(clip.path()) };
+    let orphan = Run { supervisor: runs::Supervisor::Gone, ..Run::new(clip.path()) };
     let orphan = recorded("an orphan", orphan);
     assert_eq!(orphan.exit(), WorkerExit::Orphaned, "{orphan:?}");
     used.extend(orphan.recording.used);
     for task in ["a_panic_is_reported_and_caught", "abort", "the_clock_runs"] {
-        used.extend(at_ordinary_work(task).used);
+        used.extend(run_task(task).used);
     }
     for task in [
         "inherited_files_are_read_and_written",
         "harmless_probes_of_libraries_fail_without_a_signal",
     ] {
-        used.extend(at_ordinary_work(task).used);
+        used.extend(run_task(task).used);
     }
-    // For its refusals alone: that all of them were tried is no sign that a worker needs them.
-    at_ordinary_work("every_soft_refusal_gives_its_error");
-    let idle: Vec<_> = policy::ROUTINE
+    // Only to check the refusals: these calls do not count as used.
+    run_task("every_refusal_with_an_error_returns_it");
+    let unused: Vec<_> = policy::ROUTINE
         .iter()
         .enumerate()
-        .filter(|(place, entry)| !used.contains(place) && !SITUATIONAL.contains(&entry.name))
-        .map(|(_, entry)| format!("{}: {}", entry.name, entry.reason))
+        .filter(|(place, rule)| !used.contains(place) && !SITUATIONAL.contains(&rule.name))
+        .map(|(_, rule)| format!("{}: {}", rule.name, rule.reason))
         .collect();
-    assert!(idle.is_empty(), "never used: {idle:#?}");
+    assert!(unused.is_empty(), "never used: {unused:#?}");
 }
 
-/// What libraries say of damaged videos takes no call that the policy misses.
+/// Messages of libraries about damaged videos need no further calls.
 #[test]
-fn no_entry_of_the_policy_is_missing_on_the_way_to_an_error_or_a_warning() {
+fn no_rule_is_missing_for_errors_and_warnings_of_libraries() {
     let (mut errors, mut runs) = (0, 0);
     for (what, video) in clips::of_every_damage() {
         let ended = recorded(&what, Run::new(video.path()));
@@ -82,27 +81,26 @@ fn no_entry_of_the_policy_is_missing_on_the_way_to_an_error_or_a_warning() {
         errors += usize::from(ended.log.contains(" error: "));
         runs += 1;
     }
-    assert!(errors * 2 > runs, "libraries complain in {errors} of {runs} runs alone");
-    // In what order the tracks of such a file lie differs from one to the next, and with it whether
-    // its demuxer is confused.
-    let has_critical = (0..CONFUSING).any(|_| {
+    assert!(errors * 2 > runs, "libraries report errors in only {errors} of {runs} runs");
+    // The order of the tracks differs between these files, and with it whether the demuxer fails.
+    let has_critical = (0..CRITICAL_FILES_MAX).any(|_| {
         let clip = clips::that_may_raise_a_critical_message();
         let ended = recorded("a critical message", Run::new(clip.path()));
         assert!([WorkerExit::Done, WorkerExit::BadInput].contains(&ended.exit()), "{ended:?}");
         ended.log.contains(" critical: ")
     });
-    assert!(has_critical, "none of {CONFUSING} files confuses its demuxer");
+    assert!(has_critical, "none of {CRITICAL_FILES_MAX} files causes a critical message");
 }
 
-/// One run, of which every call that the policy refuses has failed.
-fn recorded(what: &str, run: Run<'_>) -> Ended {
+/// Records one run, and checks that every refused call failed.
+fn recorded(what: &str, run: Run<'_>) -> RunResult {
     let ended = run.record();
-    let carried_out = &ended.recording.carried_out;
-    assert!(carried_out.is_empty(), "{what}: carried out although refused: {carried_out:?}");
+    let executed = &ended.recording.executed;
+    assert!(executed.is_empty(), "{what}: executed although refused: {executed:?}");
     ended
 }
 
-/// One run that must come to its end.
+/// Records one run that must succeed.
 fn done(what: &str, run: Run<'_>) -> BTreeSet<usize> {
     let ended = recorded(what, run);
     let last = ended.messages.last();
@@ -111,10 +109,10 @@ fn done(what: &str, run: Run<'_>) -> BTreeSet<usize> {
     ended.recording.used
 }
 
-fn at_ordinary_work(task: &str) -> Recording {
-    let order = Order::new(task, User::own()).layers(&Layer::ALL).required(&Layer::ALL);
+fn run_task(task: &str) -> Recording {
+    let spec = ChildSpec::new(task, User::own()).layers(&Layer::ALL).required(&Layer::ALL);
     let folder = tempfile::tempdir().expect("the folder for temporary files is writable");
-    let recording = recorder::record(order.command(&folder));
-    assert!(recording.carried_out.is_empty(), "{task}: {recording:?}");
+    let recording = recorder::record(spec.command(&folder));
+    assert!(recording.executed.is_empty(), "{task}: {recording:?}");
     recording
 }

@@ -1,7 +1,6 @@
-//! Records which entries of the policy a process makes use of, once it has closed its sandbox
-//! (ptrace(2)). Used by the runs of this folder.
+//! Records which rules of the policy a process uses after it has closed its sandbox (ptrace(2)).
 
-use bodyscript_worker::sandbox::policy::{self, Answer, Entry, Test};
+use bodyscript_worker::sandbox::policy::{self, Action, Comparison, Rule};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -10,10 +9,10 @@ use std::process::{Command, ExitStatus};
 /// What a process did after the sandbox was closed.
 #[derive(Debug)]
 pub(crate) struct Recording {
-    /// The entries its calls fell under, by their place in the policy.
+    /// The matching rules of its calls, by their index in the policy.
     pub(crate) used: BTreeSet<usize>,
-    /// Calls that the policy answers with an error and that came back with anything else.
-    pub(crate) carried_out: Vec<String>,
+    /// Calls for which the policy returns an error and that returned something else.
+    pub(crate) executed: Vec<String>,
     /// How it ended.
     pub(crate) status: ExitStatus,
 }
@@ -27,14 +26,14 @@ pub(crate) fn record(mut command: Command) -> Recording {
     let child = command.spawn().expect("the program runs");
     let main = i32::try_from(child.id()).expect("a process number");
     let mut tracer =
-        Tracer { main, inside: BTreeMap::new(), used: BTreeSet::new(), carried_out: Vec::new() };
+        Tracer { main, inside: BTreeMap::new(), used: BTreeSet::new(), executed: Vec::new() };
     loop {
         let (thread, status) = wait().expect("the traced process is not yet gone");
         match ExitStatus::from_raw(status) {
             status if libc::WIFSTOPPED(status.into_raw()) => tracer.on_stop(thread, status),
             status if thread == main => {
-                let Tracer { used, carried_out, .. } = tracer;
-                return Recording { used, carried_out, status };
+                let Tracer { used, executed, .. } = tracer;
+                return Recording { used, executed, status };
             }
             _ => {}
         }
@@ -57,18 +56,18 @@ fn trace(request: u32, thread: i32, address: usize, data: usize) -> Result<i64, 
 
 struct Tracer {
     main: i32,
-    /// The call each thread is in.
+    /// The current call of each thread.
     inside: BTreeMap<i32, Call>,
     used: BTreeSet<usize>,
-    carried_out: Vec<String>,
+    executed: Vec<String>,
 }
 
-/// A call that has begun.
+/// A call that has started.
 #[derive(Clone, Copy)]
 struct Call {
     number: i64,
-    /// What the policy lists it as, if it is to fail.
-    refused: Option<&'static Entry>,
+    /// The rule by which it must fail, if there is one.
+    refused: Option<&'static Rule>,
 }
 
 impl Call {
@@ -92,15 +91,15 @@ impl Tracer {
                 let options = libc::PTRACE_O_TRACESYSGOOD
                     | libc::PTRACE_O_TRACECLONE
                     | libc::PTRACE_O_EXITKILL;
-                // As below, it may be gone. Without options the main thread would be seen to do
-                // nothing at all, which the policy's idle entries would tell.
+                // The thread may be gone, as below. If the options of the main thread were missing,
+                // no calls would be recorded, and the unused rules would fail the test.
                 let _ = trace(libc::PTRACE_SETOPTIONS, thread, 0, options as usize);
                 self.inside.insert(thread, Call::NONE);
                 0
             }
             signal => signal,
         };
-        // A thread that another one's exit has ended meanwhile is gone, which waiting will tell.
+        // A thread may have been ended by another one's exit, which `wait` reports.
         let _ = trace(libc::PTRACE_SYSCALL, thread, 0, delivered.unsigned_abs() as usize);
     }
 
@@ -116,7 +115,7 @@ impl Tracer {
                 // SAFETY: this is the part of the union that `op` names.
                 let entry = unsafe { info.u.entry };
                 let number = i64::try_from(entry.nr).expect("a call's number is small");
-                let refused = self.note(number, &entry.args);
+                let refused = self.record(number, &entry.args);
                 self.inside.insert(thread, Call { number, refused });
             }
             libc::PTRACE_SYSCALL_INFO_EXIT => {
@@ -124,37 +123,37 @@ impl Tracer {
                 let exit = unsafe { info.u.exit };
                 let call = self.inside.get(&thread).copied().unwrap_or(Call::NONE);
                 if call.number == libc::SYS_seccomp && exit.is_error == 0 {
-                    // The last filter closes the sandbox; what came before does not count.
+                    // The last filter closes the sandbox; earlier calls do not count.
                     self.used.clear();
-                    self.carried_out.clear();
-                } else if let Some(entry) = call.refused
-                    && entry.answer != Answer::Error(-(exit.sval as i32))
+                    self.executed.clear();
+                } else if let Some(rule) = call.refused
+                    && rule.action != Action::Error(-(exit.sval as i32))
                 {
-                    self.carried_out.push(format!("{}: {}", entry.name, exit.sval));
+                    self.executed.push(format!("{}: {}", rule.name, exit.sval));
                 }
             }
             _ => {}
         }
     }
 
-    /// Notes the entries that a call falls under; the one by which it is to fail, if there is one.
-    fn note(&mut self, call: i64, arguments: &[u64; 6]) -> Option<&'static Entry> {
-        let falls_under = |(_, entry): &(usize, &Entry)| {
-            entry.call == call
-                && entry.when.iter().all(|condition| {
-                    // As wide as the filter looks.
+    /// Records the rules that match a call; returns the one by which it must fail, if there is one.
+    fn record(&mut self, call: i64, arguments: &[u64; 6]) -> Option<&'static Rule> {
+        let matches = |(_, rule): &(usize, &Rule)| {
+            rule.call == call
+                && rule.when.iter().all(|condition| {
+                    // As wide as in the filter.
                     let argument = arguments[usize::from(condition.argument)] as u32;
-                    match condition.test {
-                        Test::Is(value) => argument == value,
-                        Test::IsNot(value) => argument != value,
-                        Test::Bits { mask, value } => argument & mask == value,
-                        Test::IsOwnPid => argument == self.main.unsigned_abs(),
+                    match condition.comparison {
+                        Comparison::Equals(value) => argument == value,
+                        Comparison::NotEquals(value) => argument != value,
+                        Comparison::MaskedEquals { mask, value } => argument & mask == value,
+                        Comparison::EqualsOwnPid => argument == self.main.unsigned_abs(),
                     }
                 })
         };
-        let entries: Vec<_> = policy::entries().enumerate().filter(falls_under).collect();
-        self.used.extend(entries.iter().map(|(place, _)| place));
-        let refused = entries.iter().find(|(_, entry)| entry.answer != Answer::Allow);
-        refused.map(|(_, entry)| *entry)
+        let rules: Vec<_> = policy::rules().enumerate().filter(matches).collect();
+        self.used.extend(rules.iter().map(|(place, _)| place));
+        let refused = rules.iter().find(|(_, rule)| rule.action != Action::Allow);
+        refused.map(|(_, rule)| *rule)
     }
 }

@@ -27,22 +27,22 @@ pub(super) struct Run<'a> {
     pub(super) warms_up: bool,
 }
 
-/// What becomes of the other end of the pipe.
+/// Whether the supervisor's end of the pipe stays open.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Supervisor {
-    Stays,
-    Dies,
+    Alive,
+    Gone,
 }
 
-/// How a run ended.
+/// The results of a run.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct RunResult {
     pub(super) messages: Vec<ToSupervisor>,
     pub(super) log: String,
     pub(super) recording: Recording,
 }
 
-impl Ended {
+impl RunResult {
     pub(super) fn exit(&self) -> WorkerExit {
         let code = self.recording.status.code();
         let code = code.unwrap_or_else(|| panic!("a worker was killed: {self:?}"));
@@ -52,14 +52,14 @@ impl Ended {
 
 impl<'a> Run<'a> {
     pub(super) fn new(video: &'a Path) -> Self {
-        Self { video, mode: Mode::Track, supervisor: Supervisor::Stays, warms_up: false }
+        Self { video, mode: Mode::Track, supervisor: Supervisor::Alive, warms_up: false }
     }
 
     /// Runs the worker to its end.
-    pub(super) fn record(&self) -> Ended {
+    pub(super) fn record(&self) -> RunResult {
         let (frames_in, mut supervisor) = std::io::pipe().expect("pipes are free");
-        supervisor.write_all(&self.words()).expect("a pipe holds one order");
-        let supervisor = (self.supervisor == Supervisor::Stays).then_some(supervisor);
+        supervisor.write_all(&self.messages()).expect("a pipe buffers the messages");
+        let supervisor = (self.supervisor == Supervisor::Alive).then_some(supervisor);
         let mut frames_out = tempfile::tempfile().expect("a temporary file");
         let mut log = tempfile::tempfile().expect("a temporary file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_bodyscript-worker"));
@@ -70,8 +70,8 @@ impl<'a> Run<'a> {
             .stdin(frames_in)
             .stdout(frames_out.try_clone().expect("a second handle"))
             .stderr(log.try_clone().expect("a second handle"));
-        let (worker, _handed_over) = self.hand_over();
-        hand_down(&mut command, worker);
+        let (worker, _socket) = self.descriptors();
+        inherit(&mut command, worker);
         let recording = recorder::record(command);
         drop(supervisor);
         let mut decoder = Decoder::default();
@@ -79,11 +79,11 @@ impl<'a> Run<'a> {
         let next = || decoder.next().expect("the worker sends frames");
         let messages = std::iter::from_fn(next).collect();
         let log = String::from_utf8_lossy(&contents(&mut log)).into_owned();
-        Ended { messages, log, recording }
+        RunResult { messages, log, recording }
     }
 
-    /// All that the supervisor says.
-    fn words(&self) -> Vec<u8> {
+    /// All messages of the supervisor.
+    fn messages(&self) -> Vec<u8> {
         let prepare = Prepare {
             version: bodyscript_protocol::PROTOCOL_VERSION,
             layers: Layer::ALL.to_vec(),
@@ -111,13 +111,13 @@ impl<'a> Run<'a> {
         };
         [ToWorker::Prepare(prepare), ToWorker::Start(start)]
             .iter()
-            .flat_map(|word| codec::encode(word).expect("a word fits in a frame"))
+            .flat_map(|message| codec::encode(message).expect("a message fits in a frame"))
             .collect()
     }
 
-    /// The worker's descriptors in the order of their numbers, with the files of the job on their
-    /// way; and the other end of that way.
-    fn hand_over(&self) -> (Vec<OwnedFd>, OwnedFd) {
+    /// The worker's descriptors in the order of their numbers, with the job's files already sent; and
+    /// the other end of the socket.
+    fn descriptors(&self) -> (Vec<OwnedFd>, OwnedFd) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
         let open = |path: &Path| File::open(path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
         let artefacts = Artefact::ALL.map(|_| tempfile::tempfile().expect("a temporary file"));
@@ -142,26 +142,26 @@ fn contents(file: &mut File) -> Vec<u8> {
     contents
 }
 
-/// Has the program inherit the descriptors, from that of the handover on.
-fn hand_down(command: &mut Command, descriptors: Vec<OwnedFd>) {
-    // Out of the way of the numbers they are to have.
-    const ASIDE: i32 = 100;
-    let aside: Vec<OwnedFd> = descriptors
+/// Makes the program inherit the descriptors, from that of the job's files on.
+fn inherit(command: &mut Command, descriptors: Vec<OwnedFd>) {
+    // Above all numbers that are used below.
+    const TEMPORARY: i32 = 100;
+    let temporary: Vec<OwnedFd> = descriptors
         .iter()
         .map(|descriptor| {
-            let to = nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(ASIDE);
+            let to = nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(TEMPORARY);
             let copy = nix::fcntl::fcntl(descriptor, to).expect("descriptors are free");
-            // SAFETY: the copy was made just now and belongs to no one yet.
+            // SAFETY: the copy is new and has no other owner.
             unsafe { OwnedFd::from_raw_fd(copy) }
         })
         .collect();
-    let place = move || {
-        for (number, descriptor) in (inherited::FILES_IN..).zip(&aside) {
+    let duplicate = move || {
+        for (number, descriptor) in (inherited::FILES_IN..).zip(&temporary) {
             // SAFETY: dup2 takes two integers; both are this child's to use.
             nix::errno::Errno::result(unsafe { libc::dup2(descriptor.as_raw_fd(), number) })?;
         }
         Ok(())
     };
     // SAFETY: between fork and exec there are only system calls, on numbers prepared before.
-    unsafe { command.pre_exec(place) };
+    unsafe { command.pre_exec(duplicate) };
 }

@@ -1,5 +1,5 @@
-//! Sound that is absent, broken, hostile or far from its pictures: the pictures are always written,
-//! all of them, and what is said of the sound is true.
+//! Sound that is absent, damaged, hostile or far from its pictures: all pictures are always written,
+//! and the report on the sound is correct.
 
 use super::{AAC, BEEPS, FRAMES, Written, assert_onsets, beeping, heard, onsets, packets, plain};
 use super::{track_length, written};
@@ -48,7 +48,7 @@ fn places(bytes: &[u8], packets: &[Vec<u8>]) -> Vec<std::ops::Range<usize>> {
 }
 
 #[test]
-fn channels_and_rates_over_the_limit_are_left_out_before_they_are_decoded() {
+fn sound_with_channels_or_rates_over_the_limit_is_dropped_before_decoding() {
     let pcm = avi("audio/x-raw,format=S16LE");
     let at = wave_format(&pcm);
     for (channels, rate, word) in [
@@ -71,7 +71,7 @@ fn channels_and_rates_over_the_limit_are_left_out_before_they_are_decoded() {
 }
 
 #[test]
-fn a_codec_without_a_decoder_is_named() {
+fn the_report_names_a_codec_without_a_decoder() {
     let mut bytes = avi("audio/x-raw,format=S16LE");
     let at = wave_format(&bytes);
     // TrueSpeech.
@@ -80,7 +80,7 @@ fn a_codec_without_a_decoder_is_named() {
 }
 
 #[test]
-fn sound_of_nothing_but_garbage_is_left_out() {
+fn sound_of_random_bytes_is_dropped() {
     for (muxer, demuxer, sound_encoder) in [
         ("mp4mux name=m", "qtdemux", AAC),
         ("mp4mux name=m", "qtdemux", "lamemp3enc ! mpegaudioparse"),
@@ -107,7 +107,7 @@ fn sound_of_nothing_but_garbage_is_left_out() {
 }
 
 #[test]
-fn a_broken_packet_is_left_out_and_the_rest_stays_where_it_is() {
+fn a_damaged_packet_is_dropped_and_the_others_keep_their_times() {
     let video = plain("mp4mux name=m", AAC).named();
     let mut bytes = std::fs::read(video.path()).expect("readable");
     let places = places(&bytes, &packets(video.path(), "qtdemux"));
@@ -123,7 +123,7 @@ fn a_broken_packet_is_left_out_and_the_rest_stays_where_it_is() {
 }
 
 #[test]
-fn a_description_that_is_broken_drops_the_sound_alone() {
+fn a_damaged_description_drops_only_the_sound() {
     let mut bytes = plain("mp4mux name=m", AAC).bytes();
     // Of AAC LC at 48 kHz in one channel.
     let config = [0x05, 0x05, 0x11, 0x88];
@@ -137,7 +137,7 @@ fn a_description_that_is_broken_drops_the_sound_alone() {
 }
 
 #[test]
-fn a_file_that_is_cut_off_has_the_sound_up_to_there() {
+fn a_truncated_file_has_its_sound_up_to_the_end() {
     for (muxer, sound_encoder) in [
         ("mp4mux name=m faststart=true", AAC),
         ("matroskamux name=m", "vorbisenc"),
@@ -154,7 +154,7 @@ fn a_file_that_is_cut_off_has_the_sound_up_to_there() {
 }
 
 #[test]
-fn sound_wholly_behind_or_before_its_pictures_is_read_all_the_same() {
+fn sound_stored_wholly_before_or_after_the_pictures_is_read() {
     // The muxer goes on with one track while it has any of it.
     let muxer = "mp4mux name=m interleave-time=100000000000 interleave-bytes=0";
     let all = "queue max-size-time=0 max-size-bytes=0 max-size-buffers=0";
@@ -168,7 +168,7 @@ fn sound_wholly_behind_or_before_its_pictures_is_read_all_the_same() {
 }
 
 #[test]
-fn changes_of_any_byte_harm_at_most_what_they_are_in() {
+fn a_changed_byte_affects_at_most_its_own_track() {
     let pcm = avi("audio/x-raw,format=S16LE");
     let at = wave_format(&pcm);
     let mp3 = avi("lamemp3enc ! mpegaudioparse");
@@ -185,7 +185,7 @@ fn changes_of_any_byte_harm_at_most_what_they_are_in() {
 }
 
 #[test]
-fn a_writer_that_is_dropped_early_waits_for_nothing() {
+fn dropping_a_writer_early_does_not_block() {
     let clip = plain("mp4mux name=m", "avenc_alac");
     let (mut decoder, _): (Decoder, _) = open(clip.make(), &LIMITS).expect("opens");
     let spec = EncodeSpec { duration_max: Duration::from_secs(10), ..crate::writing::spec() };

@@ -110,7 +110,7 @@ fn transport_and_program_streams() {
 }
 
 #[test]
-fn copied_packets_are_those_of_the_source() {
+fn copied_packets_equal_those_of_the_source() {
     for (muxer, demuxer, sound_encoder) in [
         ("mp4mux name=m", "qtdemux", AAC),
         ("mp4mux name=m", "qtdemux", "lamemp3enc ! mpegaudioparse"),

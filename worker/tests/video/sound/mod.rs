@@ -1,4 +1,4 @@
-//! The sound of videos that go out: beeps at known times, through every container and codec.
+//! The sound of output videos: beeps at known times, with every container and codec.
 
 mod faults;
 mod matrix;

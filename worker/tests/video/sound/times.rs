@@ -1,4 +1,4 @@
-//! When sound is heard: late starts, hidden beginnings, the limit on duration.
+//! Presentation times of sound: late starts, skipped beginnings, the limit on duration.
 
 use super::{AAC, BEEPS, assert_onsets, heard, onsets, packets, plain, track_length, written};
 use crate::clip::launch;
@@ -26,7 +26,7 @@ fn late(muxer: &str, sound_encoder: &str, [pictures, sound]: [u32; 2]) -> NamedT
 }
 
 #[test]
-fn late_starts_stay_late() {
+fn late_starts_are_kept() {
     for (muxer, sound_encoder) in [
         ("mp4mux", AAC),
         ("mp4mux", "avenc_alac"),
@@ -53,7 +53,7 @@ fn late_starts_stay_late() {
 }
 
 #[test]
-fn sound_that_begins_before_the_pictures_of_a_stream_keeps_its_distance() {
+fn sound_that_begins_before_the_pictures_of_a_stream_keeps_its_offset() {
     for (pictures, sound) in [(300, 0), (0, 300)] {
         let video = late("mpegtsmux", AAC, [pictures, sound]);
         let out = written(video.reopen().expect("opens"), &LIMITS);
@@ -71,7 +71,7 @@ fn sound_that_begins_before_the_pictures_of_a_stream_keeps_its_distance() {
 }
 
 #[test]
-fn the_limit_on_duration_cuts_sound_as_well() {
+fn the_limit_on_duration_applies_to_sound() {
     for (muxer, sound_encoder) in [
         ("mp4mux name=m", AAC),
         ("matroskamux name=m", "vorbisenc"),
@@ -91,7 +91,7 @@ fn the_limit_on_duration_cuts_sound_as_well() {
 
 /// An edit list that begins later in the media, as editors and encoders of AAC write it.
 #[test]
-fn what_an_edit_list_hides_stays_hidden_and_is_there_for_the_decoder() {
+fn sound_skipped_by_an_edit_list_stays_skipped_and_serves_as_pre_roll() {
     let mut bytes = plain("mp4mux name=m", AAC).bytes();
     let lists: Vec<_> =
         (4..bytes.len()).filter(|at| bytes.get(at - 4..*at) == Some(b"elst")).collect();
@@ -112,7 +112,7 @@ fn what_an_edit_list_hides_stays_hidden_and_is_there_for_the_decoder() {
 }
 
 #[test]
-fn the_index_stays_in_front_and_a_video_without_sound_has_no_track_of_it() {
+fn the_index_is_in_front_and_a_video_without_sound_has_no_sound_track() {
     for sound_encoder in [Some(AAC), None] {
         let clip = plain("mp4mux name=m", AAC);
         let clip = sound_encoder.map_or(crate::clip::PLAIN, |_| clip);
@@ -130,7 +130,7 @@ fn the_index_stays_in_front_and_a_video_without_sound_has_no_track_of_it() {
 
 /// The same video gives the same bytes, sound included.
 #[test]
-fn what_is_written_does_not_depend_on_the_hour_or_the_pace() {
+fn the_output_does_not_depend_on_the_time_or_speed_of_writing() {
     let video = plain("matroskamux name=m", "vorbisenc").named();
     let bytes = || {
         let out = written(File::open(video.path()).expect("opens"), &LIMITS);

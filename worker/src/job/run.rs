@@ -1,0 +1,162 @@
+//! One run: frames in, poses out, in constant memory.
+//!
+//! ```text
+//! decoder -> tracker -> data -> overlay -> output.mp4 (which reads the sound itself)
+//!                                       |-----> preview.mp4 (the first seconds, small)
+//!                                       '-----> thumbnail.jpg (the frame with the clearest pose)
+//! ```
+//!
+//! The tracker holds one picture, or a few where it processes several at a time; the decoder and
+//! the encoders, in threads of their own, hold a few each.
+
+use super::background::BackgroundValue;
+use super::sampling::{self, Sampler};
+use crate::error::WorkerError;
+use crate::ipc::{CancelFlag, ChannelError};
+use crate::output::{
+    ArtefactFiles, DataWriters, Statistics, VideoReport, Visuals, WriterContext, draw_pose,
+    write_metadata,
+};
+use crate::picture::Picture;
+use crate::pose::{Estimator, Frame, Person, TrackedFrame, Tracker, VideoFrame};
+use crate::video::{Decoder, FrameTime, Probe, VideoError};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::limits::FRAMES_MAX;
+use bodyscript_protocol::message::{Start, Summary, ToSupervisor, VideoFacts};
+use std::thread;
+
+/// The inputs of a run.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// The job's description.
+    pub start: &'a Start,
+    /// The models.
+    pub estimator: &'a Estimator,
+    /// Raised when the job is cancelled.
+    pub cancelled: &'a CancelFlag,
+}
+
+/// Sends a message to the supervisor.
+type Send<'a> = dyn FnMut(&ToSupervisor) -> Result<(), ChannelError> + 'a;
+
+/// Runs to the end of the video, or of its part that is within the limits; sends progress messages.
+pub fn run(
+    job: &Job<'_>,
+    (mut decoder, probe): (Decoder, Probe),
+    mut artefacts: ArtefactFiles,
+    send: &mut Send<'_>,
+) -> Result<Summary, WorkerError> {
+    let facts = facts(&probe, job.start);
+    send(&ToSupervisor::Probed(facts.clone()))?;
+    let report = VideoReport::new(&facts);
+    let duration_ms_max = job.start.limits.duration_ms_max;
+    let context = WriterContext { start: job.start, facts: &facts, report: &report };
+    let data = DataWriters::create(&mut artefacts, &context)?;
+    let metadata = artefacts.take(Artefact::Metadata);
+    let (sound, size) = (decoder.sound(), [probe.width, probe.height]);
+    thread::scope(|scope| {
+        let mut results = Results {
+            data,
+            // The encoders start while the first frame is processed.
+            visuals: BackgroundValue::start(scope, move || {
+                Visuals::create(artefacts, (&probe, sound), duration_ms_max)
+            }),
+            statistics: Statistics::new(facts.width, facts.height),
+            people: Vec::new(),
+            send,
+        };
+        let limits = (job.start.threads, size);
+        let tracker = Tracker::start(scope, job.estimator, &job.start.options, limits);
+        let frames = track(job, &mut decoder, tracker, &mut results)?;
+        let Results { data, visuals, statistics, .. } = results;
+        let summary = statistics.summary(frames);
+        data.finish(&summary)?;
+        let sound = visuals.take()?.finish()?;
+        if let Some(file) = metadata {
+            write_metadata(file, job.start, &report, sound.as_ref(), &summary)?;
+        }
+        Ok(summary)
+    })
+}
+
+/// Passes all frames through the tracker; returns their number.
+fn track(
+    job: &Job<'_>,
+    decoder: &mut Decoder,
+    mut tracker: Tracker<'_>,
+    results: &mut Results<'_>,
+) -> Result<u32, WorkerError> {
+    let mut sampler = Sampler::new(job.start.options.sampling);
+    // Written pictures, whose memory is reused.
+    let mut spare = Vec::new();
+    let mut picture = Picture::default();
+    let mut id = 0;
+    while let Some(FrameTime { pts }) = decoder.next(&mut picture)? {
+        if job.cancelled.is_raised() {
+            return Err(WorkerError::Cancelled);
+        }
+        let frame = VideoFrame { id, pts, picture };
+        if sampler.selects(id, pts) {
+            tracker.push(frame);
+        } else {
+            tracker.push_skipped(frame);
+        }
+        while tracker.is_full()
+            && let Some(tracked) = tracker.pop()
+        {
+            spare.push(results.write(tracked)?);
+        }
+        picture = spare.pop().unwrap_or_default();
+        id += 1;
+    }
+    while let Some(tracked) = tracker.pop() {
+        results.write(tracked)?;
+    }
+    Ok(id)
+}
+
+/// The writers that each frame goes to.
+struct Results<'a> {
+    data: DataWriters,
+    visuals: BackgroundValue<'a, Visuals, VideoError>,
+    statistics: Statistics,
+    /// The people in the last processed frame: they are drawn until the next one.
+    people: Vec<Person>,
+    send: &'a mut Send<'a>,
+}
+
+impl Results<'_> {
+    /// Writes one frame; returns its picture, so that its memory is reused.
+    fn write(&mut self, (frame, people): TrackedFrame) -> Result<Picture, WorkerError> {
+        let VideoFrame { id, pts, mut picture } = frame;
+        let mut clarity = 0.0;
+        if let Some(people) = people {
+            self.people = people;
+            let frame = Frame { id, time: pts, people: &self.people };
+            self.data.write(&frame)?;
+            clarity = self.statistics.add(&frame);
+            (self.send)(&ToSupervisor::Progress(self.statistics.progress()))?;
+        }
+        for person in &self.people {
+            draw_pose(&mut picture, &person.pose);
+        }
+        self.visuals.get()?.write(&picture, pts, clarity)?;
+        Ok(picture)
+    }
+}
+
+fn facts(probe: &Probe, start: &Start) -> VideoFacts {
+    let frames = sampling::expected(start.options.sampling, probe);
+    VideoFacts {
+        width: probe.width,
+        height: probe.height,
+        frame_rate: probe.frame_rate,
+        duration_ms: probe.duration_ms,
+        frames_expected: frames.min(FRAMES_MAX),
+        trimmed: probe.trimmed,
+        rotation_degrees: probe.rotation_degrees,
+        mirrored: probe.mirrored,
+        container: probe.container.clone(),
+        codec: probe.codec.clone(),
+    }
+}

@@ -1,0 +1,38 @@
+//! The table of all data formats, and the writers of one run: each frame goes to all of them.
+
+use super::artefact_files::ArtefactFiles;
+use super::error::OutputError;
+use super::writer::{DataFormat, FrameWriter, WriterContext};
+use super::{angles, csv, json, openpose, parquet, trc};
+use crate::pose::Frame;
+use bodyscript_protocol::message::Summary;
+
+/// The data formats.
+const FORMATS: [DataFormat; 6] =
+    [csv::FORMAT, json::FORMAT, openpose::FORMAT, trc::FORMAT, parquet::FORMAT, angles::FORMAT];
+
+/// The writers of the requested formats.
+pub(crate) struct DataWriters(Vec<Box<dyn FrameWriter>>);
+
+impl DataWriters {
+    /// Starts the requested artefacts.
+    pub(crate) fn create(
+        files: &mut ArtefactFiles,
+        context: &WriterContext<'_>,
+    ) -> Result<Self, OutputError> {
+        let requested = FORMATS.iter().filter_map(|DataFormat { artefact, create }| {
+            files.take(*artefact).map(|file| create(file, context))
+        });
+        requested.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Adds one frame to each.
+    pub(crate) fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
+        self.0.iter_mut().try_for_each(|writer| writer.write(frame))
+    }
+
+    /// Completes them all.
+    pub(crate) fn finish(self, summary: &Summary) -> Result<(), OutputError> {
+        self.0.into_iter().try_for_each(|writer| writer.finish(summary))
+    }
+}

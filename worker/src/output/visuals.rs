@@ -1,0 +1,111 @@
+//! The visual artefacts: the overlay video, its preview and the thumbnail.
+
+use super::artefact_files::ArtefactFiles;
+use crate::picture::{Picture, RgbPicture};
+use crate::video::{
+    self, EncodeSpec, FinishingVideo, FrameTime, Probe, SoundReport, SoundSource, VideoError,
+    VideoWriter,
+};
+use bodyscript_protocol::artefact::Artefact;
+use std::fs::File;
+use std::time::Duration;
+
+/// How much of the video the preview shows.
+const PREVIEW_LENGTH: Duration = Duration::from_secs(3);
+/// Longest side of the preview, in pixels.
+const PREVIEW_SIDE_MAX: u32 = 480;
+/// Width of the thumbnail, in pixels.
+const THUMBNAIL_WIDTH_MAX: u32 = 320;
+
+/// Writes those of the three that are requested.
+pub(crate) struct Visuals {
+    video: Option<VideoWriter>,
+    preview: Option<VideoWriter>,
+    thumbnail: Option<Thumbnail>,
+}
+
+struct Thumbnail {
+    file: File,
+    /// The clearest frame so far, small.
+    best: Option<(f32, RgbPicture)>,
+}
+
+impl Visuals {
+    /// Starts the requested artefacts. The overlay has the video's sound. The preview has none:
+    /// it would need to read the file a second time, for what is a moving thumbnail.
+    pub(crate) fn create(
+        mut artefacts: ArtefactFiles,
+        (probe, sound): (&Probe, SoundSource),
+        duration_ms_max: u32,
+    ) -> Result<Self, VideoError> {
+        let full = EncodeSpec {
+            width: probe.width,
+            height: probe.height,
+            frame_rate: probe.frame_rate,
+            colours: probe.colours,
+            duration_max: Duration::from_millis(duration_ms_max.into()),
+        };
+        let longest = full.width.max(full.height);
+        let small = |side: u32| (side * PREVIEW_SIDE_MAX / longest.max(PREVIEW_SIDE_MAX)).max(2);
+        let preview = EncodeSpec {
+            width: small(full.width),
+            height: small(full.height),
+            duration_max: PREVIEW_LENGTH,
+            ..full
+        };
+        let mut writer = |artefact, spec: &EncodeSpec| {
+            artefacts.take(artefact).map(|file| VideoWriter::create(file.into(), spec)).transpose()
+        };
+        Ok(Self {
+            video: writer(Artefact::Video, &full)?.map(|video| video.with_sound(sound)),
+            preview: writer(Artefact::Preview, &preview)?,
+            thumbnail: artefacts
+                .take(Artefact::Thumbnail)
+                .map(|file| Thumbnail { file, best: None }),
+        })
+    }
+
+    /// Adds one frame; `clarity` is the mean visibility of the pose in it.
+    pub(crate) fn write(
+        &mut self,
+        picture: &Picture,
+        pts: Duration,
+        clarity: f32,
+    ) -> Result<(), VideoError> {
+        let time = FrameTime { pts };
+        if let Some(video) = &mut self.video {
+            video.write(picture, time)?;
+        }
+        match &mut self.preview {
+            Some(preview) if pts < PREVIEW_LENGTH => preview.write(picture, time)?,
+            // Finished early, so that its encoder's memory is free for the rest of the run.
+            preview => drop(preview.take().map(VideoWriter::finish).transpose()?),
+        }
+        if let Some(thumbnail) = &mut self.thumbnail {
+            thumbnail.update(picture, clarity)?;
+        }
+        Ok(())
+    }
+
+    /// Completes all three; returns what was done with the sound, if it was requested.
+    pub(crate) fn finish(self) -> Result<Option<SoundReport>, VideoError> {
+        let end = |video: Option<VideoWriter>| video.map(VideoWriter::end).transpose();
+        // Both encoders finish on their own threads meanwhile.
+        let (video, preview) = (end(self.video)?, end(self.preview)?);
+        if let Some(Thumbnail { mut file, best: Some((_, picture)) }) = self.thumbnail {
+            video::write_thumbnail(&picture, &mut file)?;
+        }
+        let sound = video.map(FinishingVideo::finish).transpose()?.flatten();
+        preview.map(FinishingVideo::finish).transpose()?;
+        Ok(sound)
+    }
+}
+
+impl Thumbnail {
+    fn update(&mut self, picture: &Picture, clarity: f32) -> Result<(), VideoError> {
+        if self.best.as_ref().is_none_or(|(best, _)| clarity > *best) {
+            self.best = Some((clarity, video::thumbnail(picture, THUMBNAIL_WIDTH_MAX)?));
+        }
+        Ok(())
+    }
+}

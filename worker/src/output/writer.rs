@@ -1,0 +1,56 @@
+//! What every data format must provide: a writer that takes the frames one by one, and a row for
+//! the table of `formats`.
+
+use super::error::OutputError;
+use super::video_report::VideoReport;
+use crate::pose::Frame;
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::message::{Start, Summary, VideoFacts};
+use std::fs::File;
+
+/// Version of the layout of all data artefacts. It rises when a reader of the previous one would
+/// fail.
+pub(super) const SCHEMA_VERSION: u32 = 1;
+
+/// Writes an artefact from frames that come one by one, and keeps none of them.
+pub(super) trait FrameWriter {
+    /// Adds one frame.
+    fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError>;
+
+    /// Completes the artefact.
+    fn finish(self: Box<Self>, summary: &Summary) -> Result<(), OutputError>;
+}
+
+/// What is known of the job and its video before the first frame.
+#[derive(Clone, Copy)]
+pub(crate) struct WriterContext<'a> {
+    /// The job's description.
+    pub(crate) start: &'a Start,
+    /// What the video's headers state.
+    pub(crate) facts: &'a VideoFacts,
+    /// The same as it appears in JSON.
+    pub(crate) report: &'a VideoReport<'a>,
+}
+
+/// Starts the writer of one format on its file.
+type Create = fn(File, &WriterContext<'_>) -> Result<Box<dyn FrameWriter>, OutputError>;
+
+/// One data format.
+pub(super) struct DataFormat {
+    /// The artefact.
+    pub(super) artefact: Artefact,
+    /// Starts its writer.
+    pub(super) create: Create,
+}
+
+/// The summary of a run without frames.
+#[cfg(test)]
+pub(super) const EMPTY_SUMMARY: Summary = Summary {
+    frames_decoded: 0,
+    frames_processed: 0,
+    frames_detected: 0,
+    mean_visibility: 0.0,
+    track_losses: 0,
+    jitter: 0.0,
+    people: 0,
+};

@@ -1,0 +1,33 @@
+//! The result of pose estimation: the people of one frame.
+
+use bodyscript_protocol::pose::Pose;
+use std::time::Duration;
+
+/// One processed frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame<'a> {
+    /// Number of the frame in the video, from 0.
+    pub(crate) id: u32,
+    /// Presentation time.
+    pub(crate) time: Duration,
+    /// The people in it, by ascending id.
+    pub(crate) people: &'a [Person],
+}
+
+impl<'a> Frame<'a> {
+    /// The person with the id 0: the most prominent one, and the only one unless more are requested.
+    pub(crate) fn first(&self) -> Option<&'a Person> {
+        self.people.first().filter(|person| person.id == 0)
+    }
+}
+
+/// One person in one frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Person {
+    /// Number of the person in the video, from 0: the same from frame to frame.
+    pub(crate) id: u32,
+    /// The landmarks.
+    pub(crate) pose: Pose,
+    /// The name of the strategy that detected the person.
+    pub(crate) strategy: &'static str,
+}

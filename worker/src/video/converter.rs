@@ -1,0 +1,82 @@
+//! Conversion of decoded pictures that cannot be read directly: interlaced ones, other pixel formats
+//! and sizes. Called by `decode`.
+//!
+//! Most videos never need the elements here, and creating them takes longer than decoding the first
+//! picture. They are added when the stream first needs them, and stay.
+
+use super::error::VideoError;
+use super::events::GraphEvent;
+use super::graph::{DynamicPipeline, element, graph_error};
+use super::guard;
+use super::probe::TrackFormat;
+use super::read_frame;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+
+/// Links a decoder to the pad that receives its pictures. Adds a converter once the decoder's caps
+/// are not progressive, or of another pixel format or size.
+pub(super) fn link(
+    decoded: &gst::Pad,
+    next: gst::Pad,
+    format: TrackFormat,
+    (dynamic, events): (DynamicPipeline, &Sender<GraphEvent>),
+) -> Result<(), VideoError> {
+    decoded.link(&next).map_err(graph_error("link its decoder"))?;
+    let wanted = wanted(&format);
+    let (source, is_converting) = (decoded.downgrade(), AtomicBool::new(false));
+    guard::watch(decoded, events, move |info| {
+        let gst::EventView::Caps(event) = info.event()?.view() else { return None };
+        let is_direct = is_progressive(event.caps()) && event.caps().is_subset(&wanted);
+        if is_direct || is_converting.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        // This event and all data after it pass through the new elements.
+        insert(&source.upgrade()?, &next, &wanted, &dynamic).err().map(GraphEvent::Rejected)
+    });
+    Ok(())
+}
+
+/// Caps of pictures that are read directly.
+fn wanted(format: &TrackFormat) -> gst::Caps {
+    gst::Caps::builder("video/x-raw")
+        .field("format", gst::List::new(read_frame::formats()))
+        .field("width", format.width as i32)
+        .field("height", format.height as i32)
+        .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
+        .build()
+}
+
+fn is_progressive(caps: &gst::CapsRef) -> bool {
+    let mode = caps.structure(0).and_then(|pictures| pictures.get::<&str>("interlace-mode").ok());
+    mode == Some("progressive")
+}
+
+fn insert(
+    decoded: &gst::Pad,
+    next: &gst::Pad,
+    wanted: &gst::Caps,
+    dynamic: &DynamicPipeline,
+) -> Result<(), VideoError> {
+    let deinterlace = element("deinterlace")?;
+    deinterlace.set_property_from_str("mode", "auto");
+    deinterlace.set_property_from_str("fields", "top");
+    deinterlace.set_property_from_str("method", "linear");
+    let convert = element("videoconvertscale")?;
+    convert.set_property("n-threads", 1_u32);
+    let filter = element("capsfilter")?;
+    filter.set_property("caps", wanted);
+    let chain = [deinterlace, convert, filter];
+    dynamic.add(&chain)?;
+    gst::Element::link_many(&chain).map_err(graph_error("link its converter"))?;
+    decoded.unlink(next).map_err(graph_error("unlink its decoder"))?;
+    let [first, .., last] = &chain;
+    let entry = first.static_pad("sink").expect("deinterlace has a sink pad");
+    let exit = last.static_pad("src").expect("a capsfilter has a src pad");
+    exit.link(next).map_err(graph_error("link its converter"))?;
+    for element in chain.iter().rev() {
+        element.sync_state_with_parent().map_err(graph_error("start its converter"))?;
+    }
+    decoded.link(&entry).map(drop).map_err(graph_error("link its converter"))
+}

@@ -1,0 +1,331 @@
+//! Decodes one video track into upright pictures with their real presentation times. Never opens a
+//! file, and never adds a decoder before the limits are checked.
+//!
+//! ```text
+//! source |blocked ! <decoder> ! [deinterlace ! videoconvertscale ! capsfilter] ! [videoflip] ! appsink
+//!                                        (`converter`)                                           |
+//!                                                     picture (`read_frame`) <- Decoder::next <--'
+//! ```
+//!
+//! One thread of the graph demuxes, decodes and rotates; it pauses while two pictures are queued, or
+//! one large one.
+
+use super::FrameTime;
+use super::colour::Colours;
+use super::converter;
+use super::error::VideoError;
+use super::events::{BlockedTrack, GraphEvent};
+use super::formats::{ReadMode, TimeOrigin};
+use super::graph::{element, graph_error};
+use super::guard;
+use super::orientation::Orientation;
+use super::probe::{Probe, ProcessedPart, TrackFormat, too_long};
+use super::read_frame;
+use super::sound::SoundSource;
+use super::source::Source;
+use crate::picture::Picture;
+use bodyscript_protocol::message::{MediaLimits, OnLong};
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app::AppSink;
+use gstreamer_video::{VideoFrameRef, VideoInfo, VideoMeta};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// Bytes of queued pictures beyond one: few large ones, or two.
+const QUEUE_BYTES_MAX: u64 = 8 << 20;
+/// Most queued pictures.
+const QUEUE_MAX: u64 = 2;
+/// How often a wait for a picture checks for errors.
+const POLL_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(50);
+/// Longest wait for one picture.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// A video that ends this much before its stated end is truncated. Not less: sound often lasts a
+/// little longer than the pictures.
+const SHORTFALL_MIN: Duration = Duration::from_secs(1);
+/// The frame rate that the ASF demuxer reports where the file states none, as most do.
+const ASF_DEFAULT_RATE: (u32, u32) = (25, 1);
+/// Least distance between two frames; some files give the same time twice.
+const STEP_MIN: Duration = Duration::from_millis(1);
+
+/// One video being decoded.
+pub struct Decoder {
+    source: Source,
+    sink: AppSink,
+    limits: MediaLimits,
+    format: TrackFormat,
+    /// Stated duration, trimmed at the limit.
+    expected: Option<Duration>,
+    /// The source of the sound; it has the start of the presentation on the container's clock once
+    /// that is known.
+    sound: SoundSource,
+    last: Option<Duration>,
+    frames: u32,
+    end: Option<End>,
+}
+
+/// How a video ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Complete,
+    Trimmed,
+    Truncated,
+}
+
+impl Decoder {
+    /// Reads the headers of a video and sets up its decoder.
+    ///
+    /// # Errors
+    /// The file is not a video, contains nothing that can be decoded, or exceeds a limit; see
+    /// [`VideoError`].
+    pub fn open(video: OwnedFd, limits: &MediaLimits) -> Result<(Self, Probe), VideoError> {
+        let file = Arc::new(File::from(video));
+        let source = Source::start(Arc::clone(&file), limits)?;
+        let track = source.wait_for_track()?;
+        let caps = track.pad.current_caps().ok_or(VideoError::NoFrames)?;
+        let mut format = TrackFormat::of(&caps, limits)?;
+        if track.container.demuxer == "asfdemux" && format.frame_rate == ASF_DEFAULT_RATE {
+            format.frame_rate = (0, 1);
+        }
+        let orientation =
+            source.orientations.at(&track.pad).unwrap_or_else(|| Orientation::of(&track.pad));
+        let duration = stated_duration(&track);
+        let part = ProcessedPart::of(duration, &format, limits)?;
+        let (width, height) = orientation.rotated_size((format.width, format.height));
+        let probe = Probe {
+            width,
+            height,
+            frame_rate: format.frame_rate,
+            duration_ms: duration.map(|whole| whole.as_millis() as u64),
+            trimmed: part.trimmed,
+            container: track.container.media_type.into(),
+            codec: caps.structure(0).map_or_else(String::new, |codec| codec.name().to_string()),
+            rotation_degrees: orientation.degrees,
+            mirrored: orientation.mirrored,
+            colours: Colours::of([&caps, &track.stated], format.height),
+            frames_estimate: part.frames,
+        };
+        let origin = Arc::new(match track.container.origin {
+            TimeOrigin::Zero => Duration::ZERO.into(),
+            TimeOrigin::FirstFrame => OnceLock::new(),
+        });
+        let limit = Duration::from_millis(limits.duration_ms_max.into());
+        let sound = SoundSource { file, container: track.container, origin, limit };
+        let sink = link_decoder(&source, &track, &format, orientation, limits)?;
+        track.unblock();
+        let decoder = Self {
+            source,
+            sink,
+            limits: *limits,
+            format,
+            expected: duration.map(|whole| whole.min(limit)),
+            sound,
+            last: None,
+            frames: 0,
+            end: None,
+        };
+        Ok((decoder, probe))
+    }
+
+    /// Decodes the next frame into `into`. None after the last one or at the limit on the duration; a
+    /// video that fails after its first frame ends there.
+    ///
+    /// # Errors
+    /// No frame at all can be decoded, or the video exceeds a limit.
+    pub fn next(&mut self, into: &mut Picture) -> Result<Option<FrameTime>, VideoError> {
+        if self.end.is_some() {
+            return Ok(None);
+        }
+        let Some(sample) = self.pull()? else {
+            return Ok(None);
+        };
+        let pts = self.time_of(&sample);
+        let limit = Duration::from_millis(self.limits.duration_ms_max.into());
+        if pts >= limit {
+            if self.limits.on_long == OnLong::Reject {
+                return Err(too_long(pts + self.format.frame_duration(), &self.limits));
+            }
+            self.end = Some(End::Trimmed);
+            return Ok(None);
+        }
+        self.count_frame()?;
+        self.last = Some(pts);
+        let caps = sample.caps().ok_or_else(|| VideoError::Convert("no caps".into()))?;
+        let info = VideoInfo::from_caps(caps);
+        let info = info.map_err(|cause| VideoError::Convert(cause.to_string()))?;
+        let buffer = sample.buffer().ok_or_else(|| VideoError::Convert("no buffer".into()))?;
+        let frame = VideoFrameRef::from_buffer_ref_readable(buffer, &info);
+        let frame = frame.map_err(|cause| VideoError::Convert(cause.to_string()))?;
+        read_frame::read(&frame, into).map_err(VideoError::Convert)?;
+        Ok(Some(FrameTime { pts }))
+    }
+
+    /// Whether the video ended before its stated end, or in an error.
+    pub fn truncated(&self) -> bool {
+        self.end == Some(End::Truncated)
+    }
+
+    /// Whether frames at or after the limit on the duration were dropped.
+    pub fn trimmed(&self) -> bool {
+        self.end == Some(End::Trimmed)
+    }
+
+    /// The source of the video's sound; not to be opened before the first frame is decoded.
+    pub fn sound(&self) -> SoundSource {
+        self.sound.clone()
+    }
+
+    fn pull(&mut self) -> Result<Option<gst::Sample>, VideoError> {
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            if let Some(sample) = self.sink.try_pull_sample(POLL_INTERVAL) {
+                return Ok(Some(sample));
+            }
+            let is_over = self.sink.is_eos();
+            match self.source.events.try_recv() {
+                Ok(GraphEvent::Rejected(error)) => return Err(error),
+                Ok(GraphEvent::Failed(cause)) => return self.end_early(&cause.to_string()),
+                Ok(GraphEvent::TrackReady(_) | GraphEvent::Ended(_)) => {}
+                Err(_) if is_over => return self.end(),
+                Err(_) if Instant::now() > deadline => {
+                    return self.end_early("the decoder makes no progress");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// An error ends the video, if at least one frame was decoded.
+    fn end_early(&mut self, cause: &str) -> Result<Option<gst::Sample>, VideoError> {
+        if self.frames == 0 {
+            return Err(VideoError::Damaged(cause.into()));
+        }
+        tracing::info!(cause, frames = self.frames, "the video ends early");
+        self.end = Some(End::Truncated);
+        Ok(None)
+    }
+
+    fn end(&mut self) -> Result<Option<gst::Sample>, VideoError> {
+        let Some(last) = self.last else {
+            return self.end_early("no frame can be decoded");
+        };
+        let shown = last + self.format.frame_duration();
+        let is_short = self.expected.is_some_and(|expected| shown + SHORTFALL_MIN < expected);
+        self.end = Some(if is_short { End::Truncated } else { End::Complete });
+        Ok(None)
+    }
+
+    /// Presentation time of a frame; derived from the previous frame where it has none.
+    fn time_of(&mut self, sample: &gst::Sample) -> Duration {
+        let stated = sample.buffer().and_then(|buffer| buffer.pts()).and_then(|pts| {
+            let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+            segment.to_stream_time(pts)
+        });
+        let since = |time: gst::ClockTime| {
+            let time = Duration::from(time);
+            time.saturating_sub(*self.sound.origin.get_or_init(|| time))
+        };
+        match (stated.map(since), self.last) {
+            (Some(pts), None) => pts,
+            (Some(pts), Some(last)) => pts.max(last + STEP_MIN),
+            (None, None) => Duration::ZERO,
+            (None, Some(last)) => last + self.format.frame_duration(),
+        }
+    }
+
+    /// Checks the number of frames against the limits: where the container states no frame rate,
+    /// nothing else does.
+    fn count_frame(&mut self) -> Result<(), VideoError> {
+        self.frames += 1;
+        let MediaLimits { frame_rate_max, duration_ms_max, .. } = self.limits;
+        let frames_max = u64::from(frame_rate_max) * u64::from(duration_ms_max) / 1000 + 1;
+        if u64::from(self.frames) > frames_max + u64::from(frame_rate_max) {
+            let frame_rate = frame_rate_max + 1;
+            return Err(VideoError::FrameRateTooHigh { frame_rate, frame_rate_max });
+        }
+        Ok(())
+    }
+}
+
+/// Duration of the presentation, where the container states it.
+fn stated_duration(track: &BlockedTrack) -> Option<Duration> {
+    if track.container.read_mode == ReadMode::Sequential {
+        // The demuxer estimates it from the first clock values.
+        return None;
+    }
+    let whole = Duration::from(track.pad.query_duration::<gst::ClockTime>()?);
+    let before = match track.container.origin {
+        TimeOrigin::Zero => Duration::ZERO,
+        TimeOrigin::FirstFrame => track.start,
+    };
+    // Files that were never finished state zero.
+    whole.checked_sub(before).filter(|duration| !duration.is_zero())
+}
+
+/// Adds the decoder and all elements after it.
+fn link_decoder(
+    source: &Source,
+    track: &BlockedTrack,
+    format: &TrackFormat,
+    orientation: Orientation,
+    limits: &MediaLimits,
+) -> Result<AppSink, VideoError> {
+    let decoder = element(track.codec.decoder)?;
+    // Further threads would each hold frames. Not every decoder has the property.
+    if decoder.has_property("max-threads") {
+        decoder.set_property("max-threads", 1_i32);
+    }
+    let decoded = decoder.static_pad("src").expect("decoders have a src pad");
+    guard::caps(&decoded, limits, &source.sender);
+    let sink = sink(format);
+    let mut rest = Vec::new();
+    if orientation != Orientation::UPRIGHT {
+        let flip = element("videoflip")?;
+        flip.set_property_from_str("video-direction", orientation.direction);
+        rest.push(flip);
+    }
+    rest.push(sink.clone().upcast());
+    source
+        .pipeline
+        .0
+        .add_many([&decoder].into_iter().chain(&rest))
+        .map_err(graph_error("add its decoder"))?;
+    gst::Element::link_many(&rest).map_err(graph_error("link its pictures"))?;
+    let next = rest[0].static_pad("sink").expect("sinks and filters have a sink pad");
+    converter::link(&decoded, next, *format, (source.dynamic.clone(), &source.sender))?;
+    for element in rest.iter().rev().chain([&decoder]) {
+        element.sync_state_with_parent().map_err(graph_error("start its decoder"))?;
+    }
+    let entry = decoder.static_pad("sink").expect("decoders have a sink pad");
+    // The decoder's own caps are narrower than the codec's: profiles, bit depths.
+    let unsupported = |_| VideoError::UnsupportedCodec(track.codec.caps.into());
+    track.pad.link(&entry).map_err(unsupported)?;
+    Ok(sink)
+}
+
+/// The sink that the pictures are pulled from.
+fn sink(format: &TrackFormat) -> AppSink {
+    let bytes = u64::from(format.width) * u64::from(format.height) * 3 / 2;
+    let queued = (QUEUE_BYTES_MAX / bytes).clamp(1, QUEUE_MAX) as u32;
+    let sink = AppSink::builder().max_buffers(queued).drop(false).sync(false).async_(false);
+    let sink = sink.enable_last_sample(false).build();
+    // A decoder passes its own frames only to a sink that supports the metadata of their planes, and
+    // copies to all others.
+    let entry = sink.static_pad("sink").expect("an appsink has a sink pad");
+    entry.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| match info.query_mut() {
+        Some(query) => match query.view_mut() {
+            gst::QueryViewMut::Allocation(query) => {
+                query.add_allocation_meta::<VideoMeta>(None);
+                gst::PadProbeReturn::Handled
+            }
+            _ => gst::PadProbeReturn::Ok,
+        },
+        None => gst::PadProbeReturn::Ok,
+    });
+    sink
+}
+
+#[cfg(test)]
+mod tests;

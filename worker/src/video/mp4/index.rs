@@ -1,0 +1,84 @@
+//! Whether an MP4 or QuickTime file has an index (`moov`, ISO/IEC 14496-12) and edit lists. Called by
+//! `source`: the demuxer gives the same error for a file that was cut off before its index and for
+//! one whose tracks are empty.
+
+use super::boxes::{boxes, contents_of};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// Most boxes that are read.
+const BOXES_MAX: usize = 1024;
+
+/// Whether the file has a complete index.
+pub(in crate::video) fn is_present(file: &File) -> io::Result<bool> {
+    Ok(!contents_of(file, 0..file.metadata()?.len(), &[*b"moov"])?.is_empty())
+}
+
+/// Whether the file consists of fragments without an index, which cannot be decoded: the demuxer of
+/// GStreamer 1.22 reads such a file in an endless loop.
+pub(in crate::video) fn lacks_index_for_fragments(file: &File) -> io::Result<bool> {
+    if is_present(file)? {
+        return Ok(false);
+    }
+    let mut end = 0;
+    for header in boxes(file, 0..file.metadata()?.len()).take(BOXES_MAX) {
+        let header = header?;
+        if header.kind == *b"moof" {
+            return Ok(true);
+        }
+        end = header.whole.end;
+    }
+    // An incomplete fragment causes the loop as well.
+    let mut kind = [0; 4];
+    Ok(file.read_at(&mut kind, end + 4)? == kind.len() && kind == *b"moof")
+}
+
+/// Whether an index has edit lists, which state the presented part of the media.
+pub(in crate::video) fn has_edits(file: &File) -> io::Result<bool> {
+    let path = [*b"moov", *b"trak", *b"edts", *b"elst"];
+    Ok(!contents_of(file, 0..file.metadata()?.len(), &path)?.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn file(boxes: &[&[u8]]) -> File {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(&boxes.concat()).expect("room");
+        file
+    }
+
+    fn is_found(boxes: &[&[u8]]) -> bool {
+        is_present(&file(boxes)).expect("readable")
+    }
+
+    #[test]
+    fn only_fragments_without_an_index_are_reported() {
+        let brand = b"\0\0\0\x0cftypisom".as_slice();
+        let [index, lost, fragment] =
+            [b"\0\0\0\x0amoovxx".as_slice(), b"\0\0\0\x0amoo*xx", b"\0\0\0\x0amoofxx"];
+        let is_lost = |boxes: &[&[u8]]| lacks_index_for_fragments(&file(boxes)).expect("readable");
+        assert!(is_lost(&[brand, lost, fragment]) && is_lost(&[fragment]));
+        assert!(is_lost(&[brand, lost, b"\0\0\0\x0bmoofxx"]), "a fragment that is cut off");
+        assert!(!is_lost(&[brand, index, fragment]) && !is_lost(&[brand, fragment, index]));
+        assert!(!is_lost(&[brand]) && !is_lost(&[brand, lost]) && !is_lost(&[]));
+    }
+
+    #[test]
+    fn only_a_complete_index_is_present() {
+        let brand = b"\0\0\0\x0cftypisom".as_slice();
+        let media = b"\0\0\0\x01mdat\0\0\0\0\0\0\0\x12xx".as_slice();
+        let index = b"\0\0\0\x0amoovxx".as_slice();
+        assert!(is_found(&[brand, media, index]));
+        assert!(is_found(&[brand, b"\0\0\0\0moov"]), "to the end of the file");
+        assert!(!is_found(&[brand, media]));
+        assert!(!is_found(&[brand, media, &index[..9]]), "cut off");
+        assert!(!is_found(&[brand, b"\0\0\0\0mdat", index]), "within the media");
+        assert!(!is_found(&[b"\0\0\0\x02mdat", index]), "no size of a box");
+        assert!(!is_found(&[b"\0\0\0\x01mdat\xff\xff\xff\xff\xff\xff\xff\xff", index]));
+        assert!(!is_found(&[]));
+    }
+}
