@@ -4,12 +4,12 @@
 //! depend on each other in one direction only:
 //!
 //! ```text
-//! main -> job -> error -> output -> pose -> inference -> simd
-//!             -> ipc        |---> video ---> picture ------^
-//!      -> sandbox
+//! main -> job -> output -> pose  -> inference -> simd
+//!      |     |          -> video -> picture ---> simd
+//!      |     '-> ipc
+//!      '-> sandbox
 //! ```
 
-pub mod error;
 pub mod inference;
 pub mod ipc;
 pub mod job;

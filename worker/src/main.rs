@@ -6,9 +6,8 @@
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::ToSupervisor;
 use bodyscript_protocol::sandbox_report::SandboxReport;
-use bodyscript_worker::error::WorkerError;
 use bodyscript_worker::ipc::{Channel, Inherited};
-use bodyscript_worker::job::{Job, Warmup, WarmupError, run};
+use bodyscript_worker::job::{Job, Warmup, WarmupError, WorkerError, run};
 use bodyscript_worker::pose::Estimator;
 use bodyscript_worker::{inference, log, sandbox, video};
 use std::process::ExitCode;
@@ -40,14 +39,14 @@ fn run_worker(channel: &mut Channel) -> Result<(), WorkerError> {
     let prepare = channel.read_prepare()?;
     // 2. Adopt the inherited descriptors; there are no paths.
     let inherited = Inherited::adopt()?;
-    // 3. Give up everything but what the next two steps need.
+    // 3. Drop all rights but those that the next two steps need.
     let mut report = SandboxReport::default();
     sandbox::confine_early(&prepare, &mut report)?;
     // 4. Load the models and check them against the manifest.
     let estimator = Estimator::load(inherited.detector_model, inherited.landmark_model)?;
     // 5. Initialise the media framework with the allowlisted plugins.
     video::init()?;
-    // 6. Give up the rest.
+    // 6. Drop the rest.
     let warmup = prepare.warms_up.then(Warmup::prepare);
     sandbox::lock_down(&prepare, &mut report)?;
     // 7. A pooled worker warms up on a small synthetic job.

@@ -82,7 +82,7 @@ pub(super) fn is_packed(begin: &[u8]) -> bool {
     begin.starts_with(MAGIC)
 }
 
-/// The file for a network made from an ONNX file with this hash.
+/// Serializes a network that was read from an ONNX file with this hash.
 pub(super) fn pack(
     source: &str,
     network: Network,

@@ -10,8 +10,8 @@
 //! the encoders, in threads of their own, hold a few each.
 
 use super::background::BackgroundValue;
+use super::error::WorkerError;
 use super::sampling::{self, Sampler};
-use crate::error::WorkerError;
 use crate::ipc::{CancelFlag, ChannelError};
 use crate::output::{
     ArtefactFiles, DataWriters, Statistics, VideoReport, Visuals, WriterContext, draw_pose,

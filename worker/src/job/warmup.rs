@@ -11,13 +11,13 @@
 //! message or after `DURATION_MAX`. A warm-up that hangs in a library ends the process
 //! (`HANG_TIMEOUT`): there is no job yet that this could harm.
 
+use super::error::WorkerError;
 use super::run::{Job, run};
-use crate::error::WorkerError;
 use crate::ipc::CancelFlag;
 use crate::output::ArtefactFiles;
-use crate::picture::{Layout, Picture};
+use crate::picture::Picture;
 use crate::pose::{Estimator, Roi};
-use crate::video::{self, Colours, Decoder, EncodeSpec, FrameTime, VideoError, VideoWriter};
+use crate::video::{self, Decoder, SyntheticClip, VideoError};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::{MediaLimits, OnLong, Start};
 use bodyscript_protocol::options::Options;
@@ -131,30 +131,17 @@ fn start() -> Start {
 }
 
 /// Writes the video of the job; returns its last picture.
-fn write_clip(clip: &File) -> Result<Picture, VideoError> {
-    let [width, height] = SIZE;
-    let mut picture = Picture::new(Layout { width, height, ..Layout::default() });
-    let spec = EncodeSpec {
-        width,
-        height,
-        frame_rate: (FRAMES_PER_S, 1),
-        colours: Colours::assumed(height),
-        duration_max: Duration::from_secs(1),
-    };
-    let out = clip.try_clone().map_err(VideoError::Read)?;
-    let mut writer = VideoWriter::create(out.into(), &spec)?;
-    for frame in 0..FRAMES {
+fn write_clip(file: &File) -> Result<Picture, VideoError> {
+    let clip = SyntheticClip { size: SIZE, frame_rate: FRAMES_PER_S, frames: FRAMES };
+    let out = file.try_clone().map_err(VideoError::Read)?;
+    clip.write(out.into(), |picture, frame| {
         // Moving stripes, so that the encoder searches for motion.
         for plane in picture.planes_mut() {
             for (at, sample) in plane.iter_mut().enumerate() {
                 *sample = ((at / 5) as u32 * 7 + frame * 21) as u8;
             }
         }
-        let pts = Duration::from_secs(frame.into()) / FRAMES_PER_S;
-        writer.write(&picture, FrameTime { pts })?;
-    }
-    writer.finish()?;
-    Ok(picture)
+    })
 }
 
 /// Cancels a warm-up in time, and detects one that does not stop. Its thread ends when dropped.

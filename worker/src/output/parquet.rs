@@ -64,7 +64,7 @@ struct Rows {
     time_s: Vec<f64>,
     person_id: Vec<i32>,
     detected: Vec<bool>,
-    /// 1 where a row has a person, else 0: the definition levels of what may be null.
+    /// 1 where a row has a person, else 0: the definition levels of the optional columns.
     levels: Vec<i16>,
     strategy: Vec<ByteArray>,
     /// x, y, z, visibility.

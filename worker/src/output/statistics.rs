@@ -94,7 +94,7 @@ impl Statistics {
         Progress { frames_done: self.frames_processed, frames_detected: self.frames_detected }
     }
 
-    /// The totals of a run that decoded so many frames.
+    /// The totals of a run with this number of decoded frames.
     pub(crate) fn summary(&self, frames_decoded: u32) -> Summary {
         let mean = self.visibility_sum / f64::from(self.frames_detected.max(1));
         Summary {

@@ -21,7 +21,7 @@ pub(super) trait FrameWriter {
     fn finish(self: Box<Self>, summary: &Summary) -> Result<(), OutputError>;
 }
 
-/// What is known of the job and its video before the first frame.
+/// The job and its video, as known before the first frame.
 #[derive(Clone, Copy)]
 pub(crate) struct WriterContext<'a> {
     /// The job's description.

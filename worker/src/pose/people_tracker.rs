@@ -1,5 +1,5 @@
 //! Tracks all people but the first. Called by `tracker`, which tracks the first one as if there
-//! were no others; a detection claimed by the first person is not assigned to anyone else.
+//! were no others; a detection claimed by the first person is not assigned to another.
 //!
 //! ```text
 //! active -- no person in the region, or the detection belongs to another track --> lost

@@ -1,4 +1,4 @@
-//! Gives up uid 0 and every capability (capabilities(7)). Called by `confine_early`, around the
+//! Drops uid 0 and every capability (capabilities(7)). Called by `confine_early`, around the
 //! creation of the namespaces.
 
 #![allow(unsafe_code)]

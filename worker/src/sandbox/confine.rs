@@ -10,7 +10,7 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{self, Pid};
 
-/// Gives up everything but what loading the models and the media framework needs.
+/// Drops all rights but those that loading the models and the media framework needs.
 ///
 /// To be called with every inherited descriptor still at its number, and one thread in the
 /// process.
@@ -41,7 +41,7 @@ pub fn confine_early(prepare: &Prepare, report: &mut SandboxReport) -> Result<()
     prctl::set_dumpable(false).map_err(SandboxError::Dumpable)
 }
 
-/// Gives up the rest: no file, no connection, and no system call that is not on the list.
+/// Drops the rest: no file, no connection, and no system call that is not allowlisted.
 ///
 /// To be called after [`confine_early`], with one thread in the process; threads started later
 /// inherit everything.
@@ -80,9 +80,9 @@ impl LayerSetup<'_> {
             return self.require(layer, Err(SandboxError::SwitchedOff));
         }
         match enforce() {
-            Ok(achieved) => self.report.record(layer, LayerState::Active(cut(achieved))),
+            Ok(achieved) => self.report.record(layer, LayerState::Active(truncate(achieved))),
             Err(error) => {
-                let reason = cut(error.to_string());
+                let reason = truncate(error.to_string());
                 self.report.record(layer, LayerState::Unavailable(reason));
                 self.require(layer, Err(error))?;
             }
@@ -106,7 +106,7 @@ fn forbid_new_privileges() -> Result<String, SandboxError> {
     Ok("exec grants nothing".into())
 }
 
-/// Has the kernel kill this process when the thread that started it ends (prctl(2)).
+/// Makes the kernel kill this process when the thread that started it ends (prctl(2)).
 ///
 /// A parent that died before the call is detected by the changed parent; one that died even earlier
 /// by the end of the pipe. So is the death of a parent without permission to signal this process,
@@ -116,8 +116,8 @@ fn die_with(parent: Pid) -> Result<(), SandboxError> {
     if unistd::getppid() == parent { Ok(()) } else { Err(SandboxError::Orphaned) }
 }
 
-/// Cuts a text to what one message may carry.
-fn cut(mut text: String) -> String {
+/// Truncates a text to the limit of a message.
+fn truncate(mut text: String) -> String {
     let end = text.floor_char_boundary(TEXT_BYTES_MAX);
     text.truncate(end);
     text

@@ -1,4 +1,5 @@
-//! The worker's own confinement: what it gives up, in which order, before it reads the video.
+//! The worker's own confinement: which rights it drops, in which order, before it reads the
+//! video.
 //!
 //! Called by `main` alone, in two steps around the loading of the models and of the media
 //! framework, both while the process has one thread.

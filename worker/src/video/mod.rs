@@ -20,6 +20,7 @@ mod reader;
 mod resize;
 mod sound;
 mod source;
+mod synthetic_clip;
 mod thumbnail;
 mod write_frame;
 
@@ -32,6 +33,7 @@ pub use library_log::log_suppressed_messages;
 pub use plugins::load as init;
 pub use probe::Probe;
 pub use sound::{Outcome, SoundReport, SoundSource};
+pub(crate) use synthetic_clip::SyntheticClip;
 pub use thumbnail::{thumbnail, write_thumbnail};
 
 use std::time::Duration;

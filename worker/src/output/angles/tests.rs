@@ -35,7 +35,7 @@ impl Body {
         Self(at)
     }
 
-    /// Turns landmarks about an axis through another, by the right hand (Rodrigues).
+    /// Rotates landmarks about an axis through another, right-handed (Rodrigues).
     fn turn(mut self, (about, axis): (usize, Vector), deg: f64, landmarks: &[usize]) -> Self {
         let centre = self.0[about];
         let (sin, cos) = deg.to_radians().sin_cos();
@@ -80,7 +80,7 @@ fn each_joint_angle_has_its_value_and_sign() {
     let turned =
         |pivot, axis, deg, landmarks: &[usize]| Body::neutral().turn((pivot, axis), deg, landmarks);
     let left_leg = [25, 27, 29, 31];
-    // About the axis to the left, the right hand turns what hangs down backwards.
+    // A right-handed rotation about the axis to the left moves hanging limbs backwards.
     turned(23, LEFT, -40.0, &left_leg).assert("left_hip_flexion_deg", 40.0);
     turned(23, LEFT, 15.0, &left_leg).assert("left_hip_flexion_deg", -15.0);
     turned(24, FORWARDS, -20.0, &[26, 28, 30, 32]).assert("right_hip_abduction_deg", 20.0);

@@ -1,8 +1,7 @@
 //! Decoded pictures reach the sink without being copied or converted.
 
 use super::*;
-use crate::picture::Layout;
-use crate::video::{EncodeSpec, VideoWriter};
+use crate::video::SyntheticClip;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -20,23 +19,10 @@ const LIMITS: MediaLimits = MediaLimits {
 fn plain() -> OwnedFd {
     crate::video::init().expect("GStreamer initialises");
     let file = tempfile::tempfile().expect("a temporary file");
-    let [width, height] = SIZE;
-    let spec = EncodeSpec {
-        width,
-        height,
-        frame_rate: (FRAMES, 1),
-        colours: Colours::assumed(height),
-        duration_max: Duration::from_secs(2),
-    };
-    let mut picture = Picture::new(Layout { width, height, ..Layout::default() });
     let out = file.try_clone().expect("a second handle");
-    let mut writer = VideoWriter::create(out.into(), &spec).expect("an encoder");
-    for frame in 0..FRAMES {
-        picture.fill([frame as u8 * 8; 3]);
-        let pts = Duration::from_secs(frame.into()) / FRAMES;
-        writer.write(&picture, FrameTime { pts }).expect("it encodes");
-    }
-    writer.finish().expect("a whole file");
+    let clip = SyntheticClip { size: SIZE, frame_rate: FRAMES, frames: FRAMES };
+    clip.write(out.into(), |picture, frame| picture.fill([frame as u8 * 8; 3]))
+        .expect("the clip is encoded");
     file.into()
 }
 
