@@ -29,11 +29,11 @@ const LIMITS: MediaLimits = MediaLimits {
 };
 const SIZE: [f32; 2] = [1280.0, 720.0];
 /// Mean distance of the landmarks, as a fraction of the diagonal.
-const APART_MAX: f64 = 0.00005;
+const DIFFERENCE_MAX: f64 = 0.00005;
 /// Mean distance of the landmarks in metres.
 const WORLD_M_MAX: f64 = 0.0005;
 const VISIBILITY_MAX: f64 = 0.0002;
-/// Farthest that a corner of a region may lie from MediaPipe's, in pixels. Where it is detected
+/// Largest distance of a region's corner from MediaPipe's, in pixels. Where it is detected
 /// anew, one candidate more or less at the threshold moves it by a pixel.
 const REGION_PX_MAX: f32 = 2.0;
 const REGION_PX_MEAN_MAX: f64 = 0.02;
@@ -150,7 +150,7 @@ fn step_by_step(smoothing: Smoothing, golden_name: &str) {
         let Some(roi) = regions.get(&frame) else { continue };
         match predicted.take() {
             Some(predicted) => apart.add_region(&predicted, roi),
-            // MediaPipe detects where it has no region: so must we, and in the same place.
+            // MediaPipe detects where it has no region: the detection must be equal.
             None => {
                 let detected = estimator.detect(&picture);
                 apart.add_region(detected.first().expect("a person"), roi);
@@ -180,7 +180,7 @@ fn step_by_step(smoothing: Smoothing, golden_name: &str) {
         apart.region_px_max
     );
     assert!(seen.iter().eq(golden.keys()), "a person in the frames MediaPipe sees one in");
-    assert!(apart.picture.value() <= APART_MAX);
+    assert!(apart.picture.value() <= DIFFERENCE_MAX);
     assert!(apart.visibility.value() <= VISIBILITY_MAX);
     assert!(apart.world_m.value() <= WORLD_M_MAX);
     assert!(apart.region_px.value() <= REGION_PX_MEAN_MAX);

@@ -99,9 +99,9 @@ pub(crate) fn launch(graph: &str, input: &[u8]) {
         .stdin(Stdio::piped())
         .spawn()
         .expect("gst-launch-1.0 runs; install gstreamer1.0-tools");
-    let taken = child.stdin.take().expect("piped").write_all(input);
+    let written = child.stdin.take().expect("piped").write_all(input);
     assert!(child.wait().expect("gst-launch-1.0 ends").success(), "{graph}");
-    taken.expect("gst-launch-1.0 takes pictures");
+    written.expect("gst-launch-1.0 reads the pictures");
 }
 
 /// Level of frame `number`.

@@ -171,7 +171,7 @@ fn a_size_stated_only_in_the_stream_is_checked_against_the_limit() {
     ] {
         let clip = Clip { muxer: "matroskamux", encoder, retimed, frames: 3, ..PLAIN };
         let mut bytes = clip.bytes();
-        // The container's own words: PixelWidth (B0) and PixelHeight (BA), one byte each.
+        // The container's own elements: PixelWidth (B0) and PixelHeight (BA), one byte each.
         for (id, value) in [(0xb0, 160), (0xba, 120)] {
             let at = bytes.windows(3).position(|w| w == [id, 0x81, value]);
             bytes[at.expect("a size") + 2] = 16;

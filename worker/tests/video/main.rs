@@ -5,9 +5,9 @@ mod clip;
 mod colours;
 mod faults;
 mod formats;
+mod orientation;
 mod sound;
 mod times;
-mod turns;
 mod writing;
 
 use bodyscript_protocol::message::{MediaLimits, OnLong};

@@ -22,7 +22,7 @@ pub(crate) fn spec() -> EncodeSpec {
     }
 }
 
-/// A grey picture whose level tells its number, its upper left corner red.
+/// A grey picture whose level identifies its number, with a red upper left corner.
 fn picture(width: u32, height: u32, number: u32) -> Picture {
     laid_out(Layout { width, height, ..Layout::default() }, number)
 }
@@ -66,9 +66,9 @@ fn steady(frames: u32) -> Vec<f64> {
 pub(crate) fn boxes(mut bytes: &[u8]) -> Vec<(String, &[u8])> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
-        let word = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-        let (head, size) = match word(0) {
-            1 => (16, word(12)),
+        let be_u32 = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+        let (head, size) = match be_u32(0) {
+            1 => (16, be_u32(12)),
             size => (8, size),
         };
         found.push((String::from_utf8_lossy(&bytes[4..8]).into_owned(), &bytes[head..size]));
@@ -100,8 +100,8 @@ fn the_index_is_in_front_and_complete() {
     assert_eq!(kinds.iter().filter(|kind| *kind == "moov").count(), 1, "{kinds:?}");
 
     let header = inside(&bytes, &["moov", "trak", "mdia", "mdhd"]);
-    let word = |at: usize| u32::from_be_bytes(header[at..at + 4].try_into().unwrap());
-    let seconds = f64::from(word(16)) / f64::from(word(12));
+    let be_u32 = |at: usize| u32::from_be_bytes(header[at..at + 4].try_into().unwrap());
+    let seconds = f64::from(be_u32(16)) / f64::from(be_u32(12));
     assert!((seconds - 2.5).abs() < 0.002, "{seconds} s");
     let sizes = inside(&bytes, &["moov", "trak", "mdia", "minf", "stbl", "stsz"]);
     assert_eq!(u32::from_be_bytes(sizes[8..12].try_into().unwrap()), 75);

@@ -111,7 +111,7 @@ fn replace_the_refusal_handler() -> Attempt {
     just(|| {
         // SAFETY: zeroes are a valid sigaction, the default one.
         let action: libc::sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: the structure lives through the call and the old one is not asked for.
+        // SAFETY: the structure lives through the call and the old one is not requested.
         nix::errno::Errno::result(unsafe { libc::sigaction(libc::SIGSYS, &action, null_mut()) })
             .map(drop)
     })

@@ -103,7 +103,7 @@ fn kernel_log() -> Attempt {
 }
 
 fn set_the_clock() -> Attempt {
-    // No clock has this number; the kernel says so before or after the right, never acting.
+    // No clock has this number; the kernel rejects it before or after the permission check.
     one_call(libc::SYS_clock_settime, [99, 0])
 }
 
@@ -122,13 +122,13 @@ fn clear_groups() -> Attempt {
     one_call(libc::SYS_setgroups, [0, 0])
 }
 
-/// Asks for what the process had when it was free.
+/// Requests the capabilities that the process had before the confinement.
 fn take_capabilities() -> Attempt {
     const VERSION_3: u32 = 0x2008_0522;
     let header = [VERSION_3, 0];
     let mut sets = [0_u32; 6];
     let place = sets.as_mut_ptr() as i64;
-    call(libc::SYS_capget, [address(&header), place]).expect("one may look");
+    call(libc::SYS_capget, [address(&header), place]).expect("reading is allowed");
     // Without any there is still the question for one.
     sets[1] |= 1;
     just(move || call(libc::SYS_capset, [address(&header), address(&sets)]).map(drop))

@@ -16,7 +16,7 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 
 by_name! {
     socket_inet socket_unix socket_netlink socket_packet socketpair_of_datagrams
-    connect_to_a_port connect_an_old_socket bind_a_port accept_on_an_old_socket
+    connect_to_a_port connect_an_earlier_socket bind_a_port accept_on_an_earlier_socket
     send_a_datagram reach_an_abstract_socket receive_a_file socket_with_sigsys_blocked
 }
 
@@ -94,8 +94,9 @@ fn connect_to_a_port() -> Attempt {
     })
 }
 
-/// The socket is from before, so that neither the new namespace nor socket(2) is in the way.
-fn connect_an_old_socket() -> Attempt {
+/// The socket is created before the confinement, so that neither the new namespace nor socket(2)
+/// denies the attempt.
+fn connect_an_earlier_socket() -> Attempt {
     let (address, listener) = port();
     let old = tcp().expect("sockets are free");
     just(move || {
@@ -108,7 +109,7 @@ fn bind_a_port() -> Attempt {
     just(|| with_address(libc::SYS_bind, &tcp()?, &loopback(0)))
 }
 
-fn accept_on_an_old_socket() -> Attempt {
+fn accept_on_an_earlier_socket() -> Attempt {
     let (address, listener) = port();
     let client = tcp().expect("sockets are free");
     with_address(libc::SYS_connect, &client, &address).expect("someone listens");

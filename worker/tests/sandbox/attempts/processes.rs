@@ -19,11 +19,11 @@ by_name! {
 }
 
 /// What the executed program prints is what a child prints of an attempt that succeeded.
-const WORD: &CStr = c"outcome: succeeded";
+const OUTCOME: &CStr = c"outcome: succeeded";
 
 fn run_a_program() -> Attempt {
     just(|| {
-        let arguments = [c"echo".as_ptr(), WORD.as_ptr(), null()];
+        let arguments = [c"echo".as_ptr(), OUTCOME.as_ptr(), null()];
         let program = c"/bin/echo".as_ptr() as i64;
         call(libc::SYS_execve, [program, address(&arguments), address(&[null::<i8>()])]).map(drop)
     })
@@ -39,7 +39,7 @@ fn run_from_memory() -> Attempt {
     file.write_all(&fs::read("/bin/echo").expect("everyone may read it")).expect("it fits");
     drop(file);
     just(move || {
-        let arguments = [c"echo".as_ptr(), WORD.as_ptr(), null()];
+        let arguments = [c"echo".as_ptr(), OUTCOME.as_ptr(), null()];
         let environment = [null::<i8>()];
         let flags = libc::AT_EMPTY_PATH.into();
         let empty = c"".as_ptr() as i64;
@@ -52,7 +52,7 @@ fn fork_a_process() -> Attempt {
     just(|| {
         let flags = libc::SIGCHLD.into();
         match call(libc::SYS_clone, [flags])? {
-            0 => leave(),
+            0 => exit(),
             child => wait_for(child),
         }
     })
@@ -73,14 +73,14 @@ fn clone3_a_process() -> Attempt {
         // struct clone_args of clone(2): flags, pidfd, child_tid, parent_tid, exit_signal, ...
         let arguments: [u64; 8] = [0, 0, 0, 0, libc::SIGCHLD as u64, 0, 0, 0];
         match call(libc::SYS_clone3, [address(&arguments), size_of_val(&arguments) as i64])? {
-            0 => leave(),
+            0 => exit(),
             child => wait_for(child),
         }
     })
 }
 
 /// Ends a child that must not run this process's exit handlers.
-fn leave() -> ! {
+fn exit() -> ! {
     // SAFETY: _exit takes an integer and does not return.
     unsafe { libc::_exit(0) }
 }
@@ -105,7 +105,7 @@ fn victim() -> i64 {
         ForkResult::Child => {
             drop(write_end);
             while nix::unistd::read(&read_end, &mut [0]) == Err(Errno::EINTR) {}
-            leave()
+            exit()
         }
     }
 }
@@ -116,12 +116,12 @@ fn attach_to_a_process() -> Attempt {
 
 /// The victim has this process's memory layout, so an address here is one there.
 fn transfer(number: i64) -> Attempt {
-    static PLACE: [u64; 1] = [7];
+    static SOURCE: [u64; 1] = [7];
     let victim = victim();
     just(move || {
-        let mut buffer = PLACE;
+        let mut buffer = SOURCE;
         let local = [buffer.as_mut_ptr() as usize, size_of_val(&buffer)];
-        let remote = [local[0], size_of_val(&PLACE)];
+        let remote = [local[0], size_of_val(&SOURCE)];
         call(number, [victim, address(&local), 1, address(&remote), 1, 0]).map(drop)
     })
 }
@@ -145,7 +145,7 @@ fn signal_a_thread_elsewhere() -> Attempt {
 
 fn queue_a_signal() -> Attempt {
     let victim = victim();
-    // siginfo_t: 128 bytes, of which si_code (the third integer) says that a process queued it.
+    // siginfo_t: 128 bytes, of which si_code (the third integer) states that a process queued it.
     let mut info = [0_i32; 32];
     info[2] = libc::SI_QUEUE;
     just(move || {

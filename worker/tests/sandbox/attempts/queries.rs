@@ -14,23 +14,23 @@ by_name! {
 }
 
 /// Larger than any answer.
-const ANSWER_WORDS: usize = 32;
+const RESULT_WORDS: usize = 32;
 
-/// Makes a call whose first arguments are these and whose next one is the place of its answer.
-fn ask<const N: usize>(number: i64, arguments: [i64; N]) -> Result<(), Errno> {
-    let mut answer = [0_u64; ANSWER_WORDS];
+/// Makes a call with these arguments, followed by the address of its result.
+fn query<const N: usize>(number: i64, arguments: [i64; N]) -> Result<(), Errno> {
+    let mut answer = [0_u64; RESULT_WORDS];
     let mut all = [0; 6];
     all[..N].copy_from_slice(&arguments);
     all[N] = answer.as_mut_ptr() as i64;
     call(number, all).map(drop)
 }
 
-/// As [`ask`], of one end of a pair of sockets; the length of the answer comes after it.
+/// As [`query`], with one end of a socket pair; the length of the result is the last argument.
 fn of_a_socket<const N: usize>(number: i64, arguments: [i64; N]) -> Attempt {
     let pair = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty());
     let (socket, other) = pair.expect("sockets are free");
     just(move || {
-        let mut answer = [0_u64; ANSWER_WORDS];
+        let mut answer = [0_u64; RESULT_WORDS];
         let mut length = size_of_val(&answer) as u32;
         let mut all = [0; 6];
         all[0] = socket.as_raw_fd().into();
@@ -54,12 +54,12 @@ fn getsockopt() -> Attempt {
     of_a_socket(libc::SYS_getsockopt, [libc::SOL_SOCKET.into(), libc::SO_TYPE.into()])
 }
 
-/// Asks a terminal.
+/// Queries a terminal.
 fn of_a_terminal(request: u64) -> Attempt {
     let terminal = File::options().read(true).write(true).open("/dev/ptmx");
     let terminal = terminal.expect("terminals are free");
     let request = i64::try_from(request).expect("a small number");
-    just(move || ask(libc::SYS_ioctl, [terminal.as_raw_fd().into(), request]))
+    just(move || query(libc::SYS_ioctl, [terminal.as_raw_fd().into(), request]))
 }
 
 fn ioctl_tcgets2() -> Attempt {
@@ -76,11 +76,11 @@ fn ioctl_fionread() -> Attempt {
 
 fn fstatfs() -> Attempt {
     let folder = File::open("/").expect("everyone may look");
-    just(move || ask(libc::SYS_fstatfs, [folder.as_raw_fd().into()]))
+    just(move || query(libc::SYS_fstatfs, [folder.as_raw_fd().into()]))
 }
 
 fn statfs() -> Attempt {
-    just(|| ask(libc::SYS_statfs, [c"/".as_ptr() as i64]))
+    just(|| query(libc::SYS_statfs, [c"/".as_ptr() as i64]))
 }
 
 fn getuid() -> Attempt {
@@ -104,7 +104,7 @@ fn getpriority() -> Attempt {
 }
 
 fn sched_getparam() -> Attempt {
-    just(|| ask(libc::SYS_sched_getparam, [0]))
+    just(|| query(libc::SYS_sched_getparam, [0]))
 }
 
 fn sched_getscheduler() -> Attempt {
@@ -112,9 +112,9 @@ fn sched_getscheduler() -> Attempt {
 }
 
 fn prctl_get_name() -> Attempt {
-    just(|| ask(libc::SYS_prctl, [libc::PR_GET_NAME.into()]))
+    just(|| query(libc::SYS_prctl, [libc::PR_GET_NAME.into()]))
 }
 
 fn getrusage() -> Attempt {
-    just(|| ask(libc::SYS_getrusage, [libc::RUSAGE_SELF.into()]))
+    just(|| query(libc::SYS_getrusage, [libc::RUSAGE_SELF.into()]))
 }

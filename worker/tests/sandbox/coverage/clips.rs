@@ -1,11 +1,10 @@
-//! Short clips of every format, and files that are none, for the recorded runs. Made on the spot
-//! by `gst-launch-1.0` with the system's own plugins.
+//! Short clips of every format, and files that are not videos, for the recorded runs. Created by `gst-launch-1.0` with the system's own plugins.
 
 use std::io::Write;
 use std::process::Command;
 use tempfile::NamedTempFile;
 
-/// A way to code pictures and to wrap them.
+/// An encoding of pictures and a container.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Format {
     /// What makes the raw pictures unusual: more of their caps, or an element.
@@ -69,7 +68,7 @@ pub(super) fn plain() -> NamedTempFile {
     make(FORMATS[0])
 }
 
-/// One file for each way in which a video can be at fault.
+/// One file for each fault of a video.
 pub(super) fn of_every_fault() -> Vec<(&'static str, NamedTempFile)> {
     let whole = std::fs::read(plain().path()).expect("the clip is readable");
     vec![
@@ -79,7 +78,7 @@ pub(super) fn of_every_fault() -> Vec<(&'static str, NamedTempFile)> {
     ]
 }
 
-/// Every container, with sound where it is read in a way of its own.
+/// Every container, with sound where it is read differently.
 const DAMAGED: &[Format] = &[
     with("avenc_aac ! aacparse", "mp4mux"),
     with("avenc_aac ! aacparse", "mp4mux fragment-duration=100"),
@@ -92,7 +91,7 @@ const DAMAGED: &[Format] = &[
     Format { sound: "avenc_wmav2", ..format("avenc_wmv2", "asfmux") },
 ];
 
-/// Clips with bytes of their headers and of their media turned round, so that demuxers, parsers
+/// Clips with bytes of their headers and of their media inverted, so that demuxers, parsers
 /// and decoders complain: three of each container, always at the same places.
 pub(super) fn of_every_damage() -> impl Iterator<Item = (String, NamedTempFile)> {
     DAMAGED.iter().flat_map(|format| {

@@ -1,7 +1,9 @@
 //! Sound that is absent, damaged, hostile or far from its pictures: all pictures are always written,
 //! and the report on the sound is correct.
 
-use super::{AAC, BEEPS, FRAMES, Written, assert_onsets, beeping, heard, onsets, packets, plain};
+use super::{
+    AAC, BEEPS, FRAMES, Written, assert_onsets, beeping, decoded_sound, onsets, packets, plain,
+};
 use super::{track_length, written};
 use crate::clip::{self, Clip, PLAIN};
 use crate::{LIMITS, assert_times, file_of, open};
@@ -9,7 +11,7 @@ use bodyscript_worker::video::{Decoder, EncodeSpec, FrameTime, Outcome, VideoWri
 use std::time::Duration;
 
 /// The pictures are there, whatever becomes of the sound.
-fn unharmed(what: &str, bytes: &[u8]) -> Written {
+fn written_in_full(what: &str, bytes: &[u8]) -> Written {
     let out = written(file_of(bytes), &LIMITS);
     assert_times(what, &out.pictures.times, (0..FRAMES).map(|k| f64::from(k) / 30.0));
     clip::assert_levels(what, &out.pictures.levels, 0..FRAMES);
@@ -18,11 +20,11 @@ fn unharmed(what: &str, bytes: &[u8]) -> Written {
     out
 }
 
-fn dropped(what: &str, bytes: &[u8], word: &str) {
-    let report = unharmed(what, bytes).report;
+fn dropped(what: &str, bytes: &[u8], expected: &str) {
+    let report = written_in_full(what, bytes).report;
     let note = report.note.clone().unwrap_or_default();
     assert_eq!(report.outcome, Outcome::Dropped, "{what}: {report:?}");
-    assert!(note.contains(word), "{what}: {report:?}");
+    assert!(note.contains(expected), "{what}: {report:?}");
 }
 
 fn avi(sound_encoder: &str) -> Vec<u8> {
@@ -51,7 +53,7 @@ fn places(bytes: &[u8], packets: &[Vec<u8>]) -> Vec<std::ops::Range<usize>> {
 fn sound_with_channels_or_rates_over_the_limit_is_dropped_before_decoding() {
     let pcm = avi("audio/x-raw,format=S16LE");
     let at = wave_format(&pcm);
-    for (channels, rate, word) in [
+    for (channels, rate, expected) in [
         (9_u16, 48_000_u32, "9 channels, limit 8"),
         (100, 48_000, "100 channels, limit 8"),
         (1, 192_001, "192001 samples a second, limit 192000"),
@@ -62,12 +64,12 @@ fn sound_with_channels_or_rates_over_the_limit_is_dropped_before_decoding() {
         bytes[at + 4..at + 8].copy_from_slice(&rate.to_le_bytes());
         let block = channels * 2;
         bytes[at + 12..at + 14].copy_from_slice(&block.to_le_bytes());
-        dropped(&format!("{channels} channels at {rate}"), &bytes, word);
+        dropped(&format!("{channels} channels at {rate}"), &bytes, expected);
     }
     // At the limit.
     let mut bytes = pcm;
     bytes[at + 4..at + 8].copy_from_slice(&192_000_u32.to_le_bytes());
-    assert_eq!(unharmed("192 kHz", &bytes).report.outcome, Outcome::Reencoded);
+    assert_eq!(written_in_full("192 kHz", &bytes).report.outcome, Outcome::Reencoded);
 }
 
 #[test]
@@ -98,10 +100,10 @@ fn sound_of_random_bytes_is_dropped() {
             noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             bytes[byte] = (noise >> 24) as u8;
         }
-        let out = unharmed(&what, &bytes);
+        let out = written_in_full(&what, &bytes);
         // Some decoders make noise of anything; whatever is kept can be decoded.
         if out.report.outcome != Outcome::Dropped {
-            heard(out.file.path());
+            decoded_sound(out.file.path());
         }
     }
 }
@@ -114,11 +116,11 @@ fn a_damaged_packet_is_dropped_and_the_others_keep_their_times() {
     // The longest that no beep depends on.
     let broken = places.iter().rev().find(|place| place.len() > 100).expect("a long packet");
     bytes[broken.clone()].fill(0xff);
-    let out = unharmed("one packet", &bytes);
+    let out = written_in_full("one packet", &bytes);
     assert_eq!(out.report.outcome, Outcome::Copied);
     let note = out.report.note.expect("a note");
     assert!(note.contains("cannot be decoded"), "{note}");
-    let found = onsets(&heard(out.file.path()));
+    let found = onsets(&decoded_sound(out.file.path()));
     assert_onsets("the rest", &found[..2], &BEEPS[..2], 0.05);
 }
 
@@ -149,7 +151,7 @@ fn a_truncated_file_has_its_sound_up_to_the_end() {
         assert!((20..60).contains(&frames), "{muxer}: {frames} frames");
         let seconds = track_length(out.file.path()).expect("a track of sound");
         assert!((0.5..1.9).contains(&seconds), "{muxer}: {seconds} s of sound");
-        assert_onsets(muxer, &onsets(&heard(out.file.path()))[..1], &BEEPS[..1], 0.05);
+        assert_onsets(muxer, &onsets(&decoded_sound(out.file.path()))[..1], &BEEPS[..1], 0.05);
     }
 }
 
@@ -162,8 +164,8 @@ fn sound_stored_wholly_before_or_after_the_pictures_is_read() {
     let clip = Clip { encoder: h264.leak(), muxer, ..PLAIN };
     for sound_encoder in [format!("{AAC} ! {all}"), format!("audio/x-raw ! avenc_alac ! {all}")] {
         let bytes = beeping(clip, &sound_encoder).bytes();
-        let out = unharmed("apart", &bytes);
-        assert_onsets("apart", &onsets(&heard(out.file.path())), &BEEPS, 0.05);
+        let out = written_in_full("apart", &bytes);
+        assert_onsets("apart", &onsets(&decoded_sound(out.file.path())), &BEEPS, 0.05);
     }
 }
 
@@ -178,7 +180,7 @@ fn a_changed_byte_affects_at_most_its_own_track() {
             for value in [0, 1, 0x7f, 0xff] {
                 let mut bytes = bytes.clone();
                 bytes[place] = value;
-                unharmed(&format!("byte {place} is {value}"), &bytes);
+                written_in_full(&format!("byte {place} is {value}"), &bytes);
             }
         }
     }

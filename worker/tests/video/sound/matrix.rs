@@ -1,8 +1,8 @@
 //! Every container and codec of sound.
 
 use super::{
-    AAC, BEEPS, FRAMES, assert_onsets, beeping, heard, onsets, packets, plain, track_length,
-    written,
+    AAC, BEEPS, FRAMES, assert_onsets, beeping, decoded_sound, onsets, packets, plain,
+    track_length, written,
 };
 use crate::clip::{self, Clip, PLAIN};
 use crate::{LIMITS, assert_times};
@@ -11,7 +11,7 @@ use bodyscript_worker::video::Outcome::{self, Copied, Reencoded};
 /// Most by which an encoder of the tests delays its sound, and writes that nowhere.
 const ENCODER_DELAY: f64 = 0.05;
 /// Most by which our own doing moves a beep: its edge is smeared by coding it again, and of Opus
-/// GStreamer's own MP4 does not say that it begins 6.5 ms early.
+/// GStreamer's own MP4 does not state that it begins 6.5 ms early.
 const MOVED: f64 = 0.007;
 
 const MJPEG: &str = "videoconvert ! video/x-raw,colorimetry=(string)1:4:0:0 ! jpegenc quality=95";
@@ -31,11 +31,11 @@ fn check(clip: Clip, sound_encoder: &str, codec: &str, outcome: Outcome) {
     );
     assert_times(&what, &out.pictures.times, (0..FRAMES).map(|k| f64::from(k) / 30.0));
     clip::assert_levels(&what, &out.pictures.levels, 0..FRAMES);
-    let after = onsets(&heard(out.file.path()));
+    let after = onsets(&decoded_sound(out.file.path()));
     assert_onsets(&what, &after, &BEEPS, ENCODER_DELAY);
     // By itself GStreamer 1.22 loses much of the sound of program streams.
     if !clip.muxer.starts_with("mpegpsmux") {
-        assert_onsets(&what, &after, &onsets(&heard(video.path())), MOVED);
+        assert_onsets(&what, &after, &onsets(&decoded_sound(video.path())), MOVED);
     }
     let seconds = track_length(out.file.path()).expect("a track of sound");
     assert!((seconds - 2.0).abs() < 0.1, "{what}: {seconds} s of sound");

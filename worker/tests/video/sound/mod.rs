@@ -74,14 +74,14 @@ fn written(video: File, limits: &MediaLimits) -> Written {
     while let Some(FrameTime { pts }) = decoder.next(&mut picture).expect("decodes") {
         writer.write(&picture, FrameTime { pts }).expect("the writer writes");
     }
-    let report = writer.finish().expect("the writer finishes").expect("sound was asked for");
+    let report = writer.finish().expect("the writer finishes").expect("sound was requested");
     let pictures = decode(file.reopen().expect("opens"), limits).expect("decodes");
     Written { file, report, pictures }
 }
 
 /// The sound of a file as one channel from the start of the presentation on, by the system's own
 /// plugins: the mixer has silence where there is none.
-fn heard(video: &Path) -> Vec<f32> {
+fn decoded_sound(video: &Path) -> Vec<f32> {
     let file = NamedTempFile::new().expect("a temporary file");
     launch(
         &format!(
@@ -144,14 +144,14 @@ fn plain(muxer: &'static str, sound_encoder: &str) -> Clip {
 fn track_length(video: &Path) -> Option<f64> {
     let bytes = std::fs::read(video).expect("the video is readable");
     let index = crate::writing::inside(&bytes, &["moov"]);
-    let word = |bytes: &[u8], at: usize| {
+    let be_u32 = |bytes: &[u8], at: usize| {
         u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
     };
-    let scale = word(crate::writing::inside(index, &["mvhd"]), 12);
+    let scale = be_u32(crate::writing::inside(index, &["mvhd"]), 12);
     let mut tracks = crate::writing::boxes(index).into_iter().filter(|(kind, _)| kind == "trak");
     let sound = tracks
         .find(|(_, track)| &crate::writing::inside(track, &["mdia", "hdlr"])[8..12] == b"soun");
     let (_, track) = sound?;
     let header = crate::writing::inside(track, &["tkhd"]);
-    Some(f64::from(word(header, 20)) / f64::from(scale))
+    Some(f64::from(be_u32(header, 20)) / f64::from(scale))
 }

@@ -1,6 +1,8 @@
 //! Presentation times of sound: late starts, skipped beginnings, the limit on duration.
 
-use super::{AAC, BEEPS, assert_onsets, heard, onsets, packets, plain, track_length, written};
+use super::{
+    AAC, BEEPS, assert_onsets, decoded_sound, onsets, packets, plain, track_length, written,
+};
 use crate::clip::launch;
 use crate::{LIMITS, assert_times, file_of};
 use bodyscript_protocol::message::MediaLimits;
@@ -37,17 +39,17 @@ fn late_starts_are_kept() {
             let what = format!("{sound_encoder} in {muxer}, pictures {pictures}, sound {sound}");
             let video = late(muxer, sound_encoder, [pictures, sound]);
             let out = written(video.reopen().expect("opens"), &LIMITS);
-            // These muxers move whichever comes first to zero.
+            // These muxers move the earlier of the two to zero.
             let shift = pictures.min(sound);
             let start = f64::from(pictures - shift) / 1000.0;
             let times = (0..10).map(|k| start + f64::from(k) / 10.0);
             assert_times(&what, &out.pictures.times, times);
-            let before = onsets(&heard(video.path()));
+            let before = onsets(&decoded_sound(video.path()));
             assert!(
                 before.len() >= 2 && before[0] >= f64::from(sound - shift) / 1000.0,
                 "{before:?}"
             );
-            assert_onsets(&what, &onsets(&heard(out.file.path())), &before, 0.003);
+            assert_onsets(&what, &onsets(&decoded_sound(out.file.path())), &before, 0.003);
         }
     }
 }
@@ -60,13 +62,13 @@ fn sound_that_begins_before_the_pictures_of_a_stream_keeps_its_offset() {
         assert_times("stream", &out.pictures.times, (0..10).map(|k| f64::from(k) / 10.0));
         // The same in a container with a clock that starts at zero.
         let reference = late("matroskamux", AAC, [pictures, sound]);
-        let expected: Vec<_> = onsets(&heard(reference.path()))
+        let expected: Vec<_> = onsets(&decoded_sound(reference.path()))
             .into_iter()
             .map(|at| at - f64::from(pictures) / 1000.0)
             .filter(|at| *at >= 0.0)
             .collect();
         assert!(!expected.is_empty());
-        assert_onsets("stream", &onsets(&heard(out.file.path())), &expected, 0.003);
+        assert_onsets("stream", &onsets(&decoded_sound(out.file.path())), &expected, 0.003);
     }
 }
 
@@ -83,7 +85,7 @@ fn the_limit_on_duration_applies_to_sound() {
         assert_eq!(out.pictures.times.len(), 36, "{muxer}");
         let seconds = track_length(out.file.path()).expect("a track of sound");
         assert!((seconds - 1.19).abs() < 0.001, "{muxer}: {seconds} s of sound");
-        assert_onsets(muxer, &onsets(&heard(out.file.path())), &BEEPS[..2], 0.05);
+        assert_onsets(muxer, &onsets(&decoded_sound(out.file.path())), &BEEPS[..2], 0.05);
         let beyond = packets(out.file.path(), "qtdemux").len();
         assert!(beyond <= 59, "{muxer}: {beyond} packets, of 21 ms and more");
     }
@@ -103,8 +105,8 @@ fn sound_skipped_by_an_edit_list_stays_skipped_and_serves_as_pre_roll() {
     std::fs::write(video.path(), &bytes).expect("the file takes bytes");
     let out = written(file_of(&bytes), &LIMITS);
     let expected: Vec<_> = BEEPS.map(|at| at - 0.05 + 1024.0 / 48_000.0).to_vec();
-    assert_onsets("before", &onsets(&heard(video.path())), &expected, 0.003);
-    assert_onsets("after", &onsets(&heard(out.file.path())), &expected, 0.003);
+    assert_onsets("before", &onsets(&decoded_sound(video.path())), &expected, 0.003);
+    assert_onsets("after", &onsets(&decoded_sound(out.file.path())), &expected, 0.003);
     // Two packets and a bit are hidden, and no more than a decoder wants.
     let (before, after) = (packets(video.path(), "qtdemux"), packets(out.file.path(), "qtdemux"));
     assert!(before == after, "{} and {} packets", before.len(), after.len());

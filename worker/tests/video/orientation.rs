@@ -19,8 +19,8 @@ fn clip_with([a, b, c, d]: [i32; 4]) -> Vec<u8> {
 #[test]
 fn rotated_and_mirrored_footage_is_decoded_upright() {
     const NO: i32 = -ONE;
-    // Matrix; the turn it means, of the mirrored picture or not; the upright size; and where the
-    // upper left of a patch in the red corner, which is 53 by 40 pixels, lies then.
+    // Matrix; rotation, and whether the picture is mirrored; upright size; and position of the upper
+    // left of a patch in the red corner, which is 53 by 40 pixels.
     for (matrix, degrees, mirrored, size, red) in [
         ([ONE, 0, 0, ONE], 0, false, (160, 120), (22, 16)),
         ([0, ONE, NO, 0], 90, false, (120, 160), (96, 22)),
