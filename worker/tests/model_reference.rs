@@ -15,7 +15,7 @@ use tract_onnx::prelude::*;
 #[allow(unreachable_pub, reason = "a module of the tests' library")]
 mod report;
 
-/// How far the executor may be from tract, as a share of an output's range: the order of sums.
+/// Largest difference from tract, as a share of an output's range, by the order of sums.
 const AGREEMENT: f32 = 1e-4;
 
 #[derive(Deserialize)]
@@ -159,7 +159,7 @@ fn paint(size: i64, capsules: &[[i64; 8]]) -> Vec<u8> {
         .collect()
 }
 
-/// The colour at `(u, v)` once `capsule` is painted over `under`.
+/// The colour at `(u, v)` after `capsule` is painted over `under`.
 fn cover(u: i64, v: i64, capsule: &[i64; 8], under: [i64; 3]) -> [i64; 3] {
     let [x0, y0, x1, y1, radius, colour @ ..] = *capsule;
     let (dx, dy) = (x1 - x0, y1 - y0);

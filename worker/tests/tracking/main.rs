@@ -33,8 +33,8 @@ const DIFFERENCE_MAX: f64 = 0.00005;
 /// Mean distance of the landmarks in metres.
 const WORLD_M_MAX: f64 = 0.0005;
 const VISIBILITY_MAX: f64 = 0.0002;
-/// Largest distance of a region's corner from MediaPipe's, in pixels. Where it is detected
-/// anew, one candidate more or less at the threshold moves it by a pixel.
+/// Largest distance of a region's corner from MediaPipe's, in pixels. After a new
+/// detection, one candidate at the threshold moves it by a pixel.
 const REGION_PX_MAX: f32 = 2.0;
 const REGION_PX_MEAN_MAX: f64 = 0.02;
 

@@ -7,10 +7,10 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use tempfile::NamedTempFile;
 
-/// How far the levels of two successive frames are apart.
+/// Difference between the levels of two successive frames.
 const STEP: u32 = 8;
 
-/// What to make.
+/// The properties of a clip.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clip {
     pub(crate) width: u32,
@@ -22,7 +22,7 @@ pub(crate) struct Clip {
     /// Elements from raw pictures to coded ones.
     pub(crate) encoder: &'static str,
     /// For encoders that lose the times of their pictures: elements that read them from an AVI file,
-    /// which states one rate for all, and give them times; empty for all others.
+    /// which states a constant rate, and so restore the times; empty for all others.
     pub(crate) retimed: &'static str,
     /// Elements from coded pictures to a file, `m` the name of the last one.
     pub(crate) muxer: &'static str,
@@ -90,7 +90,7 @@ impl Clip {
 /// Runs a graph with the system's own plugins, `input` on its standard input.
 pub(crate) fn launch(graph: &str, input: &[u8]) {
     let mut child = Command::new("gst-launch-1.0")
-        // A crash is to end it, not to wait for a debugger.
+        // A crash ends it instead of waiting for a debugger.
         .args(["-q", "--no-fault"])
         .args(graph.split_whitespace())
         // Set in this process for the code under test.
@@ -109,7 +109,7 @@ pub(crate) fn level(number: u32) -> u32 {
     20 + number * STEP % 208
 }
 
-/// Mean level of the middle of a picture, which is plain.
+/// Mean level of the plain middle of a picture.
 pub(crate) fn level_of(picture: &RgbPicture) -> f64 {
     let (x, y) = (picture.width * 5 / 8, picture.height * 5 / 8);
     patch(picture, x, y).iter().sum::<f64>() / 3.0
@@ -128,7 +128,7 @@ pub(crate) fn patch(picture: &RgbPicture, x: u32, y: u32) -> [f64; 3] {
     sums
 }
 
-/// Asserts that the frames are those of a clip, in order, none missing and none twice.
+/// Asserts that the frames are those of a clip, in order, none missing or repeated.
 pub(crate) fn assert_levels(what: &str, levels: &[f64], numbers: impl Iterator<Item = u32>) {
     let expected: Vec<_> = numbers.map(|number| f64::from(level(number))).collect();
     assert_eq!(levels.len(), expected.len(), "{what}: frames");

@@ -4,7 +4,7 @@
 use crate::clip::{self, Clip, PLAIN};
 use crate::{LIMITS, decode};
 
-/// Most that encoding at a high quality and rounding take, in levels of 255.
+/// Largest error of high-quality encoding and rounding, in levels of 255.
 const TOLERANCE: f64 = 4.0;
 
 /// Weights of red and blue in luma.
@@ -14,7 +14,7 @@ const BT601: Matrix = (0.299, 0.114);
 const BT709: Matrix = (0.2126, 0.0722);
 const BT2020: Matrix = (0.2627, 0.0593);
 
-/// What a colour becomes that was stored by one matrix and is read by that of BT.601.
+/// The result for a colour that is stored with one matrix and read with that of BT.601.
 fn read_as_601([red, green, blue]: [f64; 3], (kr, kb): Matrix) -> [f64; 3] {
     let luma = kr * red + (1.0 - kr - kb) * green + kb * blue;
     let (u, v) = ((blue - luma) / (2.0 - 2.0 * kb), (red - luma) / (2.0 - 2.0 * kr));
@@ -26,7 +26,7 @@ fn read_as_601([red, green, blue]: [f64; 3], (kr, kb): Matrix) -> [f64; 3] {
 
 #[test]
 fn every_matrix_and_range_gives_the_colours_of_the_reference() {
-    // In two steps: GStreamer 1.22 leaves the range as it is when it changes the format as well.
+    // In two steps: GStreamer 1.22 does not convert the range together with the format.
     for (colorimetry, matrix) in [
         ("2:4:16:4", BT601), // limited range
         ("1:4:16:4", BT601), // full range

@@ -90,7 +90,7 @@ fn damage_before_the_first_frame() {
     }
 }
 
-/// The demuxer would read it over and over, until a deadline.
+/// The demuxer would read it in an endless loop, until a deadline.
 #[test]
 fn fragments_without_an_index_are_rejected_at_once() {
     let mut bytes = Clip { muxer: "mp4mux fragment-duration=100 name=m", ..PLAIN }.bytes();
@@ -128,8 +128,8 @@ fn a_truncated_video_ends_early() {
         let frames = decoded.times.len();
         assert!((10..140).contains(&frames), "{muxer}: {frames} frames");
         assert_times(muxer, &decoded.times, (0..frames).map(|k| k as f64 / 30.0));
-        // A transport stream does not state its duration, and of an AVI file whose index is
-        // missing the demuxer takes what it finds for the whole.
+        // A transport stream states no duration, and the AVI demuxer takes a file without its index
+        // for complete.
         let is_known = !["mpegtsmux", "avimux"].contains(&muxer);
         assert_eq!(decoded.truncated, is_known, "{muxer}");
     }
@@ -249,7 +249,7 @@ fn dropping_a_decoder_early_ends_its_threads() {
         let clip = Clip { frames: 90, ..PLAIN };
         drop(open(clip.make(), &LIMITS).expect("opens"));
     }
-    // Other tests run beside this one and have threads of their own.
+    // Other tests run in parallel and have their own threads.
     assert!(threads() < before + 20, "{} threads, {before} before", threads());
     clip::assert_red(
         "still works",

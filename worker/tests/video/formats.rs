@@ -3,7 +3,7 @@
 use crate::clip::{self, Clip, PLAIN};
 use crate::{LIMITS, assert_times, decode, file_of};
 
-/// An encoder, what gives its pictures times where it loses them, and what the codec is called.
+/// An encoder, elements that restore times where it loses them, and the name of the codec.
 type Coding = (&'static str, &'static str, &'static str);
 
 const H264: Coding = ("x264enc bframes=2 key-int-max=12", "", "video/x-h264");
@@ -16,19 +16,19 @@ const VP9: Coding = (
     "video/x-vp9",
 );
 const AV1: Coding = ("av1enc cpu-used=8 keyframe-max-dist=12 ! av1parse", "", "video/x-av1");
-// In AVI, and in what is made of it, this codec goes by the name of DivX.
+// In AVI, and in files converted from it, this codec is called DivX.
 const MPEG4: Coding = (
     "avenc_mpeg4 pass=quant quantizer=2 gop-size=12",
     "avidemux ! mpeg4videoparse",
     "video/x-divx",
 );
-// JPEG is full range by definition (JFIF); its encoder takes pictures as they come.
+// JPEG is full range by definition (JFIF); its encoder does not convert pictures.
 const MJPEG: Coding = (
     "videoconvert ! video/x-raw,colorimetry=(string)1:4:0:0 ! jpegenc quality=95",
     "",
     "image/jpeg",
 );
-// libav's encoder is handed a frame rate of a billion by GStreamer 1.22 and refuses it.
+// GStreamer 1.22 passes libav's encoder a frame rate of a billion, which it rejects.
 const MPEG2: Coding = ("mpeg2enc format=3 bitrate=4000 ! mpegvideoparse", "", "video/mpeg");
 const WMV1: Coding = ("avenc_wmv1 bitrate=1000000 gop-size=12", "", "video/x-wmv");
 const WMV2: Coding = ("avenc_wmv2 bitrate=1000000 gop-size=12", "", "video/x-wmv");
@@ -37,7 +37,7 @@ fn check(coding: Coding, muxer: &'static str, container: &str) {
     check_from(0.0, coding, muxer, container);
 }
 
-/// The first frame is shown at `start`, in seconds.
+/// With the first frame at `start`, in seconds.
 fn check_from(start: f64, (encoder, retimed, codec): Coding, muxer: &'static str, container: &str) {
     let clip = Clip { encoder, retimed, muxer, ..PLAIN };
     let what = format!("{encoder} ! {muxer}");
@@ -57,7 +57,7 @@ fn check_from(start: f64, (encoder, retimed, codec): Coding, muxer: &'static str
 }
 
 // MPEG-4 part 2 in MP4 and QuickTime is tested with the whole programs (`formats`): from AVI these
-// muxers do not take it, and straight from its encoder it has no times.
+// muxers do not accept it, and its encoder alone provides no times.
 #[test]
 fn mp4() {
     for coding in [H264, H265, VP9, AV1] {
@@ -75,7 +75,7 @@ fn mov() {
 
 #[test]
 fn fragmented_mp4() {
-    // This muxer's fragments have no edit list, so that reordering makes a start two frames late.
+    // This muxer's fragments have no edit list, so that reordering delays the start by two frames.
     check_from(2.0 / 30.0, H264, "mp4mux fragment-duration=200", "video/quicktime");
 }
 

@@ -18,10 +18,10 @@ use std::io::{Seek, Write};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// GStreamer is initialised once in a process; every test begins here.
+/// Initialises GStreamer once in the process; every test uses it.
 static READY: LazyLock<()> = LazyLock::new(|| video::init().expect("GStreamer initialises"));
 
-/// Wide enough for every clip of the tests.
+/// Limits above every clip of the tests.
 const LIMITS: MediaLimits = MediaLimits {
     duration_ms_max: 10_000,
     on_long: OnLong::Trim,
@@ -30,11 +30,11 @@ const LIMITS: MediaLimits = MediaLimits {
     frame_rate_max: 120,
 };
 
-/// All that a video gave.
+/// The result of decoding a video.
 struct Decoded {
     probe: Probe,
     times: Vec<Duration>,
-    /// Of each frame, how bright its plain part is.
+    /// Brightness of the plain part of each frame.
     levels: Vec<f64>,
     last: RgbPicture,
     truncated: bool,

@@ -1,4 +1,4 @@
-//! Presentation times survive writing and reading: late starts, varying rates, odd rates.
+//! Presentation times are kept by writing and reading: late starts, variable rates, odd rates.
 
 use crate::clip::{Clip, PLAIN};
 use crate::writing::{spec, write};

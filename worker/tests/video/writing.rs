@@ -149,7 +149,7 @@ fn every_layout_is_written_with_the_same_colours() {
                 let what = format!("{layout:?}");
                 clip::assert_levels(&what, &decoded.levels, 0..5);
                 clip::assert_red(&what, clip::patch(&decoded.last, 10, 10));
-                // Neither stretched to full range nor squeezed twice.
+                // The range is converted exactly once.
                 let off = (decoded.levels[4] - f64::from(level(4))).abs();
                 assert!(off < 2.0, "{what}: {:?}", decoded.levels);
             }

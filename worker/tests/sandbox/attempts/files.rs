@@ -1,4 +1,4 @@
-//! Attempts to reach files.
+//! Attempts to access files.
 
 use super::{Attempt, address, by_name, call, just, scratch};
 use nix::errno::Errno;

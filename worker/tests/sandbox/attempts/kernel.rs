@@ -117,7 +117,7 @@ fn replace_the_refusal_handler() -> Attempt {
     })
 }
 
-/// A further filter could not allow more, but could make the supervisor's view of errors false.
+/// A further filter cannot allow more, but can change the errors that the supervisor observes.
 fn install_a_filter() -> Attempt {
     const GET_ACTION_AVAIL: i64 = 2;
     just(|| {
@@ -147,7 +147,7 @@ fn call_of_32_bits() -> Attempt {
     })
 }
 
-/// The numbers of the x32 interface, which share the architecture's mark: this one is getpid.
+/// The numbers of the x32 interface, which share the architecture's audit number: this one is getpid.
 fn call_of_x32() -> Attempt {
     one_call::<0>(0x4000_0000 + libc::SYS_getpid, [])
 }

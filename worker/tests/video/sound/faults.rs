@@ -10,7 +10,7 @@ use crate::{LIMITS, assert_times, file_of, open};
 use bodyscript_worker::video::{Decoder, EncodeSpec, FrameTime, Outcome, VideoWriter};
 use std::time::Duration;
 
-/// The pictures are there, whatever becomes of the sound.
+/// Writes the video and checks that all pictures are present.
 fn written_in_full(what: &str, bytes: &[u8]) -> Written {
     let out = written(file_of(bytes), &LIMITS);
     assert_times(what, &out.pictures.times, (0..FRAMES).map(|k| f64::from(k) / 30.0));
@@ -42,7 +42,7 @@ fn wave_format(avi: &[u8]) -> usize {
     formats[1].0 + 8
 }
 
-/// The places of each packet's bytes.
+/// The range of each packet's bytes.
 fn places(bytes: &[u8], packets: &[Vec<u8>]) -> Vec<std::ops::Range<usize>> {
     let find = |packet: &Vec<u8>| bytes.windows(packet.len()).position(|w| w == packet);
     let long = packets.iter().filter(|packet| packet.len() > 16);
@@ -101,7 +101,7 @@ fn sound_of_random_bytes_is_dropped() {
             bytes[byte] = (noise >> 24) as u8;
         }
         let out = written_in_full(&what, &bytes);
-        // Some decoders make noise of anything; whatever is kept can be decoded.
+        // Some decoders decode random bytes to noise; sound that is kept must be decodable.
         if out.report.outcome != Outcome::Dropped {
             decoded_sound(out.file.path());
         }
@@ -113,7 +113,7 @@ fn a_damaged_packet_is_dropped_and_the_others_keep_their_times() {
     let video = plain("mp4mux name=m", AAC).named();
     let mut bytes = std::fs::read(video.path()).expect("readable");
     let places = places(&bytes, &packets(video.path(), "qtdemux"));
-    // The longest that no beep depends on.
+    // The longest packet without a beep.
     let broken = places.iter().rev().find(|place| place.len() > 100).expect("a long packet");
     bytes[broken.clone()].fill(0xff);
     let out = written_in_full("one packet", &bytes);
@@ -127,7 +127,7 @@ fn a_damaged_packet_is_dropped_and_the_others_keep_their_times() {
 #[test]
 fn a_damaged_description_drops_only_the_sound() {
     let mut bytes = plain("mp4mux name=m", AAC).bytes();
-    // Of AAC LC at 48 kHz in one channel.
+    // AAC LC at 48 kHz in one channel.
     let config = [0x05, 0x05, 0x11, 0x88];
     let at = bytes.windows(4).position(|w| w == config).expect("a description");
     bytes[at + 2..at + 4].fill(0xff);
@@ -157,7 +157,7 @@ fn a_truncated_file_has_its_sound_up_to_the_end() {
 
 #[test]
 fn sound_stored_wholly_before_or_after_the_pictures_is_read() {
-    // The muxer goes on with one track while it has any of it.
+    // The muxer writes one track as long as it has data of it.
     let muxer = "mp4mux name=m interleave-time=100000000000 interleave-bytes=0";
     let all = "queue max-size-time=0 max-size-bytes=0 max-size-buffers=0";
     let h264 = format!("x264enc bframes=0 ! {all}");

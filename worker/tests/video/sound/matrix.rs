@@ -8,17 +8,17 @@ use crate::clip::{self, Clip, PLAIN};
 use crate::{LIMITS, assert_times};
 use bodyscript_worker::video::Outcome::{self, Copied, Reencoded};
 
-/// Most by which an encoder of the tests delays its sound, and writes that nowhere.
+/// Largest delay of an encoder of the tests that is not stated in its file.
 const ENCODER_DELAY: f64 = 0.05;
-/// Most by which our own doing moves a beep: its edge is smeared by coding it again, and of Opus
-/// GStreamer's own MP4 does not state that it begins 6.5 ms early.
+/// Largest shift of a beep by the writer: encoding again smears its edge, and GStreamer's own MP4 does
+/// not state the 6.5 ms of Opus pre-skip.
 const MOVED: f64 = 0.007;
 
 const MJPEG: &str = "videoconvert ! video/x-raw,colorimetry=(string)1:4:0:0 ! jpegenc quality=95";
 const MPEG2: &str = "mpeg2enc format=3 bitrate=4000 ! mpegvideoparse";
 const VP8: &str = "vp8enc deadline=1 keyframe-max-dist=12";
 
-/// The pictures keep their times, and each beep its own, next to the same picture.
+/// The pictures and the beeps keep their times.
 fn check(clip: Clip, sound_encoder: &str, codec: &str, outcome: Outcome) {
     let what = format!("{sound_encoder} in {}", clip.muxer);
     let clip = beeping(clip, sound_encoder);
@@ -33,7 +33,7 @@ fn check(clip: Clip, sound_encoder: &str, codec: &str, outcome: Outcome) {
     clip::assert_levels(&what, &out.pictures.levels, 0..FRAMES);
     let after = onsets(&decoded_sound(out.file.path()));
     assert_onsets(&what, &after, &BEEPS, ENCODER_DELAY);
-    // By itself GStreamer 1.22 loses much of the sound of program streams.
+    // GStreamer 1.22's own playback loses much of the sound of program streams.
     if !clip.muxer.starts_with("mpegpsmux") {
         assert_onsets(&what, &after, &onsets(&decoded_sound(video.path())), MOVED);
     }

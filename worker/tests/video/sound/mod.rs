@@ -15,13 +15,13 @@ use std::sync::LazyLock;
 use std::time::Duration;
 use tempfile::NamedTempFile;
 
-/// Samples a second, of what is made and of what is read back.
+/// Sample rate of the source and of the decoded sound.
 const RATE: usize = 48_000;
 /// When the beeps begin, in seconds.
 const BEEPS: [f64; 3] = [0.25, 1.0, 1.6];
 /// Frames of a clip with all of them.
 const FRAMES: u32 = 60;
-/// Elements that make AAC of samples.
+/// Elements that encode AAC.
 const AAC: &str = "avenc_aac ! aacparse";
 
 /// Two seconds of silence with beeps in it: 16 bits, one channel.
@@ -38,7 +38,7 @@ static SAMPLES: LazyLock<NamedTempFile> = LazyLock::new(|| {
     file
 });
 
-/// A clip of pictures with beeps beside them.
+/// A clip of pictures with beeps.
 fn beeping(clip: Clip, sound_encoder: &str) -> Clip {
     let beside = format!(
         "filesrc location={} ! rawaudioparse format=pcm pcm-format=s16le sample-rate={RATE} \
@@ -48,11 +48,11 @@ fn beeping(clip: Clip, sound_encoder: &str) -> Clip {
     Clip { frames: FRAMES, beside: beside.leak(), ..clip }
 }
 
-/// What becomes of a video that is decoded and written again.
+/// A video that is decoded and written again.
 struct Written {
     file: NamedTempFile,
     report: SoundReport,
-    /// What is read back of it.
+    /// The decoded frames of the output.
     pictures: Decoded,
 }
 
@@ -112,7 +112,7 @@ fn onsets(samples: &[f32]) -> Vec<f64> {
     found
 }
 
-/// Asserts that beeps begin at these times, each within so many seconds.
+/// Asserts that beeps begin at these times, with this tolerance in seconds.
 fn assert_onsets(what: &str, found: &[f64], expected: &[f64], within: f64) {
     assert_eq!(found.len(), expected.len(), "{what}: beeps at {found:?} instead of {expected:?}");
     for (found, expected) in found.iter().zip(expected) {
@@ -121,7 +121,7 @@ fn assert_onsets(what: &str, found: &[f64], expected: &[f64], within: f64) {
     }
 }
 
-/// The packets of a file's sound, as its demuxer gives them.
+/// The packets of a file's sound, as provided by its demuxer.
 fn packets(video: &Path, demuxer: &str) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (video, into) = (video.display(), folder.path().join("%06d"));
@@ -140,7 +140,7 @@ fn plain(muxer: &'static str, sound_encoder: &str) -> Clip {
     beeping(Clip { muxer, encoder: "x264enc bframes=0 key-int-max=12", ..PLAIN }, sound_encoder)
 }
 
-/// How long the sound track of an MP4 is shown, in seconds; nothing where it has none.
+/// Presented duration of the sound track of an MP4, in seconds; none without a track.
 fn track_length(video: &Path) -> Option<f64> {
     let bytes = std::fs::read(video).expect("the video is readable");
     let index = crate::writing::inside(&bytes, &["moov"]);

@@ -107,7 +107,7 @@ fn sound_skipped_by_an_edit_list_stays_skipped_and_serves_as_pre_roll() {
     let expected: Vec<_> = BEEPS.map(|at| at - 0.05 + 1024.0 / 48_000.0).to_vec();
     assert_onsets("before", &onsets(&decoded_sound(video.path())), &expected, 0.003);
     assert_onsets("after", &onsets(&decoded_sound(out.file.path())), &expected, 0.003);
-    // Two packets and a bit are hidden, and no more than a decoder wants.
+    // A bit more than two packets are skipped, not more than the pre-roll.
     let (before, after) = (packets(video.path(), "qtdemux"), packets(out.file.path(), "qtdemux"));
     assert!(before == after, "{} and {} packets", before.len(), after.len());
     assert_eq!((out.report.outcome, out.report.note), (Outcome::Copied, None));
