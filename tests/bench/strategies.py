@@ -3,7 +3,7 @@
     python strategies.py MODE
 
 The lines that come name videos. Plans, order, early exit and constants are those of
-worker/src/pose/best.rs and enhance.rs, so that both sides do the same work for a frame. Pictures are
+worker/src/pose/frame_search.rs and enhance.rs, so that both sides do the same work for a frame. Pictures are
 turned into RGB once, not once for each enhancement.
 """
 
