@@ -217,64 +217,63 @@ impl Execution<'_> {
         let mut computed = 0;
         let step = rows_per_step(shape);
         for y in (0..shape.height).step_by(step) {
-            let many = step.min(shape.height - y);
-            let needed = (y + many - 1) * depthwise.stride + depthwise.kernel;
+            let count = step.min(shape.height - y);
+            let needed = (y + count - 1) * depthwise.stride + depthwise.kernel;
             while computed < needed && ring.is_used() {
                 let scratch = Scratch { panel: &mut *panel, rest: &mut *rest };
                 computed +=
                     self.compute_rows(layer, first, &ring, computed..needed, (kept, scratch));
             }
             let mut rows = [[Rows::NONE; KERNEL_MAX]; ROWS_MAX];
-            for (rows, y) in rows.iter_mut().zip(y..y + many) {
+            for (rows, y) in rows.iter_mut().zip(y..y + count) {
                 *rows = match layer.input {
                     Some(id) if !ring.is_used() => self.rows_around(id, depthwise, y),
                     _ => ring.rows_around(kept, depthwise, y),
                 };
             }
             let output = RowsMut { numbers: &mut *results, row, block };
-            self.depthwise(depthwise, &rows[..many], output, shape.width);
+            self.depthwise(depthwise, &rows[..count], output, shape.width);
             let input = Rows { numbers: results, row, block };
             let with = addend.map(|all| all.starting_at(y));
-            let size = (many, shape.width);
+            let size = (count, shape.width);
             self.multiply((project, &mut *panel), input, with, to.starting_at(y), size);
         }
     }
 
-    /// Computes the first of the wanted rows of the ring, and those that follow it both in the
-    /// picture and in the ring; returns how many. Rows are counted from `pad` before the picture's
-    /// first.
+    /// Computes the first of the missing rows of the ring, and those that follow it both in the picture
+    /// and in the ring; returns their number. Rows are counted from `pad` before the picture's first.
     fn compute_rows(
         &self,
         layer: &Layer,
         first: &ExpandStage,
         ring: &Ring,
-        wanted: Range<usize>,
+        missing_rows: Range<usize>,
         (kept, scratch): (&mut [f32], Scratch<'_>),
     ) -> usize {
-        let slot = wanted.start % ring.slots;
+        let slot = missing_rows.start % ring.slots;
         let inside = ring.pad..ring.pad + ring.height;
         let start = slot * ring.row + BORDER * LANES;
-        if !inside.contains(&wanted.start) {
+        if !inside.contains(&missing_rows.start) {
             for block in kept.chunks_exact_mut(ring.block) {
                 block[start..][..ring.width * LANES].fill(0.0);
             }
             return 1;
         }
-        let many = wanted.len().min(inside.end - wanted.start).min(ring.slots - slot);
-        let y = wanted.start - ring.pad;
+        let count = missing_rows.len().min(inside.end - missing_rows.start).min(ring.slots - slot);
+        let y = missing_rows.start - ring.pad;
         let mut to = RowsMut { numbers: &mut kept[start..], row: ring.row, block: ring.block };
         match (first, layer.input) {
             (ExpandStage::Stem(stem), _) => {
-                (0..many)
+                (0..count)
                     .for_each(|row| self.stem(stem, y + row, scratch.rest, to.starting_at(row)));
             }
             (ExpandStage::Expand(product), Some(input)) => {
                 let input = self.rows(input).starting_at(y);
-                self.multiply((product, scratch.panel), input, None, to, (many, ring.width));
+                self.multiply((product, scratch.panel), input, None, to, (count, ring.width));
             }
             _ => {}
         }
-        many
+        count
     }
 }
 

@@ -284,14 +284,14 @@ impl NetworkBuilder {
         for id in network.outputs.iter().map(|output| output.parts[0]) {
             let (placement, expected) = (plan.placements[id], &self.expected[id]);
             let Shape { height, width, .. } = expected.shape;
-            for (at, wanted) in expected.numbers.iter().enumerate() {
+            for (at, expected) in expected.numbers.iter().enumerate() {
                 let (c, y, x) = (at / (height * width), at / width % height, at % width);
                 let from = c / LANES * placement.block + y * placement.row + x * LANES + c % LANES;
                 let found = workspace.buffers[placement.buffer][placement.start + from];
-                let difference = (found - wanted).abs() / wanted.abs().max(1.0);
+                let difference = (found - expected).abs() / expected.abs().max(1.0);
                 prop_assert!(
                     difference <= DIFFERENCE_MAX,
-                    "{isa:?}, picture {id}: {found}, not {wanted}"
+                    "{isa:?}, picture {id}: {found}, not {expected}"
                 );
             }
         }

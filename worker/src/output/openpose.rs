@@ -76,12 +76,12 @@ const BODY_25: [Source; POINTS] = [
 #[derive(Serialize)]
 struct Document {
     version: f32,
-    people: Vec<Body>,
+    people: Vec<PersonKeypoints>,
 }
 
 /// One person. Readers rely on the empty lists being there.
 #[derive(Serialize, Default)]
-struct Body {
+struct PersonKeypoints {
     person_id: [u32; 1],
     pose_keypoints_2d: Vec<f32>,
     face_keypoints_2d: [f32; 0],
@@ -108,10 +108,10 @@ impl OpenPoseWriter {
     fn add(&mut self, frame: &Frame<'_>) -> io::Result<()> {
         let name = format!("pose_{:012}_keypoints.json", frame.id);
         let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-        let people = frame.people.iter().map(|person| Body {
+        let people = frame.people.iter().map(|person| PersonKeypoints {
             person_id: [person.id],
             pose_keypoints_2d: points(&person.pose, self.size),
-            ..Body::default()
+            ..PersonKeypoints::default()
         });
         let document = Document { version: VERSION, people: people.collect() };
         // In one write: the archive updates its checksum at every write.

@@ -1,5 +1,5 @@
 //! Draws a pose over its picture: anti-aliased limbs and joints, coloured by limb. The person's
-//! left is cool and the right warm, in hues that stay apart for the colour-blind (Okabe and Ito,
+//! left is cool and the right warm, in hues that the colour-blind can distinguish (Okabe and Ito,
 //! "Color Universal Design", 2008).
 
 use crate::picture::{Layout, Picture, colour};
@@ -228,8 +228,8 @@ mod tests {
     fn every_covered_pixel_is_drawn_at_any_angle() {
         for layout in layouts(33, 27) {
             for number in 0..64 {
-                let turn = number as f32 * 0.1;
-                let (dx, dy) = (30.0 * turn.cos(), 30.0 * turn.sin());
+                let angle = number as f32 * 0.1;
+                let (dx, dy) = (30.0 * angle.cos(), 30.0 * angle.sin());
                 let ends = [[16.0, 13.0], [16.0 + dx, 13.0 + dy]];
                 let capsule = Capsule { ends, radius: 1.0 + number as f32 * 0.05 };
                 let mut picture = Picture::new(layout);
@@ -265,8 +265,8 @@ mod tests {
         assert_eq!(colors, [FACE, TORSO, LEFT_ARM, RIGHT_ARM, LEFT_LEG, RIGHT_LEG]);
         for (i, a) in colors.iter().enumerate() {
             for b in &colors[..i] {
-                let apart: u32 = a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
-                assert!(apart > 60, "{a:?} and {b:?}");
+                let distance: u32 = a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+                assert!(distance > 60, "{a:?} and {b:?}");
             }
         }
     }

@@ -24,22 +24,22 @@ pub(super) fn link(
     (dynamic, events): (DynamicPipeline, &Sender<GraphEvent>),
 ) -> Result<(), VideoError> {
     decoded.link(&next).map_err(graph_error("link its decoder"))?;
-    let wanted = wanted(&format);
+    let direct_caps = direct_caps(&format);
     let (source, is_converting) = (decoded.downgrade(), AtomicBool::new(false));
     guard::watch(decoded, events, move |info| {
         let gst::EventView::Caps(event) = info.event()?.view() else { return None };
-        let is_direct = is_progressive(event.caps()) && event.caps().is_subset(&wanted);
+        let is_direct = is_progressive(event.caps()) && event.caps().is_subset(&direct_caps);
         if is_direct || is_converting.swap(true, Ordering::Relaxed) {
             return None;
         }
         // This event and all data after it pass through the new elements.
-        insert(&source.upgrade()?, &next, &wanted, &dynamic).err().map(GraphEvent::Rejected)
+        insert(&source.upgrade()?, &next, &direct_caps, &dynamic).err().map(GraphEvent::Rejected)
     });
     Ok(())
 }
 
 /// Caps of pictures that are read directly.
-fn wanted(format: &TrackFormat) -> gst::Caps {
+fn direct_caps(format: &TrackFormat) -> gst::Caps {
     gst::Caps::builder("video/x-raw")
         .field("format", gst::List::new(read_frame::formats()))
         .field("width", format.width as i32)
@@ -56,7 +56,7 @@ fn is_progressive(caps: &gst::CapsRef) -> bool {
 fn insert(
     decoded: &gst::Pad,
     next: &gst::Pad,
-    wanted: &gst::Caps,
+    direct_caps: &gst::Caps,
     dynamic: &DynamicPipeline,
 ) -> Result<(), VideoError> {
     let deinterlace = element("deinterlace")?;
@@ -66,7 +66,7 @@ fn insert(
     let convert = element("videoconvertscale")?;
     convert.set_property("n-threads", 1_u32);
     let filter = element("capsfilter")?;
-    filter.set_property("caps", wanted);
+    filter.set_property("caps", direct_caps);
     let chain = [deinterlace, convert, filter];
     dynamic.add(&chain)?;
     gst::Element::link_many(&chain).map_err(graph_error("link its converter"))?;

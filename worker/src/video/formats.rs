@@ -139,7 +139,7 @@ pub(super) fn container_of(caps: &gst::CapsRef) -> Option<&'static Container> {
 /// The codec of a track with these caps.
 pub(super) fn codec_of(caps: &gst::CapsRef) -> Option<&'static Codec> {
     CODECS.iter().find(|codec| {
-        codec.caps.parse::<gst::Caps>().is_ok_and(|wanted| caps.can_intersect(&wanted))
+        codec.caps.parse::<gst::Caps>().is_ok_and(|expected| caps.can_intersect(&expected))
     })
 }
 

@@ -28,11 +28,11 @@ pub(super) fn reader(video: Arc<File>) -> Result<AppSrc, VideoError> {
             sought.store(offset, Ordering::Relaxed);
             true
         })
-        .need_data(move |source, wanted| {
+        .need_data(move |source, requested| {
             let offset = position.load(Ordering::Relaxed);
-            let wanted = if wanted == u32::MAX { CHUNK_BYTES } else { wanted.into() };
+            let requested = if requested == u32::MAX { CHUNK_BYTES } else { requested.into() };
             // The request may come from a length in the file, which is not trustworthy.
-            let bytes = wanted.min(size.saturating_sub(offset));
+            let bytes = requested.min(size.saturating_sub(offset));
             position.store(offset + push_part(source, &video, offset, bytes), Ordering::Relaxed);
         });
     Ok(AppSrc::builder()

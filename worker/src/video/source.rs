@@ -253,8 +253,8 @@ impl GraphBuilder {
         };
         let codec = formats::codec_of(&caps).expect("found above");
         let filter = element("capsfilter")?;
-        let wanted = if codec.parser.is_some() { codec.framed } else { codec.caps };
-        filter.set_property_from_str("caps", wanted);
+        let requested = if codec.parser.is_some() { codec.framed } else { codec.caps };
+        filter.set_property_from_str("caps", requested);
         let pad = filter.static_pad("src").expect("a capsfilter has a src pad");
         self.record_data(track);
         if !self.has_edits {

@@ -69,9 +69,9 @@ impl<'a> Rows<'a> {
 
     /// Some pixels of a row, of one block of channels.
     #[inline(always)]
-    fn pixels(&self, (block, row, pixel): (usize, usize, usize), many: usize) -> &'a [Lanes] {
+    fn pixels(&self, (block, row, pixel): (usize, usize, usize), count: usize) -> &'a [Lanes] {
         let at = block * self.block + row * self.row + pixel * LANES;
-        self.numbers[at..at + many * LANES].as_chunks().0
+        self.numbers[at..at + count * LANES].as_chunks().0
     }
 }
 
@@ -85,9 +85,9 @@ impl RowsMut<'_> {
 
     /// Some pixels of a row, of one block of channels.
     #[inline(always)]
-    fn pixels(&mut self, (block, row, pixel): (usize, usize, usize), many: usize) -> &mut [Lanes] {
+    fn pixels(&mut self, (block, row, pixel): (usize, usize, usize), count: usize) -> &mut [Lanes] {
         let at = block * self.block + row * self.row + pixel * LANES;
-        self.numbers[at..at + many * LANES].as_chunks_mut().0
+        self.numbers[at..at + count * LANES].as_chunks_mut().0
     }
 }
 

@@ -238,7 +238,7 @@ impl Multiplication<'_> {
 /// `M` pixels of sixteen channels.
 #[inline(always)]
 fn pixels<const M: usize>(rows: Rows<'_>, at: (usize, usize, usize)) -> &[Lanes; M] {
-    rows.pixels(at, M).try_into().expect("so many pixels")
+    rows.pixels(at, M).try_into().expect("M pixels")
 }
 
 /// Adds the products of one input.

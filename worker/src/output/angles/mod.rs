@@ -147,8 +147,8 @@ fn angles(pose: &Pose) -> Angles {
     angles[14] = level.map(|axes| dot(trunk, axes.forwards).atan2(trunk[1]).to_degrees());
     angles[15] = level.map(|axes| dot(trunk, axes.right).atan2(trunk[1]).to_degrees());
     angles[16] = pelvis.zip(chest).map(|(pelvis, chest)| {
-        let turn = dot(cross(pelvis.right, chest.right), pelvis.up);
-        turn.atan2(dot(pelvis.right, chest.right)).to_degrees()
+        let sine = dot(cross(pelvis.right, chest.right), pelvis.up);
+        sine.atan2(dot(pelvis.right, chest.right)).to_degrees()
     });
     angles
 }

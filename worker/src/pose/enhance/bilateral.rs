@@ -155,9 +155,9 @@ fn add(centre: [&Lane; 3], there: [&Lane; 3], weight: f32, sums: &mut [Lane; 4])
     let by_colour = log_weight(LEVELS);
     for i in 0..BLOCK {
         let [red, green, blue] = [there[0][i], there[1][i], there[2][i]];
-        let apart =
+        let distance =
             (red - centre[0][i]).abs() + (green - centre[1][i]).abs() + (blue - centre[2][i]).abs();
-        let weight = power_of_two(apart * apart * by_colour + weight);
+        let weight = power_of_two(distance * distance * by_colour + weight);
         sums[0][i] += weight * red;
         sums[1][i] += weight * green;
         sums[2][i] += weight * blue;

@@ -26,7 +26,7 @@ pub(super) fn apply(picture: &RgbPicture, into: &mut RgbPicture, lightness: &mut
     let curves = curves(lightness, [width, height], tile);
     let columns: Vec<Between> = (0..width).map(|x| Between::of(x, tile[0])).collect();
     let shares: Vec<f32> = columns.iter().map(|column| column.share).collect();
-    let mut row = Row { curves: [[0.0; LEVELS]; TILES], wanted: vec![0.0; width] };
+    let mut row = Row { curves: [[0.0; LEVELS]; TILES], target: vec![0.0; width] };
     for (y, levels) in lightness.chunks_exact(width).enumerate() {
         row.blend(&curves, Between::of(y, tile[1]));
         let mut done = 0;
@@ -36,7 +36,7 @@ pub(super) fn apply(picture: &RgbPicture, into: &mut RgbPicture, lightness: &mut
             done = part.end;
         }
         let (from, to) = (picture.row(y as u32), into.row_mut(y as u32));
-        by_block(&Relight, pixels(from), &row.wanted, pixels_mut(to));
+        by_block(&Relight, pixels(from), &row.target, pixels_mut(to));
     }
 }
 
@@ -60,7 +60,7 @@ struct Row {
     /// Its curves, interpolated between two rows of tiles.
     curves: [Curve; TILES],
     /// The new lightness of each pixel.
-    wanted: Vec<f32>,
+    target: Vec<f32>,
 }
 
 impl Row {
@@ -86,11 +86,11 @@ impl Row {
         from: usize,
     ) {
         let (left, right) = (&self.curves[left], &self.curves[right]);
-        let wanted = &mut self.wanted[from..];
+        let target = &mut self.target[from..];
         vectorized(|| {
-            for ((wanted, level), share) in wanted.iter_mut().zip(levels).zip(shares) {
+            for ((target, level), share) in target.iter_mut().zip(levels).zip(shares) {
                 let [left, right] = [left[usize::from(*level)], right[usize::from(*level)]];
-                *wanted = left + share * (right - left);
+                *target = left + share * (right - left);
             }
         });
     }

@@ -69,10 +69,10 @@ impl BlockKernel for Relight {
             let light = [decode(rgb[0][i]), decode(rgb[1][i]), decode(rgb[2][i])];
             let y = root(dot(TO_XYZ[1], light));
             // a* and b* are differences of these roots: moving all three keeps them.
-            let wanted = levels[i] * ROOT_PER_LEVEL + ROOT_OF_BLACK;
-            let x = root(dot(TO_XYZ[0], light)) - y + wanted;
-            let z = root(dot(TO_XYZ[2], light)) - y + wanted;
-            let xyz = [cube(x), cube(wanted), cube(z)];
+            let target = levels[i] * ROOT_PER_LEVEL + ROOT_OF_BLACK;
+            let x = root(dot(TO_XYZ[0], light)) - y + target;
+            let z = root(dot(TO_XYZ[2], light)) - y + target;
+            let xyz = [cube(x), cube(target), cube(z)];
             let [red, green, blue] =
                 [dot(FROM_XYZ[0], xyz), dot(FROM_XYZ[1], xyz), dot(FROM_XYZ[2], xyz)];
             to[i] = [nearest(encode(red)), nearest(encode(green)), nearest(encode(blue))];

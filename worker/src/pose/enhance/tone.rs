@@ -109,8 +109,8 @@ fn changes(histogram: &[u32; LEVELS]) -> Changes {
     let mut rank = 0_u32;
     Changes(std::array::from_fn(|level| {
         rank += histogram[level];
-        let wanted = (rank.saturating_sub(darkest) as f32 * scale).round_ties_even();
-        wanted as i16 - level as i16
+        let target = (rank.saturating_sub(darkest) as f32 * scale).round_ties_even();
+        target as i16 - level as i16
     }))
 }
 

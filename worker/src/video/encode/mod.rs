@@ -8,21 +8,25 @@
 //! The muxer reserves space for the index at the start and fills it at the end; the descriptor must
 //! therefore be seekable. The rest of the space stays as an empty box.
 
-use super::FrameTime;
-use super::colour::Colours;
-use super::error::VideoError;
-use super::graph::{RunningPipeline, element, graph_error};
-use super::mp4::edit_lists::{self, TrackTiming};
-use super::mp4::{opus, timestamps};
-use super::resize::resize;
-use super::sound::{LinkedSound, SoundReport, SoundSource};
-use super::write_frame;
+mod settings;
+
+pub use settings::EncodeSpec;
+
 use crate::picture::{Layout, Picture, Subsampling};
+use crate::video::FrameTime;
+use crate::video::error::VideoError;
+use crate::video::graph::{RunningPipeline, element, graph_error};
+use crate::video::mp4::edit_lists::{self, TrackTiming};
+use crate::video::mp4::{opus, timestamps};
+use crate::video::resize::resize;
+use crate::video::sound::{LinkedSound, SoundReport, SoundSource};
+use crate::video::write_frame;
 use fast_image_resize::Resizer;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSrc, AppSrcCallbacks};
-use gstreamer_video::{VideoFormat, VideoInfo};
+use gstreamer_video::VideoInfo;
+use settings::{encoder, muxer, nominal_rate, sound_packets_max, video_info};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
@@ -36,45 +40,6 @@ const QUEUE_BYTES_MAX: u64 = 4 << 20;
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Longest wait for space in the queue, and for the end.
 const TIMEOUT: Duration = Duration::from_secs(120);
-/// Preset of x264, and its constant rate factor. Chosen by the cost of a frame, since videos are
-/// encoded for every job and rarely watched. Each with one thread, no lookahead and no B-frames; a
-/// recorded clip of 1280x720, 230 frames:
-///
-/// | preset, factor | CPU ms per frame | kbit/s | PSNR of luma, dB |
-/// |---|---|---|---|
-/// | veryfast 23 | 8.2 | 2507 | 40.5 |
-/// | superfast 23 | 5.6 | 3377 | 41.7 |
-/// | superfast 25 | 5.1 | 2638 | 40.1 |
-/// | ultrafast 23, CABAC | 4.0 | 4363 | 42.0 |
-/// | ultrafast 25, CABAC | 3.6 | 3355 | 40.4 |
-/// | ultrafast 23 | 3.2 | 4807 | 42.0 |
-/// | ultrafast 25 | 2.9 | 3718 | 40.4 |
-/// | superfast 23, held to 2048 kbit/s | 5.1 | 2129 | 36.6 |
-const PRESET: &str = "ultrafast";
-const QUALITY: u32 = 25;
-/// Seconds between key frames, which is how finely players can seek.
-const KEY_FRAME_S: u32 = 2;
-/// Timescale of the track: exact for the common frame rates.
-const TIMESCALE: u32 = 90_000;
-/// Least frame rate for which the index has space.
-const INDEX_FRAME_RATE_MIN: u64 = 240;
-/// Index entries of one frame: size, time, chunk, and key frame number.
-const INDEX_BYTES_PER_FRAME: u64 = 24;
-
-/// The properties of a video to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EncodeSpec {
-    /// Width in pixels, rounded down to even.
-    pub width: u32,
-    /// Height in pixels, rounded down to even.
-    pub height: u32,
-    /// Nominal frames per second; 0/1 where unknown.
-    pub frame_rate: (u32, u32),
-    /// The colour description of the file.
-    pub colours: Colours,
-    /// Longest duration; the index has space for no more.
-    pub duration_max: Duration,
-}
 
 /// A video being written.
 pub struct VideoWriter {
@@ -151,7 +116,7 @@ impl VideoWriter {
     /// The size is less than two pixels on a side, or the graph does not start.
     pub fn create(out: OwnedFd, spec: &EncodeSpec) -> Result<Self, VideoError> {
         let out = File::from(out);
-        let info = layout(spec)?;
+        let info = video_info(spec)?;
         let caps = info.to_caps().map_err(graph_error("describe its pictures"))?;
         let (sender, has_space) = sync_channel(1);
         let callbacks = AppSrcCallbacks::builder().need_data(move |_, _| {
@@ -180,7 +145,7 @@ impl VideoWriter {
             sound: SoundState::Absent(None),
             pipeline,
             muxer,
-            packets_max: (index_seconds(spec) * INDEX_FRAME_RATE_MIN) as u32,
+            packets_max: sound_packets_max(spec),
             source,
             buffers: BufferPool::of(&info, &caps)?,
             info,
@@ -264,8 +229,8 @@ impl VideoWriter {
     fn wait_for_end(self) -> Result<Option<SoundReport>, VideoError> {
         let bus = self.pipeline.0.bus().expect("a pipeline has a bus");
         let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
-        let patience = gst::ClockTime::try_from(TIMEOUT).expect("fits");
-        let message = bus.timed_pop_filtered(patience, &kinds);
+        let timeout = gst::ClockTime::try_from(TIMEOUT).expect("fits");
+        let message = bus.timed_pop_filtered(timeout, &kinds);
         match message.as_ref().map(|message| message.view()) {
             Some(gst::MessageView::Eos(_)) => {
                 self.fix_boxes().map_err(|cause| VideoError::Encode(cause.to_string()))?;
@@ -336,65 +301,4 @@ impl VideoWriter {
             _ => None,
         }
     }
-}
-
-fn layout(spec: &EncodeSpec) -> Result<VideoInfo, VideoError> {
-    let (width, height) = (spec.width & !1, spec.height & !1);
-    let (num, den) = nominal_rate(spec);
-    VideoInfo::builder(VideoFormat::I420, width, height)
-        .fps(gst::Fraction::new(num as i32, den as i32))
-        .par(gst::Fraction::new(1, 1))
-        .colorimetry(&spec.colours.colorimetry())
-        .build()
-        .map_err(|cause| VideoError::Encode(format!("{width}x{height}: {cause}")))
-}
-
-/// The frame rate that the stream states. Where it is unknown, one must be stated as well: the
-/// encoder would state the tick of its clock. The index contains the real times.
-const fn nominal_rate(spec: &EncodeSpec) -> (u32, u32) {
-    match spec.frame_rate {
-        (0, _) | (_, 0) => (30, 1),
-        known => known,
-    }
-}
-
-fn encoder(spec: &EncodeSpec) -> Result<gst::Element, VideoError> {
-    let (num, den) = nominal_rate(spec);
-    let key_frames = (num * KEY_FRAME_S).div_ceil(den);
-    let encoder = element("x264enc")?;
-    encoder.set_property_from_str("speed-preset", PRESET);
-    encoder.set_property_from_str("pass", "qual");
-    encoder.set_property("quantizer", QUALITY);
-    encoder.set_property("key-int-max", key_frames.max(1));
-    // Otherwise the default bitrate would limit the quality.
-    encoder.set_property("vbv-buf-capacity", 0_u32);
-    // Further threads and lookahead would each hold pictures.
-    encoder.set_property("threads", 1_u32);
-    encoder.set_property("rc-lookahead", 0_i32);
-    encoder.set_property("sync-lookahead", 0_i32);
-    encoder.set_property("bframes", 0_u32);
-    encoder.set_property("mb-tree", false);
-    Ok(encoder)
-}
-
-/// Seconds for which the index has space.
-const fn index_seconds(spec: &EncodeSpec) -> u64 {
-    spec.duration_max.as_secs() + 2
-}
-
-fn muxer(spec: &EncodeSpec) -> Result<gst::Element, VideoError> {
-    let (num, den) = nominal_rate(spec);
-    let nominal = u64::from(num.div_ceil(den));
-    let frame_rate = INDEX_FRAME_RATE_MIN.max(nominal + nominal / 4);
-    let seconds = index_seconds(spec);
-    let muxer = element("mp4mux")?;
-    muxer.set_property("trak-timescale", TIMESCALE);
-    muxer.set_property("movie-timescale", TIMESCALE);
-    // The space is the product of the two, for each track: a packet of sound takes no more than a
-    // frame.
-    let bytes_per_s = frame_rate * INDEX_BYTES_PER_FRAME;
-    let factor = bytes_per_s.div_ceil(10_000);
-    muxer.set_property("reserved-bytes-per-sec", (bytes_per_s / factor) as u32);
-    muxer.set_property("reserved-max-duration", seconds * factor * 1_000_000_000);
-    Ok(muxer)
 }

@@ -1,5 +1,5 @@
 //! Assigns each packet of sound its time on the timeline of the output, and selects the packets to
-//! drop. Pure; called by `feed` for every packet, in order.
+//! drop. Pure; called by `packet_reader` for every packet, in order.
 
 use std::time::Duration;
 

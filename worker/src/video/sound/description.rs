@@ -1,5 +1,5 @@
 //! The description of packets of sound for the muxer. Built from checked values alone: other values
-//! of the file could make the muxer fail, and with it the video. Pure; called by `feed`.
+//! of the file could make the muxer fail, and with it the video. Pure; called by `packet_reader`.
 
 use gstreamer as gst;
 

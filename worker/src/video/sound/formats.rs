@@ -106,9 +106,9 @@ pub(super) const ENCODER_DELAY: u32 = 1024;
 /// The codec of a track with these caps.
 pub(super) fn codec_of(caps: &gst::CapsRef) -> Option<&'static Codec> {
     // A subset, not an intersection: fields that the container does not state do not match.
-    CODECS
-        .iter()
-        .find(|codec| codec.caps.parse::<gst::Caps>().is_ok_and(|wanted| caps.is_subset(&wanted)))
+    CODECS.iter().find(|codec| {
+        codec.caps.parse::<gst::Caps>().is_ok_and(|expected| caps.is_subset(&expected))
+    })
 }
 
 /// Whether a track with these caps carries sound.

@@ -4,9 +4,9 @@
 
 mod clock;
 mod description;
-mod feed;
 mod formats;
 mod limits;
+mod packet_reader;
 mod report;
 mod track;
 
@@ -17,10 +17,10 @@ use super::error::VideoError;
 use super::formats::Container;
 use super::graph::{RunningPipeline, graph_error};
 use description::Description;
-use feed::{Feed, Packet};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSrc, AppSrcCallbacks};
+use packet_reader::{Packet, PacketReader};
 use std::fs::File;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub struct SoundSource {
 
 /// Opened sound, ready to be linked to a muxer.
 pub(super) struct OpenedSound {
-    feed: Feed,
+    reader: PacketReader,
     /// The first packets.
     first_packets: Vec<Packet>,
     description: Description,
@@ -71,14 +71,15 @@ impl SoundSource {
     /// Reads up to the first packets of the output; without any, returns the report.
     pub(super) fn open(self, packets_max: u32) -> Result<OpenedSound, SoundReport> {
         let origin = self.origin.get().copied().unwrap_or_default();
-        let mut feed = Feed::open(self.file, self.container, (origin, self.limit), packets_max)?;
-        let first_packets = feed.first_packets();
-        let description = feed.description();
+        let mut reader =
+            PacketReader::open(self.file, self.container, (origin, self.limit), packets_max)?;
+        let first_packets = reader.first_packets();
+        let description = reader.description();
         match description.filter(|_| !first_packets.is_empty()) {
             Some(description) => {
-                Ok(OpenedSound { feed, first_packets, description, limit: self.limit })
+                Ok(OpenedSound { reader, first_packets, description, limit: self.limit })
             }
-            None => Err(feed.report_of_none()),
+            None => Err(reader.report_of_none()),
         }
     }
 }
@@ -90,16 +91,16 @@ impl OpenedSound {
         pipeline: &gst::Pipeline,
         muxer: &gst::Element,
     ) -> Result<LinkedSound, VideoError> {
-        let Self { mut feed, first_packets, description, limit } = self;
+        let Self { mut reader, first_packets, description, limit } = self;
         let from = first_packets.first().map_or(0, |first| first.time.from);
         let pre_roll = Duration::from_nanos(from.min(0).unsigned_abs());
         let start = Duration::from_nanos(from.max(0).unsigned_abs());
-        let report = feed.shared_report();
-        let stop = RunningPipeline(feed.pipeline());
+        let report = reader.shared_report();
+        let stop = RunningPipeline(reader.pipeline());
         let mut first_packets = first_packets.into_iter();
         let push_next = move |source: &AppSrc, _| {
             // An error means that the graph is being stopped.
-            let _ = match first_packets.next().or_else(|| feed.next()) {
+            let _ = match first_packets.next().or_else(|| reader.next()) {
                 Some(packet) => source.push_buffer(packet.with_time(pre_roll)),
                 None => source.end_of_stream(),
             };

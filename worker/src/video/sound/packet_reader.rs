@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Reads packets one by one.
-pub(super) struct Feed {
+pub(super) struct PacketReader {
     track: Track,
     clock: Clock,
     /// The description of the first packet; MP4 has one description for all.
@@ -27,7 +27,7 @@ pub(super) struct Packet {
     pub(super) time: PlayTime,
 }
 
-impl Feed {
+impl PacketReader {
     /// Opens the track of a file, for a presentation with this start and limit.
     pub(super) fn open(
         file: Arc<File>,

@@ -1,4 +1,4 @@
-//! What was done with a video's sound, for the metadata. Filled by `feed`.
+//! What was done with a video's sound, for the metadata. Filled by `packet_reader`.
 
 use serde::Serialize;
 

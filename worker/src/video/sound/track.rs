@@ -1,5 +1,5 @@
 //! Reads one track of sound with a second demuxer on the same file, so that sound and pictures are
-//! synchronised without queueing either, however far apart they are in the file. Called by `feed`;
+//! synchronised without queueing either, however far apart they are in the file. Called by `packet_reader`;
 //! packets are read on demand.
 //!
 //! ```text
