@@ -1,4 +1,4 @@
-// Tells people who do not see the page; not more often than they can listen.
+// Announces changes to screen readers. The same text is not announced twice in a row.
 
 export function announce(text) {
   const live = document.getElementById("live");

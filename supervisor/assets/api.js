@@ -1,32 +1,32 @@
-// Talks to the service. A refusal becomes a Problem that carries the service's own sentence.
+// Requests to the HTTP API. An error response becomes a Problem with the sentence of the service.
 
 export class Problem extends Error {
   constructor(detail, { code = null, status = 0, retryAfter = 0 } = {}) {
     super(detail);
     this.code = code;
-    /** Of the answer; 0 if there was none. */
+    /** The HTTP status; 0 if there was no response. */
     this.status = status;
-    /** Seconds the service asks to wait, if it does. */
+    /** The seconds of `Retry-After`, or 0. */
     this.retryAfter = retryAfter;
   }
 }
 
-/** A line that is dead and does not say so is given up after this long. */
-export const SILENCE_MS = 30_000;
+/** A request without a response is aborted after this time. */
+export const TIMEOUT_MS = 30_000;
 
 export const unreachable = () =>
-  new Problem("The service cannot be reached; check the connection and try again.");
+  new Problem("Can't reach the service. Check your connection and try again.");
 
-/** The problem told by an answer (RFC 9457), or the best that can be said without. */
+/** The problem of an error response (RFC 9457), or a generic one if the body is not a problem document. */
 export function problem(status, text, retryAfter) {
   const facts = { status, retryAfter: Number(retryAfter) || 0 };
   try {
     const { detail, title, code } = JSON.parse(text);
     if (detail || title) return new Problem(detail ?? title, { code, ...facts });
   } catch {
-    // Something in between answered, such as a proxy.
+    // The response came from something else, such as a proxy.
   }
-  return new Problem(`The service answered with an error (${status}); try again later.`, facts);
+  return new Problem(`The service returned an error (HTTP ${status}). Try again later.`, facts);
 }
 
 export async function ask(path, options) {
@@ -43,14 +43,14 @@ export async function ask(path, options) {
 const json = async (path, options) => (await ask(path, options)).json();
 
 export const about = () => json("/api");
-export const status = (id) => json(`/api/status/${id}`, { signal: AbortSignal.timeout(SILENCE_MS) });
+export const status = (id) => json(`/api/status/${id}`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
 export const cancel = (id) => json(`/api/cancel/${id}`, { method: "POST" });
 export const cleanup = (id) => json(`/api/cleanup/${id}`, { method: "DELETE" });
 export const document = (url) => json(url);
-/** What the catalogue has of a code: its cause, who cures it and how. */
+/** The catalogue entry of an error code: its cause, who can fix it and how. */
 export const entry = (code) => json(`/api/problems/${encodeURIComponent(code)}`);
 
-/** Size of a file in bytes, if the service tells it. A whole text comes compressed, a part does not. */
+/** The size of a file in bytes, or null. A range request, because a full response may be compressed. */
 export async function size(url) {
   const { headers } = await ask(url, { headers: { range: "bytes=0-0" } });
   const length = Number(headers.get("content-range")?.split("/")[1]);

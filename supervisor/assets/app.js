@@ -1,39 +1,39 @@
-// The upload page: which of its views is shown, and what leads from one to the next.
+// The upload page: which of its views is shown, and the transitions between them.
 //
-// The address carries the job (#job=ID), so that a reload, a bookmark or the way back comes to it.
+// The URL carries the job (#job=ID), so that a reload, a bookmark or the back button returns to it.
 
 import { announce } from "./announce.js";
 import * as api from "./api.js";
-import { Choice } from "./choice.js";
 import { follow } from "./follow.js";
+import { Progress } from "./progress.js";
 import { Result } from "./result.js";
 import { Resume } from "./resume.js";
-import { Sender } from "./sender.js";
-import { Work } from "./work.js";
+import { UploadForm } from "./upload_form.js";
+import { Uploader } from "./uploader.js";
 
 const element = (id) => document.getElementById(id);
 const VIEWS = ["choose", "work", "problem", "result"];
 
-/** What the service says of itself; nothing if it does not answer. */
+/** The version and limits of the service, or null if it does not respond. */
 const about = api.about().catch(() => null);
-const choice = new Choice(send);
-const work = new Work();
+const form = new UploadForm(upload);
+const progress = new Progress();
 const result = new Result();
-// What is not offered yet cannot be chosen.
-const resume = new Resume({ chosen: (fields) => about.then(() => choice.restore(fields)), arrived: attend });
+// The options are filled from `about`, so they can be restored only after it.
+const resume = new Resume({ found: (fields) => about.then(() => form.restore(fields)), submitted: openJob });
 let job = null;
-/** Sends the video, until there is a job. */
-let sender = null;
-/** Ends what goes on for the present view: an upload, or following a job. */
+/** The running upload, until the job exists. */
+let uploader = null;
+/** Stops the activity of the current view: an upload, or following a job. */
 let leave = () => {};
 
 function show(view) {
   const hadView = VIEWS.some((id) => !element(id).hidden);
   for (const id of VIEWS) element(id).hidden = id !== view;
-  element("again").hidden = view === "choose" || sender !== null;
+  element("again").hidden = view === "choose" || uploader !== null;
   if (view !== "result") result.close();
   window.scrollTo(0, 0);
-  // Whoever comes to the page begins at its top.
+  // On the first view the focus stays at the top of the page.
   if (hadView) element(`${view}-title`).focus({ preventScroll: true });
 }
 
@@ -41,8 +41,8 @@ function title(text) {
   document.title = text ? `${text} – BodyScript` : "BodyScript";
 }
 
-/** Remembers the job in the address without asking for it again. */
-function address(id) {
+/** Puts the job into the URL without loading it. */
+function setJob(id) {
   job = id;
   const hash = id ? `#job=${id}` : "";
   if (location.hash !== hash) history.pushState(null, "", location.pathname + hash);
@@ -50,66 +50,66 @@ function address(id) {
 
 function start() {
   leave();
-  address(null);
-  choice.reset();
+  setJob(null);
+  form.reset();
   title("");
   show("choose");
   resume.offer();
 }
 
-async function send() {
+async function upload() {
   leave();
-  const { file, url } = choice;
-  const begun = new Sender(file, choice.fields(), {
+  const { file, url } = form;
+  const current = new Uploader(file, form.fields(), {
     sent: (bytes) => {
-      work.sent(bytes, file.size);
+      progress.sent(bytes, file.size);
       title(`Uploading ${Math.floor((bytes / file.size) * 100)} %`);
     },
-    trying: () => work.trying(),
-    arrived: () => work.arrived(),
+    retrying: () => progress.retrying(),
+    advanced: () => progress.resumed(),
     waiting: (problem, seconds, bytes) => {
-      work.waiting(problem, seconds, { bytes, total: file.size, onNow: () => begun.hurry() });
+      progress.waiting(problem, seconds, { bytes, total: file.size, onRetryNow: () => current.retryNow() });
       title("Waiting");
     },
   });
-  sender = begun;
+  uploader = current;
   leave = () => {
-    sender = null;
-    begun.stop();
+    uploader = null;
+    current.stop();
   };
-  work.begin(file.name, url);
+  progress.begin(file.name, url);
   title("Uploading");
   show("work");
   announce("Uploading.");
   try {
-    const id = await begun.done;
-    if (id && sender === begun) watch(id);
+    const id = await current.done;
+    if (id && uploader === current) watch(id);
   } catch (problem) {
     fail(problem, file.name);
   }
 }
 
-/** Comes to a job whose video is not in this page. */
-function attend(id) {
-  work.begin("", choice.url);
+/** Opens a job that was not uploaded by this page load. */
+function openJob(id) {
+  progress.begin("", form.url);
   show("work");
   watch(id);
 }
 
-/** Follows a job from here on. */
+/** Follows a job from now on. */
 function watch(id) {
-  sender = null;
-  address(id);
+  uploader = null;
+  setJob(id);
   element("again").hidden = false;
   leave = follow(id, {
-    status: (status) => (status.completed_at ? end(status) : progress(status)),
-    lost: () => work.lost(),
-    gone: (problem) => { choice.reset(); fail(problem); },
+    status: (status) => (status.completed_at ? end(status) : showStatus(status)),
+    lost: () => progress.lost(),
+    gone: (problem) => { form.reset(); fail(problem); },
   });
 }
 
-function progress(status) {
-  work.status(status);
+function showStatus(status) {
+  progress.status(status);
   title(status.status === "processing" ? `${status.progress} %` : "Waiting");
 }
 
@@ -128,7 +128,7 @@ async function end(status) {
   show("result");
   announce("Done. The result is below.");
   try {
-    await result.open(status, choice.url, (await about)?.limits ?? {});
+    await result.open(status, form.url, (await about)?.limits ?? {});
   } catch (problem) {
     fail(problem, status.filename);
   }
@@ -137,17 +137,17 @@ async function end(status) {
 function fail(problem, name = "") {
   leave();
   leave = () => {};
-  sender = null;
-  element("problem-title").textContent = problem.status === 404 ? "No longer here" : "That did not work";
+  uploader = null;
+  element("problem-title").textContent = problem.status === 404 ? "Result not found" : "Couldn't process this video";
   element("problem-file").textContent = name;
   element("problem-detail").textContent = problem.message;
   element("problem-code").textContent = problem.code ? `Code: ${problem.code}` : "";
   offerRetry(false);
-  title("That did not work");
+  title("Error");
   show("problem");
-  // What only another video cures is not worth another try.
-  const cure = problem.code ? api.entry(problem.code).catch(() => null) : Promise.resolve(null);
-  cure.then((entry) => offerRetry(Boolean(choice.file) && entry?.cured_by !== "client"));
+  // A retry with the same video is offered only if it can succeed.
+  const lookup = problem.code ? api.entry(problem.code).catch(() => null) : Promise.resolve(null);
+  lookup.then((entry) => offerRetry(Boolean(form.file) && entry?.cured_by !== "client"));
 }
 
 function offerRetry(canRetry) {
@@ -157,8 +157,8 @@ function offerRetry(canRetry) {
 
 async function cancel() {
   element("cancel").disabled = true;
-  if (sender) {
-    sender.giveUp();
+  if (uploader) {
+    uploader.discard();
     announce("Cancelled.");
     start();
     return;
@@ -166,7 +166,7 @@ async function cancel() {
   try {
     await api.cancel(job);
   } catch (problem) {
-    // Over in the meantime: then its end is on its way here.
+    // The job has ended in the meantime: its final status is about to arrive.
     if (problem.status !== 409) fail(problem);
     return;
   }
@@ -175,7 +175,7 @@ async function cancel() {
 }
 
 async function remove() {
-  if (!window.confirm("Delete the video's results from the service? This cannot be undone.")) return;
+  if (!window.confirm("Delete the results of this video? This can't be undone.")) return;
   try {
     await api.cleanup(job);
     announce("Deleted.");
@@ -185,7 +185,7 @@ async function remove() {
   }
 }
 
-/** Shows what the address asks for. */
+/** Shows the job in the URL, or the upload form. */
 function open() {
   leave();
   const id = new URLSearchParams(location.hash.slice(1)).get("job");
@@ -193,20 +193,20 @@ function open() {
     start();
     return;
   }
-  if (id !== job) choice.reset();
-  attend(id);
+  if (id !== job) form.reset();
+  openJob(id);
 }
 
 element("cancel").addEventListener("click", cancel);
 element("again").addEventListener("click", start);
 element("restart").addEventListener("click", start);
-element("retry").addEventListener("click", send);
+element("retry").addEventListener("click", upload);
 element("remove").addEventListener("click", remove);
 window.addEventListener("popstate", open);
 
 open();
 about.then((facts) => {
   if (!facts) return;
-  choice.offer(facts);
+  form.offer(facts);
   element("version").textContent = `BodyScript ${facts.version}`;
 });

@@ -1,34 +1,32 @@
-// Why a video would be refused, as far as it can be told before it is sent. The service has the
-// last word; what is said here is in its sense.
+// Checks a video before it is uploaded, against the limits of the service. The service checks again.
 
-import * as words from "./words.js";
+import * as format from "./format.js";
 
-/** Containers whose files some systems give no media type. */
+/** Extensions of video containers for which some systems report no media type. */
 const EXTENSIONS = /\.(mp4|m4v|mov|qt|3gp|3g2|mkv|webm|avi|wmv|asf|ts|m2ts|mts|mpe?g|vob|ogv|flv)$/i;
-/** A browser and the service may see the length of a video a little differently. */
+/** A browser and the service may measure slightly different durations. */
 const SLACK_S = 0.25;
 
-/** What is wrong with a file, from outside. */
-export function outside(file, { upload_bytes_max: most }) {
+/** Checks type and size; gives a sentence, or null if both are fine. */
+export function checkFile(file, { upload_bytes_max: most }) {
   const isVideo = file.type ? file.type.startsWith("video/") : EXTENSIONS.test(file.name);
-  if (!isVideo) return `${file.name} is not a video; choose an MP4, MOV, WebM or similar file.`;
-  if (!file.size) return `${file.name} is empty; choose another file.`;
+  if (!isVideo) return `${file.name} is not a video. Select an MP4, MOV, WebM or similar file.`;
+  if (!file.size) return `${file.name} is empty. Select another file.`;
   if (most && file.size > most) {
-    return `${file.name} has ${words.bytes(file.size)}, more than the ${words.bytes(most)} that can be sent; `
-      + "choose a shorter or more strongly compressed one.";
+    return `${file.name} is ${format.bytes(file.size)}; the limit is ${format.bytes(most)}. Trim or compress it.`;
   }
   return null;
 }
 
-/** What is wrong with it, from inside: what a player in this page tells of it. */
-export function inside({ name, duration, width, height }, limits) {
+/** Checks duration and frame size as measured by the player; gives a sentence, or null. */
+export function checkContent({ name, duration, width, height }, limits) {
   const isLong = duration > limits.duration_s_max + SLACK_S;
   if (isLong && limits.on_long === "reject") {
-    return `${name} is ${duration.toFixed(1)} s long, more than the ${limits.duration_s_max} s that are taken; `
-      + "choose a shorter one, or cut it.";
+    return `${name} is ${duration.toFixed(1)} s long; the limit is ${limits.duration_s_max} s. Trim it.`;
   }
   if (Math.max(width, height) > limits.side_px_max || width * height > limits.area_px_max) {
-    return `${name} has a picture of ${width} × ${height} pixels, more than is taken; choose a smaller copy.`;
+    return `${name} is ${width} × ${height} pixels; the limit is ${limits.side_px_max} pixels per side and `
+      + `${(limits.area_px_max / 1e6).toFixed(1)} megapixels. Select a smaller copy.`;
   }
   return null;
 }

@@ -1,63 +1,63 @@
-// Follows one job to its end: by server-sent events, by asking where those do not get through.
+// Follows one job to its end: by server-sent events, and by polling where those are blocked.
 
 import * as api from "./api.js";
 
-/** A stream silent for so long is checked upon; some proxies hold events back. */
+/** After this time without an event the status is polled; some proxies buffer events. */
 const SILENCE_MS = 8000;
-/** Between two attempts to reach a service that is away. */
+/** Between two attempts to reach the service. */
 const RETRY_MS = 2000;
 
 /**
  * Calls `listeners.status` with each status document, `lost` whenever the service cannot be
- * reached, and `gone` once there is no such job. Gives a function that stops it.
+ * reached, and `gone` if the job does not exist. Returns a function that stops it.
  */
 export function follow(id, listeners) {
   let source = null;
   let timer = null;
-  let isOver = false;
+  let isStopped = false;
 
   function stop() {
-    isOver = true;
+    isStopped = true;
     clearTimeout(timer);
     source?.close();
   }
 
-  function lookIn(ms) {
+  function pollIn(ms) {
     clearTimeout(timer);
-    timer = setTimeout(look, ms);
+    timer = setTimeout(poll, ms);
   }
 
-  function take(status) {
-    if (isOver) return;
+  function handle(status) {
+    if (isStopped) return;
     if (status.completed_at) stop();
-    else lookIn(SILENCE_MS);
+    else pollIn(SILENCE_MS);
     listeners.status(status);
   }
 
-  function listen() {
+  function openStream() {
     source?.close();
     source = new EventSource(`/api/events/${id}`);
-    source.addEventListener("status", (event) => take(JSON.parse(event.data)));
-    source.onerror = () => isOver || lookIn(RETRY_MS);
+    source.addEventListener("status", (event) => handle(JSON.parse(event.data)));
+    source.onerror = () => isStopped || pollIn(RETRY_MS);
   }
 
-  async function look() {
+  async function poll() {
     try {
-      take(await api.status(id));
-      // After a refusal a stream is closed for good and has to be made anew.
-      if (!isOver && source?.readyState !== EventSource.OPEN) listen();
+      handle(await api.status(id));
+      // After an error response EventSource stays closed and has to be created again.
+      if (!isStopped && source?.readyState !== EventSource.OPEN) openStream();
     } catch (problem) {
-      if (isOver) return;
+      if (isStopped) return;
       if (problem.status === 404) {
         stop();
         listeners.gone(problem);
       } else {
         listeners.lost(problem);
-        lookIn(RETRY_MS);
+        pollIn(RETRY_MS);
       }
     }
   }
 
-  look();
+  poll();
   return stop;
 }

@@ -1,50 +1,50 @@
-// The notice that work stands still, with the time until it is tried again. It counts down for the
-// eye alone: a screen reader is told once, elsewhere.
+// The notice of an interrupted upload or connection, with the countdown to the next attempt. The
+// countdown is not announced: a screen reader reads the notice once, from `announce`.
 
 const element = (id) => document.getElementById(id);
 
 export class Notice {
   #timer = null;
-  #onNow = () => {};
+  #onRetry = () => {};
 
   constructor() {
-    element("now").addEventListener("click", () => this.#onNow());
+    element("now").addEventListener("click", () => this.#onRetry());
   }
 
   get isShown() {
     return !element("lost").hidden;
   }
 
-  /** Says something that will pass by itself. */
-  say(text) {
+  /** Shows a text without a countdown. */
+  show(text) {
     clearInterval(this.#timer);
     element("lost-text").textContent = text;
     element("lost-next").hidden = true;
     element("lost").hidden = false;
   }
 
-  /** Says why, and counts down. */
-  wait(text, seconds, onNow) {
-    this.say(text);
-    this.#onNow = onNow;
+  /** Shows the reason and a countdown. */
+  wait(text, seconds, onRetry) {
+    this.show(text);
+    this.#onRetry = onRetry;
     const end = performance.now() + seconds * 1000;
     const tick = () => {
       const left = Math.max(1, Math.ceil((end - performance.now()) / 1000));
-      element("countdown").textContent = `Trying again in ${left} s.`;
+      element("countdown").textContent = `Retrying in ${left} s.`;
     };
     tick();
     this.#timer = setInterval(tick, 250);
     element("lost-next").hidden = false;
   }
 
-  /** Says that it is being tried. The button stays, so that nobody's focus is lost. */
-  trying() {
+  /** Shows that an attempt is running. The button stays, so that the focus is not lost. */
+  retrying() {
     clearInterval(this.#timer);
-    element("lost-text").textContent = "Trying to go on\u00a0…";
+    element("lost-text").textContent = "Reconnecting…";
     element("countdown").textContent = "";
   }
 
-  /** Takes it away; tells whether there was one. */
+  /** Hides the notice; returns whether it was shown. */
   clear() {
     const wasShown = this.isShown;
     clearInterval(this.#timer);

@@ -1,4 +1,4 @@
-// The video with the skeleton over it, its controls, and the one clock that the curves follow.
+// The video with the skeleton overlay, its controls, and the current frame that the charts follow.
 
 import { clear, draw, fit } from "./skeleton.js";
 
@@ -11,7 +11,7 @@ export class Player {
   #pose = null;
   #frame = 0;
   #source = null;
-  /** Who is looked at, by number. */
+  /** The `person_id` of the selected person. */
   #person = null;
   #onFrame = () => {};
 
@@ -34,24 +34,24 @@ export class Player {
     }
     video.addEventListener("seeked", () => this.#follow(video.currentTime));
     video.addEventListener("timeupdate", () => video.paused || this.#follow(video.currentTime));
-    video.addEventListener("error", () => this.#fallBack());
+    video.addEventListener("error", () => this.#nextSource());
     video.addEventListener("loadedmetadata", () => this.#check());
     new ResizeObserver(() => this.#paint()).observe(element("stage"));
     this.#watch();
   }
 
-  /** Shows these data over the first of the sources that plays. */
+  /** Shows the pose over the first source that plays. */
   open(pose, sources) {
     this.#pose = pose;
     this.#source = [...sources];
     element("stage").style.setProperty("--ratio", pose.width / pose.height);
     this.#scrub.max = Math.max(0, pose.frames.length - 1);
     this.#show(0);
-    this.#fallBack();
+    this.#nextSource();
   }
 
-  /** Looks at one of the people from now on; tells each frame's index. */
-  attend(person, onFrame) {
+  /** Selects a person; `onFrame` is called with the index of each frame shown. */
+  selectPerson(person, onFrame) {
     this.#person = person;
     this.#onFrame = onFrame;
     this.#show(this.#frame);
@@ -73,7 +73,7 @@ export class Player {
       return;
     }
     if (this.#frame >= this.#pose.frames.length - 1) this.#video.currentTime = this.#pose.times[0];
-    // Refused where a later source took over meanwhile; its own events tell the rest.
+    // Rejected if another source was set meanwhile, whose events update the controls.
     this.#video.play().catch(() => {});
   }
 
@@ -86,24 +86,24 @@ export class Player {
     this.#video.pause();
     const last = this.#pose.frames.length - 1;
     const index = Math.min(last, Math.max(0, frame));
-    // A little into the frame, so that rounding never shows the one before.
+    // A little into the frame, so that rounding never shows the previous one.
     const next = this.#pose.times[index + 1] ?? this.#pose.end;
     this.#video.currentTime = this.#pose.times[index] + (next - this.#pose.times[index]) / 4;
     this.#show(index);
   }
 
-  /** A file of the viewer's may be in a format that this browser does not play. */
-  #fallBack() {
+  /** Uses the next source: the browser may not play the format of a local file. */
+  #nextSource() {
     const next = this.#source?.shift();
     if (!next) return;
     this.#video.src = next;
-    // The service's own video has the skeleton in its pictures.
+    // The video of the service already has the skeleton drawn in.
     element("show-label").hidden = !next.startsWith("blob:");
   }
 
-  /** Some browsers play the sound of a video whose pictures they do not know. */
+  /** Some browsers play only the sound if they do not support the video codec. */
   #check() {
-    if (!this.#video.videoWidth) this.#fallBack();
+    if (!this.#video.videoWidth) this.#nextSource();
   }
 
   #watch() {
@@ -125,7 +125,7 @@ export class Player {
 
   #follow(time) {
     if (!this.#pose) return;
-    // A long video is processed up to a limit: beyond it there is nothing to show.
+    // A long video is analysed up to the limit, so there is nothing to show after it.
     if (time > this.#pose.end && !this.#video.paused) this.#video.pause();
     this.#show(this.#pose.at(time));
   }

@@ -1,4 +1,4 @@
-// The pose data of a job, made ready to be looked up by time.
+// The pose data of a job, indexed by time.
 
 /** The joints shown as curves: the angle at the middle landmark of each triple. */
 export const JOINTS = [
@@ -11,10 +11,10 @@ export const JOINTS = [
 /** Landmarks less visible than this are neither drawn nor measured. */
 export const VISIBILITY_MIN = 0.5;
 
-/** Half a display's frame: what a player's clock and a frame's time may differ by. */
+/** Half a frame of the display: the tolerance between the player's clock and a frame's time. */
 const CLOCK_SLACK_S = 0.008;
 
-/** Degrees between the bones that meet at `b`, from positions in metres; NaN if it is not seen. */
+/** Degrees between the bones that meet at `b`, from positions in metres; NaN if one is not visible. */
 export function angle(landmarks, [a, b, c]) {
   const points = [a, b, c].map((index) => landmarks[index]);
   if (points.some((point) => !point || point.visibility < VISIBILITY_MIN)) return NaN;
@@ -26,7 +26,7 @@ export function angle(landmarks, [a, b, c]) {
   return (Math.acos(Math.min(1, Math.max(-1, cosine))) * 180) / Math.PI;
 }
 
-/** The frames of a pose_data.json with their times, who is in them, and the angle curves of each. */
+/** The frames of a pose_data.json: times, people, and the joint angles of each person. */
 export class PoseData {
   constructor({ video, connections, frames }) {
     this.width = video.width;
@@ -36,9 +36,9 @@ export class PoseData {
     this.times = frames.map((frame) => frame.time_s);
     const last = this.times.at(-1) ?? 0;
     const step = frames.length > 1 ? last / (frames.length - 1) : 0.04;
-    /** Until when the last frame is shown, in seconds. */
+    /** The time at which the last frame ends, in seconds. */
     this.end = last + step;
-    /** The numbers of the people, as in the tables. */
+    /** The `person_id`s in ascending order. */
     this.people = [...new Set(frames.flatMap(({ people }) => people.map((person) => person.person_id)))];
     this.people.sort((a, b) => a - b);
   }

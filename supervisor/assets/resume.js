@@ -1,8 +1,8 @@
-// Offers to go on with an upload that this tab was busy with before the page was loaded again.
+// Offers to resume an upload that was interrupted by a reload of the page.
 
+import * as format from "./format.js";
+import * as stored from "./stored_upload.js";
 import * as tus from "./tus.js";
-import * as unfinished from "./unfinished.js";
-import * as words from "./words.js";
 
 const element = (id) => document.getElementById(id);
 
@@ -10,45 +10,45 @@ export class Resume {
   #listeners;
 
   /**
-   * Calls `listeners.chosen` with the options that were chosen, and `arrived` with the id of the
-   * job if all has arrived.
+   * Calls `listeners.found` with the options of the stored upload, or `submitted` with the id of the
+   * job if the upload is complete.
    */
   constructor(listeners) {
     this.#listeners = listeners;
-    element("drop-unfinished").addEventListener("click", () => this.#drop());
+    element("drop-unfinished").addEventListener("click", () => this.#discard());
   }
 
-  /** Looks for something to go on with, and asks the service how much of it has arrived. */
+  /** Looks for a stored upload, and asks the service for its offset. */
   async offer() {
-    const kept = unfinished.recall();
+    const kept = stored.recall();
     element("unfinished").hidden = true;
     if (!kept) return;
-    let told = `“${kept.name}” has not arrived yet.`;
+    let text = `“${kept.name}” is not fully uploaded.`;
     try {
-      const { offset, job } = await tus.look(kept.id);
+      const { offset, job } = await tus.fetchState(kept.id);
       if (job) {
-        unfinished.forget();
-        this.#listeners.arrived(job);
+        stored.forget();
+        this.#listeners.submitted(job);
         return;
       }
-      told = `Of “${kept.name}”, ${words.bytes(offset)} of ${words.bytes(kept.size)} have arrived.`;
+      text = `“${kept.name}” is ${format.percent(offset / kept.size)} uploaded.`;
     } catch (problem) {
       if (problem.status === 404) {
-        unfinished.forget();
+        stored.forget();
         return;
       }
     }
-    // Something else may have begun meanwhile.
-    if (unfinished.recall()?.id !== kept.id || element("choose").hidden) return;
-    this.#listeners.chosen(kept.fields);
-    element("unfinished-text").textContent = told;
+    // The view or the stored upload may have changed during the request.
+    if (stored.recall()?.id !== kept.id || element("choose").hidden) return;
+    this.#listeners.found(kept.fields);
+    element("unfinished-text").textContent = text;
     element("unfinished").hidden = false;
   }
 
-  #drop() {
-    const kept = unfinished.recall();
-    unfinished.forget();
-    if (kept) tus.drop(kept.id).catch(() => {});
+  #discard() {
+    const kept = stored.recall();
+    stored.forget();
+    if (kept) tus.remove(kept.id).catch(() => {});
     element("unfinished").hidden = true;
     element("file").focus();
   }

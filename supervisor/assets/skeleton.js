@@ -2,7 +2,7 @@
 
 import { VISIBILITY_MIN } from "./pose.js";
 
-// Over a picture, whatever the page's colours are: as in the video the service renders.
+// Fixed colours, the same as in the overlay video of the service.
 const FACE = "#ffd666";
 const TORSO = "#f2f4f5";
 const LEFT = "#40b4ff";
@@ -10,11 +10,11 @@ const RIGHT = "#ff8240";
 const EDGE = "rgb(0 0 0 / 55%)";
 
 const TRUNK = new Set([11, 12, 23, 24]);
-/** How much of it is seen of who is not looked at. */
-const PALE = 0.55;
+/** Opacity of the people who are not selected. */
+const DIMMED = 0.55;
 
-/** Landmarks further out than this, in pictures, are not worth a line. */
-const FAR = 4;
+/** Landmarks further than this outside the frame, in frame widths or heights, are not drawn. */
+const OUTSIDE_MAX = 4;
 
 function colour(from, to) {
   if (to <= 10) return FACE;
@@ -23,9 +23,9 @@ function colour(from, to) {
 }
 
 const isSeen = (point) =>
-  point.visibility >= VISIBILITY_MIN && Math.abs(point.x) < FAR && Math.abs(point.y) < FAR;
+  point.visibility >= VISIBILITY_MIN && Math.abs(point.x) < OUTSIDE_MAX && Math.abs(point.y) < OUTSIDE_MAX;
 
-/** Gives the canvas as many pixels as the screen has for it. */
+/** Sets the canvas to the resolution of the screen. */
 export function fit(canvas) {
   const { width, height } = canvas.getBoundingClientRect();
   const scale = window.devicePixelRatio || 1;
@@ -37,16 +37,16 @@ export function clear(canvas) {
   canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
 }
 
-/** Draws everybody in a frame; the one who is looked at stands out, and several have their numbers. */
+/** Draws all people of a frame: the selected one opaque, each with a number if there are several. */
 export function draw(canvas, frame, pose, chosen) {
   clear(canvas);
   const context = canvas.getContext("2d");
   const unit = Math.max(2, Math.max(canvas.width, canvas.height) / 260);
-  // Last, and so before the others.
+  // The selected person is drawn last, on top of the others.
   const people = [...frame.people].sort((a, b) => (a.person_id === chosen) - (b.person_id === chosen));
   context.lineCap = "round";
   for (const person of people) {
-    context.globalAlpha = person.person_id === chosen ? 1 : PALE;
+    context.globalAlpha = person.person_id === chosen ? 1 : DIMMED;
     body(context, person.landmarks, pose.connections, unit);
     if (pose.people.length > 1) number(context, person, unit);
   }
@@ -56,7 +56,7 @@ export function draw(canvas, frame, pose, chosen) {
 function body(context, landmarks, connections, unit) {
   const at = (index) => place(context, landmarks[index]);
   const lines = connections.filter((ends) => ends.every((index) => isSeen(landmarks[index])));
-  // First all edges, so that no limb's edge lies on another limb.
+  // All edges first, so that no edge covers another limb.
   for (const [width, paint] of [[unit * 2, () => EDGE], [unit, colour]]) {
     context.lineWidth = width;
     for (const [from, to] of lines) {
@@ -84,7 +84,7 @@ function dot(context, [x, y], radius) {
   context.stroke();
 }
 
-/** A person's number, over the head. */
+/** Draws the number of a person above the head. */
 function number(context, { person_id: id, landmarks }, unit) {
   const seen = landmarks.filter(isSeen).map((point) => place(context, point));
   if (!seen.length) return;
@@ -96,7 +96,7 @@ function number(context, { person_id: id, landmarks }, unit) {
   context.lineWidth = unit * 1.5;
   context.strokeStyle = EDGE;
   context.fillStyle = "#fff";
-  // The highest landmarks are the eyes: above them is half a head.
+  // The highest landmarks are the eyes: the rest of the head is above them.
   const at = [String(id), x, Math.max(size, y - unit * 9)];
   context.strokeText(...at);
   context.fillText(...at);

@@ -1,18 +1,18 @@
-// Server-sent events by fetch: unlike EventSource it can carry an operator's token.
+// Server-sent events over fetch, which unlike EventSource can send an operator token.
 
-/** Between two attempts to reach a service that is away. */
+/** Between two attempts to reach the service. */
 const RETRY_MS = 1000;
-/** A service that watches itself every second is lost after so long without a word. */
+/** The service sends an event every second; after this time without one the connection counts as lost. */
 const SILENCE_MS = 6000;
 
 async function read(path, token, onEvent) {
   const stop = new AbortController();
   let timer;
-  const heard = () => {
+  const restartTimer = () => {
     clearTimeout(timer);
     timer = setTimeout(() => stop.abort(), SILENCE_MS);
   };
-  heard();
+  restartTimer();
   try {
     const headers = token ? { authorization: `Bearer ${token}` } : {};
     const response = await fetch(path, { headers, cache: "no-store", signal: stop.signal });
@@ -22,24 +22,24 @@ async function read(path, token, onEvent) {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return {};
-      heard();
+      restartTimer();
       const blocks = (text + value).split("\n\n");
       text = blocks.pop();
-      blocks.forEach((block) => tell(block, onEvent));
+      blocks.forEach((block) => dispatch(block, onEvent));
     }
   } finally {
     clearTimeout(timer);
   }
 }
 
-function tell(block, onEvent) {
+function dispatch(block, onEvent) {
   const lines = block.split("\n");
   const field = (name) => lines.filter((line) => line.startsWith(`${name}: `)).map((line) => line.slice(name.length + 2));
   const data = field("data").join("\n");
   if (data) onEvent(field("event")[0], JSON.parse(data));
 }
 
-/** Follows a stream for ever; `denied` is told of a refusal and gives the next token to try. */
+/** Follows a stream and reconnects; `denied` gets the problem of a refusal and resolves to a token. */
 export async function stream(path, listeners) {
   let token = null;
   for (;;) {
@@ -47,7 +47,7 @@ export async function stream(path, listeners) {
     try {
       end = await read(path, token, listeners.event);
     } catch {
-      // Away, or silent for too long.
+      // Unreachable, or timed out.
     }
     if (end.status === 401 || end.status === 403) {
       token = await listeners.denied(end.problem);

@@ -1,70 +1,70 @@
-// The requests of a resumable upload (tus 1.0.0), one function each. What to do when one fails is
-// the sender's to say.
+// The requests of a resumable upload (tus 1.0.0), one function each. The caller handles failures.
 
-import { ask, problem, SILENCE_MS, unreachable } from "./api.js";
-import { read } from "./file.js";
+import { ask, problem, TIMEOUT_MS, unreachable } from "./api.js";
+import { read } from "./fingerprint.js";
 
-const PLACE = "/api/tus";
-const SPOKEN = { "tus-resumable": "1.0.0" };
+const ENDPOINT = "/api/tus";
+const VERSION = { "tus-resumable": "1.0.0" };
 
-const soon = () => ({ cache: "no-store", signal: AbortSignal.timeout(SILENCE_MS) });
+const limited = () => ({ cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
 
-/** A name and its value, as metadata have them. */
-function said([name, value]) {
+/** Encodes a name and value for `Upload-Metadata`. */
+function metadataEntry([name, value]) {
   const bytes = new TextEncoder().encode(value);
   return `${name} ${btoa(String.fromCharCode(...bytes))}`;
 }
 
-/** Where an upload stands: the bytes that count, and the job once all do. */
-function standing(header) {
+/** The state of an upload: its offset, and the job once it is complete. */
+function state(header) {
   const offset = header("upload-offset");
-  // Somebody else answered, such as the gate of a hotel's network.
+  // The response came from something else, such as a captive portal.
   if (offset === null) throw unreachable();
   return { offset: Number(offset), job: header("job-id") };
 }
 
-/** Begins an upload; gives its id. The service says no before it gets a byte of the video. */
-export async function begin(file, fields) {
-  const metadata = Object.entries({ filename: file.name, ...fields }).map(said).join(",");
-  const headers = { ...SPOKEN, "upload-length": String(file.size), "upload-metadata": metadata };
-  const answer = await ask(PLACE, { method: "POST", headers, ...soon() });
-  const place = answer.headers.get("location");
-  if (place === null) throw unreachable();
-  return place.split("/").at(-1);
+/** Creates an upload and returns its id. The service refuses before any byte of the video is sent. */
+export async function create(file, fields) {
+  const metadata = Object.entries({ filename: file.name, ...fields }).map(metadataEntry).join(",");
+  const headers = { ...VERSION, "upload-length": String(file.size), "upload-metadata": metadata };
+  const response = await ask(ENDPOINT, { method: "POST", headers, ...limited() });
+  const location = response.headers.get("location");
+  if (location === null) throw unreachable();
+  return location.split("/").at(-1);
 }
 
-export async function look(id) {
-  const { headers } = await ask(`${PLACE}/${id}`, { method: "HEAD", headers: SPOKEN, ...soon() });
-  return standing((name) => headers.get(name));
+/** Asks for the state of an upload. */
+export async function fetchState(id) {
+  const { headers } = await ask(`${ENDPOINT}/${id}`, { method: "HEAD", headers: VERSION, ...limited() });
+  return state((name) => headers.get(name));
 }
 
-/** Gives an upload up; `keepalive`, because the page may be on its way out. */
-export const drop = (id) => ask(`${PLACE}/${id}`, { method: "DELETE", headers: SPOKEN, keepalive: true });
+/** Deletes an upload; `keepalive`, because the page may be closing. */
+export const remove = (id) => ask(`${ENDPOINT}/${id}`, { method: "DELETE", headers: VERSION, keepalive: true });
 
 /**
- * Adds a piece of the file at `offset`. XMLHttpRequest, because fetch does not tell how much of a
- * body has left: `sent` hears of each byte.
+ * Appends a chunk of the file at `offset`. XMLHttpRequest, because fetch does not report upload
+ * progress, which `sent` receives.
  */
-export async function append(id, offset, piece, { sent, signal }) {
-  const bytes = await read(piece);
+export async function append(id, offset, chunk, { sent, signal }) {
+  const bytes = await read(chunk);
   signal.throwIfAborted();
   const request = new XMLHttpRequest();
   let timer;
-  const heard = () => {
+  const restartTimer = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => request.abort(), 2 * SILENCE_MS);
+    timer = setTimeout(() => request.abort(), 2 * TIMEOUT_MS);
   };
-  const over = new Promise((resolve) => { request.onloadend = resolve; });
-  request.upload.onprogress = ({ loaded }) => { heard(); sent(loaded); };
+  const finished = new Promise((resolve) => { request.onloadend = resolve; });
+  request.upload.onprogress = ({ loaded }) => { restartTimer(); sent(loaded); };
   signal.addEventListener("abort", () => request.abort(), { once: true });
-  request.open("PATCH", `${PLACE}/${id}`);
-  const headers = { ...SPOKEN, "upload-offset": offset, "content-type": "application/offset+octet-stream" };
+  request.open("PATCH", `${ENDPOINT}/${id}`);
+  const headers = { ...VERSION, "upload-offset": offset, "content-type": "application/offset+octet-stream" };
   for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
   request.send(bytes);
-  heard();
-  await over;
+  restartTimer();
+  await finished;
   clearTimeout(timer);
   const header = (name) => request.getResponseHeader(name);
-  if (request.status === 204) return standing(header);
+  if (request.status === 204) return state(header);
   throw request.status ? problem(request.status, request.responseText, header("retry-after")) : unreachable();
 }

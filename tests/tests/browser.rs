@@ -76,7 +76,7 @@ fn what_would_be_refused_is_not_sent() -> Result<()> {
     let server = TestServer::start(&["--upload-bytes-max", "1000"])?;
     browser.choose(&server.url("/"), &clip(folder.path(), 10)?)?;
     let error = browser.text("#file-error")?;
-    assert!(error.contains("more than the"), "{error}");
+    assert!(error.contains("the limit is"), "{error}");
     let note = folder.path().join("note.txt");
     std::fs::write(&note, "not a video")?;
     browser.choose(&server.url("/"), &note)?;
@@ -166,7 +166,7 @@ fn a_video_without_anybody_is_told_from_one_that_failed() -> Result<()> {
     browser.choose(&server.url("/"), &video)?;
     browser.click("#start")?;
     browser
-        .wait("document.querySelector('#result-note').textContent.includes('Nobody was found')")?;
+        .wait("document.querySelector('#result-note').textContent.includes('No person was found')")?;
     browser.wait("document.querySelector('#place').textContent === 'frame 1 of 10'")?;
     assert_eq!(browser.run("return document.querySelector('#angles').hidden")?, true);
     browser.picture("result-nobody", PHONE, Look::Light)?;
@@ -180,7 +180,7 @@ fn a_result_that_is_gone_is_said_to_be() -> Result<()> {
     let server = TestServer::start(&[])?;
     browser.visit(&server.url(&format!("/#job={}", "0".repeat(32))))?;
     browser.wait("!document.querySelector('#problem').hidden")?;
-    assert_eq!(browser.text("#problem-title")?, "No longer here");
+    assert_eq!(browser.text("#problem-title")?, "Result not found");
     assert_eq!(browser.text("#problem-code")?, "Code: job_not_found");
     browser.picture("result-gone", PHONE, Look::Dark)?;
     browser.click("#restart")?;

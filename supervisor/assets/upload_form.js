@@ -1,38 +1,38 @@
-// The form: a video chosen or dropped, checked before anything is sent, and its options.
+// The upload form: the selected or dropped video, checked before it is uploaded, and its options.
 
 import { announce } from "./announce.js";
-import * as checks from "./checks.js";
-import * as words from "./words.js";
+import { checkContent, checkFile } from "./checks.js";
+import * as format from "./format.js";
 
 const element = (id) => document.getElementById(id);
 
 const MODES = {
-  track: ["Track (recommended)", "Follows the person from frame to frame: fast, and smooth over time."],
-  static: ["Frame by frame", "Each frame on its own, as it is; nothing is smoothed."],
-  ultra_fast: ["Ultra fast", "Each frame on its own; the best of 3 versions of the picture."],
-  fast: ["Fast", "Each frame on its own; the best of 6 versions of the picture."],
-  smart: ["Smart", "Each frame on its own; 3 to 12 versions, as many as it takes."],
-  quality: ["Quality", "Each frame on its own; all 10 versions of the picture. Slow, for hard light."],
+  track: ["Track (recommended)", "Follows people from frame to frame and smooths the result over time."],
+  static: ["Frame by frame", "Detects people in each frame separately, without smoothing."],
+  ultra_fast: ["Ultra fast", "Each frame separately; keeps the best of 3 image enhancements."],
+  fast: ["Fast", "Each frame separately; keeps the best of 6 image enhancements."],
+  smart: ["Smart", "Each frame separately; tries 3 to 12 image enhancements until one is clear enough."],
+  quality: ["Quality", "Each frame separately; keeps the best of all 10 image enhancements. Slowest."],
 };
 
-/** The elements with options, and the options' own names. */
+/** Element ids and the form fields they set. */
 const FIELDS = [["mode", "mode"], ["interval", "interval"], ["people", "max_people"]];
 
-export class Choice {
-  /** The chosen file, once it may be sent. */
+export class UploadForm {
+  /** The selected file, if it passed the checks. */
   file = null;
-  /** Its address for players in this page. */
+  /** Its object URL, for the players of this page. */
   url = null;
   #limits = {};
 
   constructor(onSubmit) {
-    element("file").addEventListener("change", ({ target }) => this.#take(target.files[0]));
+    element("file").addEventListener("change", ({ target }) => this.#select(target.files[0]));
     element("mode").addEventListener("change", () => this.#describeMode());
     element("form").addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.file) onSubmit();
     });
-    element("sample").addEventListener("loadedmetadata", () => this.#lookInside());
+    element("sample").addEventListener("loadedmetadata", () => this.#readMetadata());
     element("sample").addEventListener("error", () => { element("sample").hidden = true; });
     this.#listenForDrops();
     this.offer({ modes: ["track"], limits: {} });
@@ -50,41 +50,41 @@ export class Choice {
     drop.addEventListener("drop", (event) => {
       event.preventDefault();
       drop.classList.remove("over");
-      this.#take(event.dataTransfer.files[0]);
+      this.#select(event.dataTransfer.files[0]);
     });
-    // A video dropped beside the field must not replace the page.
+    // Dropping a video outside the field must not navigate away from the page.
     for (const event of ["dragover", "drop"]) {
       window.addEventListener(event, (dropped) => dropped.preventDefault());
     }
   }
 
-  /** Offers what the service takes; what is chosen already stays chosen. */
+  /** Fills the options with those the service offers; the current selection is kept. */
   offer({ modes, limits }) {
-    const chosen = this.fields();
+    const selected = this.fields();
     this.#limits = limits;
     const people = Array.from({ length: limits.people_max ?? 1 }, (_, index) => index + 1);
     element("mode").replaceChildren(...modes.map((mode) => new Option(MODES[mode]?.[0] ?? mode, mode)));
     element("people").replaceChildren(...people.map((n) => new Option(n === 1 ? "One" : `Up to ${n}`, n)));
-    element("limits").textContent = this.#told();
-    this.restore(chosen);
-    if (this.file) this.#take(this.file);
+    element("limits").textContent = this.#limitsText();
+    this.restore(selected);
+    if (this.file) this.#select(this.file);
   }
 
-  /** The limits, in words. */
-  #told() {
+  /** The limits as a sentence. */
+  #limitsText() {
     const { upload_bytes_max: bytes, duration_s_max: seconds, on_long: onLong } = this.#limits;
     if (!bytes) return "\u00a0";
-    const length = onLong === "reject" ? `, up to ${seconds} s long.` : `. Of a longer video the first ${seconds} s are used.`;
-    return `Up to ${words.bytes(bytes)}${length}`;
+    const length = onLong === "reject" ? `, up to ${seconds} s.` : `. Only the first ${seconds} s are analysed.`;
+    return `Up to ${format.bytes(bytes)}${length}`;
   }
 
-  /** The fields that go with the file. */
+  /** The form fields that are sent with the file. */
   fields() {
     const fields = Object.fromEntries(FIELDS.map(([id, name]) => [name, element(id).value]));
     return element("formats").checked ? { ...fields, formats: "all" } : fields;
   }
 
-  /** Chooses these fields, as far as they are offered. */
+  /** Selects these values where they are offered. */
   restore(fields) {
     for (const [id, name] of FIELDS) {
       const option = [...element(id).options].find(({ value }) => value === fields[name]);
@@ -94,7 +94,7 @@ export class Choice {
     this.#describeMode();
   }
 
-  /** Forgets the file. */
+  /** Clears the selected file. */
   reset() {
     if (this.url) URL.revokeObjectURL(this.url);
     this.file = null;
@@ -105,10 +105,10 @@ export class Choice {
     this.#show();
   }
 
-  #take(file) {
+  #select(file) {
     if (!file) return;
     this.reset();
-    const fault = checks.outside(file, this.#limits);
+    const fault = checkFile(file, this.#limits);
     element("file-error").textContent = fault ?? "";
     if (fault) return;
     this.file = file;
@@ -116,7 +116,7 @@ export class Choice {
     element("sample").hidden = false;
     element("sample").src = this.url;
     this.#show();
-    announce(`${file.name} is chosen.`);
+    announce(`${file.name} selected.`);
   }
 
   #show() {
@@ -128,18 +128,18 @@ export class Choice {
 
   #describeFile(facts) {
     element("chosen-name").textContent = this.file.name;
-    element("chosen-facts").textContent = [words.bytes(this.file.size), ...facts].join(" · ");
+    element("chosen-facts").textContent = [format.bytes(this.file.size), ...facts].join(" · ");
   }
 
-  /** Once a player knows what is in the file. */
-  #lookInside() {
+  /** Shows and checks what the player reports about the file. */
+  #readMetadata() {
     if (!this.file) return;
     const { duration, videoWidth: width, videoHeight: height } = element("sample");
     const facts = [];
     if (Number.isFinite(duration) && duration > 0) facts.push(`${duration.toFixed(1)} s`);
     if (width) facts.push(`${width} × ${height}`);
     this.#describeFile(facts);
-    const fault = checks.inside({ name: this.file.name, duration, width, height }, this.#limits);
+    const fault = checkContent({ name: this.file.name, duration, width, height }, this.#limits);
     if (!fault) return;
     this.reset();
     element("file-error").textContent = fault;

@@ -1,18 +1,18 @@
-// What was: samples of the last minutes, and the charts drawn from them.
+// The samples of the last minutes, and the charts drawn from them.
 
-import * as words from "./words.js";
+import * as format from "./format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const SPAN_MS = 300_000;
 /** Samples further apart than this do not belong to one line. */
 const GAP_MS = 5000;
 
-export class Past {
+export class History {
   samples = [];
-  /** When the service began anew, as far as this page saw it. */
+  /** The times at which the service restarted while this page was open. */
   restarts = [];
 
-  /** Takes the service's own memory; what it does not know, because it is younger, stays. */
+  /** Merges the service's own samples; older samples, from before its restart, are kept. */
   merge(samples) {
     const first = samples[0]?.at_ms ?? Infinity;
     this.samples = [...this.samples.filter(({ at_ms: at }) => at < first), ...samples];
@@ -38,8 +38,8 @@ function line(samples, begin, span, valueOf) {
   }).join("");
 }
 
-/** An HTML element that only the eye needs. */
-function mark(className, text) {
+/** A text label. */
+function textLabel(className, text) {
   const made = document.createElement("span");
   made.className = className;
   made.textContent = text;
@@ -51,7 +51,7 @@ function scale(marks, most) {
   place.className = "scale";
   place.setAttribute("aria-hidden", "true");
   for (const value of marks) {
-    const made = mark("", value ? words.bytes(value) : "0");
+    const made = textLabel("", value ? format.bytes(value) : "0");
     made.style.setProperty("--at", 1 - value / most);
     place.append(made);
   }
@@ -62,24 +62,24 @@ function times(span) {
   const place = document.createElement("div");
   place.className = "times";
   place.setAttribute("aria-hidden", "true");
-  place.append(mark("", `${words.seconds(span / 1000)} ago`), mark("", "now"));
+  place.append(textLabel("", `${format.seconds(span / 1000)} ago`), textLabel("", "now"));
   return place;
 }
 
-/** Draws these series ({name, of}) up to `most` bytes, with these marks at the side. */
-export function chart(place, past, series, { most, marks, label }) {
-  const end = past.samples.at(-1)?.at_ms ?? Date.now();
-  const begin = Math.max(end - SPAN_MS, past.samples[0]?.at_ms ?? 0);
+/** Draws the series ({name, of}) up to `most` bytes, with grid lines at `marks`. */
+export function chart(place, history, series, { most, marks, label }) {
+  const end = history.samples.at(-1)?.at_ms ?? Date.now();
+  const begin = Math.max(end - SPAN_MS, history.samples[0]?.at_ms ?? 0);
   const span = Math.max(10_000, end - begin);
   const from = end - span;
   const paths = marks.map((value) => ["grid", `M0 ${1 - value / most}H1`]);
   for (const { name, of } of series) {
-    paths.push([name, line(past.samples, from, span, (sample) => {
+    paths.push([name, line(history.samples, from, span, (sample) => {
       const value = of(sample);
       return value === undefined ? undefined : (1 - value / most).toFixed(4);
     })]);
   }
-  for (const at of past.restarts) {
+  for (const at of history.restarts) {
     if (at >= from) paths.push(["restart", `M${((at - from) / span).toFixed(4)} 0V1`]);
   }
   const svg = document.createElementNS(SVG, "svg");

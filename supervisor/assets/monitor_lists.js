@@ -1,6 +1,6 @@
-// The lists of the monitor: who waits, how the latest jobs ended, what holds the workers.
+// The lists of the monitor page: queued jobs, recent jobs, sandbox layers.
 
-import * as words from "./words.js";
+import * as format from "./format.js";
 
 export function make(name, className, ...content) {
   const made = document.createElement(name);
@@ -12,7 +12,7 @@ export function make(name, className, ...content) {
 export const queue = (jobs) =>
   jobs.map((job) => make("li", "", `${job.filename} `, make("span", "muted", `${job.file_size_mb} MB · ${job.mode}`)));
 
-/** Each attempt's end in order, such as `oom, done`. */
+/** The end of each attempt in order, such as `oom, done`. */
 const attempts = (job) => job.attempts.map(({ end }) => end.replaceAll("_", " ")).join(", ") || "–";
 
 export function ended(jobs) {
@@ -26,7 +26,7 @@ export function ended(jobs) {
       make("td", "", job.filename),
       outcome,
       make("td", "", attempts(job)),
-      make("td", "", peak ? words.bytes(peak) : "–"),
+      make("td", "", peak ? format.bytes(peak) : "–"),
       make("td", "", wall ? `${(wall / 1000).toFixed(1)} s` : "–"),
     ];
     for (const cell of cells) cell.setAttribute("role", "cell");
@@ -37,9 +37,9 @@ export function ended(jobs) {
 }
 
 export function layers(jobs) {
-  const posture = jobs.find((job) => job.posture)?.posture;
-  if (!posture) return [make("li", "muted", "No worker has told yet.")];
-  return posture.map(({ layer, state, detail }) => {
+  const report = jobs.find((job) => job.posture)?.posture;
+  if (!report) return [make("li", "muted", "No data yet.")];
+  return report.map(({ layer, state, detail }) => {
     const item = make("li", `layer ${state}`, `${layer} `, make("strong", "", state));
     if (detail) item.append(make("span", "muted", ` ${detail}`));
     return item;

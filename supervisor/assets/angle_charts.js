@@ -1,11 +1,11 @@
-// Joint angles over time: one small chart for each joint, left and right in it, and one line
-// through all of them where the video is. Pointing at a chart takes the video there.
+// Joint angles over time: one small chart per joint with left and right, and a marker at the current
+// time of the video. A click or drag in a chart seeks the video.
 
-import { degrees } from "./words.js";
+import { degrees } from "./format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const STRAIGHT = 180;
-/** Charts show a multiple of this many degrees, and at least twice as many. */
+/** Grid spacing in degrees; a chart spans at least two steps. */
 const GRID = 30;
 
 function shape(name, attributes) {
@@ -21,7 +21,7 @@ function text(name, className, content = "") {
   return made;
 }
 
-/** The least and the most degrees of a chart: all values in it, and whole steps of the grid. */
+/** The lower and upper limit of a chart: whole grid steps around all values. */
 function range({ left, right }) {
   const seen = [...left, ...right].filter(Number.isFinite);
   if (!seen.length) return [0, STRAIGHT];
@@ -34,7 +34,7 @@ function range({ left, right }) {
   return [low, high];
 }
 
-/** A path through the values; it breaks off where there are none. */
+/** A path through the values, with gaps where there are none. */
 function path(times, values, high) {
   let isDrawing = false;
   const steps = values.map((value, index) => {
@@ -49,11 +49,11 @@ function path(times, values, high) {
   return steps.join("");
 }
 
-/** What there is to see, in words. */
+/** A text alternative of a chart. */
 function summary({ name, left, right }) {
   const extent = (values) => {
     const seen = values.filter(Number.isFinite);
-    if (!seen.length) return "never seen";
+    if (!seen.length) return "never visible";
     const low = seen.reduce((a, b) => Math.min(a, b));
     const high = seen.reduce((a, b) => Math.max(a, b));
     return `from ${degrees(low)} to ${degrees(high)}`;
@@ -112,8 +112,8 @@ function chart(pose, curve, onSeek) {
   return { figure, show };
 }
 
-/** Fills `place` with the charts of a person; gives the function that moves them to a frame. */
-export function curves(place, pose, person, onSeek) {
+/** Fills `place` with the charts of a person; returns the function that moves the marker to a frame. */
+export function angleCharts(place, pose, person, onSeek) {
   const charts = pose.curves(person).map((curve) => chart(pose, curve, onSeek));
   place.replaceChildren(...charts.map(({ figure }) => figure));
   return (index) => charts.forEach(({ show }) => show(index));

@@ -1,4 +1,4 @@
-// Numbers as people read them.
+// Numbers formatted for display.
 
 export function bytes(count) {
   if (count < 1000) return `${count} bytes`;
@@ -13,6 +13,13 @@ export function seconds(count) {
   if (count < 60 * 60) return `${Math.round(count / 60)} min`;
   const hours = count / 3600;
   return `${Number.isInteger(hours) ? hours : hours.toFixed(1)} h`;
+}
+
+/** A part of a whole, such as `116 of 384 MB`; the unit of the part is left out if it is the same. */
+export function share(part, whole) {
+  const [first, second] = [bytes(part), bytes(whole)];
+  const [count, unit] = first.split(" ");
+  return `${second.endsWith(` ${unit}`) ? count : first} of ${second}`;
 }
 
 /** The time of day. */
