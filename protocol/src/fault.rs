@@ -103,49 +103,79 @@ impl Fault {
     /// One sentence with a cause and a remedy, for people.
     pub fn sentence(&self) -> String {
         match self {
-            Self::Empty => "The file is empty; upload it again.".into(),
-            Self::NotAVideo => "The file is not a video in a known format; \
-                 send MP4, MOV, MKV, WebM, AVI, WMV or MPEG-TS."
+            Self::Empty => "The file is empty. Upload it again.".into(),
+            Self::NotAVideo => "The file is not a video in a supported format. \
+                 Send MP4, MOV, MKV, WebM, AVI, WMV or MPEG-TS."
                 .into(),
-            Self::NoVideoTrack => "The file has no video track, only other data such as sound; \
-                 send a file with a picture."
+            Self::NoVideoTrack => "The file has no video track, only other data such as sound. \
+                 Send a file with a video track."
                 .into(),
             Self::UnsupportedCodec(codec) => format!(
-                "The video codec {} is not supported; send H.264, H.265, VP8, VP9, AV1, MPEG-4, \
-                 MPEG-2, MJPEG or WMV.",
-                printable(codec)
+                "{} isn't supported. Send H.264, H.265, VP8, VP9, AV1, MPEG-4, MPEG-2, MJPEG or \
+                 WMV.",
+                codec_name(codec)
+                    .map_or("This video codec".to_owned(), |name| format!("{name} video"))
             ),
-            Self::Damaged => "The video is damaged or cut short before its first picture; \
-                 export or upload it again."
+            Self::Damaged => "The video is damaged or truncated before its first frame. \
+                 Export or upload it again."
                 .into(),
-            Self::NoFrames => {
-                "The video has a picture track but no picture in it; record it again.".into()
-            }
+            Self::NoFrames => "The video track has no frames. Record or export it again.".into(),
             Self::PictureTooLarge { width, height, side_px_max, area_px_max } => format!(
-                "The picture is {width}x{height} pixels; at most {side_px_max} on a side and \
-                 {area_px_max} in all are accepted. A smaller copy will work."
+                "The video is {width} × {height} pixels; the limit is {side_px_max} per side and \
+                 {area_px_max} in total. Send a smaller copy."
             ),
             Self::FrameRateTooHigh { frame_rate, frame_rate_max } => format!(
-                "The video has {frame_rate} frames a second; at most {frame_rate_max} are \
-                 accepted. A copy at a lower frame rate will work."
+                "The video has {frame_rate} frames per second; the limit is {frame_rate_max}. \
+                 Send a copy with a lower frame rate."
             ),
             Self::TooLong { duration_ms, duration_ms_max } => format!(
-                "The video lasts {:.1} s; at most {:.1} s are accepted. A shorter cut will work.",
+                "The video is {:.1} s long; the limit is {:.1} s. Trim it.",
                 *duration_ms as f64 / 1000.0,
                 f64::from(*duration_ms_max) / 1000.0
             ),
             Self::Cancelled => "The job was cancelled.".into(),
             Self::Model | Self::Sandbox | Self::Protocol | Self::Output | Self::Media => format!(
-                "The service could not process the video ({}); the operator's log has the cause.",
+                "The service could not process the video ({}). Its log has the cause.",
                 self.code()
             ),
         }
     }
 }
 
-/// The part of a worker's text that is safe to show: short, plain characters only.
-fn printable(word: &str) -> String {
-    word.chars().filter(|c| c.is_ascii_alphanumeric() || "/-_.+".contains(*c)).take(40).collect()
+/// Names of codecs by their GStreamer media types. A worker's text is never shown: a media type
+/// that is not in this list has no name.
+const CODEC_NAMES: [(&str, &str); 27] = [
+    ("image/jpeg2000", "JPEG 2000"),
+    ("image/png", "PNG"),
+    ("image/x-j2c", "JPEG 2000"),
+    ("image/x-jpc", "JPEG 2000"),
+    ("video/x-camtasia", "TechSmith Camtasia"),
+    ("video/x-cineform", "CineForm"),
+    ("video/x-cinepak", "Cinepak"),
+    ("video/x-dirac", "Dirac"),
+    ("video/x-divx", "DivX 3"),
+    ("video/x-dnxhd", "DNxHD"),
+    ("video/x-dv", "DV"),
+    ("video/x-ffv", "FFV1"),
+    ("video/x-flash-screen", "Flash Screen"),
+    ("video/x-flash-video", "Sorenson Spark"),
+    ("video/x-h261", "H.261"),
+    ("video/x-h263", "H.263"),
+    ("video/x-huffyuv", "HuffYUV"),
+    ("video/x-indeo", "Indeo"),
+    ("video/x-msmpeg", "Microsoft MPEG-4"),
+    ("video/x-pn-realvideo", "RealVideo"),
+    ("video/x-prores", "ProRes"),
+    ("video/x-raw", "Uncompressed"),
+    ("video/x-rle", "QuickTime Animation"),
+    ("video/x-smc", "QuickTime Graphics"),
+    ("video/x-svq", "Sorenson Video"),
+    ("video/x-theora", "Theora"),
+    ("video/x-wmv", "This version of Windows Media"),
+];
+
+fn codec_name(media_type: &str) -> Option<&'static str> {
+    CODEC_NAMES.iter().find(|(known, _)| *known == media_type).map(|(_, name)| *name)
 }
 
 #[cfg(test)]
@@ -158,5 +188,16 @@ mod tests {
         let sentence = fault.sentence();
         assert!(sentence.len() < 250, "{sentence}");
         assert!(!sentence.contains(['\u{1b}', '<', '\n']), "{sentence}");
+    }
+
+    #[test]
+    fn codecs_are_named_as_people_know_them() {
+        let sentence = |codec: &str| Fault::UnsupportedCodec(codec.into()).sentence();
+        assert!(
+            sentence("video/x-cinepak").starts_with("Cinepak video isn't supported. Send H.264")
+        );
+        assert!(
+            sentence("video/x-new").starts_with("This video codec isn't supported. Send H.264")
+        );
     }
 }

@@ -94,7 +94,7 @@ impl FromStr for Mode {
 
 /// A name of no mode.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("unknown mode; it is one of track, ultra_fast, fast, smart, quality, static")]
+#[error("expected track, ultra_fast, fast, smart, quality or static")]
 pub struct UnknownMode;
 
 /// Which frames of a video are processed.
@@ -181,7 +181,7 @@ impl FromStr for FrameRate {
 
 /// A text that is not a valid frame rate.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("it must be a number of frames per second from 0.1 to 240, such as 10 or 12.5")]
+#[error("expected a number of frames per second from 0.1 to 240, such as 10 or 12.5")]
 pub struct NotAFrameRate;
 
 /// Whether the movement of a tracked person is smoothed.
@@ -218,7 +218,7 @@ impl FromStr for Smoothing {
 
 /// A name other than `on` and `off`.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("it must be on or off")]
+#[error("expected on or off")]
 pub struct UnknownSmoothing;
 
 #[cfg(test)]

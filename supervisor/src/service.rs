@@ -38,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Error)]
 pub enum ServiceError {
     /// Workers cannot be started.
-    #[error("workers cannot be started: {0}")]
+    #[error("cannot start workers: {0}")]
     WorkerFactory(#[from] WorkerFactoryError),
     /// A worker was started and did not become what is required.
     #[error(transparent)]
@@ -76,8 +76,8 @@ pub(crate) async fn run(
     let (access, means) = open_secrets(&config, addresses.operators)?;
     if access.is_impossible() {
         tracing::warn!(
-            "job list, monitor, metrics and memory report are off: so is `operator_listen`, and \
-             `token_file` names no token"
+            "job list, monitor, metrics and memory report are not available: `operator_listen` is \
+             off and `token_file` is not set"
         );
     }
     let (state, _lock) = StateDir::open(&config.state_dir)?;
@@ -159,7 +159,11 @@ pub(crate) fn open_secrets(
 /// The control socket. A full disk or a long path must not keep the service from starting.
 fn control(state: &StateDir) -> Option<Control> {
     let opened = Control::open(state.root());
-    opened.inspect_err(|error| tracing::error!(%error, "orders are taken by signal alone")).ok()
+    opened
+        .inspect_err(
+            |error| tracing::error!(%error, "no control socket: control the service by signals"),
+        )
+        .ok()
 }
 
 /// Carries out what operators order, until it is aborted.
@@ -186,12 +190,12 @@ async fn drain(
 ) {
     shutdown.requested().await;
     let drain_max = settings.borrow().config.drain_max;
-    tracing::info!(?drain_max, "stopping: jobs under way may finish");
+    tracing::info!(?drain_max, "stopping: waiting for running jobs");
     systemd::stopping();
     tokio::select! {
         _ = dispatcher.drain() => {}
-        () = sleep(drain_max) => tracing::warn!("jobs under way are ended: time is up"),
-        () = shutdown.insisted() => tracing::warn!("jobs under way are ended: asked twice"),
+        () = sleep(drain_max) => tracing::warn!("stopping running jobs: drain time exceeded"),
+        () = shutdown.insisted() => tracing::warn!("stopping running jobs: second stop request"),
     }
     // An error means that the dispatcher, and so every attempt, is gone already.
     let _ = dispatcher.stop(Stop::Shutdown).await;

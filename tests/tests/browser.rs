@@ -165,8 +165,9 @@ fn a_video_without_anybody_is_told_from_one_that_failed() -> Result<()> {
     Clip::new().frames(10).footage(footage::empty).encode(&video)?;
     browser.choose(&server.url("/"), &video)?;
     browser.click("#start")?;
-    browser
-        .wait("document.querySelector('#result-note').textContent.includes('No person was found')")?;
+    browser.wait(
+        "document.querySelector('#result-note').textContent.includes('No person was found')",
+    )?;
     browser.wait("document.querySelector('#place').textContent === 'frame 1 of 10'")?;
     assert_eq!(browser.run("return document.querySelector('#angles').hidden")?, true);
     browser.picture("result-nobody", PHONE, Look::Light)?;

@@ -101,8 +101,14 @@ fn a_line_that_breaks_costs_no_more_than_the_piece_under_way() -> Result<()> {
     browser.click("#start")?;
     browser.wait(IS_WAITING)?;
     let told = browser.text("#lost-text")?;
-    assert!(told.starts_with("Connection lost. ") && told.ends_with(" of 4.0 MB uploaded."), "{told}");
-    assert!(browser.text("#live")?.contains("Retrying automatically"), "who cannot see is told too");
+    assert!(
+        told.starts_with("Connection lost. ") && told.ends_with(" of 4.0 MB uploaded."),
+        "{told}"
+    );
+    assert!(
+        browser.text("#live")?.contains("Retrying automatically"),
+        "who cannot see is told too"
+    );
     browser.picture("upload-broken", PHONE, Look::Light)?;
     assert_eq!(browser.barriers()?, NO_BARRIERS);
     line.mend();
@@ -198,7 +204,7 @@ fn a_service_without_room_is_waited_for_in_its_words() -> Result<()> {
     browser.click("#start")?;
     browser.wait(IS_WAITING)?;
     let told = browser.text("#lost-text")?;
-    assert!(told.starts_with("As many videos are waiting as may; try again in"), "{told}");
+    assert!(told.starts_with("The queue is full. Try again in"), "{told}");
     assert!(browser.text("#countdown")?.starts_with("Retrying"));
     assert!(line.passed() < before + (64 << 10), "no video is sent to who has no room for it");
     browser.picture("upload-waits", PHONE, Look::Dark)?;
@@ -210,7 +216,7 @@ fn a_service_without_room_is_waited_for_in_its_words() -> Result<()> {
     }
     browser.click("#now")?;
     browser.wait(
-        "document.querySelector('#lost-text').textContent.startsWith('As many resumable uploads')",
+        "document.querySelector('#lost-text').textContent.startsWith('The limit of 1 unfinished')",
     )?;
     let end = server.client().delete(server.url(&place)).header("tus-resumable", "1.0.0").send()?;
     assert_eq!(end.status(), 204);
@@ -230,7 +236,7 @@ fn what_the_service_refuses_is_told_with_what_to_do() -> Result<()> {
     browser.click("#start")?;
     browser.wait("!document.querySelector('#problem').hidden")?;
     let told = browser.text("#problem-detail")?;
-    assert!(told.contains("send a shorter or more strongly compressed one"), "{told}");
+    assert!(told.contains("Trim or compress it"), "{told}");
     assert_eq!(browser.text("#problem-code")?, "Code: upload_too_large");
     assert_eq!(browser.run("return document.querySelector('#retry').hidden")?, true, "in vain");
     browser.picture("upload-refused", PHONE, Look::Light)?;

@@ -193,7 +193,7 @@ fn outlast(
     ensure!(status == StatusCode::INSUFFICIENT_STORAGE && body["code"] == "disk_full", "{body}");
     let ready = server.get("/readyz")?;
     ensure!(ready.status() == StatusCode::SERVICE_UNAVAILABLE);
-    ensure!(ready.json::<Value>()?["reason"] == "the disk cannot be written");
+    ensure!(ready.json::<Value>()?["reason"] == "the disk is not writable");
     ensure!(server.get("/livez")?.status().is_success());
     let refused = hand.add(&resumable, 100_000, video[100_000..].to_vec())?;
     ensure!(refused.status() == StatusCode::INSUFFICIENT_STORAGE, "{}", refused.text()?);

@@ -30,7 +30,7 @@ fn content_that_killed_twice_is_not_executed_again() -> Result<()> {
     assert!(is_turned_away(&second), "{second}");
     assert_eq!(ends(&second), Vec::<&str>::new());
     let sentence = second["error"].as_str().context("a sentence")?;
-    assert!(sentence.contains("re-encode"), "no remedy: {sentence}");
+    assert!(sentence.contains("Re-encode"), "no remedy: {sentence}");
     let problem = server.json("/api/problems/known_to_fail")?;
     assert!(problem["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()), "{problem}");
 

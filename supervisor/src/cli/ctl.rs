@@ -20,13 +20,13 @@ const MIB: u64 = 1 << 20;
 
 #[derive(Debug, Args)]
 pub(crate) struct CtlCommand {
-    /// Configuration file [default: /etc/bodyscript/bodyscript.toml if it is there]
+    /// Configuration file [default: /etc/bodyscript/bodyscript.toml if it exists]
     #[arg(long, env = "BODYSCRIPT_CONFIG", value_name = "FILE", global = true)]
     config: Option<PathBuf>,
-    /// State folder of the service, which has its control socket
+    /// State folder of the service, which contains its control socket
     #[arg(long, env = "BODYSCRIPT_STATE_DIR", value_name = "DIR", global = true)]
     state_dir: Option<PathBuf>,
-    /// Print the answer as JSON
+    /// Print the response as JSON
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -35,25 +35,25 @@ pub(crate) struct CtlCommand {
 
 #[derive(Debug, Clone, Subcommand)]
 enum OrderCommand {
-    /// Tell how the service is and what it works on
+    /// Show the state of the service and its jobs
     Status,
-    /// Stop as SIGTERM does: take no more jobs, finish those under way, end
+    /// Stop like SIGTERM: accept no more jobs, finish the running ones, exit
     Drain,
-    /// End every worker and give its job another, which does not count as a failed attempt
+    /// Restart all workers; their jobs run again, without counting as failed attempts
     RestartWorkers,
-    /// Read the configuration again, as SIGHUP does
+    /// Reload the configuration, like SIGHUP
     Reload,
-    /// Write the state of the service into its log, as SIGUSR2 does
+    /// Write the state of the service to its log, like SIGUSR2
     Report,
     /// Cancel a job
     Cancel {
-        /// Its id
+        /// Job id
         #[arg(value_name = "ID")]
         job: String,
     },
-    /// Try a failed job again, whatever is held against its content
+    /// Retry a failed job, even if its video is blocked
     Retry {
-        /// Its id
+        /// Job id
         #[arg(value_name = "ID")]
         job: String,
     },
@@ -81,8 +81,8 @@ pub enum CtlError {
     Config(#[from] ConfigError),
     /// Nobody is at the socket.
     #[error(
-        "no service answers at {}: {source}; name its folder with --state-dir, and call as root \
-         or as its user", path.display()
+        "cannot connect to {}: {source}; set the folder with --state-dir, and run as root or as \
+         the user of the service", path.display()
     )]
     Connect {
         /// The socket.
@@ -91,10 +91,10 @@ pub enum CtlError {
         source: io::Error,
     },
     /// The conversation broke.
-    #[error("the service gave no answer: {0}")]
+    #[error("the service did not respond: {0}")]
     Exchange(#[source] io::Error),
     /// The answer cannot be printed.
-    #[error("standard output cannot be written to: {0}")]
+    #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
     /// The service refused.
     #[error("{0}")]
@@ -138,18 +138,18 @@ fn told(command: &OperatorCommand, answer: &Value) -> String {
     };
     match command {
         OperatorCommand::Status => status(answer),
-        OperatorCommand::Report => "The state is in the log.\n".into(),
+        OperatorCommand::Report => "State written to the log.\n".into(),
         OperatorCommand::Drain => format!(
-            "The service stops; jobs under way may finish for {} s.\n",
+            "The service is stopping; running jobs have {} s to finish.\n",
             answer["drain_s_max"]
         ),
         OperatorCommand::RestartWorkers => {
-            format!("{} workers are restarted.\n", answer["workers"])
+            format!("{} workers restarted.\n", answer["workers"])
         }
         OperatorCommand::Reload => {
-            let mut text = format!("In force now: {}.\n", or_nothing(list("applied")));
+            let mut text = format!("Applied: {}.\n", or_nothing(list("applied")));
             if !list("at_next_start").is_empty() {
-                text += &format!("From the next start: {}.\n", list("at_next_start"));
+                text += &format!("Requires a restart: {}.\n", list("at_next_start"));
             }
             text
         }
@@ -163,13 +163,16 @@ fn status(answer: &Value) -> String {
     let health = &answer["health"];
     let mib = |key: &str| health[key].as_u64().unwrap_or(0) / MIB;
     let mut lines = vec![match health["reason"].as_str() {
-        None => "Takes uploads.".to_owned(),
-        Some(reason) => format!("Takes no uploads: {reason}."),
+        None => "Accepting uploads.".to_owned(),
+        Some(reason) => format!("Not accepting uploads: {reason}."),
     }];
-    let operators = answer["operator_listen"].as_str().unwrap_or("no other address");
-    lines.push(format!("Listens on {}, for operators on {operators}.", text(&answer["listen"])));
+    let operators = answer["operator_listen"].as_str().unwrap_or("no address");
+    lines.push(format!(
+        "Listening on {}; operator listener on {operators}.",
+        text(&answer["listen"])
+    ));
     if let Some(reason) = answer["reload_refused"].as_str() {
-        lines.push(format!("The last configuration was refused: {reason}"));
+        lines.push(format!("The last reload failed: {reason}"));
     }
     let jobs = &health["jobs"];
     lines.push(format!(
@@ -183,7 +186,7 @@ fn status(answer: &Value) -> String {
         mib("budget_bytes"),
     ));
     lines.extend(health["standby"].as_array().into_iter().flatten().map(|worker| {
-        let state = if worker["is_ready"] == true { "ready" } else { "getting ready" };
+        let state = if worker["is_ready"] == true { "ready" } else { "starting" };
         format!("standby: {state}{}", process(worker))
     }));
     let unfinished =

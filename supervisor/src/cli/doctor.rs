@@ -28,10 +28,10 @@ const PLUGIN_FILES: [(&str, &str); 6] = [
 #[derive(Debug, Error)]
 pub enum DoctorError {
     /// The report cannot be printed.
-    #[error("the report cannot be printed: {0}")]
+    #[error("cannot print the report: {0}")]
     Print(#[from] serde_json::Error),
     /// Nobody takes it.
-    #[error("standard output cannot be written to: {0}")]
+    #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
 }
 
@@ -102,7 +102,7 @@ fn memory(config: &Config) -> Finding {
     let retry = config.worker_memory_retry_bytes_max;
     let at_once = (budget / cap.max(1)).min(config.workers as u64);
     let detail = format!(
-        "budget {}; {at_once} of {} workers at {} at once; {} for a retry",
+        "budget {}; enough for {at_once} of {} workers at {} each; {} for a retry",
         ByteCount(budget),
         config.workers,
         ByteCount(cap),
@@ -120,7 +120,7 @@ fn state_dir(config: &Config) -> Finding {
         Ok(()) => finding("state_dir", State::Good, detail),
         Err(errno) => {
             let error = io::Error::from(errno);
-            finding("state_dir", State::Bad, format!("{detail}: {error}; choose another"))
+            finding("state_dir", State::Bad, format!("{detail}: {error}; set another state_dir"))
         }
     }
 }
@@ -130,7 +130,7 @@ fn set_aside(config: &Config) -> Option<Finding> {
     let SetAsideTotals { starts, bytes } = SetAsideTotals::of(&config.state_dir)?;
     let folder = config.state_dir.join("set-aside");
     let detail = format!(
-        "{} of {starts} starts in {}; the runbook says how to restore or remove it",
+        "{} of {starts} starts in {}; see the runbook to restore or remove it",
         ByteCount(bytes),
         folder.display()
     );
@@ -144,7 +144,7 @@ fn operators(config: &Config) -> Finding {
     }
     let token = match &config.access.token_file {
         Some(path) => format!("with the token in {} on {}", path.display(), config.listen),
-        None => format!("not on {}: `token_file` names no token", config.listen),
+        None => format!("not on {}: `token_file` is not set", config.listen),
     };
     match (config.operator_listen, &config.access.token_file) {
         (None, Some(_)) => finding("operators", State::Good, token),
@@ -185,11 +185,11 @@ fn sandbox(config: &Config) -> Vec<Finding> {
 
 #[derive(Debug, Error)]
 enum SandboxReportError {
-    #[error("{} cannot be run: {source}", program.display())]
+    #[error("cannot run {}: {source}", program.display())]
     Run { program: PathBuf, source: io::Error },
-    #[error("the worker could not tell its sandbox ({status}): {log}")]
+    #[error("the worker could not report its sandbox ({status}): {log}")]
     Failed { status: std::process::ExitStatus, log: String },
-    #[error("the worker's report is not understood: {0}")]
+    #[error("the worker's report is invalid: {0}")]
     Parse(#[from] serde_json::Error),
 }
 

@@ -31,11 +31,10 @@ pub(crate) use doctor::DoctorError;
 pub(crate) use run::RunError;
 
 /// What scripts may rely on.
-const EXIT_STATUS: &str = "ProcessExit status: 0 when all went well; 1 when some did not: a video failed or \
-    was interrupted (run), or a part is not as it must be (doctor); 2 when nothing could be done, as \
-    the message says.";
+const EXIT_STATUS: &str = "ProcessExit status: 0 on success; 1 if a video failed or was cancelled (run) or \
+    a requirement is not met (doctor); 2 if the command could not run.";
 
-/// Turns videos into human pose data, each in a caged process of its own
+/// Turns videos into human pose data, one sandboxed process per video
 #[derive(Debug, Parser)]
 #[command(version, disable_help_subcommand = true, after_help = EXIT_STATUS)]
 pub struct Cli {
@@ -45,22 +44,22 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Take videos over HTTP
+    /// Run the HTTP service
     Serve(ConfigArgs),
-    /// Process videos from the disk and exit
+    /// Process local videos and exit
     Run(RunCommand),
-    /// Tell what cage, sandbox, memory and parts this host gives
+    /// Check this host: memory limits, sandbox layers, required files
     Doctor(DoctorCommand),
-    /// Look at the configuration
+    /// Check or print the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Give orders to a running service on this host
+    /// Control a running service on this host
     Ctl(ctl::CtlCommand),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
-    /// Configuration file [default: /etc/bodyscript/bodyscript.toml if it is there]
+    /// Configuration file [default: /etc/bodyscript/bodyscript.toml if it exists]
     #[arg(long, env = "BODYSCRIPT_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -73,7 +72,7 @@ struct RunCommand {
     /// Videos to process
     #[arg(required = true, value_name = "VIDEO")]
     videos: Vec<PathBuf>,
-    /// Folder for the results: one folder in it for each video
+    /// Output folder; each video gets a subfolder
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
     #[command(flatten)]
@@ -85,23 +84,23 @@ struct RunCommand {
 /// What is chosen for all videos of one command.
 #[derive(Debug, Args)]
 struct Choices {
-    /// How poses are looked for: track, ultra_fast, fast, smart, quality or static
+    /// Detection mode: track, ultra_fast, fast, smart, quality or static
     #[arg(long, default_value = "track")]
     mode: Mode,
     /// Process every n-th frame [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=INTERVAL_FRAMES_MAX as i64))]
     interval: Option<u32>,
-    /// Process so many frames a second, by their times
+    /// Process this many frames per second
     #[arg(long, value_name = "RATE", conflicts_with = "interval")]
     fps: Option<FrameRate>,
-    /// Follow up to so many people
+    /// Maximum number of people to track
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=PEOPLE_MAX as i64))]
     max_people: u32,
     /// Smooth the movement of tracked people: on or off
     #[arg(long, default_value = "on")]
     smoothing: Smoothing,
-    /// What to write: of video, csv, json, thumbnail, preview, metadata, openpose, trc, parquet
-    /// and angles, separated by commas, or all
+    /// Output formats, separated by commas: video, csv, json, thumbnail, preview, metadata,
+    /// openpose, trc, parquet, angles, or all
     #[arg(long, value_name = "LIST", default_value_t)]
     formats: Formats,
 }
@@ -130,9 +129,9 @@ struct DoctorCommand {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Check it, and say what is wrong
+    /// Check the configuration and report errors
     Check(ConfigArgs),
-    /// Print every key with the value in force
+    /// Print all keys with their effective values
     Show(ConfigArgs),
 }
 
@@ -155,7 +154,7 @@ pub enum CliError {
     #[error(transparent)]
     Service(#[from] ServiceError),
     /// Standard output.
-    #[error("standard output cannot be written to: {0}")]
+    #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
     /// `run`.
     #[error(transparent)]
@@ -192,7 +191,7 @@ impl Cli {
             Command::Config(ConfigCommand::Check(settings)) => {
                 let config = settings.load()?;
                 service::open_secrets(&config, config.operator_listen)?;
-                output::out("The configuration is sound.\n").map_err(CliError::Output)?;
+                output::out("Configuration is valid.\n").map_err(CliError::Output)?;
                 Ok(ExitCode::SUCCESS)
             }
             Command::Config(ConfigCommand::Show(settings)) => {

@@ -32,7 +32,7 @@ use tokio::task::JoinSet;
 #[derive(Debug, Error)]
 pub enum RunError {
     /// A video cannot be read.
-    #[error("{} cannot be read: {source}", shown(path))]
+    #[error("cannot read {}: {source}", shown(path))]
     Video {
         /// The video.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum RunError {
         source: io::Error,
     },
     /// Two videos would have the same results folder.
-    #[error("two videos are called {}; process them into different folders", shown(.0))]
+    #[error("two videos are named {}; process them into different folders", shown(.0))]
     SameName(PathBuf),
     /// The output folder cannot be used.
     #[error("the folder {} cannot be {what}: {source}", shown(path))]
@@ -53,13 +53,13 @@ pub enum RunError {
         source: io::Error,
     },
     /// Workers cannot be started.
-    #[error("workers cannot be started: {0}")]
+    #[error("cannot start workers: {0}")]
     WorkerFactory(#[from] WorkerFactoryError),
     /// The working folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
     /// No job was taken.
-    #[error("the host cannot take the videos: {}", remedy(.0))]
+    #[error("cannot process the videos: {}", remedy(.0))]
     Refused(admission::Refusal),
     /// A job was not taken.
     #[error(transparent)]
@@ -68,7 +68,7 @@ pub enum RunError {
     #[error(transparent)]
     DispatcherStopped(#[from] DispatcherStopped),
     /// Signals cannot be listened for.
-    #[error("signals cannot be listened for: {0}")]
+    #[error("cannot listen for signals: {0}")]
     Signals(#[source] io::Error),
 }
 
@@ -79,18 +79,18 @@ fn shown(path: &Path) -> String {
 const fn remedy(refusal: &admission::Refusal) -> &'static str {
     match refusal {
         admission::Refusal::DiskFull => {
-            "less than `disk_free_bytes_min` is free where the results go; make room there, or set \
-             it lower"
+            "less than `disk_free_bytes_min` is free in the output folder; free up space, or lower \
+             the limit"
         }
         admission::Refusal::DiskRefuses => {
-            "the disk where the results go takes no writes; name another folder, or mend it"
+            "the output folder is not writable; choose another folder"
         }
-        admission::Refusal::MemoryShort { .. } => "it is short of memory; try again later",
+        admission::Refusal::MemoryShort { .. } => "the host is low on memory; try again later",
         // There are as many places as videos, no journal, and no limit on what is on the disk already.
         admission::Refusal::Closing
         | admission::Refusal::JournalLost
         | admission::Refusal::QueueFull { .. }
-        | admission::Refusal::TooLarge { .. } => "it is about to stop",
+        | admission::Refusal::TooLarge { .. } => "the command is stopping",
     }
 }
 
@@ -141,7 +141,9 @@ pub(crate) async fn run(
     let all_well = tokio::select! {
         all_well = wait(&mut jobs) => all_well,
         () = shutdown.requested() => {
-            output::err("bodyscript: stopped");
+            // No job may report a retry that does not happen.
+            jobs.abort_all();
+            output::err("Cancelled.");
             dispatcher.stop(Stop::Shutdown).await?;
             false
         }
@@ -227,7 +229,7 @@ impl Job {
             Ok(()) => {
                 let detected = status.statistics.map_or(0, |statistics| statistics.frames_detected);
                 let sentence = format!(
-                    "{}: {} frames, a person in {detected} of them; results in {}",
+                    "{}: {} frames, a person in {detected}; results in {}",
                     shown(video),
                     status.current_frame,
                     shown(target)
@@ -312,9 +314,7 @@ impl Line {
         } else {
             say()
         };
-        said.inspect_err(|error| {
-            output::err(&format!("standard output cannot be written to: {error}"))
-        })
+        said.inspect_err(|error| output::err(&format!("cannot write to standard output: {error}")))
     }
 
     fn fail(&self, sentence: &str) {

@@ -12,7 +12,7 @@ pub(crate) struct ByteCount(pub u64);
 
 /// What is not a number of bytes.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("it takes a number of bytes, with or without one of the units KiB, MiB, GiB, KB, MB, GB")]
+#[error("expected a number of bytes, optionally with a unit: KiB, MiB, GiB, KB, MB or GB")]
 pub(crate) struct NotAByteCount;
 
 const UNITS: [(&str, u64); 7] = [

@@ -44,8 +44,7 @@ fn fewer(
     match given.unwrap_or(usual.min(most / 2)) {
         streams if streams < most => Ok(streams as usize),
         streams => {
-            let accepted =
-                format!("less than {whole}, which is {most}, so that requests have a place");
+            let accepted = format!("less than {whole}, which is {most}");
             Err(refused(key, streams, accepted))
         }
     }
@@ -74,11 +73,11 @@ mod tests {
                 assert_eq!(refusal(&format!("{key} = {accepted}")), None);
             }
             let past = refusal(&format!("{key} = {}", most + 1)).expect("one too many");
-            assert!(past.starts_with(&format!("`{key}` is {}; accepted is", most + 1)), "{past}");
+            assert!(past.starts_with(&format!("`{key}` is {}; expected", most + 1)), "{past}");
         }
         for key in ["connections_max", "client_connections_max"] {
             let none = refusal(&format!("{key} = 0")).expect("none at all");
-            assert!(none.starts_with(&format!("`{key}` is 0; accepted is")), "{none}");
+            assert!(none.starts_with(&format!("`{key}` is 0; expected")), "{none}");
         }
         assert_eq!(refusal("body_rate_bytes_per_s_min = 0"), None, "no least rate");
         assert_eq!(refusal(&format!("body_rate_bytes_per_s_min = {}", i64::MAX)), None);

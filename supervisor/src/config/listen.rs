@@ -37,7 +37,7 @@ pub(crate) fn operators(
     };
     if are_the_same(address, public) {
         let accepted =
-            format!("another address or port than `listen`, which is {public}, or {OFF}");
+            format!("an address or port other than `listen`, which is {public}, or {OFF}");
         return Err(refused(key, text, accepted));
     }
     Ok(Some(address))

@@ -37,7 +37,7 @@ pub(crate) const DEFAULT_FILE: &str = "/etc/bodyscript/bodyscript.toml";
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("the configuration {} cannot be read: {source}", path.display())]
+    #[error("cannot read the configuration file {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -45,7 +45,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not TOML, or has a key that means nothing or a value of the wrong type.
-    #[error("the configuration {}: {source}", path.display())]
+    #[error("configuration file {}: {source}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
@@ -53,7 +53,7 @@ pub enum ConfigError {
         source: Box<toml::de::Error>,
     },
     /// The same key as a plain one and in a table.
-    #[error("`{key}` is given twice in the configuration file; keep one")]
+    #[error("`{key}` is set twice in the configuration file; remove one")]
     Twice {
         /// The key.
         key: String,
@@ -65,7 +65,7 @@ pub enum ConfigError {
         name: String,
     },
     /// A value that is not accepted.
-    #[error("`{key}` is {value}; accepted is {accepted}")]
+    #[error("`{key}` is {value}; expected {accepted}")]
     Refused {
         /// The key.
         key: &'static str,

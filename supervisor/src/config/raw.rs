@@ -20,73 +20,73 @@ pub(crate) struct RawConfig {
     /// Address and port to listen on
     #[arg(long, env = "BODYSCRIPT_LISTEN", value_name = "ADDR:PORT")]
     pub listen: Option<String>,
-    /// Address and port to listen on for operators; beyond this host it needs a token; or off
+    /// Address and port of the operator listener, or off; needs a token unless it is loopback
     #[arg(long, env = "BODYSCRIPT_OPERATOR_LISTEN", value_name = "ADDR:PORT")]
     pub operator_listen: Option<String>,
     /// Folder for uploads and results
     #[arg(long, env = "BODYSCRIPT_STATE_DIR", value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// How many videos are processed at once
+    /// Number of videos processed at once
     #[arg(long, env = "BODYSCRIPT_WORKERS", value_name = "N")]
     pub workers: Option<u32>,
-    /// How many jobs may wait
+    /// Maximum number of queued jobs
     #[arg(long, env = "BODYSCRIPT_QUEUE_MAX", value_name = "N")]
     pub queue_max: Option<u32>,
-    /// Largest accepted video
+    /// Maximum size of a video
     #[arg(long, env = "BODYSCRIPT_UPLOAD_BYTES_MAX", value_name = "BYTES")]
     pub upload_bytes_max: Option<ByteCount>,
-    /// Longest part of a video that is processed
+    /// Maximum duration of a video that is processed
     #[arg(long, env = "BODYSCRIPT_DURATION_S_MAX", value_name = "SECONDS")]
     pub duration_s_max: Option<u32>,
-    /// What happens to a longer video: trim or reject
+    /// How to handle longer videos: trim or reject
     #[arg(long, env = "BODYSCRIPT_ON_LONG", value_name = "WHAT")]
     pub on_long: Option<String>,
-    /// Longest accepted side of the picture
+    /// Maximum width or height of a video
     #[arg(long, env = "BODYSCRIPT_SIDE_PX_MAX", value_name = "PIXELS")]
     pub side_px_max: Option<u32>,
-    /// Largest accepted area of the picture
+    /// Maximum number of pixels per frame
     #[arg(long, env = "BODYSCRIPT_AREA_PX_MAX", value_name = "PIXELS")]
     pub area_px_max: Option<u32>,
-    /// Highest accepted frame rate
+    /// Maximum frame rate
     #[arg(long, env = "BODYSCRIPT_FRAME_RATE_MAX", value_name = "FPS")]
     pub frame_rate_max: Option<u32>,
-    /// Memory a worker may have at first
+    /// Memory limit of a worker
     #[arg(long, env = "BODYSCRIPT_WORKER_MEMORY_BYTES_MAX", value_name = "BYTES")]
     pub worker_memory_bytes_max: Option<ByteCount>,
-    /// Memory a worker may have when its video proved to need more
+    /// Memory limit of the retry after a worker ran out of memory
     #[arg(long, env = "BODYSCRIPT_WORKER_MEMORY_RETRY_BYTES_MAX", value_name = "BYTES")]
     pub worker_memory_retry_bytes_max: Option<ByteCount>,
-    /// Memory all workers together may have (default: from this host's limits)
+    /// Memory limit of all workers together (default: derived from this host)
     #[arg(long, env = "BODYSCRIPT_MEMORY_BUDGET_BYTES", value_name = "BYTES")]
     pub memory_budget_bytes: Option<ByteCount>,
-    /// How long a worker may take to get ready
+    /// Maximum time for a worker to become ready
     #[arg(long, env = "BODYSCRIPT_WORKER_START_S_MAX", value_name = "SECONDS")]
     pub worker_start_s_max: Option<u32>,
-    /// How long a worker may go without a processed frame
+    /// Maximum time without a processed frame
     #[arg(long, env = "BODYSCRIPT_WORKER_PROGRESS_S_MAX", value_name = "SECONDS")]
     pub worker_progress_s_max: Option<u32>,
-    /// How long a worker may live
+    /// Maximum run time of a worker
     #[arg(long, env = "BODYSCRIPT_WORKER_WALL_S_MAX", value_name = "SECONDS")]
     pub worker_wall_s_max: Option<u32>,
-    /// How much processor time a worker may use
+    /// Maximum processor time of a worker
     #[arg(long, env = "BODYSCRIPT_WORKER_CPU_S_MAX", value_name = "SECONDS")]
     pub worker_cpu_s_max: Option<u32>,
-    /// How long a worker that is to stop may take before it is gone, willing or not
+    /// Time a worker has to stop before it is killed
     #[arg(long, env = "BODYSCRIPT_WORKER_GRACE_MS_MAX", value_name = "MILLISECONDS")]
     pub worker_grace_ms_max: Option<u32>,
-    /// Workers kept started in advance
+    /// Number of workers started in advance
     #[arg(long, env = "BODYSCRIPT_STANDBY", value_name = "N")]
     pub standby: Option<u32>,
-    /// Program of the workers (default: bodyscript-worker beside this program)
+    /// Worker program (default: bodyscript-worker next to this program)
     #[arg(long, env = "BODYSCRIPT_WORKER_PROGRAM", value_name = "FILE")]
     pub worker_program: Option<PathBuf>,
-    /// Folder of the models
+    /// Folder of the model files
     #[arg(long, env = "BODYSCRIPT_MODELS_DIR", value_name = "DIR")]
     pub models_dir: Option<PathBuf>,
-    /// Weakest accepted cage: v2, cgroup or any
+    /// Required memory cage: v2, cgroup or any
     #[arg(long, env = "BODYSCRIPT_CAGE_REQUIRED", value_name = "CAGE")]
     pub cage_required: Option<String>,
-    /// Sandbox layers a worker puts on
+    /// Sandbox layers a worker applies
     #[arg(
         long,
         env = "BODYSCRIPT_SANDBOX_LAYERS",
@@ -104,44 +104,44 @@ pub(crate) struct RawConfig {
         num_args = 0..
     )]
     pub sandbox_required: Option<Vec<String>>,
-    /// How long results are kept
+    /// Time results are kept
     #[arg(long, env = "BODYSCRIPT_RESULT_TTL_S", value_name = "SECONDS")]
     pub result_ttl_s: Option<u32>,
-    /// How long results are kept while memory or disk is short
+    /// Time results are kept while memory or disk space is low
     #[arg(long, env = "BODYSCRIPT_PRESSURE_TTL_S", value_name = "SECONDS")]
     pub pressure_ttl_s: Option<u32>,
-    /// Free disk below which nothing is accepted
+    /// Free disk space below which uploads are refused
     #[arg(long, env = "BODYSCRIPT_DISK_FREE_BYTES_MIN", value_name = "BYTES")]
     pub disk_free_bytes_min: Option<ByteCount>,
-    /// How many connections are served at once
+    /// Maximum number of concurrent connections
     #[arg(long, env = "BODYSCRIPT_CONNECTIONS_MAX", value_name = "N")]
     pub connections_max: Option<u32>,
-    /// How many streams of events are served at once (default: 256, or half of connections_max)
+    /// Maximum number of concurrent event streams (default: 256, or half of connections_max)
     #[arg(long, env = "BODYSCRIPT_STREAMS_MAX", value_name = "N")]
     pub streams_max: Option<u32>,
-    /// How long a client may take to send a request's header
+    /// Maximum time to receive the header of a request
     #[arg(long, env = "BODYSCRIPT_HEADER_S_MAX", value_name = "SECONDS")]
     pub header_s_max: Option<u32>,
-    /// How long a connection may stand still in the middle of a body
+    /// Maximum time without data while a body is transferred
     #[arg(long, env = "BODYSCRIPT_STALL_S_MAX", value_name = "SECONDS")]
     pub stall_s_max: Option<u32>,
-    /// How long an upload may take
+    /// Maximum time of an upload
     #[arg(long, env = "BODYSCRIPT_UPLOAD_S_MAX", value_name = "SECONDS")]
     pub upload_s_max: Option<u32>,
-    /// How little of a body may come or go in a second, on average over stall_s_max
+    /// Minimum bytes per second of a transfer, averaged over stall_s_max
     #[arg(long, env = "BODYSCRIPT_BODY_RATE_BYTES_PER_S_MIN", value_name = "BYTES")]
     pub body_rate_bytes_per_s_min: Option<ByteCount>,
-    /// How many resumable uploads may be unfinished at once
+    /// Maximum number of unfinished resumable uploads
     #[arg(long, env = "BODYSCRIPT_RESUMABLE_UPLOADS_MAX", value_name = "N")]
     pub resumable_uploads_max: Option<u32>,
-    /// How long a resumable upload may take before it is removed
+    /// Time after which an unfinished resumable upload is deleted
     #[arg(long, env = "BODYSCRIPT_RESUMABLE_TTL_S", value_name = "SECONDS")]
     pub resumable_ttl_s: Option<u32>,
-    /// File with the secret that webhooks are signed with (default: the systemd credential
-    /// `webhook-secret`, if there); without one there are no webhooks
+    /// File with the secret that signs webhooks (default: the systemd credential `webhook-secret`,
+    /// if it exists); without a secret webhooks are off
     #[arg(long, env = "BODYSCRIPT_WEBHOOK_SECRET_FILE", value_name = "FILE")]
     pub webhook_secret_file: Option<PathBuf>,
-    /// Networks webhooks may reach although they are not public, and without TLS
+    /// Non-public networks that webhooks may reach, also without TLS
     #[arg(
         long,
         env = "BODYSCRIPT_WEBHOOK_NETWORKS",
@@ -150,10 +150,10 @@ pub(crate) struct RawConfig {
         num_args = 0..
     )]
     pub webhook_networks: Option<Vec<String>>,
-    /// File with the token operators send (default: the systemd credential `token`, if there)
+    /// File with the operator token (default: the systemd credential `token`, if it exists)
     #[arg(long, env = "BODYSCRIPT_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// Origins whose pages may call the service from a browser; * is all
+    /// Origins allowed to call the service from a browser (CORS); * allows all
     #[arg(
         long,
         env = "BODYSCRIPT_CORS_ORIGINS",
@@ -162,20 +162,20 @@ pub(crate) struct RawConfig {
         num_args = 0..
     )]
     pub cors_origins: Option<Vec<String>>,
-    /// How many uploads a client may begin within a minute
+    /// Maximum number of uploads per minute and client
     #[arg(long, env = "BODYSCRIPT_CLIENT_UPLOADS_PER_MINUTE_MAX", value_name = "N")]
     pub client_uploads_per_minute_max: Option<u32>,
-    /// How many unfinished jobs a client may have
+    /// Maximum number of unfinished jobs per client
     #[arg(long, env = "BODYSCRIPT_CLIENT_JOBS_MAX", value_name = "N")]
     pub client_jobs_max: Option<u32>,
-    /// How many requests, or connections, a client may have at once
+    /// Maximum number of concurrent requests or connections per client
     #[arg(long, env = "BODYSCRIPT_CLIENT_CONNECTIONS_MAX", value_name = "N")]
     pub client_connections_max: Option<u32>,
-    /// How many streams of events a client may have at once (default: 32, or half of
+    /// Maximum number of concurrent event streams per client (default: 32, or half of
     /// client_connections_max)
     #[arg(long, env = "BODYSCRIPT_CLIENT_STREAMS_MAX", value_name = "N")]
     pub client_streams_max: Option<u32>,
-    /// Addresses or networks of proxies whose X-Forwarded-For is believed
+    /// Addresses or networks of proxies whose X-Forwarded-For is trusted
     #[arg(
         long,
         env = "BODYSCRIPT_TRUSTED_PROXIES",
@@ -184,13 +184,13 @@ pub(crate) struct RawConfig {
         num_args = 0..
     )]
     pub trusted_proxies: Option<Vec<String>>,
-    /// How long running jobs may finish after a request to stop
+    /// Time running jobs have to finish when the service stops
     #[arg(long, env = "BODYSCRIPT_DRAIN_S_MAX", value_name = "SECONDS")]
     pub drain_s_max: Option<u32>,
-    /// What is logged, as a tracing filter
+    /// Log filter, such as info or bodyscript=debug
     #[arg(long, env = "BODYSCRIPT_LOG", value_name = "FILTER")]
     pub log: Option<String>,
-    /// How it is logged: text, json or journald
+    /// Log format: text, json or journald
     #[arg(long, env = "BODYSCRIPT_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<String>,
 }

@@ -149,8 +149,8 @@ fn media(raw: &RawConfig) -> Result<MediaLimits> {
     let frame_rate_max = number("frame_rate_max", raw.frame_rate_max, 240, 1..=1000)?;
     if duration_s_max * frame_rate_max > FRAMES_MAX {
         let accepted = format!(
-            "at most {} with a frame_rate_max of {frame_rate_max}: one video may have \
-             {FRAMES_MAX} frames",
+            "at most {} with a frame_rate_max of {frame_rate_max}, because a video may have \
+             at most {FRAMES_MAX} frames",
             FRAMES_MAX / frame_rate_max
         );
         return Err(refused("duration_s_max", duration_s_max, accepted));
@@ -243,9 +243,11 @@ fn sandbox_required(raw: &RawConfig) -> Result<Vec<Layer>> {
     let required = layers("sandbox_required", raw.sandbox_required.as_deref(), &default)?;
     match required.iter().find(|layer| !put_on.contains(layer)) {
         None => Ok(required),
-        Some(layer) => {
-            Err(refused("sandbox_required", layer.name(), "only what sandbox_layers has too"))
-        }
+        Some(layer) => Err(refused(
+            "sandbox_required",
+            layer.name(),
+            "only layers that sandbox_layers contains",
+        )),
     }
 }
 

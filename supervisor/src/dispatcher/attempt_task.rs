@@ -115,7 +115,7 @@ pub(crate) async fn work(
     let publish = move || synced.and_then(|()| folder.publish(&outcome.to_bytes()));
     let decision = match blocking(publish).await {
         Err(error) => {
-            tracing::error!(%job, %error, "the results cannot be published");
+            tracing::error!(%job, %error, "cannot publish the results");
             if error.is_disk_full() {
                 state.report_refused_write();
             }
@@ -174,7 +174,7 @@ fn prepare(
 /// No worker was started: the disk or the descriptors did not allow it. Counts as one that could
 /// not be spawned, but that a job waits as long as it must for what is no fault of its own.
 fn unprepared(plan: &AttemptPlan, error: &StateError) -> FinishedAttempt {
-    tracing::error!(job = %plan.job, %error, "an attempt cannot begin");
+    tracing::error!(job = %plan.job, %error, "cannot start an attempt");
     let is_last = !error.may_pass()
         && plan.history.spawn_failures + 1 >= crate::policy::verdict::SPAWN_FAILURES_MAX;
     let decision = if is_last {
@@ -183,8 +183,7 @@ fn unprepared(plan: &AttemptPlan, error: &StateError) -> FinishedAttempt {
         Decision {
             verdict: Verdict::Requeue,
             error_code: None,
-            sentence: "The service cannot open the files of the job; it waits for its next turn."
-                .into(),
+            sentence: "The service cannot open the files of the job.".into(),
         }
     };
     FinishedAttempt {
@@ -209,7 +208,7 @@ fn unwritten() -> Decision {
     Decision {
         verdict: Verdict::Fail,
         error_code: Some("output_failed"),
-        sentence: "The service could not write the results to its disk; try again later.".into(),
+        sentence: "The service could not write the results to its disk. Try again later.".into(),
     }
 }
 

@@ -77,7 +77,7 @@ impl State {
         spawn_blocking(move || state.look_again());
         self.pressure = Pressure::measure(&self.state, self.config.disk_free_bytes_min);
         if self.pressure.disk {
-            self.discard_videos_beyond(0, "the disk is short");
+            self.discard_videos_beyond(0, "low disk space");
         }
         let lives = RetentionPeriods {
             normal: self.config.result_ttl,
@@ -87,9 +87,9 @@ impl State {
         for _ in 0..SWEPT_MAX {
             let Some((ended, id)) = self.ended.front().copied() else { return };
             let why = match () {
-                () if lives.has_expired(ended, now, Pressure::default()) => "its time is over",
-                () if lives.has_expired(ended, now, self.pressure) => "memory or disk is short",
-                () if self.ended.len() > ENDED_KEPT_MAX => "there are too many",
+                () if lives.has_expired(ended, now, Pressure::default()) => "expired",
+                () if lives.has_expired(ended, now, self.pressure) => "low memory or disk space",
+                () if self.ended.len() > ENDED_KEPT_MAX => "limit of jobs reached",
                 () => return,
             };
             self.ended.pop_front();
@@ -132,7 +132,7 @@ impl State {
         let state = self.state.clone();
         spawn_blocking(move || {
             if let Err(error) = state.remove_upload(id) {
-                tracing::error!(job = %id, %error, "an upload stays behind until the next start");
+                tracing::error!(job = %id, %error, "cannot delete an upload before the next start");
             }
         });
     }

@@ -24,10 +24,10 @@ pub(crate) async fn retry_until_done(
 ) {
     if let Err(error) = attempt(removal.clone()).await {
         if !error.may_pass() {
-            tracing::error!(%job, %error, "files of a job stay behind");
+            tracing::error!(%job, %error, "cannot delete files of a job");
             return;
         }
-        tracing::warn!(%job, %error, "files of a job stay for the moment");
+        tracing::warn!(%job, %error, "cannot delete files of a job yet; retrying");
         tokio::spawn(go_on(job, removal));
     }
 }
@@ -37,10 +37,10 @@ async fn go_on(job: JobId, removal: impl Fn() -> Result<(), StateError> + Clone 
     loop {
         sleep(pause).await;
         match attempt(removal.clone()).await {
-            Ok(()) => return tracing::info!(%job, "files of a job are gone at last"),
+            Ok(()) => return tracing::info!(%job, "files of a job deleted"),
             Err(error) if error.may_pass() => pause = (pause * 2).min(PAUSE_MAX),
             Err(error) => {
-                return tracing::error!(%job, %error, "files of a job stay behind");
+                return tracing::error!(%job, %error, "cannot delete files of a job");
             }
         }
     }

@@ -10,12 +10,12 @@ impl State {
     pub(crate) fn health(&self) -> Health {
         let reason = match self.admit(&Request { bytes: Some(0) }) {
             Err(Refusal::JournalLost) => Some("the journal was removed, replaced or truncated"),
-            Err(Refusal::DiskRefuses) => Some("the disk cannot be written"),
+            Err(Refusal::DiskRefuses) => Some("the disk is not writable"),
             _ if self.breaker.is_open() => Some("workers cannot be started"),
             Ok(_) => None,
             Err(Refusal::Closing) => Some("the service is stopping"),
             Err(Refusal::QueueFull { .. }) => Some("the queue is full"),
-            Err(Refusal::MemoryShort { .. }) => Some("the host is short of memory"),
+            Err(Refusal::MemoryShort { .. }) => Some("the host is low on memory"),
             Err(Refusal::DiskFull) => Some("the disk is full"),
             Err(Refusal::TooLarge { .. }) => None,
         };

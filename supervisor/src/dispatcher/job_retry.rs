@@ -43,7 +43,7 @@ impl State {
     /// Keeps the video of a job that has just failed.
     pub(crate) fn retain_video(&mut self, id: JobId) {
         self.retained_videos.push_back(id);
-        self.discard_videos_beyond(self.config.queue_max, "there are too many of failed jobs");
+        self.discard_videos_beyond(self.config.queue_max, "limit of failed jobs reached");
     }
 
     /// Removes kept videos, oldest first, until so many are left.

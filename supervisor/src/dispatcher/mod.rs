@@ -61,19 +61,19 @@ pub struct DispatcherStopped;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SubmitError {
     /// There is no room to write it down.
-    #[error("there is no room on the disk for one more job")]
+    #[error("not enough disk space for another job")]
     DiskFull,
     /// What is written down would not be found again.
     #[error("the journal was removed, replaced or truncated")]
     JournalLost,
     /// It could not be written down.
-    #[error("the job could not be written into the journal")]
+    #[error("could not write the job to the journal")]
     Unwritten,
     /// Its key is that of an earlier request, which was another.
-    #[error("the key belongs to another request")]
+    #[error("the idempotency key was used with another request")]
     KeyReused,
     /// Its key is that of a request that is being taken in.
-    #[error("a request with the same key is under way")]
+    #[error("a request with the same idempotency key is in progress")]
     KeyBusy,
 }
 

@@ -66,8 +66,8 @@ impl State {
 fn known_to_fail() -> JobError {
     JobError {
         code: "known_to_fail".into(),
-        sentence: "This very video ended its worker twice before, so it is not tried again; \
-                   re-encode it with another program, or ask the operator to allow another try."
+        sentence: "This video crashed its worker twice before, so it is not retried. \
+                   Re-encode it with another program, or ask the operator to retry the job."
             .into(),
     }
 }

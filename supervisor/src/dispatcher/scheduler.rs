@@ -26,7 +26,7 @@ impl State {
             let Some(JobState::Pending { memory_bytes_max, .. }) =
                 self.jobs.get(&id).map(|entry| entry.job.state())
             else {
-                tracing::error!(job = %id, "a job that does not wait stood in the queue");
+                tracing::error!(job = %id, "a job in the queue is not pending");
                 self.queue.remove(id);
                 continue;
             };
@@ -116,10 +116,10 @@ impl State {
         let event = match ended {
             Ok((_, finished)) => self.record(id, finished, &running),
             Err(error) => {
-                tracing::error!(job = %id, %error, "an attempt was lost to a fault of the service");
+                tracing::error!(job = %id, %error, "an attempt failed: internal error");
                 Some(JobEvent::Failed(JobError {
                     code: "internal".into(),
-                    sentence: "The service failed on this job; tell the operator.".into(),
+                    sentence: "The service failed to process the job. Contact the operator.".into(),
                 }))
             }
         };

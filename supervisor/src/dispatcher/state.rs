@@ -161,7 +161,7 @@ impl State {
         };
         let ended = self.ended.iter().map(|(_, id)| *id);
         self.retained_videos = ended.filter(|id| uploads.contains(id) && is_failed(id)).collect();
-        self.discard_videos_beyond(self.config.queue_max, "there are too many of failed jobs");
+        self.discard_videos_beyond(self.config.queue_max, "limit of failed jobs reached");
         self.reject_poisoned();
     }
 
@@ -189,7 +189,7 @@ impl State {
                 },
                 Some(arrived) = self.submissions.join_next() => match arrived {
                     Ok(arrival) => self.on_upload_stored(arrival),
-                    Err(error) => tracing::error!(%error, "an upload was lost"),
+                    Err(error) => tracing::error!(%error, "upload lost"),
                 },
                 Some(ended) = self.attempts.join_next_with_id() => self.on_attempt_exit(ended),
                 Some(()) = self.pool.gone() => self.notify_if_drained(),
@@ -249,7 +249,7 @@ impl State {
         for entry in self.jobs.values_mut() {
             entry.job.lower_cap(self.config.memory_budget_bytes);
         }
-        self.discard_videos_beyond(self.config.queue_max, "there are too many of failed jobs");
+        self.discard_videos_beyond(self.config.queue_max, "limit of failed jobs reached");
     }
 
     pub(crate) fn status(&self, id: JobId) -> Option<Status> {
@@ -303,7 +303,7 @@ impl State {
         if is_failed {
             self.retain_video(id);
         } else if is_final {
-            drop(self.delete(id, What::Upload, "its job is over"));
+            drop(self.delete(id, What::Upload, "its job has ended"));
         }
     }
 

@@ -81,7 +81,7 @@ impl State {
         if !entry.job.upload.is_same_request(upload) {
             return Err(SubmitError::KeyReused);
         }
-        tracing::info!(job = %before, "the same request again");
+        tracing::info!(job = %before, "repeated request");
         self.status(before).ok_or(SubmitError::KeyBusy)
     }
 
@@ -120,7 +120,7 @@ impl State {
             "accepted"
         );
         if self.queue.push(id).is_err() {
-            tracing::error!(job = %id, "an upload with a ticket found the queue full");
+            tracing::error!(job = %id, "queue full despite an admitted upload");
             self.queue.send_back(id);
         }
         let (changes, _) = watch::channel(0);

@@ -30,7 +30,7 @@ const TOKEN_CHARACTERS_MIN: usize = 16;
 #[derive(Debug, Error)]
 pub enum AccessError {
     /// Its file.
-    #[error("`token_file`: {} cannot be read: {source}", path.display())]
+    #[error("`token_file`: cannot read {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -40,13 +40,13 @@ pub enum AccessError {
     /// Its length.
     #[error(
         "`token_file`: the token in {} is shorter than {TOKEN_CHARACTERS_MIN} characters; \
-         make one with `openssl rand -base64 32`", .0.display()
+         generate one with `openssl rand -base64 32`", .0.display()
     )]
     Short(PathBuf),
     /// Others could reach the operators' listener, and nothing would tell operators from them.
     #[error(
-        "`operator_listen` is {0}, which others can reach, and `token_file` names no token; name \
-         one, or listen on a loopback address such as 127.0.0.1:8001"
+        "`operator_listen` is {0}, which other hosts can reach, but `token_file` is not set; set \
+         it, or use a loopback address such as 127.0.0.1:8001"
     )]
     Exposed(SocketAddr),
 }

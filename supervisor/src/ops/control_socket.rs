@@ -42,7 +42,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why there is no control socket: the operator's to mend.
 #[derive(Debug, Error)]
-#[error("the control socket {} cannot be opened: {source}", path.display())]
+#[error("cannot open the control socket {}: {source}", path.display())]
 pub(crate) struct ControlError {
     path: PathBuf,
     source: io::Error,
@@ -99,13 +99,13 @@ impl Control {
                     let operations = operations.clone();
                     tokio::spawn(async move {
                         if let Err(error) = converse(peer, &operations).await {
-                            tracing::debug!(%error, "a control connection broke");
+                            tracing::debug!(%error, "control connection failed");
                         }
                         drop(place);
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a control connection cannot be accepted");
+                    tracing::warn!(%error, "cannot accept a control connection");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -132,8 +132,8 @@ async fn converse(mut peer: UnixStream, operations: &Operations) -> io::Result<(
         }
         // Only now, because an answer to an order that nobody took is lost.
         if !is_heard(uid, geteuid().as_raw()) {
-            tracing::warn!(uid, "a stranger is refused at the control socket");
-            let refusal = "only root and the user of the service may give orders".to_owned();
+            tracing::warn!(uid, "control connection of another user refused");
+            let refusal = "only root and the user of the service may control it".to_owned();
             return say(&mut writer, &Answer::Error(refusal)).await;
         }
         let is_whole = line.ends_with(b"\n");
@@ -142,7 +142,7 @@ async fn converse(mut peer: UnixStream, operations: &Operations) -> io::Result<(
                 Ok(value) => Answer::Ok(value),
                 Err(error) => Answer::Error(error),
             },
-            Err(error) => Answer::Error(format!("this is no order: {error}")),
+            Err(error) => Answer::Error(format!("invalid command: {error}")),
         };
         say(&mut writer, &answer).await?;
         // What follows a line that was too long is not the beginning of another.

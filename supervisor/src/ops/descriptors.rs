@@ -20,10 +20,10 @@ pub(crate) fn provide(connections: usize, workers: usize) {
         Ok(limit) => tracing::warn!(
             needed,
             limit,
-            "too few files may be open for `connections_max`: raise the limit (LimitNOFILE=, \
-             ulimit -n) or lower the key"
+            "the limit on open files is too low for `connections_max`: raise it (LimitNOFILE=, \
+             ulimit -n), or lower `connections_max`"
         ),
-        Err(error) => tracing::warn!(%error, needed, "the limit on open files cannot be raised"),
+        Err(error) => tracing::warn!(%error, needed, "cannot raise the limit on open files"),
     }
 }
 

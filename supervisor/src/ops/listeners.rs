@@ -33,7 +33,7 @@ const ACCEPT_QUEUE_MAX: u32 = 4096;
 #[derive(Debug, Error)]
 pub enum ListenError {
     /// The public address.
-    #[error("`listen`: cannot listen on {address}: {source}; is another service there?")]
+    #[error("`listen`: cannot listen on {address}: {source}; is the port in use?")]
     Public {
         /// The address.
         address: SocketAddr,
@@ -42,8 +42,8 @@ pub enum ListenError {
     },
     /// The operators' address.
     #[error(
-        "`operator_listen`: cannot listen on {address}: {source}; if another service is there, \
-         choose another address, or off"
+        "`operator_listen`: cannot listen on {address}: {source}; if the port is in use, set \
+         another address, or off"
     )]
     Operators {
         /// The address.
@@ -53,7 +53,7 @@ pub enum ListenError {
     },
     /// A passed socket that nobody is to be heard on.
     #[error(
-        "`operator_listen` is off, and the service manager passes a socket named operator; \
+        "`operator_listen` is off, but the service manager passes a socket named operator; \
          disable that socket unit or set the key"
     )]
     Off,
@@ -143,7 +143,7 @@ async fn open(
     let address = socket.local_addr()?;
     tracing::info!(%address, is_inherited, "{news}");
     if is_inherited && wished != address {
-        tracing::warn!("`{key}` is {wished} and does not count: the socket was passed");
+        tracing::warn!("`{key}` is {wished} but ignored: the service manager passed a socket");
     }
     Ok(socket)
 }

@@ -103,7 +103,7 @@ impl Operations {
     pub(crate) async fn run(&self, mut commands: mpsc::Receiver<OperatorCommand>) {
         while let Some(command) = commands.recv().await {
             if let Err(error) = self.carry_out(command).await {
-                tracing::error!(error, "an order was not carried out");
+                tracing::error!(error, "a command failed");
             }
         }
     }
@@ -117,13 +117,13 @@ impl Operations {
             OperatorCommand::Status => self.state().await,
             OperatorCommand::Report => self.report().await,
             OperatorCommand::Drain => {
-                tracing::info!("an operator asks for the end");
+                tracing::info!("stop requested by an operator");
                 self.switch.ask();
                 Ok(json!({ "drain_s_max": self.settings.borrow().config.drain_max.as_secs() }))
             }
             OperatorCommand::RestartWorkers => {
                 let workers = self.dispatcher.restart_workers().await.map_err(sentence)?;
-                tracing::info!(workers, "workers are restarted by an operator");
+                tracing::info!(workers, "workers restarted by an operator");
                 Ok(json!({ "workers": workers }))
             }
             OperatorCommand::Reload => self.reload().await,
@@ -186,7 +186,7 @@ impl Operations {
         let answer = match opened {
             Ok(opened) => self.take_over(opened, &current).await,
             Err(error) => {
-                tracing::error!(error, "the new configuration is refused, the old one stays");
+                tracing::error!(error, "reload failed; the old configuration stays in effect");
                 self.settings.send_modify(|settings| settings.reload_refused = Some(error.clone()));
                 Err(error)
             }
@@ -209,7 +209,7 @@ impl Operations {
             settings.reload_refused = None;
         });
         self.webhooks.renew(means);
-        tracing::info!(?applied, ?at_next_start, "the configuration is read again");
+        tracing::info!(?applied, ?at_next_start, "configuration reloaded");
         Ok(json!({ "applied": applied, "at_next_start": at_next_start }))
     }
 
@@ -221,7 +221,7 @@ impl Operations {
                 told(&status)
             }
             Some(Cancelled::TooLate(status)) => {
-                Err(format!("the job is {} already", status.status))
+                Err(format!("the job is already {}", status.status))
             }
             None => Err(unknown()),
         }
@@ -231,14 +231,14 @@ impl Operations {
         let id = id(job)?;
         match self.dispatcher.retry(id).await.map_err(sentence)? {
             Some(Retried::Now(status)) => {
-                tracing::info!(job = %id, "tried again by an operator");
+                tracing::info!(job = %id, "retried by an operator");
                 told(&status)
             }
             Some(Retried::NotFailed(status)) => {
-                Err(format!("the job is {}; only a failed one is tried again", status.status))
+                Err(format!("the job is {}; only failed jobs can be retried", status.status))
             }
             Some(Retried::WithoutVideo) => {
-                Err("the video of the job is gone; it must be uploaded again".into())
+                Err("the video of the job no longer exists; upload it again".into())
             }
             None => Err(unknown()),
         }
@@ -250,7 +250,7 @@ fn id(job: &str) -> Result<JobId, String> {
 }
 
 fn unknown() -> String {
-    "there is no such job; it may have expired".into()
+    "job not found; it may have expired".into()
 }
 
 fn told(status: &Status) -> Result<Value, String> {

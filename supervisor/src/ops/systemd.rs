@@ -92,13 +92,13 @@ pub(crate) fn ready() {
 pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => tracing::warn!(%error, "the clock cannot be read"),
+        Err(error) => tracing::warn!(%error, "cannot read the clock"),
     }
 }
 
 /// Tells that the service is about to end.
 pub(crate) fn stopping() {
-    tell(&[NotifyState::Stopping, NotifyState::Status("stopping: jobs under way may finish")]);
+    tell(&[NotifyState::Stopping, NotifyState::Status("stopping: waiting for running jobs")]);
 }
 
 /// Tells, until it is aborted, how the dispatcher says it is.
@@ -153,7 +153,7 @@ fn beat(watchdog: Option<Duration>) -> Duration {
 
 fn tell(news: &[NotifyState]) {
     if let Err(error) = sd_notify::notify(news) {
-        tracing::warn!(%error, "the service manager is not told how the service is");
+        tracing::warn!(%error, "cannot notify the service manager");
     }
 }
 
@@ -168,7 +168,7 @@ fn status_line(health: &Health) -> String {
     );
     match health.reason {
         None => state,
-        Some(reason) => format!("{state}; no uploads: {reason}"),
+        Some(reason) => format!("{state}; not accepting uploads: {reason}"),
     }
 }
 
@@ -205,7 +205,7 @@ mod tests {
         let line = "2 running, 3 queued, 412/2048 MiB reserved";
         assert_eq!(status_line(&health(2)), line);
         let full = Health { reason: Some("the queue is full"), ..health(2) };
-        assert_eq!(status_line(&full), format!("{line}; no uploads: the queue is full"));
+        assert_eq!(status_line(&full), format!("{line}; not accepting uploads: the queue is full"));
     }
 
     const UNIT: &str = include_str!("../../../systemd/bodyscript.service");

@@ -25,7 +25,7 @@ pub(crate) fn init(filter: &str, format: LogFormat) {
             }
             Err(error) => {
                 builder.with_env_filter(filter).init();
-                tracing::warn!(%error, "the journal cannot be reached; logging as text");
+                tracing::warn!(%error, "cannot reach the systemd journal; logging as text");
             }
         },
     }

@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum StateError {
     /// The lock is taken.
-    #[error("{} is in use by another bodyscript; stop it or choose another state_dir", .0.display())]
+    #[error("{} is in use by another bodyscript; stop it or set another state_dir", .0.display())]
     InUse(PathBuf),
     /// Nothing can be written there.
     #[error(
@@ -21,7 +21,7 @@ pub enum StateError {
     Stale(PathBuf),
     /// What nobody accounts for cannot be moved out of the way.
     #[error(
-        "{source}; what no job accounts for has to be set aside in {} before a start, and nothing \
+        "{source}; files of unknown jobs have to be set aside in {} before a start, and nothing \
          was deleted: make that folder writable, with room, and start again", folder.display()
     )]
     SetAside {

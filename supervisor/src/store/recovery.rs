@@ -92,13 +92,13 @@ impl Recovered {
         if let Some(aside) =
             set_aside_unknown(state.root(), &["results"], |id| known.contains(&id))?
         {
-            tell("it does not know of these results", &aside);
+            tell("results without an entry in the journal", &aside);
         }
         if let Some(SetAsideTotals { starts, bytes }) = SetAsideTotals::of(state.root()) {
             tracing::warn!(
                 starts,
                 bytes,
-                "there is material set aside, which takes room on the disk"
+                "files set aside earlier take up disk space; see the runbook"
             );
         }
         let swept = sweep_orphans(state, &claims(&jobs))?;
@@ -114,8 +114,8 @@ fn tell(cause: &str, aside: &SetAside) {
         folder = %aside.folder().display(),
         moved = %aside,
         bytes = aside.bytes(),
-        "the journal was lost, whole or in part: what only it could explain is set aside; nothing \
-         was deleted, and the runbook says how to restore or remove it"
+        "the journal was lost, completely or in part: files that only it could explain are set \
+         aside; nothing was deleted; see the runbook to restore or remove them"
     );
 }
 
@@ -157,7 +157,7 @@ fn settle(
         Resolution::HasNoResults => return None,
         Resolution::HasNoVideo => vec![JobEvent::Failed(JobError {
             code: "upload_lost".into(),
-            sentence: "The service lost the video; send it again.".into(),
+            sentence: "The service lost the video. Upload it again.".into(),
         })],
         Resolution::WaitsAgain => vec![requeued(job.state())],
         Resolution::IsDone(outcome) => {
@@ -194,7 +194,7 @@ fn requeued(state: &JobState) -> JobEvent {
         | JobState::Processing { memory_bytes_max, .. } => *memory_bytes_max,
         _ => 0,
     };
-    let reason = "The service was started again; the job waits for its next turn.".into();
+    let reason = "The service restarted.".into();
     JobEvent::Requeued { memory_bytes_max, reason }
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct WebhookUrl {
 
 /// What is no address to tell.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("it takes a URL such as https://example.org/notices, without a user")]
+#[error("expected a URL such as https://example.org/notices, without user name and password")]
 pub(crate) struct InvalidWebhookUrl;
 
 impl FromStr for WebhookUrl {

@@ -51,7 +51,7 @@ pub enum WebhookError {
         why: String,
     },
     /// Nobody could be trusted to be who they say they are.
-    #[error("the certificates of this host cannot be used: {0}")]
+    #[error("cannot use the certificates of this host: {0}")]
     Certificates(String),
 }
 
@@ -161,7 +161,7 @@ impl Webhooks {
         if let Err(error) = fs::remove_file(&path)
             && error.kind() != ErrorKind::NotFound
         {
-            tracing::warn!(job = %id, %error, "a webhook's note stays");
+            tracing::warn!(job = %id, %error, "cannot delete the record of a webhook");
         }
     }
 
@@ -225,7 +225,7 @@ impl Webhooks {
             };
             note.tries += 1;
             if let Err(error) = self.write(id, &note) {
-                tracing::warn!(job = %id, %error, "a webhook's tries are not noted");
+                tracing::warn!(job = %id, %error, "cannot record the attempts of a webhook");
             }
             tokio::select! {
                 () = sleep(Duration::from_secs(*pause)) => {}

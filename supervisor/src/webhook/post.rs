@@ -27,17 +27,17 @@ const ANSWER_MAX: Duration = Duration::from_secs(15);
 /// Why a notice did not arrive.
 #[derive(Debug, Error)]
 pub(crate) enum PostError {
-    #[error("the address does not answer within {} s", ANSWER_MAX.as_secs())]
+    #[error("no response within {} s", ANSWER_MAX.as_secs())]
     Late,
-    #[error("the name cannot be resolved: {0}")]
+    #[error("cannot resolve the name: {0}")]
     Name(#[source] io::Error),
     #[error("{0} is not public, and `webhook_networks` does not name it (without TLS it has to)")]
     Private(SocketAddr),
-    #[error("no connection: {0}")]
+    #[error("cannot connect: {0}")]
     Connect(#[source] io::Error),
-    #[error("no HTTP: {0}")]
+    #[error("invalid HTTP response: {0}")]
     Http(#[from] hyper::Error),
-    #[error("the notice makes no request: {0}")]
+    #[error("cannot build the request: {0}")]
     Request(#[from] hyper::http::Error),
 }
 

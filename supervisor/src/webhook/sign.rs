@@ -35,11 +35,13 @@ impl Secret {
 
     fn of(text: &str) -> Result<Self, &'static str> {
         let bytes = match text.strip_prefix(PREFIX) {
-            Some(coded) => BASE64_STANDARD.decode(coded).map_err(|_| "no base64 after whsec_")?,
+            Some(coded) => {
+                BASE64_STANDARD.decode(coded).map_err(|_| "invalid base64 after whsec_")?
+            }
             None => text.as_bytes().to_vec(),
         };
         if bytes.len() < SECRET_BYTES_MIN {
-            return Err("too short: it takes 24 bytes or more");
+            return Err("too short: at least 24 bytes are required");
         }
         Ok(Self(bytes))
     }

@@ -64,7 +64,7 @@ fn what_is_beside_a_lost_journal_is_set_aside_byte_for_byte() -> Result<()> {
         let root = server.kill()?;
         let stage = Stage { server: TestServer::start_in(root, &strs(&flags))?, flags, videos };
         assert_eq!(aside(&state)?, before);
-        ensure!(stage.server.log().contains("there is material set aside"), "it is not recalled");
+        ensure!(stage.server.log().contains("files set aside earlier"), "it is not recalled");
         ensure!(stage.server.operator_json("/api/jobs")?["total"] == 1);
         stage.server.stop()?;
     }
@@ -137,7 +137,7 @@ fn without_its_log_a_journal_forgets_and_nothing_of_that_is_swept() -> Result<()
     assert_eq!(there, of_users(&before));
     let log = stage.server.log();
     ensure!(log.contains("journal.db-wal is missing or empty"), "{log}");
-    ensure!(log.contains("is set aside; nothing was deleted"), "{log}");
+    ensure!(log.contains("are set aside; nothing was deleted"), "{log}");
     stage.check_it_works()?;
     stage.server.kill()?;
     Ok(())
@@ -170,7 +170,7 @@ fn beside_history_unknown_results_are_set_aside_and_removed_ones_swept() -> Resu
     let name = PathBuf::from(format!("results/{unknown}/pose_data.csv"));
     assert_eq!(aside(&state)?, Tree::from([(name, b"unknown".to_vec())]));
     let log = server.log();
-    let told = log.lines().find(|line| line.contains("it does not know of these results"));
+    let told = log.lines().find(|line| line.contains("results without an entry in the journal"));
     ensure!(told.is_some_and(|line| line.contains("ERROR") && line.contains(unknown)), "{log}");
     server.stop()?;
     drop(videos);
@@ -222,7 +222,10 @@ fn what_cannot_be_set_aside_stops_the_start() -> Result<()> {
     let mut server = TestServer::launch(Arc::clone(&dead.root), &strs(&dead.flags), None)?;
     ensure!(!server.ready_or_dead()?, "it started");
     let log = server.log();
-    ensure!(log.contains("has to be set aside in") && log.contains("nothing was deleted"), "{log}");
+    ensure!(
+        log.contains("have to be set aside in") && log.contains("nothing was deleted"),
+        "{log}"
+    );
     assert_eq!(everything(&state)?, before);
     fs::remove_file(state.join("set-aside"))?;
     let stage = dead.start()?;

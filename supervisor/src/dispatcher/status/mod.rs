@@ -24,70 +24,70 @@ pub(crate) use worker::{LayerReport, WorkerStatus};
 /// Bytes in what people are told is a megabyte.
 const MEGABYTE: f64 = (1u64 << 20) as f64;
 
-/// The status document.
+/// Status of a job.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Status {
-    /// Key to the job.
+    /// Id of the job.
     #[schema(value_type = String, pattern = "^[0-9a-f]{32}$")]
     pub job_id: JobId,
-    /// The state of the job.
+    /// State of the job.
     #[schema(value_type = StateName)]
     pub status: &'static str,
     /// From 0 to 100; 100 only when completed.
     #[schema(maximum = 100)]
     pub progress: u8,
-    /// One sentence for people.
+    /// A message for users.
     pub message: String,
     /// When the job was accepted.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// When its first attempt began.
+    /// When its first attempt started.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub started_at: Option<Timestamp>,
-    /// When it was over.
+    /// When the job ended.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub completed_at: Option<Timestamp>,
-    /// What the client calls the file.
+    /// File name given by the client.
     #[schema(value_type = String)]
     pub filename: DisplayName,
     /// Size of the video in MiB (2^20 bytes), to two places.
     pub file_size_mb: f64,
     /// SHA-256 of the video, in hexadecimal.
     pub sha256: String,
-    /// How poses are looked for.
+    /// Detection mode.
     pub mode: &'static str,
-    /// Every how many-th frame is processed, unless they are chosen by time.
+    /// Every n-th frame is processed, if selected by interval.
     pub interval: Option<u32>,
-    /// How many frames a second are processed, if they are chosen by time.
+    /// Frames processed per second, if selected by rate.
     pub fps: Option<f64>,
-    /// How many people are followed at most.
+    /// Maximum number of tracked people.
     pub max_people: u32,
     /// Whether the movement of tracked people is smoothed: on or off.
     pub smoothing: &'static str,
     /// Frames processed so far in this attempt.
     pub current_frame: u32,
-    /// Frames that will be processed, once it can be told.
+    /// Total number of frames to process, once known.
     pub total_frames: Option<u32>,
-    /// Seconds until the job will probably be over: from the measured pace while it is processed,
-    /// from what other jobs took while it waits; none until there is anything to tell it from.
+    /// Estimated seconds until the job ends: from the measured speed while processing, from the
+    /// durations of other jobs while queued; null if there is no estimate.
     pub eta_s: Option<u64>,
-    /// Place in the queue while pending; 1 is next.
+    /// Position in the queue while pending; 1 is first.
     pub queue_position: Option<usize>,
-    /// How many jobs are pending.
+    /// Number of pending jobs.
     pub queue_total: usize,
-    /// Why it failed: one sentence.
+    /// Reason of the failure, one sentence for users.
     pub error: Option<String>,
-    /// Why it failed: a stable code.
+    /// Stable error code of the failure.
     pub error_code: Option<Cow<'static, str>>,
-    /// How it went, once completed.
+    /// Statistics, once completed.
     pub statistics: Option<Statistics>,
-    /// Where the results are, once completed.
+    /// URLs of the results, once completed.
     pub urls: Option<Urls>,
-    /// The attempts that are over, oldest first.
+    /// Finished attempts, oldest first.
     pub attempts: Vec<AttemptRecord>,
-    /// The worker of the present attempt.
+    /// Worker of the current attempt.
     pub worker: Option<WorkerStatus>,
-    /// The sandbox of the latest attempt.
+    /// Sandbox of the latest attempt.
     #[serde(rename = "posture")]
     pub sandbox: Option<Vec<LayerReport>>,
 }
@@ -212,7 +212,7 @@ mod tests {
         );
         assert_eq!(status["status"], "pending");
         assert_eq!(status["queue_position"], 2);
-        assert_eq!(status["message"], "Waiting: 2 of 3.");
+        assert_eq!(status["message"], "Your video is number 2 of 3 in the queue.");
         assert_eq!(status["eta_s"], 3);
         assert_eq!(status["created_at"], "1970-01-01T00:00:00Z");
         assert_eq!(status["file_size_mb"], 1.5);

@@ -74,8 +74,11 @@ pub(crate) fn message(
     match state {
         JobState::Pending { reason, .. } => {
             let turn = match place {
-                Some(Place { position, total, .. }) => format!("Waiting: {position} of {total}."),
-                None => "Waiting.".into(),
+                Some(Place { position: 1, .. }) => "Your video is first in the queue.".into(),
+                Some(Place { position, total, .. }) => {
+                    format!("Your video is number {position} of {total} in the queue.")
+                }
+                None => "Queued.".into(),
             };
             reason.as_ref().map_or(turn.clone(), |reason| format!("{reason} {turn}"))
         }

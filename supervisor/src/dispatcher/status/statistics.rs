@@ -6,7 +6,7 @@ use bodyscript_protocol::message::Summary;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// How a completed job went.
+/// Statistics of a completed job.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(crate) struct Statistics {
     /// Share of the processed frames in which a person was found, 0 to 1.
@@ -19,12 +19,12 @@ pub(crate) struct Statistics {
     pub frames_processed: u32,
     /// Frames in which a person was found.
     pub frames_detected: u32,
-    /// How often the person was seen in one processed frame and not in the next.
+    /// How often a person was detected in one processed frame but not in the next.
     pub track_losses: u32,
-    /// How much the landmarks tremble: root mean square of the second difference of their
-    /// positions, as a fraction of the picture's diagonal.
+    /// Jitter of the landmarks: root mean square of the second difference of their
+    /// positions, as a fraction of the frame's diagonal.
     pub jitter: f64,
-    /// How many people were told apart.
+    /// Number of people distinguished.
     pub people: u32,
 }
 

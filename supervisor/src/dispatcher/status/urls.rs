@@ -7,7 +7,7 @@ use bodyscript_protocol::artefact::Artefact;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Where the artefacts of a completed job are: those that were asked for.
+/// URLs of the results of a completed job, for the requested formats.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Urls {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,16 +9,16 @@ use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A living worker.
+/// A running worker.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(crate) struct WorkerStatus {
-    /// Its process.
+    /// Process id.
     pub pid: Option<i32>,
-    /// The cap on its memory.
+    /// Memory cap in bytes.
     pub cap_bytes: u64,
-    /// Its resident memory.
+    /// Resident memory in bytes.
     pub rss_bytes: u64,
-    /// The most it ever had.
+    /// Peak memory in bytes.
     pub peak_bytes: u64,
 }
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 /// A client is slower than it may be.
 #[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
-#[error("the client is slower than it may be")]
+#[error("the transfer is slower than the minimum rate")]
 pub(crate) struct TooSlow;
 
 /// Holds what comes or goes against a rate, one window of waiting after the other.

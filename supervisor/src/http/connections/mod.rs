@@ -134,7 +134,7 @@ impl Connections {
             Limit::Client(_) => of_client,
             Limit::All(_) => of_all,
         };
-        tracing::debug!(limit, "a limit on connections is reached");
+        tracing::debug!(limit, "limit on connections reached");
         self.refused.get_or_create(&LimitLabel { limit }).inc();
     }
 

@@ -90,7 +90,7 @@ pub(crate) async fn serve(
     }
     drop(listener);
     if timeout(CLOSING_MAX, served.shutdown()).await.is_err() {
-        tracing::warn!("connections are cut: they outlasted the service");
+        tracing::warn!("connections closed at shutdown");
     }
 }
 
@@ -98,10 +98,10 @@ pub(crate) async fn serve(
 async fn run_to_exit(serving: impl Future<Output = hyper::Result<()>>, connection: Connection) {
     tokio::select! {
         biased;
-        () = connection.given_up() => tracing::debug!("an idle connection makes room"),
+        () = connection.given_up() => tracing::debug!("idle connection closed to make room"),
         served = serving => {
             if let Err(error) = served {
-                tracing::debug!(%error, "a connection broke");
+                tracing::debug!(%error, "connection failed");
             }
         }
     }
@@ -128,7 +128,7 @@ async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Peer)> {
 }
 
 fn pause_after(error: &io::Error, connections: &Connections) -> Duration {
-    tracing::warn!(%error, "a connection cannot be accepted");
+    tracing::warn!(%error, "cannot accept a connection");
     let is_short =
         matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE));
     if is_short && connections.give_up() { ACCEPT_PAUSE_SHORT } else { ACCEPT_PAUSE }

@@ -23,18 +23,18 @@ use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How often an idle stream says that it lives.
+/// Interval of keep-alive comments on an idle stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// The status of a job, now and whenever it changes
+/// Follow the status of a job
 ///
-/// Server-sent events named `status`, each a whole status document, until the job is over.
+/// Server-sent events named `status`, each with the full status, until the job has ended.
 #[utoipa::path(get, path = "/api/events/{id}", tag = "jobs", operation_id = "watch_job",
-    params(("id" = String, Path, description = "The job's id"),
-        ("Last-Event-ID" = Option<String>, Header, description = "The last event the client has")),
+    params(("id" = String, Path, description = "Job id"),
+        ("Last-Event-ID" = Option<String>, Header, description = "Id of the last event received")),
     responses(
-        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
-        (status = 204, description = "The job is over and the client has its last event"),
+        (status = 200, description = "Events", body = String, content_type = "text/event-stream"),
+        (status = 204, description = "The job has ended and its last event was received"),
         EventRefusals))]
 pub(crate) async fn events(
     State(service): State<Service>,

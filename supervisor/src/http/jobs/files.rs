@@ -30,7 +30,7 @@ enum FileAnswers {
     /// The file, with its own media type
     #[response(status = 200, content_type = "*/*")]
     Whole(Bytes),
-    /// The range asked for
+    /// The requested range
     #[response(status = 206, content_type = "*/*")]
     Part(Bytes),
     /// The client's copy is current
@@ -38,13 +38,13 @@ enum FileAnswers {
     Current,
 }
 
-/// A result, for players and pages
+/// Get a result file
 ///
-/// Takes one byte range (RFC 9110, 14) and conditions.
+/// Supports a single byte range (RFC 9110, 14) and conditional requests.
 #[utoipa::path(method(get, head), path = "/api/serve/{id}/{name}", tag = "results",
     operation_id = "get_result",
-    params(("id" = String, Path, description = "The job's id"),
-        ("name" = String, Path, description = "A file name, as in `urls` of the status")),
+    params(("id" = String, Path, description = "Job id"),
+        ("name" = String, Path, description = "File name, as in `urls` of the status")),
     responses(FileAnswers, FileRefusals))]
 pub(crate) async fn serve(
     State(service): State<Service>,
@@ -56,13 +56,13 @@ pub(crate) async fn serve(
     send(&service.state.result(id, artefact), artefact, request).await
 }
 
-/// A result, for the disk
+/// Download a result file
 ///
-/// As under `/api/serve`, with a `Content-Disposition` that names it after the video.
+/// Same as `/api/serve`, with a `Content-Disposition` that names the file after the video.
 #[utoipa::path(method(get, head), path = "/api/download/{id}/{kind}", tag = "results",
     operation_id = "download_result",
-    params(("id" = String, Path, description = "The job's id"),
-        ("kind" = String, Path, description = "A kind of file: a key of `urls` of the status")),
+    params(("id" = String, Path, description = "Job id"),
+        ("kind" = String, Path, description = "Output: a key of `urls` of the status")),
     responses(FileAnswers, FileRefusals))]
 pub(crate) async fn download(
     State(service): State<Service>,
@@ -149,6 +149,6 @@ fn unreadable(path: &Path, error: &std::io::Error) -> ApiError {
     if error.kind() == std::io::ErrorKind::NotFound {
         return ApiError::JobNotFound;
     }
-    tracing::error!(path = %path.display(), %error, "a result cannot be read");
+    tracing::error!(path = %path.display(), %error, "cannot read a result");
     ApiError::Internal
 }

@@ -17,9 +17,9 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The status of a job
+/// Get the status of a job
 #[utoipa::path(get, path = "/api/status/{id}", tag = "jobs", operation_id = "get_status",
-    params(("id" = String, Path, description = "The job's id")),
+    params(("id" = String, Path, description = "Job id")),
     responses((status = 200, description = "The status", body = Status), JobRefusals))]
 pub(crate) async fn status(
     State(service): State<Service>,
@@ -31,10 +31,10 @@ pub(crate) async fn status(
 
 /// Cancel a job
 ///
-/// Answers once its worker, if any, is gone and its memory free.
+/// Responds when the worker, if any, has exited and its memory is free.
 #[utoipa::path(post, path = "/api/cancel/{id}", tag = "jobs", operation_id = "cancel_job",
-    params(("id" = String, Path, description = "The job's id")),
-    responses((status = 200, description = "It is cancelled", body = Status), CancelRefusals))]
+    params(("id" = String, Path, description = "Job id")),
+    responses((status = 200, description = "The job is cancelled", body = Status), CancelRefusals))]
 pub(crate) async fn cancel(
     State(service): State<Service>,
     JobIdParam(id): JobIdParam,
@@ -46,45 +46,45 @@ pub(crate) async fn cancel(
     }
 }
 
-/// The answer to a cleanup.
+/// The response to a cleanup.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Removed {
-    /// The id the job had.
+    /// Id of the deleted job.
     #[schema(value_type = String)]
     job_id: JobId,
-    /// One sentence.
+    /// A message for users.
     message: &'static str,
 }
 
-/// Remove a job with all its files
+/// Delete a job and all its files
 ///
-/// At any time; a job under way is cancelled first.
+/// A running job is cancelled first.
 #[utoipa::path(delete, path = "/api/cleanup/{id}", tag = "jobs", operation_id = "remove_job",
-    params(("id" = String, Path, description = "The job's id")),
-    responses((status = 200, description = "It is removed", body = Removed), CleanupRefusals))]
+    params(("id" = String, Path, description = "Job id")),
+    responses((status = 200, description = "The job is deleted", body = Removed), CleanupRefusals))]
 pub(crate) async fn cleanup(
     State(service): State<Service>,
     JobIdParam(job_id): JobIdParam,
 ) -> Result<Json<Removed>, ApiError> {
     if service.dispatcher.remove(job_id).await? {
-        Ok(Json(Removed { job_id, message: "The job and all its files are removed." }))
+        Ok(Json(Removed { job_id, message: "The job and all its files have been deleted." }))
     } else {
         Err(ApiError::JobNotFound)
     }
 }
 
-/// The jobs there are.
+/// A list of jobs.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JobList {
-    /// How many there are, on whatever page.
+    /// Total number of jobs on all pages.
     total: usize,
     /// Newest first.
     jobs: Vec<Status>,
-    /// Where the next page is, if there is one.
+    /// URL of the next page, if any.
     next: Next,
 }
 
-/// The jobs, newest first, a page at a time
+/// List jobs, newest first
 #[utoipa::path(get, path = "/api/jobs", tag = "operators",
     operation_id = "list_jobs", params(Paging),
     security(("bearer" = []), ("basic" = []), ()),

@@ -10,15 +10,15 @@ use utoipa::IntoParams;
 /// Entries of one answer, at most and unless fewer are asked for.
 const LIMIT_MAX: usize = 1000;
 
-/// What the query may say.
+/// Query parameters of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what is read from pairs")]
 pub(crate) struct Paging {
-    /// How many jobs are told of.
+    /// Maximum number of jobs to return.
     #[param(minimum = 1, maximum = 1000, default = 1000)]
     limit: Option<u64>,
-    /// How many, of the newest, are passed over.
+    /// Number of newest jobs to skip.
     #[param(minimum = 0, default = 0)]
     offset: Option<u64>,
 }

@@ -19,6 +19,6 @@ pub(crate) async fn once(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    let accepted = "the name the service is called by, once";
+    let accepted = "exactly one value, the host name of the service";
     refuse(&parts, body, ApiError::InvalidHeader { header: "Host", accepted })
 }

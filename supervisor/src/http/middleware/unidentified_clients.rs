@@ -65,14 +65,14 @@ impl Reported {
         match counted {
             Counted::NotAtAll if is_news(&self.not_at_all) => tracing::info!(
                 %peer,
-                "limits on one client are off for uploads from this address: no X-Forwarded-For of \
-                 a proxy in `trusted_proxies` names a client; a proxy there has to send one \
-                 (docs/proxies)"
+                "per-client limits are off for uploads from this address: no proxy in \
+                 `trusted_proxies` names the client in X-Forwarded-For; configure the proxy to \
+                 send it (docs/proxies)"
             ),
             Counted::AsTheProxy if is_news(&self.as_the_proxy) => tracing::warn!(
                 %peer,
-                "all clients of this proxy count as one: it is in `trusted_proxies` and sends no \
-                 X-Forwarded-For; have it send one (docs/proxies)"
+                "all clients of this proxy count as one: it is in `trusted_proxies` but sends no \
+                 X-Forwarded-For; configure it to send the header (docs/proxies)"
             ),
             _ => {}
         }

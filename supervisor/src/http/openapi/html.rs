@@ -16,10 +16,10 @@ pub(crate) fn page(document: &Value) -> String {
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}: the interface</title>\n<link rel=\"stylesheet\" href=\"/docs.css\">\n\
+         <title>{title} API documentation</title>\n<link rel=\"stylesheet\" href=\"/docs.css\">\n\
          </head>\n<body>\n<main>\n<h1>{title}</h1>\n<p>{}</p>\n\
-         <p>Version {}. The same for programs: <a href=\"/openapi.json\">openapi.json</a>, \
-         <a href=\"/api/problems\">the codes</a>.</p>\n",
+         <p>Version {}. See also: <a href=\"/openapi.json\">openapi.json</a>, \
+         <a href=\"/api/problems\">error codes</a>.</p>\n",
         code(&document["info"]["description"]),
         text(&document["info"]["version"]),
     );
@@ -35,7 +35,7 @@ pub(crate) fn page(document: &Value) -> String {
             }
         }
     }
-    html.push_str("<h2>Documents</h2>\n");
+    html.push_str("<h2>Schemas</h2>\n");
     for (name, schema) in entries(&document["components"]["schemas"]) {
         push(&mut html, format_args!("<h3 id=\"{0}\">{0}</h3>\n", escaped(name)));
         push(&mut html, format_args!("<p>{}</p>\n", code(&schema["description"])));
@@ -63,9 +63,11 @@ fn describe(html: &mut String, (method, path): (&str, &str), operation: &Value) 
         html.push_str("</dl>\n");
     }
     for (kind, body) in entries(&operation["requestBody"]["content"]) {
-        push(html, format_args!("<p>Takes {}.</p>\n", content(kind, body)));
+        push(html, format_args!("<p>Request body: {}.</p>\n", content(kind, body)));
     }
-    html.push_str("<table>\n<thead><tr><th>Answer</th><th>When</th><th>With</th></tr></thead>\n");
+    html.push_str(
+        "<table>\n<thead><tr><th>Status</th><th>Meaning</th><th>Body</th></tr></thead>\n",
+    );
     for (status, answer) in entries(&operation["responses"]) {
         let bodies: Vec<_> =
             entries(&answer["content"]).map(|(kind, body)| content(kind, body)).collect();

@@ -7,52 +7,52 @@ use bodyscript_protocol::options::{Mode, PEOPLE_MAX};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What the service is.
+/// Information about the service.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct About {
-    /// BodyScript.
+    /// The name, BodyScript.
     name: &'static str,
-    /// Its version.
+    /// Version of the service.
     version: &'static str,
-    /// What workers are caged in.
+    /// Memory cage of the workers.
     cage: String,
-    /// The modes an upload may ask for.
+    /// Detection modes an upload can select.
     modes: Vec<&'static str>,
-    /// What is refused or cut.
+    /// Limits on videos and jobs.
     limits: Limits,
-    /// Where everything else is told.
+    /// URL of the API documentation.
     documentation: &'static str,
-    /// The same for programs.
+    /// URL of the OpenAPI document.
     openapi: &'static str,
 }
 
-/// What is refused or cut.
+/// Limits on videos and jobs.
 #[derive(Debug, Serialize, ToSchema)]
 struct Limits {
-    /// Largest video.
+    /// Maximum size of a video in bytes.
     upload_bytes_max: u64,
-    /// Longest part of a video that is processed.
+    /// Maximum duration of a video that is processed.
     duration_s_max: u32,
-    /// What happens to a longer one: trim or reject.
+    /// How longer videos are handled: trim or reject.
     #[schema(value_type = String)]
     on_long: bodyscript_protocol::message::OnLong,
-    /// Longest side of the picture.
+    /// Maximum width or height of a video.
     side_px_max: u32,
-    /// Largest area of the picture.
+    /// Maximum number of pixels per frame.
     area_px_max: u32,
-    /// Highest frame rate.
+    /// Maximum frame rate.
     frame_rate_max: u32,
-    /// Most people followed at a time.
+    /// Maximum number of tracked people.
     people_max: u32,
-    /// Longest time a worker may take.
+    /// Maximum run time of a worker.
     worker_wall_s_max: u64,
-    /// Jobs that may wait.
+    /// Maximum number of queued jobs.
     queue_max: usize,
-    /// How long results are kept.
+    /// Time results are kept.
     result_ttl_s: u64,
 }
 
-/// What the service is and takes
+/// Information about the service and its limits
 #[utoipa::path(get, path = "/api", tag = "service",
     operation_id = "get_service",
     responses((status = 200, description = "The service, its modes and limits", body = About)))]

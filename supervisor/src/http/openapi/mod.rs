@@ -25,22 +25,22 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 #[openapi(
     info(
         title = "BodyScript",
-        description = "Videos in, human pose data out. Every refusal is a problem document \
-            (RFC 9457) whose `code` is one of `/api/problems`; an answer that a later attempt \
-            may change carries `Retry-After`. At any address but those of health, a client with \
-            too many requests under way gets 429 (`too_many_connections`), and a service that \
-            serves as many as it may answers 503 (`overloaded`). Every answer carries `X-Request-Id`, by which the \
-            log knows the request.",
+        description = "Turns videos into human pose data. Every error is a problem document \
+            (RFC 9457) whose `code` is listed in `/api/problems`. Errors that a later retry may \
+            resolve carry `Retry-After`. Except for health checks, every endpoint can return 429 \
+            (`too_many_connections`) if a client has too many concurrent requests, and 503 \
+            (`overloaded`) if the service has. Every response carries `X-Request-Id`, which also \
+            appears in the log.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     tags(
-        (name = "jobs", description = "A video and what becomes of it"),
-        (name = "resumable", description = "Uploads that survive a broken line, as tus 1.0.0 \
-            (<https://tus.io/protocols/resumable-upload>) has them"),
+        (name = "jobs", description = "Uploads and jobs"),
+        (name = "resumable", description = "Resumable uploads with tus 1.0.0 \
+            (<https://tus.io/protocols/resumable-upload>)"),
         (name = "results", description = "The files of a completed job"),
-        (name = "service", description = "What the service is and how it is"),
-        (name = "operators", description = "For who runs the service: on the operators' listener \
-            (`operator_listen`) from its own host, or with the token (`token_file`)")
+        (name = "service", description = "Information about the service and its health"),
+        (name = "operators", description = "Endpoints for operators: on the operator listener \
+            (`operator_listen`) from the host of the service, or with the token (`token_file`)")
     ),
     components(schemas(Problem, Status, Catalogue)),
     modifiers(&Token)
@@ -163,22 +163,22 @@ fn describe_head(item: &mut PathItem) {
     }
 }
 
-/// This document
+/// This OpenAPI document
 #[utoipa::path(get, path = "/openapi.json", tag = "service", operation_id = "get_openapi",
-    responses((status = 200, description = "The document", body = Object,
+    responses((status = 200, description = "The OpenAPI document", body = Object,
         content_type = "application/json")))]
 pub(crate) async fn json(Extension(documents): Extension<Documents>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], documents.json.to_string())
 }
 
-/// This document, for people
+/// This documentation as a web page
 #[utoipa::path(get, path = "/docs", tag = "service", operation_id = "get_docs",
-    responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
+    responses((status = 200, description = "This page", body = String, content_type = "text/html")))]
 pub(crate) async fn page(Extension(documents): Extension<Documents>) -> Html<String> {
     Html(documents.page.to_string())
 }
 
-/// How the page looks
+/// Style sheet of the documentation
 #[utoipa::path(get, path = "/docs.css", tag = "service", operation_id = "get_docs_style",
     responses((status = 200, description = "The style sheet", body = String,
         content_type = "text/css")))]

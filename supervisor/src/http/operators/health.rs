@@ -36,31 +36,31 @@ pub(crate) async fn ask(service: &Service) -> Result<Health, &'static str> {
     match timeout(ANSWER_MAX, service.dispatcher.health()).await {
         Ok(Ok(health)) => Ok(health),
         Ok(Err(_)) => Err("the service is stopping"),
-        Err(_) => Err("the dispatcher does not answer"),
+        Err(_) => Err("the dispatcher does not respond"),
     }
 }
 
-/// Whether the process answers
+/// Liveness check
 #[utoipa::path(get, path = "/livez", tag = "service", operation_id = "get_liveness",
-    responses((status = 200, description = "It does", body = String, content_type = "text/plain")))]
+    responses((status = 200, description = "Alive", body = String, content_type = "text/plain")))]
 pub(crate) async fn live() -> &'static str {
     "ok\n"
 }
 
-/// Whether an upload would be taken now.
+/// Whether uploads are accepted.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Readiness {
-    /// Whether it would, but for its size.
+    /// Whether an upload within the size limit is accepted.
     ready: bool,
-    /// Why not.
+    /// The reason if not.
     reason: Option<&'static str>,
 }
 
-/// Whether an upload would be taken now
+/// Readiness check: whether uploads are accepted
 #[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "get_readiness",
-    responses((status = 200, description = "It would", body = Readiness),
-        (status = 503, description = "It would not", body = Readiness,
-            headers(("Retry-After" = u64, description = "Seconds to wait before asking again")))))]
+    responses((status = 200, description = "Uploads are accepted", body = Readiness),
+        (status = 503, description = "Uploads are refused", body = Readiness,
+            headers(("Retry-After" = u64, description = "Seconds to wait before retrying")))))]
 pub(crate) async fn ready(State(service): State<Service>) -> Response {
     let reason = match ask(&service).await {
         Ok(health) => health.reason,
@@ -70,30 +70,30 @@ pub(crate) async fn ready(State(service): State<Service>) -> Response {
     if reason.is_none() { report.into_response() } else { unavailable(report) }
 }
 
-/// How the service is.
+/// Health of the service.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HealthReport {
-    /// healthy, degraded (takes no upload now) or unhealthy (does not work).
+    /// healthy, degraded (uploads are refused) or unhealthy (the service does not work).
     status: &'static str,
-    /// Why it is not healthy.
+    /// The reason if it is not healthy.
     reason: Option<&'static str>,
     /// Version of the service.
     version: &'static str,
-    /// How long it runs, in seconds.
+    /// Uptime in seconds.
     uptime_s: u64,
-    /// Jobs with a worker.
+    /// Number of running jobs.
     active_jobs: Option<usize>,
-    /// Jobs that wait.
+    /// Number of queued jobs.
     queued_jobs: Option<usize>,
-    /// Whether the latest change of the configuration was refused, so that an older one is in force.
+    /// Whether the last reload failed, so that an older configuration is in effect.
     reload_refused: bool,
 }
 
-/// How the service is
+/// Health of the service
 #[utoipa::path(get, path = "/health", tag = "service", operation_id = "get_health",
-    responses((status = 200, description = "It works", body = HealthReport),
-        (status = 503, description = "It does not", body = HealthReport,
-            headers(("Retry-After" = u64, description = "Seconds to wait before asking again")))))]
+    responses((status = 200, description = "The service works", body = HealthReport),
+        (status = 503, description = "The service does not work", body = HealthReport,
+            headers(("Retry-After" = u64, description = "Seconds to wait before retrying")))))]
 pub(crate) async fn health(State(service): State<Service>) -> Response {
     let report = |status, reason, jobs: Option<Counts>| HealthReport {
         status,
@@ -118,10 +118,10 @@ fn unavailable(report: impl IntoResponse) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, wait, report).into_response()
 }
 
-/// Memory, as operators watch it.
+/// Memory of service, workers and host.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MemoryReport {
-    /// ok; warning: the host's memory runs low; critical: it is short, and uploads are refused.
+    /// ok; warning: the host is getting low on memory; critical: uploads are refused.
     status: &'static str,
     /// Resident memory of the service and all its workers, in MiB.
     memory_mb: f64,
@@ -131,36 +131,36 @@ pub(crate) struct MemoryReport {
     supervisor_bytes: u64,
     /// Resident memory of all workers.
     workers_bytes: u64,
-    /// Sum of the caps of the attempts under way.
+    /// Sum of the memory caps of running attempts.
     reserved_bytes: u64,
-    /// What that sum may come to.
+    /// Maximum of that sum.
     budget_bytes: u64,
-    /// The host's memory.
+    /// Memory of the host.
     host: HostMemory,
-    /// Whether the host counts as short of memory.
+    /// Whether the host is low on memory.
     memory_is_short: bool,
-    /// Whether the disk counts as short of room.
+    /// Whether the disk is low on free space.
     disk_is_short: bool,
-    /// How many jobs are remembered.
+    /// Number of jobs.
     jobs_count: usize,
-    /// How many in each state.
+    /// Number of jobs by state.
     jobs: Counts,
 }
 
-/// The host's memory.
+/// Memory of the host.
 #[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
 pub(crate) struct HostMemory {
-    /// All of it.
+    /// Total memory.
     total_bytes: u64,
-    /// What could be used now (proc(5), `MemAvailable`).
+    /// Available memory (proc(5), `MemAvailable`).
     available_bytes: u64,
-    /// Per cent of the last ten seconds in which some task waited for memory (PSI).
+    /// Per cent of the last ten seconds in which some tasks waited for memory (PSI).
     stalled_some_percent: Option<f32>,
-    /// The same for all tasks at once.
+    /// Per cent of the last ten seconds in which all tasks waited for memory.
     stalled_full_percent: Option<f32>,
 }
 
-/// The memory of the service, its workers and the host
+/// Memory report
 #[utoipa::path(get, path = "/health/memory", tag = "operators", operation_id = "get_memory",
     security(("bearer" = []), ("basic" = []), ()),
     responses((status = 200, description = "The report", body = MemoryReport), OperatorRefusals))]

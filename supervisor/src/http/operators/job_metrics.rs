@@ -17,69 +17,69 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use utoipa::ToSchema;
 
-/// The numbers of all jobs.
+/// Metrics of all jobs.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Report {
-    /// How many jobs there are, on whatever page.
+    /// Total number of jobs on all pages.
     total: usize,
     /// Newest first.
     jobs: Vec<Line>,
-    /// Where the next page of them is, if there is one.
+    /// URL of the next page, if any.
     next: Next,
-    /// Means over the completed ones.
+    /// Averages over completed jobs.
     averages: Averages,
-    /// Of the completed ones, in milliseconds, from the first start to the end.
+    /// Processing times of completed jobs in milliseconds, from first start to end.
     processing_ms: Option<Distribution>,
-    /// Of all that started, in milliseconds, from acceptance to the first start.
+    /// Queueing times of started jobs in milliseconds, from acceptance to first start.
     queue_ms: Option<Distribution>,
-    /// Of the completed ones, in bytes.
+    /// Peak memory of completed jobs in bytes.
     peak_bytes: Option<Distribution>,
     /// Share of failed jobs among those completed or failed, 0 to 1.
     error_rate: Option<f64>,
-    /// What the service can do.
+    /// Capacity of the service.
     capacity: Capacity,
 }
 
-/// One job.
+/// Metrics of a job.
 #[derive(Debug, Serialize, ToSchema)]
 struct Line {
-    /// Its id.
+    /// Job id.
     #[schema(value_type = String)]
     job_id: JobId,
-    /// Its state.
+    /// State of the job.
     status: &'static str,
-    /// Why it failed.
+    /// Error code if the job failed.
     error_code: Option<Cow<'static, str>>,
-    /// Most memory any attempt used.
+    /// Peak memory of all attempts.
     peak_bytes: u64,
-    /// From its first start to its end.
+    /// Time from first start to end.
     processing_ms: Option<i64>,
-    /// From its acceptance to its first start.
+    /// Time from acceptance to first start.
     queue_ms: Option<i64>,
     /// Frames processed.
     frames: u32,
-    /// Frames processed in a second of the last attempt.
+    /// Frames processed per second in the last attempt.
     frames_per_s: Option<f64>,
-    /// Attempts that are over.
+    /// Number of finished attempts.
     attempts: usize,
 }
 
-/// Means over the completed jobs.
+/// Averages over completed jobs.
 #[derive(Debug, Serialize, ToSchema)]
 struct Averages {
-    /// How many there are.
+    /// Number of completed jobs.
     completed: usize,
-    /// Most memory used.
+    /// Peak memory.
     peak_bytes: Option<f64>,
-    /// Time from the first start to the end.
+    /// Time from first start to end.
     processing_ms: Option<f64>,
     /// Frames processed.
     frames: Option<f64>,
-    /// Frames processed in a second.
+    /// Frames processed per second.
     frames_per_s: Option<f64>,
 }
 
-/// How values are spread (nearest rank).
+/// Distribution of values (nearest rank).
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 struct Distribution {
     mean: f64,
@@ -88,22 +88,22 @@ struct Distribution {
     max: f64,
 }
 
-/// What the service can do.
+/// Capacity of the service.
 #[derive(Debug, Serialize, ToSchema)]
 struct Capacity {
-    /// Attempts at once.
+    /// Maximum number of concurrent attempts.
     workers: usize,
-    /// Attempts for which the memory budget has room.
+    /// Number of attempts that fit the memory budget.
     workers_by_memory: u64,
-    /// Videos an hour, from what the completed ones took.
+    /// Estimated videos per hour, from the completed jobs.
     videos_per_hour: Option<f64>,
 }
 
-/// The numbers of all jobs together, and of each, a page at a time
+/// Metrics of all jobs, with a page of single jobs
 #[utoipa::path(get, path = "/api/metrics", tag = "operators",
     operation_id = "get_job_metrics", params(Paging),
     security(("bearer" = []), ("basic" = []), ()),
-    responses((status = 200, description = "The numbers, and a page of jobs", body = Report),
+    responses((status = 200, description = "Metrics, and a page of jobs", body = Report),
         ListRefusals))]
 pub(crate) async fn job_metrics(
     State(service): State<Service>,

@@ -67,10 +67,10 @@ pub(crate) async fn count(
     response
 }
 
-/// The numbers of the service, for Prometheus and the like
+/// Metrics in OpenMetrics format, for Prometheus
 #[utoipa::path(get, path = "/metrics", tag = "operators", operation_id = "get_metrics",
     security(("bearer" = []), ("basic" = []), ()),
-    responses((status = 200, description = "The numbers", body = String,
+    responses((status = 200, description = "The metrics", body = String,
         content_type = "application/openmetrics-text"),
         OperatorRefusals))]
 pub(crate) async fn metrics(State(service): State<Service>) -> Result<Response, ApiError> {
@@ -84,37 +84,42 @@ pub(crate) async fn metrics(State(service): State<Service>) -> Result<Response, 
 fn registry(service: &Service, health: &Health) -> Registry {
     let mut registry = Registry::with_prefix("bodyscript");
     let counters = service.dispatcher.counters();
-    registry.register("attempts", "Attempts that are over, by their end", counters.ends.clone());
+    registry.register("attempts", "Finished attempts by end", counters.ends.clone());
     let times = counters.seconds.clone();
-    registry.register_with_unit("attempt", "From birth to reaping", Unit::Seconds, times);
-    registry.register("http_requests", "Requests that were answered", service.requests.clone());
+    registry.register_with_unit(
+        "attempt",
+        "Duration of attempts from spawn to reap",
+        Unit::Seconds,
+        times,
+    );
+    registry.register("http_requests", "HTTP requests answered", service.requests.clone());
     let refused = service.connections.refused();
-    let help = "Connections, requests and streams that were refused, by the limit reached";
+    let help = "Connections, requests and event streams refused, by limit";
     registry.register("limits_reached", help, refused);
     let census = service.connections.census();
-    let help = "Idle connections closed to make room for others";
+    let help = "Idle connections closed to make room for new ones";
     registry.register("connections_given_up", help, ConstCounter::new(census.given_up));
     registry.register("jobs", "Jobs by state", by_state(&health.jobs));
     let started = gauge(service.started_at.as_second());
-    let help = "When the service began, since 1970";
+    let help = "Start time of the service, in seconds since 1970";
     registry.register_with_unit("start_time", help, Unit::Seconds, started);
     let counts = [
-        ("ready", "Whether an upload would be taken now", u64::from(health.is_ready)),
-        ("connections", "Connections that are open", census.connections as u64),
-        ("requests_in_progress", "Requests under way", census.requests as u64),
-        ("streams", "Streams of events under way", census.streams as u64),
-        ("uploads", "Uploads under way", health.uploads as u64),
-        ("workers_max", "Attempts at once", health.workers as u64),
-        ("workers_standby", "Workers that wait for a job", health.standby.len() as u64),
+        ("ready", "Whether uploads are accepted: 1 or 0", u64::from(health.is_ready)),
+        ("connections", "Open connections", census.connections as u64),
+        ("requests_in_progress", "Requests in progress", census.requests as u64),
+        ("streams", "Open event streams", census.streams as u64),
+        ("uploads", "Uploads in progress", health.uploads as u64),
+        ("workers_max", "Maximum number of concurrent attempts", health.workers as u64),
+        ("workers_standby", "Idle workers started in advance", health.standby.len() as u64),
     ];
     for (name, help, value) in counts {
         registry.register(name, help, gauge(value as i64));
     }
     let sizes = [
-        ("supervisor_resident", "Memory of the supervisor", own_rss_bytes()),
-        ("workers_resident", "Memory of all workers", health.workers_rss_bytes),
-        ("memory_reserved", "Caps of all workers", health.reserved_bytes),
-        ("memory_budget", "What those caps may come to", health.budget_bytes),
+        ("supervisor_resident", "Resident memory of the supervisor", own_rss_bytes()),
+        ("workers_resident", "Resident memory of all workers", health.workers_rss_bytes),
+        ("memory_reserved", "Memory caps of all running workers", health.reserved_bytes),
+        ("memory_budget", "Memory budget of all workers", health.budget_bytes),
     ];
     for (name, help, value) in sizes {
         registry.register_with_unit(name, help, Unit::Bytes, gauge(value as i64));

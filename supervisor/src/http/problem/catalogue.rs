@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-/// What makes a refused request succeed.
+/// Who or what can resolve an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Remedy {
@@ -18,20 +18,20 @@ pub(crate) enum Remedy {
     Client,
     /// The same request, later: the answer carries `Retry-After`.
     Time,
-    /// The operator of the service.
+    /// An action of the operator.
     Operator,
 }
 
-/// One entry.
+/// An error code.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(crate) struct Entry {
-    /// What programs match on.
+    /// Stable code for programs.
     pub code: &'static str,
-    /// The status of an answer with this code; none for a code of a failed job.
+    /// HTTP status of responses with this code; null for codes of failed jobs.
     #[serde(serialize_with = "as_number")]
     #[schema(value_type = Option<u16>)]
     pub status: Option<StatusCode>,
-    /// Who or what can change it.
+    /// Who or what can resolve it.
     pub cured_by: Remedy,
     /// Why it happens.
     pub cause: &'static str,
@@ -72,118 +72,120 @@ macro_rules! answers {
 
 answers! {
     UnknownAddress "unknown_address" 404 Client
-        "Nothing is at this address." "Look it up in /openapi.json or on /docs.";
+        "There is no endpoint at this path." "See /docs or /openapi.json for all endpoints.";
     MethodNotAllowed "method_not_allowed" 405 Client
-        "The address does not take this method." "Use one that the header `Allow` names.";
+        "The endpoint does not support this method." "Use a method listed in the `Allow` header.";
     JobNotFound "job_not_found" 404 Client
-        "No job has this id: it expired, was removed, or never was." "Upload the video again.";
+        "No job has this id: it expired, was deleted or never existed." "Upload the video again.";
     FileNotFound "file_not_found" 404 Client
-        "A job has no file of this name." "Take an address from `urls` of the job's status.";
+        "The job has no file with this name." "Use a URL from `urls` of the job's status.";
     AlreadyOver "already_over" 409 Client
-        "The job is over and cannot be cancelled." "DELETE /api/cleanup/{id} removes its results.";
+        "The job has already ended." "Use DELETE /api/cleanup/{id} to remove its results.";
     NotCompleted "not_completed" 409 Client
-        "The job is not completed, so it has no results." "Wait for `status` to be completed.";
+        "The job is not completed, so it has no results." "Wait until `status` is completed.";
     RangeNotSatisfiable "range_not_satisfiable" 416 Client
-        "The range lies outside the file." "Ask for bytes below the size in `Content-Range`.";
+        "The range is outside the file." "Request bytes below the size in `Content-Range`.";
     ConditionFailed "condition_failed" 412 Client
-        "The file is not as `If-Match` or `If-Unmodified-Since` wants it."
-        "Ask without the condition, or with the `ETag` the file has now.";
+        "The file does not match `If-Match` or `If-Unmodified-Since`."
+        "Omit the condition, or use the current `ETag` of the file.";
     UnsupportedMediaType "unsupported_media_type" 415 Client
-        "The body is of a type this address does not take."
+        "The content type of the body is not supported."
         "Send multipart/form-data with the video in `file`, or the video itself as video/*.";
     MalformedForm "malformed_form" 400 Client
-        "The form breaks RFC 7578." "Let a library write it.";
+        "The form does not follow RFC 7578." "Build the form with an HTTP library.";
     MalformedQuery "malformed_query" 400 Client
-        "The query is no list of names and values." "Send name=value pairs, percent-encoded.";
+        "The query is not a list of name=value pairs." "Send percent-encoded name=value pairs.";
     MissingFile "missing_file" 400 Client
-        "The form has no field `file`." "Send the video in it.";
+        "The form has no field `file`." "Send the video in that field.";
     RepeatedField "repeated_field" 400 Client
         "An option is given more than once." "Give it once.";
     ConflictingFields "conflicting_fields" 400 Client
-        "Two options exclude each other." "Send one of those that `detail` names.";
+        "Two options can't be combined." "Send only one of those named in `detail`.";
     InvalidField "invalid_field" 400 Client
-        "An option has a value that is not understood." "Use a value that `detail` names.";
+        "An option has an invalid value." "Use a value listed in `detail`.";
     UploadTooLarge "upload_too_large" 413 Client
-        "The video is over `upload_bytes_max`." "Send a shorter or more strongly compressed one.";
+        "The video is larger than `upload_bytes_max`." "Trim or compress the video.";
     FormTooLarge "form_too_large" 413 Client
-        "The form holds more than a video and its options." "Send these alone.";
+        "The form contains too much data besides the video." "Send only the video and its options.";
     UploadStalled "upload_stalled" 408 Client
-        "The body stood still for longer than `stall_s_max`."
-        "Send it again, over a steadier line.";
+        "No data was received for `stall_s_max`."
+        "Try again over a more stable connection.";
     UploadTooSlow "upload_too_slow" 408 Client
-        "The body took longer than `upload_s_max`, or came at less than `body_rate_bytes_per_s_min`."
-        "Send it over a faster line.";
+        "The upload took longer than `upload_s_max` or was slower than `body_rate_bytes_per_s_min`."
+        "Try again over a faster connection.";
     UploadBroken "upload_broken" 400 Client
-        "The body broke off." "Send it again, over a steadier line.";
+        "The upload was interrupted." "Try again over a more stable connection.";
     WebhooksOff "webhooks_off" 400 Operator
-        "The service has no secret to sign webhooks with (`webhook_secret_file`)."
-        "Leave `webhook_url` out, or let the operator set one.";
+        "Webhooks are not configured (`webhook_secret_file`)."
+        "Omit `webhook_url`, or ask the operator to configure webhooks.";
     InvalidHeader "invalid_header" 400 Client
-        "A header the request needs is missing, or its value is not understood."
-        "Send it as `detail` says.";
+        "A required header is missing or invalid."
+        "Send it as described in `detail`.";
     TusVersion "tus_version" 412 Client
-        "The request does not say that it speaks tus 1.0.0."
-        "Send `Tus-Resumable: 1.0.0`; better, let a library do it.";
+        "The header `Tus-Resumable: 1.0.0` is missing."
+        "Send the header, or use a tus client library.";
     UploadNotFound "upload_not_found" 404 Client
-        "No resumable upload has this id: it expired, was removed, or never was."
-        "Begin again with POST /api/tus.";
+        "No resumable upload has this id: it expired, was deleted or never existed."
+        "Start a new upload with POST /api/tus.";
     OffsetConflict "offset_conflict" 409 Client
-        "`Upload-Offset` is not where the upload stands." "Ask with HEAD and go on from there.";
+        "`Upload-Offset` differs from the current offset."
+        "Get the offset with HEAD and continue from there.";
     UploadLocked "upload_locked" 423 Time
-        "A newer request has taken the upload over." "Ask with HEAD and go on from there.";
+        "A newer request has taken over the upload."
+        "Get the offset with HEAD and continue from there.";
     UploadBeyondLength "upload_beyond_length" 413 Client
-        "The request brings more bytes than `Upload-Length` announced."
-        "Announce the true length in a new upload.";
+        "The request has more bytes than `Upload-Length` announced."
+        "Start a new upload with the correct length.";
     ChecksumMismatch "checksum_mismatch" 460 Client
-        "The bytes of the request do not have the checksum it gives; none of them was kept."
-        "Send them again.";
+        "The checksum does not match; no byte of the request was stored."
+        "Send the bytes again.";
     TooManyResumable "too_many_resumable" 503 Time
-        "As many resumable uploads are unfinished as may be (`resumable_uploads_max`)."
+        "The limit of unfinished resumable uploads is reached (`resumable_uploads_max`)."
         "Try again after `Retry-After`, or send the video in one request.";
     QueueFull "queue_full" 503 Time
-        "As many jobs wait as may (`queue_max`)." "Try again after `Retry-After`.";
+        "The queue is full (`queue_max`)." "Try again after `Retry-After`.";
     MemoryShort "memory_short" 503 Time
-        "The host is short of memory." "Try again after `Retry-After`.";
+        "The host is low on memory." "Try again after `Retry-After`.";
     DiskFull "disk_full" 507 Time
-        "Too little disk is free for the video (`disk_free_bytes_min`), or it cannot be written."
-        "Try again after `Retry-After`; tell the operator if it stays so.";
+        "There is not enough free disk space (`disk_free_bytes_min`), or the disk can't be written."
+        "Try again after `Retry-After`; contact the operator if this persists.";
     JournalLost "journal_lost" 503 Time
-        "The record of jobs was removed, replaced or truncated while the service ran."
-        "Try again after `Retry-After`; tell the operator, whose log and runbook say what to do.";
+        "The journal of jobs was removed, replaced or truncated while the service was running."
+        "Try again after `Retry-After`; contact the operator, who finds the steps in the runbook.";
     Overloaded "overloaded" 503 Time
-        "The service has as many files open, or serves as many connections (`connections_max`), as it may."
+        "The service has reached its limit of open files or connections (`connections_max`)."
         "Try again after `Retry-After`.";
     Stopping "stopping" 503 Time
         "The service is stopping." "Try again after `Retry-After`.";
     OperatorsOnly "operators_only" 403 Operator
-        "The address is for operators, and nothing shows that the request is one's."
-        "Call it on the operators' listener (`operator_listen`) from the service's own host, or let the operator set `token_file`.";
+        "The endpoint is for operators, and no token is configured."
+        "Use the operator listener (`operator_listen`) on the same host, or set `token_file`.";
     TokenRequired "token_required" 401 Client
-        "The address is for operators, and the request has no valid token."
+        "The endpoint is for operators, and the request has no valid token."
         "Send `Authorization: Bearer` with the token, or the token as the password.";
     OtherOrigin "other_origin" 403 Operator
-        "A page of another origin asks for a change, and `cors_origins` does not name it."
-        "Use the service's own page, or let the operator name the origin.";
+        "The request comes from an origin that is not in `cors_origins`."
+        "Use the page of the service, or ask the operator to add the origin.";
     TooManyUploads "too_many_uploads" 429 Time
-        "This client uploads more often than `client_uploads_per_minute_max`."
+        "This client exceeds `client_uploads_per_minute_max`."
         "Try again after `Retry-After`.";
     TooManyJobs "too_many_jobs" 429 Time
-        "This client has as many unfinished jobs as it may (`client_jobs_max`)."
-        "Try again once one is over.";
+        "This client has reached its limit of unfinished jobs (`client_jobs_max`)."
+        "Try again when one has finished.";
     TooManyConnections "too_many_connections" 429 Time
-        "This client has as many requests under way as it may (`client_connections_max`)."
-        "Try again once one is over.";
+        "This client has reached its limit of concurrent requests (`client_connections_max`)."
+        "Try again when one has finished.";
     TooManyStreams "too_many_streams" 429 Time
-        "This client, or all together, have as many streams of events open as they may (`client_streams_max`, `streams_max`)."
-        "Close one, or ask for the status now and then.";
+        "A limit of event streams is reached (`client_streams_max` per client, `streams_max` in total)."
+        "Close a stream, or poll the status.";
     KeyReused "idempotency_key_reused" 422 Client
-        "The `Idempotency-Key` was sent before with another video or other options."
-        "Use a new key for each request, and the same only to repeat it.";
+        "The `Idempotency-Key` was already used with another video or other options."
+        "Use a new key for each upload; reuse a key only to repeat the same upload.";
     KeyBusy "idempotency_key_busy" 409 Time
-        "A request with the same `Idempotency-Key` is still being taken in."
+        "A request with the same `Idempotency-Key` is in progress."
         "Try again after `Retry-After`.";
     Internal "internal" 500 Operator
-        "The service failed on this request." "Tell the operator; the log has the cause.";
+        "The service failed to process the request." "Contact the operator; the log has the cause.";
 }
 
 macro_rules! failures {
@@ -200,55 +202,56 @@ macro_rules! failures {
 }
 
 failures! {
-    "empty_file" Client "The file has no byte." "Upload it again.";
-    "not_a_video" Client "The file is no video in a known format."
+    "empty_file" Client "The file is empty." "Upload it again.";
+    "not_a_video" Client "The file is not a video in a supported format."
         "Send MP4, MOV, MKV, WebM, AVI, WMV or MPEG-TS.";
-    "no_video_track" Client "The file has sound or other data, but no picture."
-        "Send a file with a picture.";
-    "unsupported_codec" Client "There is no decoder for the video's codec."
+    "no_video_track" Client "The file has no video track, only other data such as sound."
+        "Send a file with a video track.";
+    "unsupported_codec" Client "The video codec is not supported."
         "Send H.264, H.265, VP8, VP9, AV1, MPEG-4, MPEG-2, MJPEG or WMV.";
-    "damaged_video" Client "The file is damaged or cut short before its first picture."
+    "damaged_video" Client "The file is damaged or truncated before its first frame."
         "Export or upload it again.";
-    "no_frames" Client "The video has a track for pictures and none in it." "Record it again.";
-    "picture_too_large" Client "The picture is over `side_px_max` or `area_px_max`."
+    "no_frames" Client "The video track has no frames." "Record or export it again.";
+    "picture_too_large" Client "The frame size exceeds `side_px_max` or `area_px_max`."
         "Send a smaller copy.";
-    "frame_rate_too_high" Client "The frame rate is over `frame_rate_max`."
-        "Send a copy at a lower rate.";
-    "video_too_long" Client "The video is over `duration_s_max`, and `on_long` is reject."
-        "Send a shorter cut.";
-    "bad_input" Client "The video cannot be read." "Export it again, as H.264 in MP4 for instance.";
-    "out_of_memory" Client "The video needed more memory than a worker may have, retry included."
-        "Send a smaller picture.";
+    "frame_rate_too_high" Client "The frame rate exceeds `frame_rate_max`."
+        "Send a copy with a lower frame rate.";
+    "video_too_long" Client "The video is longer than `duration_s_max`, and `on_long` is reject."
+        "Trim the video.";
+    "bad_input" Client "The video can't be read." "Export it again, for example as H.264 in MP4.";
+    "out_of_memory" Client "The video needed more memory than the limit, including the retry."
+        "Send a copy with smaller frames.";
     "worker_crashed" Client "The worker crashed on this video, twice."
         "Re-encode it with another program.";
-    "known_to_fail" Client "The same content ended its worker twice before, in this job or another."
-        "Re-encode it with another program, or ask the operator to allow another try.";
-    "sandbox_violation" Client "The worker attempted what it is not allowed to do."
+    "known_to_fail" Client "The same file has crashed its worker twice before."
+        "Re-encode it with another program, or ask the operator to retry the job.";
+    "sandbox_violation" Client "The worker attempted a forbidden system call."
         "Re-encode the video with another program.";
-    "worker_protocol" Client "The worker's messages made no sense."
-        "Re-encode the video with another program; tell the operator if it happens again.";
+    "worker_protocol" Client "The worker violated its protocol."
+        "Re-encode the video with another program; contact the operator if it happens again.";
     "deadline_exceeded" Client "Processing took too long."
-        "Send a shorter video or a smaller picture, or choose a faster mode.";
-    "spawn_failed" Operator "No worker could be started, several times in a row." "Try again later.";
-    "upload_lost" Client "The video was gone when the service started again." "Upload it again.";
-    "output_failed" Operator "The results could not be written to the disk." "Try again later.";
-    "model_unusable" Operator "A model file is missing, altered or unusable." "Tell the operator.";
-    "sandbox_unavailable" Operator "The host does not give the sandbox that is required."
-        "Tell the operator.";
-    "media_framework" Operator "The media framework failed." "Tell the operator.";
-    "internal" Operator "The service failed on this job." "Tell the operator.";
+        "Send a shorter or smaller video, or choose a faster mode.";
+    "spawn_failed" Operator "Starting a worker failed several times in a row." "Try again later.";
+    "upload_lost" Client "The video was lost when the service restarted." "Upload it again.";
+    "output_failed" Operator "The results could not be written to disk." "Try again later.";
+    "model_unusable" Operator "A model file is missing, altered or unusable."
+        "Contact the operator.";
+    "sandbox_unavailable" Operator "The host does not support the required sandbox."
+        "Contact the operator.";
+    "media_framework" Operator "The media framework failed." "Contact the operator.";
+    "internal" Operator "The service failed to process the job." "Contact the operator.";
 }
 
 /// The whole catalogue.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Catalogue {
-    /// Codes of problem documents.
+    /// Codes of error responses.
     answers: Vec<Entry>,
     /// Codes of failed jobs.
     failures: Vec<Entry>,
 }
 
-/// Every code there is, with its cause and remedy
+/// List all error codes with cause and remedy
 #[utoipa::path(get, path = "/api/problems", tag = "service",
     operation_id = "list_problems",
     responses((status = 200, description = "The catalogue", body = Catalogue)))]
@@ -257,7 +260,7 @@ pub(crate) async fn all() -> Json<Catalogue> {
     Json(Catalogue { answers, failures: FAILURES.to_vec() })
 }
 
-/// One code, with its cause and remedy
+/// Get an error code with cause and remedy
 #[utoipa::path(get, path = "/api/problems/{code}", tag = "service", operation_id = "get_problem",
     params(("code" = String, Path, description = "A code")),
     responses((status = 200, description = "Its entry", body = Entry), crate::http::openapi::Unknown))]

@@ -26,65 +26,71 @@ pub(crate) const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 #[derive(Debug, Error)]
 pub(crate) enum ApiError {
     /// Nothing is at this address.
-    #[error("There is nothing at this address; /docs lists what there is.")]
+    #[error("There is no endpoint at this path. See /docs for all endpoints.")]
     UnknownAddress,
     /// The address does not take this method.
-    #[error("This address does not take that method; `Allow` names those it takes.")]
+    #[error(
+        "This endpoint does not support that method. The `Allow` header lists the supported ones."
+    )]
     MethodNotAllowed,
     /// No job has this id.
-    #[error("There is no such job; it may have expired or been removed.")]
+    #[error("Job not found. It may have expired or been deleted.")]
     JobNotFound,
     /// No artefact has this name.
-    #[error("There is no such file; take an address from `urls` of the job's status.")]
+    #[error("File not found. Use a URL from `urls` of the job's status.")]
     FileNotFound,
     /// A job that was to be cancelled is over.
-    #[error("The job is {status} already and cannot be cancelled; DELETE removes its results.")]
+    #[error(
+        "The job is already {status} and can't be cancelled. Use DELETE to remove its results."
+    )]
     AlreadyOver {
         /// How it ended.
         status: &'static str,
     },
     /// A job has no results, or none yet.
-    #[error("The job is {status}; only a completed one has results.")]
+    #[error("The job is {status}. Only completed jobs have results.")]
     NotCompleted {
         /// Its state.
         status: &'static str,
     },
     /// The range lies outside the file.
-    #[error("The range lies outside the file; ask for bytes within it.")]
+    #[error("The requested range is outside the file.")]
     RangeNotSatisfiable,
     /// A condition on a file does not hold.
-    #[error("The file is another than the request's condition wants; ask without it.")]
+    #[error(
+        "The file does not match the condition of the request. Try again without the condition."
+    )]
     ConditionFailed,
     /// The body is neither a form nor a video.
     #[error(
-        "The body is of no type this address takes; send multipart/form-data with the video in \
-         `file`, the video itself as video/* or application/octet-stream, or bytes of a \
-         resumable upload as application/offset+octet-stream."
+        "Unsupported content type. Send multipart/form-data with the video in `file`, the video \
+         itself as video/* or application/octet-stream, or a part of a resumable upload as \
+         application/offset+octet-stream."
     )]
     UnsupportedMediaType,
     /// The query is no list of names and values.
-    #[error("The query is broken; send name=value pairs, percent-encoded.")]
+    #[error("The query is malformed. Send percent-encoded name=value pairs.")]
     MalformedQuery,
     /// The form breaks its own rules.
-    #[error("The form is broken ({0}); send multipart/form-data as RFC 7578 has it.")]
+    #[error("The form is malformed ({0}). Send multipart/form-data as specified in RFC 7578.")]
     MalformedForm(multer::Error),
     /// The form has no file.
-    #[error("The form has no field `file`; send the video in it.")]
+    #[error("The form has no field `file`. Send the video in that field.")]
     MissingFile,
     /// The form has a field twice.
-    #[error("The form has the field `{field}` more than once; send it once.")]
+    #[error("The field `{field}` is given more than once. Send it once.")]
     RepeatedField {
         /// Which.
         field: &'static str,
     },
     /// Two fields that exclude each other.
-    #[error("The upload has both `{}` and `{}`; send one of them.", fields[0], fields[1])]
+    #[error("`{}` and `{}` can't be combined. Send one of them.", fields[0], fields[1])]
     ConflictingFields {
         /// Which.
         fields: [&'static str; 2],
     },
     /// A field's value means nothing.
-    #[error("The field `{field}` is not understood; it takes {accepted}.")]
+    #[error("The value of `{field}` is invalid. Expected: {accepted}.")]
     InvalidField {
         /// Which.
         field: &'static str,
@@ -93,7 +99,7 @@ pub(crate) enum ApiError {
     },
     /// The video is over the limit.
     #[error(
-        "The video is larger than {}; send a shorter or more strongly compressed one.",
+        "The video is larger than {}, the limit. Trim or compress it.",
         ByteCount(*upload_bytes_max)
     )]
     UploadTooLarge {
@@ -101,18 +107,20 @@ pub(crate) enum ApiError {
         upload_bytes_max: u64,
     },
     /// The rest of the form is over the limit.
-    #[error("The form is larger than its video allows; send the video and its options alone.")]
+    #[error(
+        "The form contains too much data besides the video. Send only the video and its options."
+    )]
     FormTooLarge,
     /// The client stopped sending.
-    #[error("The upload stood still for {} s; send it again over a steadier line.", .0.as_secs())]
+    #[error("No data received for {} s. Try again over a more stable connection.", .0.as_secs())]
     UploadStalled(Duration),
     /// The client sends too slowly.
-    #[error("The upload took longer than {} s; send it again over a faster line.", .0.as_secs())]
+    #[error("The upload took longer than {} s. Try again over a faster connection.", .0.as_secs())]
     UploadTooSlow(Duration),
     /// The client sends next to nothing.
     #[error(
-        "Less than {bytes_per_s_min} bytes a second of the upload came in {} s; send it again over \
-         a faster line.", window.as_secs()
+        "The upload was slower than {bytes_per_s_min} bytes per second for {} s. Try again over a \
+         faster connection.", window.as_secs()
     )]
     UploadCreeps {
         /// The limit.
@@ -121,13 +129,13 @@ pub(crate) enum ApiError {
         window: Duration,
     },
     /// The connection broke.
-    #[error("The upload broke off; send it again.")]
+    #[error("The upload was interrupted. Try again.")]
     UploadBroken,
     /// A webhook where there are none.
-    #[error("This service sends no webhooks; leave `webhook_url` out and follow the status.")]
+    #[error("Webhooks are not configured. Omit `webhook_url` and poll the status instead.")]
     WebhooksOff,
     /// A header that is missing or means nothing.
-    #[error("The header `{header}` is missing or not understood; it takes {accepted}.")]
+    #[error("The header `{header}` is missing or invalid. Expected: {accepted}.")]
     InvalidHeader {
         /// Which.
         header: &'static str,
@@ -135,32 +143,32 @@ pub(crate) enum ApiError {
         accepted: &'static str,
     },
     /// A request that is not of the protocol's version.
-    #[error("The request does not say `Tus-Resumable: 1.0.0`, the one version spoken here.")]
+    #[error("The header `Tus-Resumable: 1.0.0` is missing. This is the only supported version.")]
     TusVersion,
     /// No resumable upload has this id.
-    #[error("There is no such upload; it may have expired or been removed. Begin a new one.")]
+    #[error("Upload not found. It may have expired or been deleted. Start a new upload.")]
     UploadNotFound,
     /// The bytes would go to the wrong place.
-    #[error("The upload stands at byte {offset}; go on from there.")]
+    #[error("The upload is at byte {offset}. Continue from there.")]
     OffsetConflict {
         /// Where it stands.
         offset: u64,
     },
     /// Another request has the upload.
-    #[error("A newer request has taken the upload over; ask with HEAD where it stands.")]
+    #[error("A newer request has taken over this upload. Get its offset with HEAD.")]
     UploadLocked,
     /// More bytes than announced.
-    #[error("The upload was to have {length} bytes, and the request brings more.")]
+    #[error("The request exceeds the announced upload length of {length} bytes.")]
     UploadBeyondLength {
         /// What was announced.
         length: u64,
     },
     /// The bytes are not those that were sent.
-    #[error("The bytes do not have the checksum of the request; send them again.")]
+    #[error("The checksum does not match. Send the bytes again.")]
     ChecksumMismatch,
     /// Too many resumable uploads are unfinished.
     #[error(
-        "As many resumable uploads are unfinished as may be ({uploads_max}); try again later, or \
+        "The limit of {uploads_max} unfinished resumable uploads is reached. Try again later, or \
          send the video in one request."
     )]
     TooManyResumable {
@@ -168,56 +176,58 @@ pub(crate) enum ApiError {
         uploads_max: usize,
     },
     /// No place in the queue.
-    #[error("As many videos are waiting as may; try again in {} s.", retry_after.as_secs())]
+    #[error("The queue is full. Try again in {} s.", retry_after.as_secs())]
     QueueFull {
         /// When there will probably be one.
         retry_after: Duration,
     },
     /// Memory is short.
-    #[error("The service is short of memory; try again in {} s.", retry_after.as_secs())]
+    #[error("The service is low on memory. Try again in {} s.", retry_after.as_secs())]
     MemoryShort {
         /// When to try again.
         retry_after: Duration,
     },
     /// No room on the disk.
-    #[error("The service has no room for the video; try again later.")]
+    #[error("The service does not have enough disk space for the video. Try again later.")]
     DiskFull,
     /// The disk takes no writes.
-    #[error("The service cannot write to its disk at the moment; try again later.")]
+    #[error("The service can't write to its disk at the moment. Try again later.")]
     DiskRefuses,
     /// No file can be opened.
-    #[error("The service has as many files open as it may; try again in a moment.")]
+    #[error("The service has reached its limit of open files. Try again shortly.")]
     Overloaded,
     /// No request can be begun.
-    #[error("The service serves as many connections as it may; try again in a moment.")]
+    #[error("The service has reached its limit of connections. Try again shortly.")]
     PlacesTaken,
     /// The service is about to stop.
-    #[error("The service is stopping; try again in a moment.")]
+    #[error("The service is stopping. Try again shortly.")]
     Stopping,
     /// The journal is gone while the service runs.
     #[error(
-        "The service has lost its record of jobs and takes none, for it could not keep its word; \
-         try again later, and tell the operator if it stays so."
+        "The service has lost its journal of jobs and does not accept jobs. Try again later, and \
+         contact the operator if this persists."
     )]
     JournalLost,
     /// An address for operators, asked for by whom nothing shows to be one.
     #[error(
-        "This is for operators: it is served on the operators' listener (`operator_listen`) to the \
-         service's own host, by a loopback name and through no proxy, and elsewhere to a token \
-         (`token_file`)."
+        "This endpoint is for operators. Use the operator listener (`operator_listen`) directly \
+         from the host of the service by a loopback address, or send the token of `token_file`."
     )]
     OperatorsOnly,
     /// A page of another origin.
     #[error(
-        "Pages of other origins may change nothing here unless `cors_origins` names them; use the \
-         service's own page."
+        "Requests from this origin are not allowed. Use the page of the service, or add the origin \
+         to `cors_origins`."
     )]
     OtherOrigin,
     /// A door for operators, without the token.
-    #[error("This is for operators; send the token as `Authorization: Bearer` or as a password.")]
+    #[error(
+        "This endpoint is for operators. Send the token as `Authorization: Bearer` or as password."
+    )]
     TokenRequired,
     /// A client that uploads too often.
-    #[error("You may upload {per_minute_max} videos a minute; try again in {} s.", retry_after.as_secs())]
+    #[error("The limit is {per_minute_max} uploads per minute. Try again in {} s.",
+        retry_after.as_secs())]
     TooManyUploads {
         /// The limit.
         per_minute_max: u32,
@@ -225,42 +235,39 @@ pub(crate) enum ApiError {
         retry_after: Duration,
     },
     /// A client with too many jobs.
-    #[error("You have {jobs_max} unfinished jobs, as many as you may; wait until one is over.")]
+    #[error("The limit is {jobs_max} unfinished jobs per client. Wait until one has finished.")]
     TooManyJobs {
         /// The limit.
         jobs_max: usize,
     },
     /// A client with too many requests at once.
     #[error(
-        "You have {connections_max} requests under way, as many as you may; wait until one is over."
+        "The limit is {connections_max} requests at a time per client. Wait until one has finished."
     )]
     TooManyConnections {
         /// The limit.
         connections_max: usize,
     },
     /// A client with too many streams of events.
-    #[error(
-        "You have {streams_max} streams of events open, as many as you may; close one, or ask for \
-         the status now and then."
-    )]
+    #[error("The limit is {streams_max} event streams per client. Close one, or poll the status.")]
     TooManyStreams {
         /// The limit.
         streams_max: usize,
     },
     /// No stream of events can be begun.
-    #[error("As many streams of events are open as may be; ask for the status now and then.")]
+    #[error("The service has reached its limit of event streams. Poll the status instead.")]
     StreamsTaken,
     /// A key that stands for another request.
     #[error(
-        "The `Idempotency-Key` was sent before with another video or other options; use a new \
-         key for each request."
+        "This `Idempotency-Key` was already used with another video or other options. Use a new \
+         key for each upload."
     )]
     KeyReused,
     /// A key whose request is still being taken in.
-    #[error("An upload with this `Idempotency-Key` is being taken in; try again in a moment.")]
+    #[error("An upload with this `Idempotency-Key` is in progress. Try again shortly.")]
     KeyBusy,
     /// A fault of the service itself.
-    #[error("The service failed on this request; its log has the cause.")]
+    #[error("Internal error. The log of the service has the cause.")]
     Internal,
 }
 
@@ -374,18 +381,18 @@ impl From<StateError> for ApiError {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WriteRefused;
 
-/// A refusal or failure (RFC 9457).
+/// A problem document (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Problem {
-    /// Where its entry in the catalogue is.
+    /// URL of the error code.
     r#type: String,
-    /// The status in words.
+    /// Name of the HTTP status.
     title: &'static str,
-    /// The status of the answer.
+    /// HTTP status.
     status: u16,
-    /// What is wrong this time, and what to do.
+    /// What is wrong, and what to do.
     detail: String,
-    /// What programs match on.
+    /// Stable code for programs.
     code: &'static str,
 }
 

@@ -36,7 +36,7 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
 /// The size an upload is to have.
 pub(crate) fn length(headers: &HeaderMap) -> Result<u64, ApiError> {
     if headers.contains_key("upload-concat") {
-        return invalid("Upload-Concat", "nothing here: send the video as one upload");
+        return invalid("Upload-Concat", "no value, because concatenation is not supported");
     }
     match number(headers, "upload-length") {
         Some(length) => Ok(length),
@@ -48,7 +48,7 @@ pub(crate) fn length(headers: &HeaderMap) -> Result<u64, ApiError> {
 pub(crate) fn offset(headers: &HeaderMap) -> Result<u64, ApiError> {
     match number(headers, "upload-offset") {
         Some(offset) => Ok(offset),
-        None => invalid("Upload-Offset", "the number of bytes there are"),
+        None => invalid("Upload-Offset", "the current offset in bytes"),
     }
 }
 

@@ -85,12 +85,12 @@ pub(crate) async fn sweep_periodically(live: LiveService) {
         match swept.await {
             Ok(Ok(0)) | Err(_) => {}
             Ok(Ok(removed)) => tracing::info!(removed, "resumable uploads expired"),
-            Ok(Err(error)) => tracing::error!(%error, "resumable uploads cannot be swept"),
+            Ok(Err(error)) => tracing::error!(%error, "cannot delete expired resumable uploads"),
         }
     }
 }
 
-/// What of the tus protocol is spoken here
+/// Supported tus version and extensions
 #[utoipa::path(options, path = "/api/tus", tag = "resumable", operation_id = "get_tus_capabilities",
     responses((status = 204, description = "In `Tus-Version`, `Tus-Extension`, `Tus-Max-Size` and \
         `Tus-Checksum-Algorithm`")))]
@@ -104,18 +104,18 @@ pub(crate) async fn offer(State(service): State<Service>) -> Response {
     (StatusCode::NO_CONTENT, offer).into_response()
 }
 
-/// Begin a resumable upload
+/// Create a resumable upload
 ///
-/// `Upload-Metadata` holds the options of `/api/upload` and `filename`, each value in base64. The
-/// body may hold the first bytes. `Location` is the upload; once it is complete, `Job-Id` names
-/// the job.
+/// `Upload-Metadata` contains the options of `/api/upload` and `filename`, values in base64. The
+/// body may contain the first bytes. `Location` is the upload; when it is complete, `Job-Id` is
+/// the id of the job.
 #[utoipa::path(post, path = "/api/tus", tag = "resumable", operation_id = "create_resumable_upload",
     params(("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
         ("Upload-Length" = u64, Header, description = "Size of the video in bytes"),
         ("Upload-Metadata" = Option<String>, Header, description = "`filename` and options"),
-        ("Upload-Checksum" = Option<String>, Header, description = "Of the body: sha1 or sha256")),
+        ("Upload-Checksum" = Option<String>, Header, description = "Digest of the body: sha1 or sha256")),
     request_body(content((Bytes = "application/offset+octet-stream"))),
-    responses((status = 201, description = "It is begun"), ResumableStartRefusals))]
+    responses((status = 201, description = "The upload is created"), ResumableStartRefusals))]
 pub(crate) async fn create(
     State(service): State<Service>,
     _: ProtocolHeaders,
@@ -145,17 +145,17 @@ pub(crate) async fn create(
     }
 }
 
-/// Add bytes to a resumable upload
+/// Append bytes to a resumable upload
 ///
-/// At `Upload-Offset`, which is where it stands. An answer with `Job-Id` says that it is complete.
+/// At `Upload-Offset`, the current offset. A response with `Job-Id` means the upload is complete.
 #[utoipa::path(patch, path = "/api/tus/{id}", tag = "resumable",
     operation_id = "append_to_resumable_upload",
-    params(("id" = String, Path, description = "The upload's id, which is the job's to come"),
+    params(("id" = String, Path, description = "Upload id, also the id of the later job"),
         ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
-        ("Upload-Offset" = u64, Header, description = "Bytes there are"),
-        ("Upload-Checksum" = Option<String>, Header, description = "Of the body: sha1 or sha256")),
+        ("Upload-Offset" = u64, Header, description = "Current offset in bytes"),
+        ("Upload-Checksum" = Option<String>, Header, description = "Digest of the body: sha1 or sha256")),
     request_body(content((Bytes = "application/offset+octet-stream"))),
-    responses((status = 204, description = "They are on the disk"), ResumableAppendRefusals))]
+    responses((status = 204, description = "The bytes are stored"), ResumableAppendRefusals))]
 pub(crate) async fn patch(
     State(service): State<Service>,
     PathParam(id): PathParam<String>,
@@ -174,10 +174,10 @@ pub(crate) async fn patch(
     }
 }
 
-/// Where a resumable upload stands
+/// Get the offset of a resumable upload
 #[utoipa::path(head, path = "/api/tus/{id}", tag = "resumable",
     operation_id = "get_resumable_upload",
-    params(("id" = String, Path, description = "The upload's id"),
+    params(("id" = String, Path, description = "Upload id"),
         ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$")),
     responses((status = 200, description = "In `Upload-Offset`"), ResumableAppendRefusals))]
 pub(crate) async fn head(
@@ -206,14 +206,14 @@ pub(crate) async fn head(
     Ok((StatusCode::OK, headers, response_headers(&service, &state)).into_response())
 }
 
-/// Give a resumable upload up
+/// Delete a resumable upload
 ///
-/// All of it is removed; a job it became, too.
+/// Also deletes the job it became, if any.
 #[utoipa::path(delete, path = "/api/tus/{id}", tag = "resumable",
     operation_id = "discard_resumable_upload",
-    params(("id" = String, Path, description = "The upload's id"),
+    params(("id" = String, Path, description = "Upload id"),
         ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$")),
-    responses((status = 204, description = "Nothing is left of it"), ResumableRefusals))]
+    responses((status = 204, description = "The upload is deleted"), ResumableRefusals))]
 pub(crate) async fn delete(
     State(service): State<Service>,
     PathParam(id): PathParam<String>,
@@ -227,18 +227,18 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// PATCH, HEAD or DELETE, for who can send neither
+/// PATCH, HEAD or DELETE for clients that can only send POST
 ///
-/// The method is in `X-HTTP-Method-Override`.
+/// The method is given in `X-HTTP-Method-Override`.
 #[utoipa::path(post, path = "/api/tus/{id}", tag = "resumable",
     operation_id = "override_resumable_method",
-    params(("id" = String, Path, description = "The upload's id"),
+    params(("id" = String, Path, description = "Upload id"),
         ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
         ("X-HTTP-Method-Override" = String, Header, description = "PATCH, HEAD or DELETE",
             pattern = "^(PATCH|HEAD|DELETE)$")),
     request_body(content((Bytes = "application/offset+octet-stream"))),
-    responses((status = 200, description = "As for HEAD"),
-        (status = 204, description = "As for PATCH and DELETE"), ResumableAppendRefusals))]
+    responses((status = 200, description = "Same as HEAD"),
+        (status = 204, description = "Same as PATCH and DELETE"), ResumableAppendRefusals))]
 pub(crate) async fn instead(
     service: State<Service>,
     id: PathParam<String>,
@@ -307,7 +307,7 @@ async fn begin(service: &Service, parts: &Parts) -> Result<(Append, Record), Api
     let record = blocking(move || uploads.create(id, length, metadata)).await??;
     let record = record.ok_or(ApiError::TooManyResumable { uploads_max })?;
     stay.became(id);
-    tracing::info!(job = %id, length, "resumable upload begun");
+    tracing::info!(job = %id, length, "resumable upload created");
     Ok((Append { hold, ticket, checksum }, record))
 }
 
@@ -334,7 +334,7 @@ async fn find(service: &Service, id: &str) -> Result<(UploadLock, Record), ApiEr
     let hold = take(&service.resumables, id).await?;
     let mut record = blocking(look).await??.ok_or(ApiError::UploadNotFound)?;
     if record.offset > record.length {
-        tracing::error!(job = %id, "a record of an upload makes no sense");
+        tracing::error!(job = %id, "the record of an upload is invalid");
         record.offset = record.length;
     }
     Ok((hold, record))
@@ -376,7 +376,7 @@ async fn complete(
     }
     let uploads = Arc::clone(&service.resumables);
     if let Err(error) = blocking(move || uploads.release(id)).await? {
-        tracing::warn!(job = %id, %error, "the bytes of an upload stay until it expires");
+        tracing::warn!(job = %id, %error, "cannot delete an upload before it expires");
     }
     Ok(UploadState { record, job: Some(id) })
 }

@@ -29,13 +29,13 @@ const LINGER_BYTES_MAX: usize = 64 << 20;
 /// Why a body ended before its end.
 #[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
 pub(crate) enum BodyError {
-    #[error("the body stood still")]
+    #[error("no data received in time")]
     Stalled,
-    #[error("the body took too long")]
+    #[error("the transfer took too long")]
     TooSlow,
-    #[error("the body creeps")]
+    #[error("the transfer is too slow")]
     Creeping,
-    #[error("the connection broke")]
+    #[error("the connection was lost")]
     ProtocolError,
 }
 

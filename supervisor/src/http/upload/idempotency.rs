@@ -19,8 +19,8 @@ const HEADER: &str = "Idempotency-Key";
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what `key` reads")]
 pub(crate) struct Key {
-    /// The client's own name for this request, such as a UUID: sent again with the same video and
-    /// options, it gives the job that the first one became, as long as that is remembered.
+    /// A unique key of this upload, such as a UUID. A repeated request with this key, video and
+    /// options returns the job of the first request, as long as that job exists.
     #[param(rename = "Idempotency-Key", max_length = 255)]
     idempotency_key: Option<String>,
 }

@@ -41,82 +41,82 @@ use std::path::Path;
 use tokio::task::spawn_blocking;
 use utoipa::{IntoParams, ToSchema};
 
-/// The answer to an upload.
+/// The response to an upload.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Accepted {
-    /// Key to the job.
+    /// Id of the job.
     #[schema(value_type = String)]
     job_id: JobId,
-    /// Its state: pending.
+    /// State of the job: pending.
     status: &'static str,
-    /// One sentence for people.
+    /// A message for users.
     message: String,
     /// Size of the video in MiB (2^20 bytes), to two places.
     file_size_mb: f64,
 }
 
-/// What the query of an upload may hold.
+/// Query parameters of an upload.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what `Order` reads")]
 pub(crate) struct UploadQuery {
-    /// What the video is called, where it is the whole body.
+    /// File name of the video, if the body is the video itself.
     filename: Option<String>,
-    /// How poses are looked for; `/api` lists the modes.
+    /// Detection mode; `/api` lists the modes.
     #[param(schema_with = describe::modes, required = false)]
     mode: Option<String>,
-    /// Every how many-th frame is processed.
+    /// Process every n-th frame.
     #[param(minimum = 1, maximum = 1000)]
     interval: Option<u32>,
-    /// How many frames a second are processed, chosen by their times; excludes `interval`.
+    /// Process this many frames per second; can't be combined with `interval`.
     #[param(minimum = 0.1, maximum = 240)]
     fps: Option<f64>,
-    /// How many people are followed at a time.
+    /// Maximum number of people to track.
     #[param(minimum = 1, maximum = 5)]
     max_people: Option<u32>,
-    /// Whether the movement of tracked people is smoothed: on or off.
+    /// Smooth the movement of tracked people: on or off.
     #[param(schema_with = describe::smoothings, required = false)]
     smoothing: Option<String>,
-    /// What to write, by the names under `urls` of a status, separated by commas; or all.
+    /// Output formats, separated by commas, as named in `urls` of a status; or all.
     #[param(schema_with = describe::formats, required = false)]
     formats: Option<String>,
-    /// Who is told of the end, as Standard Webhooks has it, where the service offers that.
+    /// URL that receives a webhook when the job ends (Standard Webhooks), if configured.
     webhook_url: Option<String>,
 }
 
-/// What the form of an upload holds.
+/// Form fields of an upload.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `form` reads")]
 pub(crate) struct UploadForm {
     /// The video.
     #[schema(format = Binary, value_type = String)]
     file: Vec<u8>,
-    /// How poses are looked for; `/api` lists the modes.
+    /// Detection mode; `/api` lists the modes.
     #[schema(schema_with = describe::modes, required = false)]
     mode: Option<String>,
-    /// Every how many-th frame is processed.
+    /// Process every n-th frame.
     #[schema(minimum = 1, maximum = 1000)]
     interval: Option<u32>,
-    /// How many frames a second are processed, chosen by their times; excludes `interval`.
+    /// Process this many frames per second; can't be combined with `interval`.
     #[schema(minimum = 0.1, maximum = 240)]
     fps: Option<f64>,
-    /// How many people are followed at a time.
+    /// Maximum number of people to track.
     #[schema(minimum = 1, maximum = 5)]
     max_people: Option<u32>,
-    /// Whether the movement of tracked people is smoothed: on or off.
+    /// Smooth the movement of tracked people: on or off.
     #[schema(schema_with = describe::smoothings, required = false)]
     smoothing: Option<String>,
-    /// What to write, by the names under `urls` of a status, separated by commas; or all.
+    /// Output formats, separated by commas, as named in `urls` of a status; or all.
     #[schema(schema_with = describe::formats, required = false)]
     formats: Option<String>,
-    /// Who is told of the end, as Standard Webhooks has it, where the service offers that.
+    /// URL that receives a webhook when the job ends (Standard Webhooks), if configured.
     webhook_url: Option<String>,
 }
 
-/// Upload a video in a form
+/// Upload a video as a form
 ///
-/// Options may come as fields of the form or in the query. The answer is a job's id once the
-/// video is on the disk; `Location` is its status.
+/// Options can be form fields or query parameters. The response contains the job id and is sent
+/// when the video is stored on disk; `Location` is the status of the job.
 #[utoipa::path(post, path = "/api/upload", tag = "jobs",
     operation_id = "upload_video", params(UploadQuery, idempotency::Key),
     request_body(content(
@@ -127,9 +127,9 @@ pub(crate) async fn upload(State(service): State<Service>, request: Request) -> 
     receive(&service, request).await
 }
 
-/// Upload a video as it is
+/// Upload a video as the request body
 ///
-/// As POST, with the video as the whole body.
+/// Same as POST, with the video as the body.
 #[utoipa::path(put, path = "/api/upload", tag = "jobs",
     operation_id = "upload_video_as_body", params(UploadQuery, idempotency::Key),
     request_body(content((Bytes = "video/*"), (Bytes = "application/octet-stream"))),

@@ -88,7 +88,7 @@ fn accepted(name: &str) -> String {
         ),
         "formats" => format!("all, or one or more of {}, separated by commas", Formats::ALL),
         "webhook_url" => {
-            format!("the URL to tell of the end, http or https, of at most {VALUE_BYTES_MAX} bytes")
+            format!("an http or https URL of at most {VALUE_BYTES_MAX} bytes")
         }
         "max_people" => format!("a whole number from 1 to {PEOPLE_MAX}"),
         _ => format!("one of {}", Smoothing::ALL.map(Smoothing::name).join(", ")),

@@ -157,7 +157,7 @@ impl JobState {
             (Self::Failed { .. }, JobEvent::Retried { memory_bytes_max }) => Self::Pending {
                 started_at,
                 memory_bytes_max,
-                reason: Some("An operator allowed another try.".into()),
+                reason: Some("An operator started a retry.".into()),
             },
             (_, event) => return Err(IllegalTransition { state: self.name(), event }),
         })

@@ -108,26 +108,20 @@ pub(crate) fn decide(exit_report: &ExitReport, history: &History) -> Decision {
         ExitReason::Sigsys { .. } => Decision::final_message(
             Verdict::Fail,
             "sandbox_violation",
-            "Processing this video made the worker attempt something it is not allowed to do, so \
-             it was stopped; re-encode the video with another program and try again.",
+            "The worker was stopped because it attempted a forbidden system call. Re-encode the \
+             video with another program and try again.",
         ),
         ExitReason::Protocol => Decision::final_message(
             Verdict::Fail,
             "worker_protocol",
-            "The worker answered in a way that makes no sense, so it was stopped; re-encode the \
-             video with another program, or tell the operator if it happens again.",
+            "The worker was stopped because it violated its protocol. Re-encode the video with \
+             another program, or contact the operator if it happens again.",
         ),
         ExitReason::Cancelled => {
             Decision::final_message(Verdict::Cancel, "cancelled", "The job was cancelled.")
         }
-        ExitReason::Operator => Decision::not_yet(
-            Verdict::Requeue,
-            "An operator stopped this attempt; the job waits for its next turn.",
-        ),
-        ExitReason::Shutdown => Decision::not_yet(
-            Verdict::Requeue,
-            "The service restarts; the job waits for its next turn.",
-        ),
+        ExitReason::Operator => Decision::not_yet(Verdict::Requeue, "An operator restarted the worker."),
+        ExitReason::Shutdown => Decision::not_yet(Verdict::Requeue, "The service is restarting."),
         ExitReason::SpawnFailed => spawn_failed(exit_report, history),
     }
 }
@@ -142,7 +136,7 @@ fn bad_input(exit_report: &ExitReport) -> Decision {
         None => Decision::final_message(
             Verdict::Reject,
             "bad_input",
-            "The video cannot be read; export it again, as H.264 in MP4 for instance.",
+            "The video can't be read. Export it again, for example as H.264 in MP4.",
         ),
     }
 }
@@ -155,7 +149,7 @@ fn out_of_memory(exit_report: &ExitReport, history: &History) -> Decision {
         return Decision::not_yet(
             Verdict::Retry { memory_bytes_max: larger },
             format!(
-                "The video needed more than {} of memory; trying once more with {}.",
+                "The video needed more than {} of memory. Retrying with {}.",
                 mebibytes(cap),
                 mebibytes(larger)
             ),
@@ -163,11 +157,11 @@ fn out_of_memory(exit_report: &ExitReport, history: &History) -> Decision {
     }
     let remedy = match &exit_report.facts {
         Some(facts) => {
-            format!("the picture is {}x{}; a smaller one will work", facts.width, facts.height)
+            format!("It is {} × {} pixels. Send a smaller copy", facts.width, facts.height)
         }
-        None => "a smaller picture will work".into(),
+        None => "Send a copy with smaller frames".into(),
     };
-    let sentence = format!("The video needed more than {} of memory: {remedy}.", mebibytes(cap));
+    let sentence = format!("The video needed more than {} of memory. {remedy}.", mebibytes(cap));
     Decision::final_message(Verdict::Reject, "out_of_memory", sentence)
 }
 
@@ -179,8 +173,8 @@ fn crashed(exit_report: &ExitReport) -> Decision {
         _ => Decision::final_message(
             Verdict::Fail,
             "worker_crashed",
-            "The worker crashed on this video, which happens with damaged files; re-encode the \
-             video with another program and try again.",
+            "The worker crashed on this video. The file may be damaged. Re-encode it with another \
+             program and try again.",
         ),
     }
 }
@@ -188,23 +182,22 @@ fn crashed(exit_report: &ExitReport) -> Decision {
 fn too_slow(which: Deadline) -> Decision {
     let sentence = match which {
         Deadline::Start => {
-            "The worker was not ready in time: the service is overloaded; try again later."
+            "The service is overloaded: the worker did not start in time. Try again later."
         }
         Deadline::Progress => {
-            "The worker made no progress for too long; re-encode the video with another program \
-             and try again."
+            "Processing stopped making progress. Re-encode the video with another program and try \
+             again."
         }
         Deadline::Wall => {
-            "Processing took too long; a shorter video, a smaller picture or a faster mode will \
-             work."
+            "Processing took too long. Send a shorter or smaller video, or choose a faster mode."
         }
         Deadline::Cpu => {
-            "Processing needed too much processor time; a shorter video, a smaller picture or a \
-             faster mode will work."
+            "Processing needed too much processor time. Send a shorter or smaller video, or choose \
+             a faster mode."
         }
         Deadline::ProcessExit => {
-            "The worker did not finish after its last word; try again, and tell the operator if \
-             it happens again."
+            "The worker did not exit after its last message. Try again, and contact the operator \
+             if it happens again."
         }
     };
     Decision::final_message(Verdict::Fail, "deadline_exceeded", sentence)
@@ -217,24 +210,21 @@ fn once_more(exit_report: &ExitReport, history: &History, final_message: Decisio
     }
     Decision::not_yet(
         Verdict::Retry { memory_bytes_max: exit_report.cap_bytes },
-        "The worker ended unexpectedly; trying once more.",
+        "The worker ended unexpectedly. Retrying.",
     )
 }
 
 fn spawn_failed(exit_report: &ExitReport, history: &History) -> Decision {
     if history.spawn_failures.saturating_add(1) < SPAWN_FAILURES_MAX {
-        return Decision::not_yet(
-            Verdict::Requeue,
-            "The worker could not be started; the job waits and is tried again.",
-        );
+        return Decision::not_yet(Verdict::Requeue, "The worker could not be started. Retrying.");
     }
     match &exit_report.fault {
         Some(fault) => Decision::final_message(Verdict::Fail, fault.code(), fault.sentence()),
         None => Decision::final_message(
             Verdict::Fail,
             "spawn_failed",
-            "The service could not start a worker for this job; try again later, the operator's \
-             log has the cause.",
+            "The service could not start a worker. Try again later. The log of the service has the \
+             cause.",
         ),
     }
 }

@@ -182,8 +182,8 @@ fn memory_is_tried_once_more_with_more_and_then_called_too_little() {
     assert_eq!(second.error_code, Some("out_of_memory"));
     assert_eq!(
         second.sentence,
-        "The video needed more than 768 MiB of memory: the picture is 7680x4320; a smaller one \
-         will work."
+        "The video needed more than 768 MiB of memory. It is 7680 × 4320 pixels. Send a smaller \
+         copy."
     );
 }
 

@@ -245,7 +245,7 @@ impl Drive {
     fn note(&mut self, read: io::Result<usize>) {
         self.ring.push(self.log.taken(read));
         if self.ring.is_flooded() {
-            let flood = "wrote more to its log than any honest worker does";
+            let flood = "wrote more to its log than allowed";
             self.end(Cause::Violation(flood.into()), KillStage::Killed);
         }
     }
@@ -275,7 +275,7 @@ impl Drive {
             Some((KillStage::Asked, _)) => self.enter(KillStage::Terminated),
             Some((KillStage::Terminated, _)) => self.enter(KillStage::Killed),
             Some((KillStage::Killed, _)) => {
-                tracing::error!(pid = self.pid.as_raw(), "a worker does not die of SIGKILL");
+                tracing::error!(pid = self.pid.as_raw(), "a worker does not exit after SIGKILL");
                 self.stage = None;
                 self.enter(KillStage::Killed);
             }

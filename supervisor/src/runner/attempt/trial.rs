@@ -15,14 +15,14 @@ use tokio::sync::{oneshot, watch};
 #[derive(Debug, Error)]
 pub enum TrialError {
     /// The worker ended before it was ready.
-    #[error("no worker comes to life here: {detail}; `bodyscript doctor` tells more")]
+    #[error("the test worker failed to start: {detail}; run `bodyscript doctor` for details")]
     NotReady {
         /// What is known of its end.
         detail: String,
     },
     /// The worker is ready without what is required.
     #[error(
-        "the sandbox layer {} is required (sandbox_required) and not in force: {state}",
+        "the sandbox layer {} is required (sandbox_required) but not active: {state}",
         .layer.name()
     )]
     NotConfined {
@@ -68,8 +68,8 @@ fn judge(exit_report: ExitReport, required: &[Layer]) -> Result<SandboxReport, T
             let found = sandbox.layers.iter().find(|(known, _)| known == layer);
             let state = match found.map(|(_, state)| state) {
                 Some(LayerState::Unavailable(why)) => why.escape_debug().to_string(),
-                Some(LayerState::Off) => "it is switched off".into(),
-                Some(LayerState::Active(_)) | None => "the worker does not know it".into(),
+                Some(LayerState::Off) => "it is disabled".into(),
+                Some(LayerState::Active(_)) | None => "unknown to the worker".into(),
             };
             Err(TrialError::NotConfined { layer: *layer, state })
         }

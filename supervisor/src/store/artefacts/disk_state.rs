@@ -27,7 +27,7 @@ impl StateDir {
     /// A write was refused for lack of room or of leave.
     pub fn report_refused_write(&self) {
         if !self.doubt.is_refused.swap(true, Ordering::Relaxed) {
-            tracing::error!("the disk takes no writes: no job is taken or begun until it does");
+            tracing::error!("the disk is not writable: no job is accepted or started until it is");
         }
     }
 
@@ -45,7 +45,7 @@ impl StateDir {
         }
         match self.try_writing() {
             Ok(()) if self.doubt.is_refused.swap(false, Ordering::Relaxed) => {
-                tracing::info!("the disk takes writes again");
+                tracing::info!("the disk is writable again");
             }
             Ok(()) => {}
             Err(error) => {

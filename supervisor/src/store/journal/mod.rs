@@ -65,7 +65,7 @@ pub enum JournalError {
     #[error(transparent)]
     SetAside(#[from] StateError),
     /// Its files cannot be looked at.
-    #[error("{} cannot be looked at: {source}", path.display())]
+    #[error("cannot inspect {}: {source}", path.display())]
     Look {
         /// The file.
         path: PathBuf,
@@ -86,7 +86,7 @@ pub enum JournalError {
         source: rusqlite::Error,
     },
     /// Its thread cannot be started.
-    #[error("the journal's thread cannot be started: {0}")]
+    #[error("cannot start the thread of the journal: {0}")]
     Thread(#[source] io::Error),
     /// Its thread is gone.
     #[error("the journal is closed")]
@@ -249,7 +249,7 @@ impl Journal {
             Ok(()) => JournalState::Writable,
             // Tried again, and nothing is taken meanwhile.
             Err(error) if error.is_disk_full() => {
-                tracing::error!(%error, "the journal cannot be written");
+                tracing::error!(%error, "cannot write the journal");
                 JournalState::Failing
             }
             Err(error) => return Err(error),
@@ -271,7 +271,7 @@ impl Journal {
         if let Some(requests) = &self.requests
             && requests.send(WriteRequest { entry, done: None }).is_err()
         {
-            tracing::error!("the journal's thread is gone");
+            tracing::error!("the thread of the journal has ended");
         }
     }
 

@@ -73,10 +73,13 @@ impl Writer {
         let lost = self.carry_out(unwritten);
         if !lost.is_empty() {
             let entries = lost.len();
-            tracing::error!(entries, "the journal ends without what could not be written");
+            tracing::error!(
+                entries,
+                "the journal is closed without entries that could not be written"
+            );
         }
         if let Err(error) = self.store.close(&self.clock) {
-            tracing::warn!(%error, "the journal ends with its latest entries in its log alone");
+            tracing::warn!(%error, "journal closed; its latest entries are only in its log");
         }
     }
 
@@ -119,7 +122,7 @@ impl Writer {
                 "the journal is lost: no job is taken until the same file is back in its place, \
                  or, if it was written to, the service is started again"
             ),
-            Ok(()) if self.is_lost => tracing::info!("the journal is whole again"),
+            Ok(()) if self.is_lost => tracing::info!("the journal is restored"),
             _ => {}
         }
         self.is_lost = looked.is_err();
@@ -140,7 +143,7 @@ impl Writer {
 
     fn regret(&self, batch: Vec<WriteRequest>, error: &Arc<JournalError>) -> Vec<WriteRequest> {
         if *self.state.borrow() == JournalState::Writable {
-            tracing::error!(%error, "the journal cannot be written");
+            tracing::error!(%error, "cannot write the journal");
             self.state.send_replace(JournalState::Failing);
         }
         let retry = |mut request: WriteRequest| {
