@@ -27,7 +27,7 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
 
 .PHONY: setup
-setup: ## Install what is missing (Debian packages); says what it does
+setup: ## Install missing Debian packages
 	@missing=()
 	for package in $(PACKAGES); do
 		dpkg-query -W -f='$${Status}' "$$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$$package")
@@ -38,7 +38,7 @@ setup: ## Install what is missing (Debian packages); says what it does
 		missing+=($(RUST_PACKAGES))
 	fi
 	if [ $${#missing[@]} -eq 0 ]; then
-		echo "setup: everything is there"
+		echo "setup: nothing is missing"
 		exit 0
 	fi
 	sudo=""
@@ -85,7 +85,7 @@ $(foreach name,$(STAND_INS),target/debug/$(name) target/release/$(name)): $(wild
 		-Wl,--version-script=<(echo '$(VERSION_$(@F)) { global: *; };') -o $@ "$$source"
 
 .PHONY: demo
-demo: build ## Build, start the service, upload a sample, show progress, keep the results in target/demo
+demo: build ## Build, start the service, process a sample, keep the results in target/demo
 	@tests/demo.sh "$(if $(filter dev,$(PROFILE)),target/debug,target/$(PROFILE))" "$(DEMO_LISTEN)" \
 		"$(DEMO_OPERATOR_LISTEN)" "$(DEMO_DIR)"
 
@@ -95,7 +95,7 @@ BROWSER_TOOLS := axe-core@4 tus-js-client@4
 BROWSER_TOOL_FILES := $(foreach tool,$(BROWSER_TOOLS),target/browser/node_modules/$(firstword $(subst @, ,$(tool)))/package.json)
 
 .PHONY: browser-tools
-browser-tools: $(BROWSER_TOOL_FILES) ## Fetch what tests of pages and uploads need besides the browser
+browser-tools: $(BROWSER_TOOL_FILES) ## Fetch JavaScript tools for the tests of pages and uploads
 
 $(BROWSER_TOOL_FILES) &:
 	@if ! npm install --silent --no-save --prefix target/browser $(BROWSER_TOOLS); then
@@ -106,7 +106,7 @@ $(BROWSER_TOOL_FILES) &:
 PYTHON_TOOLS := readers generated_client
 
 .PHONY: python-tools
-python-tools: $(PYTHON_TOOLS:%=target/%/.installed) ## Fetch the libraries that tests read results and interface with
+python-tools: $(PYTHON_TOOLS:%=target/%/.installed) ## Fetch Python libraries for the tests of results and API
 
 target/%/.installed: tests/%/requirements.txt
 	@if python3 -m venv target/$* && target/$*/bin/pip install --quiet --requirement $<; then
@@ -122,7 +122,7 @@ PROXY_PACKAGES := nginx haproxy caddy liblua5.3-0 libopentracing1 libopentracing
 PROXIES := target/proxies/.unpacked
 
 .PHONY: proxy-tools
-proxy-tools: $(PROXIES) ## Fetch the reverse proxies that tests put in front of the service
+proxy-tools: $(PROXIES) ## Fetch the reverse proxies for the tests of docs/proxies
 
 $(PROXIES):
 	@rm -rf target/proxies && mkdir -p target/proxies/packages && cd target/proxies/packages
@@ -138,7 +138,7 @@ SECTIONS := check tools build-tests test-rust test-unprivileged test-vm
 
 .PHONY: test
 test: export SKIPPED_CHECKS := $(CURDIR)/target/skipped
-test: setup ## Run everything that must hold
+test: setup ## Run all tests and checks
 	@mkdir -p target
 	# Users without rights of their own write to it too.
 	install -m 666 /dev/null "$$SKIPPED_CHECKS"
@@ -163,11 +163,11 @@ test-rust:
 	@cargo test --locked --workspace
 
 .PHONY: test-unprivileged
-test-unprivileged: ## As root: run the tests of cage and sandbox, and a whole job, as an ordinary user too
+test-unprivileged: ## As root: run the tests of cage and sandbox, and a whole job, as an unprivileged user
 	@tests/unprivileged.sh
 
 .PHONY: check
-check: setup ## Format, lints, documentation, supply chain
+check: setup ## Check format, lints, documentation, dependencies
 	@cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
@@ -176,7 +176,7 @@ check: setup ## Format, lints, documentation, supply chain
 DENY := target/tools/bin/cargo-deny
 
 .PHONY: deny
-deny: $(DENY) ## Licences, sources and advisories of all dependencies
+deny: $(DENY) ## Check licences, sources and advisories of all dependencies
 	@$(DENY) --locked check --hide-inclusion-graph bans licenses sources
 	# The advisory database is a repository of its own, which a closed network does not reach.
 	if ! $(DENY) --locked check --hide-inclusion-graph advisories; then
@@ -211,7 +211,7 @@ VM_PACKAGES := qemu-system-x86 mmdebstrap kmod cpio e2fsprogs
 
 .PHONY: test-vm
 test-vm: PROFILE = dev
-test-vm: deb ## Run the package under systemd in a virtual machine (as root; minutes, no KVM needed)
+test-vm: deb ## Test the package under systemd in a virtual machine (as root; no KVM needed)
 	@if [ "$$(id -u)" -ne 0 ]; then
 		tests/skips.sh skip root "test-vm: making a file system for the guest takes root"
 		exit 0
@@ -225,7 +225,7 @@ SOAK_MUTANTS ?= 2000
 SOAK_MUTANT_SEED ?= 1000
 
 .PHONY: soak
-soak: setup ## Kill the service 1,000 times, run 10,000 jobs and 2,000 damaged videos (SOAK_CRASHES, _JOBS, _MUTANTS); takes two hours or so
+soak: setup ## Kill the service 1,000 times, run 10,000 jobs and 2,000 damaged videos (SOAK_CRASHES, _JOBS, _MUTANTS); about two hours
 	@$(MAKE) --no-print-directory build PROFILE=dev
 	CRASHES=$(SOAK_CRASHES) cargo test --locked --workspace --test crash -- --nocapture
 	SOAK_JOBS=$(SOAK_JOBS) cargo test --locked --workspace --test soak -- --nocapture
@@ -236,19 +236,19 @@ BENCH_ROUNDS ?= 5
 BENCH_PEERS := target/bench/venv/.installed
 
 .PHONY: bench
-bench: build bench-peers ## Measure us and our peers by turns, write docs/performance.md (BENCH=inference,jobs,modes,memory,start,service, BENCH_ROUNDS)
+bench: build bench-peers ## Benchmark against other programs, write docs/performance.md (BENCH=inference,jobs,modes,memory,start,service, BENCH_ROUNDS)
 	@BENCH="$(BENCH)" BENCH_ROUNDS="$(BENCH_ROUNDS)" target/release/bench
 
 .PHONY: bench-accept
-bench-accept: ## Make the ratios of the last `make bench` the baseline that the next are held to
+bench-accept: ## Make the ratios of the last `make bench` the new baseline
 	@target/release/bench accept
 
 .PHONY: bench-micro
-bench-micro: setup ## Time single parts of the worker
+bench-micro: setup ## Benchmark single parts of the worker
 	@cargo bench --locked --workspace --bench '*'
 
 .PHONY: bench-peers
-bench-peers: $(BENCH_PEERS) ## Fetch what `make bench` compares with
+bench-peers: $(BENCH_PEERS) ## Fetch the programs that `make bench` compares with
 
 # The list is complete: what MediaPipe asks for besides is for other parts of it, and large.
 $(BENCH_PEERS): tests/bench/requirements.txt
@@ -260,11 +260,11 @@ $(BENCH_PEERS): tests/bench/requirements.txt
 	fi
 
 .PHONY: models
-models: ## Convert the models again from their source package and compare
+models: ## Convert the models from their source package and compare
 	@python3 -m venv target/models-venv
 	target/models-venv/bin/pip install --quiet --requirement models/requirements.txt
 	target/models-venv/bin/python models/convert.py --check
 
 .PHONY: clean
-clean: ## Remove everything that was built
+clean: ## Remove all build outputs
 	@cargo clean
