@@ -11,7 +11,7 @@ const MODES = {
   static: ["Frame by frame", "Detects people in each frame separately, without smoothing."],
   ultra_fast: ["Ultra fast", "Each frame separately; keeps the best of 3 image enhancements."],
   fast: ["Fast", "Each frame separately; keeps the best of 6 image enhancements."],
-  smart: ["Smart", "Each frame separately; tries 3 to 12 image enhancements until one is clear enough."],
+  smart: ["Smart", "Each frame separately; tries 3 to 7 image enhancements, adapted to the video."],
   quality: ["Quality", "Each frame separately; keeps the best of all 10 image enhancements. Slowest."],
 };
 

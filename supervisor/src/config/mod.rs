@@ -18,6 +18,7 @@ pub(crate) use raw::{RawConfig, unknown_variable};
 
 use crate::runner::attempt::Deadlines;
 use crate::runner::containment::cage::CageRequired;
+use crate::policy::suggest::hint;
 use crate::runner::factory::WorkerFactorySettings;
 use crate::store::retention::RetentionPeriods;
 use bodyscript_protocol::message::MediaLimits;
@@ -59,10 +60,29 @@ pub enum ConfigError {
         key: String,
     },
     /// A variable that looks like a key and is none.
-    #[error("the variable {name} means nothing; `bodyscript serve --help` lists those that do")]
+    #[error(
+        "the environment variable {name} is not a known setting{}",
+        hint(suggestion.as_deref())
+    )]
     UnknownVariable {
         /// The variable.
         name: String,
+        /// The known variable most similar to it.
+        suggestion: Option<String>,
+    },
+    /// A key of the file that does not exist.
+    #[error(
+        "configuration file {}: `{key}` is not a known setting{}",
+        path.display(),
+        hint(suggestion.as_deref())
+    )]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// The known key most similar to it.
+        suggestion: Option<String>,
     },
     /// A value that is not accepted.
     #[error("`{key}` is {value}; expected {accepted}")]
@@ -229,8 +249,8 @@ pub(crate) const AT_NEXT_START: [&str; 15] = [
 /// What flags, environment and file say, unchecked.
 fn written(flags: &RawConfig, file: Option<&Path>) -> Result<RawConfig, ConfigError> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    if let Some(name) = unknown_variable(names) {
-        return Err(ConfigError::UnknownVariable { name });
+    if let Some((name, suggestion)) = unknown_variable(names) {
+        return Err(ConfigError::UnknownVariable { name, suggestion });
     }
     let default = Path::new(DEFAULT_FILE);
     match file.or_else(|| default.exists().then_some(default)) {

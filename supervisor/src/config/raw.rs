@@ -6,6 +6,7 @@
 //! whether it is accepted is for [`crate::config::Config`] alone.
 
 use crate::config::{ConfigError, bytes::ByteCount};
+use crate::policy::suggest::nearest;
 use crate::runner::factory::SIMD_VARIABLE;
 use clap::{Args, Command};
 use serde::{Deserialize, Serialize};
@@ -209,6 +210,7 @@ impl RawConfig {
         let parse = |source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) };
         let mut keys = Table::new();
         flatten(text.parse().map_err(parse)?, "", &mut keys)?;
+        unknown_key(&keys, path)?;
         // The file alone first: a fault in it is the file's even where a flag outranks it.
         let _: Self = keys.clone().try_into().map_err(parse)?;
         keys.extend(Table::try_from(self).expect("every field is a plain value"));
@@ -230,17 +232,30 @@ fn flatten(table: Table, prefix: &str, into: &mut Table) -> Result<(), ConfigErr
     Ok(())
 }
 
-/// The first variable that looks like one of ours and is none.
-pub(crate) fn unknown_variable(names: impl Iterator<Item = String>) -> Option<String> {
+/// Refuses a key that does not exist, with the nearest one that does.
+fn unknown_key(keys: &Table, path: &Path) -> Result<(), ConfigError> {
+    let command = RawConfig::augment_args(Command::new("keys"));
+    let known: Vec<_> = command.get_arguments().map(|arg| arg.get_id().as_str()).collect();
+    let Some(key) = keys.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
+    let suggestion = nearest(key, known).map(str::to_owned);
+    Err(ConfigError::UnknownKey { path: path.to_owned(), key: key.clone(), suggestion })
+}
+
+/// The first variable with our prefix that is not a setting, and the most similar setting.
+pub(crate) fn unknown_variable(names: impl Iterator<Item = String>) -> Option<(String, Option<String>)> {
     let command = RawConfig::augment_args(Command::new("keys"));
     let known: Vec<_> = command
         .get_arguments()
         .filter_map(|arg| arg.get_env().and_then(|name| name.to_str()))
         .chain(["BODYSCRIPT_CONFIG", SIMD_VARIABLE])
         .collect();
-    names
+    let unknown = names
         .filter(|name| name.starts_with("BODYSCRIPT_"))
-        .find(|name| !known.contains(&name.as_str()))
+        .find(|name| !known.contains(&name.as_str()))?;
+    // `nearest` compares in lower case.
+    let lower: Vec<_> = known.iter().map(|name| name.to_lowercase()).collect();
+    let suggestion = nearest(&unknown, lower.iter().map(String::as_str)).map(str::to_uppercase);
+    Some((unknown, suggestion))
 }
 
 #[cfg(test)]
@@ -280,6 +295,17 @@ mod tests {
     }
 
     #[test]
+    fn a_misspelt_key_gets_a_suggestion() {
+        let message = |text| over(&RawConfig::default(), text).expect_err("unknown").to_string();
+        let near = message("qeue_max = 3");
+        assert!(near.ends_with("not a known setting; did you mean `queue_max`?"), "{near}");
+        let nested = message("[cage]\nrequird = \"v2\"\n");
+        assert!(nested.ends_with("did you mean `cage_required`?"), "{nested}");
+        let far = message("colour = 3");
+        assert!(far.ends_with("`colour` is not a known setting"), "{far}");
+    }
+
+    #[test]
     fn a_fault_in_the_file_counts_even_under_a_flag() {
         let flags = RawConfig { workers: Some(4), ..RawConfig::default() };
         over(&flags, "workers = \"two\"").expect_err("the file is at fault");
@@ -297,6 +323,7 @@ mod tests {
     fn variables_of_ours_that_mean_nothing_are_found() {
         let names = ["PATH", "BODYSCRIPT_WORKERS", "BODYSCRIPT_CONFIG", "BODYSCRIPT_WORKER"];
         let unknown = unknown_variable(names.into_iter().map(String::from));
-        assert_eq!(unknown.as_deref(), Some("BODYSCRIPT_WORKER"));
+        let suggestion = Some("BODYSCRIPT_WORKERS".to_owned());
+        assert_eq!(unknown, Some(("BODYSCRIPT_WORKER".to_owned(), suggestion)));
     }
 }

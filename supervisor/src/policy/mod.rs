@@ -9,4 +9,5 @@ pub(crate) mod job;
 pub(crate) mod origin;
 pub(crate) mod poison;
 pub(crate) mod queue;
+pub(crate) mod suggest;
 pub(crate) mod verdict;

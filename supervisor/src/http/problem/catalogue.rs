@@ -102,7 +102,7 @@ answers! {
     ConflictingFields "conflicting_fields" 400 Client
         "Two options can't be combined." "Send only one of those named in `detail`.";
     InvalidField "invalid_field" 400 Client
-        "An option has an invalid value." "Use a value listed in `detail`.";
+        "An option has an invalid value or a misspelt name." "Use what `detail` suggests.";
     UploadTooLarge "upload_too_large" 413 Client
         "The video is larger than `upload_bytes_max`." "Trim or compress the video.";
     FormTooLarge "form_too_large" 413 Client

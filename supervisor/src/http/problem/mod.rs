@@ -89,6 +89,14 @@ pub(crate) enum ApiError {
         /// Which.
         fields: [&'static str; 2],
     },
+    /// An option that does not exist, similar to one that does.
+    #[error("There is no option `{name}`. Did you mean `{suggestion}`?")]
+    UnknownOption {
+        /// Its name.
+        name: String,
+        /// The option most similar to it.
+        suggestion: &'static str,
+    },
     /// A field's value means nothing.
     #[error("The value of `{field}` is invalid. Expected: {accepted}.")]
     InvalidField {
@@ -289,7 +297,7 @@ impl ApiError {
             Self::MissingFile => Code::MissingFile,
             Self::RepeatedField { .. } => Code::RepeatedField,
             Self::ConflictingFields { .. } => Code::ConflictingFields,
-            Self::InvalidField { .. } => Code::InvalidField,
+            Self::UnknownOption { .. } | Self::InvalidField { .. } => Code::InvalidField,
             Self::UploadTooLarge { .. } => Code::UploadTooLarge,
             Self::FormTooLarge => Code::FormTooLarge,
             Self::UploadStalled(_) => Code::UploadStalled,

@@ -1,7 +1,7 @@
 //! What the headers of a resumable upload say, checked.
 
 use crate::http::problem::ApiError;
-use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX};
+use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, refuse_misspelt};
 use crate::policy::display_name::DisplayName;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
@@ -96,6 +96,8 @@ impl Metadata {
             } else if let Some(name) = UploadOptions::known(name) {
                 let value = value.filter(|value| value.len() <= VALUE_BYTES_MAX);
                 options.take(name, value.as_deref())?;
+            } else {
+                refuse_misspelt(name)?;
             }
         }
         Ok(Self { filename: filename.unwrap_or_else(|| DisplayName::new("")), options })

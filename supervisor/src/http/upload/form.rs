@@ -5,7 +5,7 @@
 use crate::config::HttpLimits;
 use crate::http::problem::ApiError;
 use crate::http::upload::body::{BodyError, Chunks};
-use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX};
+use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, refuse_misspelt};
 use crate::http::upload::received_file::{ReceivingFile, Taken};
 use crate::policy::admission::ENVELOPE_BYTES_MAX;
 use crate::policy::display_name::DisplayName;
@@ -54,6 +54,8 @@ pub(crate) async fn receive(
             name => {
                 if let Some(name) = name.and_then(UploadOptions::known) {
                     options.take(name, read_text(field, limits).await?.as_deref())?;
+                } else {
+                    refuse_misspelt(name.unwrap_or_default())?;
                 }
             }
         }

@@ -18,7 +18,7 @@ use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::http::upload::body::{Chunks, refuse};
 use crate::http::upload::form::{FormLimits, Received};
-use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, describe};
+use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, describe, refuse_misspelt};
 use crate::http::upload::received_file::{ReceivingFile, Taken};
 use crate::policy::admission::Request as Admission;
 use crate::policy::display_name::DisplayName;
@@ -191,6 +191,8 @@ impl UploadRequest {
                     name,
                     Some(value).filter(|value| value.len() <= VALUE_BYTES_MAX).map(String::as_str),
                 )?;
+            } else {
+                refuse_misspelt(name)?;
             }
         }
         let filename = filename.unwrap_or_else(|| DisplayName::new(""));

@@ -2,6 +2,7 @@
 //! names and values are the same in both.
 
 use crate::http::problem::ApiError;
+use crate::policy::suggest::nearest;
 use crate::webhook::address::WebhookUrl;
 use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::options::{
@@ -72,6 +73,15 @@ impl UploadOptions {
             smoothing: self.smoothing.unwrap_or_default(),
             formats: self.formats.unwrap_or_default(),
         })
+    }
+}
+
+/// Refuses a name that is similar to an option's; other names are ignored, because clients send
+/// fields of their own.
+pub(crate) fn refuse_misspelt(name: &str) -> Result<(), ApiError> {
+    match nearest(name, NAMES) {
+        Some(suggestion) => Err(ApiError::UnknownOption { name: name.to_owned(), suggestion }),
+        None => Ok(()),
     }
 }
 
@@ -154,5 +164,8 @@ mod tests {
         assert!(matches!(second, Err(ApiError::RepeatedField { field: "interval" })), "{second:?}");
         assert_eq!(options.options().expect("sound").sampling, Sampling::every(2).expect("one"));
         assert_eq!(UploadOptions::known("tempo"), None);
+        refuse_misspelt("tempo").expect("an unrelated name");
+        let refused = refuse_misspelt("intervall").expect_err("similar").to_string();
+        assert!(refused.ends_with("Did you mean `interval`?"), "{refused}");
     }
 }
