@@ -11,7 +11,7 @@ rm -rf "${out:?}"/*
 echo "demo: rendering a walking mannequin, 5 s of 640x480 H.264"
 "$programs/mannequin" --seconds 5 "$out/sample.mp4"
 
-echo "demo: starting the service on $base, for operators on http://$operators/monitor"
+echo "demo: starting the service on $base, monitor on http://$operators/monitor"
 "$programs/bodyscript" serve --listen "$listen" --operator-listen "$operators" \
 	--state-dir "$out/state" >"$out/service.log" 2>&1 &
 service=$!
@@ -21,7 +21,7 @@ stop() {
 }
 trap stop EXIT
 curl --silent --fail --retry 50 --retry-connrefused --retry-delay 1 --output /dev/null "$base/readyz" || {
-	echo "demo: the service did not become ready; its log:" >&2
+	echo "demo: the service failed to start; its log:" >&2
 	cat "$out/service.log" >&2
 	exit 1
 }
@@ -49,6 +49,6 @@ mkdir "$out/results"
 for name in output.mp4 pose_data.csv pose_data.json thumbnail.jpg preview.mp4 metadata.json; do
 	curl --silent --show-error --fail --output "$out/results/$name" "$base/api/serve/$id/$name"
 done
-echo "demo: $(($(wc -l <"$out/results/pose_data.csv") - 1)) rows of pose data; everything is in $out/results:"
+echo "demo: $(($(wc -l <"$out/results/pose_data.csv") - 1)) rows of pose data; all results are in $out/results:"
 ls -l "$out/results" | tail -n +2 | awk '{printf "    %9d  %s\n", $5, $9}'
 echo "demo: to keep the service running: $programs/bodyscript serve, then open $base/ and http://$operators/monitor"
