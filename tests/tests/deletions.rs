@@ -79,7 +79,7 @@ fn every_deletion_leaves_a_line_with_its_reason() -> Result<()> {
     stage.await_gone(&failed)?;
 
     stage.reload("pressure_ttl_s = 1")?;
-    stage.server.await_log("the configuration is read again applied=[\"result_ttl_s\"]")?;
+    stage.server.await_log("configuration reloaded applied=[\"result_ttl_s\"]")?;
     let [pressed, kept] = [stage.over("ok")?, stage.over("bad-input")?];
     stage.reload("pressure_ttl_s = 1\ndisk_free_bytes_min = \"1000000 GiB\"")?;
     stage.await_gone(&pressed)?;
@@ -111,7 +111,7 @@ fn every_deletion_leaves_a_line_with_its_reason() -> Result<()> {
         job(&pressed, "memory or disk is short"),
         upload(&kept, "the disk is short"),
         job(&kept, "memory or disk is short"),
-        upload(&older, "there are too many of failed jobs"),
+        upload(&older, "limit of failed jobs reached"),
         upload(&robbed, over),
         job(&robbed, "its results were gone at a start"),
     ]);

@@ -367,7 +367,7 @@ fn too_little_free_room_is_refused_before_the_body() -> Result<()> {
     let server = TestServer::start(&[&program[0], &program[1], "--config", config_text])?;
     fs::write(&config, "disk_free_bytes_min = \"1000000 GiB\"")?;
     server.signal(nix::sys::signal::Signal::SIGHUP)?;
-    server.await_log("the configuration is read again")?;
+    server.await_log("configuration reloaded")?;
     let answer = server.upload(&fault_video(folder.path(), "ok")?, &[])?;
     ensure!(answer.status() == StatusCode::INSUFFICIENT_STORAGE, "{}", answer.text()?);
     ensure!(names(&server.state_dir(), "spool")?.is_empty());

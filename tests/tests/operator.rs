@@ -90,7 +90,7 @@ fn a_stop_lets_jobs_finish_and_turns_newcomers_away() -> Result<()> {
     let (running, _) = stage.running("progress:1 sleep:1500 ok")?;
     let waiting = stage.submit("ok")?;
     stage.server.signal(Signal::SIGTERM)?;
-    stage.server.await_log("jobs under way may finish")?;
+    stage.server.await_log("waiting for running jobs")?;
     let refused = stage.server.upload(&fault_video(stage.folder.path(), "ok")?, &[])?;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(refused.headers().contains_key(RETRY_AFTER));
@@ -112,7 +112,7 @@ fn a_second_signal_or_the_deadline_requeues_what_is_under_way() -> Result<()> {
     let mut stage = Stage::start("drain_s_max = 3600")?;
     let (id, _) = stage.running("progress:1 silent")?;
     stage.server.signal(Signal::SIGINT)?;
-    stage.server.await_log("jobs under way may finish")?;
+    stage.server.await_log("waiting for running jobs")?;
     stage.server.signal(Signal::SIGTERM)?;
     for ended in [["shutdown"].as_slice(), &["shutdown", "shutdown"]] {
         let Stage { server, folder, config } = stage;
@@ -187,7 +187,7 @@ fn a_new_configuration_counts_and_a_bad_one_is_refused() -> Result<()> {
     assert_eq!(upload()?.status(), StatusCode::ACCEPTED);
     fs::write(&stage.config, "workers = 3\nupload_bytes_max = 5\nlog = \"warn\"")?;
     stage.server.signal(Signal::SIGHUP)?;
-    stage.server.await_log("the configuration is read again")?;
+    stage.server.await_log("configuration reloaded")?;
     let log = stage.server.log();
     let line =
         log.lines().find(|line| line.contains("configuration reloaded")).context("a line")?;
@@ -198,7 +198,7 @@ fn a_new_configuration_counts_and_a_bad_one_is_refused() -> Result<()> {
 
     fs::write(&stage.config, "workers = 0")?;
     stage.server.signal(Signal::SIGHUP)?;
-    stage.server.await_log("the new configuration is refused")?;
+    stage.server.await_log("reload failed")?;
     assert_eq!(stage.server.json("/health")?["reload_refused"], true);
     let why = stage.order(&["status"])?["reload_refused"].to_string();
     assert!(why.contains("`workers` is 0"), "{why}");

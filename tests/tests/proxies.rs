@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 const MIB: usize = 1 << 20;
 
-const LIMITS_OFF: &str = "limits on one client are off";
+const LIMITS_OFF: &str = "per-client limits are off";
 
 /// A service whose worker does at once what the video says, and where a client may have two jobs.
 fn service() -> Result<TestServer> {

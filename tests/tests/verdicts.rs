@@ -249,7 +249,7 @@ fn a_start_without_what_is_required_fails_and_says_what() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let has_v2 = groups_in_v2();
     let mut cases = vec![
-        (vec!["--worker-program", "/bin/false"], "no worker comes to life here"),
+        (vec!["--worker-program", "/bin/false"], "the test worker failed to start"),
         (vec!["--worker-program", "/nowhere/worker"], "/nowhere/worker"),
     ];
     if has_v2 {
