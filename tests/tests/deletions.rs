@@ -100,17 +100,17 @@ fn every_deletion_leaves_a_line_with_its_reason() -> Result<()> {
 
     let upload = |id: &str, why: &str| (id.to_owned(), "upload".to_owned(), why.to_owned());
     let job = |id: &str, why: &str| (id.to_owned(), "job".to_owned(), why.to_owned());
-    let over = "its job is over";
+    let over = "its job has ended";
     let expected = BTreeSet::from([
         upload(&asked_for, over),
         job(&asked_for, "by request"),
         upload(&done, over),
-        job(&done, "its time is over"),
-        job(&failed, "its time is over"),
+        job(&done, "expired"),
+        job(&failed, "expired"),
         upload(&pressed, over),
-        job(&pressed, "memory or disk is short"),
-        upload(&kept, "the disk is short"),
-        job(&kept, "memory or disk is short"),
+        job(&pressed, "low memory or disk space"),
+        upload(&kept, "low disk space"),
+        job(&kept, "low memory or disk space"),
         upload(&older, "limit of failed jobs reached"),
         upload(&robbed, over),
         job(&robbed, "its results were gone at a start"),
