@@ -1,6 +1,6 @@
 //! `bodyscript`: reads the command line, does what it asks, tells how it went.
 
-use bodyscript::cli::{Cli, complain};
+use bodyscript::{Cli, complain};
 use clap::Parser;
 use std::process::ExitCode;
 

@@ -16,9 +16,9 @@ pub(crate) mod resolve;
 pub(crate) use bytes::ByteCount;
 pub(crate) use raw::{RawConfig, unknown_variable};
 
+use crate::policy::suggest::hint;
 use crate::runner::attempt::Deadlines;
 use crate::runner::containment::cage::CageRequired;
-use crate::policy::suggest::hint;
 use crate::runner::factory::WorkerFactorySettings;
 use crate::store::retention::RetentionPeriods;
 use bodyscript_protocol::message::MediaLimits;

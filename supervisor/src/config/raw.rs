@@ -242,7 +242,9 @@ fn unknown_key(keys: &Table, path: &Path) -> Result<(), ConfigError> {
 }
 
 /// The first variable with our prefix that is not a setting, and the most similar setting.
-pub(crate) fn unknown_variable(names: impl Iterator<Item = String>) -> Option<(String, Option<String>)> {
+pub(crate) fn unknown_variable(
+    names: impl Iterator<Item = String>,
+) -> Option<(String, Option<String>)> {
     let command = RawConfig::augment_args(Command::new("keys"));
     let known: Vec<_> = command
         .get_arguments()

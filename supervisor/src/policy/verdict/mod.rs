@@ -120,7 +120,9 @@ pub(crate) fn decide(exit_report: &ExitReport, history: &History) -> Decision {
         ExitReason::Cancelled => {
             Decision::final_message(Verdict::Cancel, "cancelled", "The job was cancelled.")
         }
-        ExitReason::Operator => Decision::not_yet(Verdict::Requeue, "An operator restarted the worker."),
+        ExitReason::Operator => {
+            Decision::not_yet(Verdict::Requeue, "An operator restarted the worker.")
+        }
         ExitReason::Shutdown => Decision::not_yet(Verdict::Requeue, "The service is restarting."),
         ExitReason::SpawnFailed => spawn_failed(exit_report, history),
     }
