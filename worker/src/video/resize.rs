@@ -1,8 +1,9 @@
 //! Changes a picture's size. Called by `encode` for previews and by `thumbnail`.
 
 use crate::picture::Picture;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 /// Scales each plane into that of `to`, whose layout is already set; bilinear, averaging where it
 /// shrinks.
@@ -16,12 +17,13 @@ pub(super) fn resize(
     let size = |[columns, rows]: [usize; 2]| (columns as u32, rows as u32);
     for (n, (from, to)) in from.planes().into_iter().zip(to.planes_mut()).enumerate() {
         let (width, height) = size(source.plane_size(n));
-        let from = ImageRef::new(width, height, from, PixelType::U8);
+        // Typed: an image of any type compiles the code for all of them, most of this crate's build time.
+        let from = TypedImageRef::<U8>::from_buffer(width, height, from);
         let from = from.map_err(|cause| cause.to_string())?;
         let (width, height) = size(target.plane_size(n));
-        let to = Image::from_slice_u8(width, height, to, PixelType::U8);
+        let to = TypedImage::<U8>::from_buffer(width, height, to);
         let mut to = to.map_err(|cause| cause.to_string())?;
-        resizer.resize(&from, &mut to, &options).map_err(|cause| cause.to_string())?;
+        resizer.resize_typed(&from, &mut to, &options).map_err(|cause| cause.to_string())?;
     }
     Ok(())
 }
