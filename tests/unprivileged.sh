@@ -9,9 +9,9 @@ readonly USER_ID=61235
 readonly TESTS=(
 	"cage"
 	"sandbox"
-	"verdicts"
-	"oom"
-	"service a_video_becomes_pose_data_and_pictures"
+	"service verdicts::"
+	"service service::a_video_becomes_pose_data_and_pictures"
+	"load oom::"
 )
 
 if [ "$(id -u)" -ne 0 ]; then

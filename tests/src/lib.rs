@@ -8,8 +8,6 @@ pub mod disks;
 pub mod filled;
 pub mod fixture;
 pub mod line;
-
-pub mod mannequin;
 pub mod mutant;
 pub mod orders;
 pub mod pose_table;
@@ -23,3 +21,5 @@ pub mod told;
 pub mod traces;
 pub mod tus_client;
 pub mod tus_hand;
+
+pub use bodyscript_mannequin as mannequin;

@@ -1,17 +1,49 @@
-//! Finds and runs the programs under test. They are built by the same `cargo build --workspace`
-//! as the tests and lie beside them.
+//! Finds and runs the programs under test, which lie beside the tests in the folder of the profile. Where they
+//! are not built yet, as with `cargo test -p bodyscript-tests` on a clean clone, they are built first.
 
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Mutex;
+
+/// Held while programs are built, so that one test does it and the others wait.
+static BUILDING: Mutex<()> = Mutex::new(());
 
 /// The path of a program of this workspace.
 pub fn path(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("the test has no path")?;
     // Tests lie in deps/ below the folder of the programs, programs in it.
-    let found =
-        own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|p| p.exists());
-    found.with_context(|| format!("{name} is not built; run `cargo build --workspace` first"))
+    let folder = own.parent().context("the test has no folder")?;
+    let folder = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+    let folder = folder.context("the programs have no folder")?;
+    let program = folder.join(name);
+    if !program.exists() {
+        build_into(folder)?;
+    }
+    ensure!(program.exists(), "{} is not built; run `make build`", program.display());
+    Ok(program)
+}
+
+fn build_into(profile_folder: &Path) -> Result<()> {
+    let _building = BUILDING.lock().expect("no test panics while it builds");
+    if profile_folder.join("bodyscript").exists() && profile_folder.join("fault_worker").exists() {
+        return Ok(());
+    }
+    let profile = match profile_folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") => "dev",
+        other => other.context("the folder of the profile has no name")?,
+    };
+    // Set by cargo for the tests that it runs.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--locked", "--workspace", "--bins", "--profile", profile])
+        .arg("--target-dir")
+        .arg(profile_folder.parent().context("the profile's folder has no parent")?)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status()
+        .context("cargo cannot be run to build the programs")?;
+    ensure!(status.success(), "the programs cannot be built: cargo ended with {status}");
+    Ok(())
 }
 
 /// What `bodyscript run` said and left behind.

@@ -1,6 +1,5 @@
 //! The bench: a workshop of fault workers, and the look around that nothing is left.
 
-use super::report::skipped;
 use bodyscript::ExitReport;
 use bodyscript::{Assignment, AttemptChannels, Deadlines, Live, Stop, WorkerSpec, run_attempt};
 use bodyscript::{
@@ -10,6 +9,7 @@ use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
 use bodyscript_protocol::options::Options;
 use bodyscript_protocol::session::Phase;
+use bodyscript_tests::report::skipped;
 use nix::unistd::getsid;
 use procfs::process::{Process, all_processes};
 use std::fs;
@@ -38,15 +38,7 @@ pub(crate) struct Bench {
 }
 
 pub(crate) fn fault_worker() -> PathBuf {
-    let deps = std::env::current_exe().expect("this test is a file");
-    let profile = deps.ancestors().nth(2).expect("target/<profile>/deps/<test>");
-    let program = profile.join("fault_worker");
-    assert!(
-        program.exists(),
-        "{} is missing; build it with `cargo build -p bodyscript-tests --bin fault_worker`",
-        program.display()
-    );
-    program
+    PathBuf::from(env!("CARGO_BIN_EXE_fault_worker"))
 }
 
 pub(crate) fn settings(files: &TempDir, worker_program: PathBuf) -> WorkerFactorySettings {

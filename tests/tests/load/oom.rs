@@ -4,6 +4,7 @@
 //! One service runs it all. The bad citizens are `fault_worker`; real videos go to the real worker,
 //! in the same cages and queues.
 
+use super::alone;
 use anyhow::{Context, Result, ensure};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::formats::Formats;
@@ -194,6 +195,7 @@ fn has_cgroup(server: &TestServer) -> Result<bool> {
 
 #[test]
 fn a_thousand_oom_kills_are_each_told_for_what_they_are() -> Result<()> {
+    let _alone = alone();
     let program = programs::path("fault_worker")?;
     let program = program.to_str().context("a plain path")?;
     let flags: Vec<&str> = FLAGS.into_iter().chain(["--worker-program", program]).collect();

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 const FRAMES: u32 = 40;
-const MEDIAPIPE: &str = include_str!("../mediapipe/truth.csv");
+const MEDIAPIPE: &str = include_str!("../../mediapipe/truth.csv");
 /// How much two equally good results may differ by chance, in one clip and over all, as a share.
 const CHANCE: f64 = 0.01;
 const CHANCE_OVERALL: f64 = 0.001;

@@ -1,8 +1,9 @@
 //! `kill -9` between every pair of durable steps and at random instants under load: no accepted
 //! job is lost, none is published twice, and nothing is left after the next start.
 //!
-//! `CRASHES=1000 cargo test --test crash` is the long run (`make soak`).
+//! `CRASHES=1000 cargo test --workspace --test load crash` is the long run (`make soak`).
 
+use super::alone;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::crashing::Books;
 use bodyscript_tests::fixture::Clip;
@@ -68,6 +69,7 @@ fn the_failpoints_are_those_of_the_program() -> Result<()> {
 
 #[test]
 fn no_death_between_two_durable_steps_loses_or_doubles_a_job() -> Result<()> {
+    let _alone = alone();
     let begun = Instant::now();
     let mut books = Books::open()?;
     // So that there is something to remove and to recover.
@@ -91,6 +93,7 @@ fn no_death_between_two_durable_steps_loses_or_doubles_a_job() -> Result<()> {
 
 #[test]
 fn no_death_at_any_instant_loses_or_doubles_a_job() -> Result<()> {
+    let _alone = alone();
     let begun = Instant::now();
     let crashes = std::env::var("CRASHES").ok().and_then(|text| text.parse().ok());
     let mut books = Books::open()?;
@@ -124,6 +127,7 @@ type Phase = fn(&Value) -> bool;
 
 #[test]
 fn a_real_worker_killed_in_any_phase_costs_one_attempt() -> Result<()> {
+    let _alone = alone();
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("walker.mp4");
     Clip::new().size(320, 240).frames(60).encode(&video)?;

@@ -1,8 +1,9 @@
 //! Many jobs, half of them hostile: what the service holds does not grow with how many there
 //! were, and a start with all of them in the journal loses none.
 //!
-//! `SOAK_JOBS=10000 cargo test --test soak` is the long run (`make soak`).
+//! `SOAK_JOBS=10000 cargo test --workspace --test load soak` is the long run (`make soak`).
 
+use super::alone;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::remains::{descendants, groups_of};
 use bodyscript_tests::report;
@@ -115,6 +116,7 @@ fn run(server: &TestServer, jobs: std::ops::Range<usize>) -> Result<()> {
 
 #[test]
 fn nothing_grows_with_the_number_of_jobs() -> Result<()> {
+    let _alone = alone();
     let begun = Instant::now();
     let jobs = std::env::var("SOAK_JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(JOBS);
     let program = fault_worker()?;

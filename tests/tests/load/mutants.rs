@@ -1,9 +1,10 @@
 //! Damaged videos of every container, made from a seed: whatever a library thinks of one, its worker
 //! ends in a known way, and none is taken for an attack.
 //!
-//! `MUTANTS=2000 MUTANT_SEED=1 cargo test --test mutants` is the long run (`make soak`). A mutant
+//! `MUTANTS=2000 MUTANT_SEED=1 cargo test --workspace --test load mutants` is the long run (`make soak`). A mutant
 //! that fails is made again by `MUTANTS=1` and the seed that is told with it.
 
+use super::alone;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::{Clip, Codec, Container, Moov, Tracks};
 use bodyscript_tests::mutant::mutate;
@@ -133,6 +134,7 @@ fn complaints(log: &str) -> BTreeMap<&str, u32> {
 
 #[test]
 fn no_damaged_video_is_taken_for_an_attack() -> Result<()> {
+    let _alone = alone();
     let (mutants, first) = (number("MUTANTS", MUTANTS)?, number("MUTANT_SEED", 1)?);
     let begun = Instant::now();
     let folder = tempfile::tempdir()?;

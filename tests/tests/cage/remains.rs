@@ -1,11 +1,11 @@
 //! Remains: nothing of a worker outlives it, whatever ended first.
 
 use super::bench::{Bench, alone, fault_worker, groups_of, is_alive, settings, strays};
-use super::report::skipped;
 use bodyscript::Live;
 use bodyscript::{CageBackend, WorkerFactory};
 use bodyscript::{Deadline, ExitReason, ProcessExit};
 use bodyscript_protocol::session::Phase;
+use bodyscript_tests::report::skipped;
 use nix::unistd::{Pid, Uid};
 use std::io::Read;
 use std::os::unix::process::CommandExt;
