@@ -1,25 +1,26 @@
 #!/usr/bin/env bash
-# A whole visit to the service: start it, upload a rendered walker, watch it, fetch everything.
-# Called by `make demo` with the folder of the programs, the addresses to listen on, for everybody and for
-# operators, and the folder for results.
+# Starts the service, uploads the sample, shows its progress, fetches everything, and leaves the service running
+# until Ctrl-C where someone can press it. Called by `make demo` with the folder of the programs, the addresses of
+# the public listener and of the operators' listener, and the folder for results.
 set -euo pipefail
 programs=$1 listen=$2 operators=$3 out=$4
 base="http://$listen"
+sample=$(dirname "$0")/walking.mp4
 
 mkdir -p "$out"
 rm -rf "${out:?}"/*
-echo "demo: rendering a walking mannequin, 5 s of 640x480 H.264"
-"$programs/mannequin" --seconds 5 "$out/sample.mp4"
 
-echo "demo: starting the service on $base, monitor on http://$operators/monitor"
+echo "demo: starting the service on $base"
 "$programs/bodyscript" serve --listen "$listen" --operator-listen "$operators" \
 	--state-dir "$out/state" >"$out/service.log" 2>&1 &
 service=$!
 stop() {
+	trap '' INT TERM
 	kill -TERM "$service" 2>/dev/null || true
 	wait "$service" 2>/dev/null || true
 }
 trap stop EXIT
+trap 'exit 0' INT TERM
 curl --silent --fail --retry 50 --retry-connrefused --retry-delay 1 --output /dev/null "$base/readyz" || {
 	echo "demo: the service failed to start; its log:" >&2
 	cat "$out/service.log" >&2
@@ -28,7 +29,7 @@ curl --silent --fail --retry 50 --retry-connrefused --retry-delay 1 --output /de
 
 field() { sed -nE "s/.*\"$1\":\"?([^\",}]*)\"?[,}].*/\1/p" <<<"$2" | head -1; }
 
-accepted=$(curl --silent --show-error --fail-with-body --form "file=@$out/sample.mp4" "$base/api/upload")
+accepted=$(curl --silent --show-error --fail-with-body --form "file=@$sample" "$base/api/upload")
 id=$(field job_id "$accepted")
 echo "demo: accepted as job $id"
 state=pending
@@ -51,4 +52,13 @@ for name in output.mp4 pose_data.csv pose_data.json thumbnail.jpg preview.mp4 me
 done
 echo "demo: $(($(wc -l <"$out/results/pose_data.csv") - 1)) rows of pose data; all results are in $out/results:"
 ls -l "$out/results" | tail -n +2 | awk '{printf "    %9d  %s\n", $5, $9}'
-echo "demo: to keep the service running: $programs/bodyscript serve, then open $base/ and http://$operators/monitor"
+
+if [ -t 0 ] && [ -t 1 ]; then
+	echo "demo: the service is running; open $base/ to upload a video of your own, http://$operators/monitor to watch it"
+	echo "demo: press Ctrl-C to stop it"
+	wait "$service"
+else
+	echo "demo: done, the service is stopped; without a terminal it does not stay. To start it again:"
+	echo "    $programs/bodyscript serve --listen $listen --operator-listen $operators --state-dir $out/state"
+	echo "demo: then open $base/ (Ctrl-C stops it)"
+fi
