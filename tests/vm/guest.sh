@@ -30,7 +30,7 @@ show() { systemctl show -P "$1" $unit; }
 get() { curl -sSf --max-time 120 "$base$1"; }
 # What a request is answered: an address and a path.
 answer() { curl -sS --max-time 120 -o /dev/null -w '%{http_code}' "$1$2"; }
-upload() { curl -sS --max-time 120 -F interval=10 -F "file=@$1;filename=clip.mp4" $base/api/upload | jq -er .job_id; }
+upload() { curl -sS --max-time 120 -F interval=15 -F "file=@$1;filename=clip.mp4" $base/api/upload | jq -er .job_id; }
 field() { get "/api/status/$1" | jq -r "$2"; }
 is_over() { [ "$(field "$1" .completed_at)" != null ]; }
 has_tried() { [ "$(field "$1" '.attempts | length')" -gt 0 ]; }

@@ -14,7 +14,7 @@ cp "$deb" "$work/in/bodyscript.deb"
 cp "$here"/{guest,first_boot,second_boot}.sh "$here/../../systemd/bodyscript-operator.socket" "$work/in/"
 # Stripped: the guest's disk is small and its processor slow.
 strip -o "$work/in/fault_worker" "$programs/fault_worker"
-"$programs/mannequin" --seconds 1 --width 320 --height 240 "$work/in/walker.mp4"
+"$programs/mannequin" --seconds 1 --width 160 --height 120 "$work/in/walker.mp4"
 tar -C "$work/in" -cf "$work/in.tar" .
 truncate -s %512 "$work/in.tar"
 cp --sparse=always "$image/root.img" "$work/root.img"
