@@ -10,7 +10,7 @@ readonly TESTS=(
 	"cage"
 	"sandbox"
 	"service verdicts::"
-	"service service::a_video_becomes_pose_data_and_pictures"
+	"service processing::a_video_becomes_pose_data_and_pictures"
 	"load oom::"
 )
 

@@ -15,9 +15,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Longest wait for anything; far beyond what the slowest machine needs.
-const PATIENCE: Duration = Duration::from_secs(240);
+const WAIT_MAX: Duration = Duration::from_secs(240);
 /// How an element is named in answers (WebDriver, 11).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -54,7 +54,7 @@ impl Browser {
             report::skipped("browser", "no chromedriver; install the package chromium-driver");
             return Ok(None);
         };
-        let client = Client::builder().timeout(PATIENCE).build()?;
+        let client = Client::builder().timeout(WAIT_MAX).build()?;
         let base = format!("http://127.0.0.1:{port}");
         let mut browser = Self { driver, client, session: base, _profile: profile };
         browser.await_driver()?;
@@ -63,10 +63,10 @@ impl Browser {
     }
 
     fn await_driver(&self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_MAX;
         while self.client.get(format!("{}/status", self.session)).send().is_err() {
             ensure!(Instant::now() < deadline, "chromedriver does not answer");
-            sleep(LOOK_EVERY);
+            sleep(POLL_INTERVAL);
         }
         Ok(())
     }
@@ -111,13 +111,13 @@ impl Browser {
 
     /// Waits until an expression is true in the page.
     pub fn wait(&self, expression: &str) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_MAX;
         while self.run(&format!("return Boolean({expression})"))? != true {
             if Instant::now() > deadline {
                 let page = self.run("return document.querySelector('main').innerText")?;
                 bail!("never: {expression}; the page says {page}");
             }
-            sleep(LOOK_EVERY);
+            sleep(POLL_INTERVAL);
         }
         Ok(())
     }

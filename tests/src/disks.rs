@@ -24,11 +24,11 @@ pub struct Disk {
 }
 
 /// What a host lacks for a file system, or why it cannot be made.
-pub type Lack = String;
+pub type Unavailable = String;
 
 impl Disk {
     /// One of 8 MiB, in memory.
-    pub fn small(at: &Path) -> Result<Self, Lack> {
+    pub fn small(at: &Path) -> Result<Self, Unavailable> {
         is_root()?;
         let mounted = fs::create_dir_all(at).and_then(|()| {
             Ok(mount(Some("none"), at, Some("tmpfs"), MsFlags::empty(), Some("size=8m"))?)
@@ -39,7 +39,7 @@ impl Disk {
 
     /// One with a quota, which holds for root as well: a subvolume of a Btrfs, whose top level,
     /// beside it, has none.
-    pub fn with_quota(at: &Path) -> Result<Self, Lack> {
+    pub fn with_quota(at: &Path) -> Result<Self, Unavailable> {
         let (top, make) = (top(at), ["mkfs.btrfs", "--quiet", "--mixed"]);
         let mut disk = Self::on_an_image(&top, &make, "defaults")?;
         let volume = top.join("volume");
@@ -55,12 +55,12 @@ impl Disk {
     }
 
     /// One that can be broken (ext4).
-    pub fn fragile(at: &Path) -> Result<Self, Lack> {
+    pub fn fragile(at: &Path) -> Result<Self, Unavailable> {
         let make = ["mkfs.ext4", "-q", "-F", "-O", "^has_journal"];
         Self::on_an_image(at, &make, "errors=remount-ro")
     }
 
-    fn on_an_image(at: &Path, make: &[&str], options: &str) -> Result<Self, Lack> {
+    fn on_an_image(at: &Path, make: &[&str], options: &str) -> Result<Self, Unavailable> {
         is_root()?;
         let image = at.with_extension("image");
         let made = fs::create_dir_all(at)
@@ -73,7 +73,7 @@ impl Disk {
         Ok(disk)
     }
 
-    fn mount(&self, options: &str) -> Result<(), Lack> {
+    fn mount(&self, options: &str) -> Result<(), Unavailable> {
         let image = self.image.as_ref().ok_or("no image")?.to_string_lossy();
         run(&["mount", "-o", &format!("loop,{options}"), &image], &self.at)
     }
@@ -178,11 +178,11 @@ fn top(at: &Path) -> PathBuf {
 }
 
 /// Whether what follows can be done at all.
-fn is_root() -> Result<(), Lack> {
+fn is_root() -> Result<(), Unavailable> {
     if geteuid().is_root() { Ok(()) } else { Err("it takes root to mount a file system".into()) }
 }
 
-fn run(command: &[&str], last: &Path) -> Result<(), Lack> {
+fn run(command: &[&str], last: &Path) -> Result<(), Unavailable> {
     let mut program = Command::new(command[0]);
     let output = program.args(&command[1..]).arg(last).stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("{}: {error}", command[0]))?;

@@ -2,24 +2,24 @@
 //! test. Called by the tests of this workspace; the service must never depend on it.
 
 pub mod browser;
-pub mod crashing;
-pub mod crowd;
+pub mod connection_flood;
+pub mod crash_ledger;
+pub mod ctl;
 pub mod disks;
-pub mod filled;
+pub mod faulty_link;
 pub mod fixture;
-pub mod line;
+pub mod leftovers;
 pub mod mutant;
-pub mod orders;
+pub mod polling;
 pub mod pose_table;
+pub mod prefilled_state;
 pub mod programs;
 pub mod proxies;
-pub mod recorded;
-pub mod remains;
+pub mod raw_tus;
+pub mod recorded_footage;
 pub mod report;
 pub mod server;
-pub mod told;
 pub mod traces;
 pub mod tus_client;
-pub mod tus_hand;
 
 pub use bodyscript_mannequin as mannequin;

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_makes_the_same_mutant_again_and_others_make_others() {
+    fn a_seed_determines_its_mutant() {
         let whole = whole();
         let mutants: Vec<_> = (0..500).map(|seed| mutate(&whole, seed)).collect();
         for (seed, mutant) in mutants.iter().enumerate() {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_of_damage_comes_up_and_none_fails_on_short_files() {
+    fn every_kind_of_damage_occurs_and_handles_short_files() {
         let mut seen = BTreeMap::new();
         for seed in 0..500 {
             *seen.entry(format!("{:?}", mutate(&whole(), seed).0)).or_insert(0) += 1;

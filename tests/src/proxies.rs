@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longest wait for anything; far beyond what the slowest machine needs.
-const PATIENCE: Duration = Duration::from_secs(120);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const WAIT_MAX: Duration = Duration::from_secs(120);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The service's address in the examples.
 const SERVICE: &str = "127.0.0.1:8000";
@@ -132,8 +132,8 @@ impl Proxy {
     }
 
     fn await_service(&mut self) -> Result<()> {
-        let client = Client::builder().timeout(PATIENCE).build()?;
-        let deadline = Instant::now() + PATIENCE;
+        let client = Client::builder().timeout(WAIT_MAX).build()?;
+        let deadline = Instant::now() + WAIT_MAX;
         loop {
             let answer = client.get(self.url("/livez")).send();
             if answer.is_ok_and(|answer| answer.status().is_success()) {
@@ -144,7 +144,7 @@ impl Proxy {
                 let said = fs::read_to_string(self.folder.path().join("output"))?;
                 bail!("the proxy does not lead to the service ({is_over:?}): {said}");
             }
-            sleep(LOOK_EVERY);
+            sleep(POLL_INTERVAL);
         }
     }
 

@@ -8,7 +8,7 @@ use std::io::Write;
 const LIST: &str = "SKIPPED_CHECKS";
 
 /// Says one line.
-pub fn say(line: &str) {
+pub fn print_line(line: &str) {
     // Past the harness. Nobody may be reading, which is no fault of a test.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
@@ -18,7 +18,7 @@ pub fn say(line: &str) {
 /// # Panics
 /// It cannot be written down: a skip that nobody counts would pass for a test.
 pub fn skipped(name: &str, why: &str) {
-    say(&format!("SKIPPED {name}: {why}"));
+    print_line(&format!("SKIPPED {name}: {why}"));
     if let Some(list) = std::env::var_os(LIST) {
         let line = format!("{name}: {why}\n");
         let file = OpenOptions::new().append(true).create(true).open(list);

@@ -1,7 +1,7 @@
 //! A whole service of its own for one test: its own port, its own state, ended with the test, and
 //! looked after: nothing of it may be left.
 
-use crate::{programs, remains};
+use crate::{leftovers, programs};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -19,9 +19,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Between two looks at something that is awaited.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Longest wait for anything; far beyond what the slowest machine needs.
-const PATIENCE: Duration = Duration::from_secs(180);
+const WAIT_MAX: Duration = Duration::from_secs(180);
 
 /// A running service.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl TestServer {
         flags: &[&str],
         failpoint: Option<&str>,
     ) -> Result<Self> {
-        remains::adopt()?;
+        leftovers::become_subreaper()?;
         let log = File::options().create(true).append(true).open(folder.path().join("log"))?;
         let log_before = log.metadata()?.len();
         let temporary = folder.path().join("tmp");
@@ -89,7 +89,7 @@ impl TestServer {
             .stderr(log)
             .spawn()
             .context("bodyscript cannot be started")?;
-        let client = Client::builder().timeout(PATIENCE).build()?;
+        let client = Client::builder().timeout(WAIT_MAX).build()?;
         let base = format!("http://127.0.0.1:{port}");
         let is_off = flags.windows(2).any(|flag| flag == ["--operator-listen", "off"]);
         let operators = if is_off { OnceLock::from(None) } else { OnceLock::new() };
@@ -97,7 +97,7 @@ impl TestServer {
     }
 
     fn await_ready(&mut self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_MAX;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the service ended with {status}: {}", self.log());
@@ -105,14 +105,14 @@ impl TestServer {
             if self.get("/readyz").is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }
-            sleep(LOOK_EVERY);
+            sleep(POLL_INTERVAL);
         }
         bail!("the service does not become ready: {}", self.log())
     }
 
     /// Waits until the service is ready, or dead; tells whether it is ready.
-    pub fn ready_or_dead(&mut self) -> Result<bool> {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn ready_or_exited(&mut self) -> Result<bool> {
+        let deadline = Instant::now() + WAIT_MAX;
         while Instant::now() < deadline {
             if self.get("/readyz").is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(true);
@@ -120,7 +120,7 @@ impl TestServer {
             if self.is_over()? {
                 return Ok(false);
             }
-            sleep(LOOK_EVERY / 5);
+            sleep(POLL_INTERVAL / 5);
         }
         bail!("the service becomes neither ready nor dead: {}", self.log())
     }
@@ -160,7 +160,7 @@ impl TestServer {
     }
 
     fn await_operators(&self) -> Result<String> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_MAX;
         loop {
             let log = self.log();
             let own = log.get(self.log_before as usize..).unwrap_or_default();
@@ -170,9 +170,9 @@ impl TestServer {
                 let address = words.find_map(|word| word.parse::<SocketAddr>().ok());
                 return Ok(format!("http://127.0.0.1:{}", address.context("an address")?.port()));
             }
-            let is_hopeful = remains::is_alive(self.pid()) && Instant::now() < deadline;
+            let is_hopeful = leftovers::is_alive(self.pid()) && Instant::now() < deadline;
             ensure!(is_hopeful, "no operators' listener: {log}");
-            sleep(LOOK_EVERY);
+            sleep(POLL_INTERVAL);
         }
     }
 
@@ -227,24 +227,24 @@ impl TestServer {
 
     /// Waits until the log has these words.
     pub fn await_log(&self, words: &str) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_MAX;
         while !self.log().contains(words) {
             ensure!(Instant::now() < deadline, "no `{words}` in the log: {}", self.log());
-            sleep(LOOK_EVERY);
+            sleep(POLL_INTERVAL);
         }
         Ok(())
     }
 
     /// Waits until the status of a job is as wished.
     pub fn await_status(&self, id: &str, wished: impl Fn(&Value) -> bool) -> Result<Value> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_MAX;
         loop {
             let status = self.status(id)?;
             if wished(&status) {
                 return Ok(status);
             }
             ensure!(Instant::now() < deadline, "still {status}; log: {}", self.log());
-            sleep(LOOK_EVERY);
+            sleep(POLL_INTERVAL);
         }
     }
 
@@ -267,11 +267,11 @@ impl TestServer {
 
     /// Asks the service to stop, waits for its end and looks for what it left.
     pub fn stop(mut self) -> Result<String> {
-        let left = self.may_be_left();
+        let left = self.allowed_leftovers();
         self.signal(Signal::SIGTERM)?;
         let status = self.child.wait()?;
         ensure!(status.success(), "the service ended with {status}: {}", self.log());
-        self.look_around(left)?;
+        self.check_leftovers(left)?;
         Ok(self.log())
     }
 
@@ -310,7 +310,7 @@ impl TestServer {
 
     /// The names that may be in `spool` and in `jobs`: of jobs that are not over, and the videos
     /// of failed ones. Nothing if the service does not tell.
-    fn may_be_left(&self) -> Option<[(&'static str, BTreeSet<String>); 2]> {
+    fn allowed_leftovers(&self) -> Option<[(&'static str, BTreeSet<String>); 2]> {
         let list = self.jobs().ok()?;
         let jobs = list["jobs"].as_array()?;
         let ids = |wanted: fn(&Value) -> bool| {
@@ -326,20 +326,23 @@ impl TestServer {
 
     /// After the end: no process, no cgroup, no upload or attempt of a job that is over
     /// (but for the video of a failed one), no temporary file.
-    fn look_around(&self, may_be_left: Option<[(&str, BTreeSet<String>); 2]>) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+    fn check_leftovers(
+        &self,
+        allowed_leftovers: Option<[(&str, BTreeSet<String>); 2]>,
+    ) -> Result<()> {
+        let deadline = Instant::now() + WAIT_MAX;
         // What another test's service leaves when it is killed is ours for a moment.
-        while !remains::strays().is_empty() {
-            ensure!(Instant::now() < deadline, "processes are left: {:?}", remains::strays());
-            sleep(LOOK_EVERY);
+        while !leftovers::orphans().is_empty() {
+            ensure!(Instant::now() < deadline, "processes are left: {:?}", leftovers::orphans());
+            sleep(POLL_INTERVAL);
         }
-        let groups = remains::groups_of(self.pid());
+        let groups = leftovers::cgroups_of(self.pid());
         ensure!(groups.is_empty(), "cgroups are left: {groups:?}; log: {}", self.log());
         let temporary = names_in(&self.folder.path().join("tmp"))?;
         ensure!(temporary.is_empty(), "temporary files are left: {temporary:?}");
-        for (place, may_be_left) in may_be_left.into_iter().flatten() {
+        for (place, allowed_leftovers) in allowed_leftovers.into_iter().flatten() {
             let mut left = names_in(&self.state_dir().join(place))?;
-            left.retain(|name| !may_be_left.contains(name));
+            left.retain(|name| !allowed_leftovers.contains(name));
             ensure!(left.is_empty(), "left in {place}: {left:?}; log: {}", self.log());
         }
         Ok(())
@@ -361,14 +364,14 @@ impl Drop for TestServer {
         if !matches!(self.child.try_wait(), Ok(None)) {
             return;
         }
-        let left = self.may_be_left();
+        let left = self.allowed_leftovers();
         // The first lets jobs finish, the second does not; two at once would count as one.
         while matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.signal(Signal::SIGTERM);
-            sleep(LOOK_EVERY);
+            sleep(POLL_INTERVAL);
         }
         if !std::thread::panicking() {
-            self.look_around(left).expect("nothing is left of a service");
+            self.check_leftovers(left).expect("nothing is left of a service");
         }
     }
 }

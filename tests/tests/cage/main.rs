@@ -1,10 +1,10 @@
-//! Attempts with real processes and real cages: every way to die is told apart, and nothing is
+//! Attempts with real processes and real cages: every kind of exit is distinguished, and nothing is
 //! left of any of them.
 //!
 //! The worker is `fault_worker`, which does what the "video" says.
 
-mod bench;
-mod birth;
-mod ends;
+mod exits;
+mod harness;
+mod leftovers;
 mod memory;
-mod remains;
+mod spawn;

@@ -5,7 +5,7 @@
 
 use super::alone;
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::crashing::Books;
+use bodyscript_tests::crash_ledger::Ledger;
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::report;
 use bodyscript_tests::server::TestServer;
@@ -43,7 +43,7 @@ const CRASHES: u32 = 200;
 const LIFE_MAX: Duration = Duration::from_secs(10);
 
 #[test]
-fn the_failpoints_are_those_of_the_program() -> Result<()> {
+fn the_tested_failpoints_match_the_source() -> Result<()> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../supervisor/src");
     let mut found = Vec::new();
     let mut folders = vec![root];
@@ -68,18 +68,18 @@ fn the_failpoints_are_those_of_the_program() -> Result<()> {
 }
 
 #[test]
-fn no_death_between_two_durable_steps_loses_or_doubles_a_job() -> Result<()> {
+fn a_crash_at_any_failpoint_loses_or_duplicates_no_job() -> Result<()> {
     let _alone = alone();
     let begun = Instant::now();
-    let mut books = Books::open()?;
+    let mut ledger = Ledger::open()?;
     // So that there is something to remove and to recover.
-    books.live(None, Duration::from_secs(1))?;
+    ledger.live(None, Duration::from_secs(1))?;
     for failpoint in FAILPOINTS {
         let mut reached = 0;
         for visit in VISITS {
             let name = format!("{failpoint}:{visit}");
-            reached += u32::from(books.live(Some(&name), LIFE_MAX).context(name)?);
-            books.live(None, Duration::from_millis(50)).with_context(|| failpoint.to_owned())?;
+            reached += u32::from(ledger.live(Some(&name), LIFE_MAX).context(name)?);
+            ledger.live(None, Duration::from_millis(50)).with_context(|| failpoint.to_owned())?;
             // The places of a start are visited once in each.
             if failpoint.starts_with("recovery") {
                 break;
@@ -87,37 +87,37 @@ fn no_death_between_two_durable_steps_loses_or_doubles_a_job() -> Result<()> {
         }
         ensure!(reached > 0, "{failpoint} was never reached");
     }
-    tell("failpoints", books.close()?, begun);
+    tell("failpoints", ledger.close()?, begun);
     Ok(())
 }
 
 #[test]
-fn no_death_at_any_instant_loses_or_doubles_a_job() -> Result<()> {
+fn a_crash_at_any_instant_loses_or_duplicates_no_job() -> Result<()> {
     let _alone = alone();
     let begun = Instant::now();
     let crashes = std::env::var("CRASHES").ok().and_then(|text| text.parse().ok());
-    let mut books = Books::open()?;
+    let mut ledger = Ledger::open()?;
     let mut random: u64 = 0x2545_f491_4f6c_dd1d;
     for crash in 0..crashes.unwrap_or(CRASHES) {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let instant = Duration::from_millis((random >> 33) % 400);
         match crash % 4 {
-            0 => books.die_starting(instant),
-            _ => books.live(None, instant / 2).map(drop),
+            0 => ledger.crash_while_starting(instant),
+            _ => ledger.live(None, instant / 2).map(drop),
         }
         .with_context(|| format!("crash {crash}, after {instant:?}"))?;
     }
-    tell("random instants", books.close()?, begun);
+    tell("random instants", ledger.close()?, begun);
     Ok(())
 }
 
-fn tell(what: &str, books: Books, begun: Instant) {
-    report::say(&format!(
-        "{what}: {} deaths by kill -9, {} jobs accepted, 0 lost, 0 published twice, 0 orphans; \
+fn tell(what: &str, ledger: Ledger, begun: Instant) {
+    report::print_line(&format!(
+        "{what}: {} crashes by kill -9, {} jobs accepted, 0 lost, 0 published twice, 0 orphans; \
          slowest start {} ms; {} s",
-        books.deaths,
-        books.accepted_ever,
-        books.slowest_start.as_millis(),
+        ledger.crashes,
+        ledger.accepted_ever,
+        ledger.slowest_start.as_millis(),
         begun.elapsed().as_secs()
     ));
 }

@@ -8,9 +8,9 @@ use super::alone;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::{Clip, Codec, Container, Moov, Tracks};
 use bodyscript_tests::mutant::mutate;
+use bodyscript_tests::polling::ends;
 use bodyscript_tests::report;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::ends;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -114,7 +114,7 @@ fn judge(sent: &Sent, status: &Value, codes: &BTreeSet<String>) -> Result<String
     }
     let unusual = ends.iter().any(|end| !["done", "bad_input"].contains(end));
     if unusual {
-        report::say(&format!("{}: {code} {ends:?}", sent.what));
+        report::print_line(&format!("{}: {code} {ends:?}", sent.what));
     }
     Ok(if code.is_empty() { "completed".into() } else { format!("{code} {ends:?}") })
 }
@@ -123,17 +123,17 @@ fn judge(sent: &Sent, status: &Value, codes: &BTreeSet<String>) -> Result<String
 fn complaints(log: &str) -> BTreeMap<&str, u32> {
     let mut complaints = BTreeMap::new();
     for line in log.lines().filter(|line| line.contains(" worker: ")) {
-        let said = line.split_once(" worker: ").map_or("", |(_, said)| said);
-        let said = said.split_once(" job=").map_or(said, |(said, _)| said).trim();
-        if said.contains(" critical: ") || said.contains(" warning: ") {
-            *complaints.entry(said).or_insert(0) += 1;
+        let text = line.split_once(" worker: ").map_or("", |(_, text)| text);
+        let text = text.split_once(" job=").map_or(text, |(text, _)| text).trim();
+        if text.contains(" critical: ") || text.contains(" warning: ") {
+            *complaints.entry(text).or_insert(0) += 1;
         }
     }
     complaints
 }
 
 #[test]
-fn no_damaged_video_is_taken_for_an_attack() -> Result<()> {
+fn damaged_videos_cause_no_sandbox_violation() -> Result<()> {
     let _alone = alone();
     let (mutants, first) = (number("MUTANTS", MUTANTS)?, number("MUTANT_SEED", 1)?);
     let begun = Instant::now();
@@ -162,8 +162,8 @@ fn no_damaged_video_is_taken_for_an_attack() -> Result<()> {
     let log = server.stop()?;
     let took = begun.elapsed().as_secs();
     let complaints = complaints(&log);
-    report::say(&format!(
-        "{mutants} mutants from seed {first} on in {took} s: {tally:#?}; GLib said {complaints:#?}"
+    report::print_line(&format!(
+        "{mutants} mutants from seed {first} on in {took} s: {tally:#?}; GLib logged {complaints:#?}"
     ));
     ensure!(faults.is_empty(), "{} mutants: {faults:#?}", faults.len());
     assert!(!log.contains("sandbox refused") && !log.contains("forbidden system call"));

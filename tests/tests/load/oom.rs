@@ -9,9 +9,9 @@ use anyhow::{Context, Result, ensure};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::formats::Formats;
 use bodyscript_tests::fixture::Clip;
-use bodyscript_tests::remains::{descendants, groups_of};
+use bodyscript_tests::leftovers::{cgroups_of, descendants};
+use bodyscript_tests::polling::ids;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::ids;
 use bodyscript_tests::traces::{fault_video, names};
 use bodyscript_tests::{programs, report};
 use nix::sys::signal::{Signal, kill};
@@ -56,7 +56,7 @@ const FLAGS: [&str; 18] = [
 
 /// What a job is made to end of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Fate {
+enum Scenario {
     /// The kernel kills it at its cap, twice.
     OutOfMemory,
     /// It kills itself with SIGKILL, near its cap.
@@ -70,7 +70,7 @@ enum Fate {
     Good,
 }
 
-impl Fate {
+impl Scenario {
     const fn script(self) -> &'static str {
         match self {
             Self::OutOfMemory => "touch:256 ok",
@@ -97,48 +97,48 @@ impl Fate {
 }
 
 /// The jobs in the order of their submission: mostly hogs, the others spread among them.
-fn fates() -> Vec<Fate> {
-    let mut fates = Vec::new();
+fn scenarios() -> Vec<Scenario> {
+    let mut scenarios = Vec::new();
     for n in 0..JOBS_OUT_OF_MEMORY {
-        fates.push(Fate::OutOfMemory);
+        scenarios.push(Scenario::OutOfMemory);
         match n % 50 {
-            5 | 30 => fates.push(Fate::Segv),
-            10 => fates.push(Fate::Deadline),
-            15 | 40 => fates.push(Fate::OwnSigkill),
-            20 => fates.push(Fate::Cancelled),
-            25 => fates.push(Fate::ForeignSigkill),
-            35 => fates.push(Fate::Good),
+            5 | 30 => scenarios.push(Scenario::Segv),
+            10 => scenarios.push(Scenario::Deadline),
+            15 | 40 => scenarios.push(Scenario::OwnSigkill),
+            20 => scenarios.push(Scenario::Cancelled),
+            25 => scenarios.push(Scenario::ForeignSigkill),
+            35 => scenarios.push(Scenario::Good),
             _ => {}
         }
     }
-    fates
+    scenarios
 }
 
-struct Stage {
+struct Harness {
     server: TestServer,
     folder: TempDir,
 }
 
-impl Stage {
-    fn submit(&self, fate: Fate) -> Result<String> {
+impl Harness {
+    fn submit(&self, scenario: Scenario) -> Result<String> {
         let video = self.folder.path().join("good.mp4");
-        match fate {
-            Fate::Good if video.exists() => {}
-            Fate::Good => Clip::new().size(160, 120).frames(30).encode(&video)?,
-            _ => return self.server.submit(&fault_video(self.folder.path(), fate.script())?),
+        match scenario {
+            Scenario::Good if video.exists() => {}
+            Scenario::Good => Clip::new().size(160, 120).frames(30).encode(&video)?,
+            _ => return self.server.submit(&fault_video(self.folder.path(), scenario.script())?),
         }
         self.server.submit(&video)
     }
 
-    /// Sees one job to its end, with the interference that its fate asks for.
-    fn end(&self, id: &str, fate: Fate) -> Result<Value> {
-        match fate {
-            Fate::Cancelled => {
+    /// Sees one job to its end, with the interference that its scenario asks for.
+    fn end(&self, id: &str, scenario: Scenario) -> Result<Value> {
+        match scenario {
+            Scenario::Cancelled => {
                 self.await_worker(id, 0)?;
                 let url = self.server.url(&format!("/api/cancel/{id}"));
                 self.server.client().post(url).send()?.error_for_status()?;
             }
-            Fate::ForeignSigkill => {
+            Scenario::ForeignSigkill => {
                 for attempt in 0..2 {
                     let worker = self.await_worker(id, attempt)?;
                     kill(Pid::from_raw(worker), Signal::SIGKILL)?;
@@ -194,53 +194,60 @@ fn has_cgroup(server: &TestServer) -> Result<bool> {
 }
 
 #[test]
-fn a_thousand_oom_kills_are_each_told_for_what_they_are() -> Result<()> {
+fn a_thousand_oom_kills_are_each_classified_correctly() -> Result<()> {
     let _alone = alone();
     let program = programs::path("fault_worker")?;
     let program = program.to_str().context("a plain path")?;
     let flags: Vec<&str> = FLAGS.into_iter().chain(["--worker-program", program]).collect();
-    let stage = Stage { server: TestServer::start(&flags)?, folder: tempfile::tempdir()? };
-    if !has_cgroup(&stage.server)? {
+    let harness = Harness { server: TestServer::start(&flags)?, folder: tempfile::tempdir()? };
+    if !has_cgroup(&harness.server)? {
         report::skipped("cgroups", "kernel OOM kills: this host gives no cgroup to this user");
         return Ok(());
     }
     let begun = Instant::now();
-    let alone = stage.submit(Fate::Good)?;
-    let alone_status = stage.server.await_end(&alone)?;
+    let alone = harness.submit(Scenario::Good)?;
+    let alone_status = harness.server.await_end(&alone)?;
     ensure!(alone_status["status"] == "completed", "{alone_status}");
-    let undisturbed = stage.artefacts(&alone)?;
+    let undisturbed = harness.artefacts(&alone)?;
 
     let kills_before = kernel_oom_kills()?;
     let mut jobs = Vec::new();
-    for fate in fates() {
-        jobs.push((stage.submit(fate)?, fate));
+    for scenario in scenarios() {
+        jobs.push((harness.submit(scenario)?, scenario));
     }
-    let mut tally: BTreeMap<(Fate, String), usize> = BTreeMap::new();
+    let mut tally: BTreeMap<(Scenario, String), usize> = BTreeMap::new();
     let mut warm = 0;
-    for (n, (id, fate)) in jobs.iter().enumerate() {
-        let status = stage.end(id, *fate)?;
-        let (state, code, expected) = fate.expected();
+    for (n, (id, scenario)) in jobs.iter().enumerate() {
+        let status = harness.end(id, *scenario)?;
+        let (state, code, expected) = scenario.expected();
         let ends: Vec<_> = status["attempts"].as_array().into_iter().flatten().collect();
         let ends: Vec<_> = ends.into_iter().filter_map(|a| a["end"].as_str()).collect();
-        assert_eq!(status["status"], state, "{fate:?}: {status}; log: {}", stage.server.log());
-        assert_eq!(status["error_code"].as_str(), code, "{fate:?}: {status}");
-        assert_eq!(ends, expected, "{fate:?}: {status}");
+        assert_eq!(
+            status["status"],
+            state,
+            "{scenario:?}: {status}; log: {}",
+            harness.server.log()
+        );
+        assert_eq!(status["error_code"].as_str(), code, "{scenario:?}: {status}");
+        assert_eq!(ends, expected, "{scenario:?}: {status}");
         for end in ends {
-            *tally.entry((*fate, end.to_owned())).or_default() += 1;
+            *tally.entry((*scenario, end.to_owned())).or_default() += 1;
         }
-        if *fate == Fate::Good {
-            for (name, bytes) in stage.artefacts(id)? {
+        if *scenario == Scenario::Good {
+            for (name, bytes) in harness.artefacts(id)? {
                 assert!(bytes == undisturbed[name], "{name} differs from that of a quiet run");
             }
         }
         if n == WARM_UP {
-            warm = stage.rss_bytes()?;
+            warm = harness.rss_bytes()?;
         }
     }
-    let kills = tally[&(Fate::OutOfMemory, "oom".to_owned())];
-    let grown = stage.rss_bytes()?.saturating_sub(warm);
-    report::say(&format!("attempts by what they were made to end of, and as told: {tally:?}"));
-    report::say(&format!(
+    let kills = tally[&(Scenario::OutOfMemory, "oom".to_owned())];
+    let grown = harness.rss_bytes()?.saturating_sub(warm);
+    report::print_line(&format!(
+        "attempts by what they were made to end of, and as reported: {tally:?}"
+    ));
+    report::print_line(&format!(
         "{kills} OOM kills attributed, {} counted by the kernel; the supervisor grew by {} KiB; {} s",
         kernel_oom_kills()? - kills_before,
         grown / 1024,
@@ -249,15 +256,15 @@ fn a_thousand_oom_kills_are_each_told_for_what_they_are() -> Result<()> {
     assert_eq!(kills, 2 * JOBS_OUT_OF_MEMORY);
     assert!(kernel_oom_kills()? - kills_before >= kills as u64);
     assert!(grown <= GROWTH_BYTES_MAX, "{grown} bytes more than after {WARM_UP} jobs");
-    nothing_is_left_while_it_runs(&stage.server)?;
-    stage.server.stop()?;
+    nothing_is_left_while_it_runs(&harness.server)?;
+    harness.server.stop()?;
     Ok(())
 }
 
 /// With no job under way, a living service has neither workers nor cages nor files of jobs.
 fn nothing_is_left_while_it_runs(server: &TestServer) -> Result<()> {
     assert_eq!(descendants(server.pid()), Vec::<i32>::new());
-    for group in groups_of(server.pid()) {
+    for group in cgroups_of(server.pid()) {
         let below = std::fs::read_dir(&group)?.filter_map(|entry| entry.ok());
         let cages: Vec<_> = below.filter(|entry| entry.path().is_dir()).collect();
         assert!(cages.is_empty(), "{cages:?}");

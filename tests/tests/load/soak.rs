@@ -5,10 +5,10 @@
 
 use super::alone;
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::remains::{descendants, groups_of};
+use bodyscript_tests::leftovers::{cgroups_of, descendants};
+use bodyscript_tests::polling::ids;
 use bodyscript_tests::report;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::ids;
 use bodyscript_tests::traces::{fault_worker, names};
 use procfs::process::Process;
 use reqwest::StatusCode;
@@ -70,7 +70,7 @@ struct Holdings {
 impl Holdings {
     fn of(server: &TestServer) -> Result<Self> {
         let process = Process::new(server.pid())?;
-        let groups = groups_of(server.pid());
+        let groups = cgroups_of(server.pid());
         let leaves = |group: &std::path::PathBuf| {
             let below = std::fs::read_dir(group).into_iter().flatten().flatten();
             below.filter(|entry| entry.path().is_dir()).count()
@@ -115,7 +115,7 @@ fn run(server: &TestServer, jobs: std::ops::Range<usize>) -> Result<()> {
 }
 
 #[test]
-fn nothing_grows_with_the_number_of_jobs() -> Result<()> {
+fn resources_do_not_grow_with_the_number_of_jobs() -> Result<()> {
     let _alone = alone();
     let begun = Instant::now();
     let jobs = std::env::var("SOAK_JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(JOBS);
@@ -128,7 +128,7 @@ fn nothing_grows_with_the_number_of_jobs() -> Result<()> {
         run(&server, first..(first + BATCH).min(jobs))?;
     }
     let after = settled(&server)?;
-    report::say(&format!(
+    report::print_line(&format!(
         "{jobs} jobs, half of them hostile, in {} s; after {BATCH}: {before:?}; at the end: {after:?}",
         begun.elapsed().as_secs()
     ));
@@ -143,7 +143,10 @@ fn nothing_grows_with_the_number_of_jobs() -> Result<()> {
     let begun = Instant::now();
     let server = TestServer::start_in(folder, &flags)?;
     let took = begun.elapsed().as_millis();
-    report::say(&format!("ready after {took} ms with {} jobs in the journal", completed.len()));
+    report::print_line(&format!(
+        "ready after {took} ms with {} jobs in the journal",
+        completed.len()
+    ));
     assert_eq!(completed, ids(&server.jobs()?, |_| true));
     server.stop()?;
     Ok(())

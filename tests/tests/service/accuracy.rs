@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use bodyscript_tests::pose_table::PoseTable;
 use bodyscript_tests::programs::Run;
-use bodyscript_tests::recorded;
+use bodyscript_tests::recorded_footage;
 
 const FRAMES: usize = 230;
 const SIZE: (f64, f64) = (1280.0, 720.0);
@@ -75,7 +75,7 @@ const TRACKED: Bounds =
 /// Runs the footage with these options and asserts that it agrees.
 fn agrees(options: &[&str], golden: &str, bounds: &Bounds) -> Result<()> {
     let (Some(video), Some(golden_path)) =
-        (recorded::find("media/person_720p.mp4"), recorded::find(golden))
+        (recorded_footage::find("media/person_720p.mp4"), recorded_footage::find(golden))
     else {
         return Ok(());
     };

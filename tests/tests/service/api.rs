@@ -1,15 +1,15 @@
 //! The interface as clients meet it: raw uploads, limits, origins.
 
 use anyhow::{Context, Result};
+use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::programs;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::await_that;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, ORIGIN, RETRY_AFTER};
 use serde_json::Value;
 
 /// A service whose worker does at once what the video says.
-fn obedient(flags: &[&str]) -> Result<TestServer> {
+fn start_fault_service(flags: &[&str]) -> Result<TestServer> {
     let program = programs::path("fault_worker")?;
     let program = program.to_str().context("a path in UTF-8")?;
     TestServer::start(&[&["--worker-program", program], flags].concat())
@@ -17,7 +17,7 @@ fn obedient(flags: &[&str]) -> Result<TestServer> {
 
 #[test]
 fn a_video_may_be_the_whole_body() -> Result<()> {
-    let server = obedient(&[])?;
+    let server = start_fault_service(&[])?;
     let url = server.url("/api/upload?filename=..%2Fwalk%1b%5B2J.mp4&mode=static&interval=2");
     let answer = server.client().put(url).body("FAULT ok\n").send()?;
     assert_eq!(answer.status(), StatusCode::ACCEPTED);
@@ -38,10 +38,10 @@ fn a_video_may_be_the_whole_body() -> Result<()> {
 }
 
 #[test]
-fn the_memory_of_a_job_is_told_while_it_is_processed() -> Result<()> {
-    let server = obedient(&[])?;
+fn the_memory_of_a_job_is_reported_while_it_runs() -> Result<()> {
+    let server = start_fault_service(&[])?;
     server.client().put(server.url("/api/upload")).body("FAULT silent\n").send()?;
-    await_that("the report has the worker's peak", || {
+    wait_until("the report has the worker's peak", || {
         Ok(server.operator_json("/api/metrics")?["jobs"][0]["peak_bytes"].as_u64() > Some(0))
     })?;
     assert_eq!(server.operator_json("/api/jobs")?["jobs"][0]["status"], "processing");
@@ -49,8 +49,8 @@ fn the_memory_of_a_job_is_told_while_it_is_processed() -> Result<()> {
 }
 
 #[test]
-fn the_limit_on_a_raw_body_holds_to_the_byte() -> Result<()> {
-    let server = obedient(&["--upload-bytes-max", "100000"])?;
+fn the_limit_of_a_raw_body_is_exact_to_the_byte() -> Result<()> {
+    let server = start_fault_service(&["--upload-bytes-max", "100000"])?;
     for (bytes, status) in [(100_000, 202), (100_001, 413)] {
         let request = server.client().put(server.url("/api/upload")).body(vec![b'x'; bytes]);
         assert_eq!(request.send()?.status(), status, "{bytes} bytes");
@@ -59,10 +59,10 @@ fn the_limit_on_a_raw_body_holds_to_the_byte() -> Result<()> {
 }
 
 #[test]
-fn one_client_cannot_take_every_place() -> Result<()> {
+fn one_client_cannot_use_every_upload_slot() -> Result<()> {
     let flags =
         ["--client-jobs-max", "2", "--client-uploads-per-minute-max", "4", "--workers", "1"];
-    let server = obedient(&flags)?;
+    let server = start_fault_service(&flags)?;
     let upload = |client: &'static str| {
         let request = server.client().put(server.url("/api/upload"));
         request.header("x-forwarded-for", client).body("FAULT silent\n").send()
@@ -89,8 +89,8 @@ fn one_client_cannot_take_every_place() -> Result<()> {
 }
 
 #[test]
-fn pages_of_other_origins_may_call_if_they_are_named() -> Result<()> {
-    let server = obedient(&["--cors-origins", "https://a.example"])?;
+fn configured_origins_may_call_the_api() -> Result<()> {
+    let server = start_fault_service(&["--cors-origins", "https://a.example"])?;
     let ask = |origin| server.client().get(server.url("/api")).header(ORIGIN, origin).send();
     let header = "access-control-allow-origin";
     assert_eq!(ask("https://a.example")?.headers()[header], "https://a.example");
@@ -103,7 +103,7 @@ fn pages_of_other_origins_may_call_if_they_are_named() -> Result<()> {
         .send()?;
     assert_eq!(preflight.status(), StatusCode::NO_CONTENT);
     assert!(preflight.headers()["access-control-allow-methods"].to_str()?.contains("PUT"));
-    let plain = obedient(&[])?;
+    let plain = start_fault_service(&[])?;
     let answer =
         plain.client().get(plain.url("/api")).header(ORIGIN, "https://a.example").send()?;
     assert!(!answer.headers().contains_key(header), "nobody is named");

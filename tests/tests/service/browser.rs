@@ -18,7 +18,7 @@ fn clip(folder: &Path, frames: u32) -> Result<PathBuf> {
 }
 
 #[test]
-fn a_video_goes_in_and_its_pose_plays_back() -> Result<()> {
+fn an_uploaded_video_plays_back_with_its_pose() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&[])?;
@@ -38,7 +38,7 @@ fn a_video_goes_in_and_its_pose_plays_back() -> Result<()> {
         return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v > 0)";
     assert_eq!(browser.run(drawn)?, true, "a skeleton lies over the video");
     let knee = browser.text(".curve .values .left")?;
-    assert!(knee.ends_with('°'), "the angle at that frame is told: {knee}");
+    assert!(knee.ends_with('°'), "the angle at that frame is reported: {knee}");
     let is_silent = "return document.querySelector('#video').muted";
     assert_eq!(browser.run(is_silent)?, true, "nobody is surprised by sound");
     browser.click("#sound")?;
@@ -70,7 +70,7 @@ fn a_job_is_cancelled_from_the_page() -> Result<()> {
 }
 
 #[test]
-fn what_would_be_refused_is_not_sent() -> Result<()> {
+fn the_page_does_not_send_what_would_be_refused() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&["--upload-bytes-max", "1000"])?;
@@ -87,7 +87,7 @@ fn what_would_be_refused_is_not_sent() -> Result<()> {
 }
 
 #[test]
-fn the_services_own_refusal_is_shown_in_its_words() -> Result<()> {
+fn the_page_shows_the_error_message_of_the_service() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&[])?;
@@ -128,7 +128,7 @@ fn the_monitor_shows_a_worker_against_its_cap() -> Result<()> {
 }
 
 #[test]
-fn each_of_several_people_has_curves_of_its_own() -> Result<()> {
+fn each_person_has_separate_curves() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&[])?;
@@ -157,7 +157,7 @@ fn each_of_several_people_has_curves_of_its_own() -> Result<()> {
 }
 
 #[test]
-fn a_video_without_anybody_is_told_from_one_that_failed() -> Result<()> {
+fn a_video_without_people_is_shown_differently_from_a_failure() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&[])?;
@@ -176,7 +176,7 @@ fn a_video_without_anybody_is_told_from_one_that_failed() -> Result<()> {
 }
 
 #[test]
-fn a_result_that_is_gone_is_said_to_be() -> Result<()> {
+fn an_expired_result_is_shown_as_such() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let server = TestServer::start(&[])?;
     browser.visit(&server.url(&format!("/#job={}", "0".repeat(32))))?;
@@ -190,7 +190,7 @@ fn a_result_that_is_gone_is_said_to_be() -> Result<()> {
 }
 
 #[test]
-fn the_page_comes_back_to_its_job_when_the_service_does() -> Result<()> {
+fn the_page_resumes_its_job_after_a_service_restart() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&[])?;
@@ -210,7 +210,7 @@ fn the_page_comes_back_to_its_job_when_the_service_does() -> Result<()> {
 }
 
 #[test]
-fn the_monitor_is_right_again_when_the_service_is() -> Result<()> {
+fn the_monitor_recovers_after_a_service_restart() -> Result<()> {
     let Some(browser) = Browser::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let [flag, program] = fault_worker()?;

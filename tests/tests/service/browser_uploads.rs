@@ -3,8 +3,8 @@
 
 use anyhow::{Context, Result};
 use bodyscript_tests::browser::{Browser, Look};
+use bodyscript_tests::faulty_link::{FaultyLink, LinkFault};
 use bodyscript_tests::fixture::Clip;
-use bodyscript_tests::line::{Fate, Line};
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, fault_worker, names};
 use sha2::{Digest, Sha256};
@@ -23,7 +23,7 @@ const BREAK_AT: u64 = 3 << 20;
 /// piece that a service which is not ready yet refuses.
 const TWICE_MAX: u64 = (1 << 20) + (512 << 10);
 /// Longest wait for anything; far beyond what the slowest machine needs.
-const PATIENCE: Duration = Duration::from_secs(180);
+const WAIT_MAX: Duration = Duration::from_secs(180);
 
 /// A short video in a large file: noise that players skip makes up the rest.
 fn large(folder: &Path) -> Result<PathBuf> {
@@ -53,12 +53,12 @@ const IS_WAITING: &str =
 const IS_DONE: &str = "!document.querySelector('#result').hidden";
 
 /// A page that sends a video frame by frame, over a line that hangs when most of it has come through.
-fn hanging(browser: &Browser, video: &Path) -> Result<(TestServer, Line)> {
+fn hanging(browser: &Browser, video: &Path) -> Result<(TestServer, FaultyLink)> {
     let server = TestServer::start(&[])?;
-    let line = Line::to(&server)?;
+    let line = FaultyLink::to(&server)?;
     browser.choose(&line.url("/"), video)?;
     browser.run("document.querySelector('#mode').value = 'static'")?;
-    line.fail_after(BREAK_AT, Fate::Hang);
+    line.fail_after(BREAK_AT, LinkFault::Hang);
     browser.click("#start")?;
     line.await_failure()?;
     browser.wait(IS_SENDING)?;
@@ -77,13 +77,13 @@ fn whole(server: &TestServer, file: &Path) -> Result<()> {
 }
 
 /// Beginning anew would have cost as much as had come through before.
-fn hardly_anything_twice(line: &Line) {
+fn hardly_anything_twice(line: &FaultyLink) {
     let passed = line.passed();
     assert!(passed < LARGE as u64 + TWICE_MAX, "{passed} bytes were sent for {LARGE}");
 }
 
 fn await_no_upload(server: &TestServer) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_MAX;
     while !names(&server.state_dir(), "resumable")?.is_empty() {
         anyhow::ensure!(Instant::now() < deadline, "an upload is left; log: {}", server.log());
         std::thread::yield_now();
@@ -92,18 +92,17 @@ fn await_no_upload(server: &TestServer) -> Result<()> {
 }
 
 #[test]
-fn a_line_that_breaks_costs_no_more_than_the_piece_under_way() -> Result<()> {
+fn a_broken_connection_costs_at_most_the_current_chunk() -> Result<()> {
     let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
     let server = TestServer::start(&[])?;
-    let line = Line::to(&server)?;
+    let line = FaultyLink::to(&server)?;
     browser.choose(&line.url("/"), &video)?;
-    line.fail_after(BREAK_AT, Fate::Cut);
+    line.fail_after(BREAK_AT, LinkFault::Cut);
     browser.click("#start")?;
     browser.wait(IS_WAITING)?;
-    let told = browser.text("#lost-text")?;
-    assert!(
-        told.starts_with("Connection lost. ") && told.ends_with(" of 4.0 MB uploaded."),
-        "{told}"
+    let reported = browser.text("#lost-text")?;
+    assert!(reported.starts_with("Connection lost. ") && told.ends_with(" of 4.0 MB uploaded."),
+        "{reported}"
     );
     assert!(
         browser.text("#live")?.contains("Retrying automatically"),
@@ -111,7 +110,7 @@ fn a_line_that_breaks_costs_no_more_than_the_piece_under_way() -> Result<()> {
     );
     browser.picture("upload-broken", PHONE, Look::Light)?;
     assert_eq!(browser.barriers()?, NO_BARRIERS);
-    line.mend();
+    line.repair();
     browser.wait(IS_DONE)?;
     whole(&server, &video)?;
     hardly_anything_twice(&line);
@@ -119,7 +118,7 @@ fn a_line_that_breaks_costs_no_more_than_the_piece_under_way() -> Result<()> {
 }
 
 #[test]
-fn an_upload_outlives_the_service() -> Result<()> {
+fn an_upload_survives_a_service_restart() -> Result<()> {
     let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
     let (server, line) = hanging(&browser, &video)?;
     let server = server.restart_after(&[], || browser.wait(IS_WAITING))?;
@@ -130,13 +129,16 @@ fn an_upload_outlives_the_service() -> Result<()> {
 }
 
 #[test]
-fn an_upload_goes_on_after_a_reload_of_the_page() -> Result<()> {
+fn an_upload_resumes_after_a_page_reload() -> Result<()> {
     let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
     let (server, line) = hanging(&browser, &video)?;
     browser.run("location.reload()")?;
     browser.wait("document.querySelector('#unfinished')?.offsetParent")?;
-    let told = browser.text("#unfinished-text")?;
-    assert!(told.contains("Größe 3.mp4") && told.contains(" % uploaded"), "{told}");
+    let reported = browser.text("#unfinished-text")?;
+    assert!(
+        reported.contains("Größe 3.mp4") && reported.contains(" % uploaded"),
+        "{reported}"
+    );
     browser.wait("document.querySelector('#mode').value === 'static'")?;
     browser.picture("upload-reloaded", PHONE, Look::Dark)?;
     assert_eq!(browser.barriers()?, NO_BARRIERS);
@@ -150,7 +152,7 @@ fn an_upload_goes_on_after_a_reload_of_the_page() -> Result<()> {
 }
 
 #[test]
-fn another_video_takes_the_place_of_an_unfinished_one() -> Result<()> {
+fn another_video_replaces_an_unfinished_upload() -> Result<()> {
     let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
     let (server, _line) = hanging(&browser, &video)?;
     browser.run("location.reload()")?;
@@ -171,7 +173,7 @@ fn another_video_takes_the_place_of_an_unfinished_one() -> Result<()> {
 }
 
 #[test]
-fn cancelling_an_upload_leaves_nothing_of_it() -> Result<()> {
+fn cancelling_an_upload_removes_it() -> Result<()> {
     let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
     let (server, _line) = hanging(&browser, &video)?;
     assert_eq!(names(&server.state_dir(), "resumable")?.len(), 2, "there is something to remove");
@@ -186,7 +188,7 @@ fn cancelling_an_upload_leaves_nothing_of_it() -> Result<()> {
 }
 
 #[test]
-fn a_service_without_room_is_waited_for_in_its_words() -> Result<()> {
+fn the_page_waits_for_a_full_service_and_shows_its_message() -> Result<()> {
     let Some((browser, video, folder)) = visitor()? else { return Ok(()) };
     let [flag, program] = fault_worker()?;
     let flags = ["--workers", "1", "--queue-max", "1", "--resumable-uploads-max", "1"];
@@ -198,13 +200,13 @@ fn a_service_without_room_is_waited_for_in_its_words() -> Result<()> {
     let running = server.submit(&silent)?;
     server.await_status(&running, |status| status["status"] == "processing")?;
     let waiting = server.submit(&silent)?;
-    let line = Line::to(&server)?;
+    let line = FaultyLink::to(&server)?;
     browser.choose(&line.url("/"), &video)?;
     let before = line.passed();
     browser.click("#start")?;
     browser.wait(IS_WAITING)?;
-    let told = browser.text("#lost-text")?;
-    assert!(told.starts_with("The queue is full. Try again in"), "{told}");
+    let reported = browser.text("#lost-text")?;
+    assert!(reported.starts_with("The queue is full. Try again in"), "{reported}");
     assert!(browser.text("#countdown")?.starts_with("Retrying"));
     assert!(line.passed() < before + (64 << 10), "no video is sent to who has no room for it");
     browser.picture("upload-waits", PHONE, Look::Dark)?;
@@ -227,7 +229,7 @@ fn a_service_without_room_is_waited_for_in_its_words() -> Result<()> {
 }
 
 #[test]
-fn what_the_service_refuses_is_told_with_what_to_do() -> Result<()> {
+fn a_refused_upload_is_shown_with_what_to_do() -> Result<()> {
     let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
     let server = TestServer::start(&[])?;
     browser.choose(&server.url("/"), &video)?;
@@ -235,8 +237,8 @@ fn what_the_service_refuses_is_told_with_what_to_do() -> Result<()> {
     let server = server.restart(&["--upload-bytes-max", "1000000"])?;
     browser.click("#start")?;
     browser.wait("!document.querySelector('#problem').hidden")?;
-    let told = browser.text("#problem-detail")?;
-    assert!(told.contains("Trim or compress it"), "{told}");
+    let reported = browser.text("#problem-detail")?;
+    assert!(reported.contains("Trim or compress it"), "{reported}");
     assert_eq!(browser.text("#problem-code")?, "Code: upload_too_large");
     assert_eq!(browser.run("return document.querySelector('#retry').hidden")?, true, "in vain");
     browser.picture("upload-refused", PHONE, Look::Light)?;

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::process::{Command, Output, Stdio};
 
 #[test]
-fn good_videos_give_their_artefacts_although_others_fail() -> Result<()> {
+fn valid_videos_give_their_artefacts_although_others_fail() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (good, bad) = (folder.path().join("good.mp4"), folder.path().join("bad.mp4"));
     Clip::new().frames(6).encode(&good)?;
@@ -45,14 +45,14 @@ fn a_configuration_fault_names_the_key() -> Result<()> {
             .arg(&file)
             .output()?;
         assert!(!output.status.success(), "{text}");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains(key), "{said}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(key), "{text}");
     }
     Ok(())
 }
 
 #[test]
-fn what_cannot_be_a_video_is_said_at_once_and_no_name_reaches_the_terminal() -> Result<()> {
+fn non_videos_are_refused_and_their_file_names_escaped() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("out");
     let pipe = folder.path().join("pipe\u{1b}[31m.mp4");
@@ -71,7 +71,7 @@ fn what_cannot_be_a_video_is_said_at_once_and_no_name_reaches_the_terminal() -> 
 }
 
 #[test]
-fn nobody_has_to_read_what_is_said() -> Result<()> {
+fn a_closed_output_is_accepted_and_a_full_one_reported() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("good.mp4");
     Clip::new().frames(3).encode(&video)?;
@@ -85,14 +85,14 @@ fn nobody_has_to_read_what_is_said() -> Result<()> {
     let unread = run(writer.into())?;
     assert!(unread.status.success(), "{}", String::from_utf8_lossy(&unread.stderr));
     let full = run(File::options().write(true).open("/dev/full")?.into())?;
-    let said = String::from_utf8_lossy(&full.stderr);
-    assert_eq!(full.status.code(), Some(1), "{said}");
-    assert!(said.contains("No space left") && !said.contains("panicked"), "{said}");
+    let text = String::from_utf8_lossy(&full.stderr);
+    assert_eq!(full.status.code(), Some(1), "{text}");
+    assert!(text.contains("No space left") && !text.contains("panicked"), "{text}");
     Ok(())
 }
 
 #[test]
-fn doctor_tells_what_this_host_gives() -> Result<()> {
+fn doctor_reports_what_this_host_supports() -> Result<()> {
     let output = Command::new(programs::path("bodyscript")?).args(["doctor", "--json"]).output()?;
     let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     let text = report.to_string();

@@ -110,7 +110,7 @@ fn unpacked(bytes: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// A service whose worker does at once what the video says: what counts here are answers.
-fn obedient() -> Result<TestServer> {
+fn start_fault_service() -> Result<TestServer> {
     let program = programs::path("fault_worker")?;
     let program = program.to_str().context("a path in UTF-8")?;
     TestServer::start(&["--worker-program", program, "--queue-max", "1000"])
@@ -228,11 +228,11 @@ fn resumable(server: &TestServer, contract: &mut Contract) -> Result<()> {
 }
 
 #[test]
-fn every_answer_is_one_the_document_promises() -> Result<()> {
+fn every_response_matches_the_openapi_document() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let video = folder.path().join("obedient");
+    let video = folder.path().join("start_fault_service");
     std::fs::write(&video, "FAULT ok\n")?;
-    let server = obedient()?;
+    let server = start_fault_service()?;
     let mut contract = Contract::of(&server)?;
     let id = server.submit(&video)?;
     server.await_end(&id)?;
@@ -284,8 +284,8 @@ fn every_answer_is_one_the_document_promises() -> Result<()> {
 }
 
 #[test]
-fn what_is_not_documented_is_not_there() -> Result<()> {
-    let server = obedient()?;
+fn undocumented_paths_do_not_exist() -> Result<()> {
+    let server = start_fault_service()?;
     let contract = Contract::of(&server)?;
     for (path, item) in contract.document["paths"].as_object().context("paths")? {
         let address = path.replace("{id}", &"0".repeat(32)).replace(['{', '}'], "");
@@ -312,8 +312,8 @@ fn what_is_not_documented_is_not_there() -> Result<()> {
 }
 
 #[test]
-fn the_page_for_people_has_every_operation_and_runs_nothing() -> Result<()> {
-    let server = obedient()?;
+fn the_documentation_page_lists_every_operation_without_scripts() -> Result<()> {
+    let server = start_fault_service()?;
     let contract = Contract::of(&server)?;
     let answer = server.get("/docs")?;
     let policy = answer.headers()["content-security-policy"].to_str()?.to_owned();

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use bodyscript::JOURNAL_FILE;
+use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::await_that;
 use bodyscript_tests::traces::{fault_video, fault_worker};
 use nix::sys::signal::Signal;
 use reqwest::StatusCode;
@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A service whose configuration changes.
-struct Stage {
+struct Harness {
     server: TestServer,
     config: PathBuf,
     folder: TempDir,
 }
 
-impl Stage {
+impl Harness {
     fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("bodyscript.toml");
@@ -42,7 +42,7 @@ impl Stage {
 
     fn await_gone(&self, id: &str) -> Result<()> {
         let path = format!("/api/status/{id}");
-        await_that(
+        wait_until(
             "a job is gone",
             || Ok(self.server.get(&path)?.status() == StatusCode::NOT_FOUND),
         )
@@ -68,33 +68,33 @@ fn lines(state: &Path) -> Result<BTreeSet<(String, String, String)>> {
 }
 
 #[test]
-fn every_deletion_leaves_a_line_with_its_reason() -> Result<()> {
-    let stage = Stage::start()?;
-    let asked_for = stage.over("ok")?;
-    let cleanup = stage.server.url(&format!("/api/cleanup/{asked_for}"));
-    stage.server.client().delete(cleanup).send()?.error_for_status()?;
-    let [done, failed] = [stage.over("ok")?, stage.over("bad-input")?];
-    stage.reload("result_ttl_s = 1\npressure_ttl_s = 1")?;
-    stage.await_gone(&done)?;
-    stage.await_gone(&failed)?;
+fn every_deletion_is_logged_with_its_reason() -> Result<()> {
+    let harness = Harness::start()?;
+    let asked_for = harness.over("ok")?;
+    let cleanup = harness.server.url(&format!("/api/cleanup/{asked_for}"));
+    harness.server.client().delete(cleanup).send()?.error_for_status()?;
+    let [done, failed] = [harness.over("ok")?, harness.over("bad-input")?];
+    harness.reload("result_ttl_s = 1\npressure_ttl_s = 1")?;
+    harness.await_gone(&done)?;
+    harness.await_gone(&failed)?;
 
-    stage.reload("pressure_ttl_s = 1")?;
-    stage.server.await_log("configuration reloaded applied=[\"result_ttl_s\"]")?;
-    let [pressed, kept] = [stage.over("ok")?, stage.over("bad-input")?];
-    stage.reload("pressure_ttl_s = 1\ndisk_free_bytes_min = \"1000000 GiB\"")?;
-    stage.await_gone(&pressed)?;
-    stage.await_gone(&kept)?;
+    harness.reload("pressure_ttl_s = 1")?;
+    harness.server.await_log("configuration reloaded applied=[\"result_ttl_s\"]")?;
+    let [pressed, kept] = [harness.over("ok")?, harness.over("bad-input")?];
+    harness.reload("pressure_ttl_s = 1\ndisk_free_bytes_min = \"1000000 GiB\"")?;
+    harness.await_gone(&pressed)?;
+    harness.await_gone(&kept)?;
 
-    stage.reload("queue_max = 1")?;
-    await_that("it takes uploads again", || {
-        Ok(stage.server.get("/readyz")?.status().is_success())
+    harness.reload("queue_max = 1")?;
+    wait_until("it takes uploads again", || {
+        Ok(harness.server.get("/readyz")?.status().is_success())
     })?;
-    let [older, _newer] = [stage.over("bad-input")?, stage.over("bad-input")?];
-    let robbed = stage.over("ok")?;
-    let state = stage.server.state_dir();
-    let root = stage.server.kill()?;
+    let [older, _newer] = [harness.over("bad-input")?, harness.over("bad-input")?];
+    let robbed = harness.over("ok")?;
+    let state = harness.server.state_dir();
+    let root = harness.server.kill()?;
     fs::remove_dir_all(state.join("results").join(&robbed))?;
-    let server = TestServer::start_in(root, &flags(&fault_worker()?, &stage.config))?;
+    let server = TestServer::start_in(root, &flags(&fault_worker()?, &harness.config))?;
     server.signal(Signal::SIGTERM)?;
     let _root = server.ended()?;
 

@@ -2,11 +2,11 @@
 //! files: refusals that say so, nothing half-done in sight, and recovery without a hand.
 
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::disks::{Cover, Disk, Lack};
+use bodyscript_tests::disks::{Cover, Disk, Unavailable};
+use bodyscript_tests::polling::{ids, wait_until};
+use bodyscript_tests::raw_tus::RawTus;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::{await_that, ids};
 use bodyscript_tests::traces::{fault_video, fault_worker, names};
-use bodyscript_tests::tus_hand::Hand;
 use bodyscript_tests::{programs, report};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -25,17 +25,17 @@ use tempfile::TempDir;
 const KIB: u64 = 1024;
 
 /// A service whose state is on a disk of its own, and a folder for videos.
-struct Stage {
+struct Harness {
     server: TestServer,
     folder: TempDir,
     // Goes after the service that has it.
     disk: Disk,
 }
 
-impl Stage {
+impl Harness {
     /// Nothing, said and counted, where this host has no such disk.
     fn on(
-        disk: fn(&Path) -> Result<Disk, Lack>,
+        disk: fn(&Path) -> Result<Disk, Unavailable>,
         what: &str,
         flags: &[&str],
     ) -> Result<Option<Self>> {
@@ -63,7 +63,7 @@ impl Stage {
     /// It takes uploads again, and what it takes it can do.
     fn check_it_works(&self) -> Result<()> {
         let server = &self.server;
-        await_that("it takes uploads again", || Ok(server.get("/readyz")?.status().is_success()))?;
+        wait_until("it takes uploads again", || Ok(server.get("/readyz")?.status().is_success()))?;
         check_nothing_partial(server)?;
         ensure!(server.await_end(&self.submit_once_it_is_taken()?)?["status"] == "completed");
         Ok(())
@@ -73,7 +73,7 @@ impl Stage {
     /// has said that it is ready, and is written a moment later.
     fn submit_once_it_is_taken(&self) -> Result<String> {
         let taken = RefCell::new(None);
-        await_that("an upload is taken", || {
+        wait_until("an upload is taken", || {
             let (status, body) = self.upload()?;
             let is_refused =
                 status == StatusCode::INSUFFICIENT_STORAGE && body["code"] == "disk_full";
@@ -95,7 +95,7 @@ fn with_program<'a>(program: &'a [String; 2], flags: &[&'a str]) -> Vec<&'a str>
 /// What is in the state folder belongs to jobs that are told of; what is served is whole.
 fn check_nothing_partial(server: &TestServer) -> Result<()> {
     let state = server.state_dir();
-    await_that("nothing is left but what jobs have", || {
+    wait_until("nothing is left but what jobs have", || {
         let list = server.operator_json("/api/jobs")?;
         let completed = ids(&list, |job| job["status"] == "completed");
         let failed = ids(&list, |job| job["status"] == "failed");
@@ -107,14 +107,14 @@ fn check_nothing_partial(server: &TestServer) -> Result<()> {
 
 /// Uploads while each of these many bytes can be written, and again when there is room.
 fn meet_every_write(
-    stage: &Stage,
+    harness: &Harness,
     free: impl Iterator<Item = u64>,
     (restrict, relax): (impl Fn(&Disk, u64) -> Result<()>, impl Fn(&Disk) -> Result<()>),
 ) -> Result<(u32, u32)> {
     let (mut accepted, mut refused) = (0, 0);
     for free in free {
-        restrict(&stage.disk, free)?;
-        let (status, body) = stage.upload()?;
+        restrict(&harness.disk, free)?;
+        let (status, body) = harness.upload()?;
         let id = body["job_id"].as_str();
         match status {
             StatusCode::ACCEPTED => accepted += 1,
@@ -122,17 +122,17 @@ fn meet_every_write(
                 refused += 1;
                 ensure!(body["code"] == "disk_full", "{body}");
             }
-            _ => anyhow::bail!("with {free} bytes free: {status} {body}; {}", stage.server.log()),
+            _ => anyhow::bail!("with {free} bytes free: {status} {body}; {}", harness.server.log()),
         }
         if let Some(id) = id {
             // It may wait for the disk, and then for nothing.
-            stage.server.await_status(id, |status| status["status"] != "processing")?;
+            harness.server.await_status(id, |status| status["status"] != "processing")?;
         }
-        relax(&stage.disk)?;
-        let log = || format!("with {free} bytes free; the log: {}", stage.server.log());
-        stage.check_it_works().with_context(log)?;
+        relax(&harness.disk)?;
+        let log = || format!("with {free} bytes free; the log: {}", harness.server.log());
+        harness.check_it_works().with_context(log)?;
         if let Some(id) = id {
-            let over = stage.server.await_end(id)?;
+            let over = harness.server.await_end(id)?;
             let code = over["error_code"].as_str();
             ensure!(matches!(code, None | Some("output_failed" | "worker_crashed")), "{over}");
         }
@@ -141,24 +141,28 @@ fn meet_every_write(
 }
 
 #[test]
-fn a_full_disk_at_any_write_is_told_and_passes() -> Result<()> {
-    let Some(stage) = Stage::on(Disk::small, "a full disk", &NO_FLOOR)? else { return Ok(()) };
+fn a_full_disk_at_any_write_is_reported_and_recovered_from() -> Result<()> {
+    let Some(harness) = Harness::on(Disk::small, "a full disk", &NO_FLOOR)? else { return Ok(()) };
     let free = (0..=16).map(|pages| pages * 4 * KIB).chain([96 * KIB, 128 * KIB, 192 * KIB]);
-    let (accepted, refused) = meet_every_write(&stage, free, (Disk::fill_but, Disk::free))?;
-    report::say(&format!("a full disk: {accepted} uploads taken, {refused} refused with 507"));
+    let (accepted, refused) = meet_every_write(&harness, free, (Disk::fill_but, Disk::free))?;
+    report::print_line(&format!(
+        "a full disk: {accepted} uploads taken, {refused} refused with 507"
+    ));
     ensure!(refused > 0, "the disk was never full");
-    stage.server.stop()?;
+    harness.server.stop()?;
     Ok(())
 }
 
 #[test]
-fn a_quota_used_up_at_any_write_is_told_and_passes() -> Result<()> {
-    let Some(stage) = Stage::on(Disk::with_quota, "a quota", &NO_FLOOR)? else { return Ok(()) };
+fn an_exhausted_quota_at_any_write_is_reported_and_recovered_from() -> Result<()> {
+    let Some(harness) = Harness::on(Disk::with_quota, "a quota", &NO_FLOOR)? else { return Ok(()) };
     let free = (0..=16).map(|pages| pages * 8 * KIB);
-    let (accepted, refused) = meet_every_write(&stage, free, (Disk::allow, Disk::allow_all))?;
-    report::say(&format!("a full quota: {accepted} uploads taken, {refused} refused with 507"));
+    let (accepted, refused) = meet_every_write(&harness, free, (Disk::allow, Disk::allow_all))?;
+    report::print_line(&format!(
+        "a full quota: {accepted} uploads taken, {refused} refused with 507"
+    ));
     ensure!(refused > 0, "the quota was never used up");
-    stage.server.stop()?;
+    harness.server.stop()?;
     Ok(())
 }
 
@@ -174,22 +178,22 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// What a service does while its disk takes no writes, and afterwards.
 fn outlast(
-    stage: &Stage,
-    restrict: impl FnOnce(&Stage) -> Result<()>,
-    relax: impl FnOnce(&Stage) -> Result<()>,
+    harness: &Harness,
+    restrict: impl FnOnce(&Harness) -> Result<()>,
+    relax: impl FnOnce(&Harness) -> Result<()>,
 ) -> Result<()> {
-    let server = &stage.server;
-    let (hand, video) = (Hand::of(server), large(1 << 20));
+    let server = &harness.server;
+    let (hand, video) = (RawTus::of(server), large(1 << 20));
     let resumable = hand.begin(video.len() as u64)?;
     ensure!(hand.add(&resumable, 0, video[..100_000].to_vec())?.status().is_success());
-    let done = stage.submit("ok")?;
+    let done = harness.submit("ok")?;
     server.await_end(&done)?;
-    let running = stage.submit("progress:1 sleep:1500 ok")?;
+    let running = harness.submit("progress:1 sleep:1500 ok")?;
     server.await_status(&running, |status| status["current_frame"] == 1)?;
-    let waiting = [stage.submit("ok")?, stage.submit("ok")?];
+    let waiting = [harness.submit("ok")?, harness.submit("ok")?];
 
-    restrict(stage)?;
-    let (status, body) = stage.upload()?;
+    restrict(harness)?;
+    let (status, body) = harness.upload()?;
     ensure!(status == StatusCode::INSUFFICIENT_STORAGE && body["code"] == "disk_full", "{body}");
     let ready = server.get("/readyz")?;
     ensure!(ready.status() == StatusCode::SERVICE_UNAVAILABLE);
@@ -211,8 +215,8 @@ fn outlast(
         ensure!(status["status"] == "pending", "it waits for its disk: {status}");
     }
 
-    relax(stage)?;
-    stage.check_it_works()?;
+    relax(harness)?;
+    harness.check_it_works()?;
     for id in &waiting {
         let over = server.await_end(id)?;
         ensure!(over["status"] == "completed", "{over}");
@@ -229,36 +233,36 @@ fn outlast(
 const ONE_WORKER: [&str; 4] = ["--disk-free-bytes-min", "0", "--workers", "1"];
 
 #[test]
-fn jobs_outlast_a_quota_that_is_used_up() -> Result<()> {
-    let stage = Stage::on(Disk::with_quota, "jobs and a quota", &ONE_WORKER)?;
-    let Some(stage) = stage else { return Ok(()) };
-    outlast(&stage, |stage| stage.disk.allow(0), |stage| stage.disk.allow_all())?;
-    stage.server.stop()?;
+fn jobs_survive_an_exhausted_quota() -> Result<()> {
+    let harness = Harness::on(Disk::with_quota, "jobs and a quota", &ONE_WORKER)?;
+    let Some(harness) = harness else { return Ok(()) };
+    outlast(&harness, |harness| harness.disk.allow(0), |harness| harness.disk.allow_all())?;
+    harness.server.stop()?;
     Ok(())
 }
 
 #[test]
-fn jobs_outlast_a_file_system_that_is_read_only_for_a_while() -> Result<()> {
-    let stage = Stage::on(Disk::small, "jobs and a read-only disk", &ONE_WORKER)?;
-    let Some(stage) = stage else { return Ok(()) };
+fn jobs_survive_a_temporarily_read_only_file_system() -> Result<()> {
+    let harness = Harness::on(Disk::small, "jobs and a read-only disk", &ONE_WORKER)?;
+    let Some(harness) = harness else { return Ok(()) };
     let cover = RefCell::new(None);
-    let restrict = |stage: &Stage| {
-        *cover.borrow_mut() = Some(Cover::over(&stage.server.state_dir())?);
+    let restrict = |harness: &Harness| {
+        *cover.borrow_mut() = Some(Cover::over(&harness.server.state_dir())?);
         Ok(())
     };
-    let relax = |_: &Stage| {
+    let relax = |_: &Harness| {
         drop(cover.take());
         Ok(())
     };
-    outlast(&stage, restrict, relax)?;
-    stage.server.stop()?;
+    outlast(&harness, restrict, relax)?;
+    harness.server.stop()?;
     Ok(())
 }
 
 #[test]
-fn no_job_is_lost_to_a_file_system_that_breaks() -> Result<()> {
-    let stage = Stage::on(Disk::fragile, "jobs and a broken disk", &ONE_WORKER)?;
-    let Some(Stage { server, folder, disk }) = stage else { return Ok(()) };
+fn no_job_is_lost_when_the_file_system_fails() -> Result<()> {
+    let harness = Harness::on(Disk::fragile, "jobs and a broken disk", &ONE_WORKER)?;
+    let Some(Harness { server, folder, disk }) = harness else { return Ok(()) };
     // Bindings go last first, and the disk is to go after the service.
     let server = server;
     let video = |words: &str| fault_video(folder.path(), words);
@@ -290,7 +294,7 @@ fn no_job_is_lost_to_a_file_system_that_breaks() -> Result<()> {
 }
 
 #[test]
-fn a_start_on_a_read_only_folder_says_so() -> Result<()> {
+fn a_start_on_a_read_only_folder_reports_it() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let _disk = match Disk::small(folder.path()) {
         Ok(disk) => disk,
@@ -313,8 +317,11 @@ fn a_start_on_a_read_only_folder_says_so() -> Result<()> {
         let _cover = Cover::over(folder.path())?;
         let output = start()?;
         ensure!(output.status.code() == Some(2), "{}", output.status);
-        let told = String::from_utf8(output.stderr)?;
-        ensure!(told.contains("mounted read-only") && told.contains("state_dir"), "{told}");
+        let reported = String::from_utf8(output.stderr)?;
+        ensure!(
+            reported.contains("mounted read-only") && reported.contains("state_dir"),
+            "{reported}"
+        );
     }
     Ok(())
 }
@@ -323,7 +330,7 @@ fn a_start_on_a_read_only_folder_says_so() -> Result<()> {
 /// They are on a disk that is full, and what says that they count on one that is not, as where
 /// room comes back in between.
 #[test]
-fn no_byte_of_a_piece_counts_that_the_disk_did_not_take() -> Result<()> {
+fn bytes_of_a_chunk_not_written_to_disk_do_not_count() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let disk = match Disk::small(&folder.path().join("small")) {
         Ok(disk) => disk,
@@ -333,7 +340,7 @@ fn no_byte_of_a_piece_counts_that_the_disk_did_not_take() -> Result<()> {
         }
     };
     let server = TestServer::start(&with_program(&fault_worker()?, &[]))?;
-    let (hand, video) = (Hand::of(&server), large(3 << 20));
+    let (hand, video) = (RawTus::of(&server), large(3 << 20));
     for free in [0, 4, 64, 512, 1024, 2048] {
         let url = hand.begin(video.len() as u64)?;
         let bytes =
@@ -348,7 +355,7 @@ fn no_byte_of_a_piece_counts_that_the_disk_did_not_take() -> Result<()> {
         disk.free()?;
         let (offset, there) = (hand.offset(&url)? as usize, fs::read(&elsewhere)?);
         ensure!(there.get(..offset) == Some(&video[..offset]), "{offset} of {} bytes", there.len());
-        await_that("it takes bytes again", || Ok(server.get("/readyz")?.status().is_success()))?;
+        wait_until("it takes bytes again", || Ok(server.get("/readyz")?.status().is_success()))?;
         let last = hand.add(&url, offset as u64, video[offset..].to_vec())?;
         let over = server.await_end(last.headers()["job-id"].to_str()?)?;
         ensure!(over["status"] == "completed" && over["sha256"] == sha256(&video), "{over}");
@@ -358,7 +365,7 @@ fn no_byte_of_a_piece_counts_that_the_disk_did_not_take() -> Result<()> {
 }
 
 #[test]
-fn too_little_free_room_is_refused_before_the_body() -> Result<()> {
+fn too_little_disk_space_is_refused_before_the_body() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let program = fault_worker()?;
     let config = folder.path().join("floor.toml");
@@ -376,7 +383,7 @@ fn too_little_free_room_is_refused_before_the_body() -> Result<()> {
 }
 
 #[test]
-fn without_descriptors_it_refuses_and_recovers() -> Result<()> {
+fn without_descriptors_uploads_are_refused_until_some_are_free() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let program = fault_worker()?;
     let server = TestServer::start(&[&program[0], &program[1]])?;
@@ -401,13 +408,13 @@ fn without_descriptors_it_refuses_and_recovers() -> Result<()> {
         }
         drop(idle);
     }
-    await_that("it takes uploads again", || {
+    wait_until("it takes uploads again", || {
         Ok(server.upload(&video, &[]).is_ok_and(|answer| answer.status() == StatusCode::ACCEPTED))
     })?;
-    await_that("every job is over", || {
+    wait_until("every job is over", || {
         Ok(ids(&server.operator_json("/api/jobs")?, |job| job["completed_at"].is_null()).is_empty())
     })?;
-    report::say(&format!("64 descriptors: answers were {seen:?}"));
+    report::print_line(&format!("64 descriptors: answers were {seen:?}"));
     check_nothing_partial(&server)?;
     server.stop()?;
     Ok(())

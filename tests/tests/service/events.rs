@@ -41,7 +41,7 @@ fn next(lines: &mut impl BufRead) -> Result<Option<Event>> {
 }
 
 #[test]
-fn who_comes_back_after_a_restart_is_told_what_changed_and_nothing_twice() -> Result<()> {
+fn a_client_that_reconnects_after_a_restart_gets_each_event_once() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("video");
     std::fs::write(&video, "FAULT silent\n")?;
@@ -70,13 +70,13 @@ fn who_comes_back_after_a_restart_is_told_what_changed_and_nothing_twice() -> Re
     assert_eq!(listen(&server, &job, Some(&last.id))?.status(), StatusCode::NO_CONTENT);
     let server = server.restart(&flags)?;
     assert_eq!(listen(&server, &job, Some(&last.id))?.status(), StatusCode::NO_CONTENT);
-    let told = next(&mut BufReader::new(listen(&server, &job, Some(&first.id))?))?;
-    assert_eq!(told.context("an event")?.id, last.id, "an end has one name for ever");
+    let reported = next(&mut BufReader::new(listen(&server, &job, Some(&first.id))?))?;
+    assert_eq!(reported.context("an event")?.id, last.id, "an end has one name for ever");
     Ok(())
 }
 
 #[test]
-fn the_time_that_is_left_is_told_from_what_was_measured() -> Result<()> {
+fn the_remaining_time_is_estimated_from_measurements() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("long.mp4");
     Clip::new().frames(240).encode(&video)?;
@@ -84,18 +84,18 @@ fn the_time_that_is_left_is_told_from_what_was_measured() -> Result<()> {
     let (job, second) = (server.submit(&video)?, server.submit(&video)?);
     assert_eq!(server.status(&second)?["eta_s"], Value::Null, "nothing was measured yet");
     let mut stream = BufReader::new(listen(&server, &job, None)?);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let mut last = Value::Null;
     while let Some(Event { status, .. }) = next(&mut stream)? {
         if status["status"] == "processing" && status["current_frame"] == 0 {
             assert_eq!(status["eta_s"], Value::Null, "{status}");
         }
-        told.extend(status["eta_s"].as_u64());
+        reported.extend(status["eta_s"].as_u64());
         last = status;
     }
     assert_eq!((&last["status"], &last["eta_s"]), (&"completed".into(), &Value::Null), "{last}");
-    let (first, end) = (told.first().context("told")?, told.last().context("told")?);
-    assert!(end < first || *first <= 1, "it comes to an end: {told:?}");
+    let (first, end) = (reported.first().context("told")?, reported.last().context("told")?);
+    assert!(end < first || *first <= 1, "it comes to an end: {reported:?}");
     let third = server.submit(&video)?;
     let eta = server.status(&third)?["eta_s"].as_u64().context("a job was measured")?;
     let wall = last["attempts"][0]["wall_ms"].as_u64().context("a time")?.div_ceil(1000);

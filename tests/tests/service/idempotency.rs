@@ -31,7 +31,7 @@ fn total(server: &TestServer) -> Result<Value> {
 }
 
 #[test]
-fn the_same_request_is_the_same_job_and_another_is_refused() -> Result<()> {
+fn a_repeated_key_returns_the_same_job_and_refuses_other_content() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (video, other) =
         (fault_video(folder.path(), "ok")?, fault_video(folder.path(), "sleep:1 ok")?);
@@ -65,7 +65,7 @@ fn the_same_request_is_the_same_job_and_another_is_refused() -> Result<()> {
 }
 
 #[test]
-fn many_at_once_with_one_key_are_one_job() -> Result<()> {
+fn concurrent_requests_with_one_key_create_one_job() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = fault_video(folder.path(), "ok")?;
     let server = start()?;

@@ -1,5 +1,5 @@
 //! What the log tells: every line of one request by its name, memory at each point of a job, one
-//! obituary for each worker.
+//! exit report for each worker.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::fixture::Clip;
@@ -30,7 +30,7 @@ fn submit_by_name(server: &TestServer, video: &Path) -> Result<String> {
 }
 
 #[test]
-fn a_request_is_found_by_its_name_from_the_answer_to_the_workers_end() -> Result<()> {
+fn a_request_id_is_logged_from_the_response_to_the_worker_exit() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("short.mp4");
     Clip::new().frames(30).encode(&video)?;
@@ -60,7 +60,7 @@ fn a_request_is_found_by_its_name_from_the_answer_to_the_workers_end() -> Result
 }
 
 #[test]
-fn a_name_cannot_pass_for_fields_of_the_log() -> Result<()> {
+fn a_request_id_cannot_inject_log_fields() -> Result<()> {
     let [flag, program] = fault_worker()?;
     let server = TestServer::start(&[&flag, &program])?;
     let url = server.url("/api/upload?filename=x.mp4%20sha256=%220%22%20job=1");
@@ -70,7 +70,7 @@ fn a_name_cannot_pass_for_fields_of_the_log() -> Result<()> {
 }
 
 #[test]
-fn a_job_has_the_name_of_its_request_after_a_restart() -> Result<()> {
+fn a_job_keeps_its_request_id_over_a_restart() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let [flag, program] = fault_worker()?;
     let flags = ["--log-format", "json", &flag, &program];
@@ -93,7 +93,7 @@ fn a_job_has_the_name_of_its_request_after_a_restart() -> Result<()> {
 }
 
 #[test]
-fn each_worker_has_one_obituary() -> Result<()> {
+fn each_worker_has_one_exit_report() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let [flag, program] = fault_worker()?;
     let server = TestServer::start(&["--log-format", "json", &flag, &program])?;

@@ -63,7 +63,7 @@ fn psnr(a: &RgbImage, b: &RgbImage) -> f64 {
 }
 
 #[test]
-fn landmarks_lie_on_what_they_name() {
+fn landmarks_lie_on_the_body_parts_they_name() {
     let named = [
         (NOSE, SKIN),
         (LEFT_SHOULDER, SHIRT),
@@ -164,7 +164,7 @@ fn a_mirrored_pose_gives_a_mirrored_silhouette() {
 }
 
 #[test]
-fn going_round_a_figure_equals_turning_it() {
+fn moving_the_camera_around_equals_turning_the_figure() {
     let pose = Pose::walking(0.4);
     let turned = Figure { turn: -0.6, ..Figure::from(pose) };
     let (front, side) = (Camera::new(320, 240), Camera::new(320, 240).with_yaw(0.6));
@@ -279,7 +279,7 @@ fn every_container_and_codec_gives_back_its_frames() {
 }
 
 #[test]
-fn sizes_lengths_and_rates_are_as_asked() {
+fn sizes_lengths_and_rates_are_as_requested() {
     for (width, height, frames, fps) in
         [(64, 48, 1, (30, 1)), (322, 182, 5, (30_000, 1001)), (240, 320, 7, (12, 1))]
     {
@@ -300,7 +300,7 @@ fn frames_keep_uneven_times() {
 }
 
 #[test]
-fn tracks_are_as_asked() {
+fn tracks_are_as_requested() {
     for (container, codec) in [
         (Container::Mp4, Codec::H264),
         (Container::Mov, Codec::H264),
@@ -323,7 +323,7 @@ fn tracks_are_as_asked() {
 }
 
 #[test]
-fn the_index_goes_where_it_is_asked_for() {
+fn the_index_is_placed_as_requested() {
     let bytes = |moov| std::fs::read(encoded(&Clip::new().moov(moov), "mp4").path()).unwrap();
     let (front, end) = (bytes(Moov::Front), bytes(Moov::End));
     assert!(find(&front, b"moov").unwrap() < find(&front, b"mdat").unwrap());
@@ -331,7 +331,7 @@ fn the_index_goes_where_it_is_asked_for() {
 }
 
 #[test]
-fn rotated_clips_store_turned_pictures_and_say_so() {
+fn rotated_clips_store_turned_frames_and_their_rotation() {
     for (rotation, tag, size) in [
         (Rotation::Clockwise90, "rotate-90", (180, 320)),
         (Rotation::Half, "rotate-180", (320, 180)),
@@ -357,7 +357,7 @@ fn rotated_clips_store_turned_pictures_and_say_so() {
 }
 
 #[test]
-fn a_truncated_clip_has_lost_its_end() {
+fn a_truncated_clip_lacks_its_end() {
     let bytes = |clip: Clip| std::fs::read(encoded(&clip, "mp4").path()).unwrap();
     let (whole, half) = (bytes(Clip::new()), bytes(Clip::new().truncated(0.5)));
     assert!(half.len().abs_diff(whole.len() / 2) < 64);
@@ -381,7 +381,7 @@ fn an_empty_clip_has_a_video_track_without_a_frame() {
 }
 
 #[test]
-fn nobody_is_in_an_empty_clip_and_two_are_in_a_pair() {
+fn an_empty_clip_shows_no_person_and_a_pair_shows_two() {
     let clip = Clip::new().frames(2);
     assert!(clip.clone().footage(footage::empty).truth(0).is_empty());
     assert_eq!(clip.clone().footage(footage::pair).truth(1).len(), 2);

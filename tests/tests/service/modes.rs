@@ -3,10 +3,10 @@
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::{Clip, footage};
+use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::pose_table::PoseTable;
 use bodyscript_tests::programs::{self, Run};
-use bodyscript_tests::told::await_that;
-use bodyscript_tests::{recorded, report};
+use bodyscript_tests::{recorded_footage, report};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use std::cell::{Cell, RefCell};
@@ -35,7 +35,7 @@ fn strategies(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn every_mode_sees_the_person_where_it_stands_and_names_what_found_it() -> Result<()> {
+fn every_mode_locates_the_person_and_names_its_strategy() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = clip(folder.path(), FRAMES)?;
     for (mode, names) in [
@@ -88,7 +88,7 @@ fn every_mode_sees_the_person_where_it_stands_and_names_what_found_it() -> Resul
 }
 
 #[test]
-fn frames_are_chosen_by_number_or_by_time_but_not_by_both() -> Result<()> {
+fn frames_are_sampled_by_number_or_by_time_but_not_by_both() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = clip(folder.path(), 10)?;
     let chosen = |options: &[&str]| -> Result<Vec<u32>> {
@@ -139,7 +139,7 @@ fn has_pose_thread(supervisor: u32) -> Result<bool> {
 /// Follows a run to its end; its table, and whether it looked at frames side by side.
 fn followed(run: RefCell<Child>, video: &Path, folder: &Path) -> Result<(String, bool)> {
     let seen = Cell::new(false);
-    await_that("the run is over", || {
+    wait_until("the run is over", || {
         let mut run = run.borrow_mut();
         seen.set(seen.get() || has_pose_thread(run.id())?);
         Ok(run.try_wait()?.is_some())
@@ -150,7 +150,7 @@ fn followed(run: RefCell<Child>, video: &Path, folder: &Path) -> Result<(String,
 }
 
 #[test]
-fn frames_looked_at_side_by_side_give_the_poses_of_one_after_the_other() -> Result<()> {
+fn parallel_inference_gives_the_same_poses_as_sequential() -> Result<()> {
     let all = sched_getaffinity(Pid::from_raw(0))?;
     let available = |processor: &usize| all.is_set(*processor).unwrap_or(false);
     let available: Vec<usize> = (0..CpuSet::count()).filter(available).collect();
@@ -165,7 +165,7 @@ fn frames_looked_at_side_by_side_give_the_poses_of_one_after_the_other() -> Resu
     Clip::new().frames(12).footage(footage::pair).encode(&two)?;
     let people = ["--mode", "ultra_fast", "--max-people", "2", "--formats", "csv"];
     let mut cases = vec![(people.to_vec(), two)];
-    if let Some(video) = recorded::find("media/person_720p.mp4") {
+    if let Some(video) = recorded_footage::find("media/person_720p.mp4") {
         // Nothing but the table, and with all that is drawn, also in frames that are not looked at.
         let sparse = |mode| vec!["--mode", mode, "--interval", "24", "--formats", "csv"];
         let modes = ["static", "ultra_fast", "fast", "smart", "quality"].map(sparse);

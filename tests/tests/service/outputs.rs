@@ -37,7 +37,7 @@ fn posed(_: Duration) -> Scene {
 }
 
 #[test]
-fn all_formats_say_the_same() -> Result<()> {
+fn all_formats_contain_the_same_data() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("posed.mp4");
     Clip::new()
@@ -145,7 +145,7 @@ fn mean_angles(path: &Path) -> Result<BTreeMap<String, f64>> {
 /// What the camera sees face on is the mannequin's: flexion of the near side from the side,
 /// abduction from the front. Obliquely depth decides, which one camera tells badly.
 #[test]
-fn angles_in_a_plane_seen_face_on_are_the_mannequins() -> Result<()> {
+fn joint_angles_in_the_image_plane_match_the_mannequin() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let from_the_side: &[(&str, f32)] = &[
         ("left_hip_flexion_deg", POSTURE.left_leg.swing),
@@ -207,8 +207,8 @@ fn only_what_is_asked_for_is_written_served_and_listed() -> Result<()> {
     for wrong in ["mp3", "", "csv,,trc"] {
         let refused = server.upload(&video, &[("formats", wrong)])?;
         assert_eq!(refused.status(), 400, "{wrong:?}");
-        let said = refused.text()?;
-        assert!(said.contains("formats") && said.contains("parquet"), "{said}");
+        let text = refused.text()?;
+        assert!(text.contains("formats") && text.contains("parquet"), "{text}");
     }
     Ok(())
 }

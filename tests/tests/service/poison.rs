@@ -1,8 +1,8 @@
 //! Content that ends its workers is executed twice at most, whoever brings it and whenever.
 
 use anyhow::{Context, Result};
+use bodyscript_tests::polling::ends;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::ends;
 use bodyscript_tests::traces::{fault_video, fault_worker};
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ fn content_that_killed_twice_is_not_executed_again() -> Result<()> {
 }
 
 #[test]
-fn deaths_add_up_over_jobs_and_restarts() -> Result<()> {
+fn crashes_of_one_content_add_up_over_jobs_and_restarts() -> Result<()> {
     let program = fault_worker()?;
     let folder = tempfile::tempdir()?;
     let bad = fault_video(folder.path(), "sigsys")?;
@@ -62,26 +62,26 @@ fn deaths_add_up_over_jobs_and_restarts() -> Result<()> {
 }
 
 #[test]
-fn twins_at_once_die_twice_in_all() -> Result<()> {
+fn identical_concurrent_videos_crash_twice_in_total() -> Result<()> {
     let program = fault_worker()?;
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&flags(&program))?;
     let bad = fault_video(folder.path(), "sleep:200 segv")?;
     let ids = (0..6).map(|_| server.submit(&bad)).collect::<Result<Vec<_>>>()?;
-    let mut deaths = 0;
+    let mut crashes = 0;
     for id in &ids {
         let status = server.await_end(id)?;
         assert_eq!(status["status"], "failed", "{status}");
         assert!(ends(&status).iter().all(|end| *end == "crash"), "{status}");
-        deaths += ends(&status).len();
+        crashes += ends(&status).len();
     }
-    assert_eq!(deaths, 2);
+    assert_eq!(crashes, 2);
     server.stop()?;
     Ok(())
 }
 
 #[test]
-fn success_clears_and_what_is_nobodys_fault_does_not_count() -> Result<()> {
+fn success_bad_input_and_cancellation_do_not_count() -> Result<()> {
     let program = fault_worker()?;
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&flags(&program))?;

@@ -19,7 +19,7 @@ const ADDRESSES: [&str; 6] =
     ["/api/jobs", "/monitor", "/api/monitor", "/metrics", "/api/metrics", "/health/memory"];
 
 /// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(120);
+const WAIT_MAX: Duration = Duration::from_secs(120);
 
 const MIB: usize = 1 << 20;
 
@@ -33,7 +33,7 @@ fn service() -> Result<TestServer> {
 
 /// A client whose connections come from this address.
 fn client(from: Option<IpAddr>) -> Result<Client> {
-    Ok(Client::builder().timeout(PATIENCE).local_address(from).build()?)
+    Ok(Client::builder().timeout(WAIT_MAX).local_address(from).build()?)
 }
 
 /// An address of this host that is not its loopback address; a name for a client from elsewhere.
@@ -154,23 +154,23 @@ fn visit(setup: Setup) -> Result<()> {
 }
 
 #[test]
-fn nginx_leads_to_the_service_and_to_nothing_of_the_operators() -> Result<()> {
+fn nginx_reaches_the_service_and_no_operator_path() -> Result<()> {
     visit(Setup::Nginx)
 }
 
 #[test]
-fn haproxy_leads_to_the_service_and_to_nothing_of_the_operators() -> Result<()> {
+fn haproxy_reaches_the_service_and_no_operator_path() -> Result<()> {
     visit(Setup::Haproxy)
 }
 
 #[test]
-fn caddy_leads_to_the_service_and_to_nothing_of_the_operators() -> Result<()> {
+fn caddy_reaches_the_service_and_no_operator_path() -> Result<()> {
     visit(Setup::Caddy)
 }
 
 /// The header of the examples is what the limits hang on, and the listener what protects operators.
 #[test]
-fn a_bare_nginx_leads_to_nothing_of_the_operators_either_but_names_no_client() -> Result<()> {
+fn an_unconfigured_nginx_reaches_no_operator_path_and_names_no_client() -> Result<()> {
     let server = service()?;
     let Some(proxy) = Proxy::start(Setup::BareNginx, &server.url(""))? else { return Ok(()) };
     let folder = tempfile::tempdir()?;

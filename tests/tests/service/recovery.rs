@@ -1,11 +1,11 @@
 //! What a start finds after the service was killed: every accepted job, and nothing else.
 
 use anyhow::{Context, Result};
-use bodyscript_tests::filled::fill;
-use bodyscript_tests::remains::{groups_of, is_alive};
+use bodyscript_tests::leftovers::{cgroups_of, is_alive};
+use bodyscript_tests::polling::{ends, wait_until};
+use bodyscript_tests::prefilled_state::fill;
 use bodyscript_tests::report;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::{await_that, ends};
 use bodyscript_tests::traces::{fault_video, fault_worker, holders, names};
 use nix::sys::signal::Signal;
 use reqwest::StatusCode;
@@ -85,18 +85,18 @@ fn check_traces(server: &TestServer, killed: i32) -> Result<()> {
         let jobs = jobs.iter().filter(|job| job["status"] == state);
         jobs.filter_map(|job| Some(job["job_id"].as_str()?.to_owned())).collect()
     };
-    await_that("no attempts are left, and no uploads but of failed jobs", || {
+    wait_until("no attempts are left, and no uploads but of failed jobs", || {
         let failed = of_state("failed");
         Ok(names(&state, "spool")? == failed && names(&state, "jobs")?.is_empty())
     })?;
     assert_eq!(names(&state, "results")?, of_state("completed"));
     assert_eq!(holders(&state), [server.pid()].into());
-    assert_eq!(groups_of(killed), Vec::<std::path::PathBuf>::new());
+    assert_eq!(cgroups_of(killed), Vec::<std::path::PathBuf>::new());
     Ok(())
 }
 
 #[test]
-fn a_start_sweeps_what_belongs_to_no_job() -> Result<()> {
+fn a_start_removes_files_of_no_job() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let deaf = fault_video(folder.path(), "deaf progress:1 silent")?;
     let server = start(&[])?;
@@ -119,8 +119,8 @@ fn a_start_sweeps_what_belongs_to_no_job() -> Result<()> {
     let aside = names(&state, "set-aside")?.pop_first().context("set aside")?;
     assert_eq!(names(&state, &format!("set-aside/{aside}"))?, ["results".to_owned()].into());
     assert_eq!(names(&state, &format!("set-aside/{aside}/results"))?, [orphan.to_owned()].into());
-    await_that("the worker is gone with its supervisor", || Ok(!is_alive(worker as i32)))?;
-    assert_eq!(groups_of(killed), Vec::<std::path::PathBuf>::new());
+    wait_until("the worker is gone with its supervisor", || Ok(!is_alive(worker as i32)))?;
+    assert_eq!(cgroups_of(killed), Vec::<std::path::PathBuf>::new());
     let cancel = server.url(&format!("/api/cancel/{id}"));
     server.client().post(cancel).send()?.error_for_status()?;
     Ok(())
@@ -139,9 +139,12 @@ fn a_damaged_journal_is_set_aside_and_the_service_starts() -> Result<()> {
         Ok(std::fs::remove_file(state.join("journal.db-wal"))?)
     })?;
     let log = server.log();
-    let told = log.lines().find(|line| line.contains("the journal was lost"));
-    let told = told.context("it is told")?;
-    assert!(told.contains("file is not a database") && told.contains("results (1)"), "{told}");
+    let reported = log.lines().find(|line| line.contains("the journal was lost"));
+    let reported = reported.context("it is told")?;
+    assert!(
+        reported.contains("file is not a database") && reported.contains("results (1)"),
+        "{reported}"
+    );
     let aside = names(&server.state_dir(), "set-aside")?;
     assert_eq!(aside.len(), 1);
     let folder = server.state_dir().join("set-aside").join(aside.first().context("one")?);
@@ -153,7 +156,7 @@ fn a_damaged_journal_is_set_aside_and_the_service_starts() -> Result<()> {
 }
 
 #[test]
-fn results_that_are_gone_are_not_promised() -> Result<()> {
+fn missing_results_are_not_listed() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let good = fault_video(folder.path(), "ok")?;
     let server = start(&["--workers", "1"])?;
@@ -194,7 +197,7 @@ fn longest_wait(server: &TestServer, meanwhile: impl FnOnce() -> Result<()>) -> 
 }
 
 #[test]
-fn ten_thousand_jobs_are_all_found_and_told_of_a_page_at_a_time() -> Result<()> {
+fn ten_thousand_jobs_are_recovered_and_listed_in_pages() -> Result<()> {
     const JOBS: usize = 10_000;
     let folder = Arc::new(tempfile::tempdir()?);
     let states = fill(&folder.path().join("state"), JOBS, "silent")?;
@@ -206,23 +209,25 @@ fn ten_thousand_jobs_are_all_found_and_told_of_a_page_at_a_time() -> Result<()> 
         [&program[0], &program[1], "--workers", "1", "--queue-max", "2000", "--config", path];
     let begun = Instant::now();
     let mut server = TestServer::launch(folder, &flags, None)?;
-    assert!(server.ready_or_dead()?, "{}", server.log());
+    assert!(server.ready_or_exited()?, "{}", server.log());
     let ready = begun.elapsed();
 
     let list = server.jobs()?;
-    let told: BTreeMap<String, &str> = list["jobs"]
+    let reported: BTreeMap<String, &str> = list["jobs"]
         .as_array()
         .context("jobs")?
         .iter()
         .filter_map(|job| Some((job["job_id"].as_str()?.to_owned(), job["status"].as_str()?)))
         .collect();
-    assert_eq!((list["total"].as_u64(), told.len()), (Some(JOBS as u64), JOBS));
-    let is_as_before = |id: &String, before: &str| match told[id] {
+    assert_eq!((list["total"].as_u64(), reported.len()), (Some(JOBS as u64), JOBS));
+    let is_as_before = |id: &String, before: &str| match reported[id] {
         "pending" | "processing" => matches!(before, "pending" | "processing"),
         now => now == before,
     };
-    assert!(states.iter().all(|(id, before)| told.contains_key(id) && is_as_before(id, before)));
-    assert_eq!(told.values().filter(|state| **state == "processing").count(), 1);
+    assert!(
+        states.iter().all(|(id, before)| reported.contains_key(id) && is_as_before(id, before))
+    );
+    assert_eq!(reported.values().filter(|state| **state == "processing").count(), 1);
 
     let mut sizes = Vec::new();
     let wait = longest_wait(&server, || {
@@ -242,11 +247,11 @@ fn ten_thousand_jobs_are_all_found_and_told_of_a_page_at_a_time() -> Result<()> 
     std::fs::write(&config, "result_ttl_s = 1\npressure_ttl_s = 1")?;
     let expiry = longest_wait(&server, || {
         server.signal(Signal::SIGHUP)?;
-        await_that("all that was over is gone", || {
+        wait_until("all that was over is gone", || {
             Ok(server.operator_json("/api/jobs?limit=1")?["total"] == JOBS / 10)
         })
     })?;
-    report::say(&format!(
+    report::print_line(&format!(
         "{JOBS} jobs in the journal: ready after {ready:?}; {}; others waited {wait:?} at most, \
          and {expiry:?} while {} expired",
         sizes.join(", "),

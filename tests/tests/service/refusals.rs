@@ -36,7 +36,7 @@ fn faulty(folder: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
 }
 
 #[test]
-fn every_kind_of_bad_video_has_its_own_code_and_disturbs_nothing() -> Result<()> {
+fn every_kind_of_bad_video_has_its_own_error_code() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let good = folder.path().join("good.mp4");
     Clip::new().size(160, 120).frames(10).encode(&good)?;
@@ -61,7 +61,7 @@ fn every_kind_of_bad_video_has_its_own_code_and_disturbs_nothing() -> Result<()>
 }
 
 #[test]
-fn a_video_that_breaks_in_the_middle_gives_what_there_is() -> Result<()> {
+fn a_video_damaged_in_the_middle_gives_partial_results() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("broken.mp4");
     Clip::new().moov(Moov::Front).truncated(0.7).encode(&video)?;
@@ -85,7 +85,7 @@ fn is_problem(answer: Response, status: StatusCode, code: &str) -> Result<Value>
 }
 
 #[test]
-fn a_full_queue_refuses_with_a_time_to_come_back() -> Result<()> {
+fn a_full_queue_refuses_with_retry_after() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("long.mp4");
     Clip::new().frames(300).encode(&video)?;
@@ -103,7 +103,7 @@ fn a_full_queue_refuses_with_a_time_to_come_back() -> Result<()> {
 }
 
 #[test]
-fn the_upload_limit_holds_to_the_byte() -> Result<()> {
+fn the_upload_limit_is_exact_to_the_byte() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&["--upload-bytes-max", "100000"])?;
     for (bytes, status) in

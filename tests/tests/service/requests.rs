@@ -13,7 +13,7 @@ use std::net::TcpStream;
 const CLOSE: &str = "Connection: close\r\n";
 
 /// A service whose worker does at once what the video says.
-fn obedient(flags: &[&str]) -> Result<TestServer> {
+fn start_fault_service(flags: &[&str]) -> Result<TestServer> {
     let [flag, program] = fault_worker()?;
     TestServer::start(&[&[flag.as_str(), program.as_str()], flags].concat())
 }
@@ -27,22 +27,22 @@ fn answer(server: &TestServer, request: &str) -> Result<String> {
 fn answer_at(url: &str, request: &str) -> Result<String> {
     let mut line = TcpStream::connect(url.strip_prefix("http://").context("an address")?)?;
     line.write_all(request.as_bytes())?;
-    let (mut said, mut some) = (Vec::new(), [0; 4096]);
-    while !said.starts_with(b"HTTP/1.1 100 ") {
+    let (mut text, mut some) = (Vec::new(), [0; 4096]);
+    while !text.starts_with(b"HTTP/1.1 100 ") {
         match line.read(&mut some)? {
             0 => break,
-            bytes => said.extend_from_slice(&some[..bytes]),
+            bytes => text.extend_from_slice(&some[..bytes]),
         }
     }
-    Ok(String::from_utf8_lossy(&said).into_owned())
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 #[test]
-fn a_request_says_once_whom_it_is_for() -> Result<()> {
-    let server = obedient(&[])?;
+fn an_http_1_1_request_needs_exactly_one_host() -> Result<()> {
+    let server = start_fault_service(&[])?;
     let status = |version: &str, headers: &str| {
-        let said = answer(&server, &format!("GET /livez HTTP/{version}\r\n{headers}{CLOSE}\r\n"))?;
-        Ok::<_, anyhow::Error>((said[9..12].to_owned(), said.contains("\"invalid_header\"")))
+        let text = answer(&server, &format!("GET /livez HTTP/{version}\r\n{headers}{CLOSE}\r\n"))?;
+        Ok::<_, anyhow::Error>((text[9..12].to_owned(), text.contains("\"invalid_header\"")))
     };
     assert_eq!(status("1.1", "Host: a.example\r\n")?, ("200".into(), false));
     assert_eq!(status("1.0", "")?, ("200".into(), false), "the first version knows no Host");
@@ -51,8 +51,8 @@ fn a_request_says_once_whom_it_is_for() -> Result<()> {
     // What the address names outranks the header, for operators too.
     for (address, code) in [("http://localhost", "200"), ("http://evil.example", "403")] {
         let request = format!("GET {address}/api/jobs HTTP/1.1\r\nHost: localhost\r\n{CLOSE}\r\n");
-        let said = answer_at(&server.operator_url("")?, &request)?;
-        assert_eq!(said[9..12], *code, "{address}");
+        let text = answer_at(&server.operator_url("")?, &request)?;
+        assert_eq!(text[9..12], *code, "{address}");
         assert_eq!(answer(&server, &request)?[9..12], *"403", "{address} on the public listener");
     }
     Ok(())
@@ -60,7 +60,7 @@ fn a_request_says_once_whom_it_is_for() -> Result<()> {
 
 #[test]
 fn a_video_that_is_too_large_is_refused_before_it_is_sent() -> Result<()> {
-    let server = obedient(&["--upload-bytes-max", "100000"])?;
+    let server = start_fault_service(&["--upload-bytes-max", "100000"])?;
     let ask = |bytes: u32| {
         let head = "PUT /api/upload HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n";
         answer(&server, &format!("{head}Content-Length: {bytes}\r\n{CLOSE}\r\n"))
@@ -72,9 +72,9 @@ fn a_video_that_is_too_large_is_refused_before_it_is_sent() -> Result<()> {
 }
 
 #[test]
-fn what_is_no_range_of_bytes_is_no_range() -> Result<()> {
+fn invalid_ranges_are_ignored() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let server = obedient(&[])?;
+    let server = start_fault_service(&[])?;
     let job = server.submit(&fault_video(folder.path(), "ok")?)?;
     assert_eq!(server.await_end(&job)?["status"], "completed");
     let url = server.url(&format!("/api/serve/{job}/pose_data.csv"));
@@ -98,9 +98,9 @@ fn what_is_no_range_of_bytes_is_no_range() -> Result<()> {
 }
 
 #[test]
-fn a_page_of_another_origin_changes_nothing() -> Result<()> {
+fn cross_origin_pages_cannot_change_state() -> Result<()> {
     let named = "https://a.example";
-    let server = obedient(&["--cors-origins", named])?;
+    let server = start_fault_service(&["--cors-origins", named])?;
     let upload = |origin: &str, site: &str| {
         let headers = [(ORIGIN.as_str(), origin), ("sec-fetch-site", site)];
         let mut map = HeaderMap::new();

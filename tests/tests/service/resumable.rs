@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 use bodyscript_tests::programs;
+use bodyscript_tests::raw_tus::{BYTES, RawTus};
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::tus_client::{First, TusClient};
-use bodyscript_tests::tus_hand::{BYTES, Hand};
 use reqwest::blocking::Response;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A service whose worker does what the video says.
-fn obedient(flags: &[&str]) -> Result<TestServer> {
+fn start_fault_service(flags: &[&str]) -> Result<TestServer> {
     let program = programs::path("fault_worker")?;
     let program = program.to_str().context("a path in UTF-8")?;
     TestServer::start(&[&["--worker-program", program], flags].concat())
@@ -34,10 +34,10 @@ fn sha256(path: &Path) -> Result<String> {
 }
 
 #[test]
-fn the_protocols_own_client_gets_a_video_through() -> Result<()> {
+fn the_reference_tus_client_uploads_a_video() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = large(folder.path())?;
-    let server = obedient(&[])?;
+    let server = start_fault_service(&[])?;
     let metadata = json!({ "filename": "Größe 3.mp4", "mode": "fast", "interval": "2",
         "formats": "csv,trc", "filetype": "video/mp4" });
     for first in [First::Apart, First::AtOnce] {
@@ -56,7 +56,7 @@ fn the_protocols_own_client_gets_a_video_through() -> Result<()> {
 }
 
 #[test]
-fn an_upload_goes_on_where_it_was_when_the_service_is_killed() -> Result<()> {
+fn an_upload_resumes_after_the_service_was_killed() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = large(folder.path())?;
     let program = programs::path("fault_worker")?;
@@ -85,9 +85,9 @@ fn code(answer: Response) -> Result<Value> {
 }
 
 #[test]
-fn what_is_wrong_with_a_piece_is_said_and_nothing_of_it_counts() -> Result<()> {
-    let server = obedient(&["--upload-bytes-max", "100"])?;
-    let hand = Hand::of(&server);
+fn an_invalid_chunk_is_refused_and_not_stored() -> Result<()> {
+    let server = start_fault_service(&["--upload-bytes-max", "100"])?;
+    let hand = RawTus::of(&server);
     let offer = server.client().request(Method::OPTIONS, server.url("/api/tus")).send()?;
     assert_eq!(offer.status(), StatusCode::NO_CONTENT);
     assert_eq!(
@@ -139,9 +139,9 @@ fn what_is_wrong_with_a_piece_is_said_and_nothing_of_it_counts() -> Result<()> {
 }
 
 #[test]
-fn what_came_before_the_line_broke_counts() -> Result<()> {
-    let server = obedient(&[])?;
-    let hand = Hand::of(&server);
+fn bytes_received_before_a_disconnect_count() -> Result<()> {
+    let server = start_fault_service(&[])?;
+    let hand = RawTus::of(&server);
     let url = hand.begin(1000)?;
     // The question takes the upload from the piece, at the earliest before its first byte.
     let mut line = loop {
@@ -160,9 +160,9 @@ fn what_came_before_the_line_broke_counts() -> Result<()> {
 }
 
 #[test]
-fn an_upload_that_is_given_up_or_forgotten_is_gone() -> Result<()> {
-    let server = obedient(&["--resumable-uploads-max", "2"])?;
-    let hand = Hand::of(&server);
+fn an_aborted_or_expired_upload_is_removed() -> Result<()> {
+    let server = start_fault_service(&["--resumable-uploads-max", "2"])?;
+    let hand = RawTus::of(&server);
     let (url, _second) = (hand.begin(9)?, hand.begin(9)?);
     let third = hand.try_begin(&[("upload-length", "9")])?;
     assert!(third.headers().contains_key(RETRY_AFTER));
@@ -172,8 +172,8 @@ fn an_upload_that_is_given_up_or_forgotten_is_gone() -> Result<()> {
     assert_eq!(delete()?, StatusCode::NOT_FOUND);
     hand.begin(9)?;
 
-    let brief = obedient(&["--resumable-ttl-s", "1"])?;
-    let hand = Hand::of(&brief);
+    let brief = start_fault_service(&["--resumable-ttl-s", "1"])?;
+    let hand = RawTus::of(&brief);
     let url = hand.begin(9)?;
     while hand.ask(Method::HEAD, &url, &[]).send()?.status() != StatusCode::NOT_FOUND {
         std::thread::yield_now();
@@ -185,12 +185,12 @@ fn an_upload_that_is_given_up_or_forgotten_is_gone() -> Result<()> {
 }
 
 #[test]
-fn each_piece_has_to_be_let_in() -> Result<()> {
+fn each_chunk_passes_admission() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let busy = folder.path().join("busy");
     std::fs::write(&busy, "FAULT silent\n")?;
-    let server = obedient(&["--workers", "1", "--queue-max", "1"])?;
-    let hand = Hand::of(&server);
+    let server = start_fault_service(&["--workers", "1", "--queue-max", "1"])?;
+    let hand = RawTus::of(&server);
     let url = hand.begin(9)?;
     let running = server.submit(&busy)?;
     server.await_status(&running, |status| status["status"] == "processing")?;

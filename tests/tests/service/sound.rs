@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use bodyscript_tests::fixture::{Clip, Codec, Container, Moov, SoundStart, Tracks, decode};
 use bodyscript_tests::programs::Run;
-use bodyscript_tests::recorded;
+use bodyscript_tests::recorded_footage;
 use bodyscript_tests::server::TestServer;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const FRAMES: u32 = 12;
 
 /// What the metadata of a run say of a video's sound.
-fn said(run: &Run, video: &Path) -> Result<Value> {
+fn sound_metadata(run: &Run, video: &Path) -> Result<Value> {
     let metadata: Value =
         serde_json::from_slice(&std::fs::read(run.artefact(video, "metadata.json"))?)?;
     metadata.get("sound").cloned().context("nothing is said of sound")
@@ -23,7 +23,7 @@ fn clip(container: Container, codec: Codec) -> Clip {
 }
 
 #[test]
-fn the_overlay_has_the_sound_of_its_video_and_the_metadata_say_so() -> Result<()> {
+fn the_overlay_has_the_sound_of_its_video_and_metadata_reports_it() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut videos = Vec::new();
     for (container, codec, sound, outcome) in [
@@ -45,7 +45,7 @@ fn the_overlay_has_the_sound_of_its_video_and_the_metadata_say_so() -> Result<()
     let paths: Vec<PathBuf> = videos.iter().map(|(video, _)| video.clone()).collect();
     let run = Run::new(&[], &paths, &folder.path().join("out"))?.check()?;
     for (video, expected) in &videos {
-        assert_eq!(said(&run, video)?, *expected, "{}", video.display());
+        assert_eq!(sound_metadata(&run, video)?, *expected, "{}", video.display());
         let overlay = decode(&run.artefact(video, "output.mp4"))?;
         let tracks = usize::from(expected["outcome"] != "none");
         assert_eq!(overlay.audio_tracks, tracks, "{}", video.display());
@@ -57,7 +57,7 @@ fn the_overlay_has_the_sound_of_its_video_and_the_metadata_say_so() -> Result<()
 }
 
 #[test]
-fn sampling_leaves_the_overlay_and_its_sound_as_they_are() -> Result<()> {
+fn sampling_does_not_change_the_overlay_or_its_sound() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("walker.mp4");
     clip(Container::Mp4, Codec::H264).tracks(Tracks::VideoAndAudio).encode(&video)?;
@@ -69,24 +69,24 @@ fn sampling_leaves_the_overlay_and_its_sound_as_they_are() -> Result<()> {
 }
 
 #[test]
-fn sound_is_not_looked_at_where_nobody_wants_the_overlay() -> Result<()> {
+fn sound_is_not_read_without_the_overlay() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("walker.mp4");
     clip(Container::Mp4, Codec::H264).tracks(Tracks::VideoAndAudio).encode(&video)?;
     let options = ["--formats", "csv,metadata,preview"];
     let run = Run::new(&options, std::slice::from_ref(&video), folder.path())?.check()?;
-    assert_eq!(said(&run, &video)?, Value::Null);
+    assert_eq!(sound_metadata(&run, &video)?, Value::Null);
     Ok(())
 }
 
 #[test]
-fn a_video_that_breaks_off_keeps_the_sound_there_is() -> Result<()> {
+fn a_truncated_video_keeps_the_sound_it_has() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("broken.mp4");
     let whole = Clip::new().tracks(Tracks::VideoAndAudio).moov(Moov::Front);
     whole.truncated(0.7).encode(&video)?;
     let run = Run::new(&[], std::slice::from_ref(&video), folder.path())?.check()?;
-    assert_eq!(said(&run, &video)?["outcome"], "copied");
+    assert_eq!(sound_metadata(&run, &video)?["outcome"], "copied");
     assert_eq!(decode(&run.artefact(&video, "output.mp4"))?.audio_tracks, 1);
     Ok(())
 }
@@ -95,13 +95,16 @@ fn a_video_that_breaks_off_keeps_the_sound_there_is() -> Result<()> {
 const TELL: [&str; 2] = ["--log", "warn,worker=debug"];
 
 #[test]
-fn a_packet_without_sound_raises_no_warning_of_a_library() -> Result<()> {
+fn an_empty_audio_packet_causes_no_library_warning() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("empty_start.mp4");
     let sounding = clip(Container::Mp4, Codec::H264).tracks(Tracks::VideoAndAudio);
     sounding.clone().sound_start(SoundStart::Empty).encode(&video)?;
     let run = Run::new(&TELL, std::slice::from_ref(&video), folder.path())?.check()?;
-    assert_eq!(said(&run, &video)?, json!({"codec": "aac", "outcome": "copied", "note": null}));
+    assert_eq!(
+        sound_metadata(&run, &video)?,
+        json!({"codec": "aac", "outcome": "copied", "note": null})
+    );
     let overlay = decode(&run.artefact(&video, "output.mp4"))?;
     assert_eq!((overlay.frames.len() as u32, overlay.audio_tracks), (FRAMES, 1));
     assert!(!run.stderr().contains("DEBUG worker: "), "{}", run.stderr());
@@ -119,12 +122,15 @@ fn a_packet_without_sound_raises_no_warning_of_a_library() -> Result<()> {
 }
 
 #[test]
-fn a_recorded_video_that_begins_so_is_whole() -> Result<()> {
-    let Some(video) = recorded::find("media/cases/exo__sample.mp4") else { return Ok(()) };
+fn a_recorded_video_with_an_empty_first_audio_packet_is_complete() -> Result<()> {
+    let Some(video) = recorded_footage::find("media/cases/exo__sample.mp4") else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let run = Run::new(&TELL, std::slice::from_ref(&video), folder.path())?.check()?;
     assert!(!run.stderr().contains(" critical: "), "{}", run.stderr());
-    assert_eq!(said(&run, &video)?, json!({"codec": "aac", "outcome": "copied", "note": null}));
+    assert_eq!(
+        sound_metadata(&run, &video)?,
+        json!({"codec": "aac", "outcome": "copied", "note": null})
+    );
     let overlay = decode(&run.artefact(&video, "output.mp4"))?;
     assert_eq!((overlay.frames.len(), overlay.audio_tracks), (30, 1));
     assert_eq!(decode(&run.artefact(&video, "preview.mp4"))?.frames.len(), 30);
@@ -135,7 +141,7 @@ fn a_recorded_video_that_begins_so_is_whole() -> Result<()> {
 }
 
 #[test]
-fn memory_does_not_depend_on_where_the_sound_is_or_how_much_there_is() -> Result<()> {
+fn memory_does_not_depend_on_position_or_length_of_the_sound() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&[])?;
     let mut peaks = Vec::new();

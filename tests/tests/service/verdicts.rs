@@ -3,9 +3,9 @@
 
 use anyhow::{Context, Result};
 use bodyscript_tests::fixture::Clip;
-use bodyscript_tests::remains::{descendants, groups_of, is_alive, strays};
+use bodyscript_tests::leftovers::{cgroups_of, descendants, is_alive, orphans};
+use bodyscript_tests::polling::{ends, wait_until};
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::{await_that, ends};
 use bodyscript_tests::traces::fault_video;
 use bodyscript_tests::{programs, report};
 use reqwest::StatusCode;
@@ -63,7 +63,7 @@ impl Faults {
 }
 
 #[test]
-fn a_worker_out_of_memory_is_given_more_once_and_may_succeed() -> Result<()> {
+fn a_worker_out_of_memory_is_retried_once_with_more() -> Result<()> {
     let faults = Faults::start(&[])?;
     let status = faults.outcome("touch:90 ok")?;
     assert_eq!(status["status"], "completed", "{status}");
@@ -82,7 +82,7 @@ fn a_worker_out_of_memory_is_given_more_once_and_may_succeed() -> Result<()> {
 }
 
 #[test]
-fn a_video_too_large_for_both_caps_is_refused_with_its_size() -> Result<()> {
+fn a_video_too_large_for_both_caps_is_rejected_with_its_size() -> Result<()> {
     let faults = Faults::start(&[])?;
     let status = faults.outcome("touch:512 ok")?;
     assert_eq!(status["status"], "failed", "{status}");
@@ -99,7 +99,7 @@ fn a_video_too_large_for_both_caps_is_refused_with_its_size() -> Result<()> {
 }
 
 #[test]
-fn a_retry_that_the_budget_does_not_have_is_not_promised() -> Result<()> {
+fn no_retry_is_promised_beyond_the_memory_budget() -> Result<()> {
     let faults = Faults::start(&["--memory-budget-bytes", "100MiB"])?;
     let status = faults.outcome("touch:512 ok")?;
     assert_eq!(ends(&status), ["oom"], "{status}");
@@ -110,7 +110,7 @@ fn a_retry_that_the_budget_does_not_have_is_not_promised() -> Result<()> {
 }
 
 #[test]
-fn each_end_has_its_verdict() -> Result<()> {
+fn each_exit_reason_has_its_verdict() -> Result<()> {
     let flags = ["--worker-grace-ms-max", "600", "--workers", "4", "--queue-max", "20"];
     let faults = Faults::start(&flags)?;
     let cases: [(&str, &str, &[&str]); 8] = [
@@ -139,7 +139,7 @@ fn each_end_has_its_verdict() -> Result<()> {
 }
 
 #[test]
-fn a_cancelled_worker_that_does_not_listen_is_gone_before_the_answer() -> Result<()> {
+fn an_unresponsive_cancelled_worker_is_gone_before_the_response() -> Result<()> {
     let faults = Faults::start(&[])?;
     let id = faults.submit("deaf leak-child touch:16 silent")?;
     let running = faults.server.await_status(&id, |status| !status["posture"].is_null())?;
@@ -168,7 +168,7 @@ fn the_caps_of_all_workers_never_exceed_the_budget() -> Result<()> {
         })?);
     }
     let most = Cell::new(0);
-    await_that("all jobs are over", || {
+    wait_until("all jobs are over", || {
         let report = faults.server.operator_json("/health/memory")?;
         let reserved = report["reserved_bytes"].as_u64().context("a number")?;
         assert_eq!(report["budget_bytes"], 150 * MIB);
@@ -202,7 +202,7 @@ fn retry_after(faults: &Faults) -> Result<u64> {
 }
 
 #[test]
-fn the_time_to_come_back_is_learnt_from_the_jobs_before() -> Result<()> {
+fn retry_after_is_estimated_from_previous_jobs() -> Result<()> {
     let faults = Faults::start(&["--workers", "1", "--queue-max", "1"])?;
     let guess = retry_after(&faults)?;
     for _ in 0..12 {
@@ -215,7 +215,7 @@ fn the_time_to_come_back_is_learnt_from_the_jobs_before() -> Result<()> {
 }
 
 #[test]
-fn a_host_that_cannot_start_workers_says_so_and_recovers() -> Result<()> {
+fn a_host_that_cannot_spawn_workers_reports_it_and_recovers() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (program, away) = (folder.path().join("worker"), folder.path().join("away"));
     std::fs::copy(programs::path("fault_worker")?, &program)?;
@@ -226,7 +226,7 @@ fn a_host_that_cannot_start_workers_says_so_and_recovers() -> Result<()> {
         last = faults.submit("ok")?;
     }
     let broken = OnceCell::new();
-    await_that("the service is not ready", || {
+    wait_until("the service is not ready", || {
         let answer = faults.server.get("/readyz")?;
         if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
             let _ = broken.set(answer.json::<Value>()?);
@@ -245,7 +245,7 @@ fn a_host_that_cannot_start_workers_says_so_and_recovers() -> Result<()> {
 }
 
 #[test]
-fn a_start_without_what_is_required_fails_and_says_what() -> Result<()> {
+fn a_start_without_a_required_layer_fails_and_names_it() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let has_v2 = groups_in_v2();
     let mut cases = vec![
@@ -264,10 +264,10 @@ fn a_start_without_what_is_required_fails_and_says_what() -> Result<()> {
             .args(&flags)
             .output()?;
         assert!(!output.status.success(), "{flags:?}");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains(sign), "{flags:?}: {said}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(sign), "{flags:?}: {text}");
     }
-    assert_eq!(strays(), Vec::<String>::new());
+    assert_eq!(orphans(), Vec::<String>::new());
     Ok(())
 }
 
@@ -286,7 +286,7 @@ fn a_killed_service_leaves_no_worker_and_the_next_start_sweeps_its_cages() -> Re
     let running = faults.server.await_status(&id, |status| !status["posture"].is_null())?;
     let worker = running["worker"]["pid"].as_i64().context("a process id")? as i32;
     let (dead, is_caged) = (faults.server.pid(), faults.has_cgroup()?);
-    assert_eq!(!groups_of(dead).is_empty(), is_caged);
+    assert_eq!(!cgroups_of(dead).is_empty(), is_caged);
     let folder = faults.server.kill()?;
     while is_alive(worker) {
         std::thread::yield_now();
@@ -294,13 +294,13 @@ fn a_killed_service_leaves_no_worker_and_the_next_start_sweeps_its_cages() -> Re
     let program = programs::path("fault_worker")?;
     let program = program.to_str().context("a plain path")?;
     let next = TestServer::start_in(folder, &["--worker-program", program])?;
-    assert_eq!(groups_of(dead), Vec::<PathBuf>::new());
+    assert_eq!(cgroups_of(dead), Vec::<PathBuf>::new());
     drop(next);
     Ok(())
 }
 
 #[test]
-fn the_status_tells_the_sandbox_a_real_worker_ran_in() -> Result<()> {
+fn the_status_reports_the_sandbox_of_a_real_worker() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("walker.mp4");
     Clip::new().size(160, 120).frames(3).encode(&video)?;

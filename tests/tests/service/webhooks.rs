@@ -110,19 +110,19 @@ fn notes(server: &TestServer) -> Result<usize> {
 }
 
 #[test]
-fn an_end_is_told_signed_and_again_until_it_is_taken() -> Result<()> {
+fn a_webhook_is_signed_and_retried_until_accepted() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = start(&flags(&folder)?)?;
     let (listener, url) = listen()?;
     let failed = submit(&server, &folder, "bad-input", &url)?;
     let first = receive(&listener, "500 Not Now")?;
     assert!(first.is_signed()?, "{:?}", first.headers);
-    let told = first.json()?;
+    let reported = first.json()?;
     assert_eq!(
-        (&told["type"], &told["data"]["job_id"]),
+        (&reported["type"], &reported["data"]["job_id"]),
         (&"job.failed".into(), &failed.as_str().into())
     );
-    assert_eq!(told["data"]["error_code"], "not_a_video");
+    assert_eq!(reported["data"]["error_code"], "not_a_video");
     assert_eq!(first.headers["content-type"], "application/json");
 
     let again = receive(&listener, "204 Taken")?;
@@ -133,12 +133,12 @@ fn an_end_is_told_signed_and_again_until_it_is_taken() -> Result<()> {
     assert!(!forged.is_signed()?, "another text has another signature");
 
     let done = submit(&server, &folder, "ok", &url)?;
-    let told = receive(&listener, "200 Taken")?.json()?;
+    let reported = receive(&listener, "200 Taken")?.json()?;
     assert_eq!(
-        (&told["type"], &told["data"]["job_id"]),
+        (&reported["type"], &reported["data"]["job_id"]),
         (&"job.completed".into(), &done.as_str().into())
     );
-    assert!(told["data"]["urls"]["csv"].is_string(), "{told}");
+    assert!(reported["data"]["urls"]["csv"].is_string(), "{reported}");
     while notes(&server)? > 0 {
         std::thread::yield_now();
     }
@@ -146,7 +146,7 @@ fn an_end_is_told_signed_and_again_until_it_is_taken() -> Result<()> {
 }
 
 #[test]
-fn a_restart_loses_no_notice() -> Result<()> {
+fn pending_webhooks_survive_a_restart() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let flags = flags(&folder)?;
     let server = start(&flags)?;
@@ -179,7 +179,7 @@ fn reload(server: &TestServer) -> Result<Option<String>> {
 }
 
 #[test]
-fn a_reload_changes_the_secret_and_who_may_be_told() -> Result<()> {
+fn a_reload_changes_the_webhook_secret_and_allowed_networks() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let [flag, program] = fault_worker()?;
     let (secret, config) = (secret(&folder)?, folder.path().join("bodyscript.toml"));
@@ -215,7 +215,7 @@ fn a_reload_changes_the_secret_and_who_may_be_told() -> Result<()> {
 }
 
 #[test]
-fn what_is_to_be_told_waits_while_webhooks_are_off() -> Result<()> {
+fn pending_webhooks_wait_while_webhooks_are_off() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let [flag, program] = fault_worker()?;
     let (secret, config) = (secret(&folder)?, folder.path().join("bodyscript.toml"));
@@ -243,7 +243,7 @@ fn what_is_to_be_told_waits_while_webhooks_are_off() -> Result<()> {
 }
 
 #[test]
-fn nothing_private_is_reached_and_nothing_promised_that_is_not_configured() -> Result<()> {
+fn private_addresses_and_unconfigured_webhooks_are_refused() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let [flag, program] = fault_worker()?;
     let secret = secret(&folder)?.to_string_lossy().into_owned();
@@ -257,8 +257,8 @@ fn nothing_private_is_reached_and_nothing_promised_that_is_not_configured() -> R
         format!("https://[::ffff:127.0.0.1]:{port}/"),
     ] {
         let job = submit(&careful, &folder, "ok", &url)?;
-        let is_told = |line: &str| line.contains(&job) && line.contains("is not public");
-        while !careful.log().lines().any(is_told) {
+        let is_reported = |line: &str| line.contains(&job) && line.contains("is not public");
+        while !careful.log().lines().any(is_reported) {
             std::thread::yield_now();
         }
     }

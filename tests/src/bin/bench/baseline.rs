@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_fails_if_it_was_due_and_what_is_new_is_said() {
+    fn a_missing_ratio_fails_and_a_new_one_is_reported() {
         let gone = "start: one frame, wall ms, ours / theirs";
         let baseline = baseline(&json!({gone: 1.5}));
         let jobs = baseline.judge(&figures(5.0), &[Group::Jobs], "there");

@@ -3,7 +3,7 @@
 use crate::paths::bench_folder;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::{Clip, Codec, Container};
-use bodyscript_tests::recorded;
+use bodyscript_tests::recorded_footage;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,7 +34,7 @@ pub(crate) fn subject() -> &'static str {
 }
 
 fn footage() -> Option<PathBuf> {
-    recorded::find("media/person_720p.mp4")
+    recorded_footage::find("media/person_720p.mp4")
 }
 
 /// The clip of one of [`SIZES`], H.264.

@@ -7,7 +7,7 @@ use crate::requests::{put, told};
 use crate::rounds::Bench;
 use crate::service::{add, spread};
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::crowd::{Crowd, Hold, Way};
+use bodyscript_tests::connection_flood::{Behaviour, ConnectionFlood, Route};
 use std::time::Instant;
 
 /// Connections one client holds on to while another asks.
@@ -18,17 +18,17 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     let server = told(&["--queue-max", "10000", "--worker-progress-s-max", "3600"])?;
     let job = put(&server, b"FAULT silent\n".to_vec())?;
     let to = server.url("").strip_prefix("http://").context("an address")?.parse()?;
-    let way = |named| Way { to, from: None, named };
+    let way = |named| Route { to, from: None, named };
     let holds = [
         (ALONE, None),
-        (BESIDE_IDLE, Some(Hold::Idle)),
-        (BESIDE_HEADERS, Some(Hold::Header)),
-        (BESIDE_BODIES, Some(Hold::Body)),
-        (BESIDE_UNREAD, Some(Hold::Unread)),
-        (BESIDE_STREAMS, Some(Hold::Watch(job))),
+        (BESIDE_IDLE, Some(Behaviour::Idle)),
+        (BESIDE_HEADERS, Some(Behaviour::Header)),
+        (BESIDE_BODIES, Some(Behaviour::Body)),
+        (BESIDE_UNREAD, Some(Behaviour::Unread)),
+        (BESIDE_STREAMS, Some(Behaviour::Watch(job))),
     ];
     for (case, hold) in holds {
-        let crowd = hold.map(|hold| Crowd::gather(way(None), hold, CROWD)).transpose()?;
+        let crowd = hold.map(|hold| ConnectionFlood::gather(way(None), hold, CROWD)).transpose()?;
         let other = way(Some("198.51.100.1"));
         let mut times = Vec::new();
         for _ in 0..QUESTIONS {

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_is_headed_by_the_goals_and_tells_what_fell() {
+    fn the_document_starts_with_the_goals_and_lists_regressions() {
         let verdict = Verdict { falls: vec!["a: fell".into()], notes: vec!["b: new".into()] };
         let machine = Machine { name: "2 x Test".into(), ..Machine::default() };
         let report = Report {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_told_the_same() {
+    fn the_machine_readable_document_has_the_same_figures() {
         let machine = Machine { name: "2 x Test".into(), ..Machine::default() };
         let figures = figures();
         let report = Report {

@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ratio_says_how_many_times_as_good_ours_is_whichever_way_is_good() {
+    fn a_ratio_above_one_means_better_in_either_direction() {
         let faster = Ratio::of(&[4.0, 5.0, 10.0], &[8.0, 20.0, 10.0], Better::Less);
         assert_eq!(faster, Some(Ratio { best: 2.0, min: 1.0, median: 2.0, max: 4.0 }));
         let slower = Ratio::of(&[30.0, 20.0], &[60.0, 50.0], Better::More);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_summed_up_and_ranked() {
+    fn values_are_summarised_and_ranked() {
         let of = |values: &[f64]| Summary::of(values);
         assert_eq!(of(&[3.0, 1.0, 2.0]), Some(Summary { min: 1.0, median: 2.0, max: 3.0 }));
         assert_eq!(of(&[4.0, 1.0]), Some(Summary { min: 1.0, median: 2.5, max: 4.0 }));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_gather_rounds_and_compare_with_each_other() {
+    fn rows_collect_rounds_and_compare_with_each_other() {
         let mut figures = Figures::default();
         let place = |who| Place { group: Group::Jobs, case: "720p", who };
         for (ours, theirs) in [(5.0, 10.0), (6.0, 9.0)] {

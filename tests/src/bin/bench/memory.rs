@@ -7,7 +7,7 @@ use crate::peers::Peer;
 use crate::rounds::Bench;
 use crate::selection::Group;
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::remains::descendants;
+use bodyscript_tests::leftovers::descendants;
 use bodyscript_tests::server::TestServer;
 use procfs::process::Process;
 use std::path::Path;

@@ -100,7 +100,7 @@ mod tests {
     use std::cell::RefCell;
 
     #[test]
-    fn turns_alternate_and_who_fails_is_left_out_and_named() {
+    fn rounds_alternate_and_a_failed_contender_is_excluded_and_named() {
         let order = RefCell::new(String::new());
         let turn = |who: &'static str| {
             let order = &order;

@@ -8,7 +8,7 @@ use crate::rounds::{Bench, Contender, Values};
 use crate::selection::Group;
 use crate::{crowds, ends};
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::filled::fill;
+use bodyscript_tests::prefilled_state::fill;
 use bodyscript_tests::programs;
 use bodyscript_tests::server::TestServer;
 use std::sync::Arc;
@@ -140,7 +140,7 @@ fn many_jobs(bench: &mut Bench) -> Result<()> {
     let ms = |begun: Instant| [(WALL_MS, begun.elapsed().as_secs_f64() * 1e3)];
     let begun = Instant::now();
     let mut server = TestServer::launch(folder, &flags, None)?;
-    ensure!(server.ready_or_dead()?, "{}", server.log());
+    ensure!(server.ready_or_exited()?, "{}", server.log());
     add(bench, READY, &ms(begun));
     for address in ["/api/jobs", "/api/metrics"] {
         let begun = Instant::now();

@@ -9,9 +9,9 @@ use crate::requests::finish;
 use crate::rounds::{Bench, Contender, Values};
 use crate::selection::Group;
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::orders::order;
+use bodyscript_tests::ctl::order;
+use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::await_that;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -30,7 +30,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
         }),
         Contender::new(NEW, || served(&cold, &video)),
         Contender::new(STANDBY, || {
-            await_that("a worker stands by", || {
+            wait_until("a worker stands by", || {
                 let status = order(&waiting.state_dir(), &["status"])?;
                 Ok(status["health"]["standby"][0]["is_ready"] == true)
             })?;

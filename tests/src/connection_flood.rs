@@ -1,7 +1,7 @@
 //! One client with very many connections, each held for as long as the service lets it: what is
 //! closed is opened again. Called by tests and the benchmark; it asks for nothing it needs.
 
-use crate::told::await_that;
+use crate::polling::wait_until;
 use anyhow::{Context, Result};
 use socket2::{Domain, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
@@ -16,7 +16,7 @@ const ROUND: Duration = Duration::from_secs(1);
 
 /// What a connection is held with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hold {
+pub enum Behaviour {
     /// Nothing is ever sent.
     Idle,
     /// A header that never ends, a byte each round.
@@ -31,7 +31,7 @@ pub enum Hold {
 
 /// Where connections lead, and as whom.
 #[derive(Debug, Clone)]
-pub struct Way {
+pub struct Route {
     /// The service.
     pub to: SocketAddrV4,
     /// The address connections come from.
@@ -40,7 +40,7 @@ pub struct Way {
     pub named: Option<&'static str>,
 }
 
-impl Way {
+impl Route {
     /// A connection of its own, with small buffers.
     pub fn connect(&self) -> Result<TcpStream> {
         let line = Socket::new(Domain::IPV4, Type::STREAM, None)?;
@@ -77,15 +77,15 @@ impl Way {
 
 /// The connections; closed when dropped.
 #[derive(Debug)]
-pub struct Crowd {
+pub struct ConnectionFlood {
     is_over: Arc<AtomicBool>,
     opened: Arc<AtomicUsize>,
     keeper: Option<JoinHandle<()>>,
 }
 
-impl Crowd {
+impl ConnectionFlood {
     /// Opens so many connections and keeps at it.
-    pub fn gather(way: Way, hold: Hold, size: usize) -> Result<Self> {
+    pub fn gather(way: Route, hold: Behaviour, size: usize) -> Result<Self> {
         rlimit::increase_nofile_limit(size as u64 + 1024).context("no more files may be open")?;
         let (is_over, opened) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let keeper = thread::spawn({
@@ -93,7 +93,7 @@ impl Crowd {
             move || keep(&way, &hold, size, (&is_over, &opened))
         });
         let crowd = Self { is_over, opened, keeper: Some(keeper) };
-        await_that("all connections were opened once", || Ok(crowd.opened() >= size))?;
+        wait_until("all connections were opened once", || Ok(crowd.opened() >= size))?;
         Ok(crowd)
     }
 
@@ -103,14 +103,19 @@ impl Crowd {
     }
 }
 
-impl Drop for Crowd {
+impl Drop for ConnectionFlood {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
         let _ = self.keeper.take().map(JoinHandle::join);
     }
 }
 
-fn keep(way: &Way, hold: &Hold, size: usize, (is_over, opened): (&AtomicBool, &AtomicUsize)) {
+fn keep(
+    way: &Route,
+    hold: &Behaviour,
+    size: usize,
+    (is_over, opened): (&AtomicBool, &AtomicUsize),
+) {
     let mut lines: Vec<Option<TcpStream>> = (0..size).map(|_| None).collect();
     while !is_over.load(Ordering::Relaxed) {
         for line in &mut lines {
@@ -130,14 +135,16 @@ fn keep(way: &Way, hold: &Hold, size: usize, (is_over, opened): (&AtomicBool, &A
     }
 }
 
-fn begin(way: &Way, hold: &Hold) -> Result<TcpStream> {
+fn begin(way: &Route, hold: &Behaviour) -> Result<TcpStream> {
     let mut line = way.connect()?;
     let words = match hold {
-        Hold::Idle => String::new(),
-        Hold::Header => format!("{}X-", way.head("GET /api")),
-        Hold::Body => format!("{}Content-Length: 100000\r\n\r\nF", way.head("PUT /api/upload")),
-        Hold::Unread => format!("{}\r\n", way.head("GET /openapi.json")).repeat(400),
-        Hold::Watch(job) => format!("{}\r\n", way.head(&format!("GET /api/events/{job}"))),
+        Behaviour::Idle => String::new(),
+        Behaviour::Header => format!("{}X-", way.head("GET /api")),
+        Behaviour::Body => {
+            format!("{}Content-Length: 100000\r\n\r\nF", way.head("PUT /api/upload"))
+        }
+        Behaviour::Unread => format!("{}\r\n", way.head("GET /openapi.json")).repeat(400),
+        Behaviour::Watch(job) => format!("{}\r\n", way.head(&format!("GET /api/events/{job}"))),
     };
     line.set_nonblocking(true)?;
     // As much as fits.
@@ -146,8 +153,8 @@ fn begin(way: &Way, hold: &Hold) -> Result<TcpStream> {
 }
 
 /// Whether the connection is still there, once it is looked after.
-fn go_on(line: &mut TcpStream, hold: &Hold) -> bool {
-    if *hold == Hold::Unread {
+fn go_on(line: &mut TcpStream, hold: &Behaviour) -> bool {
+    if *hold == Behaviour::Unread {
         return matches!(line.take_error(), Ok(None));
     }
     match line.read(&mut [0; 4096]) {
@@ -156,7 +163,7 @@ fn go_on(line: &mut TcpStream, hold: &Hold) -> bool {
         _ => {}
     }
     match hold {
-        Hold::Header | Hold::Body => line.write(b"a").is_ok(),
+        Behaviour::Header | Behaviour::Body => line.write(b"a").is_ok(),
         _ => true,
     }
 }

@@ -99,7 +99,7 @@ fn leave_joints(folder: &Path) -> Result<()> {
 }
 
 #[test]
-fn true_joints_are_met_as_well_as_by_mediapipe_and_as_steadily() -> Result<()> {
+fn landmarks_are_as_accurate_and_as_stable_as_those_of_mediapipe() -> Result<()> {
     let own = tempfile::tempdir()?;
     let kept = std::env::var_os("TRUTH_CLIPS");
     let folder = kept.as_deref().map_or(own.path(), Path::new);

@@ -2,9 +2,9 @@
 //! life, a reload, the end (sd_listen_fds(3), sd_notify(3)). The test plays the manager.
 
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::orders::order;
-use bodyscript_tests::told::await_that;
-use bodyscript_tests::{programs, remains};
+use bodyscript_tests::ctl::order;
+use bodyscript_tests::polling::wait_until;
+use bodyscript_tests::{leftovers, programs};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::StatusCode;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Longest wait for a word; far beyond what the slowest machine needs.
-const PATIENCE: Duration = Duration::from_secs(180);
+const WAIT_MAX: Duration = Duration::from_secs(180);
 
 struct Manager {
     service: Child,
@@ -34,11 +34,11 @@ struct Manager {
 impl Manager {
     /// Starts the service with up to two sockets that are open already, one for each name.
     fn start(names: &[&str], flags: &[&str]) -> Result<Self> {
-        remains::adopt()?;
+        leftovers::become_subreaper()?;
         let folder = tempfile::tempdir()?;
         let notify = folder.path().join("notify");
         let words = UnixDatagram::bind(&notify)?;
-        words.set_read_timeout(Some(PATIENCE))?;
+        words.set_read_timeout(Some(WAIT_MAX))?;
         let mut listeners = Vec::new();
         for _ in names {
             listeners.push(TcpListener::bind(("127.0.0.1", 0))?);
@@ -86,7 +86,7 @@ impl Manager {
     /// What the service said of why it does not start.
     fn refusal(mut self) -> Result<String> {
         let service = self.service.id() as i32;
-        await_that("the start is refused", || Ok(!remains::is_alive(service)))?;
+        wait_until("the start is refused", || Ok(!leftovers::is_alive(service)))?;
         let status = self.service.wait()?;
         let log = fs::read_to_string(self.folder.path().join("log"))?;
         ensure!(status.code() == Some(2), "{status}: {log}");
@@ -97,14 +97,14 @@ impl Manager {
         Ok(kill(Pid::from_raw(self.service.id() as i32), signal)?)
     }
 
-    /// Waits for a word and gives all that was said up to it, one line each.
+    /// Waits for a word and gives all that was text up to it, one line each.
     fn hear(&self, word: &str) -> Result<Vec<String>> {
         let mut heard = Vec::new();
         loop {
-            let mut said = [0; 4096];
+            let mut text = [0; 4096];
             let length =
-                self.words.recv(&mut said).with_context(|| format!("{word}: {heard:?}"))?;
-            heard.extend(String::from_utf8_lossy(&said[..length]).lines().map(str::to_owned));
+                self.words.recv(&mut text).with_context(|| format!("{word}: {heard:?}"))?;
+            heard.extend(String::from_utf8_lossy(&text[..length]).lines().map(str::to_owned));
             if heard.iter().any(|line| line == word) {
                 return Ok(heard);
             }
@@ -120,11 +120,11 @@ impl Drop for Manager {
 }
 
 #[test]
-fn a_service_manager_is_told_what_it_needs_to_know() -> Result<()> {
+fn the_service_manager_gets_all_notifications() -> Result<()> {
     let mut manager = Manager::start(&["unknown"], &["--operator-listen", "127.0.0.1:0"])?;
     // Asked before the service is there: the manager's socket holds the line.
     let mut early = TcpStream::connect(manager.addresses[0])?;
-    early.set_read_timeout(Some(PATIENCE))?;
+    early.set_read_timeout(Some(WAIT_MAX))?;
     early.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     manager.hear("READY=1")?;
     let mut answer = String::new();
@@ -144,12 +144,12 @@ fn a_service_manager_is_told_what_it_needs_to_know() -> Result<()> {
     manager.signal(Signal::SIGTERM)?;
     manager.hear("STOPPING=1")?;
     assert!(manager.service.wait()?.success());
-    assert_eq!(remains::strays(), Vec::<String>::new());
+    assert_eq!(leftovers::orphans(), Vec::<String>::new());
     Ok(())
 }
 
 #[test]
-fn the_socket_named_operator_is_the_operators_and_no_worker_has_either() -> Result<()> {
+fn the_socket_named_operator_is_the_operator_listener_and_workers_inherit_none() -> Result<()> {
     // The name decides, not the place; nor does what the keys say of the addresses.
     let flags = ["--operator-listen", "192.0.2.1:2", "--standby", "1"];
     let mut manager = Manager::start(&["operator", "bodyscript.socket"], &flags)?;
@@ -159,13 +159,13 @@ fn the_socket_named_operator_is_the_operators_and_no_worker_has_either() -> Resu
         assert_eq!(manager.status(socket, "/livez")?, StatusCode::OK, "{socket}");
     }
     let state = manager.folder.path().join("state");
-    let told = order(&state, &["status"])?;
-    assert_eq!(told["operator_listen"], manager.addresses[0].to_string());
-    assert_eq!(told["listen"], manager.addresses[1].to_string());
+    let reported = order(&state, &["status"])?;
+    assert_eq!(reported["operator_listen"], manager.addresses[0].to_string());
+    assert_eq!(reported["listen"], manager.addresses[1].to_string());
 
     let standby =
         || Ok::<_, anyhow::Error>(order(&state, &["status"])?["health"]["standby"][0].take());
-    await_that("a worker stands by", || Ok(standby()?["is_ready"] == true))?;
+    wait_until("a worker stands by", || Ok(standby()?["is_ready"] == true))?;
     let worker = standby()?["pid"].as_i64().context("a process")? as i32;
     assert_eq!(manager.open_in(worker)?, [false, false], "a worker has the sockets");
     assert_eq!(manager.open_in(manager.service.id() as i32)?, [true, true], "who has them");
@@ -175,14 +175,14 @@ fn the_socket_named_operator_is_the_operators_and_no_worker_has_either() -> Resu
 }
 
 #[test]
-fn sockets_that_contradict_each_other_or_the_keys_are_refused() -> Result<()> {
+fn contradictory_inherited_sockets_are_refused() -> Result<()> {
     let on = ["--operator-listen", "127.0.0.1:0"];
-    let said = Manager::start(&["bodyscript.socket", "another"], &on)?.refusal()?;
-    assert!(said.contains("FileDescriptorName=operator"), "{said}");
-    let said = Manager::start(&["operator", "operator"], &on)?.refusal()?;
-    assert!(said.contains("for operators"), "{said}");
+    let text = Manager::start(&["bodyscript.socket", "another"], &on)?.refusal()?;
+    assert!(text.contains("FileDescriptorName=operator"), "{text}");
+    let text = Manager::start(&["operator", "operator"], &on)?.refusal()?;
+    assert!(text.contains("for operators"), "{text}");
     let off = ["--operator-listen", "off"];
-    let said = Manager::start(&["bodyscript.socket", "operator"], &off)?.refusal()?;
-    assert!(said.contains("`operator_listen` is off"), "{said}");
+    let text = Manager::start(&["bodyscript.socket", "operator"], &off)?.refusal()?;
+    assert!(text.contains("`operator_listen` is off"), "{text}");
     Ok(())
 }

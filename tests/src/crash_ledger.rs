@@ -1,9 +1,9 @@
-//! A service that is killed again and again under load, and the books kept on it: what it said
+//! A service that is killed again and again under load, and the ledger kept on it: what it said
 //! it took must be there, once, and nothing else.
 
-use crate::remains::{groups_of, strays};
+use crate::leftovers::{cgroups_of, orphans};
+use crate::polling::{ids, wait_until};
 use crate::server::TestServer;
-use crate::told::{await_that, ids};
 use crate::traces::{fault_worker, names};
 use anyhow::{Context, Result, ensure};
 use reqwest::StatusCode;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(120);
+const WAIT_MAX: Duration = Duration::from_secs(120);
 
 /// Clients at once.
 const CLIENTS: usize = 3;
@@ -42,7 +42,7 @@ const FLAGS: [&str; 8] = [
 
 /// What was accepted, and what has been seen of it.
 #[derive(Debug)]
-pub struct Books {
+pub struct Ledger {
     folder: Arc<TempDir>,
     flags: Vec<String>,
     /// Each accepted job, with the inode of its results once they were seen.
@@ -50,14 +50,14 @@ pub struct Books {
     removed: BTreeSet<String>,
     /// How many were ever accepted.
     pub accepted_ever: usize,
-    /// How many deaths there were.
-    pub deaths: usize,
+    /// How many crashes there were.
+    pub crashes: usize,
     /// The longest time from a start to readiness.
     pub slowest_start: Duration,
     died: Option<i32>,
 }
 
-impl Books {
+impl Ledger {
     /// Of a service that has not lived yet.
     pub fn open() -> Result<Self> {
         let flags = fault_worker()?.into_iter().chain(FLAGS.map(String::from)).collect();
@@ -67,7 +67,7 @@ impl Books {
             accepted: BTreeMap::new(),
             removed: BTreeSet::new(),
             accepted_ever: 0,
-            deaths: 0,
+            crashes: 0,
             slowest_start: Duration::ZERO,
             died: None,
         })
@@ -79,7 +79,7 @@ impl Books {
     }
 
     /// One life without load, ended at some moment of its start.
-    pub fn die_starting(&mut self, after: Duration) -> Result<()> {
+    pub fn crash_while_starting(&mut self, after: Duration) -> Result<()> {
         let server = self.launch(None)?;
         std::thread::sleep(after);
         self.kill(server)
@@ -90,10 +90,10 @@ impl Books {
     pub fn live(&mut self, failpoint: Option<&str>, after: Duration) -> Result<bool> {
         let begun = Instant::now();
         let mut server = self.launch(failpoint)?;
-        if !server.ready_or_dead()? {
+        if !server.ready_or_exited()? {
             ensure!(failpoint.is_some(), "the service ended by itself: {}", server.log());
             self.died = Some(server.pid());
-            self.deaths += 1;
+            self.crashes += 1;
             return Ok(true);
         }
         self.slowest_start = self.slowest_start.max(begun.elapsed());
@@ -116,7 +116,7 @@ impl Books {
 
     fn kill(&mut self, mut server: TestServer) -> Result<()> {
         self.died = Some(server.pid());
-        self.deaths += 1;
+        self.crashes += 1;
         if !server.is_over()? {
             server.kill()?;
         }
@@ -147,7 +147,7 @@ impl Books {
         Ok(())
     }
 
-    /// Holds a service that has just started against the books.
+    /// Holds a service that has just started against the ledger.
     fn check(&mut self, server: &TestServer) -> Result<()> {
         let state = server.state_dir();
         self.check_orphans(&state)?;
@@ -178,17 +178,17 @@ impl Books {
                 ensure!(jobs.contains_key(name.as_str()), "{place}/{name} is an orphan");
             }
         }
-        await_that("nothing lies where its job has no use for it", || is_tidy(server))
+        wait_until("nothing lies where its job has no use for it", || is_tidy(server))
     }
 
     /// No process and no group of the service that died.
     fn check_orphans(&self, state: &Path) -> Result<()> {
         let begun = Instant::now();
-        while !strays().is_empty() {
-            ensure!(begun.elapsed() < PATIENCE, "processes are left: {:?}", strays());
+        while !orphans().is_empty() {
+            ensure!(begun.elapsed() < WAIT_MAX, "processes are left: {:?}", orphans());
             std::thread::sleep(Duration::from_millis(5));
         }
-        let groups = self.died.map(groups_of).unwrap_or_default();
+        let groups = self.died.map(cgroups_of).unwrap_or_default();
         ensure!(groups.is_empty(), "{groups:?} are left");
         ensure!(!state.join("set-aside").exists(), "a death is no loss of the journal");
         let sockets = names(state, "")?.into_iter().filter(|name| name.ends_with(".sock")).count();

@@ -2,10 +2,10 @@
 //! its control socket.
 
 use anyhow::{Context, Result, ensure};
+use bodyscript_tests::ctl::{ctl, order};
 use bodyscript_tests::fixture::Clip;
-use bodyscript_tests::orders::{ctl, order};
+use bodyscript_tests::polling::ends;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::ends;
 use bodyscript_tests::traces::{fault_video, fault_worker, names};
 use bodyscript_tests::{programs, report};
 use nix::sys::signal::{Signal, kill};
@@ -23,13 +23,13 @@ use tempfile::TempDir;
 
 const NOBODY: u32 = 65_534;
 
-struct Stage {
+struct Harness {
     server: TestServer,
     folder: TempDir,
     config: PathBuf,
 }
 
-impl Stage {
+impl Harness {
     /// A service of the fault worker, with this configuration file.
     fn start(config: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
@@ -85,17 +85,17 @@ fn worker(server: &TestServer, id: &str) -> Result<i32> {
 }
 
 #[test]
-fn a_stop_lets_jobs_finish_and_turns_newcomers_away() -> Result<()> {
-    let stage = Stage::start("workers = 1")?;
-    let (running, _) = stage.running("progress:1 sleep:1500 ok")?;
-    let waiting = stage.submit("ok")?;
-    stage.server.signal(Signal::SIGTERM)?;
-    stage.server.await_log("waiting for running jobs")?;
-    let refused = stage.server.upload(&fault_video(stage.folder.path(), "ok")?, &[])?;
+fn a_stop_finishes_running_jobs_and_refuses_new_ones() -> Result<()> {
+    let harness = Harness::start("workers = 1")?;
+    let (running, _) = harness.running("progress:1 sleep:1500 ok")?;
+    let waiting = harness.submit("ok")?;
+    harness.server.signal(Signal::SIGTERM)?;
+    harness.server.await_log("waiting for running jobs")?;
+    let refused = harness.server.upload(&fault_video(harness.folder.path(), "ok")?, &[])?;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(refused.headers().contains_key(RETRY_AFTER));
     assert_eq!(refused.json::<Value>()?["code"], "stopping");
-    let Stage { server, folder, config } = stage;
+    let Harness { server, folder, config } = harness;
     let state = server.ended()?;
     let results = names(&state.path().join("state"), "results")?;
     assert_eq!(results, [running.clone()].into(), "what was under way is done, and no more");
@@ -108,61 +108,61 @@ fn a_stop_lets_jobs_finish_and_turns_newcomers_away() -> Result<()> {
 }
 
 #[test]
-fn a_second_signal_or_the_deadline_requeues_what_is_under_way() -> Result<()> {
-    let mut stage = Stage::start("drain_s_max = 3600")?;
-    let (id, _) = stage.running("progress:1 silent")?;
-    stage.server.signal(Signal::SIGINT)?;
-    stage.server.await_log("waiting for running jobs")?;
-    stage.server.signal(Signal::SIGTERM)?;
+fn a_second_signal_or_the_deadline_requeues_running_jobs() -> Result<()> {
+    let mut harness = Harness::start("drain_s_max = 3600")?;
+    let (id, _) = harness.running("progress:1 silent")?;
+    harness.server.signal(Signal::SIGINT)?;
+    harness.server.await_log("waiting for running jobs")?;
+    harness.server.signal(Signal::SIGTERM)?;
     for ended in [["shutdown"].as_slice(), &["shutdown", "shutdown"]] {
-        let Stage { server, folder, config } = stage;
+        let Harness { server, folder, config } = harness;
         let state = server.ended()?;
         fs::write(&config, "drain_s_max = 0")?;
         let server = TestServer::start_in(state, &flags(&fault_worker()?, &config))?;
-        stage = Stage { server, folder, config };
-        worker(&stage.server, &id)?;
-        assert_eq!(ends(&stage.server.status(&id)?), ended);
+        harness = Harness { server, folder, config };
+        worker(&harness.server, &id)?;
+        assert_eq!(ends(&harness.server.status(&id)?), ended);
         if ended.len() == 1 {
-            stage.server.signal(Signal::SIGTERM)?;
+            harness.server.signal(Signal::SIGTERM)?;
         }
     }
-    stage.cancel(&id)?;
-    stage.server.stop()?;
+    harness.cancel(&id)?;
+    harness.server.stop()?;
     Ok(())
 }
 
 #[test]
-fn workers_are_restarted_without_a_mark_on_their_jobs() -> Result<()> {
-    let stage = Stage::start("workers = 2")?;
-    let jobs = [stage.running("progress:1 silent")?, stage.running("deaf progress:1 silent")?];
-    stage.server.signal(Signal::SIGUSR1)?;
+fn a_worker_restart_ends_the_attempts_as_operator() -> Result<()> {
+    let harness = Harness::start("workers = 2")?;
+    let jobs = [harness.running("progress:1 silent")?, harness.running("deaf progress:1 silent")?];
+    harness.server.signal(Signal::SIGUSR1)?;
     for (id, before) in &jobs {
-        let status = stage.server.await_status(id, |status| {
+        let status = harness.server.await_status(id, |status| {
             status["attempts"].as_array().is_some_and(|all| all.len() == 1)
         })?;
         assert_eq!(ends(&status), ["operator"], "{status}");
-        assert_ne!(worker(&stage.server, id)?, *before);
-        stage.cancel(id)?;
+        assert_ne!(worker(&harness.server, id)?, *before);
+        harness.cancel(id)?;
     }
-    assert_eq!(stage.order(&["restart-workers"])?["workers"], 0);
-    stage.server.stop()?;
+    assert_eq!(harness.order(&["restart-workers"])?["workers"], 0);
+    harness.server.stop()?;
     Ok(())
 }
 
 #[test]
-fn a_sigterm_to_a_worker_is_a_restart_of_its_job_but_not_for_ever() -> Result<()> {
-    let stage = Stage::start("workers = 1")?;
-    let (id, pid) = stage.running("progress:1 silent")?;
+fn sigterm_to_a_worker_restarts_its_job_a_limited_number_of_times() -> Result<()> {
+    let harness = Harness::start("workers = 1")?;
+    let (id, pid) = harness.running("progress:1 silent")?;
     kill(Pid::from_raw(pid), Signal::SIGTERM)?;
-    let status = stage.server.await_status(&id, |status| !ends(status).is_empty())?;
+    let status = harness.server.await_status(&id, |status| !ends(status).is_empty())?;
     assert_eq!(ends(&status), ["operator"], "{status}");
-    assert_ne!(worker(&stage.server, &id)?, pid);
-    stage.cancel(&id)?;
-    let status = stage.server.await_end(&stage.submit("sigterm")?)?;
+    assert_ne!(worker(&harness.server, &id)?, pid);
+    harness.cancel(&id)?;
+    let status = harness.server.await_end(&harness.submit("sigterm")?)?;
     assert_eq!(status["error_code"], "worker_crashed", "{status}");
     let expected: Vec<_> = ["operator"; 8].into_iter().chain(["crash"; 2]).collect();
     assert_eq!(ends(&status), expected);
-    stage.server.stop()?;
+    harness.server.stop()?;
     Ok(())
 }
 
@@ -181,111 +181,114 @@ fn a_real_worker_is_restarted_by_sigterm_too() -> Result<()> {
 }
 
 #[test]
-fn a_new_configuration_counts_and_a_bad_one_is_refused() -> Result<()> {
-    let stage = Stage::start("workers = 1")?;
-    let upload = || stage.server.upload(&fault_video(stage.folder.path(), "ok")?, &[]);
+fn a_reload_applies_a_valid_configuration_and_refuses_an_invalid_one() -> Result<()> {
+    let harness = Harness::start("workers = 1")?;
+    let upload = || harness.server.upload(&fault_video(harness.folder.path(), "ok")?, &[]);
     assert_eq!(upload()?.status(), StatusCode::ACCEPTED);
-    fs::write(&stage.config, "workers = 3\nupload_bytes_max = 5\nlog = \"warn\"")?;
-    stage.server.signal(Signal::SIGHUP)?;
-    stage.server.await_log("configuration reloaded")?;
-    let log = stage.server.log();
+    fs::write(&harness.config, "workers = 3\nupload_bytes_max = 5\nlog = \"warn\"")?;
+    harness.server.signal(Signal::SIGHUP)?;
+    harness.server.await_log("configuration reloaded")?;
+    let log = harness.server.log();
     let line =
         log.lines().find(|line| line.contains("configuration reloaded")).context("a line")?;
     assert!(line.contains(r#"applied=["upload_bytes_max", "workers"]"#), "{line}");
     assert!(line.contains(r#"at_next_start=["log"]"#), "{line}");
     assert_eq!(upload()?.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    assert_eq!(stage.server.json("/api")?["limits"]["upload_bytes_max"], 5);
+    assert_eq!(harness.server.json("/api")?["limits"]["upload_bytes_max"], 5);
 
-    fs::write(&stage.config, "workers = 0")?;
-    stage.server.signal(Signal::SIGHUP)?;
-    stage.server.await_log("reload failed")?;
-    assert_eq!(stage.server.json("/health")?["reload_refused"], true);
-    let why = stage.order(&["status"])?["reload_refused"].to_string();
+    fs::write(&harness.config, "workers = 0")?;
+    harness.server.signal(Signal::SIGHUP)?;
+    harness.server.await_log("reload failed")?;
+    assert_eq!(harness.server.json("/health")?["reload_refused"], true);
+    let why = harness.order(&["status"])?["reload_refused"].to_string();
     assert!(why.contains("`workers` is 0"), "{why}");
     assert_eq!(upload()?.status(), StatusCode::PAYLOAD_TOO_LARGE, "the old one stays");
 
-    fs::write(&stage.config, "")?;
-    let reloaded = stage.order(&["reload"])?;
+    fs::write(&harness.config, "")?;
+    let reloaded = harness.order(&["reload"])?;
     assert_eq!(reloaded["applied"], serde_json::json!(["upload_bytes_max", "workers"]));
-    assert_eq!(stage.server.json("/health")?["reload_refused"], false);
+    assert_eq!(harness.server.json("/health")?["reload_refused"], false);
     assert_eq!(upload()?.status(), StatusCode::ACCEPTED);
-    stage.server.stop()?;
+    harness.server.stop()?;
     Ok(())
 }
 
 #[test]
-fn the_monitor_goes_by_a_new_configuration() -> Result<()> {
-    let stage = Stage::start("queue_max = 4\ndisk_free_bytes_min = 5")?;
-    let events = BufReader::new(stage.server.operator_get("/api/monitor")?);
+fn the_monitor_uses_a_reloaded_configuration() -> Result<()> {
+    let harness = Harness::start("queue_max = 4\ndisk_free_bytes_min = 5")?;
+    let events = BufReader::new(harness.server.operator_get("/api/monitor")?);
     let limits = events.lines().map_while(Result::ok).filter_map(|line| {
         let now: Value = serde_json::from_str(line.strip_prefix("data: ")?).ok()?;
         Some([now["queue_max"].as_u64()?, now["disk_free_bytes_min"].as_u64()?])
     });
     let mut limits = limits.peekable();
     assert_eq!(limits.peek(), Some(&[4, 5]));
-    fs::write(&stage.config, "queue_max = 7\ndisk_free_bytes_min = 8")?;
-    stage.order(&["reload"])?;
+    fs::write(&harness.config, "queue_max = 7\ndisk_free_bytes_min = 8")?;
+    harness.order(&["reload"])?;
     assert_eq!(limits.take(10).find(|limits| *limits != [4, 5]), Some([7, 8]));
     Ok(())
 }
 
 #[test]
-fn the_state_is_told_in_the_log_and_over_the_socket() -> Result<()> {
-    let stage = Stage::start("workers = 1")?;
-    let (running, pid) = stage.running("progress:1 silent")?;
-    let waiting = stage.submit("ok")?;
-    stage.server.signal(Signal::SIGUSR2)?;
-    stage.server.await_log("state of the service")?;
+fn the_state_is_reported_in_the_log_and_over_the_control_socket() -> Result<()> {
+    let harness = Harness::start("workers = 1")?;
+    let (running, pid) = harness.running("progress:1 silent")?;
+    let waiting = harness.submit("ok")?;
+    harness.server.signal(Signal::SIGUSR2)?;
+    harness.server.await_log("state of the service")?;
     for id in [&running, &waiting] {
-        let log = stage.server.log();
+        let log = harness.server.log();
         let line = log.lines().find(|line| line.contains("state of a job") && line.contains(id));
         assert!(line.is_some(), "no line of {id}: {log}");
     }
-    let state = stage.order(&["status"])?;
+    let state = harness.order(&["status"])?;
     assert_eq!(state["processing"][0]["worker"]["pid"], pid);
     assert_eq!(state["pending"][0]["job_id"], waiting);
-    let told = String::from_utf8(stage.ctl(&["status"])?.stdout)?;
-    assert!(told.contains("1 running, 1 queued") && told.contains(&pid.to_string()), "{told}");
-    assert_eq!(stage.order(&["cancel", &running])?["status"], "cancelled");
-    stage.server.await_end(&waiting)?;
-    assert!(stage.refused(&["cancel", &waiting])?.contains("already completed"));
-    assert!(stage.refused(&["cancel", "nonsense"])?.contains("not the id of a job"));
-    let state = stage.server.state_dir();
-    stage.order(&["drain"])?;
-    stage.server.ended()?;
+    let reported = String::from_utf8(harness.ctl(&["status"])?.stdout)?;
+    assert!(
+        reported.contains("1 running, 1 queued") && reported.contains(&pid.to_string()),
+        "{reported}"
+    );
+    assert_eq!(harness.order(&["cancel", &running])?["status"], "cancelled");
+    harness.server.await_end(&waiting)?;
+    assert!(harness.refused(&["cancel", &waiting])?.contains("already completed"));
+    assert!(harness.refused(&["cancel", "nonsense"])?.contains("not the id of a job"));
+    let state = harness.server.state_dir();
+    harness.order(&["drain"])?;
+    harness.server.ended()?;
     assert!(!state.join("control.sock").exists());
     Ok(())
 }
 
 #[test]
-fn a_failed_job_is_tried_again_by_an_operators_leave() -> Result<()> {
+fn an_operator_can_retry_a_failed_job() -> Result<()> {
     let small = "worker_memory_bytes_max = \"64MiB\"\nworker_memory_retry_bytes_max = \"64MiB\"";
-    let stage = Stage::start(small)?;
-    let video = fault_video(stage.folder.path(), "touch:90 ok")?;
-    let ids = [stage.server.submit(&video)?, stage.server.submit(&video)?];
+    let harness = Harness::start(small)?;
+    let video = fault_video(harness.folder.path(), "touch:90 ok")?;
+    let ids = [harness.server.submit(&video)?, harness.server.submit(&video)?];
     let third = {
-        ids.iter().try_for_each(|id| stage.server.await_end(id).map(drop))?;
-        stage.server.submit(&video)?
+        ids.iter().try_for_each(|id| harness.server.await_end(id).map(drop))?;
+        harness.server.submit(&video)?
     };
-    let status = stage.server.await_end(&third)?;
+    let status = harness.server.await_end(&third)?;
     assert_eq!(status["error_code"], "known_to_fail", "{status}");
-    let state = stage.server.kill()?;
-    let server = TestServer::start_in(state, &flags(&fault_worker()?, &stage.config))?;
-    let stage = Stage { server, folder: stage.folder, config: stage.config };
-    fs::write(&stage.config, small.replace("64", "128"))?;
-    stage.order(&["reload"])?;
-    assert_eq!(stage.order(&["retry", &third])?["status"], "pending");
-    assert_eq!(stage.server.await_end(&third)?["status"], "completed");
-    let again = stage.refused(&["retry", &third])?;
+    let state = harness.server.kill()?;
+    let server = TestServer::start_in(state, &flags(&fault_worker()?, &harness.config))?;
+    let harness = Harness { server, folder: harness.folder, config: harness.config };
+    fs::write(&harness.config, small.replace("64", "128"))?;
+    harness.order(&["reload"])?;
+    assert_eq!(harness.order(&["retry", &third])?["status"], "pending");
+    assert_eq!(harness.server.await_end(&third)?["status"], "completed");
+    let again = harness.refused(&["retry", &third])?;
     assert!(again.contains("only failed jobs"), "{again}");
-    stage.server.stop()?;
+    harness.server.stop()?;
     Ok(())
 }
 
 #[test]
-fn strangers_give_no_orders() -> Result<()> {
-    let stage = Stage::start("")?;
-    let state = stage.server.state_dir();
+fn other_users_cannot_use_the_control_socket() -> Result<()> {
+    let harness = Harness::start("")?;
+    let state = harness.server.state_dir();
     let socket = state.join("control.sock");
     assert_eq!(fs::metadata(&socket)?.permissions().mode() & 0o777, 0o600);
     if !geteuid().is_root() {
@@ -293,10 +296,10 @@ fn strangers_give_no_orders() -> Result<()> {
         return Ok(());
     }
     // Nothing but the word of the kernel keeps this one out.
-    let program = stage.folder.path().join("bodyscript");
+    let program = harness.folder.path().join("bodyscript");
     fs::copy(programs::path("bodyscript")?, &program)?;
     for path in
-        [stage.folder.path(), &program, state.parent().context("a folder")?, &state, &socket]
+        [harness.folder.path(), &program, state.parent().context("a folder")?, &state, &socket]
     {
         fs::set_permissions(path, Permissions::from_mode(0o777))?;
     }
@@ -306,9 +309,9 @@ fn strangers_give_no_orders() -> Result<()> {
         command
     };
     let stranger = status().uid(NOBODY).gid(NOBODY).output()?;
-    let said = String::from_utf8_lossy(&stranger.stderr);
-    assert!(said.contains("only root and the user of the service"), "{said}");
+    let text = String::from_utf8_lossy(&stranger.stderr);
+    assert!(text.contains("only root and the user of the service"), "{text}");
     assert!(status().output()?.status.success(), "root is heard");
-    stage.server.stop()?;
+    harness.server.stop()?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Remains: nothing of a worker outlives it, whatever ended first.
 
-use super::bench::{Bench, alone, fault_worker, groups_of, is_alive, settings, strays};
+use super::harness::{Harness, alone, cgroups_of, fault_worker, is_alive, orphans, settings};
 use bodyscript::Live;
 use bodyscript::{CageBackend, WorkerFactory};
 use bodyscript::{Deadline, ExitReason, ProcessExit};
@@ -17,41 +17,41 @@ use tokio::sync::{oneshot, watch};
 const NOBODY: u32 = 65_534;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_worker_leaves_behind_is_gone_with_it() {
-    for open in [Bench::open, Bench::rlimit] {
-        let bench = open();
+async fn processes_and_files_of_a_worker_are_removed_with_it() {
+    for open in [Harness::open, Harness::rlimit] {
+        let harness = open();
         for script in ["leak-child ok", "leak-child leak-child segv"] {
-            let before = bench.handle_command(script).await;
+            let before = harness.handle_command(script).await;
             assert!(matches!(before.end, ExitReason::Done | ExitReason::Crash(_)), "{before:?}");
-            assert_eq!(strays(), Vec::<String>::new(), "{script}");
+            assert_eq!(orphans(), Vec::<String>::new(), "{script}");
         }
-        bench.close();
+        harness.close();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bombs_go_off_within_the_cage() {
-    let Some(bench) = Bench::cgroup() else { return };
+async fn fork_and_memory_bombs_stay_within_the_cage() {
+    let Some(harness) = Harness::cgroup() else { return };
     for script in ["fork-bomb", "thread-bomb"] {
-        let mut task = bench.task(script);
+        let mut task = harness.task(script);
         task.birth.deadlines.progress = Duration::from_secs(1);
-        let exit_report = bench.attempt(task).await;
+        let exit_report = harness.attempt(task).await;
         assert!(
             matches!(exit_report.end, ExitReason::Deadline(Deadline::Progress) | ExitReason::Oom),
             "{script}: {exit_report:?}"
         );
-        assert_eq!(strays(), Vec::<String>::new(), "{script}");
+        assert_eq!(orphans(), Vec::<String>::new(), "{script}");
     }
-    bench.close();
+    harness.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_attempt_nobody_waits_for_still_ends_and_leaves_nothing() {
-    let bench = Bench::open();
+async fn a_dropped_attempt_still_ends_and_leaves_nothing() {
+    let harness = Harness::open();
     let (sender, mut live) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
-    let task = bench.task("deaf leak-child silent");
-    let workshop = bench.workshop.clone();
+    let task = harness.task("deaf leak-child silent");
+    let workshop = harness.workshop.clone();
     let waiter = tokio::spawn(async move { task.run_attempt(&workshop, sender, stopped).await });
     let pid = live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs").pid;
     waiter.abort();
@@ -59,39 +59,39 @@ async fn an_attempt_nobody_waits_for_still_ends_and_leaves_nothing() {
     // It closes once nothing of the attempt is left.
     while live.changed().await.is_ok() {}
     assert!(!is_alive(pid.expect("a running worker has a number")));
-    bench.close();
+    harness.close();
 }
 
 #[test]
-fn a_runtime_that_ends_takes_its_workers_along() {
-    let bench = Bench::open();
+fn workers_are_killed_when_the_runtime_ends() {
+    let harness = Harness::open();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let (sender, mut live) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
-    let task = bench.task("deaf leak-child silent");
-    let workshop = bench.workshop.clone();
+    let task = harness.task("deaf leak-child silent");
+    let workshop = harness.workshop.clone();
     runtime.spawn(async move { task.run_attempt(&workshop, sender, stopped).await });
     let running = runtime.block_on(async {
         live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs").pid
     });
     drop(runtime);
     assert!(!is_alive(running.expect("a running worker has a number")));
-    bench.close();
+    harness.close();
 }
 
 /// Runs another test of this file in a process of its own.
 fn in_a_process(name: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this test is a file"));
     command
-        .args([&format!("remains::{name}"), "--exact", "--ignored", "--nocapture"])
+        .args([&format!("leftovers::{name}"), "--exact", "--ignored", "--nocapture"])
         .stdout(Stdio::piped());
     command
 }
 
 #[test]
-fn a_supervisor_that_was_killed_leaves_no_worker_and_its_groups_are_swept() {
-    let bench = Bench::open();
-    let mut supervisor = in_a_process("inner_a_supervisor_to_be_killed").spawn().expect("a child");
+fn a_killed_supervisor_leaves_no_worker_and_its_cgroups_are_swept() {
+    let harness = Harness::open();
+    let mut supervisor = in_a_process("inner_supervisor_to_be_killed").spawn().expect("a child");
     let mut output = supervisor.stdout.take().expect("piped");
     let mut worker = String::new();
     while !worker.contains(';') {
@@ -102,26 +102,26 @@ fn a_supervisor_that_was_killed_leaves_no_worker_and_its_groups_are_swept() {
     let number = worker.rsplit("worker=").next().and_then(|rest| rest.strip_suffix(';'));
     let worker: i32 = number.expect("a number").parse().expect("a number");
     let dead = supervisor.id() as i32;
-    let was_caged = !groups_of(dead).is_empty();
-    assert_eq!(was_caged, bench.workshop.cage_backend() != CageBackend::Rlimit);
+    let was_caged = !cgroups_of(dead).is_empty();
+    assert_eq!(was_caged, harness.workshop.cage_backend() != CageBackend::Rlimit);
     supervisor.kill().expect("our child");
     supervisor.wait().expect("our child");
     // The kernel ends the worker; as its new parent, we see it as a child that has ended.
     let _ = nix::sys::wait::waitpid(Pid::from_raw(worker), None);
     assert!(!is_alive(worker));
-    let next = WorkerFactory::open(&settings(&bench.files, fault_worker())).expect("a workshop");
-    assert_eq!(groups_of(dead), Vec::<PathBuf>::new());
+    let next = WorkerFactory::open(&settings(&harness.files, fault_worker())).expect("a workshop");
+    assert_eq!(cgroups_of(dead), Vec::<PathBuf>::new());
     drop(next);
-    bench.close();
+    harness.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "started by the test above, which kills it"]
-async fn inner_a_supervisor_to_be_killed() {
-    let bench = Bench::open();
+async fn inner_supervisor_to_be_killed() {
+    let harness = Harness::open();
     let (sender, mut live) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
-    let attempt = bench.task("deaf silent").run_attempt(&bench.workshop, sender, stopped);
+    let attempt = harness.task("deaf silent").run_attempt(&harness.workshop, sender, stopped);
     let tell = async {
         let running = live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs");
         println!("worker={};", running.pid.expect("a running worker has a number"));
@@ -148,7 +148,7 @@ fn an_unprivileged_user_gets_a_cage_too() {
 #[ignore = "started by the test above, as nobody"]
 async fn inner_as_an_unprivileged_user() {
     println!("as user {}", Uid::effective());
-    let bench = Bench::rlimit();
+    let harness = Harness::rlimit();
     for (script, end) in [
         ("leak-child ok", ExitReason::Done),
         ("touch:512 ok", ExitReason::Oom),
@@ -156,14 +156,14 @@ async fn inner_as_an_unprivileged_user() {
         ("segv", ExitReason::Crash(ProcessExit::Signal(11))),
         ("garbage", ExitReason::Protocol),
     ] {
-        let exit_report = bench.handle_command(script).await;
+        let exit_report = harness.handle_command(script).await;
         assert_eq!(exit_report.end, end, "{script}: {exit_report:?}");
-        assert_eq!(strays(), Vec::<String>::new(), "{script}");
+        assert_eq!(orphans(), Vec::<String>::new(), "{script}");
     }
     for script in ["fork-bomb", "thread-bomb"] {
-        let mut task = bench.task(script);
+        let mut task = harness.task(script);
         task.birth.deadlines.progress = Duration::from_secs(1);
-        let exit_report = bench.attempt(task).await;
+        let exit_report = harness.attempt(task).await;
         assert!(
             matches!(
                 exit_report.end,
@@ -171,9 +171,9 @@ async fn inner_as_an_unprivileged_user() {
             ),
             "{script}: {exit_report:?}"
         );
-        assert_eq!(strays(), Vec::<String>::new(), "{script}");
+        assert_eq!(orphans(), Vec::<String>::new(), "{script}");
     }
-    bench.close();
+    harness.close();
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_supervisor_started_with_sigchld_ignored_knows_how_its_workers_end() {
     let output = Command::new("env")
         .arg("--ignore-signal=CHLD")
         .arg(test)
-        .args(["remains::inner_with_sigchld_ignored", "--exact", "--ignored", "--nocapture"])
+        .args(["leftovers::inner_with_sigchld_ignored", "--exact", "--ignored", "--nocapture"])
         .output()
         .expect("env(1) of coreutils");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -194,9 +194,9 @@ fn a_supervisor_started_with_sigchld_ignored_knows_how_its_workers_end() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "started by the test above, in a process of its own"]
 async fn inner_with_sigchld_ignored() {
-    let bench = Bench::open();
-    let exit_report = bench.handle_command("segv").await;
+    let harness = Harness::open();
+    let exit_report = harness.handle_command("segv").await;
     assert_eq!(exit_report.end, ExitReason::Crash(ProcessExit::Signal(11)), "{exit_report:?}");
-    bench.close();
+    harness.close();
     println!("knows");
 }

@@ -4,10 +4,10 @@
 use anyhow::{Context, Result, ensure};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::inherited;
+use bodyscript_tests::ctl::order;
 use bodyscript_tests::fixture::Clip;
-use bodyscript_tests::orders::order;
+use bodyscript_tests::polling::{ends, wait_until};
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::{await_that, ends};
 use bodyscript_tests::traces::{fault_video, fault_worker};
 use bodyscript_tests::{programs, report};
 use nix::sys::signal::{Signal, kill};
@@ -28,7 +28,7 @@ fn small_clip(folder: &TempDir) -> Result<PathBuf> {
 /// The worker that stands by once it is ready and is none of these.
 fn standby(server: &TestServer, but: &[i64]) -> Result<i64> {
     let found = Cell::new(None);
-    await_that("a worker stands by", || {
+    wait_until("a worker stands by", || {
         let status = order(&server.state_dir(), &["status"])?;
         let waiting = status["health"]["standby"].as_array().context("a list")?;
         ensure!(waiting.len() <= 1, "{waiting:?}");
@@ -39,8 +39,8 @@ fn standby(server: &TestServer, but: &[i64]) -> Result<i64> {
     found.get().context("seen a moment ago")
 }
 
-/// The process of the only worker of a job, as its obituary tells it.
-fn buried(server: &TestServer, id: &str) -> Result<i64> {
+/// The process of the only worker of a job, as its exit report tells it.
+fn exited_worker(server: &TestServer, id: &str) -> Result<i64> {
     let log = server.log();
     let line = log.lines().find(|line| line.contains("obituary") && line.contains(id));
     let line = line.with_context(|| format!("no obituary of {id}: {log}"))?;
@@ -59,7 +59,7 @@ fn mapped(worker: i64) -> Result<BTreeSet<PathBuf>> {
 }
 
 #[test]
-fn workers_have_packed_models_and_do_without_libraries_they_do_not_use() -> Result<()> {
+fn workers_map_packed_models_and_stub_libraries() -> Result<()> {
     let program = programs::path("bodyscript-worker")?;
     let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/pose_detection.packed");
     if !packed.exists() || !program.with_file_name("libavfilter.so.8").exists() {
@@ -81,7 +81,7 @@ fn workers_have_packed_models_and_do_without_libraries_they_do_not_use() -> Resu
 }
 
 #[test]
-fn who_stands_by_takes_the_next_job_and_is_replaced() -> Result<()> {
+fn a_pooled_worker_takes_the_next_job_and_is_replaced() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = small_clip(&folder)?;
     let server = TestServer::start(&["--workers", "1", "--standby", "1"])?;
@@ -89,10 +89,10 @@ fn who_stands_by_takes_the_next_job_and_is_replaced() -> Result<()> {
     let served = server.await_end(&server.submit(&video)?)?;
     assert_eq!(ends(&served), ["done"], "{served}");
     let id = served["job_id"].as_str().context("an id")?;
-    assert_eq!(buried(&server, id)?, first);
+    assert_eq!(exited_worker(&server, id)?, first);
     let second = standby(&server, &[first])?;
     let again = server.await_end(&server.submit(&video)?)?;
-    assert_eq!(buried(&server, again["job_id"].as_str().context("an id")?)?, second);
+    assert_eq!(exited_worker(&server, again["job_id"].as_str().context("an id")?)?, second);
 
     let cold = TestServer::start(&["--workers", "1"])?;
     let usual = cold.await_end(&cold.submit(&video)?)?;
@@ -123,7 +123,7 @@ fn written(server: &TestServer, video: &Path) -> Result<BTreeMap<&'static str, V
 }
 
 #[test]
-fn a_rehearsal_leaves_nothing_but_warm_memory() -> Result<()> {
+fn a_warm_up_leaves_no_files() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = small_clip(&folder)?;
     let server = TestServer::start(&["--workers", "1", "--standby", "1"])?;
@@ -131,7 +131,7 @@ fn a_rehearsal_leaves_nothing_but_warm_memory() -> Result<()> {
     // Its frames, its log and the way of the job's files: no model, and nothing of the rehearsal.
     let open = worker.fd()?.map(|file| Ok(file?.fd)).collect::<Result<BTreeSet<_>>>()?;
     assert_eq!(open, (0..=inherited::FILES_IN).collect());
-    await_that("the threads of its graphs end", || {
+    wait_until("the threads of its graphs end", || {
         // One may end between being listed and being looked at.
         let names = worker.tasks()?.filter_map(|task| Some(task.ok()?.stat().ok()?.comm));
         // GLib keeps one thread that starts others, from the first on.
@@ -162,19 +162,19 @@ fn rehearsing(how: &str, folder: &TempDir) -> Result<TestServer> {
 }
 
 #[test]
-fn a_rehearsal_that_hangs_or_fails_is_ended_and_harms_no_job() -> Result<()> {
+fn a_hanging_or_failed_warm_up_is_ended_and_affects_no_job() -> Result<()> {
     for how in ["hangs", "fails"] {
         let folder = tempfile::tempdir()?;
         let server = rehearsing(how, &folder)?;
-        let deaths = || {
+        let crashes = || {
             let log = server.log();
             log.lines().filter(|line| line.contains("obituary") && line.contains("standby")).count()
         };
         // More in a row than open the breaker when it is jobs that cannot start.
         for dead in [0, 4] {
-            await_that("workers die", || Ok(deaths() >= dead))?;
+            wait_until("workers die", || Ok(crashes() >= dead))?;
             let ready = server.get("/readyz")?.status();
-            assert!(ready.is_success(), "{how}: {ready} after {} deaths", deaths());
+            assert!(ready.is_success(), "{how}: {ready} after {} crashes", crashes());
             let id = server.submit(&fault_video(folder.path(), "ok")?)?;
             let status = server.await_end(&id)?;
             assert_eq!(ends(&status), ["done"], "{how}: {status}");
@@ -187,7 +187,7 @@ fn a_rehearsal_that_hangs_or_fails_is_ended_and_harms_no_job() -> Result<()> {
 }
 
 #[test]
-fn who_dies_or_is_outdated_while_standing_by_is_replaced() -> Result<()> {
+fn a_dead_or_outdated_pooled_worker_is_replaced() -> Result<()> {
     let server = TestServer::start(&["--standby", "1"])?;
     let mut seen = vec![standby(&server, &[])?];
     for end in [Signal::SIGKILL, Signal::SIGTERM] {
@@ -204,7 +204,7 @@ fn who_dies_or_is_outdated_while_standing_by_is_replaced() -> Result<()> {
 }
 
 #[test]
-fn who_stands_by_makes_room_for_a_job_that_needs_the_memory() -> Result<()> {
+fn a_pooled_worker_is_ended_when_a_job_needs_its_memory() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let program = fault_worker()?;
     let server = TestServer::start(&[

@@ -1,4 +1,4 @@
-//! The bench: a workshop of fault workers, and the look around that nothing is left.
+//! The harness: a workshop of fault workers, and the look around that nothing is left.
 
 use bodyscript::ExitReport;
 use bodyscript::{Assignment, AttemptChannels, Deadlines, Live, Stop, WorkerSpec, run_attempt};
@@ -24,14 +24,14 @@ pub(crate) const MIB: u64 = 1 << 20;
 pub(crate) const CAP: u64 = 64 * MIB;
 
 /// One test at a time: each asserts that nothing is left in the whole process.
-static ALONE: Mutex<()> = Mutex::new(());
+static SERIAL: Mutex<()> = Mutex::new(());
 
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    SERIAL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A workshop of fault workers.
-pub(crate) struct Bench {
+pub(crate) struct Harness {
     pub(crate) workshop: WorkerFactory,
     pub(crate) files: TempDir,
     _alone: MutexGuard<'static, ()>,
@@ -74,7 +74,7 @@ impl Task {
     }
 }
 
-impl Bench {
+impl Harness {
     /// With the strongest cage the host gives.
     pub(crate) fn open() -> Self {
         Self::with(WorkerFactory::open)
@@ -86,13 +86,13 @@ impl Bench {
 
     /// With a cgroup, or not at all: then the reason is printed.
     pub(crate) fn cgroup() -> Option<Self> {
-        let bench = Self::open();
-        if bench.workshop.cage_backend() == CageBackend::Rlimit {
+        let harness = Self::open();
+        if harness.workshop.cage_backend() == CageBackend::Rlimit {
             skipped("cgroups", "this host gives none to this user");
-            bench.close();
+            harness.close();
             return None;
         }
-        Some(bench)
+        Some(harness)
     }
 
     /// With a workshop opened in some other way.
@@ -183,7 +183,7 @@ impl Bench {
         let Self { workshop, files, _alone } = self;
         drop(workshop);
         drop(files);
-        assert_eq!(strays(), Vec::<String>::new(), "processes are left");
+        assert_eq!(orphans(), Vec::<String>::new(), "processes are left");
         assert_eq!(own_groups(), Vec::<PathBuf>::new(), "cgroups are left");
     }
 }
@@ -193,21 +193,21 @@ pub(crate) fn tell(sender: oneshot::Sender<Stop>, stop: Stop) {
 }
 
 /// Processes whose parent is this one and whose session is another: workers and their orphans.
-pub(crate) fn strays() -> Vec<String> {
+pub(crate) fn orphans() -> Vec<String> {
     let own_session = getsid(None).expect("a session").as_raw();
     let own = std::process::id() as i32;
     let stats =
         all_processes().expect("procfs").flatten().filter_map(|process| process.stat().ok());
-    let strays = stats.filter(|stat| stat.ppid == own && stat.session != own_session);
-    strays.map(|stat| format!("{} ({}) {}", stat.pid, stat.comm, stat.state)).collect()
+    let orphans = stats.filter(|stat| stat.ppid == own && stat.session != own_session);
+    orphans.map(|stat| format!("{} ({}) {}", stat.pid, stat.comm, stat.state)).collect()
 }
 
 /// Groups of this process, wherever it is in the hierarchies.
 pub(crate) fn own_groups() -> Vec<PathBuf> {
-    groups_of(std::process::id() as i32)
+    cgroups_of(std::process::id() as i32)
 }
 
-pub(crate) fn groups_of(pid: i32) -> Vec<PathBuf> {
+pub(crate) fn cgroups_of(pid: i32) -> Vec<PathBuf> {
     let prefix = format!("bodyscript-{pid}-");
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];

@@ -143,7 +143,7 @@ fn is_index_in_front(path: &Path) -> Result<bool> {
 }
 
 #[test]
-fn results_are_served_whole_in_part_and_for_saving() -> Result<()> {
+fn results_are_served_whole_in_ranges_and_as_attachments() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (_, video) = walker(&folder)?;
     let server = TestServer::start(&[])?;
@@ -215,7 +215,7 @@ fn each_video_has_a_worker_process_of_its_own() -> Result<()> {
 }
 
 #[test]
-fn progress_is_told_as_it_happens() -> Result<()> {
+fn progress_is_reported_while_it_happens() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("walker.mp4");
     Clip::new().size(SIZE.0, SIZE.1).frames(120).encode(&video)?;

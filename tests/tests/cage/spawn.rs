@@ -1,6 +1,6 @@
 //! Births: what a worker is born with, and what stands in the way.
 
-use super::bench::{Bench, fault_worker, settings};
+use super::harness::{Harness, fault_worker, settings};
 use bodyscript::ExitReason;
 use bodyscript::{AttemptChannels, Live, Stop, run_attempt};
 use bodyscript::{CageRequired, WorkerFactory, WorkerFactoryError, WorkerFactorySettings, survey};
@@ -12,40 +12,39 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 /// Longest wait for an end; far beyond what the slowest machine needs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const WAIT_MAX: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_ends_before_it_is_ready_counts_as_never_started() {
-    let bench = Bench::open();
+    let harness = Harness::open();
     for script in ["early exit:65", "early exit:66", "early segv", "early exit:127"] {
-        let exit_report = bench.handle_command(script).await;
+        let exit_report = harness.handle_command(script).await;
         assert_eq!(exit_report.end, ExitReason::SpawnFailed, "{script}: {exit_report:?}");
     }
-    assert_eq!(
-        bench.handle_command("early sigsys").await.end,
+    assert_eq!(harness.handle_command("early sigsys").await.end,
         ExitReason::Sigsys { syscall: None }
     );
-    bench.close();
+    harness.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_program_that_is_gone_is_told_with_its_reason() {
+async fn a_missing_program_is_reported_with_its_reason() {
     let folder = TempDir::new().expect("a folder");
     let program = folder.path().join("worker");
     fs::copy(fault_worker(), &program).expect("a copy");
-    let bench = Bench::of(program.clone(), WorkerFactory::open);
+    let harness = Harness::of(program.clone(), WorkerFactory::open);
     fs::remove_file(&program).expect("our copy");
-    let exit_report = bench.handle_command("ok").await;
+    let exit_report = harness.handle_command("ok").await;
     assert_eq!(exit_report.end, ExitReason::SpawnFailed, "{exit_report:?}");
     assert!(exit_report.detail.contains("execute the worker program: ENOENT"), "{exit_report:?}");
     assert_eq!(exit_report.pid, None);
-    let missing = WorkerFactory::open(&settings(&bench.files, program));
+    let missing = WorkerFactory::open(&settings(&harness.files, program));
     assert!(matches!(missing, Err(WorkerFactoryError::Program { .. })), "{missing:?}");
-    bench.close();
+    harness.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_model_is_told_when_the_workshop_opens() {
+async fn a_missing_model_is_reported_at_opening() {
     let files = TempDir::new().expect("a folder");
     let settings = settings(&files, fault_worker());
     let model = files.path().join("pose_landmark_full.onnx");
@@ -55,13 +54,13 @@ async fn a_missing_model_is_told_when_the_workshop_opens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cage_that_is_required_and_not_given_refuses_to_open() {
-    let bench = Bench::open();
-    let given = bench.workshop.cage_backend();
+async fn opening_fails_without_the_required_cage() {
+    let harness = Harness::open();
+    let given = harness.workshop.cage_backend();
     for required in [CageRequired::V2, CageRequired::Cgroup, CageRequired::Any] {
-        let settings = WorkerFactorySettings {
+        let settings = WorkshopSettings {
             cage_required: required,
-            ..settings(&bench.files, fault_worker())
+            ..settings(&harness.files, fault_worker())
         };
         match WorkerFactory::open(&settings) {
             Ok(workshop) => assert!(required.accepts().contains(&workshop.cage_backend())),
@@ -71,18 +70,18 @@ async fn a_cage_that_is_required_and_not_given_refuses_to_open() {
             }
         }
     }
-    bench.close();
+    harness.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_is_born_with_what_was_agreed_and_nothing_else() {
-    let bench = Bench::open();
+async fn a_worker_starts_with_the_agreed_descriptors_and_nothing_else() {
+    let harness = Harness::open();
     // Descriptors without close-on-exec, as a careless library opens them.
     let careless = File::open("/dev/null").expect("a device");
     keep_over_exec(&careless);
-    let task = bench.task("inspect done exit:0");
+    let task = harness.task("inspect done exit:0");
     let mut report = task.order.artefacts[0].1.try_clone().expect("a descriptor");
-    assert_eq!(bench.attempt(task).await.end, ExitReason::Done);
+    assert_eq!(harness.attempt(task).await.end, ExitReason::Done);
     let mut text = String::new();
     report.rewind().expect("a file");
     report.read_to_string(&mut text).expect("text");
@@ -126,7 +125,7 @@ async fn a_worker_is_born_with_what_was_agreed_and_nothing_else() {
         let fields: Vec<_> = line[name.len()..].split_whitespace().collect();
         assert_eq!(fields[..2], [bytes, bytes], "{line}");
     }
-    bench.close();
+    harness.close();
 }
 
 fn keep_over_exec(file: &File) {
@@ -135,26 +134,26 @@ fn keep_over_exec(file: &File) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_that_comes_before_the_birth_is_kept() {
-    let bench = Bench::open();
+async fn a_stop_before_the_spawn_takes_effect() {
+    let harness = Harness::open();
     let (stop, stopped) = oneshot::channel();
     stop.send(Stop::Shutdown).expect("a listener");
     let live = watch::Sender::new(Live::default());
-    let exit_report = bench.task("silent").run_attempt(&bench.workshop, live, stopped).await;
+    let exit_report = harness.task("silent").run_attempt(&harness.workshop, live, stopped).await;
     assert_eq!(exit_report.end, ExitReason::Shutdown, "{exit_report:?}");
-    bench.close();
+    harness.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_can_get_no_job_is_ended_whenever_that_is_known() {
-    let bench = Bench::open();
-    let birth = || bench.task("ok").birth;
+async fn a_worker_that_can_get_no_job_is_ended_at_any_stage() {
+    let harness = Harness::open();
+    let birth = || harness.task("ok").birth;
     let (order, ordered) = oneshot::channel();
     drop(order);
     let (_stop, stop) = oneshot::channel();
     let lines =
         AttemptChannels { assignment: ordered, live: watch::Sender::new(Live::default()), stop };
-    let hopeless = timeout(PATIENCE, run_attempt(&bench.workshop, birth(), lines));
+    let hopeless = timeout(WAIT_MAX, run_attempt(&harness.workshop, birth(), lines));
     assert_eq!(
         hopeless.await.expect("it ends").end,
         ExitReason::Cancelled,
@@ -165,7 +164,7 @@ async fn a_worker_that_can_get_no_job_is_ended_whenever_that_is_known() {
     let (_stop, stop) = oneshot::channel();
     let (sender, mut live) = watch::channel(Live::default());
     let attempt = run_attempt(
-        &bench.workshop,
+        &harness.workshop,
         birth(),
         AttemptChannels { assignment: ordered, live: sender, stop },
     );
@@ -173,20 +172,20 @@ async fn a_worker_that_can_get_no_job_is_ended_whenever_that_is_known() {
         live.wait_for(|live| live.sandbox.is_some()).await.expect("it is ready");
         drop(order);
     };
-    let (exit_report, ()) = tokio::join!(timeout(PATIENCE, attempt), give_up);
+    let (exit_report, ()) = tokio::join!(timeout(WAIT_MAX, attempt), give_up);
     assert_eq!(
         exit_report.expect("it ends").end,
         ExitReason::Cancelled,
         "known while it stands by"
     );
-    bench.close();
+    harness.close();
 }
 
 #[test]
-fn a_survey_tells_what_the_host_gives_and_undoes_what_it_tried() {
-    let bench = Bench::open();
+fn a_survey_reports_what_the_host_supports_and_cleans_up() {
+    let harness = Harness::open();
     let given: Vec<_> =
         survey().into_iter().filter(|(_, answer)| answer.is_ok()).map(|(kind, _)| kind).collect();
-    assert_eq!(given.first(), Some(&bench.workshop.cage_backend()));
-    bench.close();
+    assert_eq!(given.first(), Some(&harness.workshop.cage_backend()));
+    harness.close();
 }

@@ -31,7 +31,7 @@ fn ask(
 }
 
 #[test]
-fn texts_come_compressed_and_nothing_else_does() -> Result<()> {
+fn only_texts_are_compressed() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("short.mp4");
     Clip::new().frames(30).encode(&video)?;
@@ -69,7 +69,7 @@ fn texts_come_compressed_and_nothing_else_does() -> Result<()> {
 }
 
 #[test]
-fn parts_tags_and_heads_stay_right_beside_compression() -> Result<()> {
+fn ranges_etags_and_head_requests_work_with_compression() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("short.mp4");
     Clip::new().frames(30).encode(&video)?;
@@ -119,8 +119,8 @@ fn exposition(text: &str) -> Result<BTreeMap<String, Family>> {
     let mut families = BTreeMap::<String, Family>::new();
     let mut current = String::new();
     for line in body.lines() {
-        if let Some(told) = line.strip_prefix("# ") {
-            let mut words = told.splitn(3, ' ');
+        if let Some(reported) = line.strip_prefix("# ") {
+            let mut words = reported.splitn(3, ' ');
             let (what, name) = (words.next().context("a word")?, words.next().context("a name")?);
             let rest = words.next().context("a value")?;
             if name != current {
@@ -158,7 +158,7 @@ fn exposition(text: &str) -> Result<BTreeMap<String, Family>> {
 }
 
 #[test]
-fn the_numbers_for_prometheus_follow_its_rules_and_count() -> Result<()> {
+fn prometheus_metrics_are_valid_and_count() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let [flag, program] = fault_worker()?;
     let server = TestServer::start(&[&flag, &program])?;

@@ -1,9 +1,9 @@
 //! One client with many connections: it gets what it may have, and nobody else goes without.
 
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::crowd::{Crowd, Hold, Way};
+use bodyscript_tests::connection_flood::{Behaviour, ConnectionFlood, Route};
+use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::await_that;
 use bodyscript_tests::traces::fault_worker;
 use bodyscript_tests::{programs, report};
 use nix::sched::{CloneFlags, unshare};
@@ -19,7 +19,7 @@ const HEALTH: [&str; 3] = ["/livez", "/readyz", "/health"];
 const OTHER: Option<&str> = Some("198.51.100.1");
 
 /// A service whose worker does what the video says, with room for uploads that never end.
-fn obedient(flags: &[&str]) -> Result<TestServer> {
+fn start_fault_service(flags: &[&str]) -> Result<TestServer> {
     let [flag, program] = fault_worker()?;
     let standing = [
         flag.as_str(),
@@ -38,13 +38,13 @@ fn obedient(flags: &[&str]) -> Result<TestServer> {
     TestServer::start(&[&standing, flags].concat())
 }
 
-fn way(server: &TestServer, named: Option<&'static str>) -> Result<Way> {
+fn way(server: &TestServer, named: Option<&'static str>) -> Result<Route> {
     way_to(&server.url(""), named)
 }
 
-fn way_to(url: &str, named: Option<&'static str>) -> Result<Way> {
+fn way_to(url: &str, named: Option<&'static str>) -> Result<Route> {
     let to = url.strip_prefix("http://").context("an address")?.parse()?;
-    Ok(Way { to, from: None, named })
+    Ok(Route { to, from: None, named })
 }
 
 /// A job that does not end by itself.
@@ -66,7 +66,7 @@ fn is_ok(answer: &str) -> bool {
 }
 
 /// Asks and keeps the connection; gives its first line as soon as it is there.
-fn begin(way: &Way, request: &str, rest: &str) -> Result<(TcpStream, String)> {
+fn begin(way: &Route, request: &str, rest: &str) -> Result<(TcpStream, String)> {
     let mut line = way.connect()?;
     line.set_read_timeout(Some(Duration::from_secs(60)))?;
     line.write_all(format!("{}{rest}", way.head(request)).as_bytes())?;
@@ -78,13 +78,13 @@ fn begin(way: &Way, request: &str, rest: &str) -> Result<(TcpStream, String)> {
 /// Waits until so many requests are under way. An answer can be there a moment before its request
 /// is over.
 fn await_requests(server: &TestServer, count: usize) -> Result<()> {
-    await_that(&format!("{count} requests are under way"), || {
+    wait_until(&format!("{count} requests are under way"), || {
         Ok(metric(server, "requests_in_progress")? == count)
     })
 }
 
 /// Uploads of one client that began and do not go on; nothing else is under way.
-fn busy(server: &TestServer, way: &Way, count: usize) -> Result<Vec<TcpStream>> {
+fn busy(server: &TestServer, way: &Route, count: usize) -> Result<Vec<TcpStream>> {
     await_requests(server, 0)?;
     let lines = (0..count).map(|_| begin_upload(way)).collect::<Result<_>>()?;
     await_requests(server, count)?;
@@ -92,7 +92,7 @@ fn busy(server: &TestServer, way: &Way, count: usize) -> Result<Vec<TcpStream>> 
 }
 
 /// One upload that does not go on, without a look whether it began.
-fn begin_upload(way: &Way) -> Result<TcpStream> {
+fn begin_upload(way: &Route) -> Result<TcpStream> {
     let mut line = way.connect()?;
     let head = way.head("PUT /api/upload");
     line.write_all(format!("{head}Content-Length: 100000\r\n\r\nF").as_bytes())?;
@@ -121,23 +121,25 @@ fn others_are_served(server: &TestServer, job: &str, rounds: usize) -> Result<()
 }
 
 #[test]
-fn a_thousand_connections_of_one_client_keep_nobody_out() -> Result<()> {
-    let server = obedient(&[])?;
+fn a_thousand_connections_of_one_client_do_not_block_others() -> Result<()> {
+    let server = start_fault_service(&[])?;
     let job = lasting_job(&server)?;
-    for (hold, is_told) in [
-        (Hold::Idle, "connections"),
-        (Hold::Header, "connections"),
-        (Hold::Body, "requests_in_progress"),
+    for (hold, is_reported) in [
+        (Behaviour::Idle, "connections"),
+        (Behaviour::Header, "connections"),
+        (Behaviour::Body, "requests_in_progress"),
         // An answer is over for the table once the rest of it waits to be written.
-        (Hold::Unread, "connections"),
-        (Hold::Watch(job.clone()), "streams"),
+        (Behaviour::Unread, "connections"),
+        (Behaviour::Watch(job.clone()), "streams"),
     ] {
         for named in [Some("203.0.113.9"), None] {
             let attacker = way(&server, named)?;
-            let crowd = Crowd::gather(attacker.clone(), hold.clone(), SIZE)?;
+            let crowd = ConnectionFlood::gather(attacker.clone(), hold.clone(), SIZE)?;
             if named.is_some() {
-                let many = if is_told == "connections" { 500 } else { 32 };
-                await_that("it has all that it can get", || Ok(metric(&server, is_told)? >= many))?;
+                let many = if is_reported == "connections" { 500 } else { 32 };
+                wait_until("it has all that it can get", || {
+                    Ok(metric(&server, is_reported)? >= many)
+                })?;
             }
             let served = others_are_served(&server, &job, 10);
             served.with_context(|| format!("{hold:?} by {named:?}"))?;
@@ -145,20 +147,20 @@ fn a_thousand_connections_of_one_client_keep_nobody_out() -> Result<()> {
         }
     }
     ensure!(metric(&server, "connections_given_up_total")? > 0, "nothing had to make room");
-    await_that("everything is released", || {
+    wait_until("everything is released", || {
         let names = ["requests_in_progress", "streams"];
         Ok(names.map(|name| metric(&server, name).ok()) == [Some(0), Some(0)])
     })
 }
 
 #[test]
-fn without_limits_for_each_client_the_same_keeps_others_out() -> Result<()> {
+fn without_client_limits_the_same_connections_block_others() -> Result<()> {
     let most = ["--client-connections-max", "65536", "--client-streams-max", "65535"];
-    let server = obedient(&[&most[..], &["--streams-max", "511"]].concat())?;
+    let server = start_fault_service(&[&most[..], &["--streams-max", "511"]].concat())?;
     let job = lasting_job(&server)?;
     let other = way(&server, OTHER)?;
-    let crowd = Crowd::gather(way(&server, None)?, Hold::Body, SIZE)?;
-    await_that("another client is refused", || {
+    let crowd = ConnectionFlood::gather(way(&server, None)?, Behaviour::Body, SIZE)?;
+    wait_until("another client is refused", || {
         let answer = other.ask("GET /api")?;
         Ok(answer.starts_with("HTTP/1.1 503") && answer.contains("overloaded"))
     })?;
@@ -167,8 +169,9 @@ fn without_limits_for_each_client_the_same_keeps_others_out() -> Result<()> {
         ensure!(is_ok(&answer), "health needs no limits: {path}: {answer:?}");
     }
     drop(crowd);
-    let watchers = Crowd::gather(way(&server, None)?, Hold::Watch(job.clone()), SIZE)?;
-    await_that("another client gets no stream", || {
+    let watchers =
+        ConnectionFlood::gather(way(&server, None)?, Behaviour::Watch(job.clone()), SIZE)?;
+    wait_until("another client gets no stream", || {
         Ok(other.ask(&format!("HEAD /api/events/{job}"))?.starts_with("HTTP/1.1 429"))
     })?;
     drop(watchers);
@@ -176,8 +179,8 @@ fn without_limits_for_each_client_the_same_keeps_others_out() -> Result<()> {
 }
 
 #[test]
-fn requests_of_one_client_have_a_limit() -> Result<()> {
-    let server = obedient(&["--client-connections-max", "2"])?;
+fn concurrent_requests_of_one_client_are_limited() -> Result<()> {
+    let server = start_fault_service(&["--client-connections-max", "2"])?;
     let (one, other) = (way(&server, Some("203.0.113.9"))?, way(&server, OTHER)?);
     let mut held = busy(&server, &one, 2)?;
     let refused = one.ask("GET /api")?;
@@ -187,12 +190,12 @@ fn requests_of_one_client_have_a_limit() -> Result<()> {
     ensure!(is_ok(&one.ask("GET /livez")?), "health is beyond the limit");
     ensure!(is_ok(&other.ask("GET /api")?), "somebody else");
     held.pop();
-    await_that("there is a place again", || Ok(is_ok(&one.ask("GET /api")?)))
+    wait_until("there is a place again", || Ok(is_ok(&one.ask("GET /api")?)))
 }
 
 #[test]
-fn who_cannot_be_told_apart_behind_a_proxy_is_who_wrote_the_entry() -> Result<()> {
-    let server = obedient(&["--client-connections-max", "2"])?;
+fn an_invalid_forwarded_address_counts_as_the_proxy_that_sent_it() -> Result<()> {
+    let server = start_fault_service(&["--client-connections-max", "2"])?;
     let held = busy(&server, &way(&server, Some("203.0.113.9, unknown"))?, 2)?;
     let refused = way(&server, Some("203.0.113.10, _hidden"))?.ask("GET /api")?;
     ensure!(refused.starts_with("HTTP/1.1 429"), "another name that cannot be read: {refused}");
@@ -203,8 +206,9 @@ fn who_cannot_be_told_apart_behind_a_proxy_is_who_wrote_the_entry() -> Result<()
 }
 
 #[test]
-fn when_all_places_are_taken_health_is_still_told() -> Result<()> {
-    let server = obedient(&["--connections-max", "3", "--client-connections-max", "60"])?;
+fn health_is_served_when_all_connections_are_in_use() -> Result<()> {
+    let server =
+        start_fault_service(&["--connections-max", "3", "--client-connections-max", "60"])?;
     let (one, other) = (way(&server, Some("203.0.113.9"))?, way(&server, OTHER)?);
     let mut held = busy(&server, &one, 2)?;
     ensure!(is_ok(&other.ask("GET /api")?), "the last place");
@@ -221,14 +225,14 @@ fn when_all_places_are_taken_health_is_still_told() -> Result<()> {
         ensure!(answer.contains("connection: close"), "{path}: {answer}");
     }
     held.pop();
-    await_that("there is a place again", || Ok(is_ok(&other.ask("GET /api")?)))?;
+    wait_until("there is a place again", || Ok(is_ok(&other.ask("GET /api")?)))?;
     drop(idle);
     Ok(())
 }
 
 #[test]
-fn streams_have_a_quota_of_their_own() -> Result<()> {
-    let server = obedient(&["--client-streams-max", "1", "--streams-max", "2"])?;
+fn event_streams_have_a_separate_limit() -> Result<()> {
+    let server = start_fault_service(&["--client-streams-max", "1", "--streams-max", "2"])?;
     let job = lasting_job(&server)?;
     let stream = format!("GET /api/events/{job}");
     let (one, other) = (way(&server, Some("203.0.113.9"))?, way(&server, OTHER)?);
@@ -250,7 +254,7 @@ fn streams_have_a_quota_of_their_own() -> Result<()> {
     let refused = operators.ask("GET /api/monitor")?;
     ensure!(refused.starts_with("HTTP/1.1 429"), "one past this host's: {refused}");
     drop(first);
-    await_that("there is room for a stream again", || {
+    wait_until("there is room for a stream again", || {
         Ok(begin(&third, &stream, "\r\n")?.1 == "HTTP/1.1 200")
     })
 }
@@ -274,34 +278,34 @@ fn in_a_network(test: fn() -> Result<()>) -> Result<()> {
 }
 
 #[test]
-fn who_connects_directly_loses_its_own_connections() -> Result<()> {
+fn a_direct_client_over_its_limit_loses_its_own_connections() -> Result<()> {
     in_a_network(|| {
-        let server = obedient(&[])?;
-        let from = |last| -> Result<Way> {
-            Ok(Way { from: Some(Ipv4Addr::new(192, 0, 2, last)), ..way(&server, None)? })
+        let server = start_fault_service(&[])?;
+        let from = |last| -> Result<Route> {
+            Ok(Route { from: Some(Ipv4Addr::new(192, 0, 2, last)), ..way(&server, None)? })
         };
         let (one, other) = (from(2)?, from(3)?);
-        let crowd = Crowd::gather(one.clone(), Hold::Idle, SIZE)?;
+        let crowd = ConnectionFlood::gather(one.clone(), Behaviour::Idle, SIZE)?;
         let connections = metric(&server, "connections")?;
         // Beside its own there is the one that asked for readiness.
         ensure!(connections <= 64 + 1, "{connections} connections");
         ensure!(is_ok(&one.ask("GET /api")?), "in place of its own longest idle one");
         ensure!(is_ok(&other.ask("GET /api")?), "somebody else");
         drop(crowd);
-        await_that("its connections are gone", || Ok(metric(&server, "connections")? <= 1))?;
+        wait_until("its connections are gone", || Ok(metric(&server, "connections")? <= 1))?;
         let held = busy(&server, &one, 64)?;
         ensure!(one.ask("GET /livez")?.is_empty(), "one past the limit, with all of them busy");
         ensure!(is_ok(&other.ask("GET /livez")?) && is_ok(&other.ask("GET /api")?));
         // Who is no proxy speaks for nobody else.
-        let forged = Way { named: OTHER, ..one.clone() };
+        let forged = Route { named: OTHER, ..one.clone() };
         ensure!(forged.ask("GET /livez")?.is_empty(), "a forged name");
         drop(held);
-        await_that("it is served again", || Ok(is_ok(&one.ask("GET /api")?)))
+        wait_until("it is served again", || Ok(is_ok(&one.ask("GET /api")?)))
     })
 }
 
 #[test]
-fn a_service_may_have_as_many_files_open_as_its_limits_take() -> Result<()> {
+fn the_service_raises_its_file_limit_to_what_its_settings_need() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut service = Command::new("prlimit")
         .arg("--nofile=256:")
@@ -321,7 +325,7 @@ fn a_service_may_have_as_many_files_open_as_its_limits_take() -> Result<()> {
         .spawn()
         .context("prlimit(1)")?;
     let limits = || Ok::<_, anyhow::Error>(Process::new(service.id() as i32)?.limits()?);
-    let raised = await_that("a socket and a file for each of 316 connections", || {
+    let raised = wait_until("a socket and a file for each of 316 connections", || {
         Ok(matches!(limits()?.max_open_files.soft_limit, LimitValue::Value(632..)))
     });
     service.kill()?;

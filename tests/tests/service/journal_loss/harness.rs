@@ -2,11 +2,11 @@
 //! on the disk.
 
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::remains::strays;
+use bodyscript_tests::leftovers::orphans;
+use bodyscript_tests::polling::wait_until;
+use bodyscript_tests::raw_tus::RawTus;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::await_that;
 use bodyscript_tests::traces::{fault_video, fault_worker, names};
-use bodyscript_tests::tus_hand::Hand;
 use reqwest::StatusCode;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub(crate) const PLACES: [&str; 5] = ["results", "spool", "resumable", "webhooks
 pub(crate) const RESUMABLE: (u64, u64) = (3000, 1000);
 
 /// A service with one worker, whose journal is to be lost.
-pub(crate) struct Stage {
+pub(crate) struct Harness {
     pub(crate) server: TestServer,
     pub(crate) flags: Vec<String>,
     pub(crate) videos: TempDir,
@@ -45,7 +45,7 @@ pub(crate) struct Dead {
     pub(crate) resumable: String,
 }
 
-impl Stage {
+impl Harness {
     pub(crate) fn start() -> Result<Self> {
         let videos = tempfile::tempdir()?;
         let secret = videos.path().join("secret");
@@ -70,20 +70,20 @@ impl Stage {
 
     /// Two results, an attempt, a job that waits and is to be told of, and a resumable upload; then
     /// `kill -9`, and nobody writes any more.
-    pub(crate) fn die_with_everything(self) -> Result<Dead> {
+    pub(crate) fn kill_with_all_files(self) -> Result<Dead> {
         let completed = [self.complete()?, self.complete()?];
         let running = self.submit("progress:1 silent")?;
         self.server.await_status(&running, |status| status["current_frame"] == 1)?;
         let video = fault_video(self.videos.path(), "ok")?;
         let answer = self.server.upload(&video, &[("webhook_url", "https://example.com/end")])?;
         let waiting = answer.json::<Value>()?["job_id"].as_str().context("an id")?.to_owned();
-        let hand = Hand::of(&self.server);
+        let hand = RawTus::of(&self.server);
         let url = hand.begin(RESUMABLE.0)?;
         ensure!(hand.add(&url, 0, vec![b'x'; RESUMABLE.1 as usize])?.status().is_success());
         let resumable = url.replace(&self.server.url(""), "");
         let Self { server, flags, videos } = self;
         let root = server.kill()?;
-        await_that("its worker is gone", || Ok(strays().is_empty()))?;
+        wait_until("its worker is gone", || Ok(orphans().is_empty()))?;
         Ok(Dead { root, flags, videos, completed, waiting, resumable })
     }
 
@@ -107,9 +107,9 @@ impl Dead {
         self.root.path().join("state")
     }
 
-    pub(crate) fn start(self) -> Result<Stage> {
+    pub(crate) fn start(self) -> Result<Harness> {
         let server = TestServer::start_in(Arc::clone(&self.root), &strs(&self.flags))?;
-        Ok(Stage { server, flags: self.flags, videos: self.videos })
+        Ok(Harness { server, flags: self.flags, videos: self.videos })
     }
 }
 

@@ -8,8 +8,8 @@ use procfs::process::{Process, Stat, all_processes};
 use std::path::PathBuf;
 
 /// Makes this process the parent of whatever outlives a service, which is then found by
-/// [`strays`]. To be called before one is started.
-pub fn adopt() -> nix::Result<()> {
+/// [`orphans`]. To be called before one is started.
+pub fn become_subreaper() -> nix::Result<()> {
     prctl::set_child_subreaper(true)
 }
 
@@ -17,10 +17,10 @@ pub fn adopt() -> nix::Result<()> {
 /// one process of a test that detaches itself without having been a service's.
 const CRASH_HANDLER: &str = "chrome_crashpad";
 
-/// Processes that have outlived their service. Those that have ended are buried here.
+/// Processes that have outlived their service. Those that have ended are reaped here.
 ///
 /// Workers begin a session of their own, services stay in this one.
-pub fn strays() -> Vec<String> {
+pub fn orphans() -> Vec<String> {
     let Ok(own_session) = getsid(None) else { return Vec::new() };
     let own = std::process::id() as i32;
     let mut found = Vec::new();
@@ -52,7 +52,7 @@ pub fn descendants(of: i32) -> Vec<i32> {
 }
 
 /// The cgroups of a service, wherever they are in the hierarchies.
-pub fn groups_of(service: i32) -> Vec<PathBuf> {
+pub fn cgroups_of(service: i32) -> Vec<PathBuf> {
     let prefix = format!("bodyscript-{service}-");
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];

@@ -19,7 +19,7 @@ pub fn ids(list: &Value, wanted: impl Fn(&Value) -> bool) -> BTreeSet<String> {
 }
 
 /// Waits until something is so.
-pub fn await_that(what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
+pub fn wait_until(what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
     let begun = Instant::now();
     while !is_so()? {
         ensure!(begun.elapsed() < Duration::from_secs(120), "still not so: {what}");

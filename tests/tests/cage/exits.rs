@@ -1,6 +1,6 @@
 //! Ends: each way to die has its own name.
 
-use super::bench::{Bench, CAP, MIB, tell};
+use super::harness::{CAP, Harness, MIB, tell};
 use bodyscript::CageBackend;
 use bodyscript::{Deadline, ExitReason, ProcessExit};
 use bodyscript::{Deadlines, Live, Stop};
@@ -12,12 +12,12 @@ use tokio::sync::{oneshot, watch};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_worker_is_done_and_leaves_its_artefacts() {
-    let bench = Bench::open();
-    let task = bench.task("ok");
+    let harness = Harness::open();
+    let task = harness.task("ok");
     let mut csv = task.order.artefacts[0].1.try_clone().expect("a descriptor");
     let (live, seen) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
-    let exit_report = task.run_attempt(&bench.workshop, live, stopped).await;
+    let exit_report = task.run_attempt(&harness.workshop, live, stopped).await;
     assert_eq!(exit_report.end, ExitReason::Done, "{exit_report:?}");
     assert_eq!(exit_report.exit, Some(ProcessExit::Status(0)));
     assert_eq!(exit_report.summary.map(|summary| summary.frames_processed), Some(3));
@@ -32,14 +32,14 @@ async fn a_good_worker_is_done_and_leaves_its_artefacts() {
     csv.rewind().expect("a file");
     csv.read_to_string(&mut text).expect("text");
     assert!(text.starts_with("frame_id,"), "{text}");
-    bench.close();
+    harness.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_way_to_die_has_its_own_name() {
-    let bench = Bench::open();
+async fn each_kind_of_exit_has_its_own_reason() {
+    let harness = Harness::open();
     // The status of a refused allocation: proof where rlimits are the cap, and none under a cgroup.
-    let refused = match bench.workshop.cage_backend() {
+    let refused = match harness.workshop.cage_backend() {
         CageBackend::Rlimit => ExitReason::Oom,
         CageBackend::V1 | CageBackend::V2 => ExitReason::Crash(ProcessExit::Status(72)),
     };
@@ -55,40 +55,40 @@ async fn each_way_to_die_has_its_own_name() {
         ("bad-input", ExitReason::BadInput),
         ("exit:64", ExitReason::BadInput),
     ] {
-        let exit_report = bench.handle_command(script).await;
+        let exit_report = harness.handle_command(script).await;
         assert_eq!(exit_report.end, end, "{script}: {exit_report:?}");
         let fault = (script == "bad-input").then_some(Fault::NotAVideo);
         assert_eq!(exit_report.fault, fault, "{script}");
     }
-    bench.close();
+    harness.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_leaves_its_words_in_the_log() {
-    let bench = Bench::open();
-    let exit_report = bench.handle_command("panic").await;
+async fn a_panic_message_is_in_the_log() {
+    let harness = Harness::open();
+    let exit_report = harness.handle_command("panic").await;
     assert!(exit_report.log.iter().any(|line| line.contains("as told")), "{:?}", exit_report.log);
-    bench.close();
+    harness.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_may_not_grow_without_bound() {
-    let bench = Bench::open();
-    let mut task = bench.task("fill-disk");
+async fn the_size_of_a_file_is_limited() {
+    let harness = Harness::open();
+    let mut task = harness.task("fill-disk");
     // Room for the whole file, should the folder for temporary files be in memory.
     task.birth.memory_bytes_max = 512 * MIB;
-    let exit_report = bench.attempt(task).await;
+    let exit_report = harness.attempt(task).await;
     assert_eq!(
         exit_report.end,
         ExitReason::Crash(ProcessExit::Signal(Signal::SIGXFSZ as i32)),
         "{exit_report:?}"
     );
-    bench.close();
+    harness.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_breaks_the_protocol_is_ended() {
-    let bench = Bench::open();
+async fn a_worker_that_violates_the_protocol_is_killed() {
+    let harness = Harness::open();
     for script in [
         "garbage",
         "oversize",
@@ -98,17 +98,17 @@ async fn whoever_breaks_the_protocol_is_ended() {
         "flood-stdout",
         "flood-stderr",
     ] {
-        let exit_report = bench.handle_command(script).await;
+        let exit_report = harness.handle_command(script).await;
         assert_eq!(exit_report.end, ExitReason::Protocol, "{script}: {exit_report:?}");
         assert!(!exit_report.detail.is_empty(), "{script}");
         assert!(exit_report.log.iter().all(|line| !line.contains('\u{1b}')), "{script}");
     }
-    bench.close();
+    harness.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_deadline_is_kept_and_named() {
-    let bench = Bench::open();
+async fn each_deadline_is_enforced_and_named() {
+    let harness = Harness::open();
     let soon = Duration::from_millis(300);
     type Shorten = fn(&mut Deadlines, Duration);
     let cases: [(&str, Deadline, Shorten); 7] = [
@@ -122,9 +122,9 @@ async fn each_deadline_is_kept_and_named() {
     ];
     for (script, which, shorten) in cases {
         for manners in ["", "deaf "] {
-            let mut task = bench.task(&format!("{manners}{script}"));
+            let mut task = harness.task(&format!("{manners}{script}"));
             shorten(&mut task.birth.deadlines, soon);
-            let exit_report = bench.attempt(task).await;
+            let exit_report = harness.attempt(task).await;
             assert_eq!(
                 exit_report.end,
                 ExitReason::Deadline(which),
@@ -132,32 +132,32 @@ async fn each_deadline_is_kept_and_named() {
             );
         }
     }
-    bench.close();
+    harness.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_listens_ends_itself_when_asked() {
-    let bench = Bench::open();
+async fn a_responsive_worker_exits_on_request() {
+    let harness = Harness::open();
     for (stop, end) in [
         (Stop::Cancelled, ExitReason::Cancelled),
         (Stop::Operator, ExitReason::Operator),
         (Stop::Shutdown, ExitReason::Shutdown),
     ] {
-        let exit_report = bench.interrupt("silent", |_, sender| tell(sender, stop)).await;
+        let exit_report = harness.interrupt("silent", |_, sender| tell(sender, stop)).await;
         assert_eq!(exit_report.end, end, "{exit_report:?}");
         assert_eq!(exit_report.exit, Some(ProcessExit::Status(70)), "{exit_report:?}");
     }
-    bench.close();
+    harness.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deaf_worker_is_killed_when_the_grace_is_over() {
-    for open in [Bench::open, Bench::rlimit] {
-        let bench = open();
+async fn an_unresponsive_worker_is_killed_after_the_grace_period() {
+    for open in [Harness::open, Harness::rlimit] {
+        let harness = open();
         let stop = |_, sender: oneshot::Sender<Stop>| tell(sender, Stop::Cancelled);
-        let exit_report = bench.interrupt("deaf leak-child touch:32 spin", stop).await;
+        let exit_report = harness.interrupt("deaf leak-child touch:32 spin", stop).await;
         assert_eq!(exit_report.end, ExitReason::Cancelled, "{exit_report:?}");
         assert_eq!(exit_report.exit, Some(ProcessExit::Signal(9)), "{exit_report:?}");
-        bench.close();
+        harness.close();
     }
 }

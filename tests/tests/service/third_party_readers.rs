@@ -21,7 +21,7 @@ fn who_comes_late(time: Duration) -> Scene {
 }
 
 #[test]
-fn pandas_pyarrow_and_opensim_read_the_same_of_one_run() -> Result<()> {
+fn pandas_pyarrow_and_opensim_read_the_same_data() -> Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = here.join("../target/readers/bin/python");
     if !python.exists() {

@@ -10,11 +10,11 @@ use std::thread;
 use std::time::Duration;
 
 /// Longest wait for anything; far beyond what the slowest machine needs.
-const PATIENCE: Duration = Duration::from_secs(240);
+const WAIT_MAX: Duration = Duration::from_secs(240);
 
 /// How a line fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum LinkFault {
     /// All connections end, and new ones too, until it is mended.
     Cut,
     /// The connection that sent the last byte hangs for good; others are not concerned.
@@ -23,13 +23,13 @@ pub enum Fate {
 
 /// A line to one service.
 #[derive(Debug)]
-pub struct Line {
+pub struct FaultyLink {
     address: SocketAddr,
-    wire: Arc<Wire>,
+    shared: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
-struct Wire {
+struct Shared {
     state: Mutex<State>,
     failed: Condvar,
 }
@@ -37,7 +37,7 @@ struct Wire {
 #[derive(Debug, Default)]
 struct State {
     /// What happens, and after how many more bytes to the service.
-    doom: Option<(Fate, u64)>,
+    planned_fault: Option<(LinkFault, u64)>,
     is_cut: bool,
     /// Bytes that came through to the service.
     passed: u64,
@@ -45,16 +45,16 @@ struct State {
     ends: Vec<TcpStream>,
 }
 
-impl Line {
+impl FaultyLink {
     /// A line that works; it leads to the service's address, whoever listens there.
     pub fn to(server: &TestServer) -> Result<Self> {
         let target = server.url("").strip_prefix("http://").context("an address")?.parse()?;
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let line = Self { address: listener.local_addr()?, wire: Arc::default() };
-        let wire = Arc::clone(&line.wire);
+        let line = Self { address: listener.local_addr()?, shared: Arc::default() };
+        let shared = Arc::clone(&line.shared);
         // It ends with the test's process.
         thread::spawn(move || {
-            listener.incoming().flatten().for_each(|near| join(near, target, &wire));
+            listener.incoming().flatten().for_each(|near| join(near, target, &shared));
         });
         Ok(line)
     }
@@ -65,14 +65,14 @@ impl Line {
     }
 
     /// Fails once so many more bytes have come through to the service.
-    pub fn fail_after(&self, bytes: u64, fate: Fate) {
-        self.wire.lock().doom = Some((fate, bytes));
+    pub fn fail_after(&self, bytes: u64, fault: LinkFault) {
+        self.shared.lock().planned_fault = Some((fault, bytes));
     }
 
     /// Waits until it has failed as it was to.
     pub fn await_failure(&self) -> Result<()> {
-        let waiting = |state: &mut State| state.doom.is_some();
-        let waited = self.wire.failed.wait_timeout_while(self.wire.lock(), PATIENCE, waiting);
+        let waiting = |state: &mut State| state.planned_fault.is_some();
+        let waited = self.shared.failed.wait_timeout_while(self.shared.lock(), WAIT_MAX, waiting);
         let (state, time) = waited.unwrap_or_else(PoisonError::into_inner);
         drop(state);
         ensure!(!time.timed_out(), "so many bytes never come");
@@ -80,19 +80,19 @@ impl Line {
     }
 
     /// Lets connections through again.
-    pub fn mend(&self) {
-        self.wire.lock().is_cut = false;
+    pub fn repair(&self) {
+        self.shared.lock().is_cut = false;
     }
 
     /// How many bytes have come through to the service.
     pub fn passed(&self) -> u64 {
-        self.wire.lock().passed
+        self.shared.lock().passed
     }
 }
 
-impl Drop for Line {
+impl Drop for FaultyLink {
     fn drop(&mut self) {
-        let mut state = self.wire.lock();
+        let mut state = self.shared.lock();
         state.is_cut = true;
         state.end_all();
     }
@@ -106,51 +106,51 @@ impl State {
     }
 
     /// How many of these bytes come through, and what happens after them.
-    fn pass(&mut self, bytes: usize) -> (usize, Option<Fate>) {
-        let (through, fate) = match self.doom {
-            Some((fate, left)) if left <= bytes as u64 => (left as usize, Some(fate)),
+    fn pass(&mut self, bytes: usize) -> (usize, Option<LinkFault>) {
+        let (through, fault) = match self.planned_fault {
+            Some((fault, left)) if left <= bytes as u64 => (left as usize, Some(fault)),
             _ => (bytes, None),
         };
         self.passed += through as u64;
-        self.doom = match (self.doom, fate) {
-            (Some((fate, left)), None) => Some((fate, left - through as u64)),
+        self.planned_fault = match (self.planned_fault, fault) {
+            (Some((fault, left)), None) => Some((fault, left - through as u64)),
             _ => None,
         };
-        (through, fate)
+        (through, fault)
     }
 }
 
-impl Wire {
+impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Joins a client's connection with one to the service.
-fn join(near: TcpStream, target: SocketAddr, wire: &Arc<Wire>) {
+fn join(near: TcpStream, target: SocketAddr, shared: &Arc<Shared>) {
     let far = match TcpStream::connect(target) {
-        Ok(far) if !wire.lock().is_cut => far,
+        Ok(far) if !shared.lock().is_cut => far,
         _ => return,
     };
     let (Ok(near_again), Ok(far_again)) = (near.try_clone(), far.try_clone()) else { return };
-    wire.lock().ends.extend([&near, &far].into_iter().flat_map(TcpStream::try_clone));
-    let wire = Arc::clone(wire);
-    thread::spawn(move || towards_service(near, far, &wire));
+    shared.lock().ends.extend([&near, &far].into_iter().flat_map(TcpStream::try_clone));
+    let shared = Arc::clone(shared);
+    thread::spawn(move || towards_service(near, far, &shared));
     thread::spawn(move || towards_client(far_again, near_again));
 }
 
-fn towards_service(mut near: TcpStream, mut far: TcpStream, wire: &Wire) {
+fn towards_service(mut near: TcpStream, mut far: TcpStream, shared: &Shared) {
     let mut buffer = [0; 16 << 10];
     while let Ok(bytes @ 1..) = near.read(&mut buffer) {
-        let (through, fate) = wire.lock().pass(bytes);
+        let (through, fault) = shared.lock().pass(bytes);
         let is_written = far.write_all(&buffer[..through]).is_ok();
-        if let Some(fate) = fate {
-            if fate == Fate::Cut {
-                let mut state = wire.lock();
+        if let Some(fault) = fault {
+            if fault == LinkFault::Cut {
+                let mut state = shared.lock();
                 state.is_cut = true;
                 state.end_all();
             }
-            wire.failed.notify_all();
+            shared.failed.notify_all();
             return;
         }
         if !is_written {

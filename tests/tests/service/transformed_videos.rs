@@ -70,7 +70,7 @@ fn copies() -> Vec<Copy> {
 }
 
 #[test]
-fn copies_of_one_film_have_its_poses_and_times() -> Result<()> {
+fn transformed_copies_of_a_video_have_its_poses_and_times() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = |name: &str, extension: &str| {
         folder.path().join(format!("{}.{extension}", name.replace([' ', '\''], "_")))

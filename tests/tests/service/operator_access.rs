@@ -1,11 +1,11 @@
 //! What is for operators: on a listener of its own without a token, on the public one with it alone.
 
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::orders::{ctl, order};
+use bodyscript_tests::ctl::{ctl, order};
+use bodyscript_tests::leftovers::is_alive;
+use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::programs;
-use bodyscript_tests::remains::is_alive;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::told::await_that;
 use bodyscript_tests::traces::{fault_video, fault_worker};
 use reqwest::StatusCode;
 use reqwest::blocking::Response;
@@ -48,7 +48,7 @@ const SAYINGS: [&[(&str, &str)]; 8] = [
 ];
 
 /// A service whose worker does at once what the video says.
-fn obedient(flags: &[&str]) -> Result<TestServer> {
+fn start_fault_service(flags: &[&str]) -> Result<TestServer> {
     let [flag, program] = fault_worker()?;
     TestServer::start(&[&[flag.as_str(), program.as_str()], flags].concat())
 }
@@ -80,25 +80,25 @@ fn refused(folder: &Path, flags: &[&str]) -> Result<String> {
         .stderr(log)
         .spawn()?;
     let pid = service.id() as i32;
-    let is_over = await_that("the start is refused", || Ok(!is_alive(pid)));
+    let is_over = wait_until("the start is refused", || Ok(!is_alive(pid)));
     service.kill()?;
     let status = service.wait()?;
-    let said = fs::read_to_string(&path)?;
-    is_over.context(said.clone())?;
-    ensure!(status.code() == Some(2), "{flags:?}: {status}: {said}");
-    Ok(said)
+    let text = fs::read_to_string(&path)?;
+    is_over.context(text.clone())?;
+    ensure!(status.code() == Some(2), "{flags:?}: {status}: {text}");
+    Ok(text)
 }
 
 #[test]
-fn nothing_a_request_says_opens_the_public_listener() -> Result<()> {
+fn no_request_header_opens_operator_paths_on_the_public_listener() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let server = obedient(&[])?;
+    let server = start_fault_service(&[])?;
     let job = server.submit(&fault_video(folder.path(), "ok")?)?;
     server.await_end(&job)?;
     for address in ADDRESSES {
         for host in HOSTS {
-            for said in SAYINGS {
-                let headers = [&[(HOST.as_str(), host)], said].concat();
+            for text in SAYINGS {
+                let headers = [&[(HOST.as_str(), host)], text].concat();
                 let answer = ask(&server, &server.url(address), &headers)?;
                 let what = format!("{address} with {headers:?}");
                 assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{what}");
@@ -123,8 +123,8 @@ fn nothing_a_request_says_opens_the_public_listener() -> Result<()> {
 }
 
 #[test]
-fn the_operators_listener_serves_this_host_and_what_nobody_passed_on() -> Result<()> {
-    let server = obedient(&[])?;
+fn the_operator_listener_serves_this_host_and_no_proxied_requests() -> Result<()> {
+    let server = start_fault_service(&[])?;
     for address in ADDRESSES {
         let url = server.operator_url(address)?;
         let status = |headers: &[(&str, &str)]| {
@@ -154,9 +154,9 @@ fn the_operators_listener_serves_this_host_and_what_nobody_passed_on() -> Result
 }
 
 #[test]
-fn the_token_opens_either_listener_and_this_host_needs_none() -> Result<()> {
+fn the_token_works_on_both_listeners_and_loopback_needs_none() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let server = obedient(&["--token-file", &token_file(folder.path())?])?;
+    let server = start_fault_service(&["--token-file", &token_file(folder.path())?])?;
     for address in ADDRESSES {
         let url = server.url(address);
         let shut = server.get(address)?;
@@ -184,26 +184,26 @@ fn the_token_opens_either_listener_and_this_host_needs_none() -> Result<()> {
 }
 
 #[test]
-fn beyond_this_host_the_operators_listener_takes_a_token() -> Result<()> {
+fn off_loopback_the_operator_listener_requires_a_token() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let beyond = ["--listen", "127.0.0.1:0", "--operator-listen", "0.0.0.0:0"];
-    let said = refused(folder.path(), &beyond)?;
-    assert!(said.contains("`operator_listen`") && said.contains("`token_file`"), "{said}");
+    let text = refused(folder.path(), &beyond)?;
+    assert!(text.contains("`operator_listen`") && text.contains("`token_file`"), "{text}");
     let check = |flags: &[&str]| {
         let mut bodyscript = Command::new(programs::path("bodyscript")?);
         let output = bodyscript.args(["config", "check"]).args(flags).output()?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        Ok::<_, anyhow::Error>((output.status.success(), said))
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok::<_, anyhow::Error>((output.status.success(), text))
     };
-    let (is_sound, said) = check(&beyond)?;
-    assert!(!is_sound && said.contains("`operator_listen`"), "{said}");
+    let (is_sound, text) = check(&beyond)?;
+    assert!(!is_sound && text.contains("`operator_listen`"), "{text}");
     let token = token_file(folder.path())?;
-    let (is_sound, said) = check(&[&beyond[..], &["--token-file", &token]].concat())?;
-    assert!(is_sound, "{said}");
-    let server = obedient(&["--operator-listen", "0.0.0.0:0", "--token-file", &token])?;
-    let told = order(&server.state_dir(), &["status"])?;
-    let told = told["operator_listen"].as_str().context("an address")?;
-    let port = told.strip_prefix("0.0.0.0:").context("any address")?;
+    let (is_sound, text) = check(&[&beyond[..], &["--token-file", &token]].concat())?;
+    assert!(is_sound, "{text}");
+    let server = start_fault_service(&["--operator-listen", "0.0.0.0:0", "--token-file", &token])?;
+    let reported = order(&server.state_dir(), &["status"])?;
+    let reported = reported["operator_listen"].as_str().context("an address")?;
+    let port = reported.strip_prefix("0.0.0.0:").context("any address")?;
     for address in ADDRESSES {
         let url = format!("http://127.0.0.1:{port}{address}");
         assert_eq!(ask(&server, &url, &[])?.status(), StatusCode::UNAUTHORIZED, "{address}");
@@ -214,36 +214,36 @@ fn beyond_this_host_the_operators_listener_takes_a_token() -> Result<()> {
 }
 
 #[test]
-fn a_start_says_which_address_cannot_be_listened_on() -> Result<()> {
+fn a_failed_bind_names_the_address() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let taken = TcpListener::bind(("127.0.0.1", 0))?;
     let taken = taken.local_addr().map(|address| (taken, address.to_string()))?;
-    let said = refused(folder.path(), &["--listen", "127.0.0.1:0", "--operator-listen", &taken.1])?;
-    assert!(said.contains("`operator_listen`") && said.contains(&taken.1), "{said}");
-    let said = refused(folder.path(), &["--listen", &taken.1, "--operator-listen", "off"])?;
-    assert!(said.contains("`listen`: cannot listen on"), "{said}");
-    let said = refused(folder.path(), &["--listen", &taken.1, "--operator-listen", &taken.1])?;
-    assert!(said.contains("`operator_listen` is") && said.contains("`listen`"), "{said}");
+    let text = refused(folder.path(), &["--listen", "127.0.0.1:0", "--operator-listen", &taken.1])?;
+    assert!(text.contains("`operator_listen`") && text.contains(&taken.1), "{text}");
+    let text = refused(folder.path(), &["--listen", &taken.1, "--operator-listen", "off"])?;
+    assert!(text.contains("`listen`: cannot listen on"), "{text}");
+    let text = refused(folder.path(), &["--listen", &taken.1, "--operator-listen", &taken.1])?;
+    assert!(text.contains("`operator_listen` is") && text.contains("`listen`"), "{text}");
     Ok(())
 }
 
 #[test]
-fn the_operators_address_is_told_in_the_log_and_to_ctl() -> Result<()> {
-    let server = obedient(&[])?;
+fn the_operator_address_is_in_the_log_and_in_ctl_status() -> Result<()> {
+    let server = start_fault_service(&[])?;
     let address = server.operator_url("")?.replace("http://", "");
     assert!(!address.ends_with(":0"), "{address}");
     let log = server.log();
     assert_eq!(log.matches("listening for operators").count(), 1, "{log}");
-    let told = order(&server.state_dir(), &["status"])?;
-    assert_eq!(told["operator_listen"], address.as_str());
-    assert_eq!(told["listen"], server.url("").replace("http://", ""));
+    let reported = order(&server.state_dir(), &["status"])?;
+    assert_eq!(reported["operator_listen"], address.as_str());
+    assert_eq!(reported["listen"], server.url("").replace("http://", ""));
     let words = String::from_utf8(ctl(&server.state_dir(), &["status"]).output()?.stdout)?;
     assert!(words.contains(&format!("for operators on {address}.")), "{words}");
     Ok(())
 }
 
 #[test]
-fn without_an_operators_listener_the_token_alone_opens() -> Result<()> {
+fn without_an_operator_listener_only_the_token_grants_access() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let config = folder.path().join("bodyscript.toml");
     fs::write(&config, "")?;
@@ -251,7 +251,7 @@ fn without_an_operators_listener_the_token_alone_opens() -> Result<()> {
     let config_flag = config.to_str().context("a plain path")?;
     let off = ["--operator-listen", "off", "--config", config_flag, &flag, &program];
     let mut server = TestServer::launch(std::sync::Arc::new(tempfile::tempdir()?), &off, None)?;
-    ensure!(server.ready_or_dead()?, "{}", server.log());
+    ensure!(server.ready_or_exited()?, "{}", server.log());
     assert!(server.log().contains("`token_file` is not set"), "{}", server.log());
     assert_eq!(order(&server.state_dir(), &["status"])?["operator_listen"], Value::Null);
     for address in ADDRESSES {
@@ -262,7 +262,7 @@ fn without_an_operators_listener_the_token_alone_opens() -> Result<()> {
     fs::write(&config, format!("token_file = \"{token}\"\nlisten = \"127.0.0.1:9\""))?;
     let reloaded = order(&server.state_dir(), &["reload"])?;
     assert_eq!(reloaded["applied"], serde_json::json!(["token_file"]));
-    await_that("the token counts", || {
+    wait_until("the token counts", || {
         let open = server.client().get(server.url("/api/jobs")).bearer_auth(TOKEN).send()?;
         Ok(open.status() == StatusCode::OK)
     })?;

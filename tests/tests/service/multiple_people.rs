@@ -107,7 +107,7 @@ fn passing(time: Duration) -> Scene {
 }
 
 #[test]
-fn two_side_by_side_are_two() -> Result<()> {
+fn two_people_side_by_side_are_both_found() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let clip = clip(15, footage::pair);
     for mode in ["track", "static"] {
@@ -118,14 +118,14 @@ fn two_side_by_side_are_two() -> Result<()> {
 }
 
 #[test]
-fn two_who_cross_stay_who_they_are() -> Result<()> {
+fn two_people_who_cross_keep_their_ids() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let clip = clip(3 * FPS, crossing);
     two_stay_two(&clip, &table(&clip, &["--max-people", "5"], folder.path())?, 20)
 }
 
 #[test]
-fn somebody_hidden_for_a_moment_is_known_again() -> Result<()> {
+fn a_briefly_hidden_person_keeps_the_same_id() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let clip = clip(3 * FPS, passing);
     let table = table(&clip, &["--max-people", "2"], folder.path())?;
@@ -146,7 +146,7 @@ fn away_until(back: Duration, time: Duration) -> Scene {
 }
 
 #[test]
-fn a_number_is_kept_for_two_seconds_and_no_longer() -> Result<()> {
+fn an_id_is_reserved_for_two_seconds() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let returns: [(Footage, u32, &[u32]); 2] = [
         (|time| away_until(Duration::from_millis(2600), time), 50, &[0, 1]),
@@ -167,7 +167,7 @@ fn a_number_is_kept_for_two_seconds_and_no_longer() -> Result<()> {
 }
 
 #[test]
-fn asking_for_more_people_changes_nothing_about_the_first() -> Result<()> {
+fn a_higher_people_limit_does_not_change_the_first_person() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let clip = clip(2 * FPS, crossing);
     for options in [&["--mode", "track"][..], &["--mode", "ultra_fast", "--interval", "6"]] {
@@ -181,7 +181,7 @@ fn asking_for_more_people_changes_nothing_about_the_first() -> Result<()> {
 }
 
 #[test]
-fn every_format_that_can_tells_of_both() -> Result<()> {
+fn every_multi_person_format_contains_both_people() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let clip = clip(3, footage::pair);
     let video = folder.path().join("clip.mp4");

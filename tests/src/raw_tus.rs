@@ -13,11 +13,11 @@ pub const BYTES: &str = "application/offset+octet-stream";
 
 /// The protocol, by hand.
 #[derive(Debug)]
-pub struct Hand<'a> {
+pub struct RawTus<'a> {
     server: &'a TestServer,
 }
 
-impl<'a> Hand<'a> {
+impl<'a> RawTus<'a> {
     /// Speaks to this service.
     pub const fn of(server: &'a TestServer) -> Self {
         Self { server }
