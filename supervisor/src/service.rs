@@ -81,23 +81,23 @@ pub(crate) async fn run(
         );
     }
     let (state, _lock) = StateDir::open(&config.state_dir)?;
-    let workshop = WorkerFactory::open(&config.workshop())?;
-    let sandbox = trial(&workshop, config.worker_memory_bytes_max, config.deadlines).await?;
+    let factory = WorkerFactory::open(&config.factory())?;
+    let sandbox = trial(&factory, config.worker_memory_bytes_max, config.deadlines).await?;
     let (past, writer) = Journal::open(state.root())?;
     let resumables = Resumables::open(&state, past.clock.clone(), config.resumable)?;
     let recovered = Recovered::from(past, &state)?;
     tracing::info!(
-        cage = %workshop.cage_backend(),
+        cage = %factory.cage_backend(),
         sandbox = sandbox.summary(),
         workers = config.workers,
         memory_budget_bytes = config.memory_budget_bytes,
         state_dir = %config.state_dir.display(),
         "ready"
     );
-    let cage = workshop.cage_backend().to_string();
+    let cage = factory.cage_backend().to_string();
     let control = control(&state);
     let (dispatcher, desk) =
-        Dispatcher::start(config.clone(), runner(workshop), state.clone(), recovered);
+        Dispatcher::start(config.clone(), runner(factory), state.clone(), recovered);
     let closing = CancellationToken::new();
     let webhooks = Webhooks::open(means, state.root(), &dispatcher, &closing)?;
     let clients = Clients::new(config.access.clients.clone());
@@ -201,10 +201,10 @@ async fn drain(
     let _ = dispatcher.stop(Stop::Shutdown).await;
 }
 
-/// Attempts in this workshop.
-pub(crate) fn runner(workshop: WorkerFactory) -> Runner {
+/// Attempts in this factory.
+pub(crate) fn runner(factory: WorkerFactory) -> Runner {
     Arc::new(move |birth, channels| {
-        let workshop = workshop.clone();
-        Box::pin(async move { attempt::run(&workshop, birth, channels).await })
+        let factory = factory.clone();
+        Box::pin(async move { attempt::run(&factory, birth, channels).await })
     })
 }

@@ -65,7 +65,7 @@ struct LayerLine {
 
 /// Prints the report; the exit status says whether the service would work.
 pub(crate) fn doctor(config: &Config, json: bool) -> Result<ExitCode, DoctorError> {
-    let mut findings = vec![workshop(config), memory(config), state_dir(config), operators(config)];
+    let mut findings = vec![factory(config), memory(config), state_dir(config), operators(config)];
     findings.extend(set_aside(config));
     findings.extend(sandbox(config));
     findings.extend(gstreamer());
@@ -80,13 +80,13 @@ fn finding(what: impl Into<String>, state: State, detail: impl Into<String>) -> 
     Finding { what: what.into(), state, detail: detail.into() }
 }
 
-/// Opening the workshop checks the worker's program, the models and the cage, as a start does.
-fn workshop(config: &Config) -> Finding {
-    match WorkerFactory::open(&config.workshop()) {
-        Ok(workshop) => {
+/// Opening the factory checks the worker's program, the models and the cage, as a start does.
+fn factory(config: &Config) -> Finding {
+    match WorkerFactory::open(&config.factory()) {
+        Ok(factory) => {
             let detail = format!(
                 "cage {}; worker {}; models {}",
-                workshop.cage_backend(),
+                factory.cage_backend(),
                 config.worker_program.display(),
                 config.models_dir.display()
             );

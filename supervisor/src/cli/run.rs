@@ -124,9 +124,9 @@ pub(crate) async fn run(
     config.standby = 0;
     // Files from the disk were not uploaded, and take no more room than they do already.
     config.upload_bytes_max = 0;
-    let workshop = WorkerFactory::open(&config.workshop())?;
+    let factory = WorkerFactory::open(&config.factory())?;
     let (dispatcher, desk) =
-        Dispatcher::start(Arc::new(config), runner(workshop), state.clone(), Recovered::nothing());
+        Dispatcher::start(Arc::new(config), runner(factory), state.clone(), Recovered::nothing());
     let mut shutdown = Shutdown::by_signals().map_err(RunError::Signals)?;
 
     let display = Display::new(&videos);

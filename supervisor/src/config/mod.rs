@@ -310,8 +310,8 @@ impl Config {
         }
     }
 
-    /// What the workshop needs of it.
-    pub(crate) fn workshop(&self) -> WorkerFactorySettings {
+    /// What the factory needs of it.
+    pub(crate) fn factory(&self) -> WorkerFactorySettings {
         WorkerFactorySettings {
             worker_program: self.worker_program.clone(),
             models_dir: self.models_dir.clone(),

@@ -46,7 +46,7 @@ pub(crate) use worker_pool::Standby;
 /// Commands that may wait for the dispatcher; beyond, senders wait.
 const COMMANDS_MAX: usize = 256;
 
-/// What runs one attempt: [`crate::runner::attempt::run`] in a workshop.
+/// What runs one attempt: [`crate::runner::attempt::run`] in a factory.
 pub(crate) type Runner = Arc<dyn Fn(WorkerSpec, AttemptChannels) -> RunningAttempt + Send + Sync>;
 
 /// An attempt under way.

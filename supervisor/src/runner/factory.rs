@@ -40,7 +40,7 @@ const STAND_INS: [&str; 3] = ["libavfilter.so.8", "libavformat.so.59", "libbodys
 /// How unlikely the kernel's OOM killer is to pick the supervisor, where it may say so.
 const OOM_SCORE_ADJ: i16 = -900;
 
-/// What a workshop is opened with.
+/// What a factory is opened with.
 #[derive(Debug, Clone)]
 pub struct WorkerFactorySettings {
     /// The program workers execute.
@@ -55,7 +55,7 @@ pub struct WorkerFactorySettings {
     pub layers_required: Vec<Layer>,
 }
 
-/// Why there is no workshop: the operator's to mend.
+/// Why there is no factory: the operator's to mend.
 #[derive(Debug, Error)]
 pub enum WorkerFactoryError {
     /// The worker program cannot be executed.
@@ -105,7 +105,7 @@ pub struct WorkerFactory {
     pub(crate) shop: Arc<FactoryParts>,
 }
 
-/// What the clones of a workshop share. The order of the fields is the order of their end: no
+/// What the clones of a factory share. The order of the fields is the order of their end: no
 /// birth may come after the cages are gone.
 #[derive(Debug)]
 pub(crate) struct FactoryParts {

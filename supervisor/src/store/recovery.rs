@@ -3,7 +3,7 @@
 //! Called by `run`, once, before it serves. No accepted job is dropped: it is done, waits again,
 //! or failed with a reason. Of what no job claims, results that nobody knows are set aside, and
 //! the rest is swept. The worker processes and control groups of a dead supervisor are `worker`'s
-//! to sweep, when the workshop opens.
+//! to sweep, when the factory opens.
 
 use crate::policy::job::{Job, JobError, JobEvent, JobId, JobState};
 use crate::store::artefacts::StateDir;

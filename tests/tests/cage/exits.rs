@@ -17,7 +17,7 @@ async fn a_good_worker_is_done_and_leaves_its_artefacts() {
     let mut csv = task.order.artefacts[0].1.try_clone().expect("a descriptor");
     let (live, seen) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
-    let exit_report = task.run_attempt(&harness.workshop, live, stopped).await;
+    let exit_report = task.run_attempt(&harness.factory, live, stopped).await;
     assert_eq!(exit_report.end, ExitReason::Done, "{exit_report:?}");
     assert_eq!(exit_report.exit, Some(ProcessExit::Status(0)));
     assert_eq!(exit_report.summary.map(|summary| summary.frames_processed), Some(3));
@@ -39,7 +39,7 @@ async fn a_good_worker_is_done_and_leaves_its_artefacts() {
 async fn each_kind_of_exit_has_its_own_reason() {
     let harness = Harness::open();
     // The status of a refused allocation: proof where rlimits are the cap, and none under a cgroup.
-    let refused = match harness.workshop.cage_backend() {
+    let refused = match harness.factory.cage_backend() {
         CageBackend::Rlimit => ExitReason::Oom,
         CageBackend::V1 | CageBackend::V2 => ExitReason::Crash(ProcessExit::Status(72)),
     };

@@ -1,4 +1,4 @@
-//! The harness: a workshop of fault workers, and the look around that nothing is left.
+//! The harness: a factory of fault workers, and the look around that nothing is left.
 
 use bodyscript::ExitReport;
 use bodyscript::{Assignment, AttemptChannels, Deadlines, Live, Stop, WorkerSpec, run_attempt};
@@ -30,9 +30,9 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     SERIAL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A workshop of fault workers.
+/// A factory of fault workers.
 pub(crate) struct Harness {
-    pub(crate) workshop: WorkerFactory,
+    pub(crate) factory: WorkerFactory,
     pub(crate) files: TempDir,
     _alone: MutexGuard<'static, ()>,
 }
@@ -64,13 +64,13 @@ impl Task {
     /// An attempt whose worker has its order from the beginning.
     pub(crate) async fn run_attempt(
         self,
-        workshop: &WorkerFactory,
+        factory: &WorkerFactory,
         live: watch::Sender<Live>,
         stop: oneshot::Receiver<Stop>,
     ) -> ExitReport {
         let (sender, order) = oneshot::channel();
         sender.send(self.order).expect("a listener");
-        run_attempt(workshop, self.birth, AttemptChannels { assignment: order, live, stop }).await
+        run_attempt(factory, self.birth, AttemptChannels { assignment: order, live, stop }).await
     }
 }
 
@@ -87,7 +87,7 @@ impl Harness {
     /// With a cgroup, or not at all: then the reason is printed.
     pub(crate) fn cgroup() -> Option<Self> {
         let harness = Self::open();
-        if harness.workshop.cage_backend() == CageBackend::Rlimit {
+        if harness.factory.cage_backend() == CageBackend::Rlimit {
             skipped("cgroups", "this host gives none to this user");
             harness.close();
             return None;
@@ -95,7 +95,7 @@ impl Harness {
         Some(harness)
     }
 
-    /// With a workshop opened in some other way.
+    /// With a factory opened in some other way.
     pub(crate) fn with(
         open: impl FnOnce(&WorkerFactorySettings) -> Result<WorkerFactory, WorkerFactoryError>,
     ) -> Self {
@@ -109,8 +109,8 @@ impl Harness {
     ) -> Self {
         let alone = alone();
         let files = TempDir::new().expect("a folder");
-        let workshop = open(&settings(&files, program)).expect("a workshop");
-        Self { workshop, files, _alone: alone }
+        let factory = open(&settings(&files, program)).expect("a factory");
+        Self { factory, files, _alone: alone }
     }
 
     pub(crate) fn task(&self, script: &str) -> Task {
@@ -155,7 +155,7 @@ impl Harness {
     /// An attempt nobody interferes with.
     pub(crate) async fn attempt(&self, task: Task) -> ExitReport {
         let (_stop, stopped) = oneshot::channel();
-        task.run_attempt(&self.workshop, watch::Sender::new(Live::default()), stopped).await
+        task.run_attempt(&self.factory, watch::Sender::new(Live::default()), stopped).await
     }
 
     pub(crate) async fn handle_command(&self, script: &str) -> ExitReport {
@@ -170,7 +170,7 @@ impl Harness {
     ) -> ExitReport {
         let (stop, stopped) = oneshot::channel();
         let (sender, mut live) = watch::channel(Live::default());
-        let attempt = self.task(script).run_attempt(&self.workshop, sender, stopped);
+        let attempt = self.task(script).run_attempt(&self.factory, sender, stopped);
         let meddle = async {
             let running = live.wait_for(|live| live.phase == Phase::Running).await;
             let pid = running.expect("it runs").pid.expect("a running worker has a number");
@@ -180,8 +180,8 @@ impl Harness {
     }
 
     pub(crate) fn close(self) {
-        let Self { workshop, files, _alone } = self;
-        drop(workshop);
+        let Self { factory, files, _alone } = self;
+        drop(factory);
         drop(files);
         assert_eq!(orphans(), Vec::<String>::new(), "processes are left");
         assert_eq!(own_groups(), Vec::<PathBuf>::new(), "cgroups are left");

@@ -51,8 +51,8 @@ async fn a_dropped_attempt_still_ends_and_leaves_nothing() {
     let (sender, mut live) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
     let task = harness.task("deaf leak-child silent");
-    let workshop = harness.workshop.clone();
-    let waiter = tokio::spawn(async move { task.run_attempt(&workshop, sender, stopped).await });
+    let factory = harness.factory.clone();
+    let waiter = tokio::spawn(async move { task.run_attempt(&factory, sender, stopped).await });
     let pid = live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs").pid;
     waiter.abort();
     assert!(waiter.await.expect_err("aborted").is_cancelled());
@@ -69,8 +69,8 @@ fn workers_are_killed_when_the_runtime_ends() {
     let (sender, mut live) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
     let task = harness.task("deaf leak-child silent");
-    let workshop = harness.workshop.clone();
-    runtime.spawn(async move { task.run_attempt(&workshop, sender, stopped).await });
+    let factory = harness.factory.clone();
+    runtime.spawn(async move { task.run_attempt(&factory, sender, stopped).await });
     let running = runtime.block_on(async {
         live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs").pid
     });
@@ -103,13 +103,13 @@ fn a_killed_supervisor_leaves_no_worker_and_its_cgroups_are_swept() {
     let worker: i32 = number.expect("a number").parse().expect("a number");
     let dead = supervisor.id() as i32;
     let was_caged = !cgroups_of(dead).is_empty();
-    assert_eq!(was_caged, harness.workshop.cage_backend() != CageBackend::Rlimit);
+    assert_eq!(was_caged, harness.factory.cage_backend() != CageBackend::Rlimit);
     supervisor.kill().expect("our child");
     supervisor.wait().expect("our child");
     // The kernel ends the worker; as its new parent, we see it as a child that has ended.
     let _ = nix::sys::wait::waitpid(Pid::from_raw(worker), None);
     assert!(!is_alive(worker));
-    let next = WorkerFactory::open(&settings(&harness.files, fault_worker())).expect("a workshop");
+    let next = WorkerFactory::open(&settings(&harness.files, fault_worker())).expect("a factory");
     assert_eq!(cgroups_of(dead), Vec::<PathBuf>::new());
     drop(next);
     harness.close();
@@ -121,7 +121,7 @@ async fn inner_supervisor_to_be_killed() {
     let harness = Harness::open();
     let (sender, mut live) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
-    let attempt = harness.task("deaf silent").run_attempt(&harness.workshop, sender, stopped);
+    let attempt = harness.task("deaf silent").run_attempt(&harness.factory, sender, stopped);
     let tell = async {
         let running = live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs");
         println!("worker={};", running.pid.expect("a running worker has a number"));

@@ -21,7 +21,8 @@ async fn a_worker_that_ends_before_it_is_ready_counts_as_never_started() {
         let exit_report = harness.handle_command(script).await;
         assert_eq!(exit_report.end, ExitReason::SpawnFailed, "{script}: {exit_report:?}");
     }
-    assert_eq!(harness.handle_command("early sigsys").await.end,
+    assert_eq!(
+        harness.handle_command("early sigsys").await.end,
         ExitReason::Sigsys { syscall: None }
     );
     harness.close();
@@ -56,14 +57,14 @@ async fn a_missing_model_is_reported_at_opening() {
 #[tokio::test(flavor = "multi_thread")]
 async fn opening_fails_without_the_required_cage() {
     let harness = Harness::open();
-    let given = harness.workshop.cage_backend();
+    let given = harness.factory.cage_backend();
     for required in [CageRequired::V2, CageRequired::Cgroup, CageRequired::Any] {
-        let settings = WorkshopSettings {
+        let settings = WorkerFactorySettings {
             cage_required: required,
             ..settings(&harness.files, fault_worker())
         };
         match WorkerFactory::open(&settings) {
-            Ok(workshop) => assert!(required.accepts().contains(&workshop.cage_backend())),
+            Ok(factory) => assert!(required.accepts().contains(&factory.cage_backend())),
             Err(refused) => {
                 assert!(!required.accepts().contains(&given), "{refused}");
                 assert!(matches!(refused, WorkerFactoryError::Cage { .. }), "{refused}");
@@ -139,7 +140,7 @@ async fn a_stop_before_the_spawn_takes_effect() {
     let (stop, stopped) = oneshot::channel();
     stop.send(Stop::Shutdown).expect("a listener");
     let live = watch::Sender::new(Live::default());
-    let exit_report = harness.task("silent").run_attempt(&harness.workshop, live, stopped).await;
+    let exit_report = harness.task("silent").run_attempt(&harness.factory, live, stopped).await;
     assert_eq!(exit_report.end, ExitReason::Shutdown, "{exit_report:?}");
     harness.close();
 }
@@ -153,7 +154,7 @@ async fn a_worker_that_can_get_no_job_is_ended_at_any_stage() {
     let (_stop, stop) = oneshot::channel();
     let lines =
         AttemptChannels { assignment: ordered, live: watch::Sender::new(Live::default()), stop };
-    let hopeless = timeout(WAIT_MAX, run_attempt(&harness.workshop, birth(), lines));
+    let hopeless = timeout(WAIT_MAX, run_attempt(&harness.factory, birth(), lines));
     assert_eq!(
         hopeless.await.expect("it ends").end,
         ExitReason::Cancelled,
@@ -164,7 +165,7 @@ async fn a_worker_that_can_get_no_job_is_ended_at_any_stage() {
     let (_stop, stop) = oneshot::channel();
     let (sender, mut live) = watch::channel(Live::default());
     let attempt = run_attempt(
-        &harness.workshop,
+        &harness.factory,
         birth(),
         AttemptChannels { assignment: ordered, live: sender, stop },
     );
@@ -186,6 +187,6 @@ fn a_survey_reports_what_the_host_supports_and_cleans_up() {
     let harness = Harness::open();
     let given: Vec<_> =
         survey().into_iter().filter(|(_, answer)| answer.is_ok()).map(|(kind, _)| kind).collect();
-    assert_eq!(given.first(), Some(&harness.workshop.cage_backend()));
+    assert_eq!(given.first(), Some(&harness.factory.cage_backend()));
     harness.close();
 }

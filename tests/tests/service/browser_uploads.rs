@@ -101,7 +101,8 @@ fn a_broken_connection_costs_at_most_the_current_chunk() -> Result<()> {
     browser.click("#start")?;
     browser.wait(IS_WAITING)?;
     let reported = browser.text("#lost-text")?;
-    assert!(reported.starts_with("Connection lost. ") && told.ends_with(" of 4.0 MB uploaded."),
+    assert!(
+        reported.starts_with("Connection lost. ") && reported.ends_with(" of 4.0 MB uploaded."),
         "{reported}"
     );
     assert!(
@@ -135,10 +136,7 @@ fn an_upload_resumes_after_a_page_reload() -> Result<()> {
     browser.run("location.reload()")?;
     browser.wait("document.querySelector('#unfinished')?.offsetParent")?;
     let reported = browser.text("#unfinished-text")?;
-    assert!(
-        reported.contains("Größe 3.mp4") && reported.contains(" % uploaded"),
-        "{reported}"
-    );
+    assert!(reported.contains("Größe 3.mp4") && reported.contains(" % uploaded"), "{reported}");
     browser.wait("document.querySelector('#mode').value === 'static'")?;
     browser.picture("upload-reloaded", PHONE, Look::Dark)?;
     assert_eq!(browser.barriers()?, NO_BARRIERS);

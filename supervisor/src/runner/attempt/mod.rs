@@ -149,12 +149,12 @@ impl Default for Live {
 /// The attempt runs in a task of its own. If this future is dropped, the worker is ended as at a
 /// shutdown and the task still sees it to its grave.
 pub async fn run(
-    workshop: &WorkerFactory,
+    factory: &WorkerFactory,
     birth: WorkerSpec,
     channels: AttemptChannels,
 ) -> ExitReport {
     let (interest, lost_interest) = oneshot::channel();
-    let shop = Arc::clone(&workshop.shop);
+    let shop = Arc::clone(&factory.shop);
     let task = tokio::spawn(async move {
         let last = channels.live.clone();
         let exit_report = attempt(shop, birth, channels, lost_interest).await;

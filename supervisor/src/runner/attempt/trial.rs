@@ -38,7 +38,7 @@ pub enum TrialError {
 /// # Errors
 /// When it does not become ready, or lacks a layer that is required.
 pub(crate) async fn trial(
-    workshop: &WorkerFactory,
+    factory: &WorkerFactory,
     memory_bytes_max: u64,
     deadlines: Deadlines,
 ) -> Result<SandboxReport, TrialError> {
@@ -47,7 +47,7 @@ pub(crate) async fn trial(
     let (stop, stopped) = oneshot::channel();
     // Never sent, but kept: it waits for its job.
     let (_order, assignment) = oneshot::channel();
-    let attempt = run(workshop, birth, AttemptChannels { assignment, live: sender, stop: stopped });
+    let attempt = run(factory, birth, AttemptChannels { assignment, live: sender, stop: stopped });
     let end_once_ready = async {
         // An error means that it is over already.
         if live.wait_for(|live| live.sandbox.is_some()).await.is_ok() {
@@ -55,7 +55,7 @@ pub(crate) async fn trial(
         }
     };
     let (exit_report, ()) = tokio::join!(attempt, end_once_ready);
-    judge(exit_report, &workshop.shop.layers_required)
+    judge(exit_report, &factory.shop.layers_required)
 }
 
 fn judge(exit_report: ExitReport, required: &[Layer]) -> Result<SandboxReport, TrialError> {

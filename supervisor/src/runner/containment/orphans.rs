@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The workers that are born and not yet reaped, of the whole process: children are the
-/// process's, whichever workshop they come from.
+/// process's, whichever factory they come from.
 static LIVING: Mutex<BTreeSet<Pid>> = Mutex::new(BTreeSet::new());
 
 /// The register of living workers. Held over a birth and over a reaping, so that a newborn is

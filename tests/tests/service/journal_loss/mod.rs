@@ -170,7 +170,8 @@ fn unknown_results_are_set_aside_and_removed_ones_swept() -> Result<()> {
     let name = PathBuf::from(format!("results/{unknown}/pose_data.csv"));
     assert_eq!(aside(&state)?, Tree::from([(name, b"unknown".to_vec())]));
     let log = server.log();
-    let reported = log.lines().find(|line| line.contains("results without an entry in the journal"));
+    let reported =
+        log.lines().find(|line| line.contains("results without an entry in the journal"));
     ensure!(reported.is_some_and(|line| line.contains("ERROR") && line.contains(unknown)), "{log}");
     server.stop()?;
     drop(videos);
