@@ -57,8 +57,8 @@ pub use cli::{Cli, complain};
 // For the tests of cages and of the whole service.
 pub use policy::display_name::DisplayName;
 pub use policy::job::{AttemptRecord, Job, JobError, JobEvent, JobId, Upload};
-pub use policy::origin::Origin;
 pub use runner::attempt::exit_report::{Deadline, ExitReason, ExitReport, ProcessExit, Stop};
+pub use runner::attempt::origin::Origin;
 pub use runner::attempt::{
     Assignment, AttemptChannels, Deadlines, Live, WorkerSpec, run as run_attempt,
 };

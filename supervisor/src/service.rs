@@ -5,13 +5,15 @@
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Runner};
 use crate::http::access::{Access, AccessError};
-use crate::http::connections::Connections;
+use crate::http::connections::registry::Connections;
 use crate::http::middleware::clients::Clients;
 use crate::http::router::router;
-use crate::http::service::{Service, Settings};
+use crate::http::service::Service;
+use crate::http::settings::Settings;
+use crate::ops::commands::OperatorCommand;
 use crate::ops::control_socket::Control;
 use crate::ops::listeners::Listeners;
-use crate::ops::operations::{Operations, OperatorCommand, Source, Targets};
+use crate::ops::operations::{Operations, Source, Targets};
 use crate::ops::signals::{Shutdown, Signals};
 use crate::ops::systemd;
 use crate::runner::attempt;

@@ -2,8 +2,8 @@
 
 use crate::cli::output;
 use crate::config::{Config, ConfigError, RawConfig};
+use crate::ops::commands::OperatorCommand;
 use crate::ops::control_socket::{Answer, SOCKET};
-use crate::ops::operations::OperatorCommand;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use std::io::{self, BufRead, BufReader, Write};

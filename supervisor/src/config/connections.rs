@@ -1,6 +1,6 @@
 //! Limits on connections, requests and streams of events, of one client and of all together.
 
-use crate::config::resolve::{DAY_S, Result, bytes, number, refused, seconds};
+use crate::config::values::{DAY_S, Result, bytes, number, refused, seconds};
 use crate::config::{HttpLimits, RawConfig};
 
 /// Most connections, of one client or of all, that can be asked for.

@@ -4,7 +4,7 @@
 //! address that is really listened on.
 
 use crate::config::ConfigError;
-use crate::config::resolve::refused;
+use crate::config::values::refused;
 use std::net::SocketAddr;
 
 const PUBLIC: &str = "127.0.0.1:8000";

@@ -12,15 +12,16 @@ pub(crate) mod defaults;
 pub(crate) mod listen;
 pub(crate) mod raw;
 pub(crate) mod resolve;
+pub(crate) mod values;
 
 pub(crate) use bytes::ByteCount;
 pub(crate) use raw::{RawConfig, unknown_variable};
 
+use crate::policy::retention_rules::ResumableLimits;
 use crate::policy::suggest::hint;
 use crate::runner::attempt::Deadlines;
 use crate::runner::containment::cage::CageRequired;
 use crate::runner::factory::WorkerFactorySettings;
-use crate::store::retention::RetentionPeriods;
 use bodyscript_protocol::message::MediaLimits;
 use bodyscript_protocol::sandbox_report::Layer;
 use ipnet::IpNet;
@@ -122,15 +123,6 @@ pub(crate) struct HttpLimits {
     pub upload_max: Duration,
     /// Least of a body in a second of waiting for the client, in either direction; 0 is none.
     pub body_rate_bytes_per_s_min: u64,
-}
-
-/// Limits on uploads that come in several requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ResumableLimits {
-    /// Unfinished ones at once.
-    pub uploads_max: usize,
-    /// How long one may take from its creation to its last byte.
-    pub lives: RetentionPeriods,
 }
 
 /// Who is told of the ends of jobs.

@@ -1,27 +1,23 @@
 //! From what was written to what is believed: ranges, names, and values that must agree.
 
 use crate::config::bytes::ByteCount;
+use crate::config::values::{DAY_S, Result, bytes, number, refused, seconds};
 use crate::config::{
-    AccessConfig, ClientLimits, Config, ConfigError, LogFormat, RawConfig, ResumableLimits,
-    WebhookConfig, connections, defaults, listen,
+    AccessConfig, ClientLimits, Config, LogFormat, RawConfig, WebhookConfig, connections, defaults,
+    listen,
 };
+use crate::policy::retention_rules::{ResumableLimits, RetentionPeriods};
 use crate::runner::attempt::Deadlines;
 use crate::runner::containment::cage::CageRequired;
-use crate::store::retention::RetentionPeriods;
 use bodyscript_protocol::limits::FRAMES_MAX;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
 use bodyscript_protocol::sandbox_report::Layer;
 use ipnet::IpNet;
-use std::fmt::Display;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) type Result<T> = std::result::Result<T, ConfigError>;
-
 const MIB: u64 = 1 << 20;
-pub(crate) const DAY_S: u32 = 24 * 3600;
 /// How long results are kept unless told otherwise.
 const RESULT_TTL_S: u32 = 3600;
 
@@ -81,52 +77,6 @@ impl Config {
         };
         Ok(config)
     }
-}
-
-pub(crate) fn refused(
-    key: &'static str,
-    value: impl Display,
-    accepted: impl Into<String>,
-) -> ConfigError {
-    ConfigError::Refused { key, value: value.to_string(), accepted: accepted.into() }
-}
-
-pub(crate) fn number(
-    key: &'static str,
-    given: Option<u32>,
-    default: u32,
-    range: RangeInclusive<u32>,
-) -> Result<u32> {
-    let value = given.unwrap_or(default);
-    if range.contains(&value) {
-        return Ok(value);
-    }
-    let accepted = format!("a whole number from {} to {}", range.start(), range.end());
-    Err(refused(key, value, accepted))
-}
-
-pub(crate) fn seconds(
-    key: &'static str,
-    given: Option<u32>,
-    default: u32,
-    range: RangeInclusive<u32>,
-) -> Result<Duration> {
-    number(key, given, default, range).map(|s| Duration::from_secs(s.into()))
-}
-
-pub(crate) fn bytes(
-    key: &'static str,
-    given: Option<ByteCount>,
-    default: u64,
-    least: u64,
-) -> Result<u64> {
-    // Beyond this TOML cannot write it and file offsets cannot reach it.
-    let most = i64::MAX as u64;
-    let ByteCount(value) = given.unwrap_or(ByteCount(default));
-    if (least..=most).contains(&value) {
-        return Ok(value);
-    }
-    Err(refused(key, value, format!("a number of bytes from {least} to {most}")))
 }
 
 fn path(

@@ -6,9 +6,9 @@
 use crate::dispatcher::RunningAttempt;
 use crate::dispatcher::deletion_retry::retry_until_done;
 use crate::policy::job::{AttemptRecord, JobId};
-use crate::policy::origin::Origin;
 use crate::policy::verdict::{Decision, History, Verdict, apply_restart_limit, decide};
 use crate::runner::attempt::exit_report::{ExitReason, ExitReport};
+use crate::runner::attempt::origin::Origin;
 use crate::runner::attempt::{Assignment, Live};
 use crate::store::artefacts::{AttemptFolder, StateDir};
 use crate::store::error::StateError;

@@ -10,10 +10,11 @@ use crate::dispatcher::deletion_retry::retry_until_done;
 use crate::dispatcher::scheduler::cancelled;
 use crate::dispatcher::state::State;
 use crate::policy::job::{JobEvent, JobId};
+use crate::policy::retention_rules::RetentionPeriods;
 use crate::runner::attempt::exit_report::Stop;
 use crate::store::failpoint;
 use crate::store::journal::{Entry, What};
-use crate::store::retention::{ENDED_KEPT_MAX, Pressure, RetentionPeriods};
+use crate::store::retention::{ENDED_KEPT_MAX, Pressure};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -87,8 +88,10 @@ impl State {
         for _ in 0..SWEPT_MAX {
             let Some((ended, id)) = self.ended.front().copied() else { return };
             let why = match () {
-                () if lives.has_expired(ended, now, Pressure::default()) => "expired",
-                () if lives.has_expired(ended, now, self.pressure) => "low memory or disk space",
+                () if lives.has_expired(now.since(ended), false) => "expired",
+                () if lives.has_expired(now.since(ended), self.pressure.is_short()) => {
+                    "low memory or disk space"
+                }
                 () if self.ended.len() > ENDED_KEPT_MAX => "limit of jobs reached",
                 () => return,
             };

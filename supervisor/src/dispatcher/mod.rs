@@ -24,8 +24,8 @@ use crate::dispatcher::status::{Numbers, Status};
 use crate::policy::admission::{Refusal, Request};
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{JobId, Upload};
-use crate::policy::origin::Origin;
 use crate::runner::attempt::exit_report::{ExitReport, Stop};
+use crate::runner::attempt::origin::Origin;
 use crate::runner::attempt::{AttemptChannels, WorkerSpec};
 use crate::store::artefacts::StateDir;
 use crate::store::journal::JournalError;
@@ -183,7 +183,7 @@ pub(crate) struct Counts {
 #[derive(Debug)]
 pub(crate) enum Command {
     Admit { request: Request, reply: oneshot::Sender<Result<Ticket, Refusal>> },
-    Submit { ticket: Ticket, id: JobId, upload: Upload, reply: submission::SubmitReply },
+    Submit { ticket: Ticket, id: JobId, upload: Upload, reply: state::SubmitReply },
     Status { id: JobId, reply: oneshot::Sender<Option<Status>> },
     Watch { id: JobId, reply: oneshot::Sender<Option<watch::Receiver<u64>>> },
     Cancel { id: JobId, reply: oneshot::Sender<Option<Cancelled>> },

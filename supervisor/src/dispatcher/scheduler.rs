@@ -8,8 +8,10 @@ use crate::dispatcher::{Cancelled, Status};
 use crate::policy::job::{AttemptRecord, Job, JobError, JobEvent, JobId, JobState};
 use crate::policy::verdict::{History, Verdict};
 use crate::runner::attempt::exit_report::ExitReason;
+use crate::runner::attempt::{AttemptChannels, Live, WorkerSpec};
 use crate::runner::containment::own_memory::own_rss_bytes;
 use std::time::Instant;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinError;
 
 impl State {
@@ -48,6 +50,59 @@ impl State {
                 self.pool.release_memory(missing);
                 None
             }
+        }
+    }
+
+    fn spawn_worker(&self, name: String, memory_bytes_max: u64) -> PooledWorker {
+        let deadlines = self.config.deadlines;
+        self.spawn(WorkerSpec { name, memory_bytes_max, deadlines, warms_up: false })
+    }
+
+    /// A worker that starts when its attempt is first polled.
+    fn spawn(&self, spec: WorkerSpec) -> PooledWorker {
+        let (assignment, assigned) = oneshot::channel();
+        let (sender, live) = watch::channel(Live::default());
+        let (stop, stopped) = oneshot::channel();
+        let memory_bytes_max = spec.memory_bytes_max;
+        let channels = AttemptChannels { assignment: assigned, live: sender, stop: stopped };
+        let attempt = (self.runner)(spec, channels);
+        PooledWorker { assignment, live, stop, memory_bytes_max, is_standby: false, attempt }
+    }
+
+    /// Fills the pool, while nothing else needs the memory.
+    pub(crate) fn fill_pool(&mut self) {
+        if self.pressure.memory {
+            self.pool.release_all();
+        }
+        let memory_bytes_max = self.config.worker_memory_bytes_max;
+        while self.mode == Mode::Open
+            && !self.pressure.memory
+            && self.queue.is_empty()
+            && (self.running.is_empty() || self.pool.may_be_replaced())
+            && self.pool.len() < self.config.standby
+            && self.may_grow_pool(Instant::now())
+            && self.reserved_bytes() + memory_bytes_max <= self.config.memory_budget_bytes
+        {
+            let worker = self.spawn(WorkerSpec {
+                name: "standby".into(),
+                memory_bytes_max,
+                deadlines: self.config.deadlines,
+                warms_up: true,
+            });
+            self.pool.add(worker);
+        }
+    }
+
+    fn may_grow_pool(&self, now: Instant) -> bool {
+        let workers = self.config.workers;
+        self.breaker.attempts_max(workers, now) > self.pool.len()
+            && self.pool.may_grow(workers, now)
+    }
+
+    /// Removes pooled workers that have exited.
+    pub(crate) fn poll_pool(&mut self) {
+        if self.pool.poll() {
+            self.breaker.succeeded();
         }
     }
 

@@ -9,9 +9,8 @@ use crate::dispatcher::attempt_task::FinishedAttempt;
 use crate::dispatcher::breaker::Breaker;
 use crate::dispatcher::counters::AttemptCounters;
 use crate::dispatcher::status::{Place, Status};
-use crate::dispatcher::submission::StoredUpload;
 use crate::dispatcher::worker_pool::WorkerPool;
-use crate::dispatcher::{Cancelled, Command, Results, Runner};
+use crate::dispatcher::{Cancelled, Command, Results, Runner, SubmitError, Ticket};
 use crate::policy::eta::AttemptDurations;
 use crate::policy::job::{Job, JobEvent, JobId, JobState};
 use crate::policy::poison::Poison;
@@ -20,7 +19,7 @@ use crate::runner::attempt::Live;
 use crate::runner::attempt::exit_report::Stop;
 use crate::store::artefacts::StateDir;
 use crate::store::clock::{self, Clock, Moment};
-use crate::store::journal::{self, JobRow, Journal, What};
+use crate::store::journal::{self, JobRow, Journal, JournalError, What};
 use crate::store::recovery::Recovered;
 use crate::store::retention::Pressure;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -67,6 +66,18 @@ pub(crate) struct Running {
 pub(crate) struct Waiters {
     pub(crate) cancel: Vec<oneshot::Sender<Option<Cancelled>>>,
     pub(crate) remove: Vec<oneshot::Sender<bool>>,
+}
+
+/// Receives the result of a submission.
+pub(crate) type SubmitReply = oneshot::Sender<Result<Status, SubmitError>>;
+
+/// A job on its way through the journal.
+pub(crate) struct StoredUpload {
+    pub(crate) job: Job,
+    /// Holds its place until it stands in the queue.
+    pub(crate) _ticket: Ticket,
+    pub(crate) reply: SubmitReply,
+    pub(crate) written: Result<(), Arc<JournalError>>,
 }
 
 /// The state of the service.

@@ -4,29 +4,17 @@
 //! Part of the dispatcher's loop. A job exists for the rest of the service only once the journal
 //! has committed it.
 
-use crate::dispatcher::state::{JobEntry, Mode, State};
+use crate::dispatcher::state::{JobEntry, Mode, State, StoredUpload, SubmitReply};
 use crate::dispatcher::status::Status;
 use crate::dispatcher::{SubmitError, Ticket};
 use crate::policy::admission::{self, Admitted, Capacity, Refusal, Request};
 use crate::policy::job::{Job, JobId, Upload};
-use crate::policy::origin::Origin;
+use crate::runner::attempt::origin::Origin;
 use crate::runner::containment::own_memory::own_rss_bytes;
 use crate::store::clock;
-use crate::store::journal::{self, JobRow, JournalError, JournalState};
+use crate::store::journal::{self, JobRow, JournalState};
 use std::sync::Arc;
-use tokio::sync::{oneshot, watch};
-
-/// Who waits to hear that a job is taken.
-pub(crate) type SubmitReply = oneshot::Sender<Result<Status, SubmitError>>;
-
-/// A job on its way through the journal.
-pub(crate) struct StoredUpload {
-    job: Job,
-    /// Holds its place until it stands in the queue.
-    _ticket: Ticket,
-    reply: SubmitReply,
-    written: Result<(), Arc<JournalError>>,
-}
+use tokio::sync::watch;
 
 impl State {
     pub(crate) fn admit(&self, request: &Request) -> Result<Ticket, Refusal> {

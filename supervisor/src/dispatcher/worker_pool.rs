@@ -7,9 +7,8 @@
 
 use crate::dispatcher::RunningAttempt;
 use crate::dispatcher::breaker::Breaker;
-use crate::dispatcher::state::{Mode, State};
 use crate::runner::attempt::exit_report::Stop;
-use crate::runner::attempt::{Assignment, AttemptChannels, Live, WorkerSpec};
+use crate::runner::attempt::{Assignment, Live};
 use serde::Serialize;
 use std::future::pending;
 use std::time::{Duration, Instant};
@@ -106,7 +105,7 @@ impl WorkerPool {
         Some(self.waiting.remove(place))
     }
 
-    fn may_be_replaced(&self) -> bool {
+    pub(crate) fn may_be_replaced(&self) -> bool {
         self.hired.is_none_or(|hired| hired.elapsed() >= REPLACED_AFTER)
     }
 
@@ -136,6 +135,37 @@ impl WorkerPool {
         });
     }
 
+    /// Adds a worker that was not started for a job, and starts it.
+    pub(crate) fn add(&mut self, worker: PooledWorker) {
+        let attempt = start_in_background(worker.attempt);
+        self.waiting.push(PooledWorker { attempt, is_standby: true, ..worker });
+    }
+
+    /// Whether the pause after failed starts allows one more worker in the pool.
+    pub(crate) fn may_grow(&self, workers: usize, now: Instant) -> bool {
+        self.breaker.attempts_max(workers, now) > self.len()
+    }
+
+    /// Removes workers that have exited; whether one has become ready since the last call.
+    pub(crate) fn poll(&mut self) -> bool {
+        let Self { waiting, breaker, .. } = self;
+        let mut became_ready = false;
+        waiting.retain_mut(|worker| {
+            if is_over(worker) {
+                // The pause is for one that exits again and again.
+                breaker.failed(Instant::now());
+                return false;
+            }
+            let is_news = worker.live.has_changed().unwrap_or(false);
+            if is_news && worker.live.borrow_and_update().sandbox.is_some() {
+                breaker.succeeded();
+                became_ready = true;
+            }
+            true
+        });
+        became_ready
+    }
+
     /// Waits until one that was let go is gone; none where there is none.
     pub(crate) async fn gone(&mut self) -> Option<()> {
         let bytes = self.leaving.join_next().await?.unwrap_or_else(|error| {
@@ -152,80 +182,6 @@ fn is_ready(hand: &PooledWorker) -> bool {
 
 fn is_over(hand: &PooledWorker) -> bool {
     hand.live.has_changed().is_err()
-}
-
-impl State {
-    /// A worker that is not born yet.
-    pub(crate) fn spawn_worker(&self, name: String, memory_bytes_max: u64) -> PooledWorker {
-        let deadlines = self.config.deadlines;
-        self.spawn(WorkerSpec { name, memory_bytes_max, deadlines, warms_up: false })
-    }
-
-    fn spawn(&self, birth: WorkerSpec) -> PooledWorker {
-        let (assignment, assigned) = oneshot::channel();
-        let (live, watched) = watch::channel(Live::default());
-        let (stop, stopped) = oneshot::channel();
-        let memory_bytes_max = birth.memory_bytes_max;
-        let attempt =
-            (self.runner)(birth, AttemptChannels { assignment: assigned, live, stop: stopped });
-        PooledWorker {
-            assignment,
-            live: watched,
-            stop,
-            memory_bytes_max,
-            is_standby: false,
-            attempt,
-        }
-    }
-
-    /// Has as many workers stand by as there are to be, while nothing else wants their memory.
-    pub(crate) fn fill_pool(&mut self) {
-        if self.pressure.memory {
-            self.pool.release_all();
-        }
-        let memory_bytes_max = self.config.worker_memory_bytes_max;
-        while self.mode == Mode::Open
-            && !self.pressure.memory
-            && self.queue.is_empty()
-            && (self.running.is_empty() || self.pool.may_be_replaced())
-            && self.pool.len() < self.config.standby
-            && self.may_start_another(Instant::now())
-            && self.reserved_bytes() + memory_bytes_max <= self.config.memory_budget_bytes
-        {
-            let hand = self.spawn(WorkerSpec {
-                name: "standby".into(),
-                memory_bytes_max,
-                deadlines: self.config.deadlines,
-                warms_up: true,
-            });
-            let attempt = start_in_background(hand.attempt);
-            self.pool.waiting.push(PooledWorker { attempt, is_standby: true, ..hand });
-        }
-    }
-
-    fn may_start_another(&self, now: Instant) -> bool {
-        let breakers = [&self.breaker, &self.pool.breaker];
-        let most = |breaker: &Breaker| breaker.attempts_max(self.config.workers, now);
-        breakers.into_iter().all(|breaker| most(breaker) > self.pool.len())
-    }
-
-    /// Notices who has become ready, and who has died without having been asked to.
-    pub(crate) fn poll_pool(&mut self) {
-        let WorkerPool { waiting, breaker, .. } = &mut self.pool;
-        waiting.retain_mut(|hand| {
-            if is_over(hand) {
-                // The pause is for one that dies again and again.
-                breaker.failed(Instant::now());
-                return false;
-            }
-            let is_news = hand.live.has_changed().unwrap_or(false);
-            if is_news && hand.live.borrow_and_update().sandbox.is_some() {
-                breaker.succeeded();
-                self.breaker.succeeded();
-            }
-            true
-        });
-    }
 }
 
 /// Has it live without being awaited. It still ends if nobody is interested any more.

@@ -1,17 +1,18 @@
 //! The routes: which address leads to which handler, and the middleware around them.
 
-use crate::http::connections;
+use crate::http::connections::admit;
 use crate::http::jobs::{self, events, files};
 use crate::http::middleware::{
-    compress, cors, host, operators_only, refused_writes, request_id, security_headers,
-    unidentified_clients,
+    compress, cors, host, operators_only, refused_writes, request_counts, request_id,
+    security_headers, unidentified_clients,
 };
-use crate::http::openapi::{self, Documents, Outline, info};
+use crate::http::openapi::{self, Documents, Outline, info, problems};
 use crate::http::operators::monitor::{self, Monitor};
 use crate::http::operators::{health, job_metrics, openmetrics};
 use crate::http::pages;
-use crate::http::problem::{ApiError, catalogue};
-use crate::http::service::{LiveService, Service, Settings};
+use crate::http::problem::ApiError;
+use crate::http::service::{LiveService, Service};
+use crate::http::settings::Settings;
 use crate::http::{tus, upload};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
@@ -56,8 +57,8 @@ pub(crate) fn router(service: Service, settings: watch::Receiver<Settings>) -> R
         .routes(routes!(jobs::cleanup))
         .routes(routes!(files::serve))
         .routes(routes!(files::download))
-        .routes(routes!(catalogue::all))
-        .routes(routes!(catalogue::one))
+        .routes(routes!(problems::all))
+        .routes(routes!(problems::one))
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
@@ -78,13 +79,13 @@ pub(crate) fn router(service: Service, settings: watch::Receiver<Settings>) -> R
         .layer(from_fn_with_state(state, refused_writes::report_refused_writes))
         .layer(from_fn_with_state(live.clone(), cors::guard))
         .layer(from_fn(host::once))
-        .layer(from_fn_with_state(live.clone(), connections::admit))
+        .layer(from_fn_with_state(live.clone(), admit::admit))
         .layer(from_fn(security_headers::harden))
         .layer(from_fn_with_state(live.clone(), cors::cors))
         .layer(from_fn(compress::keep_head))
         .layer(compress::layer())
         .layer(from_fn(compress::weaken))
-        .layer(from_fn_with_state(live.clone(), openmetrics::count))
+        .layer(from_fn_with_state(live.clone(), request_counts::count))
         .layer(from_fn(request_id::correlate))
         .with_state(live)
 }

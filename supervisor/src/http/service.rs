@@ -3,9 +3,10 @@
 use crate::config::Config;
 use crate::dispatcher::Dispatcher;
 use crate::http::access::Access;
-use crate::http::connections::Connections;
+use crate::http::connections::registry::Connections;
 use crate::http::middleware::clients::Clients;
-use crate::http::operators::openmetrics::Requests;
+use crate::http::request_counter::RequestCounter;
+use crate::http::settings::Settings;
 use crate::store::artefacts::StateDir;
 use crate::store::resumable::Resumables;
 use crate::webhook::Webhooks;
@@ -32,7 +33,7 @@ pub(crate) struct Service {
     /// Who is told of the ends of jobs.
     pub webhooks: Arc<Webhooks>,
     /// Requests that were answered.
-    pub requests: Requests,
+    pub requests: RequestCounter,
     /// Uploads that come in several requests.
     pub resumables: Arc<Resumables>,
     /// How much each client asked.
@@ -47,19 +48,6 @@ pub(crate) struct Service {
     pub started_at: Timestamp,
     /// Ends streams that would outlast the service.
     pub closing: CancellationToken,
-}
-
-/// What of the service a new configuration changes, all at once.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    /// The configuration.
-    pub config: Arc<Config>,
-    /// How operators are known.
-    pub access: Access,
-    /// How much each client asked.
-    pub clients: Arc<Clients>,
-    /// Why the latest new configuration was refused, if it was.
-    pub reload_refused: Option<String>,
 }
 
 /// What every request is answered from, and what tasks go by: the service as it is then.

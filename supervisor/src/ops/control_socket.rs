@@ -9,7 +9,8 @@
 //! (SO_PEERCRED, unix(7)): root and the service's own user are heard, nobody else. `cli::ctl` is
 //! the other end. It must never wait for a peer without a deadline.
 
-use crate::ops::operations::{Operations, OperatorCommand};
+use crate::ops::commands::OperatorCommand;
+use crate::ops::operations::Operations;
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

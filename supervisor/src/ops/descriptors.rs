@@ -4,7 +4,7 @@
 //! connections with a file each. A service that may not have enough says so and goes on: out of
 //! descriptors it gives up idle connections, and answers 503.
 
-use crate::http::connections::RESERVED;
+use crate::http::connections::table::RESERVED;
 
 /// What one worker takes at most: pipes, cage, video and artefacts.
 const PER_WORKER: u64 = 32;

@@ -5,7 +5,7 @@
 
 use crate::config::Config;
 use crate::http::access::Listener;
-use crate::http::connections::Connections;
+use crate::http::connections::registry::Connections;
 use crate::http::connections::server;
 use crate::ops::systemd::Inherited;
 use axum::{Extension, Router};

@@ -1,5 +1,6 @@
 //! How operators and the host control the service: signals, control socket, systemd, logs.
 
+pub(crate) mod commands;
 pub(crate) mod control_socket;
 pub(crate) mod descriptors;
 pub(crate) mod listeners;

@@ -9,42 +9,16 @@ use crate::dispatcher::status::Status;
 use crate::dispatcher::{Cancelled, Dispatcher, Recent, Retried};
 use crate::http::access::Access;
 use crate::http::middleware::clients::Clients;
-use crate::http::service::Settings;
+use crate::http::settings::Settings;
+use crate::ops::commands::OperatorCommand;
 use crate::ops::listeners::Addresses;
 use crate::ops::signals::ShutdownSwitch;
 use crate::ops::systemd;
 use crate::policy::job::JobId;
 use crate::webhook::{WebhookSender, Webhooks};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, watch};
-
-/// One order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum OperatorCommand {
-    /// Tell how the service is.
-    Status,
-    /// Write the same into the log.
-    Report,
-    /// Take no more jobs, finish those under way, and end.
-    Drain,
-    /// End every worker and give its job another.
-    RestartWorkers,
-    /// Read the configuration again.
-    Reload,
-    /// Cancel a job.
-    Cancel {
-        /// Its id.
-        job: String,
-    },
-    /// Try a failed job again.
-    Retry {
-        /// Its id.
-        job: String,
-    },
-}
 
 /// A configuration that was read again.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //!
 //! Only made known here; what they mean is carried out elsewhere.
 
-use crate::ops::operations::OperatorCommand;
+use crate::ops::commands::OperatorCommand;
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};

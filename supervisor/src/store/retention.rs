@@ -5,14 +5,12 @@
 
 use crate::policy::job::JobId;
 use crate::store::artefacts::StateDir;
-use crate::store::clock::Moment;
 use crate::store::error::StateError;
 use crate::store::fs_atomic::remove_folder;
 use procfs::{Current, Meminfo, MemoryPressure};
 use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::time::Duration;
 
 /// Jobs that are over and remembered, at most; beyond, the oldest go first.
 pub(crate) const ENDED_KEPT_MAX: usize = 10_000;
@@ -24,15 +22,6 @@ const STALLED_PERCENT: f32 = 10.0;
 /// Share of the host's memory below which it counts as short.
 const AVAILABLE_PERCENT: u64 = 5;
 
-/// Lives of results, and of uploads that are not complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RetentionPeriods {
-    /// As a rule.
-    pub normal: Duration,
-    /// While memory or disk is short.
-    pub under_pressure: Duration,
-}
-
 /// What is short.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Pressure {
@@ -42,16 +31,12 @@ pub(crate) struct Pressure {
     pub disk: bool,
 }
 
-impl RetentionPeriods {
-    /// Whether a job that was over at `ended` is to go.
-    pub(crate) fn has_expired(&self, ended: Moment, now: Moment, pressure: Pressure) -> bool {
-        let is_short = pressure.memory || pressure.disk;
-        let life = if is_short { self.under_pressure } else { self.normal };
-        now.since(ended) >= life
-    }
-}
-
 impl Pressure {
+    /// Whether memory or disk space is short.
+    pub(crate) const fn is_short(self) -> bool {
+        self.memory || self.disk
+    }
+
     /// Reads how the host is.
     pub(crate) fn measure(state: &StateDir, disk_free_bytes_min: u64) -> Self {
         let disk = state.free_bytes().is_ok_and(|free| free < disk_free_bytes_min);
@@ -121,25 +106,6 @@ fn unlink(entry: &fs::DirEntry) -> Result<(), StateError> {
 mod tests {
     use super::*;
     use crate::policy::job::JobId;
-
-    #[test]
-    fn results_live_as_long_as_was_said_and_no_longer() {
-        let lives = RetentionPeriods {
-            normal: Duration::from_secs(60),
-            under_pressure: Duration::from_secs(6),
-        };
-        let after = |seconds: i64, pressure| {
-            lives.has_expired(Moment::from_ms(0), Moment::from_ms(seconds * 1000), pressure)
-        };
-        assert!(!after(59, Pressure::default()));
-        assert!(after(60, Pressure::default()));
-        for pressure in
-            [Pressure { memory: true, disk: false }, Pressure { memory: false, disk: true }]
-        {
-            assert!(!after(5, pressure));
-            assert!(after(6, pressure));
-        }
-    }
 
     #[test]
     fn a_start_keeps_what_is_claimed_and_sweeps_the_rest() {

@@ -6,7 +6,7 @@
 //! request's header is never kept.
 
 use crate::http::connections::least_rate::{LeastRate, RatedWrites};
-use crate::http::connections::{Connection, Connections};
+use crate::http::connections::registry::{Connection, Connections};
 use crate::http::middleware::client_address::Peer;
 use axum::Router;
 use hyper::Request;

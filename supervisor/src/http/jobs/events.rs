@@ -6,7 +6,7 @@
 //! that names it (`Last-Event-ID`) is not told again, and to stay away (204) if the job is over.
 
 use crate::dispatcher::status::Status;
-use crate::http::connections::Place;
+use crate::http::connections::registry::RequestSlot;
 use crate::http::extract::JobIdParam;
 use crate::http::openapi::EventRefusals;
 use crate::http::problem::ApiError;
@@ -39,7 +39,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(crate) async fn events(
     State(service): State<Service>,
     JobIdParam(id): JobIdParam,
-    place: Option<Extension<Place>>,
+    place: Option<Extension<RequestSlot>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let mut changes = service.dispatcher.watch(id).await?.ok_or(ApiError::JobNotFound)?;
@@ -51,7 +51,7 @@ pub(crate) async fn events(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     if let Some(Extension(place)) = place {
-        place.become_stream(&service)?;
+        place.become_stream(service.config.access.clients.streams_max)?;
     }
     if !has_all {
         changes.mark_changed();

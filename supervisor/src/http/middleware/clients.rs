@@ -7,8 +7,6 @@
 use crate::config::ClientLimits;
 use crate::http::middleware::client_address::{ClientAddress, Peer};
 use crate::http::problem::ApiError;
-use crate::http::service::Service;
-use crate::http::upload::blocking;
 use crate::policy::job::JobId;
 use axum::http::HeaderMap;
 use std::collections::HashMap;
@@ -52,34 +50,33 @@ impl Clients {
         Arc::new(Self { limits, known: Mutex::default() })
     }
 
-    /// Lets an upload in, or says why not.
-    pub(crate) async fn enter(
+    /// Admits an upload of this client, or explains the refusal.
+    pub(crate) fn admit(
         self: &Arc<Self>,
-        service: &Service,
-        (peer, headers): (Option<Peer>, &HeaderMap),
+        client: Option<IpAddr>,
     ) -> Result<ClientPermit, ApiError> {
-        let client = peer.and_then(|Peer(peer)| self.client(peer.ip(), headers));
         if let Some(client) = client {
-            for job in self.jobs_in_the_way(client) {
-                if !is_unfinished(service, job).await? {
-                    self.with(client, |known| known.jobs.retain(|other| *other != job));
-                }
-            }
             self.with(client, |known| known.enter(&self.limits, Instant::now()))?;
         }
         Ok(ClientPermit { clients: Arc::clone(self), client })
     }
 
-    /// Who is counted; nobody for a program on this host.
-    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
-        match ClientAddress::of_request(peer, headers, &self.limits.trusted_proxies) {
+    /// The client to count a request for; none for a program on this host.
+    pub(crate) fn client(&self, peer: Option<Peer>, headers: &HeaderMap) -> Option<IpAddr> {
+        let Peer(peer) = peer?;
+        match ClientAddress::of_request(peer.ip(), headers, &self.limits.trusted_proxies) {
             ClientAddress::ThisHost => None,
             ClientAddress::Remote(address) => Some(address),
         }
     }
 
-    /// The jobs of a client at its limit: those that are over no longer count.
-    fn jobs_in_the_way(&self, client: IpAddr) -> Vec<JobId> {
+    /// A job of this client is finished and no longer counts.
+    pub(crate) fn forget(&self, client: IpAddr, job: JobId) {
+        self.with(client, |known| known.jobs.retain(|other| *other != job));
+    }
+
+    /// The jobs of a client that is at its limit; none below it. Those that are finished are to be forgotten.
+    pub(crate) fn jobs_at_limit(&self, client: IpAddr) -> Vec<JobId> {
         self.with(client, |known| match self.limits.jobs_max {
             max if known.open + known.jobs.len() < max => Vec::new(),
             _ => known.jobs.clone(),
@@ -94,15 +91,6 @@ impl Clients {
         }
         act(known.entry(client).or_default())
     }
-}
-
-/// Whether there is such a job, or an upload that will be it, and it is not over.
-async fn is_unfinished(service: &Service, job: JobId) -> Result<bool, ApiError> {
-    if let Some(status) = service.dispatcher.status(job).await? {
-        return Ok(status.completed_at.is_none());
-    }
-    let uploads = Arc::clone(&service.resumables);
-    Ok(blocking(move || uploads.find(job)).await??.is_some())
 }
 
 impl Client {

@@ -1,6 +1,6 @@
 //! Names each request, so that its answer and every line of the log it causes can be found by it.
 
-use crate::policy::origin::Origin;
+use crate::runner::attempt::origin::Origin;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;

@@ -5,6 +5,7 @@
 
 pub(crate) mod html;
 pub(crate) mod info;
+pub(crate) mod problems;
 
 use crate::dispatcher::status::Status;
 use crate::http::problem::Problem;

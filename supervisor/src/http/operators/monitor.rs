@@ -6,7 +6,7 @@
 
 use crate::dispatcher::status::Status;
 use crate::dispatcher::{Counts, Health, Recent, Standby};
-use crate::http::connections::Place;
+use crate::http::connections::registry::RequestSlot;
 use crate::http::operators::health;
 use crate::http::problem::ApiError;
 use crate::http::service::{LiveService, Service};
@@ -218,10 +218,10 @@ async fn measure(service: &Service) -> Host {
 pub(crate) async fn events(
     State(service): State<Service>,
     Extension(monitor): Extension<Monitor>,
-    place: Option<Extension<Place>>,
+    place: Option<Extension<RequestSlot>>,
 ) -> Result<impl IntoResponse, ApiError> {
     if let Some(Extension(place)) = place {
-        place.become_stream(&service)?;
+        place.become_stream(service.config.access.clients.streams_max)?;
     }
     // No proxy may hold an event back until more have come.
     Ok(([("x-accel-buffering", "no")], Sse::new(stream(service, monitor.reports))))

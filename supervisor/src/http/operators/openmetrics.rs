@@ -9,62 +9,19 @@ use crate::http::operators::health::ask;
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::runner::containment::own_memory::own_rss_bytes;
-use axum::extract::{Request, State};
-use axum::http::Method;
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-/// Requests since the service began.
-pub(crate) type Requests = Family<RequestLabel, Counter>;
-
-/// What a request was and became.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct RequestLabel {
-    method: &'static str,
-    /// Its first digit: 2xx.
-    status: &'static str,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
     state: &'static str,
-}
-
-/// Counts a request once it is answered.
-pub(crate) async fn count(
-    State(service): State<Service>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let known = [
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-        Method::OPTIONS,
-    ];
-    let names = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    let place = known.iter().position(|method| method == request.method());
-    let method = place.map_or("other", |place| names[place]);
-    let response = next.run(request).await;
-    let status = match response.status().as_u16() / 100 {
-        1 => "1xx",
-        2 => "2xx",
-        3 => "3xx",
-        4 => "4xx",
-        _ => "5xx",
-    };
-    service.requests.get_or_create(&RequestLabel { method, status }).inc();
-    response
 }
 
 /// Metrics in OpenMetrics format, for Prometheus
@@ -92,7 +49,7 @@ fn registry(service: &Service, health: &Health) -> Registry {
         Unit::Seconds,
         times,
     );
-    registry.register("http_requests", "HTTP requests answered", service.requests.clone());
+    registry.register("http_requests", "HTTP requests answered", service.requests.family());
     let refused = service.connections.refused();
     let help = "Connections, requests and event streams refused, by limit";
     registry.register("limits_reached", help, refused);

@@ -3,9 +3,6 @@
 //! One table, which `error` answers from, `/api/problems` serves, the OpenAPI document describes
 //! and docs/api.md prints (a test compares). Codes are stable: programs match on them.
 
-use crate::http::extract::PathParam;
-use crate::http::problem::ApiError;
-use axum::Json;
 use axum::http::StatusCode;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -251,23 +248,12 @@ pub(crate) struct Catalogue {
     failures: Vec<Entry>,
 }
 
-/// List all error codes with cause and remedy
-#[utoipa::path(get, path = "/api/problems", tag = "service",
-    operation_id = "list_problems",
-    responses((status = 200, description = "The catalogue", body = Catalogue)))]
-pub(crate) async fn all() -> Json<Catalogue> {
-    let answers = Code::ALL.iter().map(|code| code.entry()).collect();
-    Json(Catalogue { answers, failures: FAILURES.to_vec() })
-}
-
-/// Get an error code with cause and remedy
-#[utoipa::path(get, path = "/api/problems/{code}", tag = "service", operation_id = "get_problem",
-    params(("code" = String, Path, description = "A code")),
-    responses((status = 200, description = "Its entry", body = Entry), crate::http::openapi::Unknown))]
-pub(crate) async fn one(PathParam(code): PathParam<String>) -> Result<Json<Entry>, ApiError> {
-    let answers = Code::ALL.iter().map(|code| code.entry());
-    let mut entries = answers.chain(FAILURES.iter().copied());
-    entries.find(|entry| entry.code == code).map(Json).ok_or(ApiError::UnknownAddress)
+impl Catalogue {
+    /// All codes.
+    pub(crate) fn complete() -> Self {
+        let answers = Code::ALL.iter().map(|code| code.entry()).collect();
+        Self { answers, failures: FAILURES.to_vec() }
+    }
 }
 
 #[cfg(test)]

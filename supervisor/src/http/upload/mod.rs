@@ -23,7 +23,7 @@ use crate::http::upload::received_file::{ReceivingFile, Taken};
 use crate::policy::admission::Request as Admission;
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{JobId, Upload};
-use crate::policy::origin::Origin;
+use crate::runner::attempt::origin::Origin;
 use crate::store::artefacts::PartialUpload;
 use crate::webhook::address::WebhookUrl;
 use axum::Json;
@@ -38,6 +38,7 @@ use http_body::Body as _;
 use serde::Serialize;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use utoipa::{IntoParams, ToSchema};
 
@@ -246,7 +247,16 @@ pub(crate) async fn admit(
     bytes: Option<u64>,
 ) -> Result<(Ticket, ClientPermit), ApiError> {
     let peer = parts.extensions.get().copied();
-    let stay = service.clients.enter(service, (peer, &parts.headers)).await?;
+    let clients = &service.clients;
+    let client = clients.client(peer, &parts.headers);
+    if let Some(client) = client {
+        for job in clients.jobs_at_limit(client) {
+            if !is_unfinished(service, job).await? {
+                clients.forget(client, job);
+            }
+        }
+    }
+    let stay = clients.admit(client)?;
     let ticket = service.dispatcher.admit(Admission { bytes }).await??;
     Ok((ticket.from(origin(parts)), stay))
 }
@@ -359,6 +369,15 @@ fn accepted(status: Status) -> Response {
         file_size_mb: status.file_size_mb,
     };
     (StatusCode::ACCEPTED, [(LOCATION, location)], Json(answer)).into_response()
+}
+
+/// Whether there is such a job, or an upload that will be it, and it is not over.
+async fn is_unfinished(service: &Service, job: JobId) -> Result<bool, ApiError> {
+    if let Some(status) = service.dispatcher.status(job).await? {
+        return Ok(status.completed_at.is_none());
+    }
+    let uploads = Arc::clone(&service.resumables);
+    Ok(blocking(move || uploads.find(job)).await??.is_some())
 }
 
 pub(crate) async fn blocking<T: Send + 'static>(

@@ -7,7 +7,7 @@ pub(crate) mod record;
 pub(crate) mod state;
 
 use crate::policy::display_name::DisplayName;
-use crate::policy::origin::Origin;
+use crate::runner::attempt::origin::Origin;
 use bodyscript_protocol::message::VideoFacts;
 use bodyscript_protocol::options::Options;
 use bodyscript_protocol::sandbox_report::SandboxReport;

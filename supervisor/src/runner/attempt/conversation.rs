@@ -4,7 +4,7 @@
 //! before it is decoded within the frame cap and legal in the session.
 
 use crate::runner::attempt::exit_report::FinalMessage;
-use crate::runner::attempt::{Live, LogFields};
+use crate::runner::attempt::live::{Live, LogFields};
 use bodyscript_protocol::codec::{CodecError, Decoder, encode};
 use bodyscript_protocol::message::{Prepare, Progress, Start, ToSupervisor, ToWorker};
 use bodyscript_protocol::session::{Phase, Session, Violation};

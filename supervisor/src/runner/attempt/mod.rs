@@ -18,24 +18,25 @@ pub(crate) mod conversation;
 pub(crate) mod drive;
 pub(crate) mod evidence;
 pub(crate) mod exit_report;
+pub(crate) mod live;
+pub(crate) mod origin;
 pub(crate) mod progress_rate;
 pub(crate) mod stderr_ring;
 pub(crate) mod trial;
 
-use crate::policy::origin::Origin;
 use crate::runner::attempt::conversation::Conversation;
 use crate::runner::attempt::exit_report::{ExitEvidence, ExitReason};
-use crate::runner::attempt::progress_rate::ProgressRate;
+use crate::runner::attempt::live::LogFields;
+use crate::runner::attempt::origin::Origin;
 use crate::runner::factory::{FactoryParts, WorkerFactory};
 use crate::runner::spawn_worker::{ProcessSpec, spawn_worker};
 use bodyscript_protocol::PROTOCOL_VERSION;
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::message::{MediaLimits, Prepare, Progress, Start, VideoFacts};
+use bodyscript_protocol::message::{MediaLimits, Prepare, Start};
 use bodyscript_protocol::options::Options;
-use bodyscript_protocol::sandbox_report::SandboxReport;
-use bodyscript_protocol::session::Phase;
 use control::Control;
 use drive::Drive;
+pub use live::Live;
 use std::convert::Infallible;
 use std::fs::File;
 use std::future::pending;
@@ -105,42 +106,6 @@ pub struct Deadlines {
     pub cpu: Duration,
     /// From the wish to end a worker to its end, and from its last word to its exit.
     pub grace: Duration,
-}
-
-/// What is known of a living worker.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Live {
-    /// Its process id, once it is born.
-    pub pid: Option<i32>,
-    /// How far the conversation has come.
-    pub phase: Phase,
-    /// The video, once it is probed.
-    pub facts: Option<VideoFacts>,
-    /// Frames processed so far.
-    pub progress: Progress,
-    /// How fast they are.
-    pub rate: ProgressRate,
-    /// The sandbox, once it is closed.
-    pub sandbox: Option<SandboxReport>,
-    /// Resident size at the last sample, in bytes.
-    pub rss_bytes: u64,
-    /// Most memory used so far, in bytes.
-    pub peak_bytes: u64,
-}
-
-impl Default for Live {
-    fn default() -> Self {
-        Self {
-            pid: None,
-            phase: Phase::Created,
-            facts: None,
-            progress: Progress { frames_done: 0, frames_detected: 0 },
-            rate: ProgressRate::default(),
-            sandbox: None,
-            rss_bytes: 0,
-            peak_bytes: 0,
-        }
-    }
 }
 
 /// Drives one worker from birth to grave. Never returns before the process is reaped and its
@@ -223,14 +188,6 @@ impl Assignment {
         };
         (start, [self.video].into_iter().chain(files).collect())
     }
-}
-
-/// What log lines of one attempt have in common.
-#[derive(Debug, Clone)]
-pub(crate) struct LogFields {
-    pub(crate) job: String,
-    pub(crate) attempt: u32,
-    pub(crate) origin: Origin,
 }
 
 impl LogFields {

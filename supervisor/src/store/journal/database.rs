@@ -7,14 +7,14 @@ use crate::policy::job::{Job, JobId};
 use crate::policy::poison::CONTENTS_KEPT_MAX;
 use crate::store::clock::{Clock, Saved};
 use crate::store::journal::files::Files;
-use crate::store::journal::loss::{self, Completeness, History, Loss};
-use crate::store::journal::rows::{self, INSERT_OR_UPDATE, JobRow};
+use crate::store::journal::loss::{self, Completeness, Contents, History, Loss};
+use crate::store::journal::rows::{self, INSERT_OR_UPDATE};
 use crate::store::journal::schema;
 use crate::store::journal::{Entry, JournalError, What};
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, ffi, params};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Lines about deletions that are kept; beyond, the oldest go.
@@ -42,19 +42,6 @@ pub(crate) struct Store {
 
 /// What is found where a journal is expected: one and what it has, or none to go on with.
 pub(crate) type Found = Result<(Store, Contents), Loss>;
-
-/// Everything a journal has.
-#[derive(Debug, Default)]
-pub(crate) struct Contents {
-    /// Every job, in the order in which they were accepted.
-    pub(crate) jobs: Vec<JobRow>,
-    /// How often a content ended its workers, oldest first.
-    pub(crate) poison: Vec<(String, u32)>,
-    /// The jobs of which everything was to be removed.
-    pub(crate) removed: HashSet<JobId>,
-    pub(crate) clock: Option<Saved>,
-    pub(crate) completeness: Completeness,
-}
 
 impl Store {
     /// Opens the journal of an earlier run, if it is there and whole.

@@ -6,8 +6,10 @@
 //! nothing is known of them: they are set aside, never deleted. One that lacks its log alone is
 //! gone on with, but what it does not know may be what it forgot. Called by the parent module.
 
+use crate::policy::job::JobId;
+use crate::store::clock::Saved;
 use crate::store::error::StateError;
-use crate::store::journal::database::Contents;
+use crate::store::journal::rows::JobRow;
 use crate::store::journal::{FILE, JournalError};
 use crate::store::set_aside::{SetAside, set_aside_unknown};
 use std::collections::HashSet;
@@ -58,6 +60,19 @@ impl fmt::Display for Loss {
             Self::Damaged(error) => error.fmt(f),
         }
     }
+}
+
+/// Everything a journal has.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    /// Every job, in the order in which they were accepted.
+    pub(crate) jobs: Vec<JobRow>,
+    /// How often a content ended its workers, oldest first.
+    pub(crate) poison: Vec<(String, u32)>,
+    /// The jobs of which everything was to be removed.
+    pub(crate) removed: HashSet<JobId>,
+    pub(crate) clock: Option<Saved>,
+    pub(crate) completeness: Completeness,
 }
 
 /// How much a journal knows of what was written into it.

@@ -5,8 +5,8 @@
 
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{AttemptRecord, Job, JobError, JobId, JobState, Upload};
-use crate::policy::origin::Origin;
 use crate::runner::attempt::exit_report::{Deadline, ExitReason, ProcessExit};
+use crate::runner::attempt::origin::Origin;
 use crate::store::clock::Moment;
 use bodyscript_protocol::message::Summary;
 use jiff::Timestamp;

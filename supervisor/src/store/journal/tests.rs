@@ -1,6 +1,6 @@
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{AttemptRecord, Job, JobError, JobEvent, JobState, Upload};
-use crate::policy::origin::Origin;
+use crate::runner::attempt::origin::Origin;
 use crate::store::journal::*;
 use bodyscript_protocol::message::{Summary, VideoFacts};
 use bodyscript_protocol::options::{Mode, Options, Sampling};

@@ -12,8 +12,8 @@
 
 pub(crate) mod upload_lock;
 
-use crate::config::ResumableLimits;
 use crate::policy::job::JobId;
+use crate::policy::retention_rules::ResumableLimits;
 use crate::store::artefacts::StateDir;
 use crate::store::clock::{Clock, Moment};
 use crate::store::error::StateError;
@@ -138,7 +138,8 @@ impl Resumables {
     }
 
     fn has_expired(&self, record: &Record, pressure: Pressure) -> bool {
-        self.limits.lives.has_expired(record.created, self.clock.now(), pressure)
+        let age = self.clock.now().since(record.created);
+        self.limits.lives.has_expired(age, pressure.is_short())
     }
 
     /// How long an upload may still take.

@@ -1,0 +1,18 @@
+//! Counts every request once it is answered.
+
+use crate::http::service::Service;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+
+/// Counts a request once it is answered.
+pub(crate) async fn count(
+    State(service): State<Service>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    service.requests.count(&method, response.status());
+    response
+}

@@ -1,0 +1,29 @@
+//! The commands of operators, as they arrive by signal or over the control socket.
+
+use serde::{Deserialize, Serialize};
+
+/// A command of an operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum OperatorCommand {
+    /// Report the state of the service.
+    Status,
+    /// Write the same to the log.
+    Report,
+    /// Accept no more jobs, finish those in progress, and exit.
+    Drain,
+    /// Stop every worker and retry its job.
+    RestartWorkers,
+    /// Reload the configuration.
+    Reload,
+    /// Cancel a job.
+    Cancel {
+        /// Its id.
+        job: String,
+    },
+    /// Try a failed job again.
+    Retry {
+        /// Its id.
+        job: String,
+    },
+}

@@ -1,0 +1,51 @@
+//! What is known of a worker while it runs, and by which fields the log identifies its attempt.
+
+use crate::runner::attempt::origin::Origin;
+use crate::runner::attempt::progress_rate::ProgressRate;
+use bodyscript_protocol::message::{Progress, VideoFacts};
+use bodyscript_protocol::sandbox_report::SandboxReport;
+use bodyscript_protocol::session::Phase;
+
+/// What is known of a living worker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Live {
+    /// Its process id, once it is born.
+    pub pid: Option<i32>,
+    /// How far the conversation has come.
+    pub phase: Phase,
+    /// The video, once it is probed.
+    pub facts: Option<VideoFacts>,
+    /// Frames processed so far.
+    pub progress: Progress,
+    /// How fast they are.
+    pub rate: ProgressRate,
+    /// The sandbox, once it is closed.
+    pub sandbox: Option<SandboxReport>,
+    /// Resident size at the last sample, in bytes.
+    pub rss_bytes: u64,
+    /// Most memory used so far, in bytes.
+    pub peak_bytes: u64,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            pid: None,
+            phase: Phase::Created,
+            facts: None,
+            progress: Progress { frames_done: 0, frames_detected: 0 },
+            rate: ProgressRate::default(),
+            sandbox: None,
+            rss_bytes: 0,
+            peak_bytes: 0,
+        }
+    }
+}
+
+/// What log lines of one attempt have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct LogFields {
+    pub(crate) job: String,
+    pub(crate) attempt: u32,
+    pub(crate) origin: Origin,
+}
