@@ -4,7 +4,8 @@
 //! then one is let through at a time, and the first that comes to life resets it: all that wait
 //! may go at once. Each pause is about as long as the trouble before it, up to [`PAUSE_MAX`].
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Failures in a row that open the breaker.
 pub(crate) const FAILURES_MAX: u32 = 3;

@@ -327,3 +327,6 @@ impl Dispatcher {
         self.ask(|reply| Command::Stop { why, reply }).await
     }
 }
+
+#[cfg(test)]
+mod simulation;

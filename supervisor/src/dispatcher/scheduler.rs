@@ -10,9 +10,9 @@ use crate::policy::verdict::{History, Verdict};
 use crate::runner::attempt::exit_report::ExitReason;
 use crate::runner::attempt::{AttemptChannels, Live, WorkerSpec};
 use crate::runner::containment::own_memory::own_rss_bytes;
-use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinError;
+use tokio::time::Instant;
 
 impl State {
     /// Starts attempts from the queue, in turn, until one lacks a worker or memory.

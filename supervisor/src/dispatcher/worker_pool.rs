@@ -11,9 +11,10 @@ use crate::runner::attempt::exit_report::Stop;
 use crate::runner::attempt::{Assignment, Live};
 use serde::Serialize;
 use std::future::pending;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 /// How long a job has the processors to itself before the worker that it took is replaced. The
