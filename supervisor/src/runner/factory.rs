@@ -1,7 +1,7 @@
-//! Workers: how they are born, caged, watched and mourned.
+//! What all workers share: program, models, cages and the spawner thread.
 //!
-//! [`WorkerFactory`] holds what all workers share; `attempt` brings one to life with it. It must
-//! never open a video, and never hand a worker a path.
+//! [`WorkerFactory`] checks it once at the start; `attempt` spawns workers with it. It never opens
+//! a video and never passes a path to a worker.
 
 use crate::runner::containment::cage::{CageBackend, CageError, CageRequired, Cages, choose};
 use crate::runner::containment::orphans;
@@ -21,66 +21,66 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
 
-/// File of the person detector's model, below the models folder.
+/// File name of the detector's model in the models folder.
 const DETECTOR_FILE: &str = "pose_detection.onnx";
 
-/// File of the landmark model, below the models folder.
+/// File name of the landmark network's model in the models folder.
 const LANDMARK_FILE: &str = "pose_landmark_full.onnx";
 
-/// Ending of a model file that is ready to run.
+/// Extension of a model file that needs no conversion when it is loaded.
 const PACKED: &str = "packed";
 
-/// Names the vector instructions that workers use, for tests and measurements.
+/// Selects the vector instructions of workers, for tests and measurements.
 pub(crate) const SIMD_VARIABLE: &str = "BODYSCRIPT_SIMD";
 
-/// Libraries beside the worker program that take the place of two large ones, which a plug-in
-/// names but no worker uses, and of the list of all codecs there are (docs/adr/0017).
+/// Libraries beside the worker program, preloaded in place of two large ones that a plug-in links
+/// but no worker uses, and of a list of all codecs (docs/adr/0017).
 const STAND_INS: [&str; 3] = ["libavfilter.so.8", "libavformat.so.59", "libbodyscript-codecs.so"];
 
-/// How unlikely the kernel's OOM killer is to pick the supervisor, where it may say so.
+/// The supervisor's `oom_score_adj`: the OOM killer picks it late.
 const OOM_SCORE_ADJ: i16 = -900;
 
-/// What a factory is opened with.
+/// Settings of a [`WorkerFactory`].
 #[derive(Debug, Clone)]
 pub struct WorkerFactorySettings {
-    /// The program workers execute.
+    /// The worker program.
     pub worker_program: PathBuf,
-    /// Where the model files are.
+    /// The folder of the model files.
     pub models_dir: PathBuf,
     /// The weakest cage that is accepted.
     pub cage_required: CageRequired,
-    /// The sandbox layers workers put on.
+    /// The sandbox layers that workers apply.
     pub layers: Vec<Layer>,
     /// The sandbox layers without which a worker refuses to start.
     pub layers_required: Vec<Layer>,
 }
 
-/// Why there is no factory: the operator's to mend.
+/// Why there is no factory; an operator has to solve it.
 #[derive(Debug, Error)]
 pub enum WorkerFactoryError {
     /// The worker program cannot be executed.
     #[error("cannot execute the worker program {}: {source}", .path.display())]
     Program {
-        /// The program.
+        /// Its path.
         path: PathBuf,
-        /// Why not.
+        /// The error.
         source: io::Error,
     },
     /// A model cannot be opened.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The host gives no cage of the kind that is required.
+    /// The host provides no cage of the required kind.
     #[error("no cage as required (cage.required = \"{}\"): {}", .required.name(), reasons(.refused))]
     Cage {
-        /// What is required.
+        /// The configured requirement.
         required: CageRequired,
-        /// Each backend that would do, and why it does not.
+        /// Each acceptable backend, and why it is unavailable.
         refused: Vec<(CageBackend, CageError)>,
     },
-    /// The process cannot be a parent as it must be.
-    #[error("cannot become the parent of what workers leave behind: {0}")]
-    Adopt(#[source] Errno),
-    /// The thread that starts workers could not be started.
+    /// The process cannot become a subreaper or be notified of exits.
+    #[error("cannot adopt the orphaned processes of workers: {0}")]
+    BecomeParent(#[source] Errno),
+    /// The spawner thread could not be started.
     #[error("cannot start the spawner thread: {0}")]
     Spawner(#[source] io::Error),
 }
@@ -94,19 +94,20 @@ pub struct ModelError {
 }
 
 fn reasons(refused: &[(CageBackend, CageError)]) -> String {
-    let reasons: Vec<_> = refused.iter().map(|(kind, why)| format!("{kind}: {why}")).collect();
+    let reasons: Vec<_> =
+        refused.iter().map(|(backend, error)| format!("{backend}: {error}")).collect();
     reasons.join("; ")
 }
 
-/// What is needed to start workers. Cheap to clone; the last one dropped removes our cgroups,
-/// once the attempts that still run have ended.
+/// What is needed to spawn workers. Cheap to clone; dropping the last clone removes the
+/// supervisor's cgroups, once running attempts have ended.
 #[derive(Debug, Clone)]
 pub struct WorkerFactory {
-    pub(crate) shop: Arc<FactoryParts>,
+    pub(crate) parts: Arc<FactoryParts>,
 }
 
-/// What the clones of a factory share. The order of the fields is the order of their end: no
-/// birth may come after the cages are gone.
+/// What the clones of a factory share. Fields are dropped in this order: the spawner stops before
+/// the cages are removed.
 #[derive(Debug)]
 pub(crate) struct FactoryParts {
     pub(crate) spawner: Spawner,
@@ -120,13 +121,13 @@ pub(crate) struct FactoryParts {
 }
 
 impl WorkerFactory {
-    /// Checks everything workers need, picks the strongest cage this host gives and sweeps what
-    /// dead supervisors left of theirs.
+    /// Checks everything that workers need, picks the strongest cage of this host and removes the
+    /// cgroups of dead supervisors.
     pub fn open(settings: &WorkerFactorySettings) -> Result<Self, WorkerFactoryError> {
         Self::open_accepting(settings, settings.cage_required.accepts())
     }
 
-    /// As [`WorkerFactory::open`], with this kind of cage and no other.
+    /// As [`WorkerFactory::open`], with this kind of cage only.
     pub fn open_with_backend(
         settings: &WorkerFactorySettings,
         backend: CageBackend,
@@ -141,14 +142,14 @@ impl WorkerFactory {
         let program = executable(&settings.worker_program)?;
         let detector = Model::open(settings.models_dir.join(DETECTOR_FILE))?;
         let landmark = Model::open(settings.models_dir.join(LANDMARK_FILE))?;
-        orphans::adopt().map_err(WorkerFactoryError::Adopt)?;
-        spawn::enable_child_notification().map_err(WorkerFactoryError::Adopt)?;
+        orphans::become_subreaper().map_err(WorkerFactoryError::BecomeParent)?;
+        spawn::enable_child_notification().map_err(WorkerFactoryError::BecomeParent)?;
         let cages = choose(accepted).map_err(|refused| WorkerFactoryError::Cage {
             required: settings.cage_required,
             refused,
         })?;
         protect_from_oom();
-        let shop = FactoryParts {
+        let parts = FactoryParts {
             spawner: Spawner::start().map_err(WorkerFactoryError::Spawner)?,
             cages,
             environment: environment(Path::new(OsStr::from_bytes(program.to_bytes()))),
@@ -158,16 +159,16 @@ impl WorkerFactory {
             layers: settings.layers.clone(),
             layers_required: settings.layers_required.clone(),
         };
-        Ok(Self { shop: Arc::new(shop) })
+        Ok(Self { parts: Arc::new(parts) })
     }
 
-    /// What kind of cage workers are put in.
+    /// The kind of cage that workers run in.
     pub fn cage_backend(&self) -> CageBackend {
-        self.shop.cages.backend()
+        self.parts.cages.backend()
     }
 }
 
-/// The absolute path of a program, because a newborn leaves the working directory.
+/// The absolute path of the program, because the child changes its working directory before exec.
 fn executable(program: &Path) -> Result<CString, WorkerFactoryError> {
     let error = |source| WorkerFactoryError::Program { path: program.to_owned(), source };
     let path = program.canonicalize().map_err(error)?;
@@ -175,9 +176,9 @@ fn executable(program: &Path) -> Result<CString, WorkerFactoryError> {
     CString::new(path.as_os_str().as_bytes()).map_err(|nul| error(nul.into()))
 }
 
-/// The whole environment of a worker. Two heaps: glibc's default of eight for each processor
-/// reserves more address space than a cap allows. Large pictures are mapped one by one and given back at
-/// once: by default glibc keeps ever larger pieces for itself.
+/// The whole environment of a worker. Two heaps: glibc's default of eight per processor reserves
+/// more address space than a cap allows. A fixed threshold has each large image mapped alone and
+/// returned to the kernel when freed; by default glibc raises it and keeps the memory.
 fn environment(program: &Path) -> Vec<CString> {
     let log = env::var("BODYSCRIPT_LOG").unwrap_or_else(|_| "warn".into());
     let mut lines = vec![
@@ -190,29 +191,29 @@ fn environment(program: &Path) -> Vec<CString> {
         lines.push(format!("{SIMD_VARIABLE}={isa}"));
     }
     let stand_ins = STAND_INS.map(|name| program.with_file_name(name));
-    // Colons and blanks end a name in that list.
-    let can_be_listed =
+    // Colons and blanks separate the names in LD_PRELOAD.
+    let is_listable =
         |path: &PathBuf| path.exists() && path.to_str().is_some_and(|it| !it.contains([' ', ':']));
-    if stand_ins.iter().all(can_be_listed) {
+    if stand_ins.iter().all(is_listable) {
         let paths = stand_ins.map(|path| path.display().to_string());
         lines.push(format!("LD_PRELOAD={}", paths.join(":")));
     }
     lines.into_iter().filter_map(|line| CString::new(line).ok()).collect()
 }
 
-/// Asks the kernel to pick the supervisor last. That needs a privilege; without it the service
-/// manager may have asked already, and workers volunteer in any case.
+/// Makes the OOM killer pick the supervisor last. That needs a privilege; without it the service
+/// manager may have set the score, and workers raise their own in any case.
 fn protect_from_oom() {
-    let spared = Process::myself().and_then(|own| match own.oom_score_adj()? {
+    let lowered = Process::myself().and_then(|own| match own.oom_score_adj()? {
         score if score <= OOM_SCORE_ADJ => Ok(()),
         _ => own.set_oom_score_adj(OOM_SCORE_ADJ),
     });
-    if let Err(error) = spared {
-        tracing::debug!(%error, "the supervisor's own oom_score_adj stays as it is");
+    if let Err(error) = lowered {
+        tracing::debug!(%error, "cannot lower the supervisor's own oom_score_adj");
     }
 }
 
-/// A model, held open so that every worker gets the file that was there at the start.
+/// A model, held open so that every worker reads the file that was there at the start.
 #[derive(Debug)]
 pub(crate) struct Model {
     path: PathBuf,
@@ -220,8 +221,8 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// The packed file beside an ONNX file, if there is one: workers start sooner with it, and
-    /// have its weights in common.
+    /// Opens the packed file beside an ONNX file if there is one: workers start sooner with it and
+    /// share its pages.
     fn open(onnx: PathBuf) -> Result<Self, ModelError> {
         let packed = onnx.with_extension(PACKED);
         let path = if packed.exists() { packed } else { onnx };
@@ -231,7 +232,8 @@ impl Model {
         }
     }
 
-    /// The same file with an offset of its own: workers that share one would move each other's.
+    /// The same file with an offset of its own, because workers that share one would move each
+    /// other's.
     pub(crate) fn reopen(&self) -> Result<File, ModelError> {
         File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
             .map_err(|source| ModelError { path: self.path.clone(), source })

@@ -1,13 +1,14 @@
-//! How a worker comes to be: a cage, pipes, descriptors in the agreed order, limits, a process.
+//! Spawns one worker: its cage, pipes, descriptors in the agreed order, resource limits and
+//! process.
 //!
-//! Called by `attempt`. Whatever fails on the way is undone; a process is never left without the
-//! guard that ends it.
+//! Called by `attempt`. A failed step undoes the earlier ones; a process always has a
+//! [`ContainedProcess`] that ends it.
 
 use crate::runner::containment::cage::CageError;
 use crate::runner::containment::fd_passing;
 use crate::runner::containment::guard::ContainedProcess;
 use crate::runner::containment::limits;
-use crate::runner::containment::spawn::{SpawnError, SpawnPlan, watch_end};
+use crate::runner::containment::spawn::{SpawnError, SpawnPlan, watch_exit};
 use crate::runner::factory::{FactoryParts, ModelError};
 use bodyscript_protocol::inherited;
 use nix::errno::Errno;
@@ -22,77 +23,77 @@ use thiserror::Error;
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 
-/// Why there is no worker.
+/// Why no worker could be spawned.
 #[derive(Debug, Error)]
 pub(crate) enum SpawnWorkerError {
-    /// No cage.
+    /// The cage could not be created.
     #[error(transparent)]
     Cage(#[from] CageError),
-    /// No model file.
+    /// A model file could not be opened.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// No pipe or socket.
+    /// A pipe or socket could not be created.
     #[error("cannot make a pipe: {0}")]
     Pipe(#[source] Errno),
-    /// The runtime does not take a descriptor.
+    /// The runtime cannot register a descriptor.
     #[error("cannot watch a descriptor: {0}")]
     Watch(#[source] io::Error),
-    /// No process.
+    /// The process could not be spawned.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
-    /// The runtime is being shut down.
-    #[error("the runtime ends")]
-    RuntimeEnds,
+    /// The runtime is shutting down.
+    #[error("the runtime is shutting down")]
+    RuntimeShutDown,
 }
 
-/// What distinguishes one worker from another.
+/// What differs between workers.
 #[derive(Debug)]
 pub(crate) struct ProcessSpec {
-    /// Whose worker it is, for the cage's name.
+    /// Becomes part of the cage's name.
     pub(crate) name: String,
-    /// Its cap.
+    /// The memory cap, in bytes.
     pub(crate) memory_bytes_max: u64,
-    /// Its processor time.
+    /// The limit on processor time.
     pub(crate) cpu: Duration,
 }
 
-/// A living worker and the supervisor's ends of its pipes.
+/// A running worker and the supervisor's ends of its pipes.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    /// Its cage, and the guard of its life.
+    /// The cage, and the guard that ends the process.
     pub(crate) process: ContainedProcess,
-    /// Its number.
+    /// The process id.
     pub(crate) pid: Pid,
-    /// Readable once it has ended.
+    /// Readable once the process has exited.
     pub(crate) pidfd: AsyncFd<OwnedFd>,
-    /// To its standard input.
+    /// The worker's standard input.
     pub(crate) frames_in: pipe::Sender,
-    /// To where it waits for the files of its job.
+    /// The socket over which the worker receives the files of its job.
     pub(crate) handover: OwnedFd,
-    /// From its standard output.
+    /// The worker's standard output.
     pub(crate) frames_out: pipe::Receiver,
-    /// From its standard error.
+    /// The worker's standard error.
     pub(crate) log: pipe::Receiver,
 }
 
-/// Brings a worker to life.
+/// Spawns a worker.
 pub(crate) async fn spawn_worker(
-    shop: &Arc<FactoryParts>,
+    parts: &Arc<FactoryParts>,
     spec: ProcessSpec,
 ) -> Result<Worker, SpawnWorkerError> {
-    let preparing = {
-        let shop = Arc::clone(shop);
-        // Making a cgroup may wait for a lock of the kernel.
-        tokio::task::spawn_blocking(move || prepare(&shop, spec))
+    let prepared = {
+        let parts = Arc::clone(parts);
+        // Creating a cgroup may wait for a kernel lock.
+        tokio::task::spawn_blocking(move || prepare(&parts, spec))
     };
     let (plan, mut process, [frames_in, frames_out, log, handover]) =
-        preparing.await.map_err(|_| SpawnWorkerError::RuntimeEnds)??;
-    let newborn = shop.spawner.spawn(plan).await?;
-    process.hold(newborn.pid);
+        prepared.await.map_err(|_| SpawnWorkerError::RuntimeShutDown)??;
+    let child = parts.spawner.spawn(plan).await?;
+    process.set_worker(child.pid);
     Ok(Worker {
         process,
-        pid: newborn.pid,
-        pidfd: watch_end(newborn.pidfd).map_err(SpawnWorkerError::Watch)?,
+        pid: child.pid,
+        pidfd: watch_exit(child.pidfd).map_err(SpawnWorkerError::Watch)?,
         handover,
         frames_in: pipe::Sender::from_owned_fd(frames_in).map_err(SpawnWorkerError::Watch)?,
         frames_out: pipe::Receiver::from_owned_fd(frames_out).map_err(SpawnWorkerError::Watch)?,
@@ -101,7 +102,7 @@ pub(crate) async fn spawn_worker(
 }
 
 fn prepare(
-    shop: &FactoryParts,
+    parts: &FactoryParts,
     spec: ProcessSpec,
 ) -> Result<(SpawnPlan, ContainedProcess, [OwnedFd; 4]), SpawnWorkerError> {
     let ProcessSpec { name, memory_bytes_max, cpu } = spec;
@@ -111,18 +112,18 @@ fn prepare(
     let (log, worker_log) = pipe()?;
     let (handover, worker_handover) = fd_passing::open().map_err(SpawnWorkerError::Pipe)?;
     let mut descriptors = vec![worker_in, worker_out, worker_log, worker_handover];
-    for model in [&shop.detector, &shop.landmark] {
+    for model in [&parts.detector, &parts.landmark] {
         descriptors.push(model.reopen()?.into());
     }
-    let cage = shop.cages.build(&cage_name(&name), memory_bytes_max)?;
+    let cage = parts.cages.build(&cage_name(&name), memory_bytes_max)?;
     let process = ContainedProcess::new(cage);
     let plan = SpawnPlan {
-        program: shop.program.clone(),
+        program: parts.program.clone(),
         name: c"bodyscript-worker".into(),
-        environment: shop.environment.clone(),
+        environment: parts.environment.clone(),
         descriptors,
         entry: process.cage().entry()?,
-        limits: limits::of_worker(shop.cages.backend(), memory_bytes_max, cpu),
+        limits: limits::of_worker(parts.cages.backend(), memory_bytes_max, cpu),
     };
     Ok((plan, process, [frames_in, frames_out, log, handover]))
 }
@@ -138,7 +139,7 @@ const _: () = assert!(
     "the order of `descriptors` above"
 );
 
-/// A legal and unique name that tells an operator whose cage it is.
+/// A legal, unique cage name from which an operator can tell the job.
 fn cage_name(name: &str) -> String {
     static SERIAL: AtomicU64 = AtomicU64::new(0);
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hostile_name_stays_within_its_group() {
+    fn a_hostile_name_yields_a_legal_and_unique_cage_name() {
         let name = cage_name("../../x/\0\n");
         assert!(name.ends_with("-x"), "{name}");
         assert_ne!(name, cage_name("../../x/\0\n"));

@@ -1,5 +1,5 @@
-//! What is wanted of an attempt from outside: the job, if it comes later than the worker, and an
-//! end before its time. Read by `drive` alone.
+//! What the caller sends to an attempt: its job, if it comes later than the worker, and a stop.
+//! Read by `drive` alone.
 
 use crate::runner::attempt::{Assignment, Stop};
 use std::convert::Infallible;
@@ -7,57 +7,57 @@ use std::future::pending;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
-/// The ways in which the supervisor learns what is wanted of an attempt.
+/// The receiving ends of the caller's channels.
 #[derive(Debug)]
 pub(crate) struct Control {
     assignment: oneshot::Receiver<Assignment>,
     stop: oneshot::Receiver<Stop>,
-    lost_interest: oneshot::Receiver<Infallible>,
+    caller_gone: oneshot::Receiver<Infallible>,
 }
 
-/// What is wanted.
+/// An instruction of the caller.
 #[derive(Debug)]
 pub(crate) enum ControlEvent {
-    /// That it does this job.
-    Work(Assignment),
-    /// That it ends.
+    /// Run this job.
+    Assign(Assignment),
+    /// End the worker.
     Stop(Stop),
 }
 
 impl Control {
-    /// `lost_interest` ends when the caller no longer waits.
+    /// `caller_gone` closes when the caller no longer waits.
     pub(crate) const fn new(
         assignment: oneshot::Receiver<Assignment>,
         stop: oneshot::Receiver<Stop>,
-        lost_interest: oneshot::Receiver<Infallible>,
+        caller_gone: oneshot::Receiver<Infallible>,
     ) -> Self {
-        Self { assignment, stop, lost_interest }
+        Self { assignment, stop, caller_gone }
     }
 
-    /// What is known when the worker is born. That there will be no job is heard only once: here,
-    /// or as the next wish.
-    pub(crate) fn at_birth(&mut self) -> Option<ControlEvent> {
+    /// What is known when the worker is spawned. A dropped assignment sender is reported once:
+    /// here, or by [`Control::next`].
+    pub(crate) fn initial_event(&mut self) -> Option<ControlEvent> {
         match self.assignment.try_recv() {
-            Ok(assignment) => Some(ControlEvent::Work(assignment)),
+            Ok(assignment) => Some(ControlEvent::Assign(assignment)),
             Err(TryRecvError::Closed) => Some(ControlEvent::Stop(Stop::Cancelled)),
             Err(TryRecvError::Empty) => None,
         }
     }
 
-    /// The next wish; waits for ever where there will be none.
+    /// The next event; waits forever if there can be none.
     pub(crate) async fn next(&mut self) -> ControlEvent {
         loop {
             tokio::select! {
                 assignment = &mut self.assignment, if !self.assignment.is_terminated() => {
-                    // Without a sender there will never be a job for it.
-                    return assignment.map_or(ControlEvent::Stop(Stop::Cancelled), ControlEvent::Work);
+                    // Without a sender there will never be a job.
+                    return assignment.map_or(ControlEvent::Stop(Stop::Cancelled), ControlEvent::Assign);
                 }
                 stop = &mut self.stop, if !self.stop.is_terminated() => {
                     if let Ok(stop) = stop {
                         return ControlEvent::Stop(stop);
                     }
                 }
-                _ = &mut self.lost_interest, if !self.lost_interest.is_terminated() => {
+                _ = &mut self.caller_gone, if !self.caller_gone.is_terminated() => {
                     return ControlEvent::Stop(Stop::Shutdown);
                 }
                 else => pending().await,

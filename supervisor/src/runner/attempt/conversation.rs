@@ -1,7 +1,7 @@
-//! What one worker has said, checked word by word.
+//! The supervisor's side of the message exchange with one worker.
 //!
-//! Fed by `attempt` with whatever bytes came. Nothing a worker says is published or believed
-//! before it is decoded within the frame cap and legal in the session.
+//! Fed by `drive` with the bytes it reads. No message is published or acted upon before it is
+//! decoded within the frame limit and legal in the session.
 
 use crate::runner::attempt::exit_report::FinalMessage;
 use crate::runner::attempt::live::{Live, LogFields};
@@ -12,13 +12,13 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// What a worker did against the protocol.
+/// How a worker broke the protocol.
 #[derive(Debug, Error)]
 pub(crate) enum ProtocolError {
-    /// Bytes that are no message.
+    /// Bytes that are not a message.
     #[error(transparent)]
     Codec(#[from] CodecError),
-    /// A message that may not come now or says what cannot be.
+    /// A message that is illegal now, or whose values are.
     #[error(transparent)]
     Session(#[from] Violation),
 }
@@ -35,8 +35,7 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    /// A conversation in which nothing was said; `live` learns all that is, the log some under
-    /// this tag.
+    /// A session without messages yet. State is published to `live`; log lines carry `fields`.
     pub(crate) fn new(live: watch::Sender<Live>, fields: LogFields) -> Self {
         Self {
             decoder: Decoder::default(),
@@ -48,45 +47,45 @@ impl Conversation {
         }
     }
 
-    /// The frame of the wish to get ready.
+    /// Encodes `Prepare`.
     pub(crate) fn prepare(&mut self, prepare: Prepare) -> Result<Vec<u8>, ProtocolError> {
-        self.say(&ToWorker::Prepare(prepare))
+        self.encode_outgoing(&ToWorker::Prepare(prepare))
     }
 
-    /// The frame of the job; the log learns it under this tag.
+    /// Encodes `Start`; from now on log lines carry the fields of the job.
     pub(crate) fn start(
         &mut self,
         start: Start,
         fields: LogFields,
     ) -> Result<Vec<u8>, ProtocolError> {
         self.fields = fields;
-        self.say(&ToWorker::Start(start))
+        self.encode_outgoing(&ToWorker::Start(start))
     }
 
-    /// The frame of the wish to end.
+    /// Encodes `Cancel`.
     pub(crate) fn cancel(&mut self) -> Result<Vec<u8>, ProtocolError> {
-        self.say(&ToWorker::Cancel)
+        self.encode_outgoing(&ToWorker::Cancel)
     }
 
-    fn say(&mut self, message: &ToWorker) -> Result<Vec<u8>, ProtocolError> {
+    fn encode_outgoing(&mut self, message: &ToWorker) -> Result<Vec<u8>, ProtocolError> {
         self.session.on_to_worker(message)?;
         self.received = Instant::now();
         self.publish(|live, phase| live.phase = phase);
         Ok(encode(message)?)
     }
 
-    /// Takes bytes as they came from the worker.
+    /// Decodes and handles bytes from the worker.
     pub(crate) fn receive(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
         self.decoder.push(bytes);
         while let Some(message) = self.decoder.next::<ToSupervisor>()? {
             self.session.on_to_supervisor(&message)?;
             self.received = Instant::now();
-            self.note(message);
+            self.handle(message);
         }
         Ok(())
     }
 
-    fn note(&mut self, message: ToSupervisor) {
+    fn handle(&mut self, message: ToSupervisor) {
         match message {
             ToSupervisor::Ready(sandbox) => self.publish(|live, phase| {
                 live.phase = phase;
@@ -96,61 +95,61 @@ impl Conversation {
                 live.phase = phase;
                 live.facts = Some(facts);
             }),
-            ToSupervisor::Progress(progress) => self.advance(progress),
+            ToSupervisor::Progress(progress) => self.on_progress(progress),
             ToSupervisor::Done(summary) => {
-                self.tell("encoded");
-                self.conclude(FinalMessage::Done(summary));
+                self.log_memory("encoded");
+                self.finish(FinalMessage::Done(summary));
             }
-            ToSupervisor::Failed(failure) => self.conclude(FinalMessage::Failed(failure)),
+            ToSupervisor::Failed(failure) => self.finish(FinalMessage::Failed(failure)),
         }
     }
 
-    fn advance(&self, progress: Progress) {
+    fn on_progress(&self, progress: Progress) {
         let is_first = self.live.borrow().progress.frames_done == 0 && progress.frames_done > 0;
         self.publish(|live, _| {
             live.progress = progress;
             live.rate.received(progress.frames_done, std::time::Instant::now());
         });
         if is_first {
-            self.tell("first frame");
+            self.log_memory("first frame");
         }
     }
 
-    /// Logs what memory the worker has at a point of its life, as last sampled.
-    fn tell(&self, point: &str) {
+    /// Logs the worker's memory, as last sampled, at a step of its job.
+    fn log_memory(&self, step: &str) {
         let (live, LogFields { job, attempt, origin }) = (self.live.borrow(), &self.fields);
         let (rss_bytes, peak_bytes) = (live.rss_bytes, live.peak_bytes);
         let (request_id, trace_id) = (origin.request_id(), origin.trace_id());
-        tracing::info!(job, attempt, rss_bytes, peak_bytes, request_id, trace_id, "{point}");
+        tracing::info!(job, attempt, rss_bytes, peak_bytes, request_id, trace_id, "{step}");
     }
 
-    fn conclude(&mut self, word: FinalMessage) {
-        self.final_message = Some(word);
+    fn finish(&mut self, message: FinalMessage) {
+        self.final_message = Some(message);
         self.publish(|live, phase| live.phase = phase);
     }
 
-    /// Lets watchers know.
+    /// Changes the published state.
     pub(crate) fn publish(&self, change: impl FnOnce(&mut Live, Phase)) {
         let phase = self.session.phase();
         self.live.send_modify(|live| change(live, phase));
     }
 
-    /// What watchers know.
+    /// The published state.
     pub(crate) fn live(&self) -> Live {
         self.live.borrow().clone()
     }
 
-    /// Whether it is about a job.
+    /// Whether the worker has a job.
     pub(crate) const fn has_job(&self) -> bool {
         self.session.has_job()
     }
 
-    /// How far it has come.
+    /// The phase of the session.
     pub(crate) const fn phase(&self) -> Phase {
         self.session.phase()
     }
 
-    /// When the last message came or went out.
+    /// When the last message was sent or received.
     pub(crate) const fn received(&self) -> Instant {
         self.received
     }
@@ -160,7 +159,7 @@ impl Conversation {
         self.decoder.has_partial_message()
     }
 
-    /// The worker's last word, if it came to that, and what the log knows it by.
+    /// The worker's final message, if there is one, and the fields of its log lines.
     pub(crate) fn close(self) -> (Option<FinalMessage>, LogFields) {
         (self.final_message, self.fields)
     }

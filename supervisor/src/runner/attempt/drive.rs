@@ -1,7 +1,7 @@
-//! The loop around one living worker, and its burial.
+//! The event loop around one running worker, and its teardown.
 //!
-//! Used by `attempt` alone. Each turn waits for the first of all things that can happen and
-//! deals with it; nothing here waits for one thing only, until the worker is dead.
+//! Used by `attempt` alone. Each iteration handles the first event that occurs; until the worker
+//! has exited, nothing waits for a single event only.
 
 use crate::runner::attempt::control::{Control, ControlEvent};
 use crate::runner::attempt::conversation::{Conversation, ProtocolError};
@@ -25,39 +25,39 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
-/// Most bytes taken from a pipe at once.
+/// Most bytes read from a pipe at once.
 const READ_BYTES_MAX: usize = 8 * 1024;
 
-/// Parts of the grace. SIGTERM comes after one, SIGKILL after two, and the third is for the kernel
-/// to free the memory: whoever is asked to end is gone within the grace, willing or not.
+/// Parts of the grace period: SIGTERM follows after one, SIGKILL after two, and the third lets the
+/// kernel free the memory, so a worker is gone within the grace period in any case.
 const GRACE_PARTS: u32 = 3;
 
-/// Between two attempts to end what does not end.
+/// Time between two SIGKILLs to a worker that does not exit.
 const KILL_PERIOD: Duration = Duration::from_secs(10);
 
-/// How long the rest of a dead worker's pipe may take to be read. Nobody holds the other end any
-/// more, so this is never waited for in full.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
+/// Longest time for reading the rest of an exited worker's pipes. No process holds the other end
+/// any more, so it is never used up.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// One thing that happened.
+/// What the loop waits for.
 enum Event {
-    Ended,
-    ControlEvent(ControlEvent),
+    Exited,
+    Control(ControlEvent),
     Frames(io::Result<usize>),
     Log(io::Result<usize>),
     Tick,
-    Due,
+    DeadlinePassed,
 }
 
 /// How far the supervisor has gone to end a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum KillStage {
-    Asked,
-    Terminated,
-    Killed,
+    Cancel,
+    Sigterm,
+    Sigkill,
 }
 
-/// One end of a pipe that a worker writes to, and room for what comes.
+/// The reading end of a pipe to which a worker writes, and its buffer.
 #[derive(Debug)]
 struct PipeReader {
     pipe: pipe::Receiver,
@@ -70,20 +70,20 @@ impl PipeReader {
         Self { pipe, buffer: vec![0; READ_BYTES_MAX].into(), is_open: true }
     }
 
-    /// Cancel-safe: bytes are taken or not.
+    /// Cancel-safe: bytes are either read completely or not at all.
     async fn read(&mut self) -> io::Result<usize> {
         self.pipe.read(&mut self.buffer).await
     }
 
-    /// What a read brought. Nothing ends the inlet, an error likewise.
-    fn taken(&mut self, read: io::Result<usize>) -> &[u8] {
+    /// The bytes of a read. An end of file or an error closes the reader.
+    fn accept(&mut self, read: io::Result<usize>) -> &[u8] {
         let bytes = read.unwrap_or(0);
         self.is_open = bytes > 0;
         &self.buffer[..bytes]
     }
 }
 
-/// A worker being driven.
+/// A running worker.
 #[derive(Debug)]
 pub(crate) struct Drive {
     process: ContainedProcess,
@@ -99,18 +99,18 @@ pub(crate) struct Drive {
     deadlines: Deadlines,
     control: Control,
     handover: OwnedFd,
-    born: Instant,
-    /// When it was given its job.
-    assigned: Option<Instant>,
-    /// Since when there is nothing more to expect but the exit.
-    finished: Option<Instant>,
-    /// How far the end has come, and when the next stage is due.
+    spawned_at: Instant,
+    /// When the job was sent.
+    assigned_at: Option<Instant>,
+    /// Since when only the exit is expected.
+    finished_at: Option<Instant>,
+    /// The stage that was reached, and when the next is due.
     stage: Option<(KillStage, Instant)>,
     evidence: ExitEvidence,
 }
 
 impl Drive {
-    /// Takes over a newborn. `evidence` says what is known before the birth.
+    /// Takes over a new worker. `evidence` is what was known before the spawn.
     pub(crate) fn new(
         worker: Worker,
         conversation: Conversation,
@@ -140,9 +140,9 @@ impl Drive {
             deadlines,
             control,
             handover,
-            born: Instant::now(),
-            assigned: None,
-            finished: None,
+            spawned_at: Instant::now(),
+            assigned_at: None,
+            finished_at: None,
             stage: None,
             evidence: ExitEvidence {
                 pid: Some(pid.as_raw()),
@@ -152,101 +152,103 @@ impl Drive {
         }
     }
 
-    /// Has the worker get ready, sees it through and returns what is known of its life, and what
-    /// the log knows it by.
+    /// Sends `prepare`, handles events until the worker exits, and returns the evidence and the
+    /// fields of its log lines.
     pub(crate) async fn run_to_exit(mut self, prepare: Prepare) -> (ExitEvidence, LogFields) {
-        // Files that are there already go first: whoever has read the first word finds them.
-        let (job, stop) = match self.control.at_birth() {
-            Some(ControlEvent::Work(assignment)) => (Some(self.equip(assignment)), None),
+        // Files go first: a worker that has read `Start` finds them in its socket.
+        let (job, stop) = match self.control.initial_event() {
+            Some(ControlEvent::Assign(assignment)) => (Some(self.send_files(assignment)), None),
             Some(ControlEvent::Stop(stop)) => (None, Some(stop)),
             None => (None, None),
         };
-        let said = self.conversation.prepare(prepare);
-        self.say(said).await;
+        let frame = self.conversation.prepare(prepare);
+        self.send(frame).await;
         if let Some((start, fields)) = job {
-            self.begin(start, fields).await;
+            self.send_start(start, fields).await;
         }
         if let Some(stop) = stop {
-            self.end(Cause::Stop(stop), KillStage::Asked);
+            self.terminate(Cause::Stop(stop), KillStage::Cancel);
         }
         loop {
             match self.event().await {
-                Event::Ended => break,
-                Event::ControlEvent(ControlEvent::Work(assignment)) => {
-                    let (start, fields) = self.equip(assignment);
-                    self.begin(start, fields).await;
+                Event::Exited => break,
+                Event::Control(ControlEvent::Assign(assignment)) => {
+                    let (start, fields) = self.send_files(assignment);
+                    self.send_start(start, fields).await;
                 }
-                Event::ControlEvent(ControlEvent::Stop(stop)) => {
-                    self.end(Cause::Stop(stop), KillStage::Asked)
+                Event::Control(ControlEvent::Stop(stop)) => {
+                    self.terminate(Cause::Stop(stop), KillStage::Cancel)
                 }
                 Event::Frames(read) => {
-                    if let Err(broken) = self.receive(read) {
-                        // Nothing after this is of interest, and it may be a flood.
+                    if let Err(violation) = self.receive(read) {
+                        // Further output is not read: it may be a flood.
                         self.frames.is_open = false;
-                        self.end(Cause::Violation(broken.to_string()), KillStage::Killed);
+                        self.terminate(Cause::Violation(violation.to_string()), KillStage::Sigkill);
                     }
                 }
-                Event::Log(read) => self.note(read),
+                Event::Log(read) => self.receive_log(read),
                 Event::Tick => self.sample(),
-                Event::Due => self.advance(),
+                Event::DeadlinePassed => self.on_deadline(),
             }
         }
         self.tear_down().await
     }
 
-    /// Hands over the files of a job.
-    fn equip(&mut self, assignment: Assignment) -> (Start, LogFields) {
-        self.assigned = Some(Instant::now());
+    /// Sends the files of a job.
+    fn send_files(&mut self, assignment: Assignment) -> (Start, LogFields) {
+        self.assigned_at = Some(Instant::now());
         let fields = LogFields::of(&assignment);
         let (start, files) = assignment.split();
         if let Err(errno) = fd_passing::send_files(&self.handover, &files) {
-            self.end(Cause::Unequipped(errno), KillStage::Killed);
+            self.terminate(Cause::FilesNotSent(errno), KillStage::Sigkill);
         }
         (start, fields)
     }
 
-    async fn begin(&mut self, start: Start, fields: LogFields) {
-        let said = self.conversation.start(start, fields);
-        // One that has failed already takes no order; its end tells why.
+    async fn send_start(&mut self, start: Start, fields: LogFields) {
+        let frame = self.conversation.start(start, fields);
+        // A worker that has failed already accepts no job; its exit report says why.
         if self.conversation.phase() != Phase::Ended {
-            self.say(said).await;
+            self.send(frame).await;
         }
     }
 
-    async fn say(&mut self, said: Result<Vec<u8>, ProtocolError>) {
-        match said {
-            // Frames are shorter than a pipe is wide, so this never waits for the worker; if the
-            // worker is dead already, its end tells why.
+    async fn send(&mut self, frame: Result<Vec<u8>, ProtocolError>) {
+        match frame {
+            // Frames are smaller than the capacity of a pipe, so this does not wait for the worker.
+            // If the worker has exited, its exit report says why.
             Ok(frame) => drop(self.frames_in.write_all(&frame).await),
-            Err(broken) => self.end(Cause::Violation(broken.to_string()), KillStage::Killed),
+            Err(violation) => {
+                self.terminate(Cause::Violation(violation.to_string()), KillStage::Sigkill)
+            }
         }
     }
 
     async fn event(&mut self) -> Event {
-        let due = self.due();
+        let due = self.next_deadline();
         tokio::select! {
-            _ = self.pidfd.readable() => Event::Ended,
-            wish = self.control.next() => Event::ControlEvent(wish),
+            _ = self.pidfd.readable() => Event::Exited,
+            event = self.control.next() => Event::Control(event),
             read = self.frames.read(), if self.frames.is_open => Event::Frames(read),
             read = self.log.read(), if self.log.is_open => Event::Log(read),
             _ = self.tick.tick() => Event::Tick,
-            () = sleep_until(due) => Event::Due,
+            () = sleep_until(due) => Event::DeadlinePassed,
         }
     }
 
     fn receive(&mut self, read: io::Result<usize>) -> Result<(), ProtocolError> {
-        let received = self.conversation.receive(self.frames.taken(read));
+        let received = self.conversation.receive(self.frames.accept(read));
         if !self.frames.is_open || self.conversation.phase() == Phase::Ended {
-            self.finished.get_or_insert_with(Instant::now);
+            self.finished_at.get_or_insert_with(Instant::now);
         }
         received
     }
 
-    fn note(&mut self, read: io::Result<usize>) {
-        self.ring.push(self.log.taken(read));
+    fn receive_log(&mut self, read: io::Result<usize>) {
+        self.ring.push(self.log.accept(read));
         if self.ring.is_flooded() {
             let flood = "wrote more to its log than allowed";
-            self.end(Cause::Violation(flood.into()), KillStage::Killed);
+            self.terminate(Cause::Violation(flood.into()), KillStage::Sigkill);
         }
     }
 
@@ -260,112 +262,112 @@ impl Drive {
         if self.evidence.backend == CageBackend::Rlimit {
             orphans::kill_and_reap();
             if sample.rss_bytes > self.evidence.cap_bytes {
-                self.end(Cause::RssCap { rss_bytes: sample.rss_bytes }, KillStage::Killed);
+                self.terminate(Cause::RssCap { rss_bytes: sample.rss_bytes }, KillStage::Sigkill);
             }
         } else if counters.oom_kills > 0 {
-            // v1 has no `memory.oom.group`: a cage that lost one process is ended as a whole.
-            self.enter(KillStage::Killed);
+            // v1 has no `memory.oom.group`: a cage that lost one process is killed as a whole.
+            self.enter_stage(KillStage::Sigkill);
         }
     }
 
-    /// Time was up for the next stage of the end, or for what was expected.
-    fn advance(&mut self) {
+    /// A deadline passed: of the current stage, or of the expected event.
+    fn on_deadline(&mut self) {
         match self.stage {
-            None => self.end(Cause::Deadline(self.expectation().1), KillStage::Terminated),
-            Some((KillStage::Asked, _)) => self.enter(KillStage::Terminated),
-            Some((KillStage::Terminated, _)) => self.enter(KillStage::Killed),
-            Some((KillStage::Killed, _)) => {
+            None => self.terminate(Cause::Deadline(self.expectation().1), KillStage::Sigterm),
+            Some((KillStage::Cancel, _)) => self.enter_stage(KillStage::Sigterm),
+            Some((KillStage::Sigterm, _)) => self.enter_stage(KillStage::Sigkill),
+            Some((KillStage::Sigkill, _)) => {
                 tracing::error!(pid = self.pid.as_raw(), "a worker does not exit after SIGKILL");
                 self.stage = None;
-                self.enter(KillStage::Killed);
+                self.enter_stage(KillStage::Sigkill);
             }
         }
     }
 
-    fn due(&self) -> Instant {
+    fn next_deadline(&self) -> Instant {
         self.stage.map_or_else(|| self.expectation().0, |(_, due)| due)
     }
 
-    /// What is expected next of a worker that is left alone, and until when.
+    /// The next event that a worker owes, and its deadline.
     fn expectation(&self) -> (Instant, Deadline) {
         let Deadlines { start, progress, wall, grace, .. } = self.deadlines;
-        if let Some(since) = self.finished {
-            return (later(since, grace), Deadline::ProcessExit);
+        if let Some(since) = self.finished_at {
+            return (after(since, grace), Deadline::ProcessExit);
         }
         match self.conversation.phase() {
-            Phase::Created | Phase::Starting => (later(self.born, start), Deadline::Start),
+            Phase::Created | Phase::Starting => (after(self.spawned_at, start), Deadline::Start),
             Phase::Ready if !self.conversation.has_job() => {
-                (later(self.born, Duration::MAX), Deadline::Start)
+                (after(self.spawned_at, Duration::MAX), Deadline::Start)
             }
             Phase::Ready | Phase::Running | Phase::Ended => {
-                let next = (later(self.conversation.received(), progress), Deadline::Progress);
-                let last = (later(self.set_out(), wall), Deadline::Wall);
+                let next = (after(self.conversation.received(), progress), Deadline::Progress);
+                let last = (after(self.started_at(), wall), Deadline::Wall);
                 if next.0 < last.0 { next } else { last }
             }
         }
     }
 
-    /// When the clock of its work began.
-    fn set_out(&self) -> Instant {
-        self.assigned.unwrap_or(self.born)
+    /// When the wall time of the attempt began.
+    fn started_at(&self) -> Instant {
+        self.assigned_at.unwrap_or(self.spawned_at)
     }
 
-    /// Sets out to end the worker. The first cause stands; a stage is never gone back on.
-    fn end(&mut self, cause: Cause, stage: KillStage) {
+    /// Starts to end the worker. The first cause is kept; stages only advance.
+    fn terminate(&mut self, cause: Cause, stage: KillStage) {
         self.evidence.cause.get_or_insert(cause);
-        self.enter(stage);
+        self.enter_stage(stage);
     }
 
-    fn enter(&mut self, stage: KillStage) {
+    fn enter_stage(&mut self, stage: KillStage) {
         if self.stage.is_some_and(|(reached, _)| reached >= stage) {
             return;
         }
-        let part = self.deadlines.grace / GRACE_PARTS;
-        let patience = match stage {
-            KillStage::Asked => {
-                // If the pipe is full, the worker does not listen and SIGTERM comes next.
+        let stage_time = self.deadlines.grace / GRACE_PARTS;
+        let delay = match stage {
+            KillStage::Cancel => {
+                // If the pipe is full, the worker does not read and SIGTERM comes next.
                 if let Ok(frame) = self.conversation.cancel() {
                     let _ = self.frames_in.try_write(&frame);
                 }
-                part
+                stage_time
             }
-            KillStage::Terminated => {
+            KillStage::Sigterm => {
                 let _ = kill(self.pid, Signal::SIGTERM);
-                part
+                stage_time
             }
-            KillStage::Killed => {
+            KillStage::Sigkill => {
                 self.process.kill();
                 KILL_PERIOD
             }
         };
-        self.stage = Some((stage, later(Instant::now(), patience)));
+        self.stage = Some((stage, after(Instant::now(), delay)));
     }
 
-    /// The worker has ended: empties and removes its cage, and hears what it had still said.
+    /// After the exit: empties and removes the cage, and reads the rest of the pipes.
     async fn tear_down(self) -> (ExitEvidence, LogFields) {
-        let set_out = self.set_out();
+        let started_at = self.started_at();
         let Self { process, mut frames, mut log, mut ring, mut conversation, .. } = self;
         let mut evidence = self.evidence;
-        // An error means that the runtime ends; the guard has then done the same.
-        let buried = tokio::task::spawn_blocking(move || process.tear_down()).await;
-        let Teardown { reaped, counters } = buried.unwrap_or_default();
-        evidence.wall = set_out.elapsed();
-        let drained = timeout(DRAIN_PATIENCE, async {
+        // An error means that the runtime shuts down; dropping the guard has done the same.
+        let torn_down = tokio::task::spawn_blocking(move || process.tear_down()).await;
+        let Teardown { reaped, counters } = torn_down.unwrap_or_default();
+        evidence.wall = started_at.elapsed();
+        let drained = timeout(DRAIN_TIMEOUT, async {
             while log.is_open {
                 let read = log.read().await;
-                ring.push(log.taken(read));
+                ring.push(log.accept(read));
             }
             let mut received = Ok(());
             while received.is_ok() && frames.is_open {
                 let read = frames.read().await;
-                received = conversation.receive(frames.taken(read));
+                received = conversation.receive(frames.accept(read));
             }
             received
         });
         let drained = drained.await;
         evidence.exit = reaped.map(|reaped| reaped.exit);
-        if let (Ok(Err(broken)), Some(ProcessExit::Status(_))) = (drained, evidence.exit) {
-            evidence.cause.get_or_insert(Cause::Violation(broken.to_string()));
+        if let (Ok(Err(violation)), Some(ProcessExit::Status(_))) = (drained, evidence.exit) {
+            evidence.cause.get_or_insert(Cause::Violation(violation.to_string()));
         }
         let live = conversation.live();
         evidence.sandbox = live.sandbox;
@@ -374,18 +376,18 @@ impl Drive {
         evidence.oom_kills = counters.oom_kills;
         evidence.limit_was_hit = counters.limit_was_hit;
         evidence.cpu = reaped.map_or(Duration::ZERO, |reaped| reaped.cpu);
-        let seen = live.peak_bytes.max(reaped.map_or(0, |reaped| reaped.rss_bytes_max));
-        evidence.peak_bytes = counters.peak_bytes.unwrap_or(seen);
+        let sampled = live.peak_bytes.max(reaped.map_or(0, |reaped| reaped.rss_bytes_max));
+        evidence.peak_bytes = counters.peak_bytes.unwrap_or(sampled);
         evidence.log = ring.lines();
-        evidence.broke_off = conversation.has_partial_message();
+        evidence.has_partial_message = conversation.has_partial_message();
         let (final_message, fields) = conversation.close();
         evidence.final_message = final_message;
         (evidence, fields)
     }
 }
 
-/// A later moment; the far future where the clock has no such moment.
-fn later(moment: Instant, patience: Duration) -> Instant {
+/// A moment after, or far in the future if the clock cannot represent it.
+fn after(moment: Instant, delay: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(365 * 86_400);
-    moment.checked_add(patience).unwrap_or(moment + FAR)
+    moment.checked_add(delay).unwrap_or(moment + FAR)
 }

@@ -1,6 +1,4 @@
-//! What is known of one worker once it is gone, gathered by `attempt`, read by `exit_report`.
-//!
-//! Values only: nothing here is a judgement yet.
+//! Everything known of a worker that has exited: gathered by `drive`, classified by `exit_report`.
 
 use crate::runner::containment::cage::CageBackend;
 use crate::runner::containment::process_exit::ProcessExit;
@@ -9,7 +7,7 @@ use bodyscript_protocol::sandbox_report::SandboxReport;
 use nix::errno::Errno;
 use std::time::Duration;
 
-/// Why the supervisor itself ends an attempt.
+/// Why the caller ends an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     /// The client no longer wants the job.
@@ -23,62 +21,62 @@ pub enum Stop {
 /// A limit on time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deadline {
-    /// From birth to `Ready`.
+    /// From the spawn to `Ready`.
     Start,
     /// From one message to the next.
     Progress,
-    /// From the order to the last word.
+    /// From the assignment to the final message.
     Wall,
     /// Processor time of all threads.
     Cpu,
-    /// From the last word to the exit.
+    /// From the final message to the exit.
     ProcessExit,
 }
 
 impl Deadline {
-    /// What the worker failed to do in time.
+    /// What the worker failed to do in time, for the log.
     pub(crate) const fn missed(self) -> &'static str {
         match self {
             Self::Start => "was not ready in time",
             Self::Progress => "made no progress for too long",
             Self::Wall => "took too long",
             Self::Cpu => "used too much processor time",
-            Self::ProcessExit => "did not exit after its last word",
+            Self::ProcessExit => "did not exit after its final message",
         }
     }
 }
 
-/// The first reason for which the supervisor set out to end a worker.
+/// The first reason for which the supervisor ended a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
-    /// It was asked to.
+    /// The caller stopped the attempt.
     Stop(Stop),
-    /// Time was up.
+    /// A deadline passed.
     Deadline(Deadline),
-    /// The resident size, in bytes, was over the cap.
+    /// The resident size was over the cap.
     RssCap {
-        /// What was seen.
+        /// The sampled size, in bytes.
         rss_bytes: u64,
     },
-    /// What the worker did against the protocol.
+    /// The worker broke the protocol; how, in words.
     Violation(String),
-    /// Why the files of its job could not be handed over.
-    Unequipped(Errno),
+    /// The files of its job could not be sent.
+    FilesNotSent(Errno),
 }
 
-/// The last message of a worker.
+/// The message that ends a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FinalMessage {
     /// All artefacts are complete.
     Done(Summary),
-    /// There is no result.
+    /// The job failed.
     Failed(Failure),
 }
 
-/// All that is known of one worker once it is gone.
+/// Everything known of a worker that has exited.
 #[derive(Debug, Clone)]
 pub struct ExitEvidence {
-    /// Why there was no process; none if there was one.
+    /// Why there was no process, if there was none.
     pub spawn_error: Option<String>,
     /// Its process id, if there was a process.
     pub pid: Option<i32>,
@@ -86,13 +84,13 @@ pub struct ExitEvidence {
     pub exit: Option<ProcessExit>,
     /// Why the supervisor ended it, if it did.
     pub cause: Option<Cause>,
-    /// What it said last, if it came to that.
+    /// Its final message, if there was one.
     pub final_message: Option<FinalMessage>,
     /// Its output ended within a frame.
-    pub broke_off: bool,
+    pub has_partial_message: bool,
     /// The sandbox it reported; present from `Ready` on.
     pub sandbox: Option<SandboxReport>,
-    /// The video, as far as the worker told.
+    /// The video, if the worker reported it.
     pub facts: Option<VideoFacts>,
     /// The last progress it reported.
     pub progress: Progress,
@@ -100,13 +98,13 @@ pub struct ExitEvidence {
     pub backend: CageBackend,
     /// Kills by the kernel's OOM killer within the cage.
     pub oom_kills: u64,
-    /// Whether it was the cage's own limit that was hit, and not one of the host or the service.
+    /// Whether the cage's own limit was hit, and not one of the host or the service.
     pub limit_was_hit: bool,
     /// The memory cap, in bytes.
     pub cap_bytes: u64,
     /// Most memory ever used, in bytes.
     pub peak_bytes: u64,
-    /// From the order, or the birth if there was none, to reaping.
+    /// From the assignment, or the spawn if there was none, to reaping.
     pub wall: Duration,
     /// Processor time, user and system.
     pub cpu: Duration,
@@ -125,7 +123,7 @@ impl ExitEvidence {
             exit: None,
             cause: None,
             final_message: None,
-            broke_off: false,
+            has_partial_message: false,
             sandbox: None,
             facts: None,
             progress: Progress { frames_done: 0, frames_detected: 0 },

@@ -1,9 +1,9 @@
-//! What became of one worker, as a value. Pure: evidence in, exit report out.
+//! The classified exit of one worker. Pure: evidence in, exit report out.
 //!
-//! Called by `attempt` once the worker is reaped and its cage is read; believed by `verdict`.
-//! It must never guess. A SIGKILL is out-of-memory only when the cage's own counters say so
+//! Created by `attempt` once the worker is reaped and its cage is read; `verdict` decides on it.
+//! Nothing is guessed: a SIGKILL is out-of-memory only if the cage's own counters prove it
 //! (cgroup-v2.rst `memory.events`, cgroup-v1/memory.rst `memory.oom_control`), or, where rlimits
-//! are the cage, when an allocation was refused or the resident size was seen over the cap.
+//! are the cage, if an allocation was refused or the sampled resident size was over the cap.
 
 use crate::runner::attempt::stderr_ring::escaped;
 use crate::runner::containment::cage::CageBackend;
@@ -25,17 +25,17 @@ pub enum ExitReason {
     Done,
     /// The video is at fault.
     BadInput,
-    /// The memory cap was reached: proven.
+    /// The memory cap was reached, with proof.
     Oom,
-    /// The resident size was seen over a cap that no cgroup enforces.
+    /// The sampled resident size was over a cap that no cgroup enforces.
     RssCap,
-    /// Any other signal, or an exit status that stands for no orderly end.
+    /// Any other signal, or an exit status without the matching final message.
     Crash(ProcessExit),
-    /// The seccomp filter ended it.
+    /// The seccomp filter killed it.
     Sigsys {
-        /// The forbidden system call, where it is known. A parent is told the signal only
-        /// (waitid(2) carries no `si_syscall` for a dead child), so it is the kernel's audit
-        /// log (type 1326) that names it.
+        /// The forbidden system call, if known. The parent learns the signal only (waitid(2)
+        /// carries no `si_syscall` for a dead child); the kernel's audit log (type 1326) names the
+        /// call.
         syscall: Option<i64>,
     },
     /// A limit on time.
@@ -44,11 +44,11 @@ pub enum ExitReason {
     Protocol,
     /// The client no longer wants the job.
     Cancelled,
-    /// An operator ended it: by an order, or by SIGTERM to its process.
+    /// An operator ended it, by a command or by SIGTERM to its process.
     Operator,
     /// The service shut down.
     Shutdown,
-    /// No worker came to be, or it ended before it was ready and so before it touched the video.
+    /// No worker was spawned, or it ended before `Ready` and so before it touched the video.
     SpawnFailed,
 }
 
@@ -76,7 +76,7 @@ impl ExitReason {
         !matches!(self, Self::Operator | Self::Shutdown | Self::SpawnFailed)
     }
 
-    /// Whether the video may have killed the worker: what poison memory counts.
+    /// Whether the video may have killed the worker, which counts towards poison.
     pub const fn is_fatal(&self) -> bool {
         match self {
             Self::Oom
@@ -95,20 +95,20 @@ impl ExitReason {
     }
 }
 
-/// One worker's end.
+/// How one worker ended, and what it used.
 #[derive(Debug, Clone)]
 pub struct ExitReport {
     /// How it ended.
     pub end: ExitReason,
-    /// One line for the log; never for clients, for it may quote the worker.
+    /// One line for the log. Never for clients: it may quote the worker.
     pub detail: String,
     /// The result, if there is one.
     pub summary: Option<Summary>,
-    /// What the worker said was wrong.
+    /// The fault that the worker reported.
     pub fault: Option<Fault>,
-    /// The video, as far as the worker told.
+    /// The video, if the worker reported it.
     pub facts: Option<VideoFacts>,
-    /// The sandbox it ran in; none if it was never ready.
+    /// The sandbox it ran in; none if it never was ready.
     pub sandbox: Option<SandboxReport>,
     /// The last progress it reported.
     pub progress: Progress,
@@ -122,7 +122,7 @@ pub struct ExitReport {
     pub peak_bytes: u64,
     /// Kills by the kernel's OOM killer within the cage.
     pub oom_kills: u64,
-    /// From the order, or the birth if there was none, to reaping.
+    /// From the assignment, or the spawn if there was none, to reaping.
     pub wall: Duration,
     /// Processor time, user and system.
     pub cpu: Duration,
@@ -131,7 +131,7 @@ pub struct ExitReport {
 }
 
 impl ExitReport {
-    /// Reads the evidence.
+    /// Classifies the evidence.
     pub fn write(evidence: ExitEvidence) -> Self {
         let (end, detail) = classify(&evidence);
         let (summary, fault) = match evidence.final_message {
@@ -159,8 +159,8 @@ impl ExitReport {
     }
 }
 
-/// The order of the questions is the precedence: the client's wish, then what the kernel proves,
-/// then what made the supervisor act, then what the process itself says.
+/// The order is the precedence: a stop by the caller, then the kernel's proof of out-of-memory,
+/// then why the supervisor acted, then the exit of the process.
 fn classify(evidence: &ExitEvidence) -> (ExitReason, String) {
     let Some(exit) = evidence.exit else {
         return (ExitReason::SpawnFailed, evidence.spawn_error.clone().unwrap_or_default());
@@ -187,10 +187,9 @@ fn classify(evidence: &ExitEvidence) -> (ExitReason, String) {
             (ExitReason::RssCap, format!("{rss_bytes} bytes were resident"))
         }
         Some(Cause::Violation(what)) => (ExitReason::Protocol, escaped(what)),
-        Some(Cause::Unequipped(errno)) => (
-            ExitReason::SpawnFailed,
-            format!("the files of the job could not be handed over: {errno}"),
-        ),
+        Some(Cause::FilesNotSent(errno)) => {
+            (ExitReason::SpawnFailed, format!("the files of the job could not be sent: {errno}"))
+        }
         Some(Cause::Stop(_)) | None => match exit {
             ProcessExit::Signal(signal) => by_signal(evidence, signal),
             ProcessExit::Status(status) => by_status(evidence, status),
@@ -202,11 +201,12 @@ fn by_signal(evidence: &ExitEvidence, signal: i32) -> (ExitReason, String) {
     let exit = ProcessExit::Signal(signal);
     match signal {
         SIGSYS => (ExitReason::Sigsys { syscall: None }, "a forbidden system call".into()),
-        // Ours come with a cause. The signal of a person or of a service manager's stop: what
-        // follows is the verdict's, for a worker can also send it to itself.
+        // A SIGTERM of the supervisor has a cause. This one was sent by a person or a service
+        // manager, or by the worker to itself, so `apply_restart_limit` bounds how often it is
+        // repeated.
         SIGTERM => (ExitReason::Operator, "SIGTERM from outside the service".into()),
         SIGXCPU => (ExitReason::Deadline(Deadline::Cpu), Deadline::Cpu.missed().into()),
-        // The hard limit speaks as SIGKILL, to a process that ignored SIGXCPU.
+        // The hard limit sends SIGKILL to a process that ignored SIGXCPU.
         SIGKILL if evidence.cpu >= evidence.cpu_max => {
             (ExitReason::Deadline(Deadline::Cpu), "ignored the limit on processor time".into())
         }
@@ -222,17 +222,17 @@ fn by_signal(evidence: &ExitEvidence, signal: i32) -> (ExitReason, String) {
 
 fn by_status(evidence: &ExitEvidence, status: i32) -> (ExitReason, String) {
     let exit = ProcessExit::Status(status);
-    if evidence.broke_off {
-        return (ExitReason::Protocol, "broke off within a frame".into());
+    if evidence.has_partial_message {
+        return (ExitReason::Protocol, "its output ended within a frame".into());
     }
-    let told = match &evidence.final_message {
+    let message = match &evidence.final_message {
         Some(FinalMessage::Failed(failure)) => {
             format!("{}: {}", failure.fault.code(), escaped(&failure.detail))
         }
         Some(FinalMessage::Done(_)) => "after Done".into(),
-        None => "without a last word".into(),
+        None => "without a final message".into(),
     };
-    let detail = format!("{exit}, {told}");
+    let detail = format!("{exit}, {message}");
     let Ok(meaning) = WorkerExit::try_from(status) else {
         return crash(evidence, exit, detail);
     };
@@ -242,8 +242,8 @@ fn by_status(evidence: &ExitEvidence, status: i32) -> (ExitReason, String) {
         None => meaning != WorkerExit::Done,
     };
     match meaning {
-        // A cgroup kills and never refuses: under one, a refused allocation is an absurd request
-        // or the loose address-space limit, and proves nothing about the cap.
+        // A cgroup kills and never refuses an allocation: in one, a refusal means an absurd size or
+        // the loose limit on address space, and proves nothing about the cap.
         WorkerExit::Memory if evidence.backend == CageBackend::Rlimit => {
             (ExitReason::Oom, "an allocation was refused".into())
         }
@@ -254,7 +254,7 @@ fn by_status(evidence: &ExitEvidence, status: i32) -> (ExitReason, String) {
     }
 }
 
-/// A worker that was never ready has not touched the video, which therefore cannot have killed it.
+/// A worker that was never ready has not touched the video, so the video cannot have crashed it.
 fn crash(evidence: &ExitEvidence, exit: ProcessExit, detail: String) -> (ExitReason, String) {
     match evidence.sandbox {
         Some(_) => (ExitReason::Crash(exit), detail),

@@ -1,4 +1,4 @@
-//! Every combination of evidence, against the rules in words.
+//! Classification of generated combinations of evidence.
 
 use crate::runner::attempt::exit_report::*;
 use bodyscript_protocol::message::Failure;
@@ -31,7 +31,7 @@ fn faults() -> Vec<Fault> {
     ]
 }
 
-fn any_last_word() -> impl Strategy<Value = Option<FinalMessage>> {
+fn any_final_message() -> impl Strategy<Value = Option<FinalMessage>> {
     let failed = select(faults()).prop_map(|fault| {
         FinalMessage::Failed(Failure { fault, detail: "quoted \u{1b}[31m".into() })
     });
@@ -66,10 +66,10 @@ fn any_cause() -> impl Strategy<Value = Option<Cause>> {
 
 prop_compose! {
     fn any_evidence()(
-        (exit, cause, final_message) in (any_exit(), any_cause(), any_last_word()),
+        (exit, cause, final_message) in (any_exit(), any_cause(), any_final_message()),
         backend in select(CageBackend::ALL.to_vec()),
         (oom_kills, limit_was_hit) in (0..3_u64, any::<bool>()),
-        (is_ready, broke_off) in (any::<bool>(), any::<bool>()),
+        (is_ready, has_partial_message) in (any::<bool>(), any::<bool>()),
         (cpu_s, cpu_max_s) in (0..4_u64, 1..4_u64),
     ) -> ExitEvidence {
         let mut sandbox = SandboxReport::default();
@@ -79,7 +79,7 @@ prop_compose! {
             exit,
             cause,
             final_message,
-            broke_off,
+            has_partial_message,
             sandbox: is_ready.then_some(sandbox),
             oom_kills,
             limit_was_hit,
@@ -90,7 +90,7 @@ prop_compose! {
     }
 }
 
-fn is_proof(evidence: &ExitEvidence) -> bool {
+fn is_oom_proven(evidence: &ExitEvidence) -> bool {
     let counted = evidence.oom_kills > 0 && evidence.limit_was_hit;
     let refused = evidence.backend == CageBackend::Rlimit
         && evidence.exit == Some(ProcessExit::Status(WorkerExit::Memory.code().into()));
@@ -101,14 +101,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_096))]
 
     #[test]
-    fn out_of_memory_is_never_said_without_proof(evidence in any_evidence()) {
+    fn oom_is_never_reported_without_proof(evidence in any_evidence()) {
         if ExitReport::write(evidence.clone()).end == ExitReason::Oom {
-            prop_assert!(is_proof(&evidence));
+            prop_assert!(is_oom_proven(&evidence));
         }
     }
 
     #[test]
-    fn proof_is_believed_unless_the_attempt_was_unwanted(evidence in any_evidence()) {
+    fn proven_oom_is_reported_unless_the_caller_stopped_the_attempt(evidence in any_evidence()) {
         let is_wanted = !matches!(evidence.cause, Some(Cause::Stop(_)));
         if evidence.oom_kills > 0 && evidence.limit_was_hit && evidence.exit.is_some() && is_wanted {
             prop_assert_eq!(ExitReport::write(evidence).end, ExitReason::Oom);
@@ -116,18 +116,18 @@ proptest! {
     }
 
     #[test]
-    fn done_takes_the_word_and_the_exit_status_both(evidence in any_evidence()) {
+    fn done_requires_the_done_message_and_exit_status_0(evidence in any_evidence()) {
         let exit_report = ExitReport::write(evidence.clone());
         if exit_report.end == ExitReason::Done {
             prop_assert_eq!(evidence.exit, Some(ProcessExit::Status(0)));
             prop_assert!(matches!(evidence.final_message, Some(FinalMessage::Done(_))));
-            prop_assert!(!evidence.broke_off);
+            prop_assert!(!evidence.has_partial_message);
         }
         prop_assert_eq!(exit_report.summary.is_some(), exit_report.end == ExitReason::Done);
     }
 
     #[test]
-    fn what_the_supervisor_did_is_what_it_says(evidence in any_evidence()) {
+    fn the_cause_of_the_supervisor_decides_unless_oom_is_proven(evidence in any_evidence()) {
         prop_assume!(evidence.exit.is_some());
         let end = ExitReport::write(evidence.clone()).end;
         match evidence.cause {
@@ -152,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn only_a_worker_that_was_ready_can_crash(evidence in any_evidence()) {
+    fn only_a_worker_that_was_ready_is_reported_as_crashed(evidence in any_evidence()) {
         let is_ready = evidence.sandbox.is_some();
         let has_process = evidence.exit.is_some();
         match ExitReport::write(evidence).end {
@@ -163,7 +163,7 @@ proptest! {
     }
 
     #[test]
-    fn bad_input_takes_the_agreeing_exit_status(evidence in any_evidence()) {
+    fn bad_input_requires_the_matching_exit_status(evidence in any_evidence()) {
         if ExitReport::write(evidence.clone()).end == ExitReason::BadInput {
             prop_assert_eq!(evidence.exit, Some(ProcessExit::Status(WorkerExit::BadInput.code().into())));
             let agrees = match evidence.final_message {
@@ -176,12 +176,12 @@ proptest! {
     }
 
     #[test]
-    fn the_worker_cannot_write_control_characters_into_the_log(evidence in any_evidence()) {
+    fn the_detail_contains_no_control_characters(evidence in any_evidence()) {
         prop_assert!(!ExitReport::write(evidence).detail.contains(char::is_control));
     }
 }
 
-fn dead_of(signal: i32) -> ExitEvidence {
+fn killed_by(signal: i32) -> ExitEvidence {
     ExitEvidence {
         exit: Some(ProcessExit::Signal(signal)),
         sandbox: Some(SandboxReport::default()),
@@ -190,16 +190,16 @@ fn dead_of(signal: i32) -> ExitEvidence {
 }
 
 #[test]
-fn a_sigterm_that_is_not_the_supervisors_is_an_operators() {
-    assert_eq!(ExitReport::write(dead_of(SIGTERM)).end, ExitReason::Operator);
-    let late = ExitEvidence { cause: Some(Cause::Deadline(Deadline::Wall)), ..dead_of(SIGTERM) };
+fn a_sigterm_from_outside_is_reported_as_operator() {
+    assert_eq!(ExitReport::write(killed_by(SIGTERM)).end, ExitReason::Operator);
+    let late = ExitEvidence { cause: Some(Cause::Deadline(Deadline::Wall)), ..killed_by(SIGTERM) };
     assert_eq!(ExitReport::write(late).end, ExitReason::Deadline(Deadline::Wall));
 }
 
 #[test]
 fn a_sigkill_alone_is_a_crash() {
     for backend in CageBackend::ALL {
-        let evidence = ExitEvidence { backend, ..dead_of(SIGKILL) };
+        let evidence = ExitEvidence { backend, ..killed_by(SIGKILL) };
         assert_eq!(
             ExitReport::write(evidence).end,
             ExitReason::Crash(ProcessExit::Signal(SIGKILL))
@@ -208,43 +208,43 @@ fn a_sigkill_alone_is_a_crash() {
 }
 
 #[test]
-fn a_kill_for_want_of_memory_elsewhere_is_not_blamed_on_the_cap() {
-    let evidence = ExitEvidence { oom_kills: 1, limit_was_hit: false, ..dead_of(SIGKILL) };
+fn an_oom_kill_below_the_cap_is_reported_as_a_crash() {
+    let evidence = ExitEvidence { oom_kills: 1, limit_was_hit: false, ..killed_by(SIGKILL) };
     let exit_report = ExitReport::write(evidence);
     assert_eq!(exit_report.end, ExitReason::Crash(ProcessExit::Signal(SIGKILL)));
     assert!(exit_report.detail.contains("below its own cap"), "{}", exit_report.detail);
 }
 
 #[test]
-fn the_limit_on_processor_time_is_known_by_both_its_signals() {
+fn sigxcpu_and_sigkill_at_the_cpu_limit_are_reported_as_deadline() {
     let spent = |signal| ExitEvidence {
         cpu: Duration::from_secs(11),
         cpu_max: Duration::from_secs(10),
-        ..dead_of(signal)
+        ..killed_by(signal)
     };
     assert_eq!(ExitReport::write(spent(SIGXCPU)).end, ExitReason::Deadline(Deadline::Cpu));
     assert_eq!(ExitReport::write(spent(SIGKILL)).end, ExitReason::Deadline(Deadline::Cpu));
 }
 
 #[test]
-fn a_forbidden_system_call_is_known_even_before_the_worker_is_ready() {
-    let evidence = ExitEvidence { sandbox: None, ..dead_of(SIGSYS) };
+fn sigsys_before_ready_is_reported_as_sigsys() {
+    let evidence = ExitEvidence { sandbox: None, ..killed_by(SIGSYS) };
     assert_eq!(ExitReport::write(evidence).end, ExitReason::Sigsys { syscall: None });
 }
 
 #[test]
-fn a_result_that_is_complete_is_not_thrown_away_at_a_shutdown() {
+fn a_complete_result_is_kept_at_a_shutdown() {
     let evidence = ExitEvidence {
         exit: Some(ProcessExit::Status(0)),
         final_message: Some(FinalMessage::Done(SUMMARY)),
         cause: Some(Cause::Stop(Stop::Shutdown)),
-        ..dead_of(0)
+        ..killed_by(0)
     };
     assert_eq!(ExitReport::write(evidence).end, ExitReason::Done);
 }
 
 #[test]
-fn the_names_are_the_contract() {
+fn the_names_of_ends_do_not_change() {
     let exit = ProcessExit::Status(1);
     let names = [
         (ExitReason::Done, "done"),

@@ -1,4 +1,4 @@
-//! What is known of a worker while it runs, and by which fields the log identifies its attempt.
+//! The published state of a running worker, and the fields of its attempt's log lines.
 
 use crate::runner::attempt::origin::Origin;
 use crate::runner::attempt::progress_rate::ProgressRate;
@@ -6,20 +6,20 @@ use bodyscript_protocol::message::{Progress, VideoFacts};
 use bodyscript_protocol::sandbox_report::SandboxReport;
 use bodyscript_protocol::session::Phase;
 
-/// What is known of a living worker.
+/// The state of a running worker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Live {
-    /// Its process id, once it is born.
+    /// Its process id, once it is spawned.
     pub pid: Option<i32>,
-    /// How far the conversation has come.
+    /// The phase of the session.
     pub phase: Phase,
     /// The video, once it is probed.
     pub facts: Option<VideoFacts>,
     /// Frames processed so far.
     pub progress: Progress,
-    /// How fast they are.
+    /// Its frames per second.
     pub rate: ProgressRate,
-    /// The sandbox, once it is closed.
+    /// The sandbox, once it is applied.
     pub sandbox: Option<SandboxReport>,
     /// Resident size at the last sample, in bytes.
     pub rss_bytes: u64,
@@ -42,7 +42,7 @@ impl Default for Live {
     }
 }
 
-/// What log lines of one attempt have in common.
+/// What all log lines of one attempt have in common.
 #[derive(Debug, Clone)]
 pub(crate) struct LogFields {
     pub(crate) job: String,

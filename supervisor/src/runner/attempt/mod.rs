@@ -1,17 +1,17 @@
-//! One worker's life: spawn, handshake, drive, reap.
+//! One attempt at a job: spawn a worker, drive it, reap it.
 //!
-//! Called by the dispatcher and by `bodyscript run`, one call for each attempt. It must never
-//! wait on a worker without a deadline, nor return while anything of the worker is left.
+//! Called by the dispatcher and by `bodyscript run`, once for each attempt. Never waits on a worker
+//! without a deadline, and never returns while a process or cgroup of the worker is left.
 //!
-//! 1. A cage is built and the worker born into it.
-//! 2. `Prepare` goes out; from then on whatever comes first is dealt with: the order, a message,
-//!    a log line, a sample of its memory, a deadline, a stop, its end. The order may be there at
-//!    the birth or come long after: a worker that is ready stands by, without a deadline.
-//! 3. An end that the supervisor wants comes in stages: `Cancel`, SIGTERM, SIGKILL to the whole
-//!    cage, all within a grace. A deadline begins with SIGTERM, because a worker that
-//!    missed one does not listen; a violation or too much memory with SIGKILL.
-//! 4. The worker is reaped, the cage emptied, its counters read, then it is removed.
-//! 5. Bytes that were still in the pipe are heard. The exit report is written and logged.
+//! 1. The worker is spawned in a new cage.
+//! 2. `Prepare` is sent. From then on the first event is handled: the assignment, a message, a log
+//!    line, a memory sample, a deadline, a stop, the exit. The assignment may be there from the
+//!    beginning or come much later: an idle worker has no deadline.
+//! 3. The supervisor ends a worker in stages within a grace period: `Cancel`, SIGTERM, SIGKILL to
+//!    the whole cage. A missed deadline starts with SIGTERM, because a worker that missed one does
+//!    not read messages; a protocol violation or too much memory starts with SIGKILL.
+//! 4. The worker is reaped, the cage is emptied, its counters are read, then it is removed.
+//! 5. The rest of the pipes is read. The exit report is created and logged.
 
 pub(crate) mod control;
 pub(crate) mod conversation;
@@ -48,27 +48,27 @@ use tokio::task::JoinError;
 
 use crate::runner::attempt::exit_report::{ExitReport, ProcessExit, Stop};
 
-/// What a worker is born with, before anybody need know its job.
+/// What is known of a worker before it has a job.
 #[derive(Debug, Clone)]
 pub struct WorkerSpec {
-    /// What it is called until it has a job, and its cage for good.
+    /// Its name in the log until it has a job, and in the name of its cage.
     pub name: String,
     /// The memory cap, in bytes.
     pub memory_bytes_max: u64,
     /// Limits on time.
     pub deadlines: Deadlines,
-    /// Whether it goes through a job of its own making first, because it will stand by.
+    /// Whether it runs a rehearsal job first, because it waits on standby.
     pub warms_up: bool,
 }
 
-/// The lines between an attempt and those who follow it.
+/// The channels between an attempt and its caller.
 #[derive(Debug)]
 pub struct AttemptChannels {
-    /// Brings the order. If its sender is dropped, the worker is ended.
+    /// Delivers the job. If its sender is dropped, the worker is ended.
     pub assignment: oneshot::Receiver<Assignment>,
-    /// Learns what is known of the worker; closes when nothing is left of it.
+    /// Receives the state of the worker; closes once the worker is removed.
     pub live: watch::Sender<Live>,
-    /// Ends the attempt. If its sender is dropped, it never does.
+    /// Ends the attempt. Dropping its sender has no effect.
     pub stop: oneshot::Receiver<Stop>,
 }
 
@@ -77,15 +77,15 @@ pub struct AttemptChannels {
 pub struct Assignment {
     /// The job's id.
     pub job: String,
-    /// Which attempt at it this is, from 1.
+    /// The number of this attempt, from 1.
     pub number: u32,
-    /// The request that brought the job, for log lines.
+    /// The request that submitted the job, for log lines.
     pub origin: Origin,
-    /// The uploaded video, read-only, with an offset nobody else uses.
+    /// The uploaded video, read-only, with an offset of its own.
     pub video: File,
-    /// What to write, and the files to write to.
+    /// The artefacts to write, each with its file.
     pub artefacts: Vec<(Artefact, File)>,
-    /// What was chosen for the video.
+    /// The options chosen for the video.
     pub options: Options,
     /// Limits on the video.
     pub media: MediaLimits,
@@ -96,87 +96,88 @@ pub struct Assignment {
 /// Limits on time, for one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
-    /// From birth to `Ready`.
+    /// From the spawn to `Ready`.
     pub start: Duration,
     /// From one message to the next.
     pub progress: Duration,
-    /// From the order to the last word.
+    /// From the assignment to the final message.
     pub wall: Duration,
     /// Processor time of all threads; the kernel counts whole seconds.
     pub cpu: Duration,
-    /// From the wish to end a worker to its end, and from its last word to its exit.
+    /// From the first request to end a worker to its exit, and from its final message to its exit.
     pub grace: Duration,
 }
 
-/// Drives one worker from birth to grave. Never returns before the process is reaped and its
-/// cage removed.
+/// Runs one worker from its spawn to its exit report. Never returns before the process is reaped
+/// and its cage is removed.
 ///
-/// The attempt runs in a task of its own. If this future is dropped, the worker is ended as at a
-/// shutdown and the task still sees it to its grave.
+/// The attempt runs in a task of its own. If this future is dropped, the task ends the worker as at
+/// a shutdown and still reaps it.
 pub async fn run(
     factory: &WorkerFactory,
-    birth: WorkerSpec,
+    spec: WorkerSpec,
     channels: AttemptChannels,
 ) -> ExitReport {
-    let (interest, lost_interest) = oneshot::channel();
-    let shop = Arc::clone(&factory.shop);
+    let (caller, caller_gone) = oneshot::channel();
+    let parts = Arc::clone(&factory.parts);
     let task = tokio::spawn(async move {
-        let last = channels.live.clone();
-        let exit_report = attempt(shop, birth, channels, lost_interest).await;
-        drop(last);
+        // Keeps the channel open until the attempt has ended.
+        let live = channels.live.clone();
+        let exit_report = attempt(parts, spec, channels, caller_gone).await;
+        drop(live);
         exit_report
     });
-    let end = task.await;
-    drop::<oneshot::Sender<Infallible>>(interest);
-    match end.map_err(JoinError::try_into_panic) {
+    let finished = task.await;
+    drop::<oneshot::Sender<Infallible>>(caller);
+    match finished.map_err(JoinError::try_into_panic) {
         Ok(exit_report) => exit_report,
         Err(Ok(panic)) => std::panic::resume_unwind(panic),
-        // The runtime ends, and with it whoever waits for this.
+        // The runtime shuts down, and this future with it.
         Err(Err(_)) => pending().await,
     }
 }
 
 async fn attempt(
-    shop: Arc<FactoryParts>,
-    birth: WorkerSpec,
+    parts: Arc<FactoryParts>,
+    spec: WorkerSpec,
     channels: AttemptChannels,
-    lost_interest: oneshot::Receiver<Infallible>,
+    caller_gone: oneshot::Receiver<Infallible>,
 ) -> ExitReport {
-    let WorkerSpec { name, memory_bytes_max, deadlines, warms_up } = birth;
+    let WorkerSpec { name, memory_bytes_max, deadlines, warms_up } = spec;
     let AttemptChannels { mut assignment, live, stop } = channels;
-    let evidence = ExitEvidence::blank(shop.cages.backend(), memory_bytes_max);
-    let spec = ProcessSpec { name: name.clone(), memory_bytes_max, cpu: deadlines.cpu };
-    let nobody = LogFields { job: name, attempt: 0, origin: Origin::NONE };
-    let (evidence, fields) = match spawn_worker(&shop, spec).await {
+    let evidence = ExitEvidence::blank(parts.cages.backend(), memory_bytes_max);
+    let process = ProcessSpec { name: name.clone(), memory_bytes_max, cpu: deadlines.cpu };
+    let no_job = LogFields { job: name, attempt: 0, origin: Origin::NONE };
+    let (evidence, fields) = match spawn_worker(&parts, process).await {
         Ok(worker) => {
-            let conversation = Conversation::new(live, nobody);
-            let control = Control::new(assignment, stop, lost_interest);
+            let conversation = Conversation::new(live, no_job);
+            let control = Control::new(assignment, stop, caller_gone);
             let drive = Drive::new(worker, conversation, deadlines, control, evidence);
-            drive.run_to_exit(Prepare { warms_up, ..prepare(&shop) }).await
+            drive.run_to_exit(Prepare { warms_up, ..prepare(&parts) }).await
         }
         Err(error) => {
             let fields =
-                assignment.try_recv().map_or(nobody, |assignment| LogFields::of(&assignment));
+                assignment.try_recv().map_or(no_job, |assignment| LogFields::of(&assignment));
             (ExitEvidence { spawn_error: Some(error.to_string()), ..evidence }, fields)
         }
     };
     let exit_report = ExitReport::write(evidence);
-    announce(&fields, &exit_report);
+    log_exit(&fields, &exit_report);
     exit_report
 }
 
-/// What every worker is told first.
-fn prepare(shop: &FactoryParts) -> Prepare {
+/// The first message to every worker.
+fn prepare(parts: &FactoryParts) -> Prepare {
     Prepare {
         version: PROTOCOL_VERSION,
-        layers: shop.layers.clone(),
-        layers_required: shop.layers_required.clone(),
+        layers: parts.layers.clone(),
+        layers_required: parts.layers_required.clone(),
         warms_up: false,
     }
 }
 
 impl Assignment {
-    /// What is said to the worker, and the files that go with it.
+    /// The message that describes the job, and the files that go with it.
     fn split(self) -> (Start, Vec<File>) {
         let (artefacts, files): (Vec<_>, Vec<_>) = self.artefacts.into_iter().unzip();
         let start = Start {
@@ -200,8 +201,8 @@ impl LogFields {
     }
 }
 
-/// The one line of log for each death, and what helps to understand a bad one.
-fn announce(fields: &LogFields, exit_report: &ExitReport) {
+/// Logs the exit in one line, and the worker's own log lines.
+fn log_exit(fields: &LogFields, exit_report: &ExitReport) {
     let LogFields { job, attempt, origin } = fields;
     let (request_id, trace_id) = (origin.request_id(), origin.trace_id());
     let (exit, signal) = match exit_report.exit {
@@ -229,9 +230,9 @@ fn announce(fields: &LogFields, exit_report: &ExitReport) {
     if let ExitReason::Sigsys { syscall } = exit_report.end {
         tracing::error!(job, attempt, syscall, "a worker attempted a forbidden system call");
     }
-    let is_of_interest = !matches!(exit_report.end, ExitReason::Done | ExitReason::Cancelled);
+    let is_failure = !matches!(exit_report.end, ExitReason::Done | ExitReason::Cancelled);
     for line in &exit_report.log {
-        if is_of_interest {
+        if is_failure {
             tracing::warn!(target: "worker", job, attempt, request_id, trace_id, "{line}");
         } else {
             tracing::debug!(target: "worker", job, attempt, request_id, trace_id, "{line}");

@@ -1,14 +1,14 @@
-//! Which request something came from, so that log lines of one cause can be found together. Pure.
+//! The request that caused something, so that all its log lines can be found. Pure.
 //!
-//! A client may bring a name of its own (`X-Request-Id`) and that of a trace it takes part in
-//! (`traceparent`, W3C Trace Context). Both are words of a client, taken only if they are plain.
+//! A client may send its own request id (`X-Request-Id`) and trace (`traceparent`, W3C Trace
+//! Context). Both are untrusted and used only if they consist of harmless characters.
 
 use std::fmt::Write;
 
-/// Longest name of a request that is taken, in characters.
-const NAME_CHARS_MAX: usize = 64;
+/// Longest accepted request id, in characters.
+const ID_CHARS_MAX: usize = 64;
 
-/// Where something came from.
+/// The request that caused something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     request_id: Option<String>,
@@ -16,50 +16,50 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Not known.
+    /// Unknown.
     pub const NONE: Self = Self { request_id: None, trace_id: None };
 
-    /// The origin a request tells, with a name made up if it has none that will do.
+    /// From the headers of a request; generates a request id if none is acceptable.
     pub fn of(request_id: Option<&str>, traceparent: Option<&str>) -> Self {
         let given = request_id.filter(|name| is_plain(name)).map(str::to_owned);
         Self {
-            request_id: Some(given.unwrap_or_else(random_name)),
+            request_id: Some(given.unwrap_or_else(random_id)),
             trace_id: traceparent.and_then(trace_id).map(str::to_owned),
         }
     }
 
-    /// The origin as a journal has it, which has none of jobs of older versions.
+    /// From the journal; older versions did not store it.
     pub const fn recalled(request_id: Option<String>, trace_id: Option<String>) -> Self {
         Self { request_id, trace_id }
     }
 
-    /// The name of the request.
+    /// The request id.
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
     }
 
-    /// The trace it is part of.
+    /// The trace id.
     pub fn trace_id(&self) -> Option<&str> {
         self.trace_id.as_deref()
     }
 }
 
 fn is_plain(name: &str) -> bool {
-    (1..=NAME_CHARS_MAX).contains(&name.len())
+    (1..=ID_CHARS_MAX).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))
 }
 
-fn random_name() -> String {
+fn random_id() -> String {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).expect("the kernel has random numbers once it has booted");
     bytes.iter().fold(String::new(), |mut name, byte| {
-        write!(name, "{byte:02x}").expect("a string takes it");
+        write!(name, "{byte:02x}").expect("writing to a string cannot fail");
         name
     })
 }
 
-/// The trace of a `traceparent` (W3C Trace Context, 3.2): version, trace, parent and flags; later
-/// versions may append more.
+/// The trace id of a `traceparent` (W3C Trace Context, 3.2): version, trace, parent and flags;
+/// later versions may append more.
 fn trace_id(traceparent: &str) -> Option<&str> {
     let mut parts = traceparent.trim().split('-');
     let (version, trace, parent, flags) =
@@ -69,7 +69,7 @@ fn trace_id(traceparent: &str) -> Option<&str> {
         part.len() == length && part.bytes().all(digits)
     };
     let is_zero = |part: &str| part.bytes().all(|byte| byte == b'0');
-    let is_sound = is_hex(version, 2)
+    let is_valid = is_hex(version, 2)
         && version != "ff"
         && (version != "00" || parts.next().is_none())
         && is_hex(trace, 32)
@@ -77,7 +77,7 @@ fn trace_id(traceparent: &str) -> Option<&str> {
         && is_hex(parent, 16)
         && !is_zero(parent)
         && is_hex(flags, 2);
-    is_sound.then_some(trace)
+    is_valid.then_some(trace)
 }
 
 #[cfg(test)]
@@ -87,8 +87,8 @@ mod tests {
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
     #[test]
-    fn plain_names_are_kept_and_others_replaced() {
-        let long = "a".repeat(NAME_CHARS_MAX);
+    fn plain_request_ids_are_kept_and_others_replaced() {
+        let long = "a".repeat(ID_CHARS_MAX);
         for name in ["7", "req-1.2:3/a_b+c=", &long] {
             assert_eq!(Origin::of(Some(name), None).request_id(), Some(name));
         }
@@ -101,12 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_is_taken_from_what_the_standard_allows_alone() {
+    fn only_a_valid_traceparent_yields_a_trace_id() {
         let (parent, zero) = ("00f067aa0ba902b7", "0".repeat(32));
-        for sound in [format!("00-{TRACE}-{parent}-01"), format!("cc-{TRACE}-{parent}-00-more")] {
-            assert_eq!(trace_id(&sound), Some(TRACE), "{sound}");
+        for valid in [format!("00-{TRACE}-{parent}-01"), format!("cc-{TRACE}-{parent}-00-more")] {
+            assert_eq!(trace_id(&valid), Some(TRACE), "{valid}");
         }
-        for broken in [
+        for invalid in [
             format!("00-{TRACE}-{parent}-01-more"),
             format!("ff-{TRACE}-{parent}-01"),
             format!("00-{zero}-{parent}-01"),
@@ -115,7 +115,7 @@ mod tests {
             format!("00-{TRACE}-{parent}"),
             String::new(),
         ] {
-            assert_eq!(trace_id(&broken), None, "{broken}");
+            assert_eq!(trace_id(&invalid), None, "{invalid}");
         }
     }
 }

@@ -1,14 +1,14 @@
-//! The last of what a worker wrote to its log, bounded and made harmless.
+//! The last bytes of a worker's log, bounded and escaped.
 //!
-//! Filled by `attempt`, read into the exit report. The text is hostile: it must never reach a
-//! terminal or a log line unescaped.
+//! Filled by `drive`, copied into the exit report. The text is hostile: it never reaches a terminal
+//! or a log line unescaped.
 
 use std::collections::VecDeque;
 
 /// How much is kept, in bytes.
 pub(crate) const KEPT_BYTES_MAX: usize = 16 * 1024;
 
-/// How much a worker may write in all, in bytes, before that alone is a violation.
+/// How much a worker may write in all, in bytes; more is a protocol violation.
 pub(crate) const WRITTEN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Longest line that is shown, in characters.
@@ -22,7 +22,7 @@ pub(crate) struct StderrRing {
 }
 
 impl StderrRing {
-    /// Adds bytes, dropping the oldest over the cap.
+    /// Adds bytes and drops the oldest beyond the limit.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.written += bytes.len() as u64;
         let tail = &bytes[bytes.len().saturating_sub(KEPT_BYTES_MAX)..];
@@ -31,12 +31,12 @@ impl StderrRing {
         self.kept.extend(tail);
     }
 
-    /// Whether more was written than any honest worker writes.
+    /// Whether more was written than allowed.
     pub(crate) fn is_flooded(&self) -> bool {
         self.written > WRITTEN_BYTES_MAX
     }
 
-    /// The kept lines, escaped and cut.
+    /// The kept lines, escaped and shortened.
     pub(crate) fn lines(&self) -> Vec<String> {
         let bytes: Vec<u8> = self.kept.iter().copied().collect();
         bytes
@@ -47,7 +47,7 @@ impl StderrRing {
     }
 }
 
-/// A worker's text on one line, without control characters, at most 400 characters of it.
+/// A worker's text on one line, without control characters, cut at 400 characters.
 pub(crate) fn escaped(text: &str) -> String {
     let mut line = String::new();
     for character in text.chars().take(LINE_CHARS_MAX) {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_end_is_kept() {
+    fn only_the_latest_bytes_are_kept() {
         let mut ring = StderrRing::default();
         for line in 0..10_000 {
             ring.push(format!("line {line}\n").as_bytes());
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn one_piece_larger_than_the_ring_fits() {
+    fn a_write_larger_than_the_ring_keeps_its_end() {
         let mut ring = StderrRing::default();
         ring.push(&vec![b'a'; KEPT_BYTES_MAX + 1]);
         ring.push(b"\nend");
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_total_is_bounded_at_its_limit() {
+    fn one_byte_over_the_limit_counts_as_flooded() {
         let mut ring = StderrRing::default();
         ring.push(&vec![0; WRITTEN_BYTES_MAX as usize]);
         assert!(!ring.is_flooded());
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_and_long_lines_are_defused() {
+    fn control_characters_are_escaped_and_long_lines_cut() {
         let text = format!("\u{1b}[2J\r\u{202e}\"caf\u{e9}\" {}", "x".repeat(1_000));
         let line = escaped(&text);
         assert!(line.starts_with("\\u{1b}[2J\\r\\u{202e}\"caf\u{e9}\""), "{line}");

@@ -1,8 +1,7 @@
-//! The trial at the start of the service: one worker without a video shows that workers come to
-//! life here, with the models, in the cage and with every layer of the sandbox that is required.
+//! The trial at the start of the service: one worker without a job shows that workers become ready
+//! on this host, with the models, in the cage and with every required sandbox layer.
 //!
-//! Called by `run` once, before the first job: a host that cannot give what the configuration
-//! asks for is told at the start, and not to the clients one by one.
+//! Called once, before the first job: an unsuitable host fails at the start and not job by job.
 
 use crate::runner::attempt::exit_report::ExitReport;
 use crate::runner::attempt::{AttemptChannels, Deadlines, Live, Stop, WorkerSpec, run};
@@ -11,54 +10,54 @@ use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
-/// Why workers would not do.
+/// Why workers are not usable.
 #[derive(Debug, Error)]
 pub enum TrialError {
-    /// The worker ended before it was ready.
+    /// The worker exited before it was ready.
     #[error("the test worker failed to start: {detail}; run `bodyscript doctor` for details")]
     NotReady {
-        /// What is known of its end.
+        /// From its exit report.
         detail: String,
     },
-    /// The worker is ready without what is required.
+    /// A required sandbox layer is not active.
     #[error(
         "the sandbox layer {} is required (sandbox_required) but not active: {state}",
         .layer.name()
     )]
     NotConfined {
-        /// What is missing.
+        /// The layer.
         layer: Layer,
-        /// What became of it.
+        /// Its state.
         state: String,
     },
 }
 
-/// Brings up one worker and ends it again; tells the sandbox it put on.
+/// Spawns one worker, ends it once it is ready, and returns its sandbox.
 ///
 /// # Errors
-/// When it does not become ready, or lacks a layer that is required.
+/// If it does not become ready, or lacks a required layer.
 pub(crate) async fn trial(
     factory: &WorkerFactory,
     memory_bytes_max: u64,
     deadlines: Deadlines,
 ) -> Result<SandboxReport, TrialError> {
-    let birth = WorkerSpec { name: "trial".into(), memory_bytes_max, deadlines, warms_up: false };
+    let spec = WorkerSpec { name: "trial".into(), memory_bytes_max, deadlines, warms_up: false };
     let (sender, mut live) = watch::channel(Live::default());
     let (stop, stopped) = oneshot::channel();
-    // Never sent, but kept: it waits for its job.
-    let (_order, assignment) = oneshot::channel();
-    let attempt = run(factory, birth, AttemptChannels { assignment, live: sender, stop: stopped });
-    let end_once_ready = async {
-        // An error means that it is over already.
+    // Nothing is sent; dropping the sender would end the worker.
+    let (_assignment_sender, assignment) = oneshot::channel();
+    let attempt = run(factory, spec, AttemptChannels { assignment, live: sender, stop: stopped });
+    let stop_once_ready = async {
+        // An error means that the worker has already exited.
         if live.wait_for(|live| live.sandbox.is_some()).await.is_ok() {
             let _ = stop.send(Stop::Cancelled);
         }
     };
-    let (exit_report, ()) = tokio::join!(attempt, end_once_ready);
-    judge(exit_report, &factory.shop.layers_required)
+    let (exit_report, ()) = tokio::join!(attempt, stop_once_ready);
+    check(exit_report, &factory.parts.layers_required)
 }
 
-fn judge(exit_report: ExitReport, required: &[Layer]) -> Result<SandboxReport, TrialError> {
+fn check(exit_report: ExitReport, required: &[Layer]) -> Result<SandboxReport, TrialError> {
     let Some(sandbox) = exit_report.sandbox else {
         return Err(TrialError::NotReady { detail: exit_report.detail });
     };
@@ -88,24 +87,27 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_that_is_required_must_be_in_force() {
+    fn a_required_layer_must_be_active() {
         let active = (Layer::Seccomp, LayerState::Active("all".into()));
         let missing = (Layer::Landlock, LayerState::Unavailable("no \u{1b}[2J kernel".into()));
         let both = ready(&[active, missing]);
-        assert!(judge(both.clone(), &[Layer::Seccomp]).is_ok());
-        let refused = judge(both.clone(), &[Layer::Seccomp, Layer::Landlock]).expect_err("missing");
-        let said = refused.to_string();
-        assert!(said.contains("landlock") && said.contains("no \\u{1b}[2J kernel"), "{said}");
-        assert!(judge(both, &[Layer::Namespaces]).is_err(), "never heard of");
+        assert!(check(both.clone(), &[Layer::Seccomp]).is_ok());
+        let refused = check(both.clone(), &[Layer::Seccomp, Layer::Landlock]).expect_err("missing");
+        let message = refused.to_string();
+        assert!(
+            message.contains("landlock") && message.contains("no \\u{1b}[2J kernel"),
+            "{message}"
+        );
+        assert!(check(both, &[Layer::Namespaces]).is_err(), "unknown layer");
     }
 
     #[test]
-    fn a_worker_that_is_never_ready_will_not_do() {
-        let dead = ExitEvidence {
+    fn a_worker_that_is_never_ready_is_an_error() {
+        let evidence = ExitEvidence {
             spawn_error: Some("no such program".into()),
             ..ExitEvidence::blank(CageBackend::V2, 1)
         };
-        let refused = judge(ExitReport::write(dead), &[]).expect_err("dead");
+        let refused = check(ExitReport::write(evidence), &[]).expect_err("not ready");
         assert!(refused.to_string().contains("no such program"), "{refused}");
     }
 }

@@ -1,6 +1,6 @@
-//! Hands the files of a job to a worker that lives already (unix(7), SCM_RIGHTS).
+//! Sends the files of a job to a running worker (unix(7), SCM_RIGHTS).
 //!
-//! Called by `attempt` once for each job. It never waits: the one packet fits into an empty socket.
+//! Called by `drive` once for each job. It never waits: the one packet fits into an empty socket.
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// The two ends of the way: the supervisor's and the worker's.
+/// A socket pair: the supervisor's end and the worker's.
 pub(crate) fn open() -> Result<(OwnedFd, OwnedFd), Errno> {
     socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
 }
@@ -21,7 +21,7 @@ pub(crate) fn send_files(socket: &OwnedFd, files: &[File]) -> Result<(), Errno> 
     let (data, rights) = ([IoSlice::new(&[0])], [ControlMessage::ScmRights(&numbers)]);
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     match sendmsg::<UnixAddr>(socket.as_raw_fd(), &data, &rights, flags, None) {
-        // The worker is dead; its end tells why.
+        // The worker has exited; its exit report says why.
         Ok(_) | Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(()),
         Err(errno) => Err(errno),
     }

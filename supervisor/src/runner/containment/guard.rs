@@ -1,7 +1,7 @@
-//! The guard of one cage and the process in it: whatever happens, both are gone in the end.
+//! The guard of one cage and its worker: in every case both are gone in the end.
 //!
-//! Made by `birth`, ended by `attempt` through [`ContainedProcess::tear_down`]. If that never comes (a panic, a
-//! runtime that ends), dropping it does the same as far as a destructor can.
+//! Created by `spawn_worker`, ended by `drive` through [`ContainedProcess::tear_down`]. If that is
+//! not reached (a panic, a runtime that shuts down), dropping it does the same within a time limit.
 
 use crate::runner::containment::cage::{Cage, CageError, Counters};
 use crate::runner::containment::orphans;
@@ -11,28 +11,28 @@ use nix::unistd::Pid;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Time between two looks at a cage that is not yet empty.
+/// Time between two checks of a cage that is not yet empty.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// How often the log says that a cage does not become empty.
-const COMPLAINT_PERIOD: Duration = Duration::from_secs(10);
+/// Time between two log lines about a cage that does not become empty.
+const LOG_PERIOD: Duration = Duration::from_secs(10);
 
-/// How long processes that have left an empty cage may take to end.
-const STRAGGLER_PATIENCE: Duration = Duration::from_millis(100);
+/// How long processes that have left an empty cage may take to become reapable.
+const STRAGGLER_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How long a destructor may take.
-const DROP_PATIENCE: Duration = Duration::from_secs(2);
+const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is known when all is over.
+/// The result of a teardown.
 #[derive(Debug, Default)]
 pub(crate) struct Teardown {
-    /// The worker's end; none if the process was never there or not ours to wait for.
+    /// The worker's exit; none if there was no process or it was not a child of the supervisor.
     pub(crate) reaped: Option<Reaped>,
-    /// The cage's last counters.
+    /// The final counters of the cage.
     pub(crate) counters: Counters,
 }
 
-/// A cage, and the worker in it while it is not reaped.
+/// A cage, and its worker until it is reaped.
 #[derive(Debug)]
 pub(crate) struct ContainedProcess {
     cage: Option<Box<dyn Cage>>,
@@ -46,19 +46,19 @@ impl ContainedProcess {
     }
 
     /// Guards a worker as well.
-    pub(crate) fn hold(&mut self, worker: Pid) {
+    pub(crate) fn set_worker(&mut self, worker: Pid) {
         self.worker = Some(worker);
     }
 
     /// The cage.
     pub(crate) fn cage(&self) -> &dyn Cage {
-        self.cage.as_deref().expect("the cage is taken by `bury` alone, which takes the guard")
+        self.cage.as_deref().expect("only `remove_cage` takes the cage, when the guard ends")
     }
 
     /// Sends SIGKILL to the worker and everything else in the cage.
     pub(crate) fn kill(&self) {
         if let Some(worker) = self.worker {
-            // Also where the cage fails: the worker is ours and not reaped.
+            // Also if the cage fails: the worker is a child that is not reaped.
             let _ = kill(worker, Signal::SIGKILL);
         }
         if let Some(Err(error)) = self.cage.as_ref().map(|cage| cage.kill(self.worker)) {
@@ -66,16 +66,16 @@ impl ContainedProcess {
         }
     }
 
-    /// Ends everything inside, waits until it is gone, reads the counters and takes the cage
-    /// away. Blocks for as long as the kernel needs: a process it cannot end holds its memory,
-    /// and whoever counts on that memory must wait.
+    /// Kills everything inside, waits until it is gone, reads the counters and removes the cage.
+    /// Blocks for as long as the kernel needs: a process that cannot be killed keeps its memory,
+    /// and its memory reservation must last as long.
     pub(crate) fn tear_down(mut self) -> Teardown {
-        let mut complaint = Instant::now() + COMPLAINT_PERIOD;
+        let mut next_log = Instant::now() + LOG_PERIOD;
         let mut reaped = None;
-        while !self.is_over(&mut reaped) {
-            if Instant::now() >= complaint {
+        while !self.kill_and_check(&mut reaped) {
+            if Instant::now() >= next_log {
                 tracing::error!(worker = ?self.worker, "a cage does not become empty");
-                complaint += COMPLAINT_PERIOD;
+                next_log += LOG_PERIOD;
             }
             sleep(PAUSE);
         }
@@ -84,11 +84,11 @@ impl ContainedProcess {
             tracing::error!(%error, "cannot read the counters of a cage");
             Counters::default()
         });
-        self.take_away();
+        self.remove_cage();
         Teardown { reaped, counters }
     }
 
-    fn is_over(&mut self, reaped: &mut Option<Reaped>) -> bool {
+    fn kill_and_check(&mut self, reaped: &mut Option<Reaped>) -> bool {
         self.kill();
         if let Some(worker) = self.worker {
             match reap(worker) {
@@ -99,16 +99,16 @@ impl ContainedProcess {
             self.worker = None;
             self.kill();
         }
-        self.cage().is_empty().unwrap_or_else(is_gone)
+        self.cage().is_empty().unwrap_or_else(log_unreadable)
     }
 
-    fn take_away(&mut self) {
+    fn remove_cage(&mut self) {
         let Some(cage) = self.cage.take() else { return };
-        let patience = Instant::now() + DROP_PATIENCE;
-        // The last process may still be on its way out of the group.
+        let deadline = Instant::now() + DROP_TIMEOUT;
+        // The last process may still be leaving the group.
         while let Err(error) = cage.remove() {
-            if Instant::now() >= patience {
-                tracing::error!(%error, "a cage stays; the next start sweeps it");
+            if Instant::now() >= deadline {
+                tracing::error!(%error, "cannot remove a cage; the next start removes it");
                 return;
             }
             sleep(PAUSE);
@@ -116,18 +116,18 @@ impl ContainedProcess {
     }
 }
 
-/// A group is empty a moment before the last of its processes have become ours to reap. What
-/// takes longer belongs to another cage, where it will not be forgotten either.
+/// A group is empty a moment before its last processes are children of the supervisor. A process
+/// that takes longer belongs to another cage, whose teardown reaps it.
 fn reap_stragglers() {
-    let patience = Instant::now() + STRAGGLER_PATIENCE;
-    while !orphans::reap().found_none() && Instant::now() < patience {
+    let deadline = Instant::now() + STRAGGLER_TIMEOUT;
+    while !orphans::reap().found_none() && Instant::now() < deadline {
         sleep(PAUSE);
     }
 }
 
-/// A cage that cannot be looked into holds nothing: its group is gone.
-fn is_gone(error: CageError) -> bool {
-    tracing::error!(%error, "cannot look into a cage");
+/// A cage that cannot be read is empty: its group is gone.
+fn log_unreadable(error: CageError) -> bool {
+    tracing::error!(%error, "cannot read whether a cage is empty");
     true
 }
 
@@ -136,11 +136,11 @@ impl Drop for ContainedProcess {
         if self.cage.is_none() {
             return;
         }
-        let patience = Instant::now() + DROP_PATIENCE;
-        while !self.is_over(&mut None) && Instant::now() < patience {
+        let deadline = Instant::now() + DROP_TIMEOUT;
+        while !self.kill_and_check(&mut None) && Instant::now() < deadline {
             sleep(PAUSE);
         }
         reap_stragglers();
-        self.take_away();
+        self.remove_cage();
     }
 }

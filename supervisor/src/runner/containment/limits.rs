@@ -1,7 +1,7 @@
-//! The resource limits a worker is born with, as a table with a reason for each line.
+//! The resource limits of a worker, with a reason for each.
 //!
-//! Computed by `attempt` before the birth, set by the newborn before exec. Limits are lowered
-//! only: a hard limit of the supervisor's own stays the upper bound.
+//! Computed before the spawn, set by the child before exec. Limits are lowered only: the
+//! supervisor's own hard limits remain the upper bound.
 
 use crate::runner::containment::cage::CageBackend;
 use nix::unistd::{Uid, getuid};
@@ -9,34 +9,35 @@ use procfs::process::all_processes;
 use rlimit::Resource;
 use std::time::Duration;
 
-/// Address space over the cap, in bytes. Code, libraries, thread stacks and reserved heaps are
+/// Address space beyond the cap, in bytes. Code, libraries, thread stacks and reserved heaps take
 /// address space without being memory: a tight limit would fail healthy workers.
 const ADDRESS_SPACE_SLACK_BYTES: u64 = 4 << 30;
 
-/// Longest file a worker may write, in bytes. The overlay of a full-length video is a tenth.
+/// Largest file that a worker may write, in bytes. The overlay of a full-length video takes a
+/// tenth.
 const FILE_BYTES_MAX: u64 = 256 << 20;
 
-/// Most descriptors: a pipeline opens a pair for each of its threads and buses.
+/// Most open descriptors: a pipeline opens a pair for each of its threads and buses.
 const DESCRIPTORS_MAX: u64 = 256;
 
-/// Most memory that a worker may pin, in bytes.
-const PINNED_BYTES_MAX: u64 = 64 << 10;
+/// Most memory that a worker may lock, in bytes.
+const LOCKED_BYTES_MAX: u64 = 64 << 10;
 
-/// Stack of a thread, in bytes, where stacks count against the cap: thread libraries take
-/// this limit for the size they map, and RLIMIT_DATA counts what is mapped.
+/// Stack size of a thread, in bytes, where stacks count against the cap: thread libraries map this
+/// much, and RLIMIT_DATA counts mapped memory.
 const STACK_BYTES: u64 = 2 << 20;
 
-/// Most processes and threads of the user beyond those there are, where nothing else counts.
+/// Most processes and threads of the user beyond the existing ones, where no cgroup counts them.
 const USER_TASKS_SLACK: u64 = 256;
 
 /// One limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit {
-    /// Of what.
+    /// The resource.
     pub(crate) resource: Resource,
-    /// What the process meets, as a signal or a refusal.
+    /// The limit that is enforced, by a signal or an error.
     pub(crate) soft: u64,
-    /// What it may raise the former to.
+    /// The limit up to which the process may raise `soft`.
     pub(crate) hard: u64,
 }
 
@@ -49,34 +50,34 @@ pub(crate) fn of_worker(backend: CageBackend, memory_bytes_max: u64, cpu: Durati
     let mut limits = vec![
         both(Resource::AS, loose),
         both(Resource::DATA, data),
-        // SIGXCPU at the first, SIGKILL at the second.
+        // SIGXCPU at the soft limit, SIGKILL at the hard limit.
         Limit { resource: Resource::CPU, soft: cpu_s, hard: cpu_s.saturating_add(1) },
         both(Resource::NOFILE, DESCRIPTORS_MAX),
         both(Resource::FSIZE, FILE_BYTES_MAX),
         // A core file would hold the video, outlive the cage and fill the disk.
         both(Resource::CORE, 0),
-        // Pinned memory cannot be reclaimed. A library of the decoders pins a pool for secrets when it
-        // is loaded, and complains in the log if it cannot.
-        both(Resource::MEMLOCK, PINNED_BYTES_MAX),
+        // Locked memory cannot be reclaimed. A library of the decoders locks a pool for secrets
+        // when it is loaded, and logs a warning if it cannot.
+        both(Resource::MEMLOCK, LOCKED_BYTES_MAX),
         both(Resource::MSGQUEUE, 0),
     ];
     if backend == CageBackend::Rlimit {
         limits.push(both(Resource::STACK, STACK_BYTES));
     }
     let user = getuid();
-    // The kernel exempts root; and it counts the user's tasks, not the worker's.
+    // The kernel exempts root, and counts the tasks of the user, not of the worker.
     if !user.is_root() {
         limits.push(both(Resource::NPROC, tasks_of(user) + USER_TASKS_SLACK));
     }
-    limits.into_iter().map(within_own).collect()
+    limits.into_iter().map(capped_by_own_limits).collect()
 }
 
-/// The limit on processor time as the kernel counts it: in whole seconds.
+/// The limit on processor time in whole seconds, as the kernel counts it.
 pub(crate) fn cpu_seconds(cpu: Duration) -> u64 {
     cpu.as_secs() + u64::from(cpu.subsec_nanos() > 0)
 }
 
-fn within_own(limit: Limit) -> Limit {
+fn capped_by_own_limits(limit: Limit) -> Limit {
     let (_, own) = limit.resource.get().unwrap_or((rlimit::INFINITY, rlimit::INFINITY));
     Limit { soft: limit.soft.min(own), hard: limit.hard.min(own), ..limit }
 }
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cap_is_a_limit_on_data_only_where_no_cgroup_caps() {
+    fn the_cap_limits_data_only_without_a_cgroup() {
         let cap = 64 << 20;
         let second = Duration::from_secs(1);
         let rlimit = of_worker(CageBackend::Rlimit, cap, second);
@@ -110,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn processor_time_is_rounded_up_and_the_hard_limit_comes_later() {
+    fn cpu_time_is_rounded_up_and_the_hard_limit_is_one_second_later() {
         let limits = of_worker(CageBackend::V1, 1 << 20, Duration::from_millis(1_001));
         let cpu = limits.iter().find(|limit| limit.resource == Resource::CPU).expect("a limit");
         assert_eq!((cpu.soft, cpu.hard), (2, 3));
     }
 
     #[test]
-    fn our_own_tasks_are_counted() {
+    fn the_tasks_of_this_user_are_counted() {
         assert!(tasks_of(getuid()) >= 1);
     }
 }

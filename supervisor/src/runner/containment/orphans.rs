@@ -1,11 +1,11 @@
-//! Descent: which processes come from a worker, and the end of those that ran away from it.
+//! Descendants of workers: finding them, and ending those that outlive their worker.
 //!
-//! The supervisor is the subreaper (PR_SET_CHILD_SUBREAPER(2const)) of its descendants, so what
-//! outlives a worker becomes the supervisor's own child, is found here, killed where no cgroup
-//! does it, and reaped. Workers start in a session of their own and nobody can enter the
-//! supervisor's, so a child in another session that is no living worker is an orphan. It must
-//! never touch a child in the supervisor's own session. One session each is also what this asks
-//! of the rest of the program: it starts no child with setsid(2) of its own.
+//! The supervisor is the subreaper (PR_SET_CHILD_SUBREAPER(2const)) of its descendants: a process
+//! that outlives its worker becomes a child of the supervisor, is found here, killed where no
+//! cgroup does it, and reaped. Every worker starts a session of its own and none can enter the
+//! supervisor's, so a child in another session that is not a registered worker is an orphan.
+//! Children in the supervisor's own session are never touched; therefore no other part of the
+//! program may start a child with setsid(2).
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -14,22 +14,22 @@ use procfs::process::Process;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The workers that are born and not yet reaped, of the whole process: children are the
-/// process's, whichever factory they come from.
-static LIVING: Mutex<BTreeSet<Pid>> = Mutex::new(BTreeSet::new());
+/// All workers that are spawned and not yet reaped. One set for the process, because children
+/// belong to the process and not to a factory.
+static WORKERS: Mutex<BTreeSet<Pid>> = Mutex::new(BTreeSet::new());
 
-/// The register of living workers. Held over a birth and over a reaping, so that a newborn is
-/// never taken for an orphan and a number never for its former owner.
-pub(crate) fn living() -> MutexGuard<'static, BTreeSet<Pid>> {
-    LIVING.lock().unwrap_or_else(PoisonError::into_inner)
+/// The set of workers. Locked during a spawn and during a reaping, so that a new worker is never
+/// taken for an orphan and a reused process id never for its former owner.
+pub(crate) fn workers() -> MutexGuard<'static, BTreeSet<Pid>> {
+    WORKERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes this process the parent of what its workers leave behind.
-pub(crate) fn adopt() -> nix::Result<()> {
+/// Makes this process the parent of orphaned descendants.
+pub(crate) fn become_subreaper() -> nix::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)
 }
 
-/// All descendants of a process that are still below it. Empty if it is gone.
+/// All descendants of a process. Empty if it has exited.
 pub(crate) fn descendants(process: Pid) -> Vec<Pid> {
     let mut found = children(process);
     let mut next = 0;
@@ -41,51 +41,51 @@ pub(crate) fn descendants(process: Pid) -> Vec<Pid> {
     found
 }
 
-/// What a round among the orphans came to.
+/// The result of one pass over the orphans.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Round {
-    /// Had ended and are now gone for good. Their own children, if any, are orphans from now on.
+pub(crate) struct ReapPass {
+    /// Orphans reaped. Their children, if any, are orphans from now on.
     pub(crate) reaped: usize,
-    /// Have not ended yet.
+    /// Orphans that have not exited yet.
     pub(crate) left: usize,
 }
 
-impl Round {
+impl ReapPass {
     /// Whether there was no orphan at all.
     pub(crate) fn found_none(self) -> bool {
         self == Self::default()
     }
 }
 
-/// Kills every orphan and reaps those that have ended.
-pub(crate) fn kill_and_reap() -> Round {
-    walk(|pid| {
-        // A process that is gone by now is what was wanted.
+/// Kills every orphan and reaps those that have exited.
+pub(crate) fn kill_and_reap() -> ReapPass {
+    for_each_orphan(|pid| {
+        // An error means that it has exited already.
         let _ = kill(pid, Signal::SIGKILL);
     })
 }
 
-/// Reaps the orphans that have ended, without ending any.
-pub(crate) fn reap() -> Round {
-    walk(|_| ())
+/// Reaps the orphans that have exited, without killing any.
+pub(crate) fn reap() -> ReapPass {
+    for_each_orphan(|_| ())
 }
 
-fn walk(treat: impl Fn(Pid)) -> Round {
-    let mut round = Round::default();
-    let living = living();
-    let Ok(own_session) = getsid(None) else { return round };
+fn for_each_orphan(action: impl Fn(Pid)) -> ReapPass {
+    let mut pass = ReapPass::default();
+    let workers = workers();
+    let Ok(own_session) = getsid(None) else { return pass };
     for pid in children(Pid::this()) {
-        let is_elsewhere = getsid(Some(pid)).is_ok_and(|session| session != own_session);
-        if living.contains(&pid) || !is_elsewhere {
+        let is_in_other_session = getsid(Some(pid)).is_ok_and(|session| session != own_session);
+        if workers.contains(&pid) || !is_in_other_session {
             continue;
         }
-        treat(pid);
+        action(pid);
         match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) => round.left += 1,
-            _ => round.reaped += 1,
+            Ok(WaitStatus::StillAlive) => pass.left += 1,
+            _ => pass.reaped += 1,
         }
     }
-    round
+    pass
 }
 
 /// Children of all threads of a process (proc_pid_task_tid_children(5)).
@@ -102,11 +102,11 @@ mod tests {
     use std::process::{Command, Stdio};
 
     #[test]
-    fn children_in_our_own_session_are_never_touched() {
+    fn children_in_the_own_session_are_never_killed_or_reaped() {
         let mut child = Command::new("sleep").arg("60").spawn().expect("sleep(1)");
         assert!(children(Pid::this()).iter().any(|pid| pid.as_raw() as u32 == child.id()));
         kill_and_reap();
-        assert!(child.try_wait().expect("our child").is_none(), "still alive and still ours");
+        assert!(child.try_wait().expect("our child").is_none(), "neither killed nor reaped");
         child.kill().expect("our child");
         child.wait().expect("our child");
     }

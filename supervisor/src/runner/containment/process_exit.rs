@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// How the operating system says a process ended.
+/// How a process ended, as the kernel reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcessExit {
     /// It exited with this status.
     Status(i32),
-    /// This signal ended it.
+    /// It was killed by this signal.
     Signal(i32),
 }
 

@@ -1,7 +1,6 @@
 //! The resident size of a worker, sampled from procfs.
 //!
-//! Asked by `attempt` several times a second. It must never be the cap where a cgroup is: there
-//! it only informs.
+//! Sampled by `drive` several times a second. It enforces the cap only where no cgroup does.
 
 use crate::runner::containment::orphans;
 use nix::unistd::Pid;
@@ -11,16 +10,16 @@ use std::time::Duration;
 /// Time between two samples.
 pub(crate) const PERIOD: Duration = Duration::from_millis(50);
 
-/// What one look showed.
+/// The result of one sample.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Sample {
-    /// Resident now, in bytes.
+    /// Resident size now, in bytes.
     pub(crate) rss_bytes: u64,
-    /// The most that was ever seen, in bytes; of the worker alone it is what the kernel saw.
+    /// Largest resident size so far, in bytes; for the worker alone it is the kernel's own record.
     pub(crate) peak_bytes: u64,
 }
 
-/// Watches one worker.
+/// Samples one worker.
 #[derive(Debug)]
 pub(crate) struct Watch {
     worker: Pid,
@@ -28,7 +27,7 @@ pub(crate) struct Watch {
     peak_bytes: u64,
 }
 
-/// Whose memory is looked at.
+/// Which processes are added up.
 #[derive(Debug, Clone, Copy)]
 enum Scope {
     Worker,
@@ -36,17 +35,17 @@ enum Scope {
 }
 
 impl Watch {
-    /// A watch on a worker, which must not be reaped while it lasts.
+    /// Samples a worker, which must not be reaped meanwhile.
     pub(crate) const fn on(worker: Pid) -> Self {
         Self { worker, scope: Scope::Worker, peak_bytes: 0 }
     }
 
-    /// A watch on a worker and its descendants, where nothing else adds them up.
+    /// Samples a worker and its descendants, where no cgroup adds them up.
     pub(crate) const fn on_tree(worker: Pid) -> Self {
         Self { worker, scope: Scope::Tree, peak_bytes: 0 }
     }
 
-    /// Takes a sample. A process that has ended has no memory and counts for nothing.
+    /// Takes a sample. A process that has exited counts as 0.
     pub(crate) fn sample(&mut self) -> Sample {
         let (own, high_water) = resident(self.worker);
         let others = match self.scope {
@@ -71,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_that_is_touched_is_seen_and_remembered() {
+    fn touched_memory_is_sampled_and_stays_in_the_peak() {
         const BYTES: usize = 32 << 20;
         let mut watch = Watch::on(Pid::this());
         let before = watch.sample();
@@ -83,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_no_memory() {
+    fn a_process_that_does_not_exist_has_no_memory() {
         assert_eq!(Watch::on(Pid::from_raw(i32::MAX)).sample(), Sample::default());
     }
 }

@@ -1,8 +1,8 @@
-//! Groups of our own: their names, what is in them, and taking them away.
+//! Cgroups created by supervisors: their names, members and removal.
 //!
-//! Shared by the v1 and v2 backends. A group's name carries the id and the start time of the
-//! supervisor that made it, so that a later one knows it for stale. It must never remove or
-//! signal anything in a group whose name is not of this form, or whose maker lives.
+//! Shared by the v1 and v2 backends. The name of a group contains the process id and the start time
+//! of its supervisor, so that a later supervisor recognises it as stale. Nothing in a group with
+//! another form of name, or of a running supervisor, is ever removed or signalled.
 
 use crate::runner::containment::cage::CageError;
 use nix::sys::signal::{Signal, kill};
@@ -16,23 +16,23 @@ use std::time::{Duration, Instant};
 const PREFIX: &str = "bodyscript";
 
 /// How long a stale group may take to become empty after its processes were killed.
-const SWEEP_PATIENCE: Duration = Duration::from_secs(2);
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Who made a group. The start time, in clock ticks since boot, tells a process from a later one
-/// with the same number.
+/// The supervisor that created a group. The start time, in clock ticks since boot, distinguishes a
+/// process from a later one with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Maker {
+struct Owner {
     pid: i32,
     start_ticks: u64,
 }
 
-impl Maker {
+impl Owner {
     fn myself() -> Result<Self, CageError> {
         let stat = Process::myself()?.stat()?;
         Ok(Self { pid: stat.pid, start_ticks: stat.starttime })
     }
 
-    /// The maker named in `bodyscript-<pid>-<start time>-<serial number>`.
+    /// The owner named in `bodyscript-<pid>-<start time>-<serial number>`.
     fn of_group(name: &str) -> Option<Self> {
         let mut parts = name.split('-');
         if parts.next() != Some(PREFIX) {
@@ -44,60 +44,60 @@ impl Maker {
         parts.next().is_none().then_some(Self { pid, start_ticks })
     }
 
-    fn lives(self) -> bool {
+    fn is_running(self) -> bool {
         let stat = Process::new(self.pid).and_then(|process| process.stat());
         stat.is_ok_and(|stat| stat.starttime == self.start_ticks)
     }
 }
 
-/// A name for a group of this process that no other has.
+/// A unique name for a group of this process.
 pub(crate) fn unique_name() -> Result<String, CageError> {
     static SERIAL: AtomicU32 = AtomicU32::new(0);
-    let Maker { pid, start_ticks } = Maker::myself()?;
+    let Owner { pid, start_ticks } = Owner::myself()?;
     Ok(format!("{PREFIX}-{pid}-{start_ticks}-{}", SERIAL.fetch_add(1, Ordering::Relaxed)))
 }
 
-/// The groups of supervisors directly below `parent`, living or dead.
-pub(crate) fn siblings(parent: &Path) -> Vec<PathBuf> {
+/// The groups of all supervisors, running or not, directly below `parent`.
+pub(crate) fn supervisor_groups(parent: &Path) -> Vec<PathBuf> {
     let named = |entry: fs::DirEntry| {
         let name = entry.file_name();
-        Maker::of_group(name.to_str()?).map(|_| entry.path())
+        Owner::of_group(name.to_str()?).map(|_| entry.path())
     };
     fs::read_dir(parent).into_iter().flatten().flatten().filter_map(named).collect()
 }
 
-/// Ends what is left of dead supervisors directly below `parent`.
+/// Removes the groups of dead supervisors directly below `parent`.
 pub(crate) fn sweep(parent: &Path) {
-    for group in siblings(parent) {
-        let maker = group.file_name().and_then(|name| Maker::of_group(name.to_str()?));
-        if maker.is_none_or(Maker::lives) {
+    for group in supervisor_groups(parent) {
+        let owner = group.file_name().and_then(|name| Owner::of_group(name.to_str()?));
+        if owner.is_none_or(Owner::is_running) {
             continue;
         }
-        let patience = Instant::now() + SWEEP_PATIENCE;
+        let deadline = Instant::now() + SWEEP_TIMEOUT;
         loop {
             let swept = kill_tree(&group).and_then(|()| remove_tree(&group));
             match swept {
-                Ok(()) => tracing::info!(group = %group.display(), "swept a stale cage"),
-                Err(_) if Instant::now() < patience => {
+                Ok(()) => tracing::info!(group = %group.display(), "removed a stale cgroup"),
+                Err(_) if Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(10));
                     continue;
                 }
-                Err(error) => tracing::warn!(%error, "a stale cage stays"),
+                Err(error) => tracing::warn!(%error, "cannot remove a stale cgroup"),
             }
             break;
         }
     }
 }
 
-/// Makes a group.
+/// Creates a group.
 pub(crate) fn make(group: &Path) -> Result<(), CageError> {
     fs::create_dir(group).map_err(|source| CageError::group("make", group, source))
 }
 
-/// Sets a value of a group.
+/// Writes a value to a file of a group.
 pub(crate) fn set(group: &Path, file: &str, value: impl ToString) -> Result<(), CageError> {
     let path = group.join(file);
-    // Not `fs::write`: these files exist or do not, and must not be asked to be created.
+    // Not `fs::write`, which would try to create the file.
     let written = fs::OpenOptions::new()
         .write(true)
         .open(&path)
@@ -105,7 +105,7 @@ pub(crate) fn set(group: &Path, file: &str, value: impl ToString) -> Result<(), 
     written.map_err(|source| CageError::group("write to", &path, source))
 }
 
-/// Sets a value where the kernel has such a file.
+/// Writes a value if the kernel has the file.
 pub(crate) fn set_where_present(
     group: &Path,
     file: &str,
@@ -114,13 +114,13 @@ pub(crate) fn set_where_present(
     if group.join(file).exists() { set(group, file, value) } else { Ok(()) }
 }
 
-/// What a file of a group says.
+/// The content of a file of a group.
 pub(crate) fn get(group: &Path, file: &str) -> Result<String, CageError> {
     let path = group.join(file);
     fs::read_to_string(&path).map_err(|source| CageError::group("read", &path, source))
 }
 
-/// A number a file of a group holds alone.
+/// The number that is the whole content of a file of a group.
 pub(crate) fn number(group: &Path, file: &str) -> Result<u64, CageError> {
     let text = get(group, file)?;
     text.trim().parse().map_err(|_| {
@@ -134,7 +134,7 @@ pub(crate) fn keyed(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
-/// The processes in a group. One outside this PID namespace shows as 0 and is left out.
+/// The processes in a group. One outside this PID namespace is listed as 0 and left out.
 pub(crate) fn members(group: &Path) -> Result<Vec<Pid>, CageError> {
     let text = get(group, "cgroup.procs")?;
     let pids = text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0);
@@ -144,22 +144,22 @@ pub(crate) fn members(group: &Path) -> Result<Vec<Pid>, CageError> {
 /// Sends SIGKILL to every process in a group and in the groups below it.
 pub(crate) fn kill_tree(group: &Path) -> Result<(), CageError> {
     for pid in members(group)? {
-        // A process that is gone by now is what was wanted.
+        // An error means that it has exited already.
         let _ = kill(pid, Signal::SIGKILL);
     }
     below(group).iter().try_for_each(|group| kill_tree(group))
 }
 
 /// Whether a group and all groups below it are without processes.
-pub(crate) fn is_deserted(group: &Path) -> Result<bool, CageError> {
+pub(crate) fn is_tree_empty(group: &Path) -> Result<bool, CageError> {
     Ok(members(group)?.is_empty()
         && below(group)
             .iter()
-            .try_fold(true, |all, group| is_deserted(group).map(|one| all & one))?)
+            .try_fold(true, |all, group| is_tree_empty(group).map(|one| all & one))?)
 }
 
-/// Removes a group and the groups below it, deepest first. Only rmdir(2): a group with a process
-/// in it stays.
+/// Removes a group and the groups below it, deepest first. By rmdir(2) only, which fails on a group
+/// with processes.
 pub(crate) fn remove_tree(group: &Path) -> Result<(), CageError> {
     below(group).iter().try_for_each(|group| remove_tree(group))?;
     match fs::remove_dir(group) {
@@ -181,22 +181,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_groups_are_known_and_alive() {
+    fn groups_of_this_process_are_recognised_as_running() {
         let name = unique_name().expect("procfs");
-        let maker = Maker::of_group(&name).expect("our form");
-        assert_eq!(maker, Maker::myself().expect("procfs"));
-        assert!(maker.lives());
+        let owner = Owner::of_group(&name).expect("a valid name");
+        assert_eq!(owner, Owner::myself().expect("procfs"));
+        assert!(owner.is_running());
         assert_ne!(name, unique_name().expect("procfs"));
     }
 
     #[test]
-    fn a_reused_process_number_does_not_keep_a_group_alive() {
-        let Maker { pid, start_ticks } = Maker::myself().expect("procfs");
-        assert!(!Maker { pid, start_ticks: start_ticks + 1 }.lives());
+    fn a_group_with_a_reused_process_id_is_stale() {
+        let Owner { pid, start_ticks } = Owner::myself().expect("procfs");
+        assert!(!Owner { pid, start_ticks: start_ticks + 1 }.is_running());
     }
 
     #[test]
-    fn names_of_others_are_left_alone() {
+    fn names_of_other_forms_are_not_recognised() {
         for name in [
             "bodyscript",
             "bodyscript-1",
@@ -207,7 +207,7 @@ mod tests {
             "bodyscript-1-2-3.service",
             "user.slice",
         ] {
-            assert_eq!(Maker::of_group(name), None, "{name}");
+            assert_eq!(Owner::of_group(name), None, "{name}");
         }
     }
 
@@ -215,7 +215,7 @@ mod tests {
     fn a_sweep_removes_stale_groups_and_nothing_else() {
         let parent = tempfile::tempdir().expect("a directory");
         let mine = unique_name().expect("procfs");
-        let Maker { pid, start_ticks } = Maker::myself().expect("procfs");
+        let Owner { pid, start_ticks } = Owner::myself().expect("procfs");
         let stale = format!("{PREFIX}-{pid}-{}-0", start_ticks + 1);
         for group in [&mine, &stale, "user.slice"] {
             // A directory that looks like a group without processes.
@@ -230,18 +230,18 @@ mod tests {
         assert!(!parent.path().join(&stale).exists());
     }
 
-    /// [`sweep`], on a file system that has no `cgroup.procs`.
+    /// [`sweep`], on a file system without `cgroup.procs`.
     fn sweep_plain(parent: &Path) {
-        for group in siblings(parent) {
+        for group in supervisor_groups(parent) {
             let name = group.file_name().and_then(|name| name.to_str()).expect("a name");
-            if !Maker::of_group(name).expect("ours").lives() {
+            if !Owner::of_group(name).expect("ours").is_running() {
                 remove_tree(&group).expect("removed");
             }
         }
     }
 
     #[test]
-    fn keys_are_matched_whole() {
+    fn keys_are_matched_completely() {
         let text = "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n";
         assert_eq!(keyed(text, "oom_kill"), Some(3));
         assert_eq!(keyed(text, "oom"), None);

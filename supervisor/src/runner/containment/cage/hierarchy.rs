@@ -1,7 +1,7 @@
-//! Where this process is in the cgroup hierarchies, as directories.
+//! The directories of this process in the cgroup hierarchies.
 //!
-//! Asked by the v1 and v2 backends. Reads the kernel's own account (cgroups(7),
-//! proc_pid_mountinfo(5)); it must never assume a mount point.
+//! Used by the v1 and v2 backends. Reads cgroups(7) and proc_pid_mountinfo(5); it never assumes a
+//! mount point.
 
 use crate::runner::containment::cage::CageError;
 use procfs::process::{MountInfo, MountInfos, Process};
@@ -69,7 +69,7 @@ mod tests {
 ";
 
     #[test]
-    fn a_hybrid_host_has_a_place_in_each_hierarchy() {
+    fn on_a_hybrid_host_each_hierarchy_is_located() {
         let mounts = mounts(HYBRID);
         let groups = groups("8:pids:/\n4:memory:/api/x\n0::/user.slice\n");
         let at = |path: &str| Some(PathBuf::from(path));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_mounted_into_a_container_is_entered_below_its_own_root() {
+    fn a_partial_mount_in_a_container_is_resolved_below_its_root() {
         let mounts =
             mounts("700 690 0:29 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n");
         let inside = groups("4:memory:/docker/abc/job\n");

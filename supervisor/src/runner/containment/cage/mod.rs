@@ -1,7 +1,8 @@
-//! The cage around one worker: what caps its memory, ends all of it, and proves what happened.
+//! The cage of one worker: caps its memory, kills all of it, and proves what happened.
 //!
-//! `WorkerFactory::open` picks one backend, `attempt` builds one cage for each worker. A backend must
-//! never touch a group it did not make, and a counter must never be read after its group is gone.
+//! `WorkerFactory::open` picks one backend, `spawn_worker` builds one cage for each worker. A
+//! backend never touches a group it did not create, and never reads a counter after its group is
+//! removed.
 
 pub(crate) mod group;
 pub(crate) mod hierarchy;
@@ -19,17 +20,17 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Most processes and threads in one cage, where the pids controller counts them. Codecs start
-/// threads by the number of processors, a worker on two runs some thirty.
+/// threads by the number of processors; a worker on two runs some thirty.
 pub(crate) const TASKS_MAX: u64 = 256;
 
-/// What kind of cage workers are put in.
+/// The kind of cage that workers run in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CageBackend {
     /// A leaf of a delegated cgroup v2 subtree.
     V2,
-    /// A group of our own under the memory and pids hierarchies of cgroup v1.
+    /// Groups below the supervisor's own in the memory and pids hierarchies of cgroup v1.
     V1,
-    /// Resource limits, and a watch on the resident size.
+    /// Resource limits, and sampling of the resident size.
     Rlimit,
 }
 
@@ -56,7 +57,7 @@ pub enum CageRequired {
     V2,
     /// cgroup v2 or v1.
     Cgroup,
-    /// Whatever the host gives.
+    /// Whatever the host provides.
     #[default]
     Any,
 }
@@ -81,19 +82,19 @@ impl CageRequired {
     }
 }
 
-/// Why there is no such cage.
+/// Why a cage or backend is not available.
 #[derive(Debug, Error)]
 pub enum CageError {
-    /// The process's own place in the hierarchy is not to be found.
+    /// The process's own group in the hierarchy was not found.
     #[error("{hierarchy} is not mounted, or this process is not in it")]
     NoHierarchy {
-        /// Which one.
+        /// The hierarchy.
         hierarchy: &'static str,
     },
-    /// The kernel's account of mounts or groups is unreadable.
+    /// The kernel's list of mounts or groups is unreadable.
     #[error("cannot read where the cgroups are: {0}")]
     Locate(#[from] procfs::ProcError),
-    /// The process is in the root of the whole hierarchy, which is nobody's to configure.
+    /// The process is in the root of the hierarchy, which cannot be configured.
     #[error(
         "{} is the root cgroup; start the service in a group of its own \
          (systemd: Delegate=yes)", .group.display()
@@ -102,7 +103,7 @@ pub enum CageError {
         /// The group.
         group: PathBuf,
     },
-    /// A controller that is needed is not there.
+    /// A required controller is missing.
     #[error(
         "{} has no {controller} controller; delegate it (systemd: Delegate=yes)", .group.display()
     )]
@@ -112,20 +113,20 @@ pub enum CageError {
         /// The controller.
         controller: &'static str,
     },
-    /// The kernel has no counter of OOM kills, without which nothing is proved.
+    /// The kernel has no counter of OOM kills, without which they cannot be proved.
     #[error("{} does not count OOM kills; Linux 4.13 or later does", .file.display())]
     NoCounter {
-        /// Where it should be.
+        /// The file that lacks it.
         file: PathBuf,
     },
     /// A file or group of the hierarchy could not be used.
     #[error("cannot {action} {}: {source}", .path.display())]
     Group {
-        /// What was tried.
+        /// The failed step.
         action: &'static str,
-        /// On what.
+        /// Its path.
         path: PathBuf,
-        /// Why not.
+        /// The error.
         source: io::Error,
     },
 }
@@ -136,55 +137,56 @@ impl CageError {
     }
 }
 
-/// How a newborn process gets into its cage.
+/// How a child enters its cage.
 #[derive(Debug, Default)]
-pub(crate) struct Entry {
-    /// The group's directory, for `CLONE_INTO_CGROUP`: caged from its first instruction.
-    pub(crate) born_into: Option<File>,
-    /// `cgroup.procs` files the child writes itself into before exec, if it was not born inside.
+pub(crate) struct CageEntry {
+    /// The group's directory, for `CLONE_INTO_CGROUP`: inside from its first instruction.
+    pub(crate) cgroup: Option<File>,
+    /// `cgroup.procs` files to which the child writes itself before exec, if it was not cloned
+    /// inside.
     pub(crate) join: Vec<File>,
 }
 
-/// What a cage can tell of what went on in it.
+/// What a cage has counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
-    /// Kills by the OOM killer of processes in the cage, whatever limit was hit.
+    /// Kills by the OOM killer of processes in the cage, whichever limit was hit.
     pub(crate) oom_kills: u64,
-    /// Whether it was the cage's own limit that was hit, and not one of the host or the service.
+    /// Whether the cage's own limit was hit, and not one of the host or the service.
     pub(crate) limit_was_hit: bool,
-    /// Most memory charged at once, in bytes, where it is known.
+    /// Most memory charged at once, in bytes, if known.
     pub(crate) peak_bytes: Option<u64>,
 }
 
-/// Makes cages of one kind.
+/// Creates cages of one kind.
 pub(crate) trait Cages: Send + Sync + fmt::Debug {
-    /// Which kind.
+    /// The kind.
     fn backend(&self) -> CageBackend;
 
-    /// A cage that holds at most `memory_bytes_max`; `name` is unique and a legal file name.
+    /// A cage of at most `memory_bytes_max`; `name` is unique and a legal file name.
     fn build(&self, name: &str, memory_bytes_max: u64) -> Result<Box<dyn Cage>, CageError>;
 }
 
-/// One cage. Its life: `entry`, `kill` until `is_empty`, `counters`, `remove`.
+/// One cage. Order of calls: `entry`, `kill` until `is_empty`, `counters`, `remove`.
 pub(crate) trait Cage: Send + Sync + fmt::Debug {
-    /// The way in.
-    fn entry(&self) -> Result<Entry, CageError>;
+    /// How the child enters.
+    fn entry(&self) -> Result<CageEntry, CageError>;
 
-    /// Sends SIGKILL to everything inside. `worker` is given while it is not yet reaped, that
-    /// is while its number cannot be another process's.
+    /// Sends SIGKILL to everything inside. `worker` is given until it is reaped, because afterwards
+    /// its process id may be reused.
     fn kill(&self, worker: Option<Pid>) -> Result<(), CageError>;
 
-    /// Whether nothing runs inside any more.
+    /// Whether no process is inside.
     fn is_empty(&self) -> Result<bool, CageError>;
 
-    /// What the cage can tell; final once it is empty.
+    /// The counters; final once the cage is empty.
     fn counters(&self) -> Result<Counters, CageError>;
 
-    /// Takes the cage away; it must be empty.
+    /// Removes the cage, which must be empty.
     fn remove(&self) -> Result<(), CageError>;
 }
 
-/// The strongest backend this host gives among those accepted, or why each was refused.
+/// The strongest available backend among those accepted, or why each is unavailable.
 pub(crate) fn choose(
     accepted: &[CageBackend],
 ) -> Result<Box<dyn Cages>, Vec<(CageBackend, CageError)>> {
@@ -198,7 +200,7 @@ pub(crate) fn choose(
     Err(refused)
 }
 
-/// Which backends this host gives to this process, each tried for real and undone again.
+/// Which backends are available to this process; each is opened and closed again.
 pub fn survey() -> Vec<(CageBackend, Result<(), CageError>)> {
     CageBackend::ALL.map(|backend| (backend, open(backend).map(drop))).into()
 }
@@ -211,7 +213,7 @@ fn open(backend: CageBackend) -> Result<Box<dyn Cages>, CageError> {
     })
 }
 
-/// Whether a kernel file or group is simply not there.
+/// Whether a kernel file or group does not exist.
 fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::ENODEV as i32)
 }

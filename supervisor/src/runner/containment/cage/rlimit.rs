@@ -1,14 +1,14 @@
-//! The cage of hosts that give no cgroup: resource limits and the process tree.
+//! The cage of hosts without usable cgroups: resource limits and the process tree.
 //!
-//! `RLIMIT_DATA` caps private memory (setrlimit(2)), the watch on the resident size caps the
-//! rest. What is inside is found by descent; see `orphans` for what ran away.
+//! `RLIMIT_DATA` caps private memory (setrlimit(2)), sampling of the resident size caps the rest.
+//! Processes inside are found as descendants; see `orphans` for those that outlive their worker.
 
-use crate::runner::containment::cage::{Cage, CageBackend, CageError, Cages, Counters, Entry};
+use crate::runner::containment::cage::{Cage, CageBackend, CageEntry, CageError, Cages, Counters};
 use crate::runner::containment::orphans;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Makes cages of nothing but limits; the limits themselves are set by the newborn.
+/// Creates cages of limits alone; the child sets the limits itself.
 #[derive(Debug)]
 pub(crate) struct Limits;
 
@@ -27,14 +27,14 @@ impl Cages for Limits {
 struct Tree;
 
 impl Cage for Tree {
-    fn entry(&self) -> Result<Entry, CageError> {
-        Ok(Entry::default())
+    fn entry(&self) -> Result<CageEntry, CageError> {
+        Ok(CageEntry::default())
     }
 
     fn kill(&self, worker: Option<Pid>) -> Result<(), CageError> {
         if let Some(worker) = worker {
             for pid in orphans::descendants(worker).into_iter().chain([worker]) {
-                // A process that is gone by now is what was wanted.
+                // An error means that it has exited already.
                 let _ = kill(pid, Signal::SIGKILL);
             }
         }

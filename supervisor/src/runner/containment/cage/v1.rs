@@ -1,21 +1,22 @@
-//! Cages of cgroup v1: a group of our own under the memory hierarchy, and one under pids.
+//! Cages of cgroup v1: a group below the supervisor's own in the memory and pids hierarchies.
 //!
-//! The groups lie below the one this process is in, so the limits it was given still hold. A v1
-//! group can neither be born into nor killed at once: the child writes itself in before exec, and
-//! everything is signalled until the group is empty. See the kernel's cgroup-v1/memory.rst.
+//! The limits of the supervisor's own group therefore still hold. A v1 group supports neither
+//! cloning into it nor killing it at once: the child writes itself in before exec, and all members
+//! are signalled until the group is empty. See the kernel's cgroup-v1/memory.rst.
 
 use crate::runner::containment::cage::{
-    Cage, CageBackend, CageError, Cages, Counters, Entry, TASKS_MAX, group, hierarchy,
+    Cage, CageBackend, CageEntry, CageError, Cages, Counters, TASKS_MAX, group, hierarchy,
 };
 use nix::unistd::Pid;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// How much the kernel charges at once: 64 pages. A group is at its limit from there on.
-/// `memory.failcnt` would say so as well, but does not count in all kernels (6.18 leaves it at 0).
+/// How much the kernel charges at once: 64 pages. A group this close to its limit has hit it.
+/// `memory.failcnt` would be the direct sign, but some kernels do not count it (6.18 leaves it at
+/// 0).
 const CHARGE_BYTES: u64 = 64 * 4096;
 
-/// Our groups: one per hierarchy, holding one child per cage.
+/// The supervisor's groups: one per hierarchy, with one child per cage.
 #[derive(Debug)]
 pub(crate) struct Groups {
     memory: PathBuf,
@@ -23,13 +24,13 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// Sweeps what dead supervisors left, makes our own groups and checks what they can tell.
+    /// Removes stale groups, creates this supervisor's and checks their counters.
     pub(crate) fn open() -> Result<Self, CageError> {
         let name = group::unique_name()?;
         let memory = own_group("memory", &name)?;
-        // Without a pids hierarchy the number of processes is the rlimits' to bound.
+        // Without a pids hierarchy only the rlimits bound the number of processes.
         let pids = own_group("pids", &name)
-            .inspect_err(|error| tracing::warn!(%error, "no bound on processes by cgroup"))
+            .inspect_err(|error| tracing::warn!(%error, "no cgroup limits the number of processes"))
             .ok();
         let groups = Self { memory, pids };
         group::set_where_present(&groups.memory, "memory.use_hierarchy", 1)?;
@@ -50,7 +51,7 @@ impl Drop for Groups {
     fn drop(&mut self) {
         for own in std::iter::once(&self.memory).chain(&self.pids) {
             if let Err(error) = group::remove_tree(own) {
-                tracing::warn!(%error, "our cgroup stays; the next start sweeps it");
+                tracing::warn!(%error, "cannot remove the cgroup; the next start removes it");
             }
         }
     }
@@ -84,12 +85,12 @@ impl Leaf {
     fn set_up(&self, memory_bytes_max: u64) -> Result<(), CageError> {
         group::make(&self.memory)?;
         group::set(&self.memory, "memory.limit_in_bytes", memory_bytes_max)?;
-        // Memory and swap together: without it, a capped worker would fill the swap. It may not
-        // be below the limit on memory, so it comes second.
+        // Memory and swap together: without this limit a capped worker would fill the swap. It may
+        // not be lower than the limit on memory, so it is set second.
         group::set_where_present(&self.memory, "memory.memsw.limit_in_bytes", memory_bytes_max)?;
         group::set_where_present(&self.memory, "memory.swappiness", 0)?;
-        // Inherited from above where somebody switched the killer off: the worker would then
-        // stand still at its cap instead.
+        // Inherited from a parent group in which the OOM killer is disabled: the worker would then
+        // hang at its cap.
         let oom_control = group::get(&self.memory, "memory.oom_control")?;
         if group::keyed(&oom_control, "oom_kill_disable") != Some(0) {
             group::set(&self.memory, "memory.oom_control", 0)?;
@@ -107,13 +108,13 @@ impl Leaf {
 }
 
 impl Cage for Leaf {
-    fn entry(&self) -> Result<Entry, CageError> {
+    fn entry(&self) -> Result<CageEntry, CageError> {
         let open = |group: &PathBuf| {
             let procs = group.join("cgroup.procs");
             let opened = File::options().write(true).open(&procs);
             opened.map_err(|source| CageError::group("open", &procs, source))
         };
-        Ok(Entry { born_into: None, join: self.groups().map(open).collect::<Result<_, _>>()? })
+        Ok(CageEntry { cgroup: None, join: self.groups().map(open).collect::<Result<_, _>>()? })
     }
 
     fn kill(&self, _worker: Option<Pid>) -> Result<(), CageError> {
@@ -121,7 +122,7 @@ impl Cage for Leaf {
     }
 
     fn is_empty(&self) -> Result<bool, CageError> {
-        self.groups().try_fold(true, |all, group| Ok(all & group::is_deserted(group)?))
+        self.groups().try_fold(true, |all, group| Ok(all & group::is_tree_empty(group)?))
     }
 
     fn counters(&self) -> Result<Counters, CageError> {

@@ -1,28 +1,29 @@
-//! Cages of cgroup v2: leaves of the subtree that was delegated to this service.
+//! Cages of cgroup v2: leaves of the subtree that is delegated to the service.
 //!
 //! ```text
-//! <own group>            delegated to us; emptied, because only a group without processes may
-//! |                      hand controllers down (cgroup-v2.rst, "No Internal Process Constraint")
+//! <own group>            delegated; emptied, because only a group without processes may enable
+//! |                      controllers for its children (cgroup-v2.rst, "No Internal Process
+//! |                      Constraint")
 //! |- supervisor          this process
-//! `- bodyscript-<...>    our group
+//! `- bodyscript-<...>    the group of this supervisor
 //!    |- <attempt>        one cage
 //! ```
 
 use crate::runner::containment::cage::{
-    Cage, CageBackend, CageError, Cages, Counters, Entry, TASKS_MAX, group, hierarchy,
+    Cage, CageBackend, CageEntry, CageError, Cages, Counters, TASKS_MAX, group, hierarchy,
 };
 use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// The leaf the supervisor moves itself to; also what systemd's `DelegateSubgroup=` is set to.
+/// The leaf to which the supervisor moves itself; also the value of systemd's `DelegateSubgroup=`.
 const SUPERVISOR: &str = "supervisor";
 
-/// A worker's share of the processors against the supervisor's 100.
+/// A worker's CPU weight; the supervisor's is 100.
 const CPU_WEIGHT: u32 = 50;
 
-/// Our group within the delegated subtree.
+/// The group of this supervisor in the delegated subtree.
 #[derive(Debug)]
 pub(crate) struct Subtree {
     root: PathBuf,
@@ -30,10 +31,10 @@ pub(crate) struct Subtree {
 }
 
 impl Subtree {
-    /// Moves this process to a leaf, hands the controllers down and makes our group.
+    /// Moves this process to a leaf, enables the controllers and creates the group.
     pub(crate) fn open() -> Result<Self, CageError> {
         let root = delegated(hierarchy::unified()?);
-        // The root of the whole hierarchy is the only group without this file.
+        // The root of the hierarchy is the only group without this file.
         if !root.join("cgroup.type").exists() {
             return Err(CageError::NotDelegated { group: root });
         }
@@ -58,14 +59,15 @@ impl Subtree {
         group::make(&self.own)?;
         for group in [&self.root, &self.own] {
             group::set(group, "cgroup.subtree_control", "+memory +pids")?;
-            // A share of the processors is a courtesy, not a promise.
+            // The CPU weight is optional.
             let _ = group::set(group, "cgroup.subtree_control", "+cpu");
         }
         Ok(())
     }
 }
 
-/// The group that was delegated: the one we are in, or its parent if we are in our leaf already.
+/// The delegated group: the one of this process, or its parent if this process is in its leaf
+/// already.
 fn delegated(own: PathBuf) -> PathBuf {
     match own.parent() {
         Some(parent) if own.file_name() == Some(OsStr::new(SUPERVISOR)) => parent.to_owned(),
@@ -74,12 +76,12 @@ fn delegated(own: PathBuf) -> PathBuf {
 }
 
 impl Drop for Subtree {
-    /// Leaves the subtree as it was found, unless another supervisor is still at work in it.
+    /// Restores the subtree, unless another supervisor uses it.
     fn drop(&mut self) {
         if let Err(error) = group::remove_tree(&self.own) {
-            tracing::warn!(%error, "our cgroup stays; the next start sweeps it");
+            tracing::warn!(%error, "cannot remove the cgroup; the next start removes it");
         }
-        if !group::siblings(&self.root).is_empty() {
+        if !group::supervisor_groups(&self.root).is_empty() {
             return;
         }
         let _ = group::set(&self.root, "cgroup.subtree_control", "-cpu");
@@ -119,7 +121,7 @@ struct Leaf {
 }
 
 impl Cage for Leaf {
-    fn entry(&self) -> Result<Entry, CageError> {
+    fn entry(&self) -> Result<CageEntry, CageError> {
         let directory = File::open(&self.group)
             .map_err(|source| CageError::group("open", &self.group, source))?;
         let procs = self.group.join("cgroup.procs");
@@ -127,7 +129,7 @@ impl Cage for Leaf {
             .write(true)
             .open(&procs)
             .map_err(|source| CageError::group("open", &procs, source))?;
-        Ok(Entry { born_into: Some(directory), join: vec![join] })
+        Ok(CageEntry { cgroup: Some(directory), join: vec![join] })
     }
 
     fn kill(&self, _worker: Option<Pid>) -> Result<(), CageError> {
@@ -166,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_leaf_of_a_supervisor_is_not_taken_for_the_delegated_group() {
+    fn the_supervisor_leaf_resolves_to_the_delegated_group() {
         let unit = PathBuf::from("/sys/fs/cgroup/system.slice/bodyscript.service");
         assert_eq!(delegated(unit.join(SUPERVISOR)), unit);
         assert_eq!(delegated(unit.clone()), unit);

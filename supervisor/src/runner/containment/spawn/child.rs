@@ -1,8 +1,8 @@
 //! The child between clone and exec.
 //!
-//! Called by `spawn`, in a copy of a process with locks held by threads that are not there. It
-//! makes system calls on data laid out before the clone and does nothing else. It must never
-//! allocate, lock, format, panic or log.
+//! Runs in a copy of a multi-threaded process, where other threads may have held locks. It only
+//! makes system calls on data prepared before the clone. It must never allocate, lock, format,
+//! panic or log.
 
 use crate::runner::containment::limits::Limit;
 use nix::errno::Errno;
@@ -17,10 +17,10 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::ptr;
 
-/// The kernel picks the process with the highest score first, and 1000 is the highest.
+/// The OOM killer picks the highest score first; 1000 is the highest.
 const OOM_SCORE_ADJ: &[u8] = b"1000";
 
-/// What a newborn does between clone and exec, in this order.
+/// The steps of the child between clone and exec, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Step {
@@ -47,17 +47,17 @@ impl Step {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::JoinCgroup => "enter its cgroup",
-            Self::Session => "begin a session",
-            Self::DeathSignal => "bind its life to the supervisor's",
-            Self::Directory => "leave the working directory",
-            Self::Descriptors => "lay out its descriptors",
+            Self::Session => "create a session",
+            Self::DeathSignal => "set its parent-death signal",
+            Self::Directory => "change to the root directory",
+            Self::Descriptors => "arrange its descriptors",
             Self::Limits => "set its resource limits",
             Self::Exec => "execute the worker program",
         }
     }
 }
 
-/// What the child needs, laid out before the clone.
+/// What the child needs, prepared before the clone.
 pub(crate) struct Prepared<'a> {
     pub(crate) program: &'a CStr,
     pub(crate) arguments: &'a [*const c_char],
@@ -69,26 +69,26 @@ pub(crate) struct Prepared<'a> {
 }
 
 impl Prepared<'_> {
-    /// The child's whole life before exec. From here on nothing may allocate.
-    pub(crate) fn become_worker(&self, is_inside: bool, tell: OwnedFd) -> ! {
-        let (step, errno) = self.prepare(is_inside);
+    /// Runs the child until exec. From here on nothing may allocate.
+    pub(crate) fn become_worker(&self, is_in_cgroup: bool, failure_writer: OwnedFd) -> ! {
+        let (step, errno) = self.prepare(is_in_cgroup);
         let [a, b, c, d] = (errno as i32).to_le_bytes();
-        let _ = write(&tell, &[step as u8, a, b, c, d]);
+        let _ = write(&failure_writer, &[step as u8, a, b, c, d]);
         // SAFETY: ends the child at once, without the destructors and exit handlers of the
         // supervisor it is a copy of.
         unsafe { libc::_exit(127) }
     }
 
-    /// Returns only if it fails.
-    fn prepare(&self, is_inside: bool) -> (Step, Errno) {
+    /// Returns only if a step fails.
+    fn prepare(&self, is_in_cgroup: bool) -> (Step, Errno) {
         let joined = || self.join.iter().try_for_each(|procs| write(procs, b"0").map(drop));
-        if let Err(errno) = if is_inside { Ok(()) } else { joined() } {
+        if let Err(errno) = if is_in_cgroup { Ok(()) } else { joined() } {
             return (Step::JoinCgroup, errno);
         }
         if let Err(errno) = setsid() {
             return (Step::Session, errno);
         }
-        if let Err(errno) = self.bind_life() {
+        if let Err(errno) = self.set_death_signal() {
             return (Step::DeathSignal, errno);
         }
         umask(Mode::from_bits_truncate(0o077));
@@ -96,7 +96,7 @@ impl Prepared<'_> {
             return (Step::Directory, errno);
         }
         prefer_for_oom();
-        if let Err(errno) = self.lay_out_descriptors() {
+        if let Err(errno) = self.arrange_descriptors() {
             return (Step::Descriptors, errno);
         }
         let set = |limit: &Limit| limit.resource.set(limit.soft, limit.hard);
@@ -112,18 +112,18 @@ impl Prepared<'_> {
         (Step::Exec, Errno::last())
     }
 
-    fn bind_life(&self) -> Result<(), Errno> {
+    fn set_death_signal(&self) -> Result<(), Errno> {
         set_pdeathsig(Signal::SIGKILL)?;
-        // The supervisor may have died before the call above.
+        // The supervisor may have exited before the call above.
         if getppid() == self.parent { Ok(()) } else { Err(Errno::ESRCH) }
     }
 
-    /// Puts the descriptors at 0, 1, 2... and marks all others to be closed by exec.
-    fn lay_out_descriptors(&self) -> Result<(), Errno> {
+    /// Puts the descriptors at 0, 1, 2... and marks all others close-on-exec.
+    fn arrange_descriptors(&self) -> Result<(), Errno> {
         let mut target = 0;
         for source in self.descriptors {
-            // SAFETY: the sources lie above all targets, so no target is one the child still
-            // needs; what it held is the copy of a supervisor's descriptor.
+            // SAFETY: the sources lie above all targets, so no target is a source that is still
+            // needed; what a target held is the copy of a supervisor's descriptor.
             Errno::result(unsafe { libc::dup2(source.as_raw_fd(), target) })?;
             target += 1;
         }
@@ -134,14 +134,14 @@ impl Prepared<'_> {
     }
 }
 
-/// Best effort: without procfs the worker is as likely to be picked as anybody.
+/// Best effort: without procfs the worker is no likelier to be picked than other processes.
 fn prefer_for_oom() {
     let file = nix::fcntl::open(c"/proc/self/oom_score_adj", OFlag::O_WRONLY, Mode::empty());
     let _ = file.map(|file| write(file.as_fd(), OOM_SCORE_ADJ));
 }
 
-/// Ignored signals stay ignored over exec, as does the mask; a worker begins with neither. libc
-/// would refuse the two signals it keeps for itself, which may be inherited as ignored too.
+/// Ignored signals stay ignored over exec, and so does the mask; a worker starts with neither. Not
+/// through libc, which refuses the two signals it reserves; they may be inherited as ignored too.
 fn reset_signals() {
     const SET_BYTES: usize = 8;
     // Handler, flags, restorer and mask of the kernel's own structure: the default action.

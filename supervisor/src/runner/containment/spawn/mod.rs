@@ -1,15 +1,15 @@
-//! Births and reapings: with `newborn`, the only unsafe code of the crate.
+//! Spawns and reaps workers. With `child` it has all unsafe code of the supervisor.
 //!
-//! Used by `birth` and `process`. One thread starts all workers and lives as long as the workshop,
-//! because the kernel binds PR_SET_PDEATHSIG(2const) to the thread that forked, not to its
-//! process. The parent's side must never wait for a newborn without a deadline. Needs Linux 5.11
-//! (close_range(2) with a flag); with cgroup v2, clone3(2) lets a worker be born inside.
+//! Used by `spawn_worker` and `guard`. One thread spawns all workers and lives as long as the
+//! factory, because the kernel binds PR_SET_PDEATHSIG(2const) to the thread that forked, not to its
+//! process. The parent never waits for a child without a deadline. Needs Linux 5.11 (close_range(2)
+//! with a flag); with cgroup v2, clone3(2) creates the child inside the cgroup.
 
 #![allow(unsafe_code)]
 
 pub(crate) mod child;
 
-use crate::runner::containment::cage::Entry;
+use crate::runner::containment::cage::CageEntry;
 use crate::runner::containment::limits::Limit;
 use crate::runner::containment::orphans;
 use crate::runner::containment::process_exit::ProcessExit;
@@ -36,56 +36,56 @@ use thiserror::Error;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
-/// Where copies of descriptors are put so that none is in the way of the layout. Low, because it
-/// has to lie below RLIMIT_NOFILE.
+/// Lowest number for temporary copies of descriptors, above the final layout. Small, because it has
+/// to lie below RLIMIT_NOFILE.
 const ABOVE_LAYOUT: RawFd = 32;
 
 const _: () = assert!(inherited::COUNT <= ABOVE_LAYOUT);
 
-/// libc's constant of this name is declared too narrow and is zero.
+/// libc declares the constant of this name too narrow, as zero.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// How long a newborn may take from clone to exec, in milliseconds. It needs one or two.
-const BIRTH_MS_MAX: u16 = 20_000;
+/// How long a child may take from clone to exec, in milliseconds. It needs one or two.
+const SPAWN_MS_MAX: u16 = 20_000;
 
-/// Why no worker came to be.
+/// Why a worker could not be spawned.
 #[derive(Debug, Error)]
 pub(crate) enum SpawnError {
-    /// The thread that starts workers is gone.
+    /// The spawner thread has ended.
     #[error("the spawner thread has ended")]
     ThreadGone,
-    /// A descriptor could not be copied or a pipe made.
+    /// A descriptor could not be copied, or a pipe not created.
     #[error("cannot prepare the worker's descriptors: {0}")]
     Prepare(#[source] Errno),
-    /// No process.
+    /// The process could not be cloned.
     #[error("cannot clone a process: {0}")]
     Clone(#[source] Errno),
-    /// The newborn could not make itself a worker.
+    /// The child failed before exec.
     #[error("the new process cannot {}: {errno}", .step.name())]
-    SpawnedProcess {
-        /// Where it failed.
+    Child {
+        /// The failed step.
         step: Step,
-        /// With what.
+        /// Its error.
         errno: Errno,
     },
-    /// The newborn did not execute its program, and did not say why.
+    /// The child neither executed its program nor reported a failure.
     #[error("the new process did not become a worker in time")]
     Stuck,
 }
 
-/// Everything a worker is made of.
+/// Everything needed to spawn a worker.
 #[derive(Debug)]
 pub(crate) struct SpawnPlan {
-    /// Its program.
+    /// The program.
     pub(crate) program: CString,
-    /// Its only argument: the name it shows.
+    /// Its only argument: the name shown in process lists.
     pub(crate) name: CString,
     /// Its whole environment, as `KEY=value`.
     pub(crate) environment: Vec<CString>,
-    /// Its descriptors from 0 on; it has no others.
+    /// Its descriptors from 0 on; it gets no others.
     pub(crate) descriptors: Vec<OwnedFd>,
-    /// The way into its cage.
-    pub(crate) entry: Entry,
+    /// How it enters its cage.
+    pub(crate) entry: CageEntry,
     /// Its resource limits.
     pub(crate) limits: Vec<Limit>,
 }
@@ -93,9 +93,9 @@ pub(crate) struct SpawnPlan {
 /// A process that executes the worker program.
 #[derive(Debug)]
 pub(crate) struct SpawnedProcess {
-    /// Its number, which is its own until [`reap`] has told its end.
+    /// Its process id, which is not reused until [`reap`] has returned its exit.
     pub(crate) pid: Pid,
-    /// Readable once it has ended (pidfd_open(2)).
+    /// Readable once it has exited (pidfd_open(2)).
     pub(crate) pidfd: OwnedFd,
 }
 
@@ -106,8 +106,8 @@ pub(crate) struct Reaped {
     pub(crate) exit: ProcessExit,
     /// Processor time, user and system, of all its threads and of the children it waited for.
     pub(crate) cpu: Duration,
-    /// Largest resident size, in bytes. At least that of the supervisor at the birth, from
-    /// which the kernel goes on counting.
+    /// Largest resident size, in bytes. At least the supervisor's size at the spawn, with which the
+    /// kernel starts the count.
     pub(crate) rss_bytes_max: u64,
 }
 
@@ -116,7 +116,7 @@ struct Request {
     reply: oneshot::Sender<Result<SpawnedProcess, SpawnError>>,
 }
 
-/// The thread that starts workers.
+/// The thread that spawns workers.
 #[derive(Debug)]
 pub(crate) struct Spawner {
     requests: Option<mpsc::Sender<Request>>,
@@ -128,16 +128,16 @@ impl Spawner {
     pub(crate) fn start() -> io::Result<Self> {
         let (requests, incoming) = mpsc::channel();
         let thread =
-            thread::Builder::new().name("spawner".into()).spawn(move || serve(incoming))?;
+            thread::Builder::new().name("spawner".into()).spawn(move || run_spawner(incoming))?;
         Ok(Self { requests: Some(requests), thread: Some(thread) })
     }
 
-    /// Starts a worker. Returns once it executes its program.
+    /// Spawns a worker. Returns once it executes its program.
     pub(crate) async fn spawn(&self, plan: SpawnPlan) -> Result<SpawnedProcess, SpawnError> {
-        let (reply, newborn) = oneshot::channel();
+        let (reply, spawned) = oneshot::channel();
         let requests = self.requests.as_ref().ok_or(SpawnError::ThreadGone)?;
         requests.send(Request { plan, reply }).map_err(|_| SpawnError::ThreadGone)?;
-        newborn.await.map_err(|_| SpawnError::ThreadGone)?
+        spawned.await.map_err(|_| SpawnError::ThreadGone)?
     }
 }
 
@@ -150,15 +150,15 @@ impl Drop for Spawner {
     }
 }
 
-fn serve(requests: mpsc::Receiver<Request>) {
-    // A signal that reached the child between clone and exec would run the supervisor's handler
-    // in it. The child inherits this mask and empties it last.
+fn run_spawner(requests: mpsc::Receiver<Request>) {
+    // A signal to the child between clone and exec would run the supervisor's handler in it. The
+    // child inherits this mask and clears it last.
     if SigSet::all().thread_block().is_err() {
         return;
     }
     for Request { plan, reply } in requests {
-        if let Err(Ok(newborn)) = reply.send(spawn(plan)) {
-            end(newborn.pid);
+        if let Err(Ok(child)) = reply.send(spawn(plan)) {
+            kill_and_wait(child.pid);
         }
     }
 }
@@ -166,14 +166,14 @@ fn serve(requests: mpsc::Receiver<Request>) {
 fn spawn(plan: SpawnPlan) -> Result<SpawnedProcess, SpawnError> {
     let arguments = [plan.name.as_ptr(), ptr::null()];
     let environment = null_terminated(&plan.environment);
-    // Owned one by one, so that those before one that fails are closed again.
+    // Owned one by one, so that earlier copies are closed if a later one fails.
     let above = |fd: &OwnedFd| fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(ABOVE_LAYOUT)).map(owned);
     let copies = plan.descriptors.iter().map(above).collect::<Result<Vec<OwnedFd>, _>>();
     let copies = copies.map_err(SpawnError::Prepare)?;
-    let (told, low) = pipe2(OFlag::O_CLOEXEC).map_err(SpawnError::Prepare)?;
-    let tell = above(&low).map_err(SpawnError::Prepare)?;
+    let (failure_reader, low) = pipe2(OFlag::O_CLOEXEC).map_err(SpawnError::Prepare)?;
+    let failure_writer = above(&low).map_err(SpawnError::Prepare)?;
     drop(low);
-    let newborn = Prepared {
+    let prepared = Prepared {
         program: &plan.program,
         arguments: &arguments,
         environment: &environment,
@@ -182,18 +182,18 @@ fn spawn(plan: SpawnPlan) -> Result<SpawnedProcess, SpawnError> {
         limits: &plan.limits,
         parent: getpid(),
     };
-    let mut living = orphans::living();
-    let (pid, pidfd) = match clone(plan.entry.born_into.as_ref()).map_err(SpawnError::Clone)? {
-        Cloned::Child { is_inside } => newborn.become_worker(is_inside, tell),
+    let mut workers = orphans::workers();
+    let (pid, pidfd) = match clone(plan.entry.cgroup.as_ref()).map_err(SpawnError::Clone)? {
+        Cloned::Child { is_in_cgroup } => prepared.become_worker(is_in_cgroup, failure_writer),
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
-    living.insert(pid);
-    drop(living);
-    drop(tell);
-    match read_failure(told) {
+    workers.insert(pid);
+    drop(workers);
+    drop(failure_writer);
+    match read_failure(failure_reader) {
         None => Ok(SpawnedProcess { pid, pidfd }),
         Some(failure) => {
-            end(pid);
+            kill_and_wait(pid);
             Err(failure)
         }
     }
@@ -204,53 +204,51 @@ fn null_terminated(strings: &[CString]) -> Vec<*const c_char> {
 }
 
 fn owned(fd: RawFd) -> OwnedFd {
-    // SAFETY: every caller has the descriptor from a system call that has just made it, and
+    // SAFETY: every caller has the descriptor from a system call that has just created it, and
     // keeps no other handle to it.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
-/// What the newborn wrote before it gave up: the step and the error. Nothing, if it became a
-/// worker, for exec closes the pipe.
-fn read_failure(told: OwnedFd) -> Option<SpawnError> {
-    let mut words = Vec::new();
-    let mut speaks = [PollFd::new(told.as_fd(), PollFlags::POLLIN)];
-    if poll(&mut speaks, PollTimeout::from(BIRTH_MS_MAX)) != Ok(1) {
+/// What the child wrote if it failed: the step and the error. Nothing if exec succeeded, which
+/// closes the pipe.
+fn read_failure(failure_reader: OwnedFd) -> Option<SpawnError> {
+    let mut bytes = Vec::new();
+    let mut polled = [PollFd::new(failure_reader.as_fd(), PollFlags::POLLIN)];
+    if poll(&mut polled, PollTimeout::from(SPAWN_MS_MAX)) != Ok(1) {
         return Some(SpawnError::Stuck);
     }
-    if File::from(told).read_to_end(&mut words).is_err() {
+    if File::from(failure_reader).read_to_end(&mut bytes).is_err() {
         return Some(SpawnError::Stuck);
     }
-    let (step, errno) = words.split_first()?;
+    let (step, errno) = bytes.split_first()?;
     let step = Step::ALL.into_iter().find(|known| *known as u8 == *step);
     let errno = errno.try_into().map(i32::from_le_bytes);
     Some(match (step, errno) {
-        (Some(step), Ok(errno)) => {
-            SpawnError::SpawnedProcess { step, errno: Errno::from_raw(errno) }
-        }
+        (Some(step), Ok(errno)) => SpawnError::Child { step, errno: Errno::from_raw(errno) },
         _ => SpawnError::Stuck,
     })
 }
 
 enum Cloned {
     Parent { pid: Pid, pidfd: OwnedFd },
-    Child { is_inside: bool },
+    Child { is_in_cgroup: bool },
 }
 
-/// Forks, into the cgroup if there is one and the kernel can.
-fn clone(born_into: Option<&File>) -> Result<Cloned, Errno> {
-    if let Some(group) = born_into {
+/// Forks, directly into the cgroup if there is one and the kernel supports it.
+fn clone(cgroup: Option<&File>) -> Result<Cloned, Errno> {
+    if let Some(group) = cgroup {
         match clone_into(group) {
-            // A container's seccomp profile may not know clone3 (ENOSYS, EPERM), or the kernel
-            // not the flag (E2BIG, EINVAL); the child can still write itself in.
+            // A container's seccomp profile may not allow clone3 (ENOSYS, EPERM), or the kernel not
+            // know the flag (E2BIG, EINVAL); the child then enters the cgroup itself.
             Err(Errno::ENOSYS | Errno::EPERM | Errno::E2BIG | Errno::EINVAL) => {}
             cloned => return cloned,
         }
     }
     let mut pidfd: c_int = -1;
     let flags = c_long::from(libc::CLONE_PIDFD | libc::SIGCHLD);
-    // SAFETY: without CLONE_VM this is fork(2): the child gets a copy of this thread and its
-    // stack. The kernel writes the descriptor to `pidfd`, which outlives the call. The child
-    // keeps to the rule of this module.
+    // SAFETY: without CLONE_VM this is fork(2): the child gets a copy of this thread and its stack.
+    // The kernel writes the descriptor to `pidfd`, which outlives the call. The child follows the
+    // rules of `child`.
     let pid = unsafe {
         libc::syscall(libc::SYS_clone, flags, 0 as c_long, &raw mut pidfd, 0 as c_long, 0 as c_long)
     };
@@ -272,21 +270,21 @@ fn clone_into(group: &File) -> Result<Cloned, Errno> {
         set_tid_size: 0,
         cgroup: group.as_raw_fd() as u64,
     };
-    // SAFETY: as in `clone`; `arguments` has the layout and the size the kernel is told.
+    // SAFETY: as in `clone`; `arguments` has the layout and the size that are passed to the kernel.
     let pid = unsafe {
         libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<libc::clone_args>())
     };
     cloned(pid, pidfd, true)
 }
 
-fn cloned(pid: c_long, pidfd: c_int, is_inside: bool) -> Result<Cloned, Errno> {
+fn cloned(pid: c_long, pidfd: c_int, is_in_cgroup: bool) -> Result<Cloned, Errno> {
     match Errno::result(pid)? {
-        0 => Ok(Cloned::Child { is_inside }),
+        0 => Ok(Cloned::Child { is_in_cgroup }),
         pid => Ok(Cloned::Parent { pid: Pid::from_raw(pid as i32), pidfd: owned(pidfd) }),
     }
 }
 
-/// A parent that was itself started with SIGCHLD ignored is not told how its children end.
+/// A parent that was started with SIGCHLD ignored would not learn how its children exit.
 pub(crate) fn enable_child_notification() -> nix::Result<()> {
     let status = Process::myself().and_then(|own| own.status());
     let is_ignored = |mask: u64| mask & (1 << (libc::SIGCHLD - 1)) != 0;
@@ -297,34 +295,34 @@ pub(crate) fn enable_child_notification() -> nix::Result<()> {
     Ok(())
 }
 
-/// Kills a process of ours that nobody is to know of, and waits for its end.
-fn end(pid: Pid) {
+/// Kills a child that no caller receives, and waits for its exit.
+fn kill_and_wait(pid: Pid) {
     let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
-    let mut living = orphans::living();
+    let mut workers = orphans::workers();
     let _ = nix::sys::wait::waitpid(pid, None);
-    living.remove(&pid);
+    workers.remove(&pid);
 }
 
-/// A pidfd as something the runtime can wait for: readable once the process has ended.
-pub(crate) fn watch_end(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+/// Makes a pidfd awaitable: it is readable once the process has exited.
+pub(crate) fn watch_exit(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: the runtime gets the only handle, which keeps the descriptor open and never
     // changes which one it is.
     unsafe { AsyncFd::register(pidfd) }.map_err(Into::into)
 }
 
-/// Takes note of the end of a worker, if it has ended. From then on its number is free.
+/// Reaps a worker if it has exited. From then on its process id may be reused.
 pub(crate) fn reap(pid: Pid) -> io::Result<Option<Reaped>> {
     let mut status: c_int = 0;
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    let mut living = orphans::living();
+    let mut workers = orphans::workers();
     // SAFETY: both pointers are to memory of this function, of the types the kernel fills in.
     let reaped =
         unsafe { libc::wait4(pid.as_raw(), &raw mut status, libc::WNOHANG, usage.as_mut_ptr()) };
     if Errno::result(reaped)? == 0 {
         return Ok(None);
     }
-    living.remove(&pid);
-    // SAFETY: it was zeroed, and all zeroes is a value of this plain struct.
+    workers.remove(&pid);
+    // SAFETY: it was zeroed, and all zeroes are a valid value of this plain struct.
     let usage = unsafe { usage.assume_init() };
     let status = ExitStatus::from_raw(status);
     let exit = match (status.signal(), status.code()) {
