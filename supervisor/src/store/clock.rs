@@ -1,9 +1,9 @@
-//! The clock by which results age: it never jumps and survives restarts.
+//! The clock on which results expire: it never jumps and survives restarts.
 //!
-//! It counts the time the host has been up since the state folder was made. Within one boot it
-//! follows CLOCK_BOOTTIME (clock_gettime(2)), which runs on through a suspend and through the
-//! end of this program; after a reboot it goes on from where the journal last saw it. Setting
-//! the wall clock does not touch it.
+//! It counts the uptime of the host since the state folder was created. Within one boot it follows
+//! CLOCK_BOOTTIME (clock_gettime(2)), which continues during a suspend and while the service is
+//! stopped; after a reboot it continues from the time last stored in the journal. Changes of the
+//! wall clock do not affect it.
 
 use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
@@ -15,30 +15,29 @@ use std::time::Duration;
 pub struct Moment(i64);
 
 impl Moment {
-    /// From what a journal keeps.
+    /// From the journal.
     pub const fn from_ms(ms: i64) -> Self {
         Self(ms)
     }
 
-    /// For a journal to keep.
+    /// For the journal.
     pub const fn as_ms(self) -> i64 {
         self.0
     }
 
-    /// The time from an earlier moment to this one; none if that is later.
+    /// The time since an earlier moment; zero if that is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
-/// The wall clock, for people, to the millisecond: finer tells nobody anything, and this is what
-/// the journal keeps.
+/// The wall clock, for people, in whole milliseconds as stored in the journal.
 pub fn wall() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 
-/// What a journal keeps of the clock.
+/// The state of the clock that the journal stores.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Saved {
     boot_id: String,
@@ -46,7 +45,7 @@ pub struct Saved {
     seen: Moment,
 }
 
-/// Which boot this is, and how long ago it was.
+/// The current boot, and the time since it.
 #[derive(Debug, Clone)]
 struct Boot {
     id: String,
@@ -59,16 +58,16 @@ impl Boot {
     }
 }
 
-/// The clock.
+/// The service's clock.
 #[derive(Debug, Clone)]
 pub struct Clock {
     boot_id: String,
-    /// How far it is ahead of the time since the boot.
+    /// Difference to the time since the boot.
     ahead_ms: i64,
 }
 
 impl Clock {
-    /// Goes on from what was saved, or starts.
+    /// Continues from a stored state, or starts at zero.
     pub fn resume(saved: Option<&Saved>) -> Self {
         Self::resume_at(saved, Boot::now())
     }
@@ -82,18 +81,18 @@ impl Clock {
         Self { boot_id: boot.id, ahead_ms }
     }
 
-    /// What it shows.
+    /// The current time.
     pub fn now(&self) -> Moment {
         Moment(up_ms().saturating_add(self.ahead_ms))
     }
 
-    /// What a journal is to keep of it.
+    /// The state to store.
     pub fn save(&self) -> Saved {
         Saved { boot_id: self.boot_id.clone(), ahead_ms: self.ahead_ms, seen: self.now() }
     }
 }
 
-/// The kernel's name of this boot (proc_sys_kernel(5)). Without one every start counts as a boot,
+/// The kernel's id of this boot (proc_sys_kernel(5)). Without one every start counts as a boot,
 /// which makes results live longer, never shorter.
 fn boot_id() -> String {
     let read = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
@@ -116,13 +115,13 @@ mod tests {
     #[test]
     fn a_restart_within_a_boot_loses_no_time() {
         let saved = Saved { boot_id: "a".into(), ahead_ms: 5_000, seen: Moment(6_000) };
-        // The program was away from 1 s to 100 s after the boot.
+        // The service was stopped from 1 s to 100 s after the boot.
         let clock = Clock::resume_at(Some(&saved), boot("a", 100_000));
         assert_eq!(clock.ahead_ms + 100_000, 105_000);
     }
 
     #[test]
-    fn a_reboot_goes_on_from_what_was_last_seen() {
+    fn after_a_reboot_the_clock_continues_from_the_last_stored_time() {
         let saved = Saved { boot_id: "a".into(), ahead_ms: 5_000, seen: Moment(65_000) };
         for up_ms in [10_000, 90_000] {
             let clock = Clock::resume_at(Some(&saved), boot("b", up_ms));
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn it_runs_and_what_is_saved_resumes() {
+    fn a_saved_clock_continues() {
         let clock = Clock::resume(None);
         let saved = clock.save();
         let resumed = Clock::resume(Some(&saved));

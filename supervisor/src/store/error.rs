@@ -1,4 +1,4 @@
-//! Why the state folder could not be used: which step failed, on what.
+//! Errors of the state folder: which step failed on which path.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use thiserror::Error;
 /// Why the state folder could not be used.
 #[derive(Debug, Error)]
 pub enum StateError {
-    /// The lock is taken.
+    /// Another process holds the lock.
     #[error("{} is in use by another bodyscript; stop it or set another state_dir", .0.display())]
     InUse(PathBuf),
-    /// Nothing can be written there.
+    /// The file system is read-only.
     #[error(
         "{} is on a file system that is mounted read-only; make it writable or choose another \
          state_dir", .0.display()
@@ -19,51 +19,51 @@ pub enum StateError {
     /// A newer attempt at the same job has begun.
     #[error("{} is not the newest attempt at its job", .0.display())]
     Stale(PathBuf),
-    /// What nobody accounts for cannot be moved out of the way.
+    /// Files of unknown jobs cannot be moved out of the way.
     #[error(
         "{source}; files of unknown jobs have to be set aside in {} before a start, and nothing \
          was deleted: make that folder writable, with room, and start again", folder.display()
     )]
     SetAside {
-        /// Where to.
+        /// The destination.
         folder: PathBuf,
-        /// Why not.
+        /// The error.
         source: Box<StateError>,
     },
     /// A system call failed.
     #[error("{} cannot be {what}: {source}", path.display())]
     Io {
-        /// What was to happen.
+        /// The operation.
         what: &'static str,
-        /// To what.
+        /// The path.
         path: PathBuf,
-        /// Why it did not.
+        /// The error.
         source: io::Error,
     },
 }
 
 impl StateError {
-    /// Whether this process, or the host, has as many files open as it may.
+    /// Whether this process or the host has too many open files.
     pub fn is_out_of_descriptors(&self) -> bool {
         use nix::libc::{EMFILE, ENFILE};
         matches!(self, Self::Io { source, .. }
             if matches!(source.raw_os_error(), Some(EMFILE | ENFILE)))
     }
 
-    /// Whether the disk, or this user's share of it, is full or takes no writes.
+    /// Whether the disk or the user's quota is full, or the file system read-only.
     pub fn is_disk_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         matches!(self, Self::Io { source, .. }
             if matches!(source.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem))
     }
 
-    /// Whether it is the state of the host, which may be another soon, and not of what was asked.
+    /// Whether the host is the cause, so that a retry may succeed, and not the request.
     pub fn may_pass(&self) -> bool {
         self.is_disk_full() || self.is_out_of_descriptors()
     }
 }
 
-/// Says which step failed on which path.
+/// Wraps an I/O error with the failed step and its path.
 pub(crate) fn failed<'a>(
     what: &'static str,
     path: &'a Path,

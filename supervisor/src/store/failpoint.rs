@@ -1,11 +1,10 @@
-//! Places between two durable steps where a test ends the program as `kill -9` would: at once,
-//! with nothing flushed, nothing dropped and nobody told.
+//! Named points between two durable steps at which a test kills the program as `kill -9` would: at
+//! once, with nothing flushed or dropped.
 //!
-//! Compiled into builds with debug assertions only, which are the ones the tests run; a release
-//! has none of it. The variable names one place, and with `:n` its n-th visit:
-//! `DIE_AT_FAILPOINT=upload_renamed:2`.
+//! Only in builds with debug assertions, which the tests run; in a release the calls do nothing.
+//! The variable names one point, and with `:n` its n-th pass: `DIE_AT_FAILPOINT=upload_renamed:2`.
 
-/// Passes a place, or ends there.
+/// Passes a failpoint, or is killed there.
 #[cfg(debug_assertions)]
 pub(crate) fn reach(name: &str) {
     use nix::sys::signal::{Signal, kill};
@@ -30,6 +29,6 @@ pub(crate) fn reach(name: &str) {
     }
 }
 
-/// Passes a place.
+/// Passes a failpoint.
 #[cfg(not(debug_assertions))]
 pub fn reach(_name: &str) {}

@@ -1,6 +1,6 @@
-//! Calls to the file system whose failure names the path, and which last once they return.
+//! File system calls whose errors name the path, and whose effects are durable once they return.
 //!
-//! For the state folder alone. All block.
+//! For the state folder only. All calls block.
 
 use crate::store::error::StateError;
 use crate::store::error::failed;
@@ -10,14 +10,15 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-/// A rename that has happened even if the power fails after the return; or, after an error, has not.
+/// A durable rename: after a success it survives a power failure, after an error it has not
+/// happened.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), StateError> {
     let parent = to.parent().unwrap_or(to);
-    // Before anything is moved: a lack of descriptors must not be met half-way.
+    // Opened before the rename, so that a lack of descriptors is noticed before anything is moved.
     let folder = File::open(parent).map_err(failed("opened", parent))?;
     fs::rename(from, to).map_err(failed("moved to its place", from))?;
     folder.sync_all().map_err(failed("written to the disk", parent)).inspect_err(|_| {
-        // So that whoever removes what did not get through finds it.
+        // So that the caller's cleanup finds it in its old place.
         let _ = fs::rename(to, from);
     })
 }
@@ -26,7 +27,7 @@ pub(crate) fn sync(path: &Path) -> Result<(), StateError> {
     File::open(path).and_then(|file| file.sync_all()).map_err(failed("written to the disk", path))
 }
 
-/// The names in a folder, as far as they are text.
+/// The names in a folder that are valid UTF-8.
 pub(crate) fn names(folder: &Path) -> Result<Vec<String>, StateError> {
     let entries = fs::read_dir(folder).map_err(failed("listed", folder))?;
     let name = |entry: io::Result<fs::DirEntry>| {
@@ -42,7 +43,7 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), StateError> {
 
 pub(crate) fn create_file(path: &Path) -> Result<File, StateError> {
     let mut options = OpenOptions::new();
-    // Readable as well: a muxer goes back over what it wrote.
+    // Readable as well: a muxer reads back what it has written.
     options
         .create_new(true)
         .read(true)
@@ -53,21 +54,21 @@ pub(crate) fn create_file(path: &Path) -> Result<File, StateError> {
 }
 
 pub(crate) fn remove_file(path: &Path) -> Result<(), StateError> {
-    ignore_absence(fs::remove_file(path)).map_err(failed("removed", path))
+    ignore_not_found(fs::remove_file(path)).map_err(failed("removed", path))
 }
 
 pub(crate) fn remove_folder(path: &Path) -> Result<(), StateError> {
-    ignore_absence(fs::remove_dir_all(path)).map_err(failed("removed", path))
+    ignore_not_found(fs::remove_dir_all(path)).map_err(failed("removed", path))
 }
 
-fn ignore_absence(result: io::Result<()>) -> io::Result<()> {
+fn ignore_not_found(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
 }
 
-/// Whether the file system says that it takes no writes. Not every one that takes none does.
+/// Whether the file system is mounted read-only. Some refuse writes without this flag.
 pub(crate) fn is_read_only(path: &Path) -> bool {
     statvfs(path).is_ok_and(|stat| stat.flags().contains(FsFlags::ST_RDONLY))
 }

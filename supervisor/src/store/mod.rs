@@ -1,4 +1,4 @@
-//! Everything that outlives a restart: the journal, uploads, attempt folders, results.
+//! Everything that survives a restart: the journal, uploads, attempt folders, results.
 //!
 //! All calls block unless they say otherwise.
 

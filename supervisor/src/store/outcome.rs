@@ -1,6 +1,6 @@
-//! What a successful attempt leaves beside its artefacts, so that the one rename that publishes
-//! them also tells how it went: a start after a crash between that rename and the journal's next
-//! commit finds the job done and does not do it again.
+//! The outcome of a successful attempt, stored beside its artefacts and published by the same
+//! rename. A start after a crash between that rename and the next commit of the journal finds that
+//! the job is done and does not run it again.
 
 use crate::policy::job::AttemptRecord;
 use crate::runner::attempt::exit_report::ExitReason;
@@ -8,14 +8,14 @@ use bodyscript_protocol::message::{Summary, VideoFacts};
 use bodyscript_protocol::sandbox_report::SandboxReport;
 use serde::{Deserialize, Serialize};
 
-/// How a successful attempt went.
+/// The outcome of a successful attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     cap_bytes: u64,
     peak_bytes: u64,
     wall_ms: u64,
     cpu_ms: u64,
-    /// The worker's own account.
+    /// The worker's summary.
     pub summary: Summary,
     /// The video.
     pub facts: Option<VideoFacts>,
@@ -25,7 +25,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Of an attempt that is done.
+    /// The outcome of an attempt that ended with `done`.
     pub(crate) fn new(
         record: &AttemptRecord,
         summary: Summary,
@@ -36,7 +36,7 @@ impl Outcome {
         Self { cap_bytes, peak_bytes, wall_ms, cpu_ms, summary, facts, sandbox }
     }
 
-    /// What its job remembers of it.
+    /// The record of the attempt in its job.
     pub(crate) const fn record(&self) -> AttemptRecord {
         let Self { cap_bytes, peak_bytes, wall_ms, cpu_ms, .. } = *self;
         let end = ExitReason::Done;
@@ -44,12 +44,12 @@ impl Outcome {
         AttemptRecord { cap_bytes, peak_bytes, wall_ms, cpu_ms, end, is_counted }
     }
 
-    /// For the disk.
+    /// Serialises it for the disk.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("plain values with text keys")
     }
 
-    /// From the disk; nothing where that is not what this program writes.
+    /// Reads it from the disk; none if it is unreadable.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }

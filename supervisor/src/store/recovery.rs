@@ -1,9 +1,9 @@
-//! What a start makes of what an earlier run left: the journal's word is held against the files.
+//! Reconciles the journal of an earlier run with the files, at a start.
 //!
-//! Called by `run`, once, before it serves. No accepted job is dropped: it is done, waits again,
-//! or failed with a reason. Of what no job claims, results that nobody knows are set aside, and
-//! the rest is swept. The worker processes and control groups of a dead supervisor are `worker`'s
-//! to sweep, when the factory opens.
+//! Called by `service` once, before it serves. No accepted job is dropped: it is completed, queued
+//! again, or failed with a reason. Files that no job claims are removed, except results of unknown
+//! jobs, which are set aside. The worker processes and cgroups of a dead supervisor are removed by
+//! `WorkerFactory::open`.
 
 use crate::policy::job::{Job, JobError, JobEvent, JobId, JobState};
 use crate::store::artefacts::StateDir;
@@ -16,22 +16,22 @@ use crate::store::retention::{Claims, sweep_orphans};
 use crate::store::set_aside::{SetAside, SetAsideTotals, set_aside_unknown};
 use std::collections::HashSet;
 
-/// What the dispatcher starts with.
+/// The state with which the dispatcher starts.
 #[derive(Debug)]
 pub(crate) struct Recovered {
-    /// Where to remember.
+    /// The journal of this run.
     pub journal: Journal,
-    /// By what time.
+    /// The service's clock.
     pub clock: Clock,
-    /// The jobs, in the order in which they were accepted.
+    /// All jobs, in the order of acceptance.
     pub jobs: Vec<JobRow>,
-    /// How often a content ended its workers, oldest first.
+    /// Contents with fatal ends and their number, oldest first.
     pub poison: Vec<(String, u32)>,
-    /// The jobs whose video is there.
+    /// The jobs whose video exists.
     pub uploads: HashSet<JobId>,
 }
 
-/// What is there of one job.
+/// The files of one job.
 #[derive(Debug, Default)]
 struct Found {
     upload: bool,
@@ -39,36 +39,36 @@ struct Found {
     outcome: Option<Outcome>,
 }
 
-/// What becomes of one job.
+/// The change to one job.
 #[derive(Debug, PartialEq)]
 enum Resolution {
-    /// It is as the journal says.
-    Stays,
-    /// It was published, which the journal does not know yet.
-    IsDone(Outcome),
-    /// An attempt was under way.
-    WaitsAgain,
-    /// Its video is gone, which only somebody else's hand in the folder can have done.
-    HasNoVideo,
-    /// Its results are gone, likewise.
-    HasNoResults,
+    /// None: the journal is right.
+    Unchanged,
+    /// Its results are published, which the journal does not know yet.
+    Completed(Outcome),
+    /// An attempt was running.
+    Requeued,
+    /// Its video is missing, which only a change by another program explains.
+    UploadMissing,
+    /// Its results are missing, likewise.
+    ResultsMissing,
 }
 
 impl Recovered {
-    /// Nothing: for a program that ends with its jobs.
+    /// Nothing: for a program that exits with its jobs.
     pub(crate) fn nothing() -> Self {
         let Past { journal, clock, jobs, poison, .. } = Past::none();
         Self { journal, clock, jobs, poison, uploads: HashSet::new() }
     }
 
-    /// Brings journal and files together, and removes what belongs to no job.
+    /// Reconciles journal and files, and removes files that belong to no job.
     ///
     /// # Errors
-    /// When the state folder cannot be read or cleaned: the operator's to mend.
+    /// If the state folder cannot be read or cleaned; an operator has to solve it.
     pub(crate) fn from(past: Past, state: &StateDir) -> Result<Self, StateError> {
         let Past { journal, clock, jobs, poison, removed, lost } = past;
         if let Some((cause, aside)) = lost {
-            tell(&cause.to_string(), &aside);
+            log_set_aside(&cause.to_string(), &aside);
         }
         let mut known = removed;
         known.extend(jobs.iter().map(|row| row.job.id));
@@ -78,21 +78,21 @@ impl Recovered {
             .into_iter()
             .filter_map(|row| {
                 let id = row.job.id;
-                let found = look(state, &row.job, (&uploads, &results));
-                settle(row, found, &journal, &clock).or_else(|| {
+                let found = find_files(state, &row.job, (&uploads, &results));
+                resolve(row, found, &journal, &clock).or_else(|| {
                     let why = "its results were gone at a start";
-                    tracing::error!(job = %id, "forgotten: {why}");
+                    tracing::error!(job = %id, "removed: {why}");
                     journal.note(Entry::Removed { job: id, what: What::Job, why });
                     None
                 })
             })
             .collect();
         failpoint::reach("recovery_settled");
-        // Results of a job that the journal neither has nor removed are nobody's to delete.
+        // Results of a job that the journal neither contains nor has removed are never deleted.
         if let Some(aside) =
             set_aside_unknown(state.root(), &["results"], |id| known.contains(&id))?
         {
-            tell("results without an entry in the journal", &aside);
+            log_set_aside("results without an entry in the journal", &aside);
         }
         if let Some(SetAsideTotals { starts, bytes }) = SetAsideTotals::of(state.root()) {
             tracing::warn!(
@@ -108,7 +108,7 @@ impl Recovered {
     }
 }
 
-fn tell(cause: &str, aside: &SetAside) {
+fn log_set_aside(cause: &str, aside: &SetAside) {
     tracing::error!(
         cause,
         folder = %aside.folder().display(),
@@ -119,7 +119,7 @@ fn tell(cause: &str, aside: &SetAside) {
     );
 }
 
-fn look(state: &StateDir, job: &Job, places: (&HashSet<JobId>, &HashSet<JobId>)) -> Found {
+fn find_files(state: &StateDir, job: &Job, places: (&HashSet<JobId>, &HashSet<JobId>)) -> Found {
     let (uploads, results) = places;
     let mut found = Found {
         upload: uploads.contains(&job.id),
@@ -134,33 +134,33 @@ fn look(state: &StateDir, job: &Job, places: (&HashSet<JobId>, &HashSet<JobId>))
 
 fn resolution(state: &JobState, found: Found) -> Resolution {
     match state {
-        JobState::Completed { .. } if !found.results => Resolution::HasNoResults,
-        state if state.is_final() => Resolution::Stays,
+        JobState::Completed { .. } if !found.results => Resolution::ResultsMissing,
+        state if state.is_final() => Resolution::Unchanged,
         state => match (found.outcome, state) {
-            (Some(outcome), _) => Resolution::IsDone(outcome),
-            (None, _) if !found.upload => Resolution::HasNoVideo,
-            (None, JobState::Processing { .. }) => Resolution::WaitsAgain,
-            (None, _) => Resolution::Stays,
+            (Some(outcome), _) => Resolution::Completed(outcome),
+            (None, _) if !found.upload => Resolution::UploadMissing,
+            (None, JobState::Processing { .. }) => Resolution::Requeued,
+            (None, _) => Resolution::Unchanged,
         },
     }
 }
 
-/// The job as it goes on; nothing if it does not.
-fn settle(
+/// Applies the change to the job; none if the job is to be removed.
+fn resolve(
     JobRow { mut job, ended }: JobRow,
     found: Found,
     journal: &Journal,
     clock: &Clock,
 ) -> Option<JobRow> {
     let events = match resolution(job.state(), found) {
-        Resolution::Stays => return Some(JobRow { job, ended }),
-        Resolution::HasNoResults => return None,
-        Resolution::HasNoVideo => vec![JobEvent::Failed(JobError {
+        Resolution::Unchanged => return Some(JobRow { job, ended }),
+        Resolution::ResultsMissing => return None,
+        Resolution::UploadMissing => vec![JobEvent::Failed(JobError {
             code: "upload_lost".into(),
             sentence: "The service lost the video. Upload it again.".into(),
         })],
-        Resolution::WaitsAgain => vec![requeued(job.state())],
-        Resolution::IsDone(outcome) => {
+        Resolution::Requeued => vec![requeued(job.state())],
+        Resolution::Completed(outcome) => {
             job.record(outcome.record());
             job.facts = outcome.facts;
             job.sandbox = outcome.sandbox;
@@ -171,7 +171,7 @@ fn settle(
     };
     for event in events {
         if let Err(error) = job.apply(event, clock::wall()) {
-            tracing::error!(job = %job.id, %error, "a fault in the recovery");
+            tracing::error!(job = %job.id, %error, "recovery applied an illegal change");
         }
     }
     let state = job.state();
@@ -203,7 +203,7 @@ fn claims(jobs: &[JobRow]) -> Claims {
         jobs.iter().filter(|one| wanted(one.job.state())).map(|one| one.job.id).collect()
     };
     Claims {
-        // Of a failed job as well: an operator may have it tried again.
+        // Of failed jobs as well: an operator may retry them.
         uploads: ids(|state| !state.is_final() || matches!(state, JobState::Failed { .. })),
         results: ids(|state| matches!(state, JobState::Completed { .. })),
     }

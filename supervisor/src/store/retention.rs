@@ -1,7 +1,7 @@
-//! How long things stay: expiry of results, and the sweep of what an earlier run left behind.
+//! Memory and disk pressure, and the sweep of files that an earlier run left behind.
 //!
-//! The dispatcher asks [`RetentionPeriods::has_expired`] (pure, on the service's own [`crate::store::clock`]: a jump
-//! of the wall clock neither expires nor immortalises a job); `recovery` sweeps once, at a start.
+//! `recovery` sweeps once, at a start; the dispatcher measures the pressure, which shortens the
+//! time to live of results ([`crate::policy::retention_rules`]).
 
 use crate::policy::job::JobId;
 use crate::store::artefacts::StateDir;
@@ -12,22 +12,22 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 
-/// Jobs that are over and remembered, at most; beyond, the oldest go first.
+/// Most ended jobs that are kept; the oldest go first.
 pub(crate) const ENDED_KEPT_MAX: usize = 10_000;
 
 /// Share of time, in per cent over ten seconds, in which all tasks waited for memory
-/// (Documentation/accounting/psi.rst), from which the host counts as short of it.
+/// (Documentation/accounting/psi.rst), from which memory counts as short.
 const STALLED_PERCENT: f32 = 10.0;
 
-/// Share of the host's memory below which it counts as short.
+/// Share of the host's memory, in per cent, below which memory counts as short.
 const AVAILABLE_PERCENT: u64 = 5;
 
-/// What is short.
+/// Which resources are short.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Pressure {
     /// Memory of the host.
     pub memory: bool,
-    /// Room on the disk.
+    /// Disk space.
     pub disk: bool,
 }
 
@@ -37,7 +37,7 @@ impl Pressure {
         self.memory || self.disk
     }
 
-    /// Reads how the host is.
+    /// Measures the host.
     pub(crate) fn measure(state: &StateDir, disk_free_bytes_min: u64) -> Self {
         let disk = state.free_bytes().is_ok_and(|free| free < disk_free_bytes_min);
         Self { memory: is_memory_short(), disk }
@@ -52,16 +52,16 @@ fn is_memory_short() -> bool {
     stalled || scarce
 }
 
-/// What a start leaves where it is.
+/// The files that the sweep keeps.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
     /// Jobs whose upload is still needed.
     pub uploads: HashSet<JobId>,
-    /// Jobs whose results are.
+    /// Jobs whose results are still needed.
     pub results: HashSet<JobId>,
 }
 
-/// Removes everything no job claims; of attempts, everything. Tells how much it was.
+/// Removes every file that no job claims, and all attempts. Returns the number of removed entries.
 pub(crate) fn sweep_orphans(state: &StateDir, claims: &Claims) -> Result<usize, StateError> {
     let read = |path, source| StateError::Io { what: "listed", path, source };
     let mut removed = 0;
@@ -111,7 +111,7 @@ mod tests {
     fn a_start_keeps_what_is_claimed_and_sweeps_the_rest() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (state, _lock) = StateDir::open(folder.path()).expect("opens");
-        let leave = |id| {
+        let create_files = |id| {
             let (attempt, _files) = state
                 .begin_attempt(id, 1, bodyscript_protocol::formats::Formats::DEFAULT)
                 .expect("begins");
@@ -123,7 +123,7 @@ mod tests {
             upload.complete(&file).expect("completes");
         };
         let (kept, orphan) = (JobId::random(), JobId::random());
-        [kept, orphan].into_iter().for_each(leave);
+        [kept, orphan].into_iter().for_each(create_files);
         fs::write(state.spool().join(format!("{kept}.part")), "half").expect("writes");
 
         let claims = Claims { uploads: [kept].into(), results: [kept].into() };

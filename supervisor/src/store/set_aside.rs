@@ -1,11 +1,12 @@
-//! What nobody accounts for is moved out of the way and never deleted:
+//! Moves files that no job accounts for out of the way, without deleting them:
 //!
 //! ```text
 //! <state_dir>/set-aside/<time>/results/<id>/    as it was in <state_dir>/results/<id>/
 //! ```
 //!
-//! Called at a start, by `journal` for what it lost and by `recovery` for results of no known job. Nothing removes from there but an operator. It is done before the start goes on, and
-//! on the disk; where it cannot be done, the start fails and everything stays where it is.
+//! Called at a start: by `journal` for what a lost journal explained, by `recovery` for results of
+//! unknown jobs. Only an operator removes anything from there. The moves are on the disk before the
+//! start continues; if one fails, the start fails and the rest stays where it is.
 
 use crate::policy::job::JobId;
 use crate::store::error::StateError;
@@ -20,13 +21,13 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// Where it goes, in the state folder.
+/// The folder's name in the state folder.
 const FOLDER: &str = "set-aside";
 
-/// Things whose names are told; of more, how many.
+/// Most names in a message; the others are counted.
 const NAMED_MAX: usize = 10;
 
-/// What was moved at one start.
+/// The files that one start has set aside.
 #[derive(Debug)]
 pub struct SetAside {
     root: PathBuf,
@@ -34,7 +35,7 @@ pub struct SetAside {
     moved: Vec<Moved>,
 }
 
-/// One file or folder, which has the same name in the new place.
+/// A moved file or folder, which keeps its name in the new place.
 #[derive(Debug)]
 struct Moved {
     name: PathBuf,
@@ -45,33 +46,33 @@ struct Moved {
 /// Everything that is set aside, of all starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SetAsideTotals {
-    /// How many starts set something aside.
+    /// How many starts have set something aside.
     pub starts: usize,
-    /// How large it is.
+    /// Its size in bytes.
     pub bytes: u64,
 }
 
 impl SetAside {
-    /// Makes a folder for what this start finds; no other start ever uses it.
-    pub fn begin(root: &Path) -> Result<Self, StateError> {
+    /// Creates a folder for this start, which no other start uses.
+    pub fn create(root: &Path) -> Result<Self, StateError> {
         let all = root.join(FOLDER);
         let folder = create_folder(&all)
             .and_then(|()| sync(root))
             .and_then(|()| unused_folder(&all))
             .and_then(|folder| sync(&all).map(|()| folder));
-        let folder = folder.map_err(|error| impossible(&all, error))?;
+        let folder = folder.map_err(|error| set_aside_error(&all, error))?;
         Ok(Self { root: root.to_owned(), folder, moved: Vec::new() })
     }
 
     /// Moves a file or folder, named by its path in the state folder.
     pub fn take(&mut self, name: &Path) -> Result<(), StateError> {
-        let moved = self.moved(name).map_err(|error| impossible(&self.folder, error))?;
+        let moved = self.moved(name).map_err(|error| set_aside_error(&self.folder, error))?;
         self.moved.push(moved);
         failpoint::reach("set_aside_moved");
         Ok(())
     }
 
-    /// As [`SetAside::take`], with an empty folder left in its place.
+    /// As [`SetAside::take`], but creates an empty folder in its place.
     pub fn take_contents(&mut self, name: &Path) -> Result<(), StateError> {
         self.take(name)?;
         create_folder(&self.root.join(name))
@@ -88,19 +89,19 @@ impl SetAside {
         Ok(Moved { name: name.to_owned(), entries, bytes })
     }
 
-    /// Where it is now.
+    /// The folder of this start.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// How large it is.
+    /// The size of what was moved.
     pub fn bytes(&self) -> u64 {
         self.moved.iter().map(|moved| moved.bytes).sum()
     }
 }
 
 impl fmt::Display for SetAside {
-    /// What was moved, and how many entries each folder has.
+    /// The moved names, each with its number of entries.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, Moved { name, entries, .. }) in self.moved.iter().take(NAMED_MAX).enumerate() {
             let comma = if place == 0 { "" } else { ", " };
@@ -114,7 +115,7 @@ impl fmt::Display for SetAside {
 }
 
 impl SetAsideTotals {
-    /// What there is in this state folder, if there is anything.
+    /// What is set aside in this state folder, if anything.
     pub(crate) fn of(root: &Path) -> Option<Self> {
         let all = root.join(FOLDER);
         let starts = fs::read_dir(&all).ok()?.count();
@@ -123,8 +124,8 @@ impl SetAsideTotals {
     }
 }
 
-/// Sets aside what lies in these folders and has the name of nothing that is known; nothing if all
-/// is known.
+/// Sets aside everything in these folders whose name is not that of a known job. Returns none if
+/// there is nothing.
 pub(crate) fn set_aside_unknown(
     root: &Path,
     places: &[&str],
@@ -140,7 +141,7 @@ pub(crate) fn set_aside_unknown(
             }
             let aside = match &mut aside {
                 Some(aside) => aside,
-                None => aside.insert(SetAside::begin(root)?),
+                None => aside.insert(SetAside::create(root)?),
             };
             aside.take(&Path::new(place).join(name))?;
         }
@@ -148,7 +149,7 @@ pub(crate) fn set_aside_unknown(
     Ok(aside)
 }
 
-/// Read whole before anything is moved. A folder that is not there has none.
+/// Reads all names before anything is moved. A missing folder has none.
 fn names_in(folder: &Path) -> io::Result<Vec<OsString>> {
     match fs::read_dir(folder) {
         Ok(entries) => entries.map(|entry| entry.map(|entry| entry.file_name())).collect(),
@@ -173,11 +174,11 @@ fn unused_folder(all: &Path) -> Result<PathBuf, StateError> {
     }
 }
 
-fn impossible(folder: &Path, source: StateError) -> StateError {
+fn set_aside_error(folder: &Path, source: StateError) -> StateError {
     StateError::SetAside { folder: folder.to_owned(), source: Box::new(source) }
 }
 
-/// How many entries a folder has (a file counts as one), and how many bytes all files in it.
+/// The number of entries of a folder (1 for a file), and the bytes of all files in it.
 fn size(path: &Path) -> io::Result<(usize, u64)> {
     let metadata = fs::symlink_metadata(path)?;
     if !metadata.is_dir() {
@@ -197,12 +198,12 @@ mod tests {
     use crate::store::artefacts::StateDir;
 
     #[test]
-    fn starts_at_the_same_moment_have_folders_of_their_own() {
+    fn each_start_has_a_folder_of_its_own() {
         let root = tempfile::tempdir().expect("a temporary folder");
         for start in 0..20 {
             fs::create_dir(root.path().join("results")).expect("makes");
             fs::write(root.path().join("results/a"), [start]).expect("writes");
-            let mut aside = SetAside::begin(root.path()).expect("begins");
+            let mut aside = SetAside::create(root.path()).expect("begins");
             aside.take(Path::new("results")).expect("moves");
             assert_eq!((aside.to_string(), aside.bytes()), ("results (1)".into(), 1));
             assert_eq!(fs::read(aside.folder().join("results/a")).expect("is there"), [start]);
@@ -212,16 +213,16 @@ mod tests {
     }
 
     #[test]
-    fn two_folders_of_one_moment_do_not_collide() {
+    fn two_folders_of_the_same_time_do_not_collide() {
         let all = tempfile::tempdir().expect("a temporary folder");
-        // Whatever the clock shows, most of these fall on a moment that is taken.
+        // Whatever the time is, most of these fall on a name that is taken.
         let made: Vec<_> = (0..200).map(|_| unused_folder(all.path()).expect("makes")).collect();
         let unique: std::collections::BTreeSet<_> = made.iter().collect();
         assert_eq!(unique.len(), made.len());
     }
 
     #[test]
-    fn results_of_nobody_are_moved_and_all_others_stay() {
+    fn unknown_results_are_moved_and_known_ones_stay() {
         let root = tempfile::tempdir().expect("a temporary folder");
         let (state, _lock) = StateDir::open(root.path()).expect("opens");
         let (known, unknown) = (JobId::random(), JobId::random());
@@ -238,14 +239,14 @@ mod tests {
         assert_eq!(state.ids_of_results().expect("lists"), [known].into());
         assert!(
             set_aside_unknown(root.path(), &["results"], |id| id == known)
-                .expect("looks")
+                .expect("checks")
                 .is_none()
         );
         assert_eq!(SetAsideTotals::of(root.path()).expect("one").starts, 1);
     }
 
     #[test]
-    fn a_name_with_an_ending_belongs_to_its_job() {
+    fn a_file_name_with_an_extension_belongs_to_its_job() {
         let root = tempfile::tempdir().expect("a temporary folder");
         let (_state, _lock) = StateDir::open(root.path()).expect("opens");
         let (known, unknown) = (JobId::random(), JobId::random());
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_moved_stays_and_the_error_says_what_to_do() {
+    fn files_that_cannot_be_moved_stay_and_the_error_says_what_to_do() {
         let root = tempfile::tempdir().expect("a temporary folder");
         let (state, _lock) = StateDir::open(root.path()).expect("opens");
         let unknown = JobId::random();

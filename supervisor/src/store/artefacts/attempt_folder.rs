@@ -1,7 +1,7 @@
-//! The folder one attempt writes into, and how it becomes the results of a job.
+//! The folder of one attempt, and how it becomes the results of a job.
 //!
-//! Begun by [`crate::store::artefacts::StateDir::begin_attempt`]. Only the newest attempt at a job may publish, and
-//! what it publishes is on the disk before it is seen.
+//! Created by [`crate::store::artefacts::StateDir::begin_attempt`]. Only the newest attempt at a
+//! job may publish, and what it publishes is on the disk before it is visible.
 
 use crate::store::error::StateError;
 use crate::store::error::failed;
@@ -12,18 +12,18 @@ use bodyscript_protocol::formats::Formats;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// What the folder of an attempt is called, before its number.
+/// Prefix of the folder's name, before the number of the attempt.
 const ATTEMPT: &str = "attempt-";
 
-/// How a successful attempt went, beside its artefacts.
+/// File name of the attempt's outcome, beside its artefacts.
 pub(crate) const OUTCOME: &str = "outcome.json";
 
-/// What the folder of this attempt is called.
+/// The folder name of an attempt.
 pub(crate) fn name(number: u32) -> String {
     format!("{ATTEMPT}{number}")
 }
 
-/// The folder one attempt writes into.
+/// The folder to which one attempt writes.
 #[derive(Debug)]
 pub struct AttemptFolder {
     path: PathBuf,
@@ -33,7 +33,7 @@ pub struct AttemptFolder {
 }
 
 impl AttemptFolder {
-    /// Makes it in the folder of its job, with the artefacts that are asked for in it, empty.
+    /// Creates it in the folder of its job, with an empty file for each requested artefact.
     pub(crate) fn create(
         job: &Path,
         number: u32,
@@ -50,7 +50,7 @@ impl AttemptFolder {
         Ok((Self { path, number, published, formats }, files))
     }
 
-    /// Puts the artefacts and how it went on the disk for good, and makes them the job's results.
+    /// Writes the outcome, syncs the artefacts and makes them the job's results.
     ///
     /// # Errors
     /// When the disk fails, or a newer attempt at the job has begun or published.
@@ -71,8 +71,8 @@ impl AttemptFolder {
         Ok(())
     }
 
-    /// Puts the artefacts on the disk as they are now. [`Self::publish`] does it again, at no cost
-    /// where nothing has changed since; an error that this returns is not told a second time.
+    /// Syncs the artefacts as they are now. [`Self::publish`] repeats it, at no cost if nothing has
+    /// changed since; an error returned here is not reported by the kernel again.
     pub fn sync_artefacts(&self) -> Result<(), StateError> {
         self.formats.iter().try_for_each(|artefact| sync(&self.path.join(artefact.file_name())))
     }

@@ -1,8 +1,8 @@
-//! Whether the disk takes writes, as far as is known.
+//! Whether the disk accepts writes, as far as known.
 //!
-//! A quota that is used up, or a file system that an error made read-only, shows in no number
-//! beforehand: it is known by a write that was refused, and that it is over by one that was not.
-//! Whoever was refused says so; the dispatcher has it tried again and begins nothing meanwhile.
+//! An exhausted quota, or a file system that an error made read-only, shows in no figure: only a
+//! refused write reveals it, and only a successful one shows that it is over. The code whose write
+//! is refused reports it; the dispatcher then tests writes and starts no job until one succeeds.
 
 use crate::store::artefacts::StateDir;
 use crate::store::error::StateError;
@@ -12,44 +12,44 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What is written to find out: more than fits into what a file system keeps beside its names.
-const TRIAL_BYTES: usize = 64 * 1024;
+/// Size of a test write: more than a file system stores beside its metadata.
+const TEST_BYTES: usize = 64 * 1024;
 
-/// What all handles to one state folder know.
+/// The state shared by all handles of one state folder.
 #[derive(Debug, Default)]
 pub(crate) struct DiskState {
     is_refused: AtomicBool,
-    /// Held by the one who is trying.
-    trial: Mutex<()>,
+    /// Held during a test write.
+    test_write: Mutex<()>,
 }
 
 impl StateDir {
-    /// A write was refused for lack of room or of leave.
+    /// Reports that a write was refused for lack of space or permission.
     pub fn report_refused_write(&self) {
-        if !self.doubt.is_refused.swap(true, Ordering::Relaxed) {
+        if !self.disk.is_refused.swap(true, Ordering::Relaxed) {
             tracing::error!("the disk is not writable: no job is accepted or started until it is");
         }
     }
 
-    /// Whether writes are refused, as far as is known.
+    /// Whether writes are refused, as far as known.
     pub fn refuses_writes(&self) -> bool {
-        self.doubt.is_refused.load(Ordering::Relaxed)
+        self.disk.is_refused.load(Ordering::Relaxed)
     }
 
-    /// Finds out how it is, if there is a doubt or the file system says that it is read-only.
+    /// Tests a write, if one was refused or the file system says that it is read-only.
     pub fn look_again(&self) {
-        // A disk that hangs must not gather those who look.
-        let Ok(_alone) = self.doubt.trial.try_lock() else { return };
+        // On a hanging disk only one thread waits.
+        let Ok(_guard) = self.disk.test_write.try_lock() else { return };
         if !self.refuses_writes() && !is_read_only(self.root()) {
             return;
         }
         match self.try_writing() {
-            Ok(()) if self.doubt.is_refused.swap(false, Ordering::Relaxed) => {
+            Ok(()) if self.disk.is_refused.swap(false, Ordering::Relaxed) => {
                 tracing::info!("the disk is writable again");
             }
             Ok(()) => {}
             Err(error) => {
-                tracing::debug!(%error, "still");
+                tracing::debug!(%error, "the disk is still not writable");
                 self.report_refused_write();
             }
         }
@@ -59,7 +59,7 @@ impl StateDir {
         let path = self.root().join("trial");
         let write = || {
             let mut file = fs::File::create(&path)?;
-            file.write_all(&[0; TRIAL_BYTES])?;
+            file.write_all(&[0; TEST_BYTES])?;
             file.sync_all()
         };
         let written = write().map_err(crate::store::artefacts::failed("written", &path));
@@ -73,22 +73,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_doubt_lasts_until_a_write_succeeds_and_is_shared() {
+    fn writes_count_as_refused_until_one_succeeds_in_all_handles() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (state, _lock) = StateDir::open(folder.path()).expect("opens");
         state.look_again();
         assert!(!state.refuses_writes());
-        // What cannot be overwritten stands for a disk that refuses.
+        // A folder in place of the file makes the test write fail.
         let path = folder.path().join("trial");
         fs::create_dir(&path).expect("makes");
         state.look_again();
-        assert!(!state.refuses_writes(), "without a doubt nothing is tried");
+        assert!(!state.refuses_writes(), "without a refused write nothing is tested");
         state.clone().report_refused_write();
         state.look_again();
         assert!(state.refuses_writes());
         fs::remove_dir(&path).expect("removes");
         state.look_again();
         assert!(!state.refuses_writes());
-        assert!(!path.exists(), "nothing stays behind");
+        assert!(!path.exists(), "the test file is removed");
     }
 }

@@ -1,25 +1,24 @@
-//! The state folder: where uploads lie, attempts write, and results are published.
+//! The state folder: uploads, attempts in progress, and published results.
 //!
 //! ```text
 //! <state_dir>/                 0700
 //!   lock                       held by the one supervisor that uses the folder
-//!   spool/<id>.part            an upload on its way in
+//!   spool/<id>.part            an upload in progress
 //!   spool/<id>                 a complete upload, until its job is over
 //!   jobs/<id>/attempt-<n>/     what attempt n is writing
 //!   results/<id>/              the artefacts of a completed job, and its outcome
-//!   webhooks/                  whom to tell of the ends of jobs ([`crate::webhook`])
+//!   webhooks/                  webhooks that are not delivered yet ([`crate::webhook`])
 //!   resumable/                 uploads that come in several requests ([`crate::store::resumable`])
-//!   trial                      there while the disk is found out about
-//!   control.sock                orders of operators ([`crate::ops::control_socket`])
-//!   journal.db, journal.db-wal what the dispatcher must remember ([`crate::store::journal`])
-//!   set-aside/<time>/          what a start found and nobody accounts for ([`SetAside`])
+//!   trial                      exists while a write to the disk is tested
+//!   control.sock               commands of operators ([`crate::ops::control_socket`])
+//!   journal.db, journal.db-wal the jobs on disk ([`crate::store::journal`])
+//!   set-aside/<time>/          files of unknown jobs ([`crate::store::set_aside`])
 //! ```
 //!
-//! Every attempt writes into a folder of its own, which becomes `results/<id>` by one rename(2)
-//! once it is complete and on the disk: results are whole or absent, and appear once. Only the
-//! newest attempt at a job may publish. All calls block; callers in
-//! the async world use `spawn_blocking`. No path here is ever made from a client's word: only
-//! from [`JobId`] and [`Artefact`].
+//! Every attempt writes to a folder of its own, which becomes `results/<id>` by one rename(2) once
+//! it is complete and on the disk, so results are complete or absent. Only the newest attempt at a
+//! job may publish. All calls block; async callers use `spawn_blocking`. Paths are never built from
+//! a client's text, only from [`JobId`] and [`Artefact`].
 
 pub(crate) mod attempt_folder;
 pub(crate) mod disk_state;
@@ -43,17 +42,17 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long a start waits for the lock of a supervisor that was killed.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a start waits for the lock of a killed supervisor.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Between two tries.
+/// Time between two attempts to lock.
 const LOCK_PERIOD: Duration = Duration::from_millis(10);
 
 /// The state folder.
 #[derive(Debug, Clone)]
 pub struct StateDir {
     root: PathBuf,
-    doubt: Arc<DiskState>,
+    disk: Arc<DiskState>,
 }
 
 /// Held as long as the folder is in use.
@@ -63,9 +62,9 @@ pub struct StateLock {
 }
 
 impl StateDir {
-    /// Makes the folder if it is not there, and takes it for this process.
+    /// Creates the folder if it is missing, and locks it for this process.
     pub fn open(root: &Path) -> Result<(Self, StateLock), StateError> {
-        Self::take(root).map_err(|error| match error {
+        Self::open_and_lock(root).map_err(|error| match error {
             StateError::Io { source, .. } if source.kind() == ErrorKind::ReadOnlyFilesystem => {
                 StateError::ReadOnly(root.to_owned())
             }
@@ -73,8 +72,8 @@ impl StateDir {
         })
     }
 
-    fn take(root: &Path) -> Result<(Self, StateLock), StateError> {
-        let state = Self { root: root.to_owned(), doubt: Arc::default() };
+    fn open_and_lock(root: &Path) -> Result<(Self, StateLock), StateError> {
+        let state = Self { root: root.to_owned(), disk: Arc::default() };
         for folder in [root, &state.spool(), &state.jobs(), &state.results()] {
             create_folder(folder)?;
         }
@@ -87,20 +86,20 @@ impl StateDir {
             .mode(0o600)
             .open(&path)
             .map_err(failed("opened", &path))?;
-        let patience = Instant::now() + LOCK_PATIENCE;
+        let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok((state, StateLock { _file: file })),
-                // A worker that was being born when its supervisor was killed shares the lock
+                // A worker that was being spawned when its supervisor was killed shares the lock
                 // until it executes its program.
-                Err(TryLockError::WouldBlock) if Instant::now() < patience => sleep(LOCK_PERIOD),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => sleep(LOCK_PERIOD),
                 Err(TryLockError::WouldBlock) => return Err(StateError::InUse(root.to_owned())),
                 Err(TryLockError::Error(source)) => return Err(failed("locked", &path)(source)),
             }
         }
     }
 
-    /// The folder itself.
+    /// The path of the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -127,9 +126,9 @@ impl StateDir {
         self.results().join(id.to_string()).join(artefact.file_name())
     }
 
-    /// Makes the file an upload is to be received into.
+    /// Creates the file that receives an upload.
     pub fn begin_upload(&self, id: JobId) -> Result<(PartialUpload, File), StateError> {
-        PartialUpload::begin(self.spool().join(format!("{id}.part")), self.upload(id))
+        PartialUpload::create(self.spool().join(format!("{id}.part")), self.upload(id))
     }
 
     /// Opens a complete upload, with an offset of its own.
@@ -138,14 +137,14 @@ impl StateDir {
         File::open(&path).map_err(failed("opened", &path))
     }
 
-    /// Makes a file from outside the folder the upload of a job, without copying it.
+    /// Makes a file outside the folder the upload of a job, without copying it.
     pub fn adopt_upload(&self, id: JobId, file: &Path) -> Result<(), StateError> {
         fs::canonicalize(file)
             .and_then(|target| std::os::unix::fs::symlink(target, self.upload(id)))
             .map_err(failed("taken in", file))
     }
 
-    /// Makes the folder of an attempt, with the artefacts that are asked for in it, empty.
+    /// Creates the folder of an attempt, with an empty file for each requested artefact.
     pub fn begin_attempt(
         &self,
         id: JobId,
@@ -156,26 +155,26 @@ impl StateDir {
         AttemptFolder::create(&job, number, self.results().join(id.to_string()), formats)
     }
 
-    /// The jobs of which there is a complete upload.
+    /// The jobs with a complete upload.
     pub fn ids_of_uploads(&self) -> Result<HashSet<JobId>, StateError> {
         Ok(names(&self.spool())?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    /// The jobs of which there are results.
+    /// The jobs with results.
     pub fn ids_of_results(&self) -> Result<HashSet<JobId>, StateError> {
         Ok(names(&self.results())?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    /// What a successful attempt left beside its artefacts.
+    /// The stored outcome of a successful attempt.
     pub fn outcome(&self, id: JobId) -> Option<Vec<u8>> {
         fs::read(self.results().join(id.to_string()).join(OUTCOME)).ok()
     }
 
-    /// Removes what one attempt wrote, and what it was in if nothing else is there.
+    /// Removes the folder of an attempt, and that of its job if it is then empty.
     pub fn discard_attempt(&self, id: JobId, number: u32) -> Result<(), StateError> {
         let job = self.jobs().join(id.to_string());
         remove_folder(&job.join(attempt_folder::name(number)))?;
-        // Refused while there is another attempt, which is what is wanted.
+        // Fails while there is another attempt, as intended.
         let _ = fs::remove_dir(job);
         Ok(())
     }
@@ -185,19 +184,19 @@ impl StateDir {
         remove_file(&self.upload(id))
     }
 
-    /// Removes a job's upload and what its attempts left; its results stay.
+    /// Removes a job's upload and the folders of its attempts; its results stay.
     pub fn remove_leftovers(&self, id: JobId) -> Result<(), StateError> {
         self.remove_upload(id)?;
         remove_folder(&self.jobs().join(id.to_string()))
     }
 
-    /// Removes everything there is of a job.
+    /// Removes all files of a job.
     pub fn remove(&self, id: JobId) -> Result<(), StateError> {
         self.remove_leftovers(id)?;
         remove_folder(&self.results().join(id.to_string()))
     }
 
-    /// What the file system has left for this user, in bytes.
+    /// The free bytes of the file system for this user.
     pub fn free_bytes(&self) -> Result<u64, StateError> {
         let stat = nix::sys::statvfs::statvfs(&self.root)
             .map_err(|errno| failed("measured", &self.root)(errno.into()))?;
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_has_one_user_at_a_time() {
+    fn only_one_process_can_open_a_folder() {
         let (_folder, state, lock) = state();
         assert!(matches!(StateDir::open(state.root()), Err(StateError::InUse(_))));
         drop(lock);
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn results_appear_whole_and_only_when_published() {
+    fn results_appear_completely_and_only_when_published() {
         let (_folder, state, _lock) = state();
         let id = JobId::random();
         let formats: Formats = "csv,trc".parse().expect("known");
@@ -264,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_is_complete_or_gone() {
+    fn an_upload_is_completed_or_removed() {
         let (_folder, state, _lock) = state();
         let id = JobId::random();
         let (partial, _file) = state.begin_upload(id).expect("begins");

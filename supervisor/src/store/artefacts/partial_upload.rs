@@ -1,6 +1,7 @@
-//! An upload on its way into the state folder: complete and on the disk, or gone.
+//! An upload in progress: afterwards complete and on the disk, or gone.
 //!
-//! Begun by [`crate::store::artefacts::StateDir::begin_upload`]. It must never be seen under its final name half-done.
+//! Created by [`crate::store::artefacts::StateDir::begin_upload`]. It is never visible under its
+//! final name before it is complete.
 
 use crate::store::error::StateError;
 use crate::store::error::failed;
@@ -9,7 +10,7 @@ use crate::store::fs_atomic::{create_file, remove_file, rename};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// An upload on its way in; removed unless it is completed.
+/// An upload in progress; removed unless it is completed.
 #[derive(Debug)]
 pub struct PartialUpload {
     part: Option<PathBuf>,
@@ -17,18 +18,18 @@ pub struct PartialUpload {
 }
 
 impl PartialUpload {
-    /// Makes the file it is to be received into.
-    pub(crate) fn begin(part: PathBuf, complete: PathBuf) -> Result<(Self, File), StateError> {
+    /// Creates the file that receives the upload.
+    pub(crate) fn create(part: PathBuf, complete: PathBuf) -> Result<(Self, File), StateError> {
         let file = create_file(&part)?;
         Ok((Self { part: Some(part), complete }, file))
     }
 
-    /// Where it is, for messages.
+    /// The path, for messages.
     pub fn path(&self) -> &Path {
         self.part.as_deref().unwrap_or(&self.complete)
     }
 
-    /// Puts the upload on the disk for good, under its final name.
+    /// Syncs the upload and renames it to its final name.
     pub fn complete(mut self, file: &File) -> Result<(), StateError> {
         let part = self.part.take().expect("taken by this method alone, which consumes it");
         let done = file
@@ -49,7 +50,7 @@ impl Drop for PartialUpload {
         if let Some(part) = &self.part
             && let Err(error) = remove_file(part)
         {
-            tracing::warn!(%error, "an unfinished upload stays behind until the next start");
+            tracing::warn!(%error, "cannot remove an unfinished upload; the next start removes it");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The journal's file: opened, brought up to date, read and written. One thread owns it.
+//! The journal's database: opened, migrated, read and written by one thread.
 //!
-//! Called by the parent module. Everything of one batch is committed together, because what
-//! costs is the disk's word that it is done (`synchronous=FULL`), not the rows.
+//! Called by the parent module and `writer`. A batch is committed as one transaction, because the
+//! cost is the sync (`synchronous=FULL`), not the rows.
 
 use crate::policy::job::{Job, JobId};
 use crate::policy::poison::CONTENTS_KEPT_MAX;
@@ -17,37 +17,37 @@ use rusqlite::{Connection, OptionalExtension, ffi, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Lines about deletions that are kept; beyond, the oldest go.
+/// Most rows about deletions; the oldest are removed.
 const DELETIONS_KEPT_MAX: i64 = 10_000;
 
-/// What the log of SQLite itself is cut back to, in bytes.
+/// The size to which SQLite's WAL is truncated, in bytes.
 const WAL_BYTES_KEPT_MAX: i64 = 4 << 20;
 
-/// The setting that says whether the journal is in use, for [`History`].
+/// The setting that says whether the journal is in use, read for [`History`].
 const RUN: &str = "run";
 const IN_USE: &str = "in use";
 const CLOSED: &str = "closed";
 
-/// The tables in which history leaves a row.
+/// The tables that have a row once anything was committed.
 const TABLES: [&str; 4] = ["settings", "jobs", "poison", "deletions"];
 
-/// The journal's file, open.
+/// The open database.
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Connection,
     path: PathBuf,
-    /// There once the file says that it is in use. Behind the connection, which is to close first.
+    /// Set once the file is marked as in use. After `connection`, which has to close first.
     files: Option<Files>,
 }
 
-/// What is found where a journal is expected: one and what it has, or none to go on with.
-pub(crate) type Found = Result<(Store, Contents), Loss>;
+/// An existing journal with its contents, or how it was lost.
+pub(crate) type OpenResult = Result<(Store, Contents), Loss>;
 
 impl Store {
-    /// Opens the journal of an earlier run, if it is there and whole.
-    pub(crate) fn find(path: &Path) -> Result<Found, JournalError> {
+    /// Opens the journal of an earlier run, if it exists and is intact.
+    pub(crate) fn find(path: &Path) -> Result<OpenResult, JournalError> {
         let files = loss::FoundFiles::of(path)
-            .map_err(|source| JournalError::Look { path: path.to_owned(), source })?;
+            .map_err(|source| JournalError::Examine { path: path.to_owned(), source })?;
         if files.are_without_content()
             && let Err(loss) = files.judge(History::Nothing)
         {
@@ -59,7 +59,7 @@ impl Store {
         }
     }
 
-    fn open(path: &Path, files: loss::FoundFiles) -> Result<Found, JournalError> {
+    fn open(path: &Path, files: loss::FoundFiles) -> Result<OpenResult, JournalError> {
         let mut store = Self::connect(path)?;
         let failed = |source| JournalError::new("read", path, source);
         let completeness = match files.judge(store.history().map_err(failed)?) {
@@ -71,7 +71,7 @@ impl Store {
         Ok(Ok((store, Contents { completeness, ..contents })))
     }
 
-    /// Makes the file, or goes on with one that is there.
+    /// Creates the database, or opens an existing one.
     pub(crate) fn create(path: &Path) -> Result<Self, JournalError> {
         let mut store = Self::connect(path)?;
         store.prepare()?;
@@ -82,10 +82,10 @@ impl Store {
     fn connect(path: &Path) -> Result<Self, JournalError> {
         let failed = |source| JournalError::new("opened", path, source);
         let connection = Connection::open(path).map_err(failed)?;
-        // One process has the folder (it holds its lock), so the index of the WAL may be in its
-        // own memory: a mapped file would end it with SIGBUS on a full disk.
+        // The state folder is locked by this process, so the index of the WAL can be in private
+        // memory: a mapped file would raise SIGBUS on a full disk.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(failed)?;
-        // The WAL stays, so that one that is missing was lost.
+        // The WAL stays after a close, so that a missing one is known to be lost.
         let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
         connection.set_db_config(keep_log, true).map_err(failed)?;
         let version = schema::version(&connection).map_err(failed)?;
@@ -95,16 +95,16 @@ impl Store {
         Ok(Self { connection, path: path.to_owned(), files: None })
     }
 
-    /// Brings the tables up to date and checks them.
+    /// Migrates the tables and checks the database.
     fn prepare(&mut self) -> Result<(), JournalError> {
         let failed = |source| JournalError::new("opened", &self.path, source);
         configure(&self.connection).map_err(failed)?;
         schema::migrate(&mut self.connection).map_err(failed)?;
         let connection = &self.connection;
-        let verdict: String =
+        let result: String =
             connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(failed)?;
-        if verdict != "ok" {
-            return Err(JournalError::Damaged { path: self.path.clone(), what: verdict });
+        if result != "ok" {
+            return Err(JournalError::Damaged { path: self.path.clone(), what: result });
         }
         Ok(())
     }
@@ -120,34 +120,35 @@ impl Store {
         if !has_rows {
             return Ok(History::Nothing);
         }
-        // Older versions left no word, and no WAL where they closed.
+        // Older versions did not store this setting, and left no WAL when they closed.
         let run = self.setting(RUN)?;
         Ok(if run.as_deref() == Some(IN_USE) { History::InUse } else { History::Closed })
     }
 
-    /// Has the file itself, and not its WAL alone, say that it is in use: from then on it has
-    /// history, and a WAL. Nothing is committed before.
-    pub(crate) fn begin(&mut self, clock: &Clock) -> Result<(), JournalError> {
-        if self.is_begun() {
+    /// Marks the database file itself, not only its WAL, as in use: from then on it has history and
+    /// a WAL. Nothing is committed before.
+    pub(crate) fn mark_in_use(&mut self, clock: &Clock) -> Result<(), JournalError> {
+        if self.is_in_use() {
             return Ok(());
         }
         self.mark(IN_USE, clock, "FULL")?;
-        let look = |source| JournalError::Look { path: self.path.clone(), source };
-        self.files = Some(Files::of(&self.path).map_err(look)?);
+        let examine_error = |source| JournalError::Examine { path: self.path.clone(), source };
+        self.files = Some(Files::of(&self.path).map_err(examine_error)?);
         Ok(())
     }
 
-    /// Whether anything can be committed.
-    pub(crate) const fn is_begun(&self) -> bool {
+    /// Whether the journal is marked as in use, so that entries can be committed.
+    pub(crate) const fn is_in_use(&self) -> bool {
         self.files.is_some()
     }
 
-    /// Has the file have everything, and say so. Its WAL stays, empty.
+    /// Moves everything from the WAL into the database and marks it as closed. The WAL stays,
+    /// empty.
     pub(crate) fn close(mut self, clock: &Clock) -> Result<(), JournalError> {
-        if !self.is_begun() {
+        if !self.is_in_use() {
             return Ok(());
         }
-        self.look()?;
+        self.check_files()?;
         self.mark(CLOSED, clock, "TRUNCATE")
     }
 
@@ -168,9 +169,9 @@ impl Store {
         Ok(())
     }
 
-    /// Whether what is committed will be found by a next start.
-    pub(crate) fn look(&mut self) -> Result<(), JournalError> {
-        Ok(self.files.as_mut().map_or(Ok(()), Files::look)?)
+    /// Whether the next start would find what is committed.
+    pub(crate) fn check_files(&mut self) -> Result<(), JournalError> {
+        Ok(self.files.as_mut().map_or(Ok(()), Files::check)?)
     }
 
     fn contents(&self) -> rusqlite::Result<Contents> {
@@ -179,16 +180,16 @@ impl Store {
             .prepare("SELECT * FROM jobs ORDER BY seq")?
             .query_map([], rows::read)?
             .collect::<rusqlite::Result<_>>()?;
-        let places: HashMap<JobId, usize> =
-            jobs.iter().enumerate().map(|(place, one)| (one.job.id, place)).collect();
+        let indexes: HashMap<JobId, usize> =
+            jobs.iter().enumerate().map(|(index, one)| (one.job.id, index)).collect();
         let mut attempts =
             self.connection.prepare("SELECT * FROM attempts ORDER BY job, number")?;
         let mut attempts = attempts.query([])?;
         while let Some(row) = attempts.next()? {
             let id: String = row.get("job")?;
-            let place = id.parse().ok().and_then(|id| places.get(&id));
-            if let (Some(place), Ok(record)) = (place, rows::read_attempt(row)) {
-                jobs[*place].job.attempts.push(record);
+            let index = id.parse().ok().and_then(|id| indexes.get(&id));
+            if let (Some(index), Ok(record)) = (index, rows::read_attempt(row)) {
+                jobs[*index].job.attempts.push(record);
             }
         }
         let poison = self
@@ -211,13 +212,13 @@ impl Store {
         statement.query_row([key], |row| row.get(0)).optional()
     }
 
-    /// Commits these entries, all or none, and with them what the clock shows.
+    /// Commits these entries in one transaction, together with the time.
     pub(crate) fn commit<'a>(
         &mut self,
         entries: impl IntoIterator<Item = &'a Entry>,
         clock: &Clock,
     ) -> Result<(), JournalError> {
-        self.begin(clock)?;
+        self.mark_in_use(clock)?;
         let failed = |source| JournalError::new("written to", &self.path, source);
         let transaction = self.connection.transaction().map_err(failed)?;
         let written = entries

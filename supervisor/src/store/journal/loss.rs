@@ -1,10 +1,10 @@
-//! Whether a start finds the journal of what is in the state folder, or that it was lost.
+//! Whether a start finds the journal that belongs to the state folder, or that it was lost.
 //!
-//! A journal has history once anything was ever committed to it. A start commits the time, and
-//! that the journal is in use, before the service does anything else; no removal and no expiry
-//! takes that away. So a journal without history beside uploads or results is not theirs, and
-//! nothing is known of them: they are set aside, never deleted. One that lacks its log alone is
-//! gone on with, but what it does not know may be what it forgot. Called by the parent module.
+//! A journal has history once anything was committed to it. A start commits the time and a mark
+//! that the journal is in use before the service does anything else; no removal and no expiry
+//! deletes these rows. So a journal without history beside uploads or results is not theirs, and
+//! they are set aside, never deleted. A journal that lacks its WAL only is used further, but files
+//! that it does not know may belong to lost entries and are set aside. Called by the parent module.
 
 use crate::policy::job::JobId;
 use crate::store::clock::Saved;
@@ -18,35 +18,35 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// What the name of the log ends in, which has the latest commits (<https://sqlite.org/wal.html>).
+/// Suffix of the WAL's file name, which has the latest commits (<https://sqlite.org/wal.html>).
 pub(crate) const LOG: &str = "-wal";
 
-/// What the name of a file of the journal may end in.
+/// Suffixes of the journal's file names.
 const SUFFIXES: [&str; 4] = ["", LOG, "-shm", "-journal"];
 
-/// What the service keeps for its users and no journal, no matter which.
-const PLACES: [&str; 5] = ["results", "spool", "resumable", "webhooks", "jobs"];
+/// The folders whose content only the journal explains.
+const FOLDERS: [&str; 5] = ["results", "spool", "resumable", "webhooks", "jobs"];
 
-/// Those of them that have something of every job, which a journal without its log may have
-/// forgotten. An upload in `resumable` is no job yet.
-const PLACES_OF_JOBS: [&str; 4] = ["results", "spool", "webhooks", "jobs"];
+/// Those of them with files of jobs, which a journal without its WAL may not know. An upload in
+/// `resumable` is no job yet.
+const FOLDERS_OF_JOBS: [&str; 4] = ["results", "spool", "webhooks", "jobs"];
 
-/// The first bytes of a log but for one that names the byte order
+/// The first bytes of a WAL, without the one that names the byte order
 /// (<https://sqlite.org/fileformat2.html#the_write_ahead_log>).
 pub(crate) const LOG_MAGIC: [u8; 3] = [0x37, 0x7f, 0x06];
 
-/// Why there is no journal to go on with.
+/// How the journal was lost.
 #[derive(Debug)]
 pub enum Loss {
     /// There is no file.
     Missing,
-    /// It has no byte.
+    /// The file has no content.
     Empty,
-    /// Nothing was ever written into it.
+    /// Nothing was ever committed to it.
     WithoutHistory,
-    /// Its log is gone, and with it perhaps what was written latest.
+    /// Its WAL is missing, and with it possibly the latest commits.
     WithoutLog,
-    /// It contradicts itself, or is none.
+    /// It is inconsistent, or not a database.
     Damaged(Box<JournalError>),
 }
 
@@ -62,44 +62,44 @@ impl fmt::Display for Loss {
     }
 }
 
-/// Everything a journal has.
+/// The content of a journal.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
-    /// Every job, in the order in which they were accepted.
+    /// All jobs, in the order of acceptance.
     pub(crate) jobs: Vec<JobRow>,
-    /// How often a content ended its workers, oldest first.
+    /// Contents with fatal ends and their number, oldest first.
     pub(crate) poison: Vec<(String, u32)>,
-    /// The jobs of which everything was to be removed.
+    /// Removed jobs, whose files may still exist.
     pub(crate) removed: HashSet<JobId>,
     pub(crate) clock: Option<Saved>,
     pub(crate) completeness: Completeness,
 }
 
-/// How much a journal knows of what was written into it.
+/// Whether a journal has everything that was committed to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Completeness {
-    /// All of it.
+    /// Everything.
     #[default]
     Whole,
-    /// Perhaps not what was written latest: its log is missing.
+    /// Possibly not the latest commits: its WAL is missing.
     LacksLatest,
 }
 
-/// What is seen of the files before anybody opens them, which may change them.
+/// The state of the files before they are opened, which may change them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FoundFiles {
     bytes: Option<u64>,
     has_log: bool,
 }
 
-/// What a journal says of its own past.
+/// What a journal says about its earlier use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum History {
-    /// Nothing was ever written into it.
+    /// Nothing was ever committed to it.
     Nothing,
     /// It was closed with everything in its main file.
     Closed,
-    /// It was in use to the last, so that its log has what was written latest.
+    /// It was never closed, so its WAL has the latest commits.
     InUse,
 }
 
@@ -119,57 +119,57 @@ impl FoundFiles {
         Ok(Self { bytes, has_log })
     }
 
-    /// Whether there is nothing to be opened. SQLite takes such a file for a new database, and
-    /// removes the log beside it.
+    /// Whether there is nothing to open. SQLite takes an empty file for a new database and removes
+    /// the WAL beside it.
     pub(crate) fn are_without_content(self) -> bool {
         self.bytes.unwrap_or(0) == 0
     }
 
-    /// Whether this is a journal to go on with, and how much it knows. Pure.
+    /// Whether this journal can be used, and how complete it is. Pure.
     pub(crate) const fn judge(self, history: History) -> Result<Completeness, Loss> {
         match (self.bytes, history) {
             (None, _) => Err(Loss::Missing),
             (Some(0), _) => Err(Loss::Empty),
             (_, History::Nothing) => Err(Loss::WithoutHistory),
-            // Whoever looked into it with SQLite's own shell after a crash has brought the file up
-            // to date and removed the log; then nothing is missing, and nothing is unknown.
+            // Opening it with SQLite's shell after a crash also merges and removes the WAL; then
+            // nothing is missing, and nothing in the folder is unknown.
             (_, History::InUse) if !self.has_log => Ok(Completeness::LacksLatest),
             (_, History::InUse | History::Closed) => Ok(Completeness::Whole),
         }
     }
 }
 
-/// Moves out of the way what only a lost journal could explain, and what is left of that. Nothing
-/// where there is nothing, as in a new folder.
+/// Sets aside everything that only the lost journal could explain, and the rest of its files. None
+/// if there is nothing, as in a new folder.
 pub(crate) fn set_aside(root: &Path, loss: &Loss) -> Result<Option<SetAside>, StateError> {
-    let mut places = Vec::new();
-    for place in PLACES {
-        if !is_empty(&root.join(place))? {
-            places.push(Path::new(place));
+    let mut folders = Vec::new();
+    for folder_name in FOLDERS {
+        if !is_empty(&root.join(folder_name))? {
+            folders.push(Path::new(folder_name));
         }
     }
     let journal = root.join(FILE);
     let files: Vec<_> = SUFFIXES.iter().map(|suffix| with_suffix(&journal, suffix)).collect();
-    // One that was made a moment ago is as good as another.
+    // A journal that has just been created need not be kept.
     let is_worth_keeping = |file: &PathBuf| {
         !matches!(loss, Loss::WithoutHistory) && file.metadata().is_ok_and(|data| data.len() > 0)
     };
-    if places.is_empty() && !files.iter().any(is_worth_keeping) {
+    if folders.is_empty() && !files.iter().any(is_worth_keeping) {
         return Ok(None);
     }
-    let mut aside = SetAside::begin(root)?;
-    for place in places {
-        aside.take_contents(place)?;
+    let mut aside = SetAside::create(root)?;
+    for folder_name in folders {
+        aside.take_contents(folder_name)?;
     }
-    // Last, so that a start after a death in between sees the same loss again.
+    // Last, so that a start after a crash in between sees the same loss again.
     for file in files.iter().filter(|file| file.exists()) {
         aside.take(Path::new(file.file_name().unwrap_or_default()))?;
     }
     Ok(Some(aside))
 }
 
-/// Moves out of the way what a journal may have forgotten with its log. A crash leaves uploads and
-/// attempts that no journal knows as well, which are nobody's; but here they cannot be told apart.
+/// Sets aside files that a journal may not know because its WAL is missing. Uploads and attempts
+/// that were interrupted by the crash look the same and are set aside too.
 pub(crate) fn set_aside_forgotten(
     root: &Path,
     contents: &Contents,
@@ -177,10 +177,10 @@ pub(crate) fn set_aside_forgotten(
     if contents.completeness == Completeness::Whole {
         return Ok(None);
     }
-    tracing::warn!("{}: what was written latest may be lost", Loss::WithoutLog);
+    tracing::warn!("{}: the latest entries may be lost", Loss::WithoutLog);
     let mut known: HashSet<_> = contents.removed.iter().copied().collect();
     known.extend(contents.jobs.iter().map(|row| row.job.id));
-    let aside = set_aside_unknown(root, &PLACES_OF_JOBS, |id| known.contains(&id))?;
+    let aside = set_aside_unknown(root, &FOLDERS_OF_JOBS, |id| known.contains(&id))?;
     Ok(aside.map(|aside| (Loss::WithoutLog, aside)))
 }
 
@@ -203,13 +203,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_folder_and_one_whose_jobs_have_all_expired_are_told_from_a_loss() {
+    fn only_a_journal_with_history_is_used() {
         use History::{Closed, InUse, Nothing};
         let judge = |bytes, has_log, history| {
             let judged = FoundFiles { bytes, has_log }.judge(history);
             judged.map_err(|loss| loss.to_string())
         };
-        // Whatever is in it, a journal with history is one.
+        // A journal with history is used, whatever it contains.
         assert_eq!(judge(Some(4096), true, InUse), Ok(Completeness::Whole));
         assert_eq!(judge(Some(4096), true, Closed), Ok(Completeness::Whole));
         assert_eq!(judge(Some(4096), false, Closed), Ok(Completeness::Whole), "it needs no log");
@@ -227,36 +227,36 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_nothing_nothing_is_set_aside() {
+    fn in_an_empty_folder_nothing_is_set_aside() {
         let root = tempfile::tempdir().expect("a temporary folder");
-        for place in PLACES {
-            fs::create_dir(root.path().join(place)).expect("makes");
+        for folder_name in FOLDERS {
+            fs::create_dir(root.path().join(folder_name)).expect("makes");
         }
-        assert!(set_aside(root.path(), &Loss::Missing).expect("looks").is_none());
+        assert!(set_aside(root.path(), &Loss::Missing).expect("checks").is_none());
         fs::write(root.path().join(FILE), "new").expect("writes");
-        assert!(set_aside(root.path(), &Loss::WithoutHistory).expect("looks").is_none());
+        assert!(set_aside(root.path(), &Loss::WithoutHistory).expect("checks").is_none());
         assert!(!root.path().join("set-aside").exists());
     }
 
     #[test]
-    fn everything_is_moved_and_the_folders_are_there_again() {
+    fn everything_is_moved_and_empty_folders_are_created() {
         let root = tempfile::tempdir().expect("a temporary folder");
-        for place in PLACES {
-            fs::create_dir(root.path().join(place)).expect("makes");
-            fs::write(root.path().join(place).join("a"), place).expect("writes");
+        for folder_name in FOLDERS {
+            fs::create_dir(root.path().join(folder_name)).expect("makes");
+            fs::write(root.path().join(folder_name).join("a"), folder_name).expect("writes");
         }
         fs::write(root.path().join("journal.db-wal"), "latest").expect("writes");
         fs::write(root.path().join("lock"), "").expect("writes");
         let aside = set_aside(root.path(), &Loss::Missing).expect("moves").expect("some");
-        let told = "results (1), spool (1), resumable (1), webhooks (1), jobs (1), \
+        let expected = "results (1), spool (1), resumable (1), webhooks (1), jobs (1), \
                     journal.db-wal (1)";
-        assert_eq!(aside.to_string(), told);
-        for place in PLACES {
-            let moved = fs::read_to_string(aside.folder().join(place).join("a"));
-            assert_eq!(moved.expect("is there"), place);
-            assert!(is_empty(&root.path().join(place)).expect("lists"));
-            assert!(root.path().join(place).exists());
+        assert_eq!(aside.to_string(), expected);
+        for folder_name in FOLDERS {
+            let moved = fs::read_to_string(aside.folder().join(folder_name).join("a"));
+            assert_eq!(moved.expect("is there"), folder_name);
+            assert!(is_empty(&root.path().join(folder_name)).expect("lists"));
+            assert!(root.path().join(folder_name).exists());
         }
-        assert!(root.path().join("lock").exists(), "what is no user's stays");
+        assert!(root.path().join("lock").exists(), "the lock file stays");
     }
 }

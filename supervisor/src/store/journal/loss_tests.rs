@@ -2,10 +2,10 @@ use crate::policy::job::JobEvent;
 use crate::store::journal::tests::{at, entry, job};
 use crate::store::journal::*;
 
-/// Does something to a journal.
-type Lose = fn(&Path);
+/// Damages a journal.
+type Damage = fn(&Path);
 
-/// The folder as it is when the process dies after these entries.
+/// The folder as it is if the process is killed after these entries.
 fn killed(entries: Vec<Entry>) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let (Past { journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
@@ -33,10 +33,10 @@ fn reopened(folder: &Path) -> Past {
 }
 
 #[test]
-fn a_journal_that_knows_of_nothing_any_more_is_not_lost() {
-    let forgotten = job(vec![]);
-    let removal = Entry::Removed { job: forgotten.id, what: What::Job, why: "a test" };
-    for (entries, removed) in [(vec![], 0), (vec![entry(&forgotten), removal], 1)] {
+fn a_journal_whose_jobs_are_all_removed_is_not_lost() {
+    let removed_job = job(vec![]);
+    let removal = Entry::Removed { job: removed_job.id, what: What::Job, why: "a test" };
+    for (entries, removed) in [(vec![], 0), (vec![entry(&removed_job), removal], 1)] {
         let folder = killed(entries);
         let past = reopened(folder.path());
         assert!(past.lost.is_none(), "{:?}", past.lost);
@@ -46,8 +46,8 @@ fn a_journal_that_knows_of_nothing_any_more_is_not_lost() {
 }
 
 #[test]
-fn a_journal_that_is_gone_empty_or_new_was_lost() {
-    let ways: [(&str, Lose); 5] = [
+fn a_missing_empty_or_new_journal_is_reported_as_lost() {
+    let ways: [(&str, Damage); 5] = [
         ("missing", |journal| std::fs::remove_file(journal).expect("removes")),
         ("missing", |journal| {
             std::fs::remove_file(journal).expect("removes");
@@ -67,12 +67,12 @@ fn a_journal_that_is_gone_empty_or_new_was_lost() {
             schema::migrate(&mut connection).expect("migrates");
         }),
     ];
-    for (why, lose) in ways {
+    for (why, damage) in ways {
         let folder = killed(vec![entry(&job(vec![]))]);
         let journal = folder.path().join(FILE);
-        lose(&journal);
+        damage(&journal);
         let log = std::fs::read(loss::with_suffix(&journal, loss::LOG)).ok();
-        let (loss, aside) = reopened(folder.path()).lost.expect("is told");
+        let (loss, aside) = reopened(folder.path()).lost.expect("reports the loss");
         assert!(loss.to_string().contains(why), "{loss} is not {why}");
         let moved = |name: &str| std::fs::read(aside.folder().join(name)).ok();
         assert_eq!(moved("results/one").as_deref(), Some(&b"r"[..]));
@@ -82,32 +82,32 @@ fn a_journal_that_is_gone_empty_or_new_was_lost() {
 }
 
 #[test]
-fn a_log_that_is_missing_is_missed_unless_the_journal_was_closed() {
-    for lose in [|log: &Path| std::fs::remove_file(log), |log: &Path| std::fs::write(log, "")] {
+fn a_missing_wal_is_reported_unless_the_journal_was_closed() {
+    for damage in [|log: &Path| std::fs::remove_file(log), |log: &Path| std::fs::write(log, "")] {
         let folder = killed(vec![entry(&job(vec![]))]);
         let log = loss::with_suffix(&folder.path().join(FILE), loss::LOG);
         let result = folder.path().join("results/one");
-        lose(&log).expect("loses");
+        damage(&log).expect("loses");
         let past = reopened(folder.path());
         assert!(past.jobs.is_empty() && !result.exists());
         assert!(matches!(past.lost, Some((Loss::WithoutLog, _))), "{:?}", past.lost);
 
         std::fs::write(&result, "r").expect("writes");
-        assert!(reopened(folder.path()).lost.is_none(), "it is missed once");
-        lose(&log).expect("loses");
+        assert!(reopened(folder.path()).lost.is_none(), "it is reported once");
+        damage(&log).expect("loses");
         assert!(reopened(folder.path()).lost.is_none(), "it was closed");
     }
 }
 
 #[test]
-fn a_log_that_was_taken_into_the_file_lacks_nothing() {
+fn a_wal_that_was_merged_by_another_program_is_no_loss() {
     let known = job(vec![]);
     let folder = killed(vec![entry(&known)]);
     std::fs::remove_dir_all(folder.path().join("results")).expect("removes");
     std::fs::create_dir(folder.path().join("spool")).expect("makes");
     let upload = folder.path().join("spool").join(known.id.to_string());
     std::fs::write(&upload, "v").expect("writes");
-    // SQLite's own shell removes the log once all of it is in the file.
+    // SQLite's own shell removes the WAL once all of it is in the database.
     let shell = rusqlite::Connection::open(folder.path().join(FILE)).expect("opens");
     shell.query_row("SELECT count(*) FROM jobs", [], |_| Ok(())).expect("SQL");
     drop(shell);
@@ -117,14 +117,14 @@ fn a_log_that_was_taken_into_the_file_lacks_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_promised_while_the_file_is_away_and_nothing_comes_back_with_it() {
+async fn no_commit_succeeds_while_the_file_is_away_and_no_refused_job_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, away) = (folder.path().join(FILE), folder.path().join("away"));
     let (Past { journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
-    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let is_finished = std::sync::atomic::AtomicBool::new(false);
     let (mut kept, mut refused) = (Vec::new(), Vec::new());
-    let flip = || {
-        while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+    let move_back_and_forth = || {
+        while !is_finished.load(std::sync::atomic::Ordering::Relaxed) {
             std::fs::rename(&path, &away).expect("moves");
             std::fs::rename(&away, &path).expect("moves");
         }
@@ -140,10 +140,10 @@ async fn nothing_is_promised_while_the_file_is_away_and_nothing_comes_back_with_
                 }
             }
         }
-        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        is_finished.store(true, std::sync::atomic::Ordering::Relaxed);
     };
     std::thread::scope(|scope| {
-        scope.spawn(flip);
+        scope.spawn(move_back_and_forth);
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(commits));
     });
     drop(journal);
@@ -153,7 +153,7 @@ async fn nothing_is_promised_while_the_file_is_away_and_nothing_comes_back_with_
 }
 
 #[tokio::test]
-async fn what_is_noted_while_the_file_is_away_is_written_when_it_is_back() {
+async fn entries_sent_while_the_file_is_away_are_written_when_it_is_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, away) = (folder.path().join(FILE), folder.path().join("away"));
     let (Past { mut journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
@@ -166,7 +166,11 @@ async fn what_is_noted_while_the_file_is_away_is_written_when_it_is_back() {
     assert!(matches!(*refused, JournalError::Lost(FileProblem::Removed(_))), "{refused}");
     assert_eq!(journal.state(), JournalState::Lost);
     std::fs::rename(&away, &path).expect("moves back");
-    journal.state.wait_for(|state| *state == JournalState::Writable).await.expect("it lives");
+    journal
+        .state
+        .wait_for(|state| *state == JournalState::Writable)
+        .await
+        .expect("the thread runs");
     drop(journal);
     thread.join().expect("ends");
     let jobs = reopened(folder.path()).jobs;

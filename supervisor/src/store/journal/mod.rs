@@ -1,13 +1,13 @@
-//! The dispatcher's memory on the disk: jobs, attempts, poison and deletions, in SQLite.
+//! The journal: jobs, attempts, poison and deletions on disk, in SQLite.
 //!
-//! The dispatcher stays the single owner of state; it tells the journal of every change, and a
-//! start reads it back. One thread owns the file, so that a slow disk stalls no loop. Changes go
-//! there in order and are committed in batches. Only two things are waited for: that a job is
-//! accepted, before anybody is told so; and that everything is written, before the program ends.
+//! The dispatcher owns the state; it sends every change to the journal, and a start reads it back.
+//! One thread owns the database, so that a slow disk blocks no async task. Changes are written in
+//! order and committed in batches. Callers wait for two things only: that a job is accepted, before
+//! the client gets a response; and that everything is written, before the program exits.
 //!
-//! What cannot be written (a full disk) is refused where somebody waits for it, and otherwise
-//! kept and tried again, the latest state of each job once, until there is room. While the files
-//! are not those that a start would open ([`JournalState::Lost`]) nothing is written at all.
+//! If something cannot be written (a full disk), a waiting caller gets an error; anything else is
+//! kept and retried, the latest state of each job only. While the files are not those that a start
+//! would open ([`JournalState::Lost`]) nothing is written at all.
 
 pub(crate) mod database;
 pub(crate) mod files;
@@ -37,59 +37,59 @@ use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 use writer::{WriteRequest, Writer};
 
-/// Name of the file in the state folder.
+/// File name in the state folder.
 pub const FILE: &str = "journal.db";
 
 /// Why the journal cannot be used.
 #[derive(Debug, Error)]
 pub enum JournalError {
-    /// A later version of this program wrote it.
+    /// A newer version of this program wrote it.
     #[error(
         "{} is of version {version}, which a newer bodyscript wrote; start that one, or choose \
          another state_dir", path.display()
     )]
     Newer {
-        /// The file.
+        /// Its path.
         path: PathBuf,
         /// Its version.
         version: u32,
     },
-    /// It contradicts itself.
+    /// Its content is inconsistent.
     #[error("{} is damaged: {what}", path.display())]
     Damaged {
-        /// The file.
+        /// Its path.
         path: PathBuf,
-        /// The first fault.
+        /// The first inconsistency.
         what: String,
     },
-    /// It was lost, and what it explained cannot be set aside either.
+    /// It was lost, and the files that it explained cannot be set aside.
     #[error(transparent)]
     SetAside(#[from] StateError),
-    /// Its files cannot be looked at.
+    /// Its files cannot be examined.
     #[error("cannot inspect {}: {source}", path.display())]
-    Look {
-        /// The file.
+    Examine {
+        /// Its path.
         path: PathBuf,
-        /// Why not.
+        /// The error.
         source: io::Error,
     },
-    /// Its files are not those that a next start would open.
+    /// Its files are not those that the next start would open.
     #[error("{0} while the service was running")]
     Lost(#[from] FileProblem),
-    /// A step failed.
+    /// A database operation failed.
     #[error("{} cannot be {what}: {source}", path.display())]
     Step {
-        /// What was to happen.
+        /// The operation.
         what: &'static str,
-        /// To which file.
+        /// The path of the database.
         path: PathBuf,
-        /// Why it did not.
+        /// The error.
         source: rusqlite::Error,
     },
     /// Its thread cannot be started.
     #[error("cannot start the thread of the journal: {0}")]
     Thread(#[source] io::Error),
-    /// Its thread is gone.
+    /// Its thread has ended.
     #[error("the journal is closed")]
     Closed,
 }
@@ -99,16 +99,16 @@ impl JournalError {
         Self::Step { what, path: path.to_owned(), source }
     }
 
-    /// Whether the disk is full or takes no writes.
+    /// Whether the disk is full or refuses writes.
     pub fn is_disk_full(&self) -> bool {
-        // EDQUOT and EROFS reach us as I/O errors (sqlite3 os_unix.c tells ENOSPC alone apart).
+        // SQLite reports EDQUOT and EROFS as I/O errors (os_unix.c distinguishes ENOSPC only).
         matches!(self, Self::Step { source, .. } if matches!(
             source.sqlite_error_code(),
             Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure)
         ))
     }
 
-    /// Whether the content of the file is at fault.
+    /// Whether the content of the database is at fault.
     fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } => true,
@@ -116,12 +116,12 @@ impl JournalError {
                 rusqlite::Error::SqliteFailure(error, _) => {
                     matches!(error.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
                 }
-                // A row or a table that is not as this program writes them.
+                // A row or a table that this program does not write like this.
                 _ => true,
             },
             Self::Newer { .. }
             | Self::SetAside(_)
-            | Self::Look { .. }
+            | Self::Examine { .. }
             | Self::Lost(_)
             | Self::Thread(_)
             | Self::Closed => false,
@@ -129,23 +129,23 @@ impl JournalError {
     }
 }
 
-/// Whether something can be promised.
+/// Whether the journal can be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JournalState {
     /// Everything is written.
     Writable,
-    /// There is something that could not be written yet.
+    /// Some entries could not be written yet.
     Failing,
-    /// The files were removed, replaced or written to by somebody else.
+    /// The files were removed, replaced or modified by another process.
     Lost,
 }
 
-/// What was removed.
+/// What was removed of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// A job and everything of it.
+    /// The job and all its files.
     Job,
-    /// The video of a job.
+    /// Its video.
     Upload,
 }
 
@@ -162,50 +162,51 @@ impl What {
     }
 }
 
-/// One thing to remember.
+/// One change to be written.
 #[derive(Debug)]
 pub enum Entry {
-    /// A job as it is now.
+    /// The current state of a job.
     Job(Box<JobRow>),
-    /// Something of a job is to go.
+    /// The removal of a job or of its video.
     Removed {
-        /// Whose.
+        /// The job.
         job: JobId,
-        /// What.
+        /// What was removed.
         what: What,
-        /// Why.
+        /// The reason.
         why: &'static str,
     },
-    /// How often a content ended its workers; 0 forgives it.
+    /// How often a video's content ended its workers fatally; 0 removes it from the poison list.
     Poison {
-        /// The content.
+        /// The SHA-256 of the content.
         sha256: String,
-        /// How often.
+        /// The number of fatal ends.
         deaths: u32,
     },
-    /// Nothing but what came before.
+    /// No change; waits for the entries before it.
     Nothing,
 }
 
-/// What an earlier run left, and the journal to go on with.
+/// What an earlier run wrote, and the journal of this run.
 #[derive(Debug)]
 pub struct Past {
-    /// Where to write.
+    /// The journal of this run.
     pub journal: Journal,
-    /// What time it is.
+    /// The service's clock.
     pub clock: Clock,
-    /// Every job, in the order in which they were accepted.
+    /// All jobs, in the order of acceptance.
     pub jobs: Vec<JobRow>,
-    /// How often a content ended its workers, oldest first.
+    /// Contents with fatal ends and their number, oldest first.
     pub poison: Vec<(String, u32)>,
-    /// Jobs of which everything was to be removed, whose files may be there still.
+    /// Removed jobs, whose files may still exist.
     pub removed: HashSet<JobId>,
-    /// How the journal was lost, if it was, whole or in part, and what was set aside for it.
+    /// How the journal was lost, completely or in part, and what was set aside for it.
     pub lost: Option<(Loss, SetAside)>,
 }
 
 impl Past {
-    /// No past, and nothing to be remembered: for a program that ends with its jobs.
+    /// Nothing from an earlier run, and a journal that drops everything: for a program that exits
+    /// with its jobs.
     pub fn none() -> Self {
         Self {
             journal: Journal { requests: None, state: watch::channel(JournalState::Writable).1 },
@@ -218,7 +219,7 @@ impl Past {
     }
 }
 
-/// The way to the journal.
+/// A handle to the journal.
 #[derive(Debug, Clone)]
 pub struct Journal {
     requests: Option<Sender<WriteRequest>>,
@@ -226,17 +227,17 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal in this folder. Where it was lost, everything that only it could explain
-    /// is set aside, and a new one is begun.
-    /// The thread ends, and can be joined, once every handle is dropped and all is written.
+    /// Opens the journal in this folder. If it was lost, everything that only it could explain is
+    /// set aside and a new one is created. The thread exits, and can be joined, once every handle
+    /// is dropped and everything is written.
     ///
     /// # Errors
-    /// When there is no journal to be had here: the operator's to mend.
+    /// If no journal can be opened or created; an operator has to solve it.
     pub fn open(folder: &Path) -> Result<(Past, JoinHandle<()>), JournalError> {
         let path = folder.join(FILE);
         let (mut store, contents, lost) = match Store::find(&path)? {
             Ok((store, contents)) => {
-                // Before it says that it is in use, from which on nothing is missed any more.
+                // Before the journal is marked as in use, after which no loss is detected any more.
                 let lost = loss::set_aside_forgotten(folder, &contents)?;
                 (store, contents, lost)
             }
@@ -246,28 +247,28 @@ impl Journal {
             }
         };
         let clock = Clock::resume(contents.clock.as_ref());
-        let state = match store.begin(&clock) {
+        let state = match store.mark_in_use(&clock) {
             Ok(()) => JournalState::Writable,
-            // Tried again, and nothing is taken meanwhile.
+            // Retried; no job is accepted meanwhile.
             Err(error) if error.is_disk_full() => {
                 tracing::error!(%error, "cannot write the journal");
                 JournalState::Failing
             }
             Err(error) => return Err(error),
         };
-        let (told, state) = watch::channel(state);
+        let (state_sender, state) = watch::channel(state);
         let (requests, inbox) = channel();
-        let writer = Writer::new(store, clock.clone(), told);
+        let writer = Writer::new(store, clock.clone(), state_sender);
         let thread = std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || writer.keep(&inbox))
+            .spawn(move || writer.run(&inbox))
             .map_err(JournalError::Thread)?;
         let journal = Self { requests: Some(requests), state };
         let Contents { jobs, poison, removed, .. } = contents;
         Ok((Past { journal, clock, jobs, poison, removed, lost }, thread))
     }
 
-    /// Remembers something, as soon as may be.
+    /// Sends a change to be written, without waiting.
     pub fn note(&self, entry: Entry) {
         if let Some(requests) = &self.requests
             && requests.send(WriteRequest { entry, done: None }).is_err()
@@ -276,10 +277,11 @@ impl Journal {
         }
     }
 
-    /// Remembers something, in the order of the calls; ready when it is on the disk.
+    /// Sends a change to be written; resolves when it is on the disk. Changes keep the order of the
+    /// calls.
     ///
     /// # Errors
-    /// When it is not. An [`Entry::Job`] is then forgotten, anything else still tried again.
+    /// If it was not written. An [`Entry::Job`] is then dropped, anything else is still retried.
     pub fn commit(
         &self,
         entry: Entry,
@@ -295,7 +297,7 @@ impl Journal {
         }
     }
 
-    /// How it is, in the word of its thread.
+    /// The state last published by the journal's thread.
     pub fn state(&self) -> JournalState {
         *self.state.borrow()
     }

@@ -1,7 +1,7 @@
-//! How a job is written down and read back. Pure but for the rows it binds and reads.
+//! Conversion of jobs to and from rows.
 //!
-//! Called by `store` alone. What a later version cannot read of the details of an attempt is
-//! left out; a job's own state is read whole or the row is refused.
+//! Called by `database` alone. Details of an attempt that cannot be read are left out; if a job's
+//! own state cannot be read, the row is an error.
 
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{AttemptRecord, Job, JobError, JobId, JobState, Upload};
@@ -18,12 +18,12 @@ use std::borrow::Cow;
 
 type Result<T> = rusqlite::Result<T>;
 
-/// A job as the journal has it.
+/// A job as stored in the journal.
 #[derive(Debug, Clone)]
 pub struct JobRow {
     /// The job.
     pub job: Job,
-    /// When it was over, if it is.
+    /// When it ended, on the service's clock.
     pub ended: Option<Moment>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) const INSERT_OR_UPDATE: &str = "
         posture = excluded.posture, attempts_made = excluded.attempts_made,
         executions = excluded.executions, ended_clock_ms = excluded.ended_clock_ms";
 
-/// The part of a row that depends on the state.
+/// The columns that depend on the state.
 #[derive(Debug, Default)]
 struct Columns<'a> {
     memory_bytes_max: Option<u64>,
@@ -69,7 +69,7 @@ fn columns(state: &JobState) -> Columns<'_> {
     }
 }
 
-/// Binds a job and runs the statement.
+/// Binds a job to the statement and executes it.
 pub(crate) fn write(
     statement: &mut rusqlite::Statement<'_>,
     JobRow { job, ended }: &JobRow,
@@ -164,7 +164,7 @@ pub(crate) fn read_attempt(row: &Row<'_>) -> Result<AttemptRecord> {
     })
 }
 
-/// The name of an end, from what was written.
+/// The name of an end, from the stored text.
 fn end_name(text: &str) -> Option<&'static str> {
     const NAMES: [&str; 12] = [
         ExitReason::Done.name(),
@@ -187,7 +187,7 @@ fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("plain values with text keys")
 }
 
-/// What is of use but not needed: nothing, where a later version reads it differently.
+/// A value that is useful but not required: none if it cannot be read.
 fn details<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<Option<T>> {
     let text: Option<String> = row.get(column)?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
@@ -208,6 +208,6 @@ fn optional_time(row: &Row<'_>, column: &'static str) -> Result<Option<Timestamp
 }
 
 fn unreadable(column: &'static str) -> rusqlite::Error {
-    let error = format!("the column {column} makes no sense");
+    let error = format!("the column {column} has an unreadable value");
     rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into())
 }

@@ -1,8 +1,8 @@
-//! The tables of the journal and how older ones become the present ones.
+//! The tables of the journal, and the migration of older versions.
 
 use rusqlite::{Connection, Result};
 
-/// Each step leads from one version to the next; a step that was released is never changed.
+/// Each step migrates one version to the next; a released step is never changed.
 pub(crate) const STEPS: [&str; 2] = [
     "
     CREATE TABLE settings (
@@ -62,7 +62,7 @@ pub(crate) const STEPS: [&str; 2] = [
         at_ms INTEGER NOT NULL
     ) STRICT;
 ",
-    // By which its lines in the log are found.
+    // The request that submitted the job, by which its log lines are found.
     "
     ALTER TABLE jobs ADD COLUMN request_id TEXT;
     ALTER TABLE jobs ADD COLUMN trace_id TEXT;
@@ -77,7 +77,7 @@ pub(crate) fn version(connection: &Connection) -> Result<u32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Takes a journal of an older version to the present one, each step whole or not at all.
+/// Migrates a journal to the current version, each step in one transaction.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {
     let first = version(connection)? as usize;
     for (step, sql) in STEPS.iter().enumerate().skip(first) {

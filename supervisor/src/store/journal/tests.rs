@@ -51,8 +51,8 @@ fn record(end: &'static str) -> AttemptRecord {
     }
 }
 
-/// Notes what is given and reads back what a start finds.
-fn kept(folder: &Path, entries: Vec<Entry>) -> Past {
+/// Writes the entries and reads them back with a new start.
+fn written_and_reopened(folder: &Path, entries: Vec<Entry>) -> Past {
     let (Past { journal, .. }, thread) = Journal::open(folder).expect("opens");
     entries.into_iter().for_each(|entry| journal.note(entry));
     drop(journal);
@@ -69,7 +69,7 @@ pub(crate) fn entry(job: &Job) -> Entry {
 }
 
 #[test]
-fn a_job_in_any_state_is_read_back_as_it_was() {
+fn a_job_in_any_state_is_read_back_unchanged() {
     let requeued = JobEvent::Requeued { memory_bytes_max: 768 << 20, reason: "More.".into() };
     let failed = JobError { code: "worker_crashed".into(), sentence: "It crashed.".into() };
     let ways = vec![
@@ -100,8 +100,8 @@ fn a_job_in_any_state_is_read_back_as_it_was() {
     });
     jobs[3].sandbox = Some(Default::default());
     jobs[4].upload.idempotency_key = Some("k".into());
-    jobs[5].origin = Origin::recalled(Some("visit-7".into()), Some("4b".repeat(16)));
-    let past = kept(folder.path(), jobs.iter().map(entry).collect());
+    jobs[5].origin = Origin::recalled(Some("request-7".into()), Some("4b".repeat(16)));
+    let past = written_and_reopened(folder.path(), jobs.iter().map(entry).collect());
     assert_eq!(past.jobs.len(), jobs.len());
     for (job, JobRow { job: read, ended }) in jobs.iter().zip(&past.jobs) {
         assert_eq!(format!("{job:?}"), format!("{read:?}"));
@@ -110,14 +110,14 @@ fn a_job_in_any_state_is_read_back_as_it_was() {
 }
 
 #[test]
-fn a_job_keeps_its_place_whatever_becomes_of_it() {
+fn a_job_keeps_its_place_when_its_state_changes() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut first = job(vec![]);
     let second = job(vec![]);
     let mut entries = vec![entry(&first), entry(&second)];
     first.apply(JobEvent::Started, at(5)).expect("legal");
     entries.push(entry(&first));
-    let past = kept(folder.path(), entries);
+    let past = written_and_reopened(folder.path(), entries);
     let ids: Vec<_> = past.jobs.iter().map(|row| row.job.id).collect();
     assert_eq!(ids, [first.id, second.id]);
 }
@@ -131,17 +131,17 @@ fn only_the_latest_attempts_are_kept() {
         job.record(record("operator"));
         entries.push(entry(&job));
     }
-    let past = kept(folder.path(), entries);
+    let past = written_and_reopened(folder.path(), entries);
     assert_eq!(past.jobs[0].job.attempts, job.attempts);
     assert_eq!(past.jobs[0].job.attempts_made, job.attempts_made);
 }
 
 #[test]
-fn what_is_removed_is_gone_and_leaves_a_line() {
+fn a_removed_job_is_gone_and_leaves_a_deletion_row() {
     let folder = tempfile::tempdir().expect("a folder");
     let (kept_job, gone) = (job(vec![]), job(vec![JobEvent::Started]));
     let removed = |job: &Job, what| Entry::Removed { job: job.id, what, why: "a test" };
-    let past = kept(
+    let past = written_and_reopened(
         folder.path(),
         vec![
             entry(&kept_job),
@@ -152,9 +152,9 @@ fn what_is_removed_is_gone_and_leaves_a_line() {
     );
     assert_eq!(past.jobs.len(), 1);
     assert_eq!(past.jobs[0].job.id, kept_job.id);
-    let lines = deletions(folder.path());
-    let line = |job: &Job, what: &str| (job.id.to_string(), what.to_owned(), "a test".to_owned());
-    assert_eq!(lines, [line(&kept_job, "upload"), line(&gone, "job")]);
+    let rows = deletions(folder.path());
+    let row = |job: &Job, what: &str| (job.id.to_string(), what.to_owned(), "a test".to_owned());
+    assert_eq!(rows, [row(&kept_job, "upload"), row(&gone, "job")]);
 }
 
 fn deletions(folder: &Path) -> Vec<(String, String, String)> {
@@ -166,11 +166,11 @@ fn deletions(folder: &Path) -> Vec<(String, String, String)> {
 }
 
 #[test]
-fn poison_is_remembered_until_it_is_forgiven() {
+fn poison_is_kept_until_it_is_reset() {
     let folder = tempfile::tempdir().expect("a folder");
     let poison = |sha256: &str, deaths| Entry::Poison { sha256: sha256.into(), deaths };
     let entries = vec![poison("a", 1), poison("b", 1), poison("a", 2), poison("b", 0)];
-    let past = kept(folder.path(), entries);
+    let past = written_and_reopened(folder.path(), entries);
     assert_eq!(past.poison, [("a".to_owned(), 2)]);
 }
 
@@ -180,7 +180,7 @@ async fn a_commit_is_on_the_disk_when_it_returns() {
     let (Past { journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
     let job = job(vec![]);
     journal.commit(entry(&job)).await.expect("is written");
-    // As after `kill -9`: what is in the files is all there is.
+    // As after `kill -9`: only what is in the files.
     let copy = tempfile::tempdir().expect("a folder");
     for file in std::fs::read_dir(folder.path()).expect("lists").flatten() {
         std::fs::copy(file.path(), copy.path().join(file.file_name())).expect("copies");
@@ -192,10 +192,10 @@ async fn a_commit_is_on_the_disk_when_it_returns() {
 }
 
 #[test]
-fn a_damaged_journal_is_set_aside_with_what_it_knew_of() {
+fn a_damaged_journal_is_set_aside_with_the_files_it_explained() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = folder.path();
-    drop(kept(root, (0..200).map(|_| entry(&job(vec![]))).collect()));
+    drop(written_and_reopened(root, (0..200).map(|_| entry(&job(vec![]))).collect()));
     std::fs::create_dir(root.join("spool")).expect("makes");
     std::fs::create_dir(root.join("results")).expect("makes");
     std::fs::write(root.join("spool/video"), "v").expect("writes");
@@ -206,8 +206,8 @@ fn a_damaged_journal_is_set_aside_with_what_it_knew_of() {
         let mut damaged = bytes.clone();
         damaged[damage].fill(0xa5);
         std::fs::write(root.join(FILE), damaged).expect("writes");
-        let (past, thread) = Journal::open(root).expect("starts all the same");
-        let (loss, aside) = past.lost.expect("is told");
+        let (past, thread) = Journal::open(root).expect("opens");
+        let (loss, aside) = past.lost.expect("reports the loss");
         assert!(matches!(loss, Loss::Damaged(_)), "{loss}");
         assert!(past.jobs.is_empty());
         assert!(aside.folder().join(FILE).exists());
@@ -218,9 +218,9 @@ fn a_damaged_journal_is_set_aside_with_what_it_knew_of() {
 }
 
 #[test]
-fn a_journal_of_a_later_version_is_left_alone() {
+fn a_journal_of_a_newer_version_is_refused_and_not_changed() {
     let folder = tempfile::tempdir().expect("a folder");
-    drop(kept(folder.path(), vec![entry(&job(vec![]))]));
+    drop(written_and_reopened(folder.path(), vec![entry(&job(vec![]))]));
     let connection = rusqlite::Connection::open(folder.path().join(FILE)).expect("opens");
     connection.pragma_update(None, "user_version", schema::VERSION + 1).expect("sets");
     drop(connection);
@@ -230,7 +230,7 @@ fn a_journal_of_a_later_version_is_left_alone() {
 }
 
 #[test]
-fn a_journal_of_the_first_version_is_brought_up_to_date_with_its_jobs() {
+fn a_journal_of_the_first_version_is_migrated_with_its_jobs() {
     let folder = tempfile::tempdir().expect("a folder");
     let connection = rusqlite::Connection::open(folder.path().join(FILE)).expect("opens");
     connection.execute_batch(schema::STEPS[0]).expect("SQL");
@@ -244,11 +244,11 @@ fn a_journal_of_the_first_version_is_brought_up_to_date_with_its_jobs() {
     drop(connection);
 
     let mut new = job(vec![]);
-    new.origin = Origin::of(Some("visit-7"), None);
-    let past = kept(folder.path(), vec![entry(&new)]);
+    new.origin = Origin::of(Some("request-7"), None);
+    let past = written_and_reopened(folder.path(), vec![entry(&new)]);
     assert!(past.lost.is_none());
     let read: Vec<_> = past.jobs.iter().map(|one| (one.job.id, one.job.origin.clone())).collect();
     assert_eq!(read, [(old.id, Origin::NONE), (new.id, new.origin)]);
-    let waits = JobState::Pending { started_at: None, memory_bytes_max: 7, reason: None };
-    assert_eq!(past.jobs[0].job.state(), &waits);
+    let pending = JobState::Pending { started_at: None, memory_bytes_max: 7, reason: None };
+    assert_eq!(past.jobs[0].job.state(), &pending);
 }

@@ -1,8 +1,8 @@
-//! The journal's thread: writes what it is told in batches, keeps what cannot be written yet, and
-//! looks whether the files are still those that a next start will open.
+//! The journal's thread: writes entries in batches, retries those that could not be written, and
+//! checks whether the files are still those that the next start will open.
 //!
-//! Started by [`crate::store::journal::Journal::open`]. It must not say that something is on the disk before it
-//! has looked after the commit.
+//! Started by [`crate::store::journal::Journal::open`]. It reports an entry as written only if the
+//! check after the commit succeeds.
 
 use crate::policy::job::JobId;
 use crate::store::clock::Clock;
@@ -16,24 +16,23 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
-/// How often the files are looked at when nothing is written, and how often what could not be
-/// written is tried again.
+/// How often the files are checked while nothing is written, and failed entries are retried.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How often the clock is written down when nothing else is.
+/// How often the time is stored while nothing else is written.
 const CLOCK_PERIOD: Duration = Duration::from_secs(60);
 
 /// Most entries of one commit.
 const BATCH_MAX: usize = 256;
 
-/// An entry, and who waits for it.
+/// An entry, and the waiting caller.
 #[derive(Debug)]
 pub(crate) struct WriteRequest {
     pub(crate) entry: Entry,
     pub(crate) done: Option<oneshot::Sender<Result<(), Arc<JournalError>>>>,
 }
 
-/// The thread's side.
+/// The state of the thread.
 pub(crate) struct Writer {
     store: Store,
     clock: Clock,
@@ -50,7 +49,7 @@ impl Writer {
         Self { store, clock, is_lost: false, state }
     }
 
-    pub(crate) fn keep(mut self, inbox: &Receiver<WriteRequest>) {
+    pub(crate) fn run(mut self, inbox: &Receiver<WriteRequest>) {
         let mut unwritten = Vec::new();
         let mut written = Instant::now();
         loop {
@@ -59,100 +58,103 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            let is_idle = first.is_none() && unwritten.is_empty() && self.store.is_begun();
+            let is_idle = first.is_none() && unwritten.is_empty() && self.store.is_in_use();
             if is_idle && written.elapsed() < CLOCK_PERIOD {
-                // What is wrong is logged and told by it.
-                let _ = self.look();
-                self.tell(&unwritten);
+                // `check_files` has logged and recorded a failure.
+                let _ = self.check_files();
+                self.publish_state(&unwritten);
                 continue;
             }
             let batch = first.into_iter().chain(inbox.try_iter()).take(BATCH_MAX);
-            unwritten = self.carry_out(unwritten.into_iter().chain(batch).collect());
+            unwritten = self.process(unwritten.into_iter().chain(batch).collect());
             written = Instant::now();
         }
-        let lost = self.carry_out(unwritten);
+        let lost = self.process(unwritten);
         if !lost.is_empty() {
             let entries = lost.len();
-            tracing::error!(
-                entries,
-                "the journal is closed without entries that could not be written"
-            );
+            tracing::error!(entries, "entries could not be written before the journal was closed");
         }
         if let Err(error) = self.store.close(&self.clock) {
             tracing::warn!(%error, "journal closed; its latest entries are only in its log");
         }
     }
 
-    /// Writes a batch; gives back what could not be written and is to be tried again.
-    fn carry_out(&mut self, batch: Vec<WriteRequest>) -> Vec<WriteRequest> {
+    /// Writes a batch; returns the entries that have to be retried.
+    fn process(&mut self, batch: Vec<WriteRequest>) -> Vec<WriteRequest> {
         let unwritten = latest(self.write(batch));
-        self.tell(&unwritten);
+        self.publish_state(&unwritten);
         unwritten
     }
 
     fn write(&mut self, batch: Vec<WriteRequest>) -> Vec<WriteRequest> {
-        if let Err(error) = self.look() {
-            return self.regret(batch, &Arc::new(error));
+        if let Err(error) = self.check_files() {
+            return self.on_failed_write(batch, &Arc::new(error));
         }
         failpoint::reach("journal_uncommitted");
         let result = self.store.commit(batch.iter().map(|request| &request.entry), &self.clock);
         failpoint::reach("journal_committed");
-        match result.and_then(|()| self.look()) {
+        match result.and_then(|()| self.check_files()) {
             Ok(()) => {
                 batch.into_iter().for_each(|request| request.answer(Ok(())));
                 Vec::new()
             }
             // It is written, but not where a start would find it; the file may come back.
-            Err(error @ JournalError::Lost(_)) => self
-                .regret(batch.into_iter().map(WriteRequest::revoked).collect(), &Arc::new(error)),
-            // One that cannot be written must not take the others with it.
+            Err(error @ JournalError::Lost(_)) => self.on_failed_write(
+                batch.into_iter().map(WriteRequest::revoked).collect(),
+                &Arc::new(error),
+            ),
+            // An entry that cannot be written must not fail the others.
             Err(_) if batch.len() > 1 => {
                 batch.into_iter().flat_map(|request| self.write(vec![request])).collect()
             }
-            Err(error) => self.regret(batch, &Arc::new(error)),
+            Err(error) => self.on_failed_write(batch, &Arc::new(error)),
         }
     }
 
-    /// Looks whether the files are whole, and says so when that changes.
-    fn look(&mut self) -> Result<(), JournalError> {
-        let looked = self.store.look();
-        match &looked {
+    /// Checks the files, and logs when the result changes.
+    fn check_files(&mut self) -> Result<(), JournalError> {
+        let checked = self.store.check_files();
+        match &checked {
             Err(error) if !self.is_lost => tracing::error!(
                 %error,
-                "the journal is lost: no job is taken until the same file is back in its place, \
-                 or, if it was written to, the service is started again"
+                "the journal is lost: no job is accepted until the same file is back in its \
+                 place or, if it was modified, the service is restarted"
             ),
             Ok(()) if self.is_lost => tracing::info!("the journal is restored"),
             _ => {}
         }
-        self.is_lost = looked.is_err();
+        self.is_lost = checked.is_err();
         if self.is_lost {
-            // Before anybody is answered.
+            // Before any caller gets its result.
             self.state.send_replace(JournalState::Lost);
         }
-        looked
+        checked
     }
 
-    fn tell(&self, unwritten: &[WriteRequest]) {
+    fn publish_state(&self, unwritten: &[WriteRequest]) {
         self.state.send_replace(match () {
             () if self.is_lost => JournalState::Lost,
-            () if unwritten.is_empty() && self.store.is_begun() => JournalState::Writable,
+            () if unwritten.is_empty() && self.store.is_in_use() => JournalState::Writable,
             () => JournalState::Failing,
         });
     }
 
-    fn regret(&self, batch: Vec<WriteRequest>, error: &Arc<JournalError>) -> Vec<WriteRequest> {
+    fn on_failed_write(
+        &self,
+        batch: Vec<WriteRequest>,
+        error: &Arc<JournalError>,
+    ) -> Vec<WriteRequest> {
         if *self.state.borrow() == JournalState::Writable {
             tracing::error!(%error, "cannot write the journal");
             self.state.send_replace(JournalState::Failing);
         }
         let retry = |mut request: WriteRequest| {
-            let rest = request.acceptance().is_none().then(|| {
+            let retried = request.acceptance().is_none().then(|| {
                 let entry = replace(&mut request.entry, Entry::Nothing);
                 WriteRequest { entry, done: None }
             });
             request.answer(Err(error.clone()));
-            rest
+            retried
         };
         batch.into_iter().filter_map(retry).collect()
     }
@@ -161,12 +163,12 @@ impl Writer {
 impl WriteRequest {
     fn answer(self, result: Result<(), Arc<JournalError>>) {
         if let Some(done) = self.done {
-            // Whoever asked may have gone.
+            // The caller may be gone.
             let _ = done.send(result);
         }
     }
 
-    /// The job that is to be accepted, if it is about that. Refused, it is forgotten.
+    /// The job that is to be accepted by this request, if any. If the write fails, it is dropped.
     fn acceptance(&self) -> Option<JobId> {
         match &self.entry {
             Entry::Job(row) if self.done.is_some() => Some(row.job.id),
@@ -174,8 +176,8 @@ impl WriteRequest {
         }
     }
 
-    /// What is to be written after it, should the file come back: no job that was refused may
-    /// come back with it.
+    /// The request to write instead, in case the file comes back: a refused job must not come back
+    /// with it.
     fn revoked(mut self) -> Self {
         if let Some(job) = self.acceptance() {
             self.entry = Entry::Removed { job, what: What::Job, why: "it was not accepted" };
@@ -184,7 +186,7 @@ impl WriteRequest {
     }
 }
 
-/// Of several states of one job the last, which is all that matters.
+/// Drops all but the last state of each job.
 fn latest(requests: Vec<WriteRequest>) -> Vec<WriteRequest> {
     let key = |request: &WriteRequest| match &request.entry {
         Entry::Job(row) => Some(row.job.id),
@@ -193,14 +195,14 @@ fn latest(requests: Vec<WriteRequest>) -> Vec<WriteRequest> {
     let last: HashMap<JobId, usize> = requests
         .iter()
         .enumerate()
-        .filter_map(|(place, request)| Some((key(request)?, place)))
+        .filter_map(|(index, request)| Some((key(request)?, index)))
         .collect();
-    let is_latest = |place: usize, request: &WriteRequest| match &request.entry {
-        Entry::Job(row) => last.get(&row.job.id) == Some(&place),
+    let is_latest = |index: usize, request: &WriteRequest| match &request.entry {
+        Entry::Job(row) => last.get(&row.job.id) == Some(&index),
         Entry::Nothing => false,
         _ => true,
     };
     let kept =
-        requests.into_iter().enumerate().filter(|(place, request)| is_latest(*place, request));
+        requests.into_iter().enumerate().filter(|(index, request)| is_latest(*index, request));
     kept.map(|(_, request)| request).collect()
 }

@@ -1,14 +1,14 @@
-//! Uploads that come in several requests: how much of each is on the disk, and how long it stays.
+//! Resumable uploads: how much of each is on the disk, and when it expires.
 //!
 //! ```text
-//! <state_dir>/resumable/<id>        the bytes so far
-//! <state_dir>/resumable/<id>.json   how many of them count, and what was said at the beginning
+//! <state_dir>/resumable/<id>        the bytes received so far
+//! <state_dir>/resumable/<id>.json   how many of them count, and the client's metadata
 //! ```
 //!
-//! A byte counts once it is on the disk (fsync) and the record says so, also on the disk. What
-//! lies beyond was promised to nobody and is cut off before more is written, so that no crash
-//! leaves a hole or bytes nobody checked. The id is that of the job to come and the only key.
-//! `http::tus` calls this; all calls block. Nothing here is a job: the journal does not know it.
+//! A byte counts once it is on the disk (fsync) and the record on the disk says so. Bytes beyond
+//! were never acknowledged and are cut off before more is written, so that a crash leaves neither a
+//! gap nor unchecked bytes. The id is that of the future job and the only key. Called by
+//! `http::tus`; all calls block. An upload here is no job, and the journal does not know it.
 
 pub(crate) mod upload_lock;
 
@@ -28,49 +28,49 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use upload_lock::UploadLocks;
 
-/// What a record's name ends in.
+/// Suffix of a record's file name.
 const RECORD: &str = ".json";
 
-/// What a record that is being written has in its place.
+/// Further suffix of a record that is being written.
 const UNFINISHED: &str = ".new";
 
 /// Bytes read at once for the digest.
 const READ_BYTES: usize = 64 * 1024;
 
-/// What is known of one upload.
+/// The state of one upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// Its size once it is complete, in bytes.
+    /// Its size when complete, in bytes.
     pub length: u64,
-    /// Bytes that count.
+    /// Number of bytes that count.
     pub offset: u64,
-    /// What the client said of it, as it said it.
+    /// The metadata sent by the client, unchanged.
     pub metadata: String,
-    /// When it was begun.
+    /// When it was created.
     pub created: Moment,
 }
 
 impl Record {
-    /// Whether all bytes are there.
+    /// Whether all bytes have arrived.
     pub(crate) const fn is_complete(&self) -> bool {
         self.offset == self.length
     }
 }
 
-/// All of them.
+/// All resumable uploads.
 #[derive(Debug)]
 pub(crate) struct Resumables {
     folder: PathBuf,
     clock: Clock,
     limits: ResumableLimits,
-    /// Who works on which.
+    /// Which request works on which upload.
     pub holds: Arc<UploadLocks>,
-    /// Held while one is counted in.
+    /// Held while the uploads are counted and one is created.
     creation: Mutex<()>,
 }
 
 impl Resumables {
-    /// Opens what an earlier run left, or begins.
+    /// Opens the uploads of an earlier run, or creates the folder.
     pub(crate) fn open(
         state: &StateDir,
         clock: Clock,
@@ -90,27 +90,27 @@ impl Resumables {
         self.folder.join(format!("{id}{RECORD}"))
     }
 
-    /// Begins an upload; nothing if there are as many as may be.
+    /// Creates an upload; none if there are too many.
     pub(crate) fn create(
         &self,
         id: JobId,
         length: u64,
         metadata: String,
     ) -> Result<Option<Record>, StateError> {
-        let _one_at_a_time = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
         if self.ids()?.len() >= self.limits.uploads_max {
             return Ok(None);
         }
         let path = self.data(id);
         let mut options = OpenOptions::new();
-        let made = options.create_new(true).write(true).mode(0o600).open(&path);
-        drop(made.map_err(failed("created", &path))?);
+        let created = options.create_new(true).write(true).mode(0o600).open(&path);
+        drop(created.map_err(failed("created", &path))?);
         let record = Record { length, offset: 0, metadata, created: self.clock.now() };
         self.write(id, &record)?;
         Ok(Some(record))
     }
 
-    /// The uploads of which there are bytes, or could be.
+    /// The uploads with a data file.
     fn ids(&self) -> Result<Vec<JobId>, StateError> {
         Ok(self.names()?.iter().filter_map(|name| name.parse().ok()).collect())
     }
@@ -124,7 +124,7 @@ impl Resumables {
         list().map_err(failed("listed", &self.folder))
     }
 
-    /// What is known of an upload, unless its time is over.
+    /// The record of an upload that has not expired.
     pub(crate) fn find(&self, id: JobId) -> Result<Option<Record>, StateError> {
         let path = self.record(id);
         let bytes = match fs::read(&path) {
@@ -132,7 +132,7 @@ impl Resumables {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed("read", &path)(error)),
         };
-        // One that does not read back is no upload of ours; the sweep removes it.
+        // An unreadable record counts as none; the sweep removes it.
         let record: Option<Record> = serde_json::from_slice(&bytes).ok();
         Ok(record.filter(|record| !self.has_expired(record, Pressure::default())))
     }
@@ -142,35 +142,35 @@ impl Resumables {
         self.limits.lives.has_expired(age, pressure.is_short())
     }
 
-    /// How long an upload may still take.
+    /// Time until an upload expires.
     pub(crate) fn time_left(&self, record: &Record) -> Duration {
         let age = self.clock.now().since(record.created);
         self.limits.lives.normal.saturating_sub(age)
     }
 
-    /// Whether the bytes are here, which ends once they are a job's.
+    /// Whether the data file exists, which ends when a job has taken it over.
     pub(crate) fn has_bytes(&self, id: JobId) -> bool {
         self.data(id).exists()
     }
 
-    /// Puts a record on the disk, whole.
+    /// Writes a record atomically and durably.
     pub(crate) fn write(&self, id: JobId, record: &Record) -> Result<(), StateError> {
         let path = self.record(id);
-        let fresh = self.folder.join(format!("{id}{RECORD}{UNFINISHED}"));
+        let temporary = self.folder.join(format!("{id}{RECORD}{UNFINISHED}"));
         let bytes = serde_json::to_vec(record).expect("a record is plain data");
         let write = || {
             let mut options = OpenOptions::new();
             let options = options.create(true).truncate(true).write(true).mode(0o600);
-            let mut file = options.open(&fresh)?;
+            let mut file = options.open(&temporary)?;
             file.write_all(&bytes)?;
             file.sync_all()?;
-            fs::rename(&fresh, &path)?;
+            fs::rename(&temporary, &path)?;
             File::open(&self.folder)?.sync_all()
         };
         write().map_err(failed("written", &path))
     }
 
-    /// Opens the bytes to write on after those that count; what lies beyond is gone.
+    /// Opens the data file at the end of the bytes that count; bytes beyond are cut off.
     pub(crate) fn open_data(&self, id: JobId, record: &Record) -> Result<File, StateError> {
         let path = self.data(id);
         let open = || {
@@ -182,21 +182,21 @@ impl Resumables {
         open().map_err(failed("opened", &path))
     }
 
-    /// Where the bytes are, for messages.
+    /// The path of the data file, for messages.
     pub(crate) fn path(&self, id: JobId) -> PathBuf {
         self.data(id)
     }
 
-    /// Makes a complete upload that of a job to be; gives its SHA-256.
+    /// Links a complete upload into the spool for a future job; returns its SHA-256.
     ///
-    /// The bytes stay here as well until [`Resumables::release`], so that nothing is lost if no
-    /// job comes of it.
+    /// The data file stays here as well until [`Resumables::release`], so that nothing is lost if
+    /// no job is accepted.
     pub(crate) fn hand_over(&self, id: JobId, state: &StateDir) -> Result<[u8; 32], StateError> {
         let (from, to) = (self.data(id), state.upload(id));
         let digest = digest(&from).map_err(failed("read", &from))?;
         let spool = to.parent().unwrap_or(&to);
         let folder = File::open(spool).map_err(failed("opened", spool))?;
-        // What an earlier try left there is the same file.
+        // A link that an earlier attempt left is the same file.
         if let Err(error) = fs::hard_link(&from, &to)
             && error.kind() != ErrorKind::AlreadyExists
         {
@@ -206,8 +206,8 @@ impl Resumables {
         Ok(digest)
     }
 
-    /// Lets go of bytes that are a job's now. The record stays, so that a client that did not
-    /// hear the answer is told that all is there.
+    /// Removes the data file of an upload that is now a job. The record stays, so that a client
+    /// that missed the response learns that the upload is complete.
     pub(crate) fn release(&self, id: JobId) -> Result<(), StateError> {
         remove(&self.data(id))
     }
@@ -218,10 +218,10 @@ impl Resumables {
         remove(&self.record(id))
     }
 
-    /// Removes what nobody works on and whose time is over, and what no record belongs to. Tells
-    /// how much it was.
+    /// Removes expired uploads that no request works on, and files without a record. Returns the
+    /// number of removed uploads.
     pub(crate) fn sweep(&self, pressure: Pressure) -> Result<usize, StateError> {
-        let _nothing_begins = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
         let mut removed = 0;
         for name in self.names()? {
             let id = name.split('.').next().and_then(|id| id.parse().ok());
@@ -229,7 +229,7 @@ impl Resumables {
                 remove(&self.folder.join(name))?;
                 continue;
             };
-            let Some(_hold) = self.holds.try_take(id) else { continue };
+            let Some(_lock) = self.holds.try_take(id) else { continue };
             if name.ends_with(UNFINISHED) {
                 remove(&self.folder.join(&name))?;
             }

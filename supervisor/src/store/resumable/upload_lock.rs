@@ -1,17 +1,17 @@
-//! One request at a time works on an upload, and a newer one takes it over.
+//! Lets one request at a time work on an upload; a newer request takes it over.
 //!
-//! A client whose line broke comes back before this side has noticed. Its new request must not
-//! wait for the old one to time out, so the old one is told to give up.
+//! A client whose connection broke returns before this side has noticed. Its new request must not
+//! wait until the old one times out, so the old one is asked to release the upload.
 
 use crate::policy::job::JobId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Who holds which upload.
+/// The lock of each upload in use.
 #[derive(Debug, Default)]
 pub(crate) struct UploadLocks {
     slots: Mutex<HashMap<JobId, Slot>>,
@@ -19,17 +19,17 @@ pub(crate) struct UploadLocks {
 
 #[derive(Debug, Default)]
 struct Slot {
-    turn: Arc<Turn<()>>,
-    /// Cancelled once somebody newer wants it.
+    mutex: Arc<AsyncMutex<()>>,
+    /// Cancelled once a newer request wants the upload.
     latest: CancellationToken,
 }
 
-/// An upload that nobody else works on; free again when dropped.
+/// Exclusive access to an upload; released when dropped.
 #[derive(Debug)]
 pub(crate) struct UploadLock {
-    holds: Arc<UploadLocks>,
+    locks: Arc<UploadLocks>,
     id: JobId,
-    turn: Option<OwnedMutexGuard<()>>,
+    guard: Option<OwnedMutexGuard<()>>,
     wanted: CancellationToken,
 }
 
@@ -38,40 +38,40 @@ impl UploadLocks {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an upload from whoever has it; nothing if that does not give up in time.
+    /// Takes over an upload; none if its holder does not release it within `takeover_timeout`.
     pub(crate) async fn take(
         self: &Arc<Self>,
         id: JobId,
-        patience: Duration,
+        takeover_timeout: Duration,
     ) -> Option<UploadLock> {
-        let (turn, wanted) = {
+        let (mutex, wanted) = {
             let mut slots = self.slots();
             let slot = slots.entry(id).or_default();
             slot.latest.cancel();
             slot.latest = CancellationToken::new();
-            (Arc::clone(&slot.turn), slot.latest.clone())
+            (Arc::clone(&slot.mutex), slot.latest.clone())
         };
-        let turn = timeout(patience, turn.lock_owned()).await.ok()?;
-        Some(UploadLock { holds: Arc::clone(self), id, turn: Some(turn), wanted })
+        let guard = timeout(takeover_timeout, mutex.lock_owned()).await.ok()?;
+        Some(UploadLock { locks: Arc::clone(self), id, guard: Some(guard), wanted })
     }
 
-    /// Takes an upload that nobody has.
+    /// Locks an upload that no request works on.
     pub(crate) fn try_take(self: &Arc<Self>, id: JobId) -> Option<UploadLock> {
         let mut slots = self.slots();
         let slot = slots.entry(id).or_default();
-        let turn = Arc::clone(&slot.turn).try_lock_owned().ok()?;
+        let guard = Arc::clone(&slot.mutex).try_lock_owned().ok()?;
         let wanted = slot.latest.clone();
-        Some(UploadLock { holds: Arc::clone(self), id, turn: Some(turn), wanted })
+        Some(UploadLock { locks: Arc::clone(self), id, guard: Some(guard), wanted })
     }
 }
 
 impl UploadLock {
-    /// The upload.
+    /// The locked upload.
     pub(crate) const fn id(&self) -> JobId {
         self.id
     }
 
-    /// Returns once somebody newer wants it.
+    /// Resolves once a newer request wants the upload.
     pub(crate) async fn wanted(&self) {
         self.wanted.cancelled().await;
     }
@@ -79,10 +79,10 @@ impl UploadLock {
 
 impl Drop for UploadLock {
     fn drop(&mut self) {
-        let mut slots = self.holds.slots();
-        self.turn = None;
-        // Whoever waits has a share of the turn.
-        if slots.get(&self.id).is_some_and(|slot| Arc::strong_count(&slot.turn) == 1) {
+        let mut slots = self.locks.slots();
+        self.guard = None;
+        // Waiting requests have a clone of the mutex.
+        if slots.get(&self.id).is_some_and(|slot| Arc::strong_count(&slot.mutex) == 1) {
             slots.remove(&self.id);
         }
     }
@@ -95,25 +95,25 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     #[tokio::test]
-    async fn a_newer_request_gets_what_the_older_gives_up() {
-        let (holds, id) = (Arc::new(UploadLocks::default()), JobId::random());
-        let first = holds.take(id, LONG).await.expect("nobody has it");
-        assert!(holds.try_take(id).is_none(), "it is taken");
-        let (second, ()) = tokio::join!(holds.take(id, LONG), async {
+    async fn a_newer_request_gets_the_upload_when_the_older_releases_it() {
+        let (locks, id) = (Arc::new(UploadLocks::default()), JobId::random());
+        let first = locks.take(id, LONG).await.expect("it is free");
+        assert!(locks.try_take(id).is_none(), "it is taken");
+        let (second, ()) = tokio::join!(locks.take(id, LONG), async {
             first.wanted().await;
             drop(first);
         });
-        drop(second.expect("it was given up"));
-        assert!(holds.slots().is_empty(), "nothing is remembered of what nobody has");
+        drop(second.expect("it was released"));
+        assert!(locks.slots().is_empty(), "released locks leave no entry");
     }
 
     #[tokio::test]
-    async fn who_does_not_give_up_is_not_waited_for() {
-        let (holds, id) = (Arc::new(UploadLocks::default()), JobId::random());
-        let stubborn = holds.take(id, LONG).await.expect("nobody has it");
-        assert!(holds.take(id, Duration::from_millis(1)).await.is_none());
-        assert!(holds.take(JobId::random(), LONG).await.is_some(), "another is free");
-        drop(stubborn);
-        assert!(holds.slots().is_empty());
+    async fn taking_over_fails_if_the_holder_does_not_release_in_time() {
+        let (locks, id) = (Arc::new(UploadLocks::default()), JobId::random());
+        let holder = locks.take(id, LONG).await.expect("it is free");
+        assert!(locks.take(id, Duration::from_millis(1)).await.is_none());
+        assert!(locks.take(JobId::random(), LONG).await.is_some(), "another is free");
+        drop(holder);
+        assert!(locks.slots().is_empty());
     }
 }
