@@ -50,7 +50,8 @@ impl Control {
             tokio::select! {
                 assignment = &mut self.assignment, if !self.assignment.is_terminated() => {
                     // Without a sender there will never be a job.
-                    return assignment.map_or(ControlEvent::Stop(Stop::Cancelled), ControlEvent::Assign);
+                    let none = ControlEvent::Stop(Stop::Cancelled);
+                    return assignment.map_or(none, ControlEvent::Assign);
                 }
                 stop = &mut self.stop, if !self.stop.is_terminated() => {
                     if let Ok(stop) = stop {

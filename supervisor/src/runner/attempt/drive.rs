@@ -386,7 +386,7 @@ impl Drive {
     }
 }
 
-/// A moment after, or far in the future if the clock cannot represent it.
+/// A later moment, or one far in the future if the clock cannot represent it.
 fn after(moment: Instant, delay: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(365 * 86_400);
     moment.checked_add(delay).unwrap_or(moment + FAR)

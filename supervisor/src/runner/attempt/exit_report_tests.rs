@@ -1,4 +1,4 @@
-//! Classification of generated combinations of evidence.
+//! Classification of evidence: properties over generated combinations, and single cases.
 
 use crate::runner::attempt::exit_report::*;
 use bodyscript_protocol::message::Failure;

@@ -17,7 +17,7 @@ pub struct Live {
     pub facts: Option<VideoFacts>,
     /// Frames processed so far.
     pub progress: Progress,
-    /// Its frames per second.
+    /// Its frame rate.
     pub rate: ProgressRate,
     /// The sandbox, once it is applied.
     pub sandbox: Option<SandboxReport>,

@@ -66,7 +66,7 @@ pub struct WorkerSpec {
 pub struct AttemptChannels {
     /// Delivers the job. If its sender is dropped, the worker is ended.
     pub assignment: oneshot::Receiver<Assignment>,
-    /// Receives the state of the worker; closes once the worker is removed.
+    /// Publishes the state of the worker; closes once nothing of it is left.
     pub live: watch::Sender<Live>,
     /// Ends the attempt. Dropping its sender has no effect.
     pub stop: oneshot::Receiver<Stop>,

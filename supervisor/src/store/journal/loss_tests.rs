@@ -1,3 +1,5 @@
+//! Missing, damaged and replaced files of a journal.
+
 use crate::policy::job::JobEvent;
 use crate::store::journal::tests::{at, entry, job};
 use crate::store::journal::*;

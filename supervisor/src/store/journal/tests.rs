@@ -1,3 +1,5 @@
+//! Writing a journal and reading it back.
+
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{AttemptRecord, Job, JobError, JobEvent, JobState, Upload};
 use crate::runner::attempt::origin::Origin;
