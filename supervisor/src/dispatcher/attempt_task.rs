@@ -1,7 +1,8 @@
-//! One attempt as the dispatcher sees it: its files, its run, its verdict, its artefacts.
+//! One attempt of a job: prepares its files, waits for its worker, decides the verdict and
+//! publishes the artefacts.
 //!
-//! Runs as a task of its own, started by `turn`. It touches no state of the dispatcher: what it
-//! needs comes in by value, what it found goes back as an [`FinishedAttempt`].
+//! Runs as a task of its own, started by `scheduler`. It shares no state with the dispatcher: its
+//! input is passed by value, its result is returned as a [`FinishedAttempt`].
 
 use crate::dispatcher::RunningAttempt;
 use crate::dispatcher::deletion_retry::retry_until_done;
@@ -27,7 +28,7 @@ use tokio::join;
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 
-/// What an attempt needs to know.
+/// The input of an attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct AttemptPlan {
     pub(crate) job: JobId,
@@ -40,16 +41,16 @@ pub(crate) struct AttemptPlan {
     pub(crate) history: History,
 }
 
-/// The worker that is to carry it out.
+/// The worker that runs the attempt.
 pub(crate) struct AssignedWorker {
     pub(crate) assignment: oneshot::Sender<Assignment>,
     pub(crate) live: watch::Receiver<Live>,
     pub(crate) attempt: RunningAttempt,
-    /// Whether it lives already.
+    /// Whether its process was started before there was a job for it.
     pub(crate) is_standby: bool,
 }
 
-/// What became of an attempt.
+/// The result of an attempt.
 #[derive(Debug)]
 pub(crate) struct FinishedAttempt {
     pub(crate) decision: Decision,
@@ -61,13 +62,13 @@ pub(crate) struct FinishedAttempt {
     pub(crate) sandbox: Option<SandboxReport>,
 }
 
-/// Sees one attempt through: gives the order, and waits for what comes of it.
+/// Runs one attempt: sends the assignment to the worker and waits for its exit.
 pub(crate) async fn work(
     state: StateDir,
     plan: AttemptPlan,
-    hired: AssignedWorker,
+    worker: AssignedWorker,
 ) -> FinishedAttempt {
-    let AssignedWorker { assignment, live, attempt, is_standby } = hired;
+    let AssignedWorker { assignment, live, attempt, is_standby } = worker;
     let job = plan.job;
     let prepared = blocking({
         let (state, number, formats) = (state.clone(), plan.number, plan.options.formats);
@@ -82,17 +83,17 @@ pub(crate) async fn work(
         Err(error) => {
             drop(assignment);
             if is_standby {
-                // Its memory is promised anew when this returns.
+                // The memory of the worker may be reserved again once this returns.
                 attempt.await;
             }
             if error.is_disk_full() {
                 state.report_refused_write();
             }
             retry_until_done(job, discard).await;
-            return unprepared(&plan, &error);
+            return preparation_failed(&plan, &error);
         }
     };
-    // A worker that is gone already tells in its exit report why.
+    // If the worker has exited, its exit report gives the reason.
     let _ = assignment.send(Assignment {
         job: job.to_string(),
         number: plan.number,
@@ -120,27 +121,27 @@ pub(crate) async fn work(
                 state.report_refused_write();
             }
             retry_until_done(job, discard).await;
-            unwritten()
+            output_failed()
         }
         Ok(()) => decision,
     };
     finished(exit_report, decision)
 }
 
-/// Puts the artefacts on the disk once the worker has said its last word: its exit and its cage take
-/// as long as the disk does.
+/// Syncs the artefacts to the disk as soon as the worker has sent its last message, in parallel
+/// with its exit and the removal of its cage.
 async fn sync_early(
     folder: Arc<AttemptFolder>,
     mut live: watch::Receiver<Live>,
 ) -> Result<(), StateError> {
-    // An error means that nothing is left of the worker.
+    // An error means that the worker has been reaped without a last message.
     match live.wait_for(|live| live.phase == Phase::Ended).await.map(drop) {
         Ok(()) => blocking(move || folder.sync_artefacts()).await,
         Err(_) => Ok(()),
     }
 }
 
-/// How the attempt went, if its artefacts are to be published.
+/// The outcome to publish with the artefacts, if the attempt succeeded.
 fn outcome(exit_report: &ExitReport, decision: &Decision) -> Option<Outcome> {
     let summary = exit_report.summary.filter(|_| decision.verdict == Verdict::Succeed)?;
     let record = AttemptRecord::of(exit_report);
@@ -171,14 +172,14 @@ fn prepare(
     Ok((folder, video, artefacts))
 }
 
-/// No worker was started: the disk or the descriptors did not allow it. Counts as one that could
-/// not be spawned, but that a job waits as long as it must for what is no fault of its own.
-fn unprepared(plan: &AttemptPlan, error: &StateError) -> FinishedAttempt {
+/// The result of an attempt whose files could not be opened. It counts as a failed spawn, but an
+/// error that may pass never fails the job: the job is requeued.
+fn preparation_failed(plan: &AttemptPlan, error: &StateError) -> FinishedAttempt {
     tracing::error!(job = %plan.job, %error, "cannot start an attempt");
     let is_last = !error.may_pass()
         && plan.history.spawn_failures + 1 >= crate::policy::verdict::SPAWN_FAILURES_MAX;
     let decision = if is_last {
-        unwritten()
+        output_failed()
     } else {
         Decision {
             verdict: Verdict::Requeue,
@@ -204,7 +205,7 @@ fn unprepared(plan: &AttemptPlan, error: &StateError) -> FinishedAttempt {
     }
 }
 
-fn unwritten() -> Decision {
+fn output_failed() -> Decision {
     Decision {
         verdict: Verdict::Fail,
         error_code: Some("output_failed"),
@@ -212,7 +213,7 @@ fn unwritten() -> Decision {
     }
 }
 
-/// Runs file system calls where they stall nobody.
+/// Runs blocking file operations on a thread of their own, so that they do not stall the runtime.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match spawn_blocking(work).await {
         Ok(result) => result,

@@ -1,8 +1,8 @@
-//! Stops the dispatcher from hammering at a host that cannot start workers. Pure.
+//! Circuit breaker: pauses starts of workers while the host cannot start any. Pure.
 //!
-//! After [`FAILURES_MAX`] failures in a row no attempt starts for a while, and `/readyz` says so;
-//! then one is let through at a time, and the first that comes to life resets it: all that wait
-//! may go at once. Each pause is about as long as the trouble before it, up to [`PAUSE_MAX`].
+//! After [`FAILURES_MAX`] failures in a row the breaker is open and `/readyz` reports it. After
+//! each pause one attempt is allowed; the first worker that becomes ready closes the breaker.
+//! Pauses double up to [`PAUSE_MAX`].
 
 use std::time::Duration;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ const PAUSE_MIN: Duration = Duration::from_millis(500);
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Counts failures to start workers.
+/// Counts failed starts of workers.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
     failures: u32,
@@ -24,24 +24,24 @@ pub(crate) struct Breaker {
 }
 
 impl Breaker {
-    /// A worker could not be started. Of those that were on their way together the first counts:
-    /// what befell one befell all.
+    /// Records a failed start. Failures during a pause are not counted: they belong to workers that
+    /// were started together with the first one and share its cause.
     pub(crate) fn failed(&mut self, now: Instant) {
         if self.paused_until.is_some_and(|until| now < until) {
             return;
         }
         self.failures = self.failures.saturating_add(1);
-        // Even a single failure is followed by a short pause: the next try would be too soon.
+        // A single failure is followed by a short pause as well, so that retries are not immediate.
         let doublings = self.failures.saturating_sub(1).min(16);
         self.paused_until = Some(now + (PAUSE_MIN * (1 << doublings)).min(PAUSE_MAX));
     }
 
-    /// A worker came to life.
+    /// Records a worker that became ready.
     pub(crate) fn succeeded(&mut self) {
         *self = Self::default();
     }
 
-    /// How many attempts may run at once now.
+    /// How many attempts may run concurrently now.
     pub(crate) fn attempts_max(&self, workers: usize, now: Instant) -> usize {
         match self.paused_until {
             Some(until) if now < until => 0,
@@ -50,7 +50,7 @@ impl Breaker {
         }
     }
 
-    /// Whether starting workers counts as broken.
+    /// Whether so many starts failed in a row that the service is not ready.
     pub(crate) fn is_open(&self) -> bool {
         self.failures >= FAILURES_MAX
     }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_opens_pauses_tries_one_and_recovers() {
+    fn it_opens_after_repeated_failures_allows_one_attempt_and_closes_on_success() {
         let start = Instant::now();
         let mut breaker = Breaker::default();
         let last = start + PAUSE_MAX * FAILURES_MAX;
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_failed_together_count_once() {
+    fn failures_during_a_pause_count_once() {
         let start = Instant::now();
         let mut breaker = Breaker::default();
         for millis in 0..100 {
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_never_outgrows_its_limit() {
+    fn the_pause_is_limited() {
         let mut now = Instant::now();
         let mut breaker = Breaker::default();
         for _ in 0..1000 {

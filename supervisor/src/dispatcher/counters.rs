@@ -1,4 +1,4 @@
-//! Counts of the attempts that are over, for whoever scrapes the service.
+//! Metrics of finished attempts, for `/metrics`.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -12,12 +12,12 @@ pub(crate) struct EndLabel {
     end: &'static str,
 }
 
-/// Since the service began. Clones count together.
+/// Counters since the service started. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct AttemptCounters {
-    /// Attempts by their ends.
+    /// Finished attempts by end.
     pub ends: Family<EndLabel, Counter>,
-    /// How long they took, from birth to reaping.
+    /// Wall time of attempts, from spawn to reaping.
     pub seconds: Histogram,
 }
 
@@ -30,7 +30,7 @@ impl Default for AttemptCounters {
 }
 
 impl AttemptCounters {
-    /// Counts one.
+    /// Counts one finished attempt.
     pub(crate) fn count(&self, end: &'static str, wall: Duration) {
         self.ends.get_or_create(&EndLabel { end }).inc();
         self.seconds.observe(wall.as_secs_f64());

@@ -1,9 +1,9 @@
-//! How jobs go: cancelled, removed by request, expired; and their files with them.
+//! Cancellation, removal and expiry of jobs, with their files.
 //!
-//! Part of the dispatcher's loop. The journal hears of a removal before the files go, so that a
-//! crash in between leaves files without a job, which a start sweeps, and never a job without
-//! files. Where the journal cannot be written the files go all the same: they may be what fills
-//! the disk.
+//! Part of the dispatcher's loop. A removal is written to the journal before the files are
+//! deleted: a crash in between leaves files without a job, which the next start deletes, and never
+//! a job without files. If the journal cannot be written the files are deleted anyway, because
+//! they may be what fills the disk.
 
 use crate::dispatcher::Cancelled;
 use crate::dispatcher::deletion_retry::retry_until_done;
@@ -18,7 +18,7 @@ use crate::store::retention::{ENDED_KEPT_MAX, Pressure};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// Jobs that expire at once; the rest does a moment later. Everybody waits meanwhile.
+/// Jobs that expire in one sweep, which blocks the loop; the next sweep continues.
 const SWEPT_MAX: usize = 1000;
 
 impl State {
@@ -34,7 +34,7 @@ impl State {
         self.answer_cancelled(id, vec![reply]);
     }
 
-    /// Tells that a job is cancelled once no restart can bring it back.
+    /// Replies that a job is cancelled, once the journal has it and no restart can requeue it.
     pub(crate) fn answer_cancelled(
         &self,
         id: JobId,
@@ -43,7 +43,7 @@ impl State {
         let answer = self.status(id);
         let journal = self.journal.clone();
         tokio::spawn(async move {
-            // If it cannot be written, it is tried again; the client need not wait for that.
+            // A failed write is retried by the journal; the client need not wait for that.
             let _ = journal.commit(Entry::Nothing).await;
             for reply in replies {
                 let _ = reply.send(answer.clone().map(cancelled));
@@ -51,7 +51,7 @@ impl State {
         });
     }
 
-    /// Forgets a job; with a worker, once that is gone.
+    /// Removes a job; a running one after its worker has been reaped.
     pub(crate) fn remove(&mut self, id: JobId, reply: oneshot::Sender<bool>) {
         if let Some(running) = self.running.get_mut(&id) {
             running.end(Stop::Cancelled).remove.push(reply);
@@ -72,7 +72,7 @@ impl State {
         });
     }
 
-    /// Removes what has expired, oldest first.
+    /// Removes expired jobs, oldest first.
     pub(crate) fn sweep(&mut self) {
         let state = self.state.clone();
         spawn_blocking(move || state.look_again());
@@ -80,7 +80,7 @@ impl State {
         if self.pressure.disk {
             self.discard_videos_beyond(0, "low disk space");
         }
-        let lives = RetentionPeriods {
+        let periods = RetentionPeriods {
             normal: self.config.result_ttl,
             under_pressure: self.config.pressure_ttl,
         };
@@ -88,8 +88,8 @@ impl State {
         for _ in 0..SWEPT_MAX {
             let Some((ended, id)) = self.ended.front().copied() else { return };
             let why = match () {
-                () if lives.has_expired(now.since(ended), false) => "expired",
-                () if lives.has_expired(now.since(ended), self.pressure.is_short()) => {
+                () if periods.has_expired(now.since(ended), false) => "expired",
+                () if periods.has_expired(now.since(ended), self.pressure.is_short()) => {
                     "low memory or disk space"
                 }
                 () if self.ended.len() > ENDED_KEPT_MAX => "limit of jobs reached",
@@ -101,20 +101,20 @@ impl State {
         }
     }
 
-    /// Has a job be no more, but for its files; tells whether there was one.
+    /// Drops a job from memory but not its files; false if there is none.
     fn forget(&mut self, id: JobId) -> bool {
         let Some(entry) = self.jobs.remove(&id) else { return false };
         if let Some(key) = &entry.job.upload.idempotency_key {
             self.keys.remove(key);
         }
-        self.retained_videos.retain(|retained_videos| *retained_videos != id);
+        self.retained_videos.retain(|retained| *retained != id);
         true
     }
 
-    /// Removes files of a job for good; the task ends when they are gone.
+    /// Deletes files of a job; the task ends after the first try.
     pub(crate) fn delete(&self, id: JobId, what: What, why: &'static str) -> JoinHandle<()> {
         tracing::info!(job = %id, ?what, why, "removed");
-        // Sent now, ahead of another job with the same key.
+        // Sent to the journal before this returns, ahead of a new job with the same key.
         let written = self.journal.commit(Entry::Removed { job: id, what, why });
         let state = self.state.clone();
         tokio::spawn(async move {
@@ -129,8 +129,8 @@ impl State {
         })
     }
 
-    /// Removes an upload that became no job. Once: a resumable one may be handed in again, and
-    /// then it must stay.
+    /// Deletes an upload that did not become a job. Without a retry: a resumable upload may be
+    /// submitted again, and a late retry would delete it then.
     pub(crate) fn remove_upload(&self, id: JobId) {
         let state = self.state.clone();
         spawn_blocking(move || {

@@ -1,8 +1,7 @@
-//! Removals that a disk or a lack of descriptors holds up: tried again until they succeed.
+//! Retries deletions that fail for a passing reason, such as a full disk or a lack of descriptors.
 //!
-//! Called by whoever removes files of jobs. Only for what nobody can make again under the same
-//! name: a removal may happen much later than it was asked for. One that the end of the service
-//! cuts short is the next start's, which sweeps.
+//! Only for names that cannot be created again, because a retry may happen much later. What is
+//! left when the service stops is deleted by the next start.
 
 use crate::policy::job::JobId;
 use crate::store::error::StateError;
@@ -16,27 +15,30 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// Returns when the files of the job are gone, or after the first try that failed; then goes on
-/// by itself.
+/// Deletes files of a job. Returns after the first try; if it failed for a passing reason, retries
+/// continue in the background.
 pub(crate) async fn retry_until_done(
     job: JobId,
-    removal: impl Fn() -> Result<(), StateError> + Clone + Send + 'static,
+    delete: impl Fn() -> Result<(), StateError> + Clone + Send + 'static,
 ) {
-    if let Err(error) = attempt(removal.clone()).await {
+    if let Err(error) = try_once(delete.clone()).await {
         if !error.may_pass() {
             tracing::error!(%job, %error, "cannot delete files of a job");
             return;
         }
         tracing::warn!(%job, %error, "cannot delete files of a job yet; retrying");
-        tokio::spawn(go_on(job, removal));
+        tokio::spawn(retry_in_background(job, delete));
     }
 }
 
-async fn go_on(job: JobId, removal: impl Fn() -> Result<(), StateError> + Clone + Send + 'static) {
+async fn retry_in_background(
+    job: JobId,
+    delete: impl Fn() -> Result<(), StateError> + Clone + Send + 'static,
+) {
     let mut pause = PAUSE_MIN;
     loop {
         sleep(pause).await;
-        match attempt(removal.clone()).await {
+        match try_once(delete.clone()).await {
             Ok(()) => return tracing::info!(%job, "files of a job deleted"),
             Err(error) if error.may_pass() => pause = (pause * 2).min(PAUSE_MAX),
             Err(error) => {
@@ -46,10 +48,10 @@ async fn go_on(job: JobId, removal: impl Fn() -> Result<(), StateError> + Clone 
     }
 }
 
-async fn attempt(
-    removal: impl Fn() -> Result<(), StateError> + Send + 'static,
+async fn try_once(
+    delete: impl Fn() -> Result<(), StateError> + Send + 'static,
 ) -> Result<(), StateError> {
-    match spawn_blocking(removal).await {
+    match spawn_blocking(delete).await {
         Ok(result) => result,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }

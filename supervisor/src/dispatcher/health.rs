@@ -1,5 +1,4 @@
-//! How the dispatcher is, in its own word: asked by load balancers, operators and the service
-//! manager. Changes nothing.
+//! State of the dispatcher for load balancers, operators and the service manager. Read-only.
 
 use crate::dispatcher::state::State;
 use crate::dispatcher::{Counts, Health};
@@ -31,7 +30,7 @@ impl State {
         }
         let running: u64 = self.running.values().map(|r| r.live.borrow().rss_bytes).sum();
         let standby = self.pool.list();
-        let waiting: u64 = standby.iter().map(|worker| worker.rss_bytes).sum();
+        let pooled: u64 = standby.iter().map(|worker| worker.rss_bytes).sum();
         Health {
             is_ready: reason.is_none(),
             reason,
@@ -41,7 +40,7 @@ impl State {
             uploads: self.uploads(),
             reserved_bytes: self.reserved_bytes(),
             budget_bytes: self.config.memory_budget_bytes,
-            workers_rss_bytes: running + waiting,
+            workers_rss_bytes: running + pooled,
             pressure: self.pressure,
             service_time_ms: self.durations.service_time().as_millis() as u64,
         }

@@ -1,7 +1,7 @@
-//! Another try at a failed job, by an operator's leave; and the videos that are kept for it.
+//! Retries of failed jobs by an operator, and the videos that are kept for them.
 //!
-//! Part of the dispatcher's loop. The video of a failed job stays as long as the job is
-//! remembered, but never more of them than may wait, and none while the disk is short.
+//! Part of the dispatcher's loop. The video of a failed job is kept as long as the job, but at most
+//! `queue_max` of them, and none while disk space is low.
 
 use crate::dispatcher::Retried;
 use crate::dispatcher::state::State;
@@ -10,7 +10,7 @@ use crate::store::journal::What;
 use tokio::sync::oneshot;
 
 impl State {
-    /// Has a failed job tried again, as if it and its content had never failed.
+    /// Retries a failed job and clears the crash count of its content.
     pub(crate) fn retry(&mut self, id: JobId, reply: oneshot::Sender<Option<Retried>>) {
         let answer = match self.jobs.get(&id).map(|entry| entry.job.state()) {
             None => None,
@@ -18,7 +18,7 @@ impl State {
                 Some(Retried::WithoutVideo)
             }
             Some(JobState::Failed { .. }) => {
-                self.begin_anew(id);
+                self.requeue_failed(id);
                 self.status(id).map(Retried::Now)
             }
             Some(_) => self.status(id).map(Retried::NotFailed),
@@ -26,13 +26,13 @@ impl State {
         let _ = reply.send(answer);
     }
 
-    fn begin_anew(&mut self, id: JobId) {
+    fn requeue_failed(&mut self, id: JobId) {
         let Some(entry) = self.jobs.get_mut(&id) else { return };
-        entry.job.absolve();
+        entry.job.reset_executions();
         entry.ended = None;
         let sha256 = entry.job.upload.sha256.clone();
-        self.forgive(&sha256);
-        self.retained_videos.retain(|retained_videos| *retained_videos != id);
+        self.clear_poison(&sha256);
+        self.retained_videos.retain(|retained| *retained != id);
         self.ended.retain(|(_, ended)| *ended != id);
         let memory_bytes_max = self.config.worker_memory_bytes_max;
         self.change(id, JobEvent::Retried { memory_bytes_max });
@@ -46,7 +46,7 @@ impl State {
         self.discard_videos_beyond(self.config.queue_max, "limit of failed jobs reached");
     }
 
-    /// Removes kept videos, oldest first, until so many are left.
+    /// Deletes kept videos, oldest first, until `kept_max` are left.
     pub(crate) fn discard_videos_beyond(&mut self, kept_max: usize, why: &'static str) {
         while self.retained_videos.len() > kept_max {
             let Some(id) = self.retained_videos.pop_front() else { return };

@@ -1,27 +1,27 @@
-//! All jobs, for operators: their documents a page at a time, their numbers at once.
+//! Lists of all jobs for operators: status documents page by page, and the numbers of all.
 //!
-//! Part of the dispatcher's loop, which everybody waits for meanwhile: of each job that is
-//! remembered it takes a look, and a document is made of those on the page alone.
+//! Part of the dispatcher's loop, which is blocked meanwhile: documents are made only for the jobs
+//! on the page.
 
 use crate::dispatcher::state::State;
 use crate::dispatcher::status::{Numbers, Status};
 use std::cmp::Reverse;
 
-/// A part of a list.
+/// A section of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Page {
-    /// How many come before it.
+    /// Jobs before this page.
     pub offset: usize,
-    /// How many are on it at most.
+    /// Maximum number of jobs on the page.
     pub limit: usize,
 }
 
 /// The jobs on a page, newest first.
 #[derive(Debug)]
 pub(crate) struct Listing {
-    /// How many there are on all pages.
+    /// Number of jobs on all pages.
     pub total: usize,
-    /// Those on this one.
+    /// The jobs on this page.
     pub jobs: Vec<Status>,
 }
 
@@ -30,8 +30,8 @@ impl State {
         let mut all: Vec<_> =
             self.jobs.iter().map(|(id, entry)| (entry.job.created_at, *id)).collect();
         all.sort_unstable_by_key(|one| Reverse(*one));
-        let on_it = all.iter().skip(page.offset).take(page.limit);
-        Listing { total: all.len(), jobs: on_it.filter_map(|(_, id)| self.status(*id)).collect() }
+        let on_page = all.iter().skip(page.offset).take(page.limit);
+        Listing { total: all.len(), jobs: on_page.filter_map(|(_, id)| self.status(*id)).collect() }
     }
 
     pub(crate) fn numbers(&self) -> Vec<Numbers> {

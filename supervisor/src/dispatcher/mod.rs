@@ -1,7 +1,8 @@
-//! The single owner of jobs, queue and memory budget, and the handle by which others reach it.
+//! The handle to the dispatcher, and the commands that it accepts.
 //!
-//! One task (`state::State`) holds all state; everybody else sends it a command and awaits the
-//! answer. No lock is shared, so no slow client and no hung worker can hold one.
+//! One task (`state::State`) owns all jobs, the queue and the memory budget; callers send it a
+//! [`Command`] and await the reply. No lock is shared, so a slow client or a hung worker cannot
+//! hold one.
 
 pub(crate) mod attempt_task;
 pub(crate) mod breaker;
@@ -43,36 +44,36 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 pub(crate) use worker_pool::Standby;
 
-/// Commands that may wait for the dispatcher; beyond, senders wait.
+/// Capacity of the command channel; when it is full, senders wait.
 const COMMANDS_MAX: usize = 256;
 
-/// What runs one attempt: [`crate::runner::attempt::run`] in a factory.
+/// Runs one attempt: [`crate::runner::attempt::run`] with a worker factory.
 pub(crate) type Runner = Arc<dyn Fn(WorkerSpec, AttemptChannels) -> RunningAttempt + Send + Sync>;
 
-/// An attempt under way.
+/// An attempt in progress.
 pub(crate) type RunningAttempt = Pin<Box<dyn Future<Output = ExitReport> + Send>>;
 
-/// The dispatcher is gone: the service is stopping.
+/// The dispatcher task has ended: the service is stopping.
 #[derive(Debug, Error)]
 #[error("the dispatcher has stopped")]
 pub struct DispatcherStopped;
 
-/// Why an upload was not made a job.
+/// Why an upload did not become a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SubmitError {
-    /// There is no room to write it down.
+    /// The disk has no space for its journal row.
     #[error("not enough disk space for another job")]
     DiskFull,
-    /// What is written down would not be found again.
+    /// The files of the journal are not those that the next start would open.
     #[error("the journal was removed, replaced or truncated")]
     JournalLost,
-    /// It could not be written down.
+    /// The journal row could not be written.
     #[error("could not write the job to the journal")]
     Unwritten,
-    /// Its key is that of an earlier request, which was another.
+    /// Its idempotency key belongs to an earlier, different request.
     #[error("the idempotency key was used with another request")]
     KeyReused,
-    /// Its key is that of a request that is being taken in.
+    /// Its idempotency key belongs to a request that is in progress.
     #[error("a request with the same idempotency key is in progress")]
     KeyBusy,
 }
@@ -87,7 +88,7 @@ impl From<&JournalError> for SubmitError {
     }
 }
 
-/// A place in the queue, held while the upload is under way and given back by dropping it.
+/// A reserved place in the queue, held during the upload and released by dropping it.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     _place: Arc<()>,
@@ -95,38 +96,38 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// Names the request that brings the upload, for the log.
+    /// Adds the request that carries the upload, for the log.
     pub(crate) fn from(self, origin: Origin) -> Self {
         Self { origin, ..self }
     }
 }
 
-/// What became of a wish to cancel a job.
+/// Result of a request to cancel a job.
 #[derive(Debug)]
 pub(crate) enum Cancelled {
-    /// It is cancelled; its memory is free.
+    /// The job is cancelled and its memory is free.
     Now(Status),
-    /// It was over before.
+    /// The job had ended before.
     TooLate(Status),
 }
 
-/// What became of an operator's wish to have a job tried again.
+/// Result of an operator's request to retry a job.
 #[derive(Debug)]
 pub(crate) enum Retried {
-    /// It waits for its turn.
+    /// The job is queued again.
     Now(Status),
-    /// Only a failed job is tried again.
+    /// Only a failed job can be retried.
     NotFailed(Status),
-    /// Its video is gone.
+    /// The video of the job has been deleted.
     WithoutVideo,
 }
 
-/// The results of a job, asked for by its id.
+/// The results of a job.
 #[derive(Debug)]
 pub(crate) enum Results {
     /// They are published.
     Ready {
-        /// What the client calls the video.
+        /// File name of the video, as given by the client.
         filename: DisplayName,
     },
     /// The job is not completed.
@@ -136,31 +137,31 @@ pub(crate) enum Results {
     },
 }
 
-/// How the dispatcher is.
+/// State of the dispatcher.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Health {
-    /// Whether an upload would be taken now, but for its size.
+    /// Whether an upload would be admitted now, its size aside.
     pub is_ready: bool,
     /// Why not.
     pub reason: Option<&'static str>,
-    /// Attempts at once.
+    /// Maximum number of concurrent attempts.
     pub workers: usize,
-    /// Workers that wait for a job.
+    /// Standby workers.
     pub standby: Vec<Standby>,
     /// Jobs by state.
     pub jobs: Counts,
-    /// Uploads under way.
+    /// Uploads in progress.
     pub uploads: usize,
     /// Sum of the caps of all workers.
     pub reserved_bytes: u64,
-    /// What that sum may come to.
+    /// Limit of that sum.
     pub budget_bytes: u64,
     /// Resident memory of all workers.
     pub workers_rss_bytes: u64,
-    /// What is short on this host.
+    /// Low memory or disk space on the host.
     #[serde(skip)]
     pub pressure: Pressure,
-    /// How long one job takes, as measured.
+    /// Measured mean duration of an attempt.
     pub service_time_ms: u64,
 }
 
@@ -179,7 +180,7 @@ pub(crate) struct Counts {
     pub cancelled: usize,
 }
 
-/// What can be asked of the dispatcher.
+/// A command to the dispatcher, with the channel for its reply.
 #[derive(Debug)]
 pub(crate) enum Command {
     Admit { request: Request, reply: oneshot::Sender<Result<Ticket, Refusal>> },
@@ -200,7 +201,7 @@ pub(crate) enum Command {
     Stop { why: Stop, reply: oneshot::Sender<()> },
 }
 
-/// The way to the dispatcher.
+/// A handle to the dispatcher.
 #[derive(Debug, Clone)]
 pub(crate) struct Dispatcher {
     commands: mpsc::Sender<Command>,
@@ -208,7 +209,7 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Starts it. It ends when every handle is dropped and no attempt is under way.
+    /// Starts the dispatcher task. It ends once every handle is dropped and no worker is left.
     pub(crate) fn start(
         config: Arc<Config>,
         runner: Runner,
@@ -221,7 +222,7 @@ impl Dispatcher {
         (Self { commands, counters }, tokio::spawn(state.work(inbox)))
     }
 
-    /// The attempts that are over.
+    /// Counters of finished attempts.
     pub(crate) const fn counters(&self) -> &AttemptCounters {
         &self.counters
     }
@@ -235,7 +236,7 @@ impl Dispatcher {
         answer.await.map_err(|_| DispatcherStopped)
     }
 
-    /// Asks for a place for an upload, before its body is read.
+    /// Requests a place for an upload, before its body is read.
     pub(crate) async fn admit(
         &self,
         request: Request,
@@ -243,8 +244,8 @@ impl Dispatcher {
         self.ask(|reply| Command::Admit { request, reply }).await
     }
 
-    /// Hands in an upload, complete in the state folder. It is a job once this returns `Ok(Ok)`:
-    /// from then on no crash loses it.
+    /// Submits an upload that is complete in the state folder. After `Ok(Ok(_))` it is a job, which
+    /// no crash loses.
     pub(crate) async fn submit(
         &self,
         ticket: Ticket,
@@ -254,12 +255,12 @@ impl Dispatcher {
         self.ask(|reply| Command::Submit { ticket, id, upload, reply }).await
     }
 
-    /// The status of a job, if there is such a job.
+    /// The status of a job, if the job exists.
     pub(crate) async fn status(&self, id: JobId) -> Result<Option<Status>, DispatcherStopped> {
         self.ask(|reply| Command::Status { id, reply }).await
     }
 
-    /// A number that changes whenever the status of the job does; closed when the job is removed.
+    /// A revision that changes whenever the status of the job does; closed when the job is removed.
     pub(crate) async fn watch(
         &self,
         id: JobId,
@@ -267,17 +268,17 @@ impl Dispatcher {
         self.ask(|reply| Command::Watch { id, reply }).await
     }
 
-    /// Cancels a job. Returns once its worker, if any, is gone.
+    /// Cancels a job. Returns once its worker, if any, is reaped.
     pub(crate) async fn cancel(&self, id: JobId) -> Result<Option<Cancelled>, DispatcherStopped> {
         self.ask(|reply| Command::Cancel { id, reply }).await
     }
 
-    /// Has a failed job tried again, whatever is held against it or its content.
+    /// Retries a failed job and clears the crash count of its content.
     pub(crate) async fn retry(&self, id: JobId) -> Result<Option<Retried>, DispatcherStopped> {
         self.ask(|reply| Command::Retry { id, reply }).await
     }
 
-    /// Cancels a job if need be and forgets it with all its files; tells whether there was one.
+    /// Cancels a job if it is not over and removes it with all its files; false if there is none.
     pub(crate) async fn remove(&self, id: JobId) -> Result<bool, DispatcherStopped> {
         self.ask(|reply| Command::Remove { id, reply }).await
     }
@@ -292,37 +293,37 @@ impl Dispatcher {
         self.ask(|reply| Command::List { page, reply }).await
     }
 
-    /// The numbers of every job, in no order.
+    /// The numbers of every job, in no particular order.
     pub(crate) async fn numbers(&self) -> Result<Vec<Numbers>, DispatcherStopped> {
         self.ask(|reply| Command::Numbers { reply }).await
     }
 
-    /// The jobs under way and this many of the latest ends.
+    /// The running jobs, the head of the queue and up to `ended_max` of the latest ended jobs.
     pub(crate) async fn recent(&self, ended_max: usize) -> Result<Recent, DispatcherStopped> {
         self.ask(|reply| Command::Recent { ended_max, reply }).await
     }
 
-    /// How the dispatcher is, in its own word.
+    /// State of the dispatcher.
     pub(crate) async fn health(&self) -> Result<Health, DispatcherStopped> {
         self.ask(|reply| Command::Health { reply }).await
     }
 
-    /// Goes on by this configuration, as far as it can be changed while it works.
+    /// Applies the settings of a configuration that can change while the service runs.
     pub(crate) async fn configure(&self, config: Arc<Config>) -> Result<(), DispatcherStopped> {
         self.ask(|reply| Command::Configure { config, reply }).await
     }
 
-    /// Ends every worker and gives its job another; tells how many. No attempt is counted.
+    /// Stops every worker and requeues its job, without counting the attempts. Returns how many.
     pub(crate) async fn restart_workers(&self) -> Result<usize, DispatcherStopped> {
         self.ask(|reply| Command::RestartWorkers { reply }).await
     }
 
-    /// Takes and starts no more jobs. Returns once no attempt is under way.
+    /// Stops accepting and starting jobs. Returns once no worker is left.
     pub(crate) async fn drain(&self) -> Result<(), DispatcherStopped> {
         self.ask(|reply| Command::Drain { reply }).await
     }
 
-    /// Ends every attempt under way. Returns once none is.
+    /// Stops every attempt in progress. Returns once no worker is left.
     pub(crate) async fn stop(&self, why: Stop) -> Result<(), DispatcherStopped> {
         self.ask(|reply| Command::Stop { why, reply }).await
     }

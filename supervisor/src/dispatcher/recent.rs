@@ -1,23 +1,22 @@
-//! What somebody who watches the service wants of the jobs: those under way, those whose turn is
-//! next and the latest ends.
+//! The jobs that the monitor shows: those in progress, the head of the queue and the latest ended.
 //!
-//! Its cost does not grow with the jobs that are remembered.
+//! Its cost does not grow with the number of stored jobs.
 
 use crate::dispatcher::state::State;
 use crate::dispatcher::status::Status;
 use crate::policy::job::JobId;
 
-/// Waiting jobs that are shown; how many there are is told by [`crate::dispatcher::Counts`].
+/// Maximum number of queued jobs shown; [`crate::dispatcher::Counts`] has the total.
 const PENDING_MAX: usize = 100;
 
-/// Jobs worth watching.
+/// Jobs that the monitor shows.
 #[derive(Debug)]
 pub(crate) struct Recent {
-    /// With a worker, oldest first.
+    /// In progress, oldest first.
     pub processing: Vec<Status>,
-    /// In the queue, next first; of many the first.
+    /// Queued, next first, at most [`PENDING_MAX`].
     pub pending: Vec<Status>,
-    /// Over, latest end first.
+    /// Ended, latest first.
     pub ended: Vec<Status>,
 }
 

@@ -1,8 +1,8 @@
-//! Whose turn it is: starts attempts while a worker and the memory for it are free, and carries
-//! out the verdict when one is over.
+//! Starts attempts from the queue while a worker slot and memory are free, and applies the
+//! verdict when an attempt has ended.
 
 use crate::dispatcher::attempt_task::{self, AssignedWorker, AttemptPlan, FinishedAttempt};
-use crate::dispatcher::state::{Mode, Running, State};
+use crate::dispatcher::state::{Mode, Running, State, Waiters};
 use crate::dispatcher::worker_pool::PooledWorker;
 use crate::dispatcher::{Cancelled, Status};
 use crate::policy::job::{AttemptRecord, Job, JobError, JobEvent, JobId, JobState};
@@ -15,10 +15,11 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 impl State {
-    /// Starts attempts from the queue, in turn, until one lacks a worker or memory.
+    /// Starts attempts in queue order until a worker slot or memory is missing.
     ///
-    /// No job overtakes another for memory: one that needs much waits until enough is free, and all
-    /// behind it wait too. Only a job whose content is held back (`content`) is passed over.
+    /// No job overtakes another for memory: the head of the queue waits until its cap fits into the
+    /// budget, and the jobs behind it wait too. Only a job that `poison_gate` holds back is
+    /// skipped.
     pub(crate) fn start_attempts(&mut self) {
         while self.mode == Mode::Open
             && !self.state.refuses_writes()
@@ -32,19 +33,19 @@ impl State {
                 self.queue.remove(id);
                 continue;
             };
-            let Some(hand) = self.worker_for(id, *memory_bytes_max) else { return };
+            let Some(worker) = self.worker_for(id, *memory_bytes_max) else { return };
             self.queue.remove(id);
-            self.start(id, hand);
+            self.start(id, worker);
         }
     }
 
-    /// A worker that stands by, or a new one if the budget has room for it.
+    /// A standby worker, or a new one if its cap fits into the budget.
     fn worker_for(&mut self, id: JobId, memory_bytes_max: u64) -> Option<PooledWorker> {
-        if let Some(hand) = self.pool.checkout(memory_bytes_max) {
-            return Some(hand);
+        if let Some(worker) = self.pool.checkout(memory_bytes_max) {
+            return Some(worker);
         }
-        let wanted = self.reserved_bytes() + memory_bytes_max;
-        match wanted.checked_sub(self.config.memory_budget_bytes) {
+        let needed = self.reserved_bytes() + memory_bytes_max;
+        match needed.checked_sub(self.config.memory_budget_bytes) {
             None | Some(0) => Some(self.spawn_worker(id.to_string(), memory_bytes_max)),
             Some(missing) => {
                 self.pool.release_memory(missing);
@@ -58,7 +59,7 @@ impl State {
         self.spawn(WorkerSpec { name, memory_bytes_max, deadlines, warms_up: false })
     }
 
-    /// A worker that starts when its attempt is first polled.
+    /// A worker whose process is spawned when its attempt is first polled.
     fn spawn(&self, spec: WorkerSpec) -> PooledWorker {
         let (assignment, assigned) = oneshot::channel();
         let (sender, live) = watch::channel(Live::default());
@@ -69,7 +70,7 @@ impl State {
         PooledWorker { assignment, live, stop, memory_bytes_max, is_standby: false, attempt }
     }
 
-    /// Fills the pool, while nothing else needs the memory.
+    /// Adds standby workers while no job needs the memory.
     pub(crate) fn fill_pool(&mut self) {
         if self.pressure.memory {
             self.pool.release_all();
@@ -99,22 +100,23 @@ impl State {
             && self.pool.may_grow(workers, now)
     }
 
-    /// Removes pooled workers that have exited.
+    /// Removes standby workers that have exited.
     pub(crate) fn poll_pool(&mut self) {
         if self.pool.poll() {
             self.breaker.succeeded();
         }
     }
 
-    fn start(&mut self, id: JobId, hand: PooledWorker) {
+    fn start(&mut self, id: JobId, worker: PooledWorker) {
         self.change(id, JobEvent::Started);
         let Some(entry) = self.jobs.get(&id) else { return };
-        let PooledWorker { assignment, live, stop, memory_bytes_max, is_standby, attempt: life } =
-            hand;
+        let PooledWorker { assignment, live, stop, memory_bytes_max, is_standby, attempt: running } =
+            worker;
         let plan = self.plan(&entry.job, memory_bytes_max);
         let (attempt, origin) = (plan.number, plan.origin.clone());
-        let hired = AssignedWorker { assignment, live: live.clone(), attempt: life, is_standby };
-        let work = attempt_task::work(self.state.clone(), plan, hired);
+        let assigned_worker =
+            AssignedWorker { assignment, live: live.clone(), attempt: running, is_standby };
+        let work = attempt_task::work(self.state.clone(), plan, assigned_worker);
         let task = self.attempts.spawn(work);
         self.tasks.insert(task.id(), id);
         let running = Running { live, stop: Some(stop), memory_bytes_max, waiters: None };
@@ -147,7 +149,7 @@ impl State {
             threads: self.config.threads_per_job(),
             memory_bytes_max,
             history: History {
-                executions: job.executions.max(self.poison.deaths(&job.upload.sha256)),
+                executions: job.executions.max(self.poison.crashes(&job.upload.sha256)),
                 spawn_failures: latest.clone().take_while(ended_as(ExitReason::SpawnFailed)).count()
                     as u32,
                 operator_restarts: latest.filter(ended_as(ExitReason::Operator)).count() as u32,
@@ -157,7 +159,7 @@ impl State {
         }
     }
 
-    /// Takes in one attempt that is over.
+    /// Handles the end of an attempt.
     pub(crate) fn on_attempt_exit(
         &mut self,
         ended: Result<(tokio::task::Id, FinishedAttempt), JoinError>,
@@ -182,12 +184,12 @@ impl State {
             let is_requeued = matches!(event, JobEvent::Requeued { .. });
             self.change(id, event);
             if is_requeued {
-                self.queue.send_back(id);
+                self.queue.push_front(id);
                 self.notify_queue();
             }
         }
-        let spent = self.jobs.get(&id).map(|entry| &entry.job.upload.sha256);
-        if spent.is_some_and(|sha256| self.poison.is_poisoned(sha256)) {
+        let sha256 = self.jobs.get(&id).map(|entry| &entry.job.upload.sha256);
+        if sha256.is_some_and(|sha256| self.poison.is_poisoned(sha256)) {
             self.reject_poisoned();
         }
         if let Some(waiters) = running.waiters {
@@ -196,7 +198,7 @@ impl State {
         self.notify_if_drained();
     }
 
-    /// Remembers what an attempt showed; tells what it means for the job.
+    /// Records an attempt; returns the event that follows for the job.
     fn record(
         &mut self,
         id: JobId,
@@ -228,7 +230,7 @@ impl State {
         Some(match (decision.verdict, finished.summary) {
             (Verdict::Succeed, Some(summary)) => JobEvent::Completed(summary),
             (Verdict::Cancel, _) => JobEvent::Cancelled,
-            // Whatever else happened first: nobody wants another attempt.
+            // A cancelled or removed job is not run again, whichever end came first.
             (Verdict::Retry { .. } | Verdict::Requeue, _) if running.waiters.is_some() => {
                 JobEvent::Cancelled
             }
@@ -243,8 +245,8 @@ impl State {
         })
     }
 
-    /// Answers who waited for the end of an attempt.
-    fn notify_waiters(&mut self, id: JobId, waiters: crate::dispatcher::state::Waiters) {
+    /// Replies to the callers that wait for the end of an attempt.
+    fn notify_waiters(&mut self, id: JobId, waiters: Waiters) {
         self.answer_cancelled(id, waiters.cancel);
         for reply in waiters.remove {
             self.remove(id, reply);
@@ -252,7 +254,7 @@ impl State {
     }
 }
 
-/// The answer to a wish to cancel a job that is over.
+/// The reply to a cancellation of a job that is over.
 pub(crate) fn cancelled(status: Status) -> Cancelled {
     if status.status == "cancelled" { Cancelled::Now(status) } else { Cancelled::TooLate(status) }
 }

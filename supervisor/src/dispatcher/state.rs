@@ -1,8 +1,8 @@
-//! The state of the service and the one loop that changes it.
+//! The state of the service and the loop that changes it.
 //!
-//! Nothing here blocks: files are touched by tasks that report back. Every change of a job's
-//! state goes through [`State::change`], so that there is one place to log, to tell watchers, and
-//! to remember.
+//! The loop does not wait for workers or for file operations: tasks do both and report back. Every
+//! change of a job's state goes through [`State::change`], which logs it, notifies subscribers and
+//! writes it to the journal.
 
 use crate::config::Config;
 use crate::dispatcher::attempt_task::FinishedAttempt;
@@ -29,39 +29,39 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{self, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often watchers of a running job hear of it.
+/// How often subscribers of a running job are notified of its progress.
 const TICK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How often expired results are looked for.
+/// How often expired jobs are removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Whether jobs are taken and started.
+/// Whether jobs are accepted and started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Open,
     Draining,
 }
 
-/// A job and those who watch it.
+/// A job and the channel that notifies its subscribers.
 #[derive(Debug)]
 pub(crate) struct JobEntry {
     pub(crate) job: Job,
     pub(crate) changes: watch::Sender<u64>,
-    /// When it was over, if it is.
+    /// When the job ended.
     pub(crate) ended: Option<Moment>,
 }
 
-/// An attempt under way.
+/// An attempt in progress.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) live: watch::Receiver<Live>,
     pub(crate) stop: Option<oneshot::Sender<Stop>>,
     pub(crate) memory_bytes_max: u64,
-    /// Set once nobody wants its result.
+    /// Set once a cancellation or removal waits for the attempt to end.
     pub(crate) waiters: Option<Waiters>,
 }
 
-/// Who waits for the end of an attempt.
+/// Callers that wait for the end of an attempt.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     pub(crate) cancel: Vec<oneshot::Sender<Option<Cancelled>>>,
@@ -71,16 +71,16 @@ pub(crate) struct Waiters {
 /// Receives the result of a submission.
 pub(crate) type SubmitReply = oneshot::Sender<Result<Status, SubmitError>>;
 
-/// A job on its way through the journal.
+/// A submitted job whose journal row has been committed or refused.
 pub(crate) struct StoredUpload {
     pub(crate) job: Job,
-    /// Holds its place until it stands in the queue.
+    /// Keeps the place reserved until the job is in the queue.
     pub(crate) _ticket: Ticket,
     pub(crate) reply: SubmitReply,
     pub(crate) written: Result<(), Arc<JournalError>>,
 }
 
-/// The state of the service.
+/// The state of the service; owned by one task.
 pub(crate) struct State {
     pub(crate) config: Arc<Config>,
     pub(crate) runner: Runner,
@@ -98,14 +98,14 @@ pub(crate) struct State {
     pub(crate) mode: Mode,
     pub(crate) durations: AttemptDurations,
     pub(crate) counters: AttemptCounters,
-    /// Jobs that are over, in the order of their ends and so of their expiry.
+    /// Ended jobs, in the order of their ends and therefore of their expiry.
     pub(crate) ended: VecDeque<(Moment, JobId)>,
-    /// Failed jobs whose video is kept, in the order of their ends.
+    /// Failed jobs whose video is kept for a retry, in the order of their ends.
     pub(crate) retained_videos: VecDeque<JobId>,
     pub(crate) poison: Poison,
-    /// The jobs whose requests had a key, those on their way through the journal included.
+    /// Jobs by idempotency key, including those whose journal row is being written.
     pub(crate) keys: HashMap<String, JobId>,
-    /// One clone for each upload under way, and this one.
+    /// Its reference count is one more than the number of uploads in progress.
     pub(crate) uploads: Arc<()>,
     pub(crate) pressure: Pressure,
     waiting_for_drain: Vec<oneshot::Sender<()>>,
@@ -140,7 +140,7 @@ impl State {
             counters: AttemptCounters::default(),
             ended: VecDeque::new(),
             retained_videos: VecDeque::new(),
-            poison: Poison::recalled(poison),
+            poison: Poison::restore(poison),
             keys: HashMap::new(),
             uploads: Arc::new(()),
             waiting_for_drain: Vec::new(),
@@ -149,14 +149,14 @@ impl State {
         state
     }
 
-    /// Takes over the jobs of an earlier run, in the order in which they were accepted.
+    /// Restores the jobs of an earlier run, in the order in which they were accepted.
     fn restore(&mut self, jobs: Vec<JobRow>, uploads: &HashSet<JobId>) {
         for JobRow { mut job, ended } in jobs {
-            // The budget may have been larger then; a job that waited for more would wait for ever.
+            // The budget may have been larger then; a job with a cap above it could never start.
             job.lower_cap(self.config.memory_budget_bytes);
             match ended {
                 Some(ended) => self.ended.push_back((ended, job.id)),
-                // They were accepted, so that there are more than may be is no reason.
+                // Accepted jobs are kept even if the limit of the queue is lower now.
                 None => self.queue.readmit(job.id),
             }
             if let Some(key) = &job.upload.idempotency_key {
@@ -176,14 +176,14 @@ impl State {
         self.reject_poisoned();
     }
 
-    /// Works until every handle is dropped and no worker is left.
+    /// Runs until every handle is dropped and no worker is left.
     pub(crate) async fn work(mut self, mut inbox: mpsc::Receiver<Command>) {
         let mut ticks = interval(TICK_INTERVAL);
         let mut sweep = interval(SWEEP_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut is_asked = true;
-        while is_asked
+        let mut has_handles = true;
+        while has_handles
             || !self.attempts.is_empty()
             || !self.submissions.is_empty()
             || !self.pool.is_empty()
@@ -191,19 +191,19 @@ impl State {
             self.start_attempts();
             self.fill_pool();
             tokio::select! {
-                command = inbox.recv(), if is_asked => match command {
+                command = inbox.recv(), if has_handles => match command {
                     Some(command) => self.handle_command(command),
                     None => {
-                        is_asked = false;
+                        has_handles = false;
                         self.stop(Stop::Shutdown);
                     }
                 },
-                Some(arrived) = self.submissions.join_next() => match arrived {
-                    Ok(arrival) => self.on_upload_stored(arrival),
+                Some(stored) = self.submissions.join_next() => match stored {
+                    Ok(upload) => self.on_upload_stored(upload),
                     Err(error) => tracing::error!(%error, "upload lost"),
                 },
                 Some(ended) = self.attempts.join_next_with_id() => self.on_attempt_exit(ended),
-                Some(()) = self.pool.gone() => self.notify_if_drained(),
+                Some(()) = self.pool.next_exited() => self.notify_if_drained(),
                 _ = ticks.tick(), if self.has_workers() => self.tick(),
                 _ = sweep.tick() => self.sweep(),
             }
@@ -211,7 +211,7 @@ impl State {
     }
 
     fn handle_command(&mut self, command: Command) {
-        // Whoever asked may have gone; then the answer falls to the floor.
+        // A dropped receiver means that the caller no longer waits for the reply.
         match command {
             Command::Admit { request, reply } => drop(reply.send(self.admit(&request))),
             Command::Submit { ticket, id, upload, reply } => {
@@ -254,9 +254,9 @@ impl State {
 
     fn configure(&mut self, config: Arc<Config>) {
         self.config = config;
-        // They were born by the old one.
+        // They were started with the old configuration.
         self.pool.release_all();
-        self.queue.bound(queue_length_max(&self.config));
+        self.queue.set_length_max(queue_length_max(&self.config));
         for entry in self.jobs.values_mut() {
             entry.job.lower_cap(self.config.memory_budget_bytes);
         }
@@ -266,9 +266,9 @@ impl State {
     pub(crate) fn status(&self, id: JobId) -> Option<Status> {
         let entry = self.jobs.get(&id)?;
         let live = self.running.get(&id).map(|running| running.live.borrow());
-        // Who does not wait need not be looked for in the queue.
-        let waits = matches!(entry.job.state(), JobState::Pending { .. });
-        let place = if waits { self.place(id) } else { None };
+        // The queue is searched linearly, so only for pending jobs.
+        let is_pending = matches!(entry.job.state(), JobState::Pending { .. });
+        let place = if is_pending { self.place(id) } else { None };
         Some(Status::of(&entry.job, place, self.queue.len(), live.as_deref()))
     }
 
@@ -290,11 +290,11 @@ impl State {
         })
     }
 
-    /// The only way in which a job changes its state.
+    /// Changes the state of a job; nothing else does.
     pub(crate) fn change(&mut self, id: JobId, event: JobEvent) {
         let Some(entry) = self.jobs.get_mut(&id) else { return };
         if let Err(error) = entry.job.apply(event, clock::wall()) {
-            tracing::error!(job = %id, %error, "a fault in the dispatcher");
+            tracing::error!(job = %id, %error, "illegal change of state");
             return;
         }
         entry.changes.send_modify(|revision| *revision += 1);
@@ -318,7 +318,7 @@ impl State {
         }
     }
 
-    /// Tells the journal how a job is now.
+    /// Writes the job to the journal.
     pub(crate) fn persist(&self, id: JobId) {
         if let Some(JobEntry { job, ended, .. }) = self.jobs.get(&id) {
             let row = JobRow { job: job.clone(), ended: *ended };
@@ -326,7 +326,7 @@ impl State {
         }
     }
 
-    /// Tells those who wait that their places may have changed.
+    /// Notifies the subscribers of queued jobs, whose positions may have changed.
     pub(crate) fn notify_queue(&self) {
         for entry in self.queue.iter().filter_map(|id| self.jobs.get(&id)) {
             entry.changes.send_modify(|revision| *revision += 1);
@@ -340,7 +340,7 @@ impl State {
     fn tick(&mut self) {
         self.poll_pool();
         for (id, running) in &mut self.running {
-            // An error means that the attempt is over, which is told elsewhere.
+            // An error means that the attempt is over; `on_attempt_exit` handles that.
             if !running.live.has_changed().unwrap_or(false) {
                 continue;
             }
@@ -359,7 +359,7 @@ impl State {
         }
         self.pool.release_all();
         for running in self.running.values_mut() {
-            running.tell(why);
+            running.send_stop(why);
         }
     }
 
@@ -371,29 +371,29 @@ impl State {
         }
     }
 
-    /// Memory promised to all workers, in bytes.
+    /// Memory reserved by all workers, in bytes.
     pub(crate) fn reserved_bytes(&self) -> u64 {
         let running: u64 = self.running.values().map(|running| running.memory_bytes_max).sum();
         running + self.pool.reserved_bytes()
     }
 }
 
-/// Jobs that come back from an attempt never displace a newcomer with a ticket.
+/// Requeued jobs must not take the places of uploads that have a ticket.
 fn queue_length_max(config: &Config) -> usize {
     config.queue_max + config.workers
 }
 
 impl Running {
-    fn tell(&mut self, why: Stop) {
+    fn send_stop(&mut self, why: Stop) {
         if let Some(stop) = self.stop.take() {
-            // The attempt may just have ended of itself.
+            // An error means that the attempt has just ended by itself.
             let _ = stop.send(why);
         }
     }
 
-    /// Ends the attempt for good.
+    /// Stops the attempt for good and returns its waiters, so that the caller can add one.
     pub(crate) fn end(&mut self, why: Stop) -> &mut Waiters {
-        self.tell(why);
+        self.send_stop(why);
         self.waiters.get_or_insert_default()
     }
 }

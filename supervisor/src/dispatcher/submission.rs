@@ -1,8 +1,7 @@
-//! How jobs come in: a place is asked for, the upload arrives, the journal has it, it waits. A
-//! client that does not know whether its upload arrived sends it again with the same key.
+//! Admission and submission of uploads: a ticket reserves a place, the journal commits the job,
+//! and the job is queued. A repeated request with the same idempotency key returns the same job.
 //!
-//! Part of the dispatcher's loop. A job exists for the rest of the service only once the journal
-//! has committed it.
+//! Part of the dispatcher's loop. A job exists only once the journal has committed it.
 
 use crate::dispatcher::state::{JobEntry, Mode, State, StoredUpload, SubmitReply};
 use crate::dispatcher::status::Status;
@@ -37,17 +36,17 @@ impl State {
         Ok(Ticket { _place: self.uploads.clone(), origin: Origin::NONE })
     }
 
-    /// Uploads under way.
+    /// Number of uploads in progress.
     pub(crate) fn uploads(&self) -> usize {
         Arc::strong_count(&self.uploads) - 1
     }
 
-    /// Has the journal write a job down; what follows is for [`State::on_upload_stored`]. A request that
-    /// was made before, by its key, gets the job it became.
+    /// Has the journal write the job; [`State::on_upload_stored`] continues. A repeated request,
+    /// known by its idempotency key, is answered with the job of the first one.
     pub(crate) fn submit(&mut self, id: JobId, upload: Upload, ticket: Ticket, reply: SubmitReply) {
         if let Some(key) = &upload.idempotency_key {
-            if let Some(before) = self.keys.get(key) {
-                self.repeat(self.repeated(*before, &upload), reply);
+            if let Some(earlier) = self.keys.get(key) {
+                self.repeat(self.repeated(*earlier, &upload), reply);
                 self.remove_upload(id);
                 return;
             }
@@ -63,17 +62,17 @@ impl State {
         });
     }
 
-    /// The answer to a request whose key an earlier one had.
-    fn repeated(&self, before: JobId, upload: &Upload) -> Result<Status, SubmitError> {
-        let entry = self.jobs.get(&before).ok_or(SubmitError::KeyBusy)?;
+    /// The reply to a request with the idempotency key of an earlier one.
+    fn repeated(&self, earlier: JobId, upload: &Upload) -> Result<Status, SubmitError> {
+        let entry = self.jobs.get(&earlier).ok_or(SubmitError::KeyBusy)?;
         if !entry.job.upload.is_same_request(upload) {
             return Err(SubmitError::KeyReused);
         }
-        tracing::info!(job = %before, "repeated request");
-        self.status(before).ok_or(SubmitError::KeyBusy)
+        tracing::info!(job = %earlier, "repeated request");
+        self.status(earlier).ok_or(SubmitError::KeyBusy)
     }
 
-    /// Promises once more what was promised, if it still holds.
+    /// Repeats the reply once the journal is known to be writable.
     fn repeat(&self, answer: Result<Status, SubmitError>, reply: SubmitReply) {
         let journal = self.journal.clone();
         tokio::spawn(async move {
@@ -82,9 +81,9 @@ impl State {
         });
     }
 
-    /// Takes in a job that is written down, or turns it away if it is not.
-    pub(crate) fn on_upload_stored(&mut self, arrival: StoredUpload) {
-        let StoredUpload { job, reply, written, .. } = arrival;
+    /// Queues a job that the journal has committed; refuses one that it has not.
+    pub(crate) fn on_upload_stored(&mut self, stored: StoredUpload) {
+        let StoredUpload { job, reply, written, .. } = stored;
         let id = job.id;
         if let Err(error) = written {
             tracing::error!(job = %id, %error, "not accepted");
@@ -97,7 +96,7 @@ impl State {
         }
         tracing::info!(
             job = %id,
-            // As text, so that it is quoted: a name may look like fields of its own.
+            // Logged as text, so that it is quoted: a name may look like further fields.
             filename = job.upload.filename.as_str(),
             bytes = job.upload.bytes,
             sha256 = job.upload.sha256,
@@ -109,7 +108,7 @@ impl State {
         );
         if self.queue.push(id).is_err() {
             tracing::error!(job = %id, "queue full despite an admitted upload");
-            self.queue.send_back(id);
+            self.queue.push_front(id);
         }
         let (changes, _) = watch::channel(0);
         let status = Status::of(&job, self.place(id), self.queue.len(), None);

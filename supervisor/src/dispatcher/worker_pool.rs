@@ -1,9 +1,8 @@
-//! Workers that are started before there is a job for them: the models loaded, the sandbox closed,
-//! the cap of each reserved in the budget.
+//! Standby workers, started before there is a job for them: the models are loaded, the sandbox is
+//! locked down, and the cap of each is reserved in the budget.
 //!
-//! Part of the dispatcher's loop. A worker that stands by gets one job, like any other, and is
-//! never in the way of one: it is let go where a job needs its memory, where the host is short of
-//! it, and at every reload.
+//! Part of the dispatcher's loop. A standby worker processes one job, like any other worker. It is
+//! released when a job needs its memory, when the host is low on memory, and at every reload.
 
 use crate::dispatcher::RunningAttempt;
 use crate::dispatcher::breaker::Breaker;
@@ -17,108 +16,108 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-/// How long a job has the processors to itself before the worker that it took is replaced. The
-/// start of the next one takes about as much of them as a short job, which is over by then.
+/// Delay before a standby worker that has taken a job is replaced. The start of a worker needs
+/// about as much processor time as a short job, which has ended by then.
 const REPLACED_AFTER: Duration = Duration::from_millis(100);
 
-/// A worker that waits for a job, as operators see it.
+/// A standby worker, for operators.
 #[derive(Debug, Clone, Copy, Serialize, utoipa::ToSchema)]
 pub(crate) struct Standby {
-    /// Its process id, once it is born.
+    /// Process id, once it is spawned.
     pub pid: Option<i32>,
-    /// Whether it has loaded the models and closed its sandbox.
+    /// Whether it has loaded the models and locked down its sandbox.
     pub is_ready: bool,
-    /// Resident memory, in bytes.
+    /// Resident memory in bytes.
     pub rss_bytes: u64,
-    /// Its cap, in bytes.
+    /// Memory cap in bytes.
     pub cap_bytes: u64,
 }
 
-/// A worker without a job, and the lines to it.
+/// A worker without a job, and the channels to it.
 pub(crate) struct PooledWorker {
     pub(crate) assignment: oneshot::Sender<Assignment>,
     pub(crate) live: watch::Receiver<Live>,
     pub(crate) stop: oneshot::Sender<Stop>,
     pub(crate) memory_bytes_max: u64,
-    /// Whether it was set going before there was a job for it.
+    /// Whether it was started before there was a job for it.
     pub(crate) is_standby: bool,
-    /// Its life. It is born when this is awaited for the first time.
+    /// Its attempt. The process is spawned when this is first polled.
     pub(crate) attempt: RunningAttempt,
 }
 
-/// The workers that wait for a job.
+/// The standby workers.
 #[derive(Default)]
 pub(crate) struct WorkerPool {
     waiting: Vec<PooledWorker>,
-    /// When a job last took one.
-    hired: Option<Instant>,
-    /// Those that were let go, with the caps that are free once they are gone.
-    leaving: JoinSet<u64>,
-    leaving_bytes: u64,
-    /// Pauses after deaths without a job. Apart from the breaker of the jobs, which no rehearsal
-    /// holds up.
+    /// When a job last took a worker.
+    last_checkout: Option<Instant>,
+    /// Released workers that have not exited yet, with their caps.
+    released: JoinSet<u64>,
+    released_bytes: u64,
+    /// Pauses starts after standby workers exit. Separate from the breaker of the jobs, which
+    /// failed rehearsals must not delay.
     breaker: Breaker,
 }
 
 impl WorkerPool {
-    /// How many wait.
+    /// Number of standby workers.
     pub(crate) const fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether nothing is left, of those that were let go neither.
+    /// Whether neither standby nor released workers are left.
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.leaving.is_empty()
+        self.waiting.is_empty() && self.released.is_empty()
     }
 
-    /// Memory promised to them, in bytes.
+    /// Memory reserved by standby and released workers, in bytes.
     pub(crate) fn reserved_bytes(&self) -> u64 {
-        self.waiting_bytes() + self.leaving_bytes
+        self.waiting_bytes() + self.released_bytes
     }
 
     fn waiting_bytes(&self) -> u64 {
-        self.waiting.iter().map(|hand| hand.memory_bytes_max).sum()
+        self.waiting.iter().map(|worker| worker.memory_bytes_max).sum()
     }
 
-    /// Those that wait, as others see them.
+    /// The standby workers, for operators.
     pub(crate) fn list(&self) -> Vec<Standby> {
-        let seen = |hand: &PooledWorker| {
-            let live = hand.live.borrow();
+        let standby = |worker: &PooledWorker| {
+            let live = worker.live.borrow();
             let rss_bytes = live.rss_bytes;
             Standby {
                 pid: live.pid,
-                is_ready: is_ready(hand),
+                is_ready: is_ready(worker),
                 rss_bytes,
-                cap_bytes: hand.memory_bytes_max,
+                cap_bytes: worker.memory_bytes_max,
             }
         };
-        self.waiting.iter().map(seen).collect()
+        self.waiting.iter().map(standby).collect()
     }
 
-    /// The worker with this cap that waits for the longest. One that is not ready yet may fail
-    /// or hang in its rehearsal, and is no sooner than a new one: it is left alone.
+    /// Takes the oldest ready worker with this cap. One that is not ready is left: its rehearsal
+    /// may fail, and it would not be ready sooner than a new worker.
     pub(crate) fn checkout(&mut self, memory_bytes_max: u64) -> Option<PooledWorker> {
-        let fits = |hand: &PooledWorker| {
-            hand.memory_bytes_max == memory_bytes_max && is_ready(hand) && !is_over(hand)
+        let fits = |worker: &PooledWorker| {
+            worker.memory_bytes_max == memory_bytes_max && is_ready(worker) && !is_over(worker)
         };
         let place = self.waiting.iter().position(fits)?;
-        self.hired = Some(Instant::now());
+        self.last_checkout = Some(Instant::now());
         Some(self.waiting.remove(place))
     }
 
     pub(crate) fn may_be_replaced(&self) -> bool {
-        self.hired.is_none_or(|hired| hired.elapsed() >= REPLACED_AFTER)
+        self.last_checkout.is_none_or(|last| last.elapsed() >= REPLACED_AFTER)
     }
 
-    /// Lets go as many as it takes to free so much memory, or all. Those that leave already count.
+    /// Releases workers until this much memory will be free; counts those already released.
     pub(crate) fn release_memory(&mut self, bytes: u64) {
-        while self.leaving_bytes < bytes {
-            let Some(hand) = self.waiting.pop() else { return };
-            self.release(hand);
+        while self.released_bytes < bytes {
+            let Some(worker) = self.waiting.pop() else { return };
+            self.release(worker);
         }
     }
 
-    /// Lets all of them go.
+    /// Releases all workers.
     pub(crate) fn release_all(&mut self) {
         self.release_memory(u64::MAX);
     }
@@ -127,16 +126,16 @@ impl WorkerPool {
         &mut self,
         PooledWorker { assignment, attempt, memory_bytes_max, .. }: PooledWorker,
     ) {
-        // A worker that can never get a job ends.
+        // Closing the channel makes a worker without a job exit.
         drop(assignment);
-        self.leaving_bytes += memory_bytes_max;
-        self.leaving.spawn(async move {
+        self.released_bytes += memory_bytes_max;
+        self.released.spawn(async move {
             attempt.await;
             memory_bytes_max
         });
     }
 
-    /// Adds a worker that was not started for a job, and starts it.
+    /// Adds a standby worker and starts it.
     pub(crate) fn add(&mut self, worker: PooledWorker) {
         let attempt = start_in_background(worker.attempt);
         self.waiting.push(PooledWorker { attempt, is_standby: true, ..worker });
@@ -147,13 +146,13 @@ impl WorkerPool {
         self.breaker.attempts_max(workers, now) > self.len()
     }
 
-    /// Removes workers that have exited; whether one has become ready since the last call.
+    /// Removes workers that have exited; returns whether one has become ready since the last call.
     pub(crate) fn poll(&mut self) -> bool {
         let Self { waiting, breaker, .. } = self;
         let mut became_ready = false;
         waiting.retain_mut(|worker| {
             if is_over(worker) {
-                // The pause is for one that exits again and again.
+                // Exits count as failures, so that repeated ones are followed by a pause.
                 breaker.failed(Instant::now());
                 return false;
             }
@@ -167,32 +166,32 @@ impl WorkerPool {
         became_ready
     }
 
-    /// Waits until one that was let go is gone; none where there is none.
-    pub(crate) async fn gone(&mut self) -> Option<()> {
-        let bytes = self.leaving.join_next().await?.unwrap_or_else(|error| {
+    /// Waits until a released worker has exited; `None` if there is none.
+    pub(crate) async fn next_exited(&mut self) -> Option<()> {
+        let bytes = self.released.join_next().await?.unwrap_or_else(|error| {
             std::panic::resume_unwind(error.into_panic());
         });
-        self.leaving_bytes -= bytes;
+        self.released_bytes -= bytes;
         Some(())
     }
 }
 
-fn is_ready(hand: &PooledWorker) -> bool {
-    hand.live.borrow().sandbox.is_some()
+fn is_ready(worker: &PooledWorker) -> bool {
+    worker.live.borrow().sandbox.is_some()
 }
 
-fn is_over(hand: &PooledWorker) -> bool {
-    hand.live.has_changed().is_err()
+fn is_over(worker: &PooledWorker) -> bool {
+    worker.live.has_changed().is_err()
 }
 
-/// Has it live without being awaited. It still ends if nobody is interested any more.
+/// Runs the attempt as a task; it is aborted when the returned future is dropped.
 fn start_in_background(attempt: RunningAttempt) -> RunningAttempt {
     let task = AbortOnDropHandle::new(tokio::spawn(attempt));
     Box::pin(async move {
         match task.await.map_err(JoinError::try_into_panic) {
             Ok(exit_report) => exit_report,
             Err(Ok(panic)) => std::panic::resume_unwind(panic),
-            // The runtime ends, and with it whoever waits for this.
+            // The task was aborted because the runtime is shutting down.
             Err(Err(_)) => pending().await,
         }
     })

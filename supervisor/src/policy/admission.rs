@@ -1,81 +1,81 @@
-//! Whether one more upload is let in, weighed before its body is read. Pure.
+//! Decides whether an upload is accepted, before its body is read. Pure.
 //!
-//! Called by the dispatcher, which alone knows the numbers.
+//! Called by the dispatcher, which provides the numbers.
 
 use std::time::Duration;
 
-/// What there is.
+/// State of the service, as far as an admission depends on it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Capacity {
-    /// Whether the service takes jobs at all.
+    /// Whether the service accepts jobs; false once it is stopping.
     pub is_open: bool,
-    /// Whether the journal's files are not those that a next start would open.
+    /// Whether the files of the journal are not those that the next start would open.
     pub journal_is_lost: bool,
-    /// Whether the host is so short of memory that it works on nothing but memory.
+    /// Whether processes on the host are stalled for lack of memory.
     pub memory_is_short: bool,
-    /// Jobs that wait.
+    /// Number of queued jobs.
     pub queue_len: usize,
-    /// Uploads under way, each of which will want a place in the queue and room on the disk.
+    /// Uploads in progress; each needs a place in the queue and space on the disk.
     pub uploads: usize,
-    /// Jobs that may wait.
+    /// Maximum number of queued jobs.
     pub queue_max: usize,
-    /// Attempts at once.
+    /// Maximum number of concurrent attempts.
     pub workers: usize,
-    /// How long one job takes, as measured.
+    /// Measured mean duration of an attempt.
     pub service_time: Duration,
     /// Largest video, in bytes.
     pub upload_bytes_max: u64,
-    /// Whether the disk takes writes, as far as is known.
+    /// Whether the last writes to the disk succeeded.
     pub disk_takes_writes: bool,
-    /// Free room on the disk, in bytes.
+    /// Free disk space in bytes.
     pub disk_free_bytes: u64,
-    /// Free room that must be left, in bytes.
+    /// Free disk space that must remain, in bytes.
     pub disk_free_bytes_min: u64,
 }
 
-/// What is asked.
+/// A request to upload a video.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
-    /// Size of the body, where the client tells it.
+    /// Size of the body, if the client declares it.
     pub bytes: Option<u64>,
 }
 
-/// What else than the video a body may hold: the envelope of a form and its short fields.
+/// Bytes of a body besides the video: the multipart framing of a form and its short fields.
 pub(crate) const ENVELOPE_BYTES_MAX: u64 = 64 * 1024;
 
-/// An upload may come in.
+/// The upload is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Admitted;
 
-/// Why an upload may not come in.
+/// Why an upload is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// The service is about to stop.
+    /// The service is stopping.
     Closing,
-    /// What is accepted could not be found again.
+    /// An accepted job would be lost at the next start.
     JournalLost,
-    /// The body is larger than any video may be.
+    /// The body is larger than the limit on videos.
     TooLarge {
         /// The limit, in bytes.
         upload_bytes_max: u64,
     },
-    /// As many jobs wait as may.
+    /// The queue is full.
     QueueFull {
-        /// When there will probably be a place.
+        /// Estimated time until a place is free.
         retry_after: Duration,
     },
-    /// The host is short of memory.
+    /// The host is low on memory.
     MemoryShort {
         /// When to try again.
         retry_after: Duration,
     },
-    /// Too little of the disk is free.
+    /// Too little disk space is free.
     DiskFull,
-    /// The disk takes no writes.
+    /// Writes to the disk fail.
     DiskRefuses,
 }
 
-/// Weighs one request.
+/// Decides one request.
 pub(crate) fn decide(capacity: &Capacity, request: &Request) -> Result<Admitted, Refusal> {
     let upload_bytes_max = capacity.upload_bytes_max;
     if !capacity.is_open {
@@ -99,23 +99,23 @@ pub(crate) fn decide(capacity: &Capacity, request: &Request) -> Result<Admitted,
     if !capacity.disk_takes_writes {
         return Err(Refusal::DiskRefuses);
     }
-    // Each upload under way may still grow to the limit, and so may this one.
-    let promised = upload_bytes_max.saturating_mul(capacity.uploads as u64);
+    // Each upload in progress may still grow to the limit.
+    let reserved = upload_bytes_max.saturating_mul(capacity.uploads as u64);
     let needed = request.bytes.unwrap_or(upload_bytes_max).min(upload_bytes_max);
-    let left = capacity.disk_free_bytes.saturating_sub(promised).checked_sub(needed);
+    let left = capacity.disk_free_bytes.saturating_sub(reserved).checked_sub(needed);
     if left.is_none_or(|left| left < capacity.disk_free_bytes_min) {
         return Err(Refusal::DiskFull);
     }
     Ok(Admitted)
 }
 
-/// How long `workers` take to finish so many jobs.
+/// Estimated time in which the workers finish this many jobs.
 fn time_to_finish(jobs: usize, capacity: &Capacity) -> Duration {
     let rounds = jobs.div_ceil(capacity.workers.max(1));
     whole_seconds(capacity.service_time.saturating_mul(rounds as u32))
 }
 
-/// What `Retry-After` can carry (RFC 9110, 10.2.3), from a second to ten minutes.
+/// Whole seconds, as `Retry-After` requires (RFC 9110, 10.2.3), from one second to ten minutes.
 fn whole_seconds(time: Duration) -> Duration {
     Duration::from_secs(time.as_millis().div_ceil(1000).clamp(1, 600) as u64)
 }
@@ -147,7 +147,7 @@ mod tests {
     const SMALL: Request = Request { bytes: Some(1000) };
 
     #[test]
-    fn the_last_place_is_given_and_no_more() {
+    fn the_queue_is_filled_to_its_limit_and_not_beyond() {
         let at = Capacity { queue_len: 6, uploads: 3, ..capacity() };
         assert_eq!(decide(&at, &SMALL), Ok(Admitted));
         let past = Capacity { queue_len: 7, uploads: 3, ..capacity() };
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_grows_with_the_number_of_jobs_in_the_way() {
+    fn retry_after_grows_with_the_number_of_queued_jobs() {
         let wait = |queue_len| match decide(&Capacity { queue_len, ..capacity() }, &SMALL) {
             Err(Refusal::QueueFull { retry_after }) => retry_after.as_secs(),
             other => panic!("{other:?}"),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_body_is_let_in_and_one_byte_more_is_not() {
+    fn a_body_at_the_limit_is_admitted_and_one_byte_more_is_refused() {
         let limit = 30 * MIB + ENVELOPE_BYTES_MAX;
         assert_eq!(decide(&capacity(), &Request { bytes: Some(limit) }), Ok(Admitted));
         let refusal = Refusal::TooLarge { upload_bytes_max: 30 * MIB };
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn room_on_the_disk_counts_what_is_under_way() {
+    fn disk_space_is_reserved_for_uploads_in_progress() {
         let at = Capacity { disk_free_bytes: 190 * MIB, uploads: 2, ..capacity() };
         assert_eq!(decide(&at, &Request { bytes: None }), Ok(Admitted));
         let past = Capacity { disk_free_bytes: 190 * MIB - 1, ..at };
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closing_service_or_one_without_its_journal_says_so_before_anything_else() {
+    fn stopping_and_a_lost_journal_take_precedence_over_other_refusals() {
         let closing = Capacity { is_open: false, queue_len: 10, ..capacity() };
         assert_eq!(decide(&closing, &SMALL), Err(Refusal::Closing));
         let lost = Capacity { journal_is_lost: true, queue_len: 10, ..capacity() };
@@ -194,7 +194,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_admitted_fits(
+        fn an_admitted_upload_fits_into_queue_and_disk(
             queue_len in 0usize..20, uploads in 0usize..20, queue_max in 1usize..20,
             workers in 0usize..4, free in 0u64..2000, bytes in prop::option::of(0u64..40),
         ) {

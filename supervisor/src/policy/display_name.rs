@@ -1,15 +1,15 @@
-//! File names from clients: made fit to be shown, never used as a path.
+//! File names from clients, made safe to display; they are never used as paths.
 //!
-//! Called wherever a name enters (`http::upload`, `cli::run`).
+//! Created where a name enters the service (`http::upload`, `cli::run`).
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use std::fmt;
 
-/// Most characters of a name that are kept.
+/// Maximum length of a name in characters.
 const CHARACTERS_MAX: usize = 120;
 
-/// Everything but RFC 8187's attr-char.
+/// All characters except RFC 8187's attr-char.
 const NOT_ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'!')
     .remove(b'#')
@@ -30,9 +30,9 @@ const NOT_ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
 pub struct DisplayName(String);
 
 impl DisplayName {
-    /// The part of a client's word that can be shown; "video" where nothing can.
-    pub fn new(word: &str) -> Self {
-        let last = word.rsplit(['/', '\\']).next().unwrap_or_default();
+    /// The displayable part of a name from a client; "video" if nothing remains.
+    pub fn new(name: &str) -> Self {
+        let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
         let name: String = last.chars().filter(|c| !is_hidden(*c)).take(CHARACTERS_MAX).collect();
         match name.trim() {
             "" | "." | ".." => Self("video".into()),
@@ -45,7 +45,7 @@ impl DisplayName {
         &self.0
     }
 
-    /// The name without what follows its last dot.
+    /// The name without its extension.
     pub fn stem(&self) -> &str {
         match self.0.rsplit_once('.') {
             Some((stem, _)) if !stem.is_empty() => stem,
@@ -65,10 +65,11 @@ impl DisplayName {
     }
 }
 
-/// A text with what cannot be seen in it spelt out, so that no terminal obeys it.
+/// The text with hidden characters escaped, so that no terminal interprets them.
 pub(crate) fn visible(text: &str) -> String {
-    let spelt = |c: char| if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(spelt).collect()
+    let escape =
+        |c: char| if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
 }
 
 impl fmt::Display for DisplayName {
@@ -77,7 +78,7 @@ impl fmt::Display for DisplayName {
     }
 }
 
-/// Control characters, and those that hide or turn around their neighbours (Unicode TR 36).
+/// Control characters, and characters that hide or reorder text (Unicode TR 36).
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -91,7 +92,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn folders_and_tricks_are_gone_and_the_rest_stays() {
+    fn folders_and_hidden_characters_are_removed() {
         for (word, shown) in [
             ("clip.mp4", "clip.mp4"),
             ("../../etc/passwd", "passwd"),
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn attachments_carry_the_plain_and_the_full_name() {
+    fn attachments_have_an_ascii_and_a_utf8_name() {
         let header = DisplayName::new("Größe \"3\".mov").attachment("output.mp4");
         assert_eq!(
             header,
@@ -118,7 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_word_gives_a_short_single_line_and_a_legal_header(word in "\\PC*|.*") {
+        fn any_text_gives_a_short_single_line_and_a_valid_header(word in "\\PC*|.*") {
             let name = DisplayName::new(&word);
             let shown = name.to_string();
             prop_assert!(!shown.is_empty() && shown.chars().count() <= CHARACTERS_MAX);

@@ -1,34 +1,34 @@
-//! How long one attempt takes, learnt from those that are over.
+//! Estimates the duration of an attempt from the attempts that have ended.
 //!
-//! Whatever the end was: a job that waits waits for failures as long as for successes.
+//! Failed attempts count like successful ones: queued jobs wait for both.
 
 use std::time::Duration;
 
-/// What one attempt is taken to need before any was measured.
-const GUESS: Duration = Duration::from_secs(10);
+/// Assumed duration of an attempt before one was measured.
+const ASSUMED: Duration = Duration::from_secs(10);
 
-/// A running mean in which the past fades.
+/// Exponentially weighted mean of the durations.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct AttemptDurations {
     mean: Option<Duration>,
 }
 
 impl AttemptDurations {
-    /// Takes note of an attempt that ended of itself.
+    /// Adds the duration of an attempt that was not stopped from outside.
     pub(crate) fn learn(&mut self, wall: Duration) {
         self.mean = Some(self.mean.map_or(wall, |mean| (mean * 7 + wall * 3) / 10));
     }
 
-    /// What an attempt takes, guessed if need be.
+    /// Mean duration of an attempt; the assumed one before the first measurement.
     pub(crate) fn service_time(self) -> Duration {
-        self.mean.unwrap_or(GUESS)
+        self.mean.unwrap_or(ASSUMED)
     }
 
-    /// How long it will be until a job is over that is `position`th in the queue (from 1) before
-    /// so many workers, all busy. Nothing is told from a guess.
+    /// Estimated time until the job at `position` in the queue (from 1) ends, with all `workers`
+    /// busy. `None` before the first measurement.
     pub(crate) fn time_left(self, position: usize, workers: usize) -> Option<Duration> {
-        let turns = position.div_ceil(workers.max(1)) + 1;
-        Some(self.mean?.saturating_mul(turns.try_into().unwrap_or(u32::MAX)))
+        let rounds = position.div_ceil(workers.max(1)) + 1;
+        Some(self.mean?.saturating_mul(rounds.try_into().unwrap_or(u32::MAX)))
     }
 }
 
@@ -37,10 +37,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_measurement_replaces_the_guess_and_later_ones_move_it() {
+    fn the_first_measurement_replaces_the_assumption_and_later_ones_adjust_the_mean() {
         let s = Duration::from_secs;
         let mut durations = AttemptDurations::default();
-        assert_eq!((durations.service_time(), durations.time_left(1, 1)), (GUESS, None));
+        assert_eq!((durations.service_time(), durations.time_left(1, 1)), (ASSUMED, None));
         durations.learn(s(20));
         assert_eq!(durations.service_time(), s(20));
         durations.learn(s(30));

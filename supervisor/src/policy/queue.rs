@@ -1,36 +1,36 @@
-//! The jobs that wait, in the order of their turn. Pure, with no synchronisation of its own.
+//! The queue of pending jobs, first in, first out. Pure, without synchronisation.
 //!
-//! Used by the dispatcher. Bounded for newcomers; a job that is sent back after an attempt keeps
-//! its place at the head and needs no room: it held a worker, of which there are few.
+//! Used by the dispatcher. The limit applies to new jobs only; a requeued job returns to the head
+//! regardless of it, because the number of running jobs is small.
 
 use crate::policy::job::JobId;
 use std::collections::VecDeque;
 use thiserror::Error;
 
-/// Waiting jobs, first come, first served.
+/// Pending jobs in the order in which they will start.
 #[derive(Debug)]
 pub(crate) struct Queue {
     waiting: VecDeque<JobId>,
     length_max: usize,
 }
 
-/// There is no room.
+/// The queue has no place for a new job.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("the queue is full")]
 pub(crate) struct Full;
 
 impl Queue {
-    /// An empty queue for so many newcomers.
+    /// An empty queue for this many jobs.
     pub(crate) const fn new(length_max: usize) -> Self {
         Self { waiting: VecDeque::new(), length_max }
     }
 
-    /// Has another bound from now on; who waits already stays.
-    pub(crate) const fn bound(&mut self, length_max: usize) {
+    /// Changes the limit; jobs already in the queue stay.
+    pub(crate) const fn set_length_max(&mut self, length_max: usize) {
         self.length_max = length_max;
     }
 
-    /// Adds a newcomer at the end.
+    /// Adds a new job at the end.
     pub(crate) fn push(&mut self, id: JobId) -> Result<(), Full> {
         if self.waiting.len() >= self.length_max {
             return Err(Full);
@@ -39,39 +39,39 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds a job that was accepted before, at the end, whether or not there is room.
+    /// Adds an already accepted job at the end, regardless of the limit.
     pub(crate) fn readmit(&mut self, id: JobId) {
         self.waiting.push_back(id);
     }
 
-    /// Puts a job back at the head.
-    pub(crate) fn send_back(&mut self, id: JobId) {
+    /// Puts a job back at the head, regardless of the limit.
+    pub(crate) fn push_front(&mut self, id: JobId) {
         self.waiting.push_front(id);
     }
 
-    /// Takes out a job wherever it stands; tells whether it stood there.
+    /// Removes a job from any position; false if it is not in the queue.
     pub(crate) fn remove(&mut self, id: JobId) -> bool {
         let before = self.waiting.len();
         self.waiting.retain(|waiting| *waiting != id);
         self.waiting.len() != before
     }
 
-    /// How many jobs come to their turn up to and including this one: 1 for the head.
+    /// The position of a job: 1 for the head.
     pub(crate) fn position(&self, id: JobId) -> Option<usize> {
         self.waiting.iter().position(|waiting| *waiting == id).map(|index| index + 1)
     }
 
-    /// How many wait.
+    /// Number of queued jobs.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether none waits.
+    /// Whether the queue is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// All that wait, the head first.
+    /// The queued jobs, from the head.
     pub(crate) fn iter(&self) -> impl Iterator<Item = JobId> + '_ {
         self.waiting.iter().copied()
     }
@@ -83,9 +83,9 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Against the plainest model there is: a vector.
+        /// Compared with a vector as the model.
         #[test]
-        fn it_does_what_a_vector_would(steps in prop::collection::vec((0u8..4, 0usize..8), 0..60)) {
+        fn it_behaves_like_a_vector(steps in prop::collection::vec((0u8..4, 0usize..8), 0..60)) {
             let ids: Vec<_> = (0..8).map(|_| JobId::random()).collect();
             let mut queue = Queue::new(4);
             let mut model: Vec<JobId> = Vec::new();
@@ -100,7 +100,7 @@ mod tests {
                         }
                     }
                     1 if !model.contains(&id) => {
-                        queue.send_back(id);
+                        queue.push_front(id);
                         model.insert(0, id);
                     }
                     2 => {

@@ -7,21 +7,21 @@ use std::time::Duration;
 pub(crate) struct RetentionPeriods {
     /// Normally.
     pub normal: Duration,
-    /// While memory or disk space is short.
+    /// While memory or disk space is low.
     pub under_pressure: Duration,
 }
 
 /// Limits on resumable uploads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ResumableLimits {
-    /// Incomplete ones at once.
+    /// Maximum number of incomplete uploads.
     pub uploads_max: usize,
-    /// How long one may take from its creation to its last byte.
+    /// How long an upload is kept, from its creation to its last byte.
     pub lives: RetentionPeriods,
 }
 
 impl RetentionPeriods {
-    /// Whether something of this age is to be deleted.
+    /// Whether something of this age has expired.
     pub(crate) fn has_expired(&self, age: Duration, is_short: bool) -> bool {
         age >= if is_short { self.under_pressure } else { self.normal }
     }

@@ -1,6 +1,6 @@
 //! Suggestions for misspelt names of configuration keys and upload options.
 
-/// Least similarity of a suggestion, from 0 to 1: one wrong letter in five.
+/// Minimum similarity of a suggestion, from 0 to 1: one wrong letter in five.
 const SIMILARITY_MIN: f64 = 0.8;
 
 /// The known name most similar to `name`, if one is similar enough.

@@ -1,6 +1,6 @@
-//! A job as clients see it: the document behind `/api/status`, `/api/events` and `/api/jobs`.
+//! The status document of a job, for `/api/status`, `/api/events` and `/api/jobs`.
 //!
-//! Made by the dispatcher from what it knows at that moment; everything in it is safe to show.
+//! Made by the dispatcher from its current state; it contains nothing that clients must not see.
 
 pub(crate) mod numbers;
 pub(crate) mod progress;
@@ -21,7 +21,7 @@ pub(crate) use urls::Urls;
 use utoipa::ToSchema;
 pub(crate) use worker::{LayerReport, WorkerStatus};
 
-/// Bytes in what people are told is a megabyte.
+/// Bytes in what the interface calls a megabyte.
 const MEGABYTE: f64 = (1u64 << 20) as f64;
 
 /// Status of a job.
@@ -92,7 +92,7 @@ pub(crate) struct Status {
     pub sandbox: Option<Vec<LayerReport>>,
 }
 
-/// The states of a job, as documents name them.
+/// The states of a job, as named in documents.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "describes strings that [`JobState::name`] makes")]
@@ -105,7 +105,7 @@ enum StateName {
 }
 
 impl Status {
-    /// The document of a job; `place` while it waits, `live` while it is processed.
+    /// Makes the document; `place` is given for a queued job, `live` for one in progress.
     pub(crate) fn of(
         job: &Job,
         place: Option<Place>,
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_job_tells_its_place() {
+    fn a_pending_job_reports_its_place() {
         let status = document(
             &job(&[]),
             Some(Place { position: 2, total: 3, time_left: Some(Duration::from_millis(2100)) }),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_completed_job_carries_its_numbers_and_links() {
+    fn a_completed_job_reports_statistics_and_urls() {
         let job = job(&[JobEvent::Started, JobEvent::Completed(SUMMARY)]);
         let status = document(&job, None, None);
         assert_eq!(status["progress"], 100);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_job_says_why_twice() {
+    fn a_failed_job_reports_code_and_sentence() {
         let error = JobError { code: "no_frames".into(), sentence: "No frames.".into() };
         let status = document(&job(&[JobEvent::Failed(error)]), None, None);
         assert_eq!(status["error_code"], "no_frames");

@@ -1,6 +1,6 @@
-//! What of a job goes into statistics: a few numbers, without the document. Pure.
+//! The numbers of a job that statistics need, without the rest of the document. Pure.
 //!
-//! Made by the dispatcher of every job at once, so it must stay cheap.
+//! Made for every job at once by the dispatcher, so it must stay cheap.
 
 use crate::dispatcher::status::progress::frames;
 use crate::policy::job::{Job, JobId, JobState};
@@ -11,34 +11,34 @@ use std::borrow::Cow;
 /// The numbers of one job.
 #[derive(Debug, Clone)]
 pub(crate) struct Numbers {
-    /// Its id.
+    /// Id of the job.
     pub job_id: JobId,
-    /// The name of its state.
+    /// Name of its state.
     pub status: &'static str,
-    /// Why it failed.
+    /// Error code, if it failed.
     pub error_code: Option<Cow<'static, str>>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When it first started.
     pub started_at: Option<Timestamp>,
-    /// When it was over.
+    /// When it ended.
     pub completed_at: Option<Timestamp>,
-    /// Most memory any attempt used.
+    /// Peak memory over all attempts.
     pub peak_bytes: u64,
-    /// How long the last attempt took, once the job is over.
+    /// Wall time of the last attempt, once the job is over.
     pub wall_ms: Option<u64>,
     /// Frames processed.
     pub frames: u32,
-    /// Attempts that are over.
+    /// Finished attempts.
     pub attempts: usize,
 }
 
 impl Numbers {
-    /// Of a job; `live` while it is processed.
+    /// The numbers of a job; `live` is given for one in progress.
     pub(crate) fn of(job: &Job, live: Option<&Live>) -> Self {
         let state = job.state();
         let past = job.attempts.iter().map(|attempt| attempt.peak_bytes);
-        // Frames of the attempt under way took none of the time of those before.
+        // The frames of a running attempt took none of the time of earlier ones.
         let last = job.attempts.last().filter(|_| state.is_final());
         Self {
             job_id: job.id,

@@ -1,25 +1,25 @@
-//! How far a job is, in numbers and in a sentence: its place while it waits, its frames while a
-//! worker is on it.
+//! Progress of a job in numbers and in a sentence: its queue position while pending, its frames
+//! while processing.
 //!
-//! Called by [`crate::dispatcher::status::Status::of`]. Pure but for a look at the running clock.
+//! Called by [`crate::dispatcher::status::Status::of`]. Pure, except that it reads the clock.
 
 use crate::policy::job::{Job, JobState};
 use crate::runner::attempt::Live;
 use bodyscript_protocol::message::Progress;
 use std::time::{Duration, Instant};
 
-/// Where a waiting job stands: 1 is next.
+/// The queue position of a pending job: 1 is next.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     /// Its position.
     pub position: usize,
-    /// How many wait.
+    /// Number of pending jobs.
     pub total: usize,
-    /// How long it will probably be until the job is over, once anything is known of that.
+    /// Estimated time until the job is over, if there is a basis for it.
     pub time_left: Option<Duration>,
 }
 
-/// Frames done and expected.
+/// Frames processed and expected.
 pub(crate) fn frames(job: &Job, live: Option<&Live>) -> (u32, Option<u32>) {
     if let JobState::Completed { summary, .. } = job.state() {
         return (summary.frames_processed, Some(summary.frames_processed));
@@ -27,12 +27,12 @@ pub(crate) fn frames(job: &Job, live: Option<&Live>) -> (u32, Option<u32>) {
     let Some(Live { facts, progress: Progress { frames_done, .. }, .. }) = live else {
         return (0, None);
     };
-    // The container's word on the number of frames can be too low.
+    // The number of frames in the container's header can be too low.
     let expected = facts.as_ref().map(|facts| facts.frames_expected.max(*frames_done));
     (*frames_done, expected)
 }
 
-/// Seconds until the job will probably be over, if there is anything to tell it from.
+/// Estimated seconds until the job is over, if there is a basis for them.
 pub(crate) fn seconds_left(
     state: &JobState,
     place: Option<Place>,
@@ -64,7 +64,7 @@ pub(crate) fn percent(state: &JobState, current: u32, total: Option<u32>) -> u8 
     }
 }
 
-/// One sentence for people.
+/// One sentence for users.
 pub(crate) fn message(
     state: &JobState,
     place: Option<Place>,
@@ -73,14 +73,16 @@ pub(crate) fn message(
 ) -> String {
     match state {
         JobState::Pending { reason, .. } => {
-            let turn = match place {
+            let position_text = match place {
                 Some(Place { position: 1, .. }) => "Your video is first in the queue.".into(),
                 Some(Place { position, total, .. }) => {
                     format!("Your video is number {position} of {total} in the queue.")
                 }
                 None => "Queued.".into(),
             };
-            reason.as_ref().map_or(turn.clone(), |reason| format!("{reason} {turn}"))
+            reason
+                .as_ref()
+                .map_or(position_text.clone(), |reason| format!("{reason} {position_text}"))
         }
         JobState::Processing { .. } => match total {
             None => "Starting.".into(),
@@ -98,7 +100,7 @@ mod tests {
     use jiff::Timestamp;
 
     #[test]
-    fn only_a_completed_job_is_at_a_hundred() {
+    fn only_a_completed_job_is_at_100_percent() {
         let state =
             JobState::Processing { started_at: Timestamp::UNIX_EPOCH, memory_bytes_max: 100 };
         assert_eq!(percent(&state, 50, Some(200)), 25);

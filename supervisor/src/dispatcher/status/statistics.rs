@@ -1,4 +1,4 @@
-//! How a completed job went, rounded for people. Pure.
+//! Statistics of a completed job, rounded for display. Pure.
 //!
 //! Called by [`crate::dispatcher::status::Status::of`].
 

@@ -1,6 +1,6 @@
-//! Where the results of a completed job are. Pure.
+//! URLs of the results of a completed job. Pure.
 //!
-//! Called by [`crate::dispatcher::status::Status::of`]; the addresses are those that `http::files` serves.
+//! Called by [`crate::dispatcher::status::Status::of`]; `http::jobs::files` serves them.
 
 use crate::policy::job::Job;
 use bodyscript_protocol::artefact::Artefact;
@@ -36,8 +36,8 @@ impl Urls {
     pub(crate) fn of(job: &Job) -> Self {
         let (id, formats) = (job.id, job.upload.options.formats);
         let url = |artefact: Artefact| {
-            let is_there = formats.contains(artefact);
-            is_there.then(|| format!("/api/serve/{id}/{}", artefact.file_name()))
+            let is_requested = formats.contains(artefact);
+            is_requested.then(|| format!("/api/serve/{id}/{}", artefact.file_name()))
         };
         Self {
             video: url(Artefact::Video),

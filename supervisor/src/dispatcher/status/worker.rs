@@ -1,7 +1,7 @@
-//! The worker of a job: its process, its memory and the sandbox it is in. Pure.
+//! The worker of a job: its process, its memory and its sandbox. Pure.
 //!
-//! Called by [`crate::dispatcher::status::Status::of`]. What a worker says of itself is shown only without control
-//! characters and cut to a length.
+//! Called by [`crate::dispatcher::status::Status::of`]. Text from a worker is shown without control
+//! characters and at a limited length.
 
 use crate::policy::job::JobState;
 use crate::runner::attempt::Live;
@@ -42,7 +42,7 @@ impl WorkerStatus {
     }
 }
 
-/// A sandbox report as people and programs read it.
+/// The sandbox report as shown in documents.
 pub(crate) fn layer_reports(sandbox: &SandboxReport) -> Vec<LayerReport> {
     let report = |(layer, state): &(Layer, LayerState)| {
         let (state, detail) = match state {
@@ -55,8 +55,8 @@ pub(crate) fn layer_reports(sandbox: &SandboxReport) -> Vec<LayerReport> {
     sandbox.layers.iter().map(report).collect()
 }
 
-/// A worker's word, made fit for a terminal. A worker says this before it reads its video, but
-/// nothing else vouches for that.
-fn printable(word: &str) -> String {
-    word.chars().filter(|c| !c.is_control()).take(200).collect()
+/// Text from a worker, made safe for a terminal. A worker sends it before it reads its video, but
+/// nothing else guarantees that it is harmless.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }

@@ -1,24 +1,23 @@
-//! What a job is called: the key to its data, which nobody can guess. Pure but for the random
-//! numbers it is made of.
+//! Job ids: random, so that they cannot be guessed, because knowing one grants access to the job.
 //!
-//! Clients bring it back in URLs; folders and files of the state folder are named by it.
+//! They are part of URLs and of the names of files and folders in the state folder.
 
 use serde::{Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
 
-/// The key to a job's data: 128 random bits, as 32 hexadecimal digits in URLs and folder names.
+/// A job id: 128 random bits, as 32 hexadecimal digits in URLs and folder names.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobId(u128);
 
-/// A text that is no job's id.
+/// The text is not a job id.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("not the id of a job: 32 hexadecimal digits")]
 pub struct NotAJobId;
 
 impl JobId {
-    /// A new one that nobody can guess.
+    /// A new random id.
     pub fn random() -> Self {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).expect("the kernel has random numbers once it has booted");
@@ -62,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_differ_and_survive_being_written() {
+    fn ids_differ_and_parse_back_from_text() {
         let id = JobId::random();
         assert_ne!(id, JobId::random());
         assert_eq!(id.to_string().parse(), Ok(id));

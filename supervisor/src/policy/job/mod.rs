@@ -1,6 +1,6 @@
-//! A job: what was asked, and what is known of it. Pure.
+//! A job: its upload, its state and its attempts. Pure.
 //!
-//! Owned by the dispatcher, which changes a job's state through [`Job::apply`] alone.
+//! Owned by the dispatcher, which changes a job's state with [`Job::apply`] only.
 
 pub(crate) mod id;
 pub(crate) mod record;
@@ -17,26 +17,26 @@ pub use record::AttemptRecord;
 pub(crate) use state::{IllegalTransition, JobState};
 pub use state::{JobError, JobEvent};
 
-/// Records of attempts a job keeps; only requeues by operators can make it more.
+/// Attempts kept per job; only requeues by operators can lead to more.
 pub(crate) const ATTEMPTS_KEPT_MAX: usize = 16;
 
-/// What was uploaded.
+/// An uploaded video and its options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
-    /// What the client calls the file.
+    /// File name given by the client.
     pub filename: DisplayName,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
-    /// SHA-256 of its content, in hexadecimal.
+    /// SHA-256 of its content, in hexadecimal; empty for a local file.
     pub sha256: String,
-    /// How it is to be processed.
+    /// Options of the processing.
     pub options: Options,
-    /// SHA-256 of the client's key to this request, in hexadecimal, if it gave one.
+    /// SHA-256 of the client's idempotency key, in hexadecimal, if it sent one.
     pub idempotency_key: Option<String>,
 }
 
 impl Upload {
-    /// Whether both ask for the same thing of the same video, whatever they call it.
+    /// Whether both are the same request for the same video; file names may differ.
     pub fn is_same_request(&self, other: &Self) -> bool {
         self.sha256 == other.sha256 && self.bytes == other.bytes && self.options == other.options
     }
@@ -45,35 +45,35 @@ impl Upload {
 /// A job.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Its key.
+    /// Its id.
     pub id: JobId,
-    /// What was uploaded.
+    /// The uploaded video.
     pub upload: Upload,
     /// When it was accepted.
     pub created_at: Timestamp,
-    /// The request that brought it.
+    /// The request that submitted it.
     pub origin: Origin,
-    /// What its latest worker told of the video.
+    /// Properties of the video, as the latest worker reported them.
     pub facts: Option<VideoFacts>,
     /// The sandbox of its latest worker.
     pub sandbox: Option<SandboxReport>,
-    /// Its latest attempts that are over, oldest first.
+    /// Its latest finished attempts, oldest first.
     pub attempts: Vec<AttemptRecord>,
-    /// How many attempts are over.
+    /// Number of finished attempts.
     pub attempts_made: u32,
-    /// How many of them count as executions of the video.
+    /// Number of finished attempts that count as executions of the video.
     pub executions: u32,
     state: JobState,
 }
 
 impl Job {
-    /// A job that waits for its first attempt.
+    /// A new job in the queue.
     pub fn new(id: JobId, upload: Upload, memory_bytes_max: u64, now: Timestamp) -> Self {
         let state = JobState::Pending { started_at: None, memory_bytes_max, reason: None };
         Self::recalled(id, upload, now, state)
     }
 
-    /// A job as a journal has it; what else is known of it is the caller's to fill in.
+    /// A job read from the journal; the caller fills in the remaining fields.
     pub const fn recalled(
         id: JobId,
         upload: Upload,
@@ -99,25 +99,25 @@ impl Job {
         &self.state
     }
 
-    /// Takes the job to its next state, if that is legal.
+    /// Applies an event, if it is legal in the current state.
     pub fn apply(&mut self, event: JobEvent, now: Timestamp) -> Result<(), IllegalTransition> {
         self.state = self.state.after(event, now)?;
         Ok(())
     }
 
-    /// Lets the job begin anew: what it was executed before no longer counts.
-    pub const fn absolve(&mut self) {
+    /// Resets the number of executions, for a retry by an operator.
+    pub const fn reset_executions(&mut self) {
         self.executions = 0;
     }
 
-    /// Lowers the memory a waiting job is to have to what can be had.
+    /// Lowers the memory cap of a pending job to the available memory.
     pub fn lower_cap(&mut self, available_bytes: u64) {
         if let JobState::Pending { memory_bytes_max, .. } = &mut self.state {
             *memory_bytes_max = available_bytes.min(*memory_bytes_max);
         }
     }
 
-    /// Remembers an attempt that is over.
+    /// Adds a finished attempt.
     pub fn record(&mut self, attempt: AttemptRecord) {
         self.attempts_made += 1;
         self.executions += u32::from(attempt.is_counted);

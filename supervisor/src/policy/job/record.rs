@@ -1,21 +1,21 @@
-//! What a job remembers of an attempt that is over. Pure.
+//! The record of a finished attempt. Pure.
 //!
-//! Made by the dispatcher from an exit report, kept by the journal, shown in status documents.
+//! Made by the dispatcher from an exit report, stored in the journal, shown in status documents.
 
 use crate::runner::attempt::exit_report::ExitReport;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// One attempt that is over.
+/// A finished attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AttemptRecord {
-    /// The cap on its memory.
+    /// Memory cap in bytes.
     pub cap_bytes: u64,
-    /// Most memory it ever used.
+    /// Peak memory in bytes.
     pub peak_bytes: u64,
-    /// From birth to reaping.
+    /// Milliseconds from spawn to reaping.
     pub wall_ms: u64,
-    /// Processor time.
+    /// Processor time in milliseconds.
     pub cpu_ms: u64,
     /// How it ended: the name of an [`crate::runner::attempt::exit_report::ExitReason`].
     pub end: &'static str,
@@ -25,7 +25,7 @@ pub struct AttemptRecord {
 }
 
 impl AttemptRecord {
-    /// What a job remembers of an exit report.
+    /// The record of an exit report.
     pub fn of(exit_report: &ExitReport) -> Self {
         Self {
             cap_bytes: exit_report.cap_bytes,

@@ -1,93 +1,94 @@
-//! The states of a job and which may follow which. Pure; the diagram is in the crate's essay.
+//! The states of a job and the transitions between them. Pure; the crate documentation has a
+//! diagram.
 //!
-//! [`crate::policy::job::Job::apply`] is the only caller of the transitions.
+//! Only [`crate::policy::job::Job::apply`] applies transitions.
 
 use bodyscript_protocol::message::Summary;
 use jiff::Timestamp;
 use std::borrow::Cow;
 use thiserror::Error;
 
-/// Why a job failed, for people and for programs.
+/// Why a job failed, for users and for programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobError {
-    /// Stable. Owned where a journal told it.
+    /// A stable code; owned if it was read from the journal.
     pub code: Cow<'static, str>,
     /// One sentence.
     pub sentence: String,
 }
 
-/// The state of a job, with the facts that belong to it.
+/// The state of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobState {
     /// In the queue.
     Pending {
-        /// When it first started, if an attempt of it is over.
+        /// When its first attempt started, if one has.
         started_at: Option<Timestamp>,
         /// Cap on the memory of the next attempt.
         memory_bytes_max: u64,
-        /// Why it waits again.
+        /// Why it was queued again.
         reason: Option<String>,
     },
-    /// A worker is on it.
+    /// A worker processes it.
     Processing {
-        /// When it first started.
+        /// When its first attempt started.
         started_at: Timestamp,
         /// Cap on the memory of this attempt.
         memory_bytes_max: u64,
     },
     /// Its artefacts are published.
     Completed {
-        /// When it first started.
+        /// When its first attempt started.
         started_at: Timestamp,
-        /// When it was completed.
+        /// When it completed.
         completed_at: Timestamp,
-        /// How it went.
+        /// Statistics of the processing.
         summary: Summary,
     },
-    /// There will be no result.
+    /// It failed; there are no results.
     Failed {
-        /// When it first started, if it did.
+        /// When its first attempt started, if one has.
         started_at: Option<Timestamp>,
         /// When it failed.
         completed_at: Timestamp,
-        /// Why.
+        /// The reason.
         error: JobError,
     },
-    /// The client does not want it any more.
+    /// The client cancelled it.
     Cancelled {
-        /// When it first started, if it did.
+        /// When its first attempt started, if one has.
         started_at: Option<Timestamp>,
-        /// When it was over.
+        /// When it was cancelled.
         completed_at: Timestamp,
     },
 }
 
-/// What can happen to a job.
+/// What happens to a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobEvent {
-    /// An attempt begins.
+    /// An attempt starts.
     Started,
-    /// The attempt is over without a final word; another is to follow.
+    /// The attempt has ended and another one follows.
     Requeued {
-        /// Cap on its memory.
+        /// Memory cap of the next attempt.
         memory_bytes_max: u64,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The artefacts are published.
     Completed(Summary),
-    /// There will be no result.
+    /// The job failed.
     Failed(JobError),
-    /// The client does not want it any more.
+    /// The client cancelled it.
     Cancelled,
-    /// An operator allows another try.
+    /// An operator retries it.
     Retried {
-        /// Cap on the memory of the next attempt.
+        /// Memory cap of the next attempt.
         memory_bytes_max: u64,
     },
 }
 
-/// An event that cannot happen in this state: a fault in the dispatcher.
+/// An event that is not legal in the current state: a bug in the dispatcher.
 #[derive(Debug, Error)]
 #[error("a job that is {state} cannot be {event:?}")]
 pub struct IllegalTransition {
@@ -96,7 +97,7 @@ pub struct IllegalTransition {
 }
 
 impl JobState {
-    /// The name in status documents.
+    /// The name in documents.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Pending { .. } => "pending",
@@ -107,12 +108,12 @@ impl JobState {
         }
     }
 
-    /// Whether nothing follows unless an operator wants it.
+    /// Whether the job has ended; only an operator can retry it then.
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled { .. })
     }
 
-    /// When the job first started, if it did.
+    /// When the first attempt started, if one has.
     pub const fn started_at(&self) -> Option<Timestamp> {
         match self {
             Self::Pending { started_at, .. }
@@ -124,7 +125,7 @@ impl JobState {
         }
     }
 
-    /// When the job was over, if it is.
+    /// When the job ended, if it has.
     pub const fn completed_at(&self) -> Option<Timestamp> {
         match self {
             Self::Pending { .. } | Self::Processing { .. } => None,
@@ -134,7 +135,7 @@ impl JobState {
         }
     }
 
-    /// The state an event leads to, if it can happen in this one.
+    /// The state after an event, if the event is legal in this one.
     pub(crate) fn after(&self, event: JobEvent, now: Timestamp) -> Result<Self, IllegalTransition> {
         let started_at = self.started_at();
         Ok(match (self, event) {
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_keeps_the_first_start_and_brings_its_own_cap() {
+    fn a_retry_keeps_the_first_start_and_sets_a_new_cap() {
         let mut job = job();
         for (event, at) in [(JobEvent::Started, 1), (requeued(), 2), (JobEvent::Started, 3)] {
             job.apply(event, second(at)).expect("legal");
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pair_of_state_and_event_is_as_the_diagram_says() {
+    fn every_pair_of_state_and_event_matches_the_diagram() {
         let events = [
             JobEvent::Started,
             requeued(),

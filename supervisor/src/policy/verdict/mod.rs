@@ -1,8 +1,9 @@
-//! What becomes of a job after one attempt. Pure: exit report and history in, decision out.
+//! Decides what follows for a job from the end of an attempt. Pure: exit report and history in,
+//! decision out.
 //!
-//! Called by the dispatcher once per exit report. It must never let a video run more than twice
-//! (whoever uploaded it: the dispatcher counts the deaths of other jobs of the same content in),
-//! and never call a video too large without proof.
+//! Called by the dispatcher once per exit report. No video may run more than twice, over all jobs
+//! with the same content (the history counts their crashes), and no video may be called too large
+//! without proof.
 //!
 //! | end of the attempt                      | verdict                                             |
 //! |-----------------------------------------|-----------------------------------------------------|
@@ -13,77 +14,77 @@
 //! | sigsys, other deadlines, protocol       | fail                                                |
 //! | cancelled                               | cancel                                              |
 //! | operator, shutdown                      | requeue, not counted                                |
-//! | operator, too often for one job         | as crash: a worker can send itself SIGTERM for ever |
+//! | operator, too often for one job         | as crash: a worker can send itself SIGTERM forever  |
 //! | spawn_failed                            | requeue, not counted; fail after several in a row   |
 
 use crate::runner::attempt::exit_report::{Deadline, ExitReason, ExitReport};
 
-/// Most counted executions of one video.
+/// Maximum number of counted executions of one video.
 pub(crate) const EXECUTIONS_MAX: u32 = 2;
 
-/// Most failures in a row to bring up a worker for one job.
+/// Maximum number of consecutive failures to spawn a worker for one job.
 pub(crate) const SPAWN_FAILURES_MAX: u32 = 5;
 
-/// Restarts by an operator, of one job, that are not counted.
+/// Maximum number of restarts of one job by an operator that are not counted.
 pub(crate) const OPERATOR_RESTARTS_MAX: u32 = 8;
 
-/// What happened before the attempt that is judged, and what a further one could have.
+/// The earlier attempts of the job, and the limits of the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct History {
     /// Counted executions ([`ExitReason::is_counted`]) of the same video before this attempt.
     pub executions: u32,
-    /// Attempts of this job, just before this one and in a row, that ended as `spawn_failed`.
+    /// Consecutive attempts of this job, immediately before this one, that ended as `spawn_failed`.
     pub spawn_failures: u32,
-    /// Attempts of this job, among those that are kept, that ended as `operator`.
+    /// Attempts of this job, among those kept, that ended as `operator`.
     pub operator_restarts: u32,
-    /// The cap of a retry after the memory ran out, in bytes.
+    /// Memory cap of a retry after the memory ran out, in bytes.
     pub memory_retry_bytes_max: u64,
-    /// What all workers together may have, in bytes.
+    /// Memory budget of all workers together, in bytes.
     pub memory_budget_bytes: u64,
 }
 
-/// What to do with the job.
+/// What follows for the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Publish the artefacts.
     Succeed,
-    /// Run it again, with this cap in bytes.
+    /// Run it again with this cap.
     Retry {
-        /// The cap of the next attempt.
+        /// Memory cap of the next attempt, in bytes.
         memory_bytes_max: u64,
     },
-    /// Run it again as if this attempt had not been.
+    /// Run it again without counting this attempt.
     Requeue,
-    /// The video cannot be processed: the client's to change.
+    /// The video cannot be processed; the client has to change it.
     Reject,
-    /// The service could not do it.
+    /// The service failed to process it.
     Fail,
-    /// The client no longer wants it.
+    /// The client cancelled it.
     Cancel,
 }
 
-/// A verdict with its reason.
+/// A verdict and its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Decision {
-    /// What to do.
+    /// The verdict.
     pub verdict: Verdict,
-    /// The stable code of what went wrong; none on success and before a retry.
+    /// Stable error code; `None` on success and before another attempt.
     pub error_code: Option<&'static str>,
-    /// One sentence for people.
+    /// One sentence for users.
     pub sentence: String,
 }
 
 impl Decision {
-    fn final_message(verdict: Verdict, code: &'static str, sentence: impl Into<String>) -> Self {
+    fn with_code(verdict: Verdict, code: &'static str, sentence: impl Into<String>) -> Self {
         Self { verdict, error_code: Some(code), sentence: sentence.into() }
     }
 
-    fn not_yet(verdict: Verdict, sentence: impl Into<String>) -> Self {
+    fn without_code(verdict: Verdict, sentence: impl Into<String>) -> Self {
         Self { verdict, error_code: None, sentence: sentence.into() }
     }
 }
 
-/// An end as it is to be judged and counted, after what went before.
+/// Turns the end `operator` into `crash` once a job was restarted too often.
 pub(crate) fn apply_restart_limit(mut exit_report: ExitReport, history: &History) -> ExitReport {
     if exit_report.end == ExitReason::Operator
         && history.operator_restarts >= OPERATOR_RESTARTS_MAX
@@ -94,36 +95,38 @@ pub(crate) fn apply_restart_limit(mut exit_report: ExitReport, history: &History
     exit_report
 }
 
-/// Judges one attempt.
+/// Decides one attempt.
 pub(crate) fn decide(exit_report: &ExitReport, history: &History) -> Decision {
     match exit_report.end {
-        ExitReason::Done => Decision::not_yet(Verdict::Succeed, "The video was processed."),
+        ExitReason::Done => Decision::without_code(Verdict::Succeed, "The video was processed."),
         ExitReason::BadInput => bad_input(exit_report),
         ExitReason::Oom | ExitReason::RssCap => out_of_memory(exit_report, history),
-        ExitReason::Crash(_) => once_more(exit_report, history, crashed(exit_report)),
+        ExitReason::Crash(_) => retry_or(exit_report, history, crashed(exit_report)),
         ExitReason::Deadline(Deadline::Start) => {
-            once_more(exit_report, history, too_slow(Deadline::Start))
+            retry_or(exit_report, history, too_slow(Deadline::Start))
         }
         ExitReason::Deadline(which) => too_slow(which),
-        ExitReason::Sigsys { .. } => Decision::final_message(
+        ExitReason::Sigsys { .. } => Decision::with_code(
             Verdict::Fail,
             "sandbox_violation",
             "The worker was stopped because it attempted a forbidden system call. Re-encode the \
              video with another program and try again.",
         ),
-        ExitReason::Protocol => Decision::final_message(
+        ExitReason::Protocol => Decision::with_code(
             Verdict::Fail,
             "worker_protocol",
             "The worker was stopped because it violated its protocol. Re-encode the video with \
              another program, or contact the operator if it happens again.",
         ),
         ExitReason::Cancelled => {
-            Decision::final_message(Verdict::Cancel, "cancelled", "The job was cancelled.")
+            Decision::with_code(Verdict::Cancel, "cancelled", "The job was cancelled.")
         }
         ExitReason::Operator => {
-            Decision::not_yet(Verdict::Requeue, "An operator restarted the worker.")
+            Decision::without_code(Verdict::Requeue, "An operator restarted the worker.")
         }
-        ExitReason::Shutdown => Decision::not_yet(Verdict::Requeue, "The service is restarting."),
+        ExitReason::Shutdown => {
+            Decision::without_code(Verdict::Requeue, "The service is restarting.")
+        }
         ExitReason::SpawnFailed => spawn_failed(exit_report, history),
     }
 }
@@ -134,8 +137,8 @@ fn is_last(history: &History) -> bool {
 
 fn bad_input(exit_report: &ExitReport) -> Decision {
     match &exit_report.fault {
-        Some(fault) => Decision::final_message(Verdict::Reject, fault.code(), fault.sentence()),
-        None => Decision::final_message(
+        Some(fault) => Decision::with_code(Verdict::Reject, fault.code(), fault.sentence()),
+        None => Decision::with_code(
             Verdict::Reject,
             "bad_input",
             "The video can't be read. Export it again, for example as H.264 in MP4.",
@@ -148,7 +151,7 @@ fn out_of_memory(exit_report: &ExitReport, history: &History) -> Decision {
     let larger = history.memory_retry_bytes_max;
     let fits = larger > cap && larger <= history.memory_budget_bytes;
     if fits && !is_last(history) {
-        return Decision::not_yet(
+        return Decision::without_code(
             Verdict::Retry { memory_bytes_max: larger },
             format!(
                 "The video needed more than {} of memory. Retrying with {}.",
@@ -164,15 +167,15 @@ fn out_of_memory(exit_report: &ExitReport, history: &History) -> Decision {
         None => "Send a copy with smaller frames".into(),
     };
     let sentence = format!("The video needed more than {} of memory. {remedy}.", mebibytes(cap));
-    Decision::final_message(Verdict::Reject, "out_of_memory", sentence)
+    Decision::with_code(Verdict::Reject, "out_of_memory", sentence)
 }
 
 fn crashed(exit_report: &ExitReport) -> Decision {
     match &exit_report.fault {
         Some(fault) if !fault.is_bad_input() => {
-            Decision::final_message(Verdict::Fail, fault.code(), fault.sentence())
+            Decision::with_code(Verdict::Fail, fault.code(), fault.sentence())
         }
-        _ => Decision::final_message(
+        _ => Decision::with_code(
             Verdict::Fail,
             "worker_crashed",
             "The worker crashed on this video. The file may be damaged. Re-encode it with another \
@@ -202,15 +205,15 @@ fn too_slow(which: Deadline) -> Decision {
              if it happens again."
         }
     };
-    Decision::final_message(Verdict::Fail, "deadline_exceeded", sentence)
+    Decision::with_code(Verdict::Fail, "deadline_exceeded", sentence)
 }
 
-/// Retries with the same cap if that is still allowed, else says the given last word.
-fn once_more(exit_report: &ExitReport, history: &History, final_message: Decision) -> Decision {
+/// Retries with the same cap if an execution is left, else returns the final decision.
+fn retry_or(exit_report: &ExitReport, history: &History, last: Decision) -> Decision {
     if is_last(history) {
-        return final_message;
+        return last;
     }
-    Decision::not_yet(
+    Decision::without_code(
         Verdict::Retry { memory_bytes_max: exit_report.cap_bytes },
         "The worker ended unexpectedly. Retrying.",
     )
@@ -218,11 +221,14 @@ fn once_more(exit_report: &ExitReport, history: &History, final_message: Decisio
 
 fn spawn_failed(exit_report: &ExitReport, history: &History) -> Decision {
     if history.spawn_failures.saturating_add(1) < SPAWN_FAILURES_MAX {
-        return Decision::not_yet(Verdict::Requeue, "The worker could not be started. Retrying.");
+        return Decision::without_code(
+            Verdict::Requeue,
+            "The worker could not be started. Retrying.",
+        );
     }
     match &exit_report.fault {
-        Some(fault) => Decision::final_message(Verdict::Fail, fault.code(), fault.sentence()),
-        None => Decision::final_message(
+        Some(fault) => Decision::with_code(Verdict::Fail, fault.code(), fault.sentence()),
+        None => Decision::with_code(
             Verdict::Fail,
             "spawn_failed",
             "The service could not start a worker. Try again later. The log of the service has the \
@@ -231,7 +237,7 @@ fn spawn_failed(exit_report: &ExitReport, history: &History) -> Decision {
     }
 }
 
-/// Bytes as people read memory: whole MiB where it is whole.
+/// Bytes in MiB, without decimals if the number is whole.
 fn mebibytes(bytes: u64) -> String {
     const MIB: u64 = 1 << 20;
     if bytes.is_multiple_of(MIB) {

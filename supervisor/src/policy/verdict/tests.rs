@@ -1,4 +1,4 @@
-//! Every end against every history.
+//! Verdicts over all ends and histories.
 
 use crate::policy::verdict::*;
 use crate::runner::attempt::exit_report::{ExitEvidence, ProcessExit};
@@ -115,7 +115,7 @@ proptest! {
     }
 
     #[test]
-    fn a_retry_is_for_what_may_go_better(exit_report in any_exit_report(), history in any_history()) {
+    fn only_memory_crashes_and_slow_starts_are_retried(exit_report in any_exit_report(), history in any_history()) {
         if let Verdict::Retry { memory_bytes_max } = decide(&exit_report, &history).verdict {
             match exit_report.end {
                 ExitReason::Oom | ExitReason::RssCap => {
@@ -125,13 +125,13 @@ proptest! {
                 ExitReason::Crash(_) | ExitReason::Deadline(Deadline::Start) => {
                     prop_assert_eq!(memory_bytes_max, exit_report.cap_bytes);
                 }
-                end => prop_assert!(false, "{:?} is tried again", end),
+                end => prop_assert!(false, "{:?} is retried", end),
             }
         }
     }
 
     #[test]
-    fn too_large_is_said_of_proven_ends_alone(
+    fn out_of_memory_needs_a_proven_end(
         exit_report in any_exit_report(),
         history in any_history(),
     ) {
@@ -143,7 +143,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_not_the_videos_doing_is_not_counted(
+    fn ends_not_caused_by_the_video_are_requeued(
         exit_report in any_exit_report(),
         history in any_history(),
     ) {
@@ -162,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn every_sentence_is_one_and_says_something(
+    fn every_decision_has_one_short_sentence(
         exit_report in any_exit_report(),
         history in any_history(),
     ) {
@@ -173,7 +173,7 @@ proptest! {
 }
 
 #[test]
-fn memory_is_tried_once_more_with_more_and_then_called_too_little() {
+fn out_of_memory_is_retried_once_with_more_and_then_rejected() {
     let budget = 2_048 * MIB;
     let first = decide(&exit_report(ExitReason::Oom, 384 * MIB), &history(0, 768 * MIB, budget));
     assert_eq!(first.verdict, Verdict::Retry { memory_bytes_max: 768 * MIB });
@@ -188,7 +188,7 @@ fn memory_is_tried_once_more_with_more_and_then_called_too_little() {
 }
 
 #[test]
-fn a_retry_that_is_just_within_the_budget_is_made_and_one_past_it_is_not() {
+fn a_retry_must_fit_into_the_budget() {
     let dead = exit_report(ExitReason::Oom, 384 * MIB);
     let at = decide(&dead, &history(0, 768 * MIB, 768 * MIB));
     assert_eq!(at.verdict, Verdict::Retry { memory_bytes_max: 768 * MIB });
@@ -197,7 +197,7 @@ fn a_retry_that_is_just_within_the_budget_is_made_and_one_past_it_is_not() {
 }
 
 #[test]
-fn a_crash_and_then_too_little_memory_make_two_executions() {
+fn a_crash_and_an_out_of_memory_are_two_executions() {
     let decision =
         decide(&exit_report(ExitReason::Oom, 384 * MIB), &history(1, 768 * MIB, 2_048 * MIB));
     assert_eq!(decision.verdict, Verdict::Reject);
@@ -205,7 +205,7 @@ fn a_crash_and_then_too_little_memory_make_two_executions() {
 }
 
 #[test]
-fn the_workers_fault_outlives_its_crash() {
+fn a_reported_fault_decides_over_the_crash() {
     let mut dead = exit_report(ExitReason::Crash(ProcessExit::Status(68)), 384 * MIB);
     dead.fault = Some(Fault::Output);
     let decision = decide(&dead, &history(1, 768 * MIB, 2_048 * MIB));
@@ -213,7 +213,7 @@ fn the_workers_fault_outlives_its_crash() {
 }
 
 #[test]
-fn a_host_that_starts_no_worker_fails_a_job_in_the_end() {
+fn repeated_spawn_failures_fail_the_job() {
     let dead = exit_report(ExitReason::SpawnFailed, 384 * MIB);
     let before = |spawn_failures| History { spawn_failures, ..history(0, 768 * MIB, 2_048 * MIB) };
     let nearly = decide(&dead, &before(SPAWN_FAILURES_MAX - 2));
@@ -223,7 +223,7 @@ fn a_host_that_starts_no_worker_fails_a_job_in_the_end() {
 }
 
 #[test]
-fn restarts_by_an_operator_that_do_not_end_count_as_crashes() {
+fn too_many_restarts_by_an_operator_count_as_crashes() {
     let mut ended = exit_report(ExitReason::Operator, MIB);
     ended.exit = Some(ProcessExit::Signal(15));
     let after = |operator_restarts| {
