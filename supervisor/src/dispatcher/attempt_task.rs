@@ -63,7 +63,7 @@ pub(crate) struct FinishedAttempt {
 }
 
 /// Runs one attempt: sends the assignment to the worker and waits for its exit.
-pub(crate) async fn work(
+pub(crate) async fn run(
     state: StateDir,
     plan: AttemptPlan,
     worker: AssignedWorker,
@@ -214,8 +214,8 @@ fn output_failed() -> Decision {
 }
 
 /// Runs blocking file operations on a thread of their own, so that they do not stall the runtime.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match spawn_blocking(work).await {
+async fn blocking<T: Send + 'static>(operation: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(operation).await {
         Ok(result) => result,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }

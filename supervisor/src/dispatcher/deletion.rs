@@ -40,13 +40,13 @@ impl State {
         id: JobId,
         replies: Vec<oneshot::Sender<Option<Cancelled>>>,
     ) {
-        let answer = self.status(id);
+        let response = self.status(id);
         let journal = self.journal.clone();
         tokio::spawn(async move {
             // A failed write is retried by the journal; the client need not wait for that.
             let _ = journal.commit(Entry::Nothing).await;
             for reply in replies {
-                let _ = reply.send(answer.clone().map(cancelled));
+                let _ = reply.send(response.clone().map(cancelled));
             }
         });
     }
@@ -65,9 +65,9 @@ impl State {
             return;
         }
         self.ended.retain(|(_, ended)| *ended != id);
-        let gone = self.delete(id, What::Job, "by request");
+        let deleted = self.delete(id, What::Job, "by request");
         tokio::spawn(async move {
-            let _ = gone.await;
+            let _ = deleted.await;
             let _ = reply.send(true);
         });
     }

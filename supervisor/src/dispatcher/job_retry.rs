@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 impl State {
     /// Retries a failed job and clears the crash count of its content.
     pub(crate) fn retry(&mut self, id: JobId, reply: oneshot::Sender<Option<Retried>>) {
-        let answer = match self.jobs.get(&id).map(|entry| entry.job.state()) {
+        let response = match self.jobs.get(&id).map(|entry| entry.job.state()) {
             None => None,
             Some(JobState::Failed { .. }) if !self.retained_videos.contains(&id) => {
                 Some(Retried::WithoutVideo)
@@ -23,7 +23,7 @@ impl State {
             }
             Some(_) => self.status(id).map(Retried::NotFailed),
         };
-        let _ = reply.send(answer);
+        let _ = reply.send(response);
     }
 
     fn requeue_failed(&mut self, id: JobId) {

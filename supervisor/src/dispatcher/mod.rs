@@ -219,7 +219,7 @@ impl Dispatcher {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let state = state::State::new(config, runner, state, recovered);
         let counters = state.counters.clone();
-        (Self { commands, counters }, tokio::spawn(state.work(inbox)))
+        (Self { commands, counters }, tokio::spawn(state.run(inbox)))
     }
 
     /// Counters of finished attempts.
@@ -227,13 +227,13 @@ impl Dispatcher {
         &self.counters
     }
 
-    async fn ask<T>(
+    async fn request<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<T, DispatcherStopped> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, response) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| DispatcherStopped)?;
-        answer.await.map_err(|_| DispatcherStopped)
+        response.await.map_err(|_| DispatcherStopped)
     }
 
     /// Requests a place for an upload, before its body is read.
@@ -241,7 +241,7 @@ impl Dispatcher {
         &self,
         request: Request,
     ) -> Result<Result<Ticket, Refusal>, DispatcherStopped> {
-        self.ask(|reply| Command::Admit { request, reply }).await
+        self.request(|reply| Command::Admit { request, reply }).await
     }
 
     /// Submits an upload that is complete in the state folder. After `Ok(Ok(_))` it is a job, which
@@ -252,12 +252,12 @@ impl Dispatcher {
         id: JobId,
         upload: Upload,
     ) -> Result<Result<Status, SubmitError>, DispatcherStopped> {
-        self.ask(|reply| Command::Submit { ticket, id, upload, reply }).await
+        self.request(|reply| Command::Submit { ticket, id, upload, reply }).await
     }
 
     /// The status of a job, if the job exists.
     pub(crate) async fn status(&self, id: JobId) -> Result<Option<Status>, DispatcherStopped> {
-        self.ask(|reply| Command::Status { id, reply }).await
+        self.request(|reply| Command::Status { id, reply }).await
     }
 
     /// A revision that changes whenever the status of the job does; closed when the job is removed.
@@ -265,67 +265,67 @@ impl Dispatcher {
         &self,
         id: JobId,
     ) -> Result<Option<watch::Receiver<u64>>, DispatcherStopped> {
-        self.ask(|reply| Command::Watch { id, reply }).await
+        self.request(|reply| Command::Watch { id, reply }).await
     }
 
     /// Cancels a job. Returns once its worker, if any, is reaped.
     pub(crate) async fn cancel(&self, id: JobId) -> Result<Option<Cancelled>, DispatcherStopped> {
-        self.ask(|reply| Command::Cancel { id, reply }).await
+        self.request(|reply| Command::Cancel { id, reply }).await
     }
 
     /// Retries a failed job and clears the crash count of its content.
     pub(crate) async fn retry(&self, id: JobId) -> Result<Option<Retried>, DispatcherStopped> {
-        self.ask(|reply| Command::Retry { id, reply }).await
+        self.request(|reply| Command::Retry { id, reply }).await
     }
 
     /// Cancels a job if it is not over and removes it with all its files; false if there is none.
     pub(crate) async fn remove(&self, id: JobId) -> Result<bool, DispatcherStopped> {
-        self.ask(|reply| Command::Remove { id, reply }).await
+        self.request(|reply| Command::Remove { id, reply }).await
     }
 
     /// Whether a job has results.
     pub(crate) async fn results(&self, id: JobId) -> Result<Option<Results>, DispatcherStopped> {
-        self.ask(|reply| Command::Results { id, reply }).await
+        self.request(|reply| Command::Results { id, reply }).await
     }
 
     /// A page of the list of all jobs.
     pub(crate) async fn list(&self, page: Page) -> Result<Listing, DispatcherStopped> {
-        self.ask(|reply| Command::List { page, reply }).await
+        self.request(|reply| Command::List { page, reply }).await
     }
 
     /// The numbers of every job, in no particular order.
     pub(crate) async fn numbers(&self) -> Result<Vec<Numbers>, DispatcherStopped> {
-        self.ask(|reply| Command::Numbers { reply }).await
+        self.request(|reply| Command::Numbers { reply }).await
     }
 
     /// The running jobs, the head of the queue and up to `ended_max` of the latest ended jobs.
     pub(crate) async fn recent(&self, ended_max: usize) -> Result<Recent, DispatcherStopped> {
-        self.ask(|reply| Command::Recent { ended_max, reply }).await
+        self.request(|reply| Command::Recent { ended_max, reply }).await
     }
 
     /// State of the dispatcher.
     pub(crate) async fn health(&self) -> Result<Health, DispatcherStopped> {
-        self.ask(|reply| Command::Health { reply }).await
+        self.request(|reply| Command::Health { reply }).await
     }
 
     /// Applies the settings of a configuration that can change while the service runs.
     pub(crate) async fn configure(&self, config: Arc<Config>) -> Result<(), DispatcherStopped> {
-        self.ask(|reply| Command::Configure { config, reply }).await
+        self.request(|reply| Command::Configure { config, reply }).await
     }
 
     /// Stops every worker and requeues its job, without counting the attempts. Returns how many.
     pub(crate) async fn restart_workers(&self) -> Result<usize, DispatcherStopped> {
-        self.ask(|reply| Command::RestartWorkers { reply }).await
+        self.request(|reply| Command::RestartWorkers { reply }).await
     }
 
     /// Stops accepting and starting jobs. Returns once no worker is left.
     pub(crate) async fn drain(&self) -> Result<(), DispatcherStopped> {
-        self.ask(|reply| Command::Drain { reply }).await
+        self.request(|reply| Command::Drain { reply }).await
     }
 
     /// Stops every attempt in progress. Returns once no worker is left.
     pub(crate) async fn stop(&self, why: Stop) -> Result<(), DispatcherStopped> {
-        self.ask(|reply| Command::Stop { why, reply }).await
+        self.request(|reply| Command::Stop { why, reply }).await
     }
 }
 

@@ -116,7 +116,7 @@ impl State {
         let (attempt, origin) = (plan.number, plan.origin.clone());
         let assigned_worker =
             AssignedWorker { assignment, live: live.clone(), attempt: running, is_standby };
-        let work = attempt_task::work(self.state.clone(), plan, assigned_worker);
+        let work = attempt_task::run(self.state.clone(), plan, assigned_worker);
         let task = self.attempts.spawn(work);
         self.tasks.insert(task.id(), id);
         let running = Running { live, stop: Some(stop), memory_bytes_max, waiters: None };

@@ -177,7 +177,7 @@ impl State {
     }
 
     /// Runs until every handle is dropped and no worker is left.
-    pub(crate) async fn work(mut self, mut inbox: mpsc::Receiver<Command>) {
+    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         let mut ticks = interval(TICK_INTERVAL);
         let mut sweep = interval(SWEEP_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -200,7 +200,7 @@ impl State {
                 },
                 Some(stored) = self.submissions.join_next() => match stored {
                     Ok(upload) => self.on_upload_stored(upload),
-                    Err(error) => tracing::error!(%error, "upload lost"),
+                    Err(error) => tracing::error!(%error, "submitting an upload failed"),
                 },
                 Some(ended) = self.attempts.join_next_with_id() => self.on_attempt_exit(ended),
                 Some(()) = self.pool.next_exited() => self.notify_if_drained(),

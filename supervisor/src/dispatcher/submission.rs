@@ -73,11 +73,11 @@ impl State {
     }
 
     /// Repeats the reply once the journal is known to be writable.
-    fn repeat(&self, answer: Result<Status, SubmitError>, reply: SubmitReply) {
+    fn repeat(&self, response: Result<Status, SubmitError>, reply: SubmitReply) {
         let journal = self.journal.clone();
         tokio::spawn(async move {
             let written = journal.commit(journal::Entry::Nothing).await;
-            let _ = reply.send(written.map_err(|error| SubmitError::from(&*error)).and(answer));
+            let _ = reply.send(written.map_err(|error| SubmitError::from(&*error)).and(response));
         });
     }
 
@@ -86,7 +86,7 @@ impl State {
         let StoredUpload { job, reply, written, .. } = stored;
         let id = job.id;
         if let Err(error) = written {
-            tracing::error!(job = %id, %error, "not accepted");
+            tracing::error!(job = %id, %error, "job not accepted");
             if let Some(key) = &job.upload.idempotency_key {
                 self.keys.remove(key);
             }

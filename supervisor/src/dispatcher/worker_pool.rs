@@ -48,7 +48,7 @@ pub(crate) struct PooledWorker {
 /// The standby workers.
 #[derive(Default)]
 pub(crate) struct WorkerPool {
-    waiting: Vec<PooledWorker>,
+    idle: Vec<PooledWorker>,
     /// When a job last took a worker.
     last_checkout: Option<Instant>,
     /// Released workers that have not exited yet, with their caps.
@@ -62,21 +62,21 @@ pub(crate) struct WorkerPool {
 impl WorkerPool {
     /// Number of standby workers.
     pub(crate) const fn len(&self) -> usize {
-        self.waiting.len()
+        self.idle.len()
     }
 
     /// Whether neither standby nor released workers are left.
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.released.is_empty()
+        self.idle.is_empty() && self.released.is_empty()
     }
 
     /// Memory reserved by standby and released workers, in bytes.
     pub(crate) fn reserved_bytes(&self) -> u64 {
-        self.waiting_bytes() + self.released_bytes
+        self.idle_bytes() + self.released_bytes
     }
 
-    fn waiting_bytes(&self) -> u64 {
-        self.waiting.iter().map(|worker| worker.memory_bytes_max).sum()
+    fn idle_bytes(&self) -> u64 {
+        self.idle.iter().map(|worker| worker.memory_bytes_max).sum()
     }
 
     /// The standby workers, for operators.
@@ -91,7 +91,7 @@ impl WorkerPool {
                 cap_bytes: worker.memory_bytes_max,
             }
         };
-        self.waiting.iter().map(standby).collect()
+        self.idle.iter().map(standby).collect()
     }
 
     /// Takes the oldest ready worker with this cap. One that is not ready is left: its rehearsal
@@ -100,9 +100,9 @@ impl WorkerPool {
         let fits = |worker: &PooledWorker| {
             worker.memory_bytes_max == memory_bytes_max && is_ready(worker) && !is_over(worker)
         };
-        let place = self.waiting.iter().position(fits)?;
+        let index = self.idle.iter().position(fits)?;
         self.last_checkout = Some(Instant::now());
-        Some(self.waiting.remove(place))
+        Some(self.idle.remove(index))
     }
 
     pub(crate) fn may_be_replaced(&self) -> bool {
@@ -112,7 +112,7 @@ impl WorkerPool {
     /// Releases workers until this much memory will be free; counts those already released.
     pub(crate) fn release_memory(&mut self, bytes: u64) {
         while self.released_bytes < bytes {
-            let Some(worker) = self.waiting.pop() else { return };
+            let Some(worker) = self.idle.pop() else { return };
             self.release(worker);
         }
     }
@@ -138,7 +138,7 @@ impl WorkerPool {
     /// Adds a standby worker and starts it.
     pub(crate) fn add(&mut self, worker: PooledWorker) {
         let attempt = start_in_background(worker.attempt);
-        self.waiting.push(PooledWorker { attempt, is_standby: true, ..worker });
+        self.idle.push(PooledWorker { attempt, is_standby: true, ..worker });
     }
 
     /// Whether the pause after failed starts allows one more worker in the pool.
@@ -148,16 +148,16 @@ impl WorkerPool {
 
     /// Removes workers that have exited; returns whether one has become ready since the last call.
     pub(crate) fn poll(&mut self) -> bool {
-        let Self { waiting, breaker, .. } = self;
+        let Self { idle, breaker, .. } = self;
         let mut became_ready = false;
-        waiting.retain_mut(|worker| {
+        idle.retain_mut(|worker| {
             if is_over(worker) {
                 // Exits count as failures, so that repeated ones are followed by a pause.
                 breaker.failed(Instant::now());
                 return false;
             }
-            let is_news = worker.live.has_changed().unwrap_or(false);
-            if is_news && worker.live.borrow_and_update().sandbox.is_some() {
+            let has_changed = worker.live.has_changed().unwrap_or(false);
+            if has_changed && worker.live.borrow_and_update().sandbox.is_some() {
                 breaker.succeeded();
                 became_ready = true;
             }

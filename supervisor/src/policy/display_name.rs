@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn folders_and_hidden_characters_are_removed() {
-        for (word, shown) in [
+        for (text, shown) in [
             ("clip.mp4", "clip.mp4"),
             ("../../etc/passwd", "passwd"),
             ("C:\\Videos\\Größe 3.mov", "Größe 3.mov"),
@@ -103,7 +103,7 @@ mod tests {
             ("dir/", "video"),
             ("  ", "video"),
         ] {
-            assert_eq!(DisplayName::new(word).to_string(), shown, "{word:?}");
+            assert_eq!(DisplayName::new(text).to_string(), shown, "{text:?}");
         }
     }
 
@@ -119,8 +119,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_gives_a_short_single_line_and_a_valid_header(word in "\\PC*|.*") {
-            let name = DisplayName::new(&word);
+        fn any_text_gives_a_short_single_line_and_a_valid_header(text in "\\PC*|.*") {
+            let name = DisplayName::new(&text);
             let shown = name.to_string();
             prop_assert!(!shown.is_empty() && shown.chars().count() <= CHARACTERS_MAX);
             prop_assert!(!shown.contains(['/', '\\', '\n', '\r', '\0']));

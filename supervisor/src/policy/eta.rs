@@ -45,7 +45,7 @@ mod tests {
         assert_eq!(durations.service_time(), s(20));
         durations.learn(s(30));
         assert_eq!(durations.service_time(), s(23));
-        assert_eq!(durations.time_left(1, 2), Some(s(46)), "the one under way, and its own");
+        assert_eq!(durations.time_left(1, 2), Some(s(46)), "the running job and its own");
         assert_eq!(durations.time_left(3, 2), Some(s(69)));
     }
 }

@@ -10,7 +10,7 @@ use thiserror::Error;
 /// Pending jobs in the order in which they will start.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    waiting: VecDeque<JobId>,
+    jobs: VecDeque<JobId>,
     length_max: usize,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Full;
 impl Queue {
     /// An empty queue for this many jobs.
     pub(crate) const fn new(length_max: usize) -> Self {
-        Self { waiting: VecDeque::new(), length_max }
+        Self { jobs: VecDeque::new(), length_max }
     }
 
     /// Changes the limit; jobs already in the queue stay.
@@ -32,48 +32,48 @@ impl Queue {
 
     /// Adds a new job at the end.
     pub(crate) fn push(&mut self, id: JobId) -> Result<(), Full> {
-        if self.waiting.len() >= self.length_max {
+        if self.jobs.len() >= self.length_max {
             return Err(Full);
         }
-        self.waiting.push_back(id);
+        self.jobs.push_back(id);
         Ok(())
     }
 
     /// Adds an already accepted job at the end, regardless of the limit.
     pub(crate) fn readmit(&mut self, id: JobId) {
-        self.waiting.push_back(id);
+        self.jobs.push_back(id);
     }
 
     /// Puts a job back at the head, regardless of the limit.
     pub(crate) fn push_front(&mut self, id: JobId) {
-        self.waiting.push_front(id);
+        self.jobs.push_front(id);
     }
 
     /// Removes a job from any position; false if it is not in the queue.
     pub(crate) fn remove(&mut self, id: JobId) -> bool {
-        let before = self.waiting.len();
-        self.waiting.retain(|waiting| *waiting != id);
-        self.waiting.len() != before
+        let before = self.jobs.len();
+        self.jobs.retain(|other| *other != id);
+        self.jobs.len() != before
     }
 
     /// The position of a job: 1 for the head.
     pub(crate) fn position(&self, id: JobId) -> Option<usize> {
-        self.waiting.iter().position(|waiting| *waiting == id).map(|index| index + 1)
+        self.jobs.iter().position(|other| *other == id).map(|index| index + 1)
     }
 
     /// Number of queued jobs.
     pub(crate) fn len(&self) -> usize {
-        self.waiting.len()
+        self.jobs.len()
     }
 
     /// Whether the queue is empty.
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.jobs.is_empty()
     }
 
     /// The queued jobs, from the head.
     pub(crate) fn iter(&self) -> impl Iterator<Item = JobId> + '_ {
-        self.waiting.iter().copied()
+        self.jobs.iter().copied()
     }
 }
 

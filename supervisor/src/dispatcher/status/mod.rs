@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_job_reports_its_place() {
+    fn a_pending_job_reports_its_queue_position() {
         let status = document(
             &job(&[]),
             Some(Place { position: 2, total: 3, time_left: Some(Duration::from_millis(2100)) }),
@@ -232,7 +232,7 @@ mod tests {
                    "jitter": 0.0015, "people": 1})
         );
         assert_eq!(status["urls"]["csv"], format!("/api/serve/{}/pose_data.csv", job.id));
-        assert_eq!(status["urls"].get("trc"), None, "not asked for");
+        assert_eq!(status["urls"].get("trc"), None, "not requested");
     }
 
     #[test]

@@ -233,7 +233,7 @@ mod tests {
             JobEvent::Cancelled,
             retried(),
         ];
-        let ways: [(&[JobEvent], [bool; 6]); 6] = [
+        let paths: [(&[JobEvent], [bool; 6]); 6] = [
             (&[], [true, false, false, true, true, false]),
             (&[JobEvent::Started], [false, true, true, true, true, false]),
             (&[JobEvent::Started, JobEvent::Completed(SUMMARY)], [false; 6]),
@@ -241,11 +241,11 @@ mod tests {
             (&[failed(), retried()], [true, false, false, true, true, false]),
             (&[JobEvent::Cancelled], [false; 6]),
         ];
-        for (way, legal) in ways {
+        for (path, legal) in paths {
             for (event, legal) in events.iter().zip(legal) {
                 let mut job = job();
-                for step in way {
-                    job.apply(step.clone(), second(1)).expect("the way there is legal");
+                for step in path {
+                    job.apply(step.clone(), second(1)).expect("every step is legal");
                 }
                 let state = job.state().name();
                 let result = job.apply(event.clone(), second(2));
@@ -256,7 +256,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_job_that_is_over_stays_so(picks in prop::collection::vec(0usize..5, 0..20)) {
+        fn an_ended_job_changes_only_by_a_retry(picks in prop::collection::vec(0usize..5, 0..20)) {
             let mut job = job();
             let mut over = None;
             for pick in picks {

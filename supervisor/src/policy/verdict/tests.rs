@@ -143,7 +143,7 @@ proptest! {
     }
 
     #[test]
-    fn ends_not_caused_by_the_video_are_requeued(
+    fn each_end_leads_to_its_verdicts_and_only_errors_have_a_code(
         exit_report in any_exit_report(),
         history in any_history(),
     ) {
@@ -162,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn every_decision_has_one_short_sentence(
+    fn every_decision_has_a_sentence(
         exit_report in any_exit_report(),
         history in any_history(),
     ) {
