@@ -1,5 +1,5 @@
-//! The configuration read again while the service runs, from the flags, variables and file it
-//! was started with.
+//! Reloads the configuration while the service runs, from the flags, variables and file it was
+//! started with.
 
 use crate::cli::ConfigArgs;
 use crate::cli::show::effective;
@@ -7,7 +7,7 @@ use crate::config::{AT_NEXT_START, Config};
 use crate::ops::operations::{Reloaded, Source};
 use toml::Table;
 
-/// Reads again what `settings` name. `started_with` is what they said at the start.
+/// A source that reloads `settings`. `started_with` is the configuration of the start.
 pub(crate) fn source(settings: ConfigArgs, started_with: &Config) -> Source {
     let first = keys(started_with);
     let mut last = first.clone();
@@ -18,7 +18,7 @@ pub(crate) fn source(settings: ConfigArgs, started_with: &Config) -> Source {
         let at_next_start = changed(&first, &fresh).filter(is_kept).collect();
         let applied = changed(&last, &fresh).filter(|key| !is_kept(key)).collect();
         last = fresh;
-        Ok(Reloaded { config: current.taking_over(read), applied, at_next_start })
+        Ok(Reloaded { config: current.with_reloaded(read), applied, at_next_start })
     })
 }
 
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
     use crate::config::RawConfig;
 
-    /// Another value than the default for every key.
+    /// A value other than the default for every key.
     const OTHERS: &str = r#"
         listen = "127.0.0.1:9"
         operator_listen = "off"
@@ -88,13 +88,13 @@ mod tests {
     "#;
 
     #[test]
-    fn every_key_is_taken_over_or_listed_as_waiting_for_a_start() {
+    fn every_key_is_applied_or_listed_for_the_next_start() {
         let resolve = |text| {
             let raw: RawConfig = toml::from_str(text).expect("keys");
-            Config::resolve(&raw).expect("sound")
+            Config::resolve(&raw).expect("valid")
         };
         let (old, new) = (resolve("memory_budget_bytes = \"2 GiB\""), resolve(OTHERS));
-        let merged = keys(&old.taking_over(new.clone()));
+        let merged = keys(&old.with_reloaded(new.clone()));
         let (old, new) = (keys(&old), keys(&new));
         for (key, value) in &merged {
             assert_ne!(old[key], new[key], "the test needs another value of {key}");
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_installed_file_lists_the_keys_that_wait() {
+    fn the_installed_file_lists_the_keys_that_need_a_restart() {
         let file = include_str!("../../../systemd/bodyscript.toml");
         let prose: String = file
             .lines()

@@ -1,4 +1,4 @@
-//! A number of bytes as people write it, for [`crate::config::RawConfig`]: `31457280`, `30 MiB`, `1.5GB`.
+//! Byte counts with units, for [`crate::config::RawConfig`]: `31457280`, `30 MiB`, `1.5GB`.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
@@ -10,7 +10,7 @@ use thiserror::Error;
 #[serde(transparent)]
 pub(crate) struct ByteCount(pub u64);
 
-/// What is not a number of bytes.
+/// The text is not a number of bytes.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("expected a number of bytes, optionally with a unit: KiB, MiB, GiB, KB, MB or GB")]
 pub(crate) struct NotAByteCount;
@@ -91,7 +91,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn units_of_both_kinds_are_told_apart() {
+    fn binary_and_decimal_units_differ() {
         let read = |text: &str| text.parse::<ByteCount>().map(|ByteCount(bytes)| bytes);
         assert_eq!(read("30 MiB"), Ok(31_457_280));
         assert_eq!(read("30MB"), Ok(30_000_000));
@@ -103,7 +103,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whole_units_survive_being_printed(count in 1u64..1024, unit in 0usize..3) {
+        fn whole_units_parse_back_from_text(count in 1u64..1024, unit in 0usize..3) {
             let bytes = ByteCount(count * UNITS[unit].1);
             prop_assert_eq!(bytes.to_string().parse(), Ok(bytes));
         }

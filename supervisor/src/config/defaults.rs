@@ -1,5 +1,5 @@
-//! Defaults that depend on the host: where programs, models and state are, how much memory there
-//! is. Called by `resolve` alone, and only for keys that nobody gave.
+//! Defaults that depend on the host: paths of programs, models and state, and the memory budget.
+//! Called by `resolve` for keys that are not set.
 
 use nix::unistd::geteuid;
 use procfs::{Current, Meminfo};
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 const INSTALLED_PROGRAMS: &str = "/usr/lib/bodyscript";
 const INSTALLED_MODELS: &str = "/usr/share/bodyscript/models";
 
-/// Kept for the supervisor, page cache and whoever else shares the limit.
-const MEMORY_KEPT_BYTES: u64 = 128 << 20;
+/// Reserve for the supervisor, the page cache and other processes under the same limit.
+const MEMORY_RESERVE_BYTES: u64 = 128 << 20;
 
-/// `bodyscript-worker` beside this program, else where the package puts it.
+/// `bodyscript-worker` beside this program, else in the folder of the package.
 pub(crate) fn worker_program() -> PathBuf {
     let name = "bodyscript-worker";
     std::env::current_exe()
@@ -21,7 +21,7 @@ pub(crate) fn worker_program() -> PathBuf {
         .unwrap_or_else(|| Path::new(INSTALLED_PROGRAMS).join(name))
 }
 
-/// Where the package puts the models, else `models/` of the source tree this program was built in.
+/// The models of the package, else `models/` in the source tree in which this program was built.
 pub(crate) fn models_dir() -> PathBuf {
     let installed = PathBuf::from(INSTALLED_MODELS);
     if installed.exists() {
@@ -34,8 +34,8 @@ pub(crate) fn models_dir() -> PathBuf {
         .unwrap_or(installed)
 }
 
-/// The folder systemd made for the service, else the usual one for a service or for a user
-/// (XDG Base Directory Specification).
+/// The folder that systemd provides, else the usual one for a service or for a user (XDG Base
+/// Directory Specification).
 pub(crate) fn state_dir() -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     if let Some(folder) = variable("STATE_DIRECTORY") {
@@ -50,22 +50,21 @@ pub(crate) fn state_dir() -> PathBuf {
         .join("bodyscript")
 }
 
-/// A secret that systemd hands over under this name (systemd.exec(5), `LoadCredential=`), if it
-/// does.
+/// The path of a systemd credential (systemd.exec(5), `LoadCredential=`), if it exists.
 pub(crate) fn credential(name: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
     Some(Path::new(&folder).join(name)).filter(|path| path.exists())
 }
 
-/// Three quarters of what this process could use now, less a reserve, in bytes.
+/// Three quarters of the memory available to this process, less a reserve, in bytes.
 ///
-/// The tightest of the host's available memory (proc(5), `MemAvailable`) and the limits of the
-/// control groups this process is in (cgroup-v2.rst `memory.max`; cgroup-v1/memory.rst
+/// The available memory is the minimum of the host's (proc(5), `MemAvailable`) and the limits of
+/// the control groups of this process (cgroup-v2.rst `memory.max`; cgroup-v1/memory.rst
 /// `memory.limit_in_bytes`).
 pub(crate) fn memory_budget_bytes() -> u64 {
     let available = Meminfo::current().ok().and_then(|info| info.mem_available);
     let least = available.into_iter().chain(group_limits()).min().unwrap_or(0);
-    least.saturating_sub(MEMORY_KEPT_BYTES) / 4 * 3
+    least.saturating_sub(MEMORY_RESERVE_BYTES) / 4 * 3
 }
 
 fn group_limits() -> Vec<u64> {
@@ -84,8 +83,8 @@ fn limits_above(controllers: &[String], path: &str) -> Vec<u64> {
         [first] if first.is_empty() => ("/sys/fs/cgroup", "memory.max"),
         _ => return Vec::new(),
     };
-    // Limits hold for everything below them, so each group up to the root counts. Within a
-    // container the path may be the host's and name nothing here; the root is then our own.
+    // A limit applies to all groups below it, so every ancestor counts. In a container the path may
+    // be that of the host and not exist here; the root is the container's own group then.
     Path::new(path.trim_start_matches('/'))
         .ancestors()
         .filter_map(|group| std::fs::read_to_string(Path::new(root).join(group).join(file)).ok())
@@ -98,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_budget_leaves_room_beside_it() {
+    fn the_default_budget_is_below_the_total_memory() {
         let total = Meminfo::current().expect("this is Linux").mem_total;
         let budget = memory_budget_bytes();
         assert!(budget > 0 && budget <= total / 4 * 3, "{budget} of {total}");

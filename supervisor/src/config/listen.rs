@@ -1,7 +1,7 @@
-//! Where the service listens: both addresses as they are written, held against each other.
+//! Parses the addresses of both listeners, and checks that they do not collide.
 //!
-//! Whether the operators' address may do without a token is for [`crate::http::access`], which sees the
-//! address that is really listened on.
+//! Whether the operator listener needs a token is decided by [`crate::http::access`] from the
+//! actual address.
 
 use crate::config::ConfigError;
 use crate::config::values::refused;
@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 const PUBLIC: &str = "127.0.0.1:8000";
 const OPERATORS: &str = "127.0.0.1:8001";
 
-/// Says that there is no listener.
+/// The value for no operator listener.
 const OFF: &str = "off";
 
 /// The address of the public listener.
@@ -21,7 +21,7 @@ pub(crate) fn public(given: Option<&str>) -> Result<SocketAddr, ConfigError> {
     })
 }
 
-/// The address of the operators' listener, if there is one.
+/// The address of the operator listener; `None` if it is off.
 pub(crate) fn operators(
     given: Option<&str>,
     public: SocketAddr,
@@ -35,7 +35,7 @@ pub(crate) fn operators(
         let accepted = format!("an IP address and a port, such as {OPERATORS}, or {OFF}");
         return Err(refused(key, text, accepted));
     };
-    if are_the_same(address, public) {
+    if collide(address, public) {
         let accepted =
             format!("an address or port other than `listen`, which is {public}, or {OFF}");
         return Err(refused(key, text, accepted));
@@ -43,8 +43,8 @@ pub(crate) fn operators(
     Ok(Some(address))
 }
 
-/// Whether one listener keeps the other from listening. Port 0 is a free one, each time.
-fn are_the_same(one: SocketAddr, other: SocketAddr) -> bool {
+/// Whether two listeners would collide. Port 0 is a different free port each time.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() == other.port() && one.port() != 0 && (is_any || one.ip() == other.ip())
 }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn operators_have_a_listener_on_this_host_unless_it_is_off() {
+    fn the_operator_listener_is_on_loopback_unless_it_is_off() {
         let address = both(None, None).expect("the default").expect("not off");
         assert_eq!(address.to_string(), "127.0.0.1:8001");
         assert_eq!(both(None, Some("off")).expect("a value"), None);
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_for_both_listeners_is_refused_with_both_keys() {
+    fn colliding_addresses_are_refused_with_both_keys() {
         for (listen, operators) in [
             (None, Some("127.0.0.1:8000")),
             (Some("127.0.0.1:8001"), None),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_with_what_is() {
+    fn an_invalid_address_is_refused_with_an_example() {
         for wrong in ["", "8001", "localhost:8001", "127.0.0.1", "Off", "none"] {
             let error = both(None, Some(wrong)).expect_err("no address").to_string();
             assert!(error.contains("127.0.0.1:8001, or off"), "{error}");

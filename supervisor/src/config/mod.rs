@@ -1,10 +1,11 @@
-//! The configuration as the service believes it: every value checked, every default filled in.
+//! The effective configuration: every value checked, every default filled in.
 //!
-//! Flags outrank the environment, the environment a file, a file the defaults. A value that is
-//! not accepted ends the program at its start, with the key, the value and what it takes.
+//! Flags override the environment, the environment the file, the file the defaults. A value that is
+//! not accepted ends the program at its start; the error names the key, the value and what is
+//! accepted.
 //!
-//! Sizes named "MB" in the interface for people are counted in MiB (2^20 bytes), as browsers and
-//! the predecessor count them: the default upload limit "30 MB" is 31,457,280 bytes.
+//! "MB" in the user interface means MiB (2^20 bytes), as browsers count: the default upload limit
+//! "30 MB" is 31,457,280 bytes.
 
 pub(crate) mod bytes;
 pub(crate) mod connections;
@@ -32,10 +33,10 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 use thiserror::Error;
 
-/// Read when no other file is named, if it is there.
+/// Read if no other file is given and this one exists.
 pub(crate) const DEFAULT_FILE: &str = "/etc/bodyscript/bodyscript.toml";
 
-/// Why there is no configuration.
+/// Why the configuration is invalid.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -43,35 +44,35 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The file is not TOML, or has a key that means nothing or a value of the wrong type.
+    /// The file is not TOML, or a value has the wrong type.
     #[error("configuration file {}: {source}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
-        /// Where and what.
+        /// Position and cause.
         source: Box<toml::de::Error>,
     },
-    /// The same key as a plain one and in a table.
+    /// A key is set both directly and in a table.
     #[error("`{key}` is set twice in the configuration file; remove one")]
     Twice {
         /// The key.
         key: String,
     },
-    /// A variable that looks like a key and is none.
+    /// An unknown environment variable with the prefix of the settings.
     #[error(
         "the environment variable {name} is not a known setting{}",
         hint(suggestion.as_deref())
     )]
     UnknownVariable {
-        /// The variable.
+        /// Name of the variable.
         name: String,
-        /// The known variable most similar to it.
+        /// The most similar setting.
         suggestion: Option<String>,
     },
-    /// A key of the file that does not exist.
+    /// An unknown key in the file.
     #[error(
         "configuration file {}: `{key}` is not a known setting{}",
         path.display(),
@@ -82,7 +83,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// The key.
         key: String,
-        /// The known key most similar to it.
+        /// The most similar key.
         suggestion: Option<String>,
     },
     /// A value that is not accepted.
@@ -92,134 +93,134 @@ pub enum ConfigError {
         key: &'static str,
         /// Its value.
         value: String,
-        /// What it takes.
+        /// What is accepted.
         accepted: String,
     },
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Plain text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// To the journal of systemd, with fields.
+    /// The systemd journal, with fields.
     Journald,
 }
 
-/// Limits on connections and on the requests that come over them.
+/// Limits on connections and requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HttpLimits {
-    /// Requests and streams of events at once, each over a connection of its own.
+    /// Concurrent requests and event streams, each on its own connection.
     pub connections_max: usize,
-    /// Streams of events among them.
+    /// Concurrent event streams, which are part of `connections_max`.
     pub streams_max: usize,
-    /// From the opening of a connection, or the end of a request, to the end of a header.
+    /// Time from the opening of a connection, or the end of a request, to the end of a header.
     pub header_max: Duration,
-    /// Longest pause within a body, in either direction.
+    /// Maximum pause within a body, in either direction.
     pub stall_max: Duration,
-    /// Longest time for a whole upload.
+    /// Maximum time of an upload.
     pub upload_max: Duration,
-    /// Least of a body in a second of waiting for the client, in either direction; 0 is none.
+    /// Minimum transfer rate of a body, in either direction; 0 is none.
     pub body_rate_bytes_per_s_min: u64,
 }
 
-/// Who is told of the ends of jobs.
+/// Settings of webhooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WebhookConfig {
-    /// File with the secret that notices are signed with; without one there are none.
+    /// File with the secret that signs webhooks; without it webhooks are off.
     pub secret_file: Option<PathBuf>,
-    /// Networks that may be told although they are not public, and without TLS.
+    /// Non-public networks that webhooks may reach, also without TLS.
     pub networks: Vec<IpNet>,
 }
 
-/// Limits on what one client may ask.
+/// Limits per client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClientLimits {
-    /// Uploads begun within a minute.
+    /// Uploads started per minute.
     pub uploads_per_minute_max: u32,
-    /// Unfinished jobs at once, uploads under way included.
+    /// Unfinished jobs and uploads in progress.
     pub jobs_max: usize,
-    /// Requests and streams of events at once, and open connections of one that is no proxy.
+    /// Concurrent requests and event streams, and open connections unless it is a trusted proxy.
     pub connections_max: usize,
-    /// Streams of events among them.
+    /// Concurrent event streams, which are part of `connections_max`.
     pub streams_max: usize,
-    /// Who is believed in what it says of those it speaks for.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
 }
 
-/// Who may do what.
+/// Settings of access control.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AccessConfig {
-    /// File with the operators' token.
+    /// File with the operator token.
     pub token_file: Option<PathBuf>,
-    /// Origins whose pages may call the service from a browser; `*` is all.
+    /// Origins whose pages may call the service from a browser; `*` allows all.
     pub cors_origins: Vec<String>,
-    /// Limits on one client.
+    /// Limits per client.
     pub clients: ClientLimits,
 }
 
-/// The configuration.
+/// The effective configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     /// Address and port of the public listener.
     pub listen: SocketAddr,
-    /// Address and port of the operators' listener; none is off.
+    /// Address and port of the operator listener; `None` if it is off.
     pub operator_listen: Option<SocketAddr>,
     /// Folder for uploads and results.
     pub state_dir: PathBuf,
-    /// Attempts at once.
+    /// Maximum number of concurrent attempts.
     pub workers: usize,
-    /// Workers that are started before there is a job for them.
+    /// Number of standby workers.
     pub standby: usize,
-    /// Jobs that may wait.
+    /// Maximum number of queued jobs.
     pub queue_max: usize,
-    /// Largest video, in bytes.
+    /// Maximum size of a video in bytes.
     pub upload_bytes_max: u64,
-    /// Limits on the video itself.
+    /// Limits on properties of a video.
     pub media: MediaLimits,
-    /// Cap of a first attempt, in bytes.
+    /// Memory cap of a first attempt, in bytes.
     pub worker_memory_bytes_max: u64,
-    /// Cap of a retry after the memory ran out, in bytes.
+    /// Memory cap of a retry after the memory ran out, in bytes.
     pub worker_memory_retry_bytes_max: u64,
-    /// What the caps of all attempts together may come to, in bytes.
+    /// Limit on the sum of the caps of all workers, in bytes.
     pub memory_budget_bytes: u64,
-    /// Limits on an attempt's time.
+    /// Deadlines of an attempt.
     pub deadlines: Deadlines,
-    /// Program of the workers.
+    /// Path of the worker program.
     pub worker_program: PathBuf,
     /// Folder of the models.
     pub models_dir: PathBuf,
-    /// Weakest accepted cage.
+    /// The weakest cage that is accepted.
     pub cage_required: CageRequired,
-    /// Sandbox layers a worker puts on.
+    /// Sandbox layers that a worker applies.
     pub sandbox_layers: Vec<Layer>,
     /// Sandbox layers without which a worker does not start.
     pub sandbox_required: Vec<Layer>,
-    /// Life of results.
+    /// How long results are kept.
     pub result_ttl: Duration,
-    /// Life of results while memory or disk is short.
+    /// How long results are kept while memory or disk space is low.
     pub pressure_ttl: Duration,
-    /// Free disk below which nothing is accepted, in bytes.
+    /// Free disk space below which uploads are refused, in bytes.
     pub disk_free_bytes_min: u64,
     /// Limits on connections and requests.
     pub http: HttpLimits,
-    /// Limits on uploads that come in several requests.
+    /// Limits on resumable uploads.
     pub resumable: ResumableLimits,
-    /// Who is told of the ends of jobs.
+    /// Settings of webhooks.
     pub webhook: WebhookConfig,
-    /// Who may do what.
+    /// Settings of access control.
     pub access: AccessConfig,
-    /// How long running jobs may finish after a request to stop.
+    /// How long running jobs may take to finish when the service stops.
     pub drain_max: Duration,
-    /// What is logged, as a tracing filter.
+    /// Log filter, in the syntax of `tracing`.
     pub log: String,
-    /// How it is logged.
+    /// Format of log lines.
     pub log_format: LogFormat,
 }
 
-/// Keys whose new value counts from the next start: they say what the service is made of.
+/// Keys that take effect at the next start only.
 pub(crate) const AT_NEXT_START: [&str; 15] = [
     "listen",
     "operator_listen",
@@ -238,8 +239,8 @@ pub(crate) const AT_NEXT_START: [&str; 15] = [
     "log_format",
 ];
 
-/// What flags, environment and file say, unchecked.
-fn written(flags: &RawConfig, file: Option<&Path>) -> Result<RawConfig, ConfigError> {
+/// The unchecked values of flags, environment and file.
+fn merged(flags: &RawConfig, file: Option<&Path>) -> Result<RawConfig, ConfigError> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     if let Some((name, suggestion)) = unknown_variable(names) {
         return Err(ConfigError::UnknownVariable { name, suggestion });
@@ -252,33 +253,33 @@ fn written(flags: &RawConfig, file: Option<&Path>) -> Result<RawConfig, ConfigEr
 }
 
 impl Config {
-    /// Reads the file, if any, and lays flags and environment (already in `flags`) over it.
+    /// Loads the file, if any; flags and environment (already in `flags`) override it.
     pub(crate) fn load(flags: &RawConfig, file: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::resolve(&written(flags, file)?)
+        Self::resolve(&merged(flags, file)?)
     }
 
-    /// As [`Config::load`] while `current` is in force. A budget that nobody gave stays what it
-    /// was at the start: what the host has to spare now is less by the workers that run.
+    /// As [`Config::load`] while `current` is in effect. A memory budget that is not set stays that
+    /// of the start: the workers that run now reduce the memory that is available.
     pub(crate) fn reload(
         flags: &RawConfig,
         file: Option<&Path>,
         current: &Self,
     ) -> Result<Self, ConfigError> {
-        let mut raw = written(flags, file)?;
+        let mut raw = merged(flags, file)?;
         raw.memory_budget_bytes.get_or_insert(ByteCount(current.memory_budget_bytes));
         Self::resolve(&raw)
     }
 
-    /// The state folder alone, of a configuration that may need another host than this process.
+    /// The state folder only, so that a configuration can be read that is not valid on this host.
     pub(crate) fn state_dir_of(
         flags: &RawConfig,
         file: Option<&Path>,
     ) -> Result<PathBuf, ConfigError> {
-        resolve::state_dir(&written(flags, file)?)
+        resolve::state_dir(&merged(flags, file)?)
     }
 
-    /// This configuration with all of a newer one that can be taken over while the service runs.
-    pub(crate) fn taking_over(&self, newer: Self) -> Self {
+    /// This configuration with those values of a newer one that can change while the service runs.
+    pub(crate) fn with_reloaded(&self, newer: Self) -> Self {
         let old = self.clone();
         Self {
             listen: old.listen,
@@ -302,7 +303,7 @@ impl Config {
         }
     }
 
-    /// What the factory needs of it.
+    /// The settings of the worker factory.
     pub(crate) fn factory(&self) -> WorkerFactorySettings {
         WorkerFactorySettings {
             worker_program: self.worker_program.clone(),
@@ -313,14 +314,14 @@ impl Config {
         }
     }
 
-    /// Attempts that can be under way at once: as many as workers, as far as their memory goes.
+    /// Maximum number of concurrent attempts, limited by `workers` and by the memory budget.
     pub(crate) fn slots(&self) -> usize {
         let affordable = self.memory_budget_bytes / self.worker_memory_bytes_max.max(1);
         self.workers.min(affordable.try_into().unwrap_or(usize::MAX)).max(1)
     }
 
-    /// Threads on which one job may look for poses at a time: an equal share of the processors that
-    /// this process may use, and at least one.
+    /// Threads of one job for pose detection: an equal share of the processors that this process
+    /// may use, and at least one.
     pub(crate) fn threads_per_job(&self) -> NonZeroU32 {
         share(available_parallelism().map_or(1, NonZeroUsize::get), self.slots())
     }
@@ -336,7 +337,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jobs_at_once_share_the_processors_and_each_has_one() {
+    fn concurrent_jobs_share_the_processors_and_each_has_at_least_one() {
         let shares = [(8, 1), (8, 2), (7, 2), (2, 2), (2, 3), (1, 1), (1, 0)];
         let shares = shares.map(|(processors, jobs)| share(processors, jobs).get());
         assert_eq!(shares, [8, 4, 3, 1, 1, 1, 1]);

@@ -1,9 +1,9 @@
-//! The configuration as it is written: in flags, in the environment, in a file; nothing decided.
+//! The configuration as given in flags, environment and file, before values are checked.
 //!
 //! One field is one key: `queue_max` is the flag `--queue-max`, the variable
-//! `BODYSCRIPT_QUEUE_MAX` and the file's `queue_max`. The command line reader fills it from flags
-//! and the environment, [`RawConfig::over_file`] lays that over a file. What a value means and
-//! whether it is accepted is for [`crate::config::Config`] alone.
+//! `BODYSCRIPT_QUEUE_MAX` and the file's `queue_max`. The command line parser fills it from flags
+//! and the environment, [`RawConfig::over_file`] merges it over a file. [`crate::config::Config`]
+//! checks the values.
 
 use crate::config::{ConfigError, bytes::ByteCount};
 use crate::policy::suggest::nearest;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
-/// Every key, as far as it was given.
+/// Every key; `None` if it is not given.
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[command(next_help_heading = "Configuration")]
@@ -197,9 +197,9 @@ pub(crate) struct RawConfig {
 }
 
 impl RawConfig {
-    /// Lays these values (flags and environment) over those of a file.
+    /// Merges these values (flags and environment) over those of a file.
     ///
-    /// In the file a table is a prefix: `[cage]` with `required` in it is `cage_required`.
+    /// In the file a table is a prefix: `required` in `[cage]` is the key `cage_required`.
     pub(crate) fn over_file(&self, path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
@@ -211,7 +211,7 @@ impl RawConfig {
         let mut keys = Table::new();
         flatten(text.parse().map_err(parse)?, "", &mut keys)?;
         unknown_key(&keys, path)?;
-        // The file alone first: a fault in it is the file's even where a flag outranks it.
+        // The file is parsed alone first: an invalid value is reported even if a flag overrides it.
         let _: Self = keys.clone().try_into().map_err(parse)?;
         keys.extend(Table::try_from(self).expect("every field is a plain value"));
         keys.try_into().map_err(parse)
@@ -232,7 +232,7 @@ fn flatten(table: Table, prefix: &str, into: &mut Table) -> Result<(), ConfigErr
     Ok(())
 }
 
-/// Refuses a key that does not exist, with the nearest one that does.
+/// Refuses an unknown key, and suggests the most similar known one.
 fn unknown_key(keys: &Table, path: &Path) -> Result<(), ConfigError> {
     let command = RawConfig::augment_args(Command::new("keys"));
     let known: Vec<_> = command.get_arguments().map(|arg| arg.get_id().as_str()).collect();
@@ -241,7 +241,8 @@ fn unknown_key(keys: &Table, path: &Path) -> Result<(), ConfigError> {
     Err(ConfigError::UnknownKey { path: path.to_owned(), key: key.clone(), suggestion })
 }
 
-/// The first variable with our prefix that is not a setting, and the most similar setting.
+/// The first variable with the prefix of the settings that is not a setting, and the most similar
+/// setting.
 pub(crate) fn unknown_variable(
     names: impl Iterator<Item = String>,
 ) -> Option<(String, Option<String>)> {
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_outrank_the_file_and_leave_its_other_keys() {
+    fn flags_override_single_keys_of_the_file() {
         let flags = RawConfig { workers: Some(4), ..RawConfig::default() };
         let raw = over(&flags, "workers = 1\nqueue_max = 3\n").expect("both are keys");
         assert_eq!((raw.workers, raw.queue_max), (Some(4), Some(3)));
@@ -290,9 +291,9 @@ mod tests {
 
     #[test]
     fn an_unknown_key_and_a_wrong_type_are_named() {
-        for (text, word) in [("qeue_max = 3", "qeue_max"), ("workers = \"two\"", "workers")] {
+        for (text, part) in [("qeue_max = 3", "qeue_max"), ("workers = \"two\"", "workers")] {
             let error = over(&RawConfig::default(), text).expect_err("refused").to_string();
-            assert!(error.contains(word) && error.contains("test.toml"), "{error}");
+            assert!(error.contains(part) && error.contains("test.toml"), "{error}");
         }
     }
 
@@ -308,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_in_the_file_counts_even_under_a_flag() {
+    fn an_invalid_file_is_refused_even_if_a_flag_overrides_the_value() {
         let flags = RawConfig { workers: Some(4), ..RawConfig::default() };
         over(&flags, "workers = \"two\"").expect_err("the file is at fault");
     }
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_ours_that_mean_nothing_are_found() {
+    fn unknown_variables_with_the_prefix_are_found() {
         let names = ["PATH", "BODYSCRIPT_WORKERS", "BODYSCRIPT_CONFIG", "BODYSCRIPT_WORKER"];
         let unknown = unknown_variable(names.into_iter().map(String::from));
         let suggestion = Some("BODYSCRIPT_WORKERS".to_owned());

@@ -1,4 +1,4 @@
-//! From what was written to what is believed: ranges, names, and values that must agree.
+//! Resolves the raw configuration: checks ranges, names and combinations, and fills in defaults.
 
 use crate::config::bytes::ByteCount;
 use crate::config::values::{DAY_S, Result, bytes, number, refused, seconds};
@@ -18,16 +18,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
-/// How long results are kept unless told otherwise.
+/// Default time results are kept.
 const RESULT_TTL_S: u32 = 3600;
 
-/// What a worker may have where there is enough.
-const WORKER_MEMORY_USUAL: u64 = 384 * MIB;
+/// Default memory cap of a worker, if the budget allows it.
+const WORKER_MEMORY_DEFAULT: u64 = 384 * MIB;
 
-/// What a worker takes for a small picture: with less, none would ever finish.
-const WORKER_MEMORY_USEFUL: u64 = 96 * MIB;
+/// Memory that a worker needs for a small video; with less, no attempt would succeed.
+const WORKER_MEMORY_MIN: u64 = 96 * MIB;
 
-/// The layers every supported host gives. The others are put on where the host allows them.
+/// Layers that every supported host provides. The others are applied where the host allows them.
 const REQUIRED_BY_DEFAULT: [Layer; 5] =
     [Layer::Rlimits, Layer::Descriptors, Layer::NoNewPrivs, Layer::Capabilities, Layer::Seccomp];
 
@@ -118,7 +118,7 @@ pub(crate) fn state_dir(raw: &RawConfig) -> Result<PathBuf> {
     path("state_dir", &raw.state_dir, defaults::state_dir)
 }
 
-/// Three values that must agree, in bytes.
+/// Three memory limits that must fit together, in bytes.
 struct Memory {
     cap: u64,
     retry_cap: u64,
@@ -127,18 +127,18 @@ struct Memory {
 
 impl Memory {
     fn resolve(raw: &RawConfig) -> Result<Self> {
-        // Asked once: what the host has to spare changes from one moment to the next.
-        let (budget, whence) = match raw.memory_budget_bytes {
+        // Read once, because the available memory changes all the time.
+        let (budget, origin) = match raw.memory_budget_bytes {
             Some(ByteCount(given)) => (given, ""),
             None => (defaults::memory_budget_bytes(), " (from this host)"),
         };
         let budget = bytes("memory_budget_bytes", Some(ByteCount(budget)), budget, 0)?;
-        // On a small host one worker may have all there is, as long as that is of any use.
-        let usual = WORKER_MEMORY_USUAL.min(budget).max(WORKER_MEMORY_USEFUL);
-        let cap = bytes("worker_memory_bytes_max", raw.worker_memory_bytes_max, usual, 32 * MIB)?;
+        // On a small host one worker may use the whole budget, if that is enough for a small video.
+        let default = WORKER_MEMORY_DEFAULT.min(budget).max(WORKER_MEMORY_MIN);
+        let cap = bytes("worker_memory_bytes_max", raw.worker_memory_bytes_max, default, 32 * MIB)?;
         if budget < cap {
             let accepted = format!("at least worker_memory_bytes_max, which is {}", ByteCount(cap));
-            let budget = format!("{}{whence}", ByteCount(budget));
+            let budget = format!("{}{origin}", ByteCount(budget));
             return Err(refused("memory_budget_bytes", budget, accepted));
         }
         let key = "worker_memory_retry_bytes_max";
@@ -177,7 +177,7 @@ fn layers(key: &'static str, given: Option<&[String]>, default: &[Layer]) -> Res
     names
         .iter()
         .map(|name| name.trim())
-        // An empty variable or flag is an empty list.
+        // An empty variable or flag means an empty list.
         .filter(|name| !name.is_empty())
         .map(|name| {
             let found = Layer::ALL.into_iter().find(|layer| layer.name() == name);
@@ -187,11 +187,11 @@ fn layers(key: &'static str, given: Option<&[String]>, default: &[Layer]) -> Res
 }
 
 fn sandbox_required(raw: &RawConfig) -> Result<Vec<Layer>> {
-    let put_on = layers("sandbox_layers", raw.sandbox_layers.as_deref(), &Layer::ALL)?;
+    let applied = layers("sandbox_layers", raw.sandbox_layers.as_deref(), &Layer::ALL)?;
     let default: Vec<_> =
-        REQUIRED_BY_DEFAULT.into_iter().filter(|layer| put_on.contains(layer)).collect();
+        REQUIRED_BY_DEFAULT.into_iter().filter(|layer| applied.contains(layer)).collect();
     let required = layers("sandbox_required", raw.sandbox_required.as_deref(), &default)?;
-    match required.iter().find(|layer| !put_on.contains(layer)) {
+    match required.iter().find(|layer| !applied.contains(layer)) {
         None => Ok(required),
         Some(layer) => Err(refused(
             "sandbox_required",
@@ -241,7 +241,7 @@ fn access(raw: &RawConfig) -> Result<AccessConfig> {
     })
 }
 
-/// A file that need not be; an empty path says that there is none.
+/// An optional file; an empty path means none.
 fn file(
     key: &'static str,
     given: &Option<PathBuf>,
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_host_gives_one_worker_all_it_has() {
+    fn on_a_small_host_one_worker_gets_the_whole_budget() {
         for (budget, cap) in [(96, 96), (288, 288), (384, 384), (385, 384), (4096, 384)] {
             let config = with_budget(budget).expect("enough for one worker");
             assert_eq!(config.worker_memory_bytes_max, cap * MIB, "of {budget} MiB");
@@ -327,10 +327,10 @@ mod tests {
     }
 
     #[test]
-    fn a_host_too_small_for_any_worker_is_refused_with_both_numbers() {
+    fn a_budget_below_the_minimum_cap_is_refused_with_both_numbers() {
         let error = with_budget(95).expect_err("no worker could finish").to_string();
-        for word in ["memory_budget_bytes", "95 MiB", "96 MiB", "worker_memory_bytes_max"] {
-            assert!(error.contains(word), "{error}");
+        for part in ["memory_budget_bytes", "95 MiB", "96 MiB", "worker_memory_bytes_max"] {
+            assert!(error.contains(part), "{error}");
         }
     }
 }

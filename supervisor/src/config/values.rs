@@ -1,4 +1,4 @@
-//! Checks of single values: each names its key, the value and what is accepted.
+//! Checks of single values. An error names the key, the value and what is accepted.
 
 use crate::config::ConfigError;
 use crate::config::bytes::ByteCount;
@@ -45,13 +45,13 @@ pub(crate) fn bytes(
     key: &'static str,
     given: Option<ByteCount>,
     default: u64,
-    least: u64,
+    min: u64,
 ) -> Result<u64> {
-    // Beyond this TOML cannot write it and file offsets cannot reach it.
-    let most = i64::MAX as u64;
+    // TOML cannot represent larger numbers, and file offsets cannot reach them.
+    let max = i64::MAX as u64;
     let ByteCount(value) = given.unwrap_or(ByteCount(default));
-    if (least..=most).contains(&value) {
+    if (min..=max).contains(&value) {
         return Ok(value);
     }
-    Err(refused(key, value, format!("a number of bytes from {least} to {most}")))
+    Err(refused(key, value, format!("a number of bytes from {min} to {max}")))
 }
