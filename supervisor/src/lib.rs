@@ -1,26 +1,42 @@
-//! The supervisor: takes videos over HTTP and gives each one a worker process of its own.
+//! The supervisor: accepts videos over HTTP and processes each one in a worker process of its own.
 //!
-//! It never parses media and never waits on a worker without a deadline. What it must not lose it
-//! keeps on the disk; what it may lose it keeps small. A worker that dies, for whatever reason,
-//! becomes one exit report, and the exit report one verdict on one job.
+//! It never parses media and never waits for a worker without a deadline. A worker that ends, for
+//! whatever reason, becomes one exit report, and the exit report one verdict on one job.
 //!
-//! # Who talks to whom
+//! # Rooms
+//!
+//! | module | content |
+//! |---|---|
+//! | `cli` | the commands of `bodyscript` and their output |
+//! | `service` | connects the parts of `bodyscript serve`: start, drain, stop |
+//! | `http` | both listeners' routes: uploads, jobs, results, events, monitor, metrics |
+//! | `ops` | control by operators and the host: signals, control socket, reload, systemd, logging |
+//! | `dispatcher` | the one task that owns jobs, queue, workers and memory budget |
+//! | `policy` | the rules as pure functions: job states, queue, admission, verdict, poison |
+//! | `store` | files: journal, artefacts, resumable uploads, recovery, retention |
+//! | `runner` | one attempt: spawn a worker in a cage, exchange messages, report its exit |
+//! | `webhook` | signed notifications of ended jobs |
+//! | `config` | the checked configuration |
 //!
 //! ```text
-//!  clients          http            dispatcher                attempt        worker process
-//!     | -- upload --> | -- admit ------> |                       |                 |
-//!     |               | <-- ticket ----- |                       |                 |
-//!     | == body ====> | == spool file    |                       |                 |
-//!     |               | -- submit -----> | -- start -----------> | -- Start -----> |
-//!     | <-- 202 ----- | <-- status ----- |                       | <-- Progress -- |
-//!     | -- status --> | -- ask --------> | <~~ live facts ~~~~~~ |                 |
-//!     |               |                  | <-- ending ---------- | <-- Done, exit  |
+//!   cli -> service -> ops -> http -> webhook -> dispatcher -> config, store -> policy -> runner
 //! ```
 //!
-//! The [`dispatcher`] is one task that owns all jobs, the queue and the memory budget. Handlers
-//! in [`http`] and the command line in [`cli`] hold a handle to it and nothing else. What to do is
-//! decided by pure functions ([`admission`], [`queue`], [`job`], [`verdict`]); what is done, by
-//! [`attempt`] and [`worker`] to processes and by [`artefacts`] and [`retention`] to files.
+//! A module imports only modules further along these arrows. Handlers and commands hold a handle to
+//! the dispatcher and none of its state.
+//!
+//! # Messages of a job
+//!
+//! ```text
+//!  client           http            dispatcher                attempt        worker process
+//!     | -- upload --> | -- Admit ------> |                       |                 |
+//!     |               | <-- Ticket ----- |                       |                 |
+//!     | == body ====> | == spool file    |                       |                 |
+//!     |               | -- Submit -----> | -- Assignment ------> | -- Start -----> |
+//!     | <-- 202 ----- | <-- Status ----- |                       | <-- Progress -- |
+//!     | -- status --> | -- Status -----> | <~~ Live ~~~~~~~~~~~~ |                 |
+//!     |               |                  | <-- ExitReport ------ | <-- Done, exit  |
+//! ```
 //!
 //! # The life of a job
 //!
@@ -33,13 +49,14 @@
 //!                       +-------> Cancelled <--------+
 //! ```
 //!
-//! A `Failed` job is `Pending` again if an operator allows another try while its video is there.
+//! A `Failed` job becomes `Pending` again if an operator retries it while its video exists.
 //!
-//! `Pending` starts only while a worker is free and the memory for it too: the sum of the caps of
-//! all attempts never exceeds the budget. A job is `Completed` only after its artefacts are on
-//! the disk under their final names.
+//! A `Pending` job starts only when a worker slot is free and its memory cap fits into the budget:
+//! the sum of the caps of all workers never exceeds it. A job is `Completed` only after its
+//! artefacts are on the disk under their final names.
 //!
-//! Every arrow is written into the [`journal`]; a start reads it back ([`recovery`]).
+//! Every transition is written to the journal (`store::journal`); a start reads it back
+//! (`store::recovery`).
 
 pub(crate) mod cli;
 pub(crate) mod config;
@@ -52,9 +69,9 @@ pub(crate) mod service;
 pub(crate) mod store;
 pub(crate) mod webhook;
 
-pub use cli::{Cli, complain};
+pub use cli::{Cli, print_error};
 
-// For the tests of cages and of the whole service.
+// Used by the tests of cages and of the whole service.
 pub use policy::display_name::DisplayName;
 pub use policy::job::{AttemptRecord, Job, JobError, JobEvent, JobId, Upload};
 pub use runner::attempt::exit_report::{Deadline, ExitReason, ExitReport, ProcessExit, Stop};

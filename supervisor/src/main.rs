@@ -1,18 +1,18 @@
-//! `bodyscript`: reads the command line, does what it asks, tells how it went.
+//! The program `bodyscript`: executes the command line, and prints why a command failed.
 
-use bodyscript::{Cli, complain};
+use bodyscript::{Cli, print_error};
 use clap::Parser;
 use std::process::ExitCode;
 
-/// Exit status when nothing could be done, as opposed to 1: some of the videos failed.
-const UNABLE: u8 = 2;
+/// Exit status if the command could not run; 1 means that some of the videos failed.
+const COULD_NOT_RUN: u8 = 2;
 
 fn main() -> ExitCode {
     match Cli::parse().execute() {
         Ok(status) => status,
         Err(error) => {
-            complain(&error);
-            ExitCode::from(UNABLE)
+            print_error(&error);
+            ExitCode::from(COULD_NOT_RUN)
         }
     }
 }

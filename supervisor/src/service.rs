@@ -1,6 +1,6 @@
-//! Wires the parts of the service together, serves until it is asked to stop, and drains.
+//! Starts the parts of the service, connects them, serves until a stop is requested, and drains.
 //!
-//! Called by the command line.
+//! Called by `cli`.
 
 use crate::config::Config;
 use crate::dispatcher::{Dispatcher, Runner};
@@ -36,13 +36,13 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// Why the service could not start: the operator's to mend.
+/// Why the service could not start.
 #[derive(Debug, Error)]
 pub enum ServiceError {
     /// Workers cannot be started.
     #[error("cannot start workers: {0}")]
     WorkerFactory(#[from] WorkerFactoryError),
-    /// A worker was started and did not become what is required.
+    /// The trial worker failed, or lacks a required sandbox layer.
     #[error(transparent)]
     Trial(#[from] TrialError),
     /// The state folder cannot be used.
@@ -51,22 +51,22 @@ pub enum ServiceError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// Webhooks cannot be offered as configured.
+    /// The webhook configuration cannot be used.
     #[error(transparent)]
     Webhook(#[from] WebhookError),
-    /// Operators cannot be told from others as configured.
+    /// The operator access configuration cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
-    /// A listening socket does not say where it listens.
+    /// A listening socket has no address.
     #[error("a listening socket has no address: {0}")]
     Listener(#[from] std::io::Error),
 }
 
-/// Serves on `listeners` until `signals` ask for the end; returns when nothing is left running.
-/// `source` is asked when the configuration is to be read again.
+/// Serves on `listeners` until `signals` request a stop; returns once nothing is left running.
+/// `source` reads the configuration again for a reload.
 ///
 /// # Errors
-/// When workers cannot be started here, or the state folder cannot be used.
+/// If workers cannot be started, or the state folder cannot be used.
 pub(crate) async fn run(
     listeners: Listeners,
     config: Config,
@@ -75,7 +75,7 @@ pub(crate) async fn run(
 ) -> Result<(), ServiceError> {
     let config = Arc::new(config);
     let addresses = listeners.addresses()?;
-    let (access, means) = open_secrets(&config, addresses.operators)?;
+    let (access, webhook_sender) = open_secrets(&config, addresses.operators)?;
     if access.is_impossible() {
         tracing::warn!(
             "job list, monitor, metrics and memory report are not available: `operator_listen` is \
@@ -98,19 +98,19 @@ pub(crate) async fn run(
     );
     let cage = factory.cage_backend().to_string();
     let control = control(&state);
-    let (dispatcher, desk) =
+    let (dispatcher, dispatcher_task) =
         Dispatcher::start(config.clone(), runner(factory), state.clone(), recovered);
     let closing = CancellationToken::new();
-    let webhooks = Webhooks::open(means, state.root(), &dispatcher, &closing)?;
+    let webhooks = Webhooks::open(webhook_sender, state.root(), &dispatcher, &closing)?;
     let clients = Clients::new(config.access.clients.clone());
-    let (settings, in_force) =
+    let (settings, settings_receiver) =
         watch::channel(Settings { config: config.clone(), access, clients, reload_refused: None });
-    let connections = Connections::new(&config.http, in_force.clone());
+    let connections = Connections::new(&config.http, settings_receiver.clone());
     let service = Service {
         dispatcher: dispatcher.clone(),
         config: config.clone(),
-        access: in_force.borrow().access.clone(),
-        clients: in_force.borrow().clients.clone(),
+        access: settings_receiver.borrow().access.clone(),
+        clients: settings_receiver.borrow().clients.clone(),
         connections: connections.clone(),
         reload_refused: false,
         state,
@@ -122,35 +122,35 @@ pub(crate) async fn run(
         started_at: clock::wall(),
         closing: closing.clone(),
     };
-    let router = router(service, in_force.clone());
-    let connections = [connections, Connections::new(&config.http, in_force.clone())];
+    let router = router(service, settings_receiver.clone());
+    let connections = [connections, Connections::new(&config.http, settings_receiver.clone())];
     let server = tokio::spawn(listeners.serve(router, connections, closing.clone()));
-    let reach = Targets { dispatcher: dispatcher.clone(), webhooks, settings };
-    let operations = Operations::new(reach, signals.switch, source, addresses);
+    let targets = Targets { dispatcher: dispatcher.clone(), webhooks, settings };
+    let operations = Operations::new(targets, signals.shutdown_sender, source, addresses);
     let operations = tokio::spawn(run_operations(operations, signals.commands, control));
     let report = systemd::report_on(dispatcher.clone());
     systemd::ready();
 
-    drain(&dispatcher, &in_force, signals.shutdown).await;
+    drain(&dispatcher, &settings_receiver, signals.shutdown).await;
     report.abort();
     operations.abort();
     closing.cancel();
     let _ = server.await;
-    // Its end closes the control socket, and lets go of the dispatcher.
+    // Its end closes the control socket and drops its handle to the dispatcher.
     let _ = operations.await;
     drop(dispatcher);
-    let _ = desk.await;
-    // Returns once all is written.
+    let _ = dispatcher_task.await;
+    // Returns once everything is written.
     let _ = tokio::task::spawn_blocking(move || writer.join()).await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Reads the secrets that the configuration names, for a service whose operators' listener is at
-/// `operators`: how operators are known, and what notices are signed with.
+/// Reads the secrets that the configuration names: the operator token and the key that signs
+/// webhooks. `operators` is the address of the operator listener.
 ///
 /// # Errors
-/// When one of them cannot be used.
+/// If one of them cannot be used.
 pub(crate) fn open_secrets(
     config: &Config,
     operators: Option<SocketAddr>,
@@ -158,7 +158,7 @@ pub(crate) fn open_secrets(
     Ok((Access::open(config, operators)?, WebhookSender::open(&config.webhook)?))
 }
 
-/// The control socket. A full disk or a long path must not keep the service from starting.
+/// The control socket. The service starts without it, for example if the path is too long.
 fn control(state: &StateDir) -> Option<Control> {
     let opened = Control::open(state.root());
     opened
@@ -168,7 +168,7 @@ fn control(state: &StateDir) -> Option<Control> {
         .ok()
 }
 
-/// Carries out what operators order, until it is aborted.
+/// Executes commands of operators until it is aborted.
 async fn run_operations(
     operations: Operations,
     commands: Receiver<OperatorCommand>,
@@ -184,7 +184,7 @@ async fn run_operations(
     tokio::join!(by_signal.run(commands), by_socket);
 }
 
-/// Waits until the end is asked for; then lets jobs under way finish as long as they may.
+/// Waits for a stop request; then lets running jobs finish within the drain time.
 async fn drain(
     dispatcher: &Dispatcher,
     settings: &watch::Receiver<Settings>,
@@ -197,16 +197,16 @@ async fn drain(
     tokio::select! {
         _ = dispatcher.drain() => {}
         () = sleep(drain_max) => tracing::warn!("stopping running jobs: drain time exceeded"),
-        () = shutdown.insisted() => tracing::warn!("stopping running jobs: second stop request"),
+        () = shutdown.requested_twice() => tracing::warn!("stopping running jobs: second stop request"),
     }
-    // An error means that the dispatcher, and so every attempt, is gone already.
+    // An error webhook_sender that the dispatcher, and with it every attempt, has ended already.
     let _ = dispatcher.stop(Stop::Shutdown).await;
 }
 
-/// Attempts in this factory.
+/// Runs attempts with workers of this factory.
 pub(crate) fn runner(factory: WorkerFactory) -> Runner {
-    Arc::new(move |birth, channels| {
+    Arc::new(move |spec, channels| {
         let factory = factory.clone();
-        Box::pin(async move { attempt::run(&factory, birth, channels).await })
+        Box::pin(async move { attempt::run(&factory, spec, channels).await })
     })
 }

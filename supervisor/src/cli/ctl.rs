@@ -1,9 +1,9 @@
-//! `bodyscript ctl`: orders to a running service, over its control socket.
+//! `bodyscript ctl`: sends commands to a running service over its control socket.
 
 use crate::cli::output;
 use crate::config::{Config, ConfigError, RawConfig};
 use crate::ops::commands::OperatorCommand;
-use crate::ops::control_socket::{Answer, SOCKET};
+use crate::ops::control_socket::{Response, SOCKET};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use std::io::{self, BufRead, BufReader, Write};
@@ -13,8 +13,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 use thiserror::Error;
 
-/// How long an answer may take: a cancelled worker is waited for, and a slow disk.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Maximum time for a response: a command may wait for a worker to exit or for a slow disk.
+const RESPONSE_MAX: Duration = Duration::from_secs(120);
 
 const MIB: u64 = 1 << 20;
 
@@ -73,105 +73,105 @@ impl From<OrderCommand> for OperatorCommand {
     }
 }
 
-/// Why an order was not carried out.
+/// Why a command failed.
 #[derive(Debug, Error)]
 pub enum CtlError {
-    /// Where the state folder is cannot be told.
+    /// The configuration that names the state folder.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Nobody is at the socket.
+    /// Nothing accepts connections on the socket.
     #[error(
         "cannot connect to {}: {source}; set the folder with --state-dir, and run as root or as \
          the user of the service", path.display()
     )]
     Connect {
-        /// The socket.
+        /// Path of the socket.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// The conversation broke.
+    /// The exchange failed.
     #[error("the service did not respond: {0}")]
     Exchange(#[source] io::Error),
-    /// The answer cannot be printed.
+    /// The response could not be printed.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
-    /// The service refused.
+    /// The service refused the command.
     #[error("{0}")]
     Refused(String),
 }
 
-/// Gives the order and prints the answer.
+/// Sends the command and prints the response.
 pub(crate) fn ctl(args: CtlCommand) -> Result<ExitCode, CtlError> {
     let keys = RawConfig { state_dir: args.state_dir, ..RawConfig::default() };
     let path = Config::state_dir_of(&keys, args.config.as_deref())?.join(SOCKET);
     let command = OperatorCommand::from(args.command);
-    let answer = match converse(&path, &command)? {
-        Answer::Ok(value) => value,
-        Answer::Error(error) => return Err(CtlError::Refused(error)),
+    let response = match exchange(&path, &command)? {
+        Response::Ok(value) => value,
+        Response::Error(error) => return Err(CtlError::Refused(error)),
     };
-    let text = if args.json { format!("{answer}\n") } else { told(&command, &answer) };
+    let text = if args.json { format!("{response}\n") } else { response_text(&command, &response) };
     output::out(&text).map_err(CtlError::Output)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn converse(path: &PathBuf, command: &OperatorCommand) -> Result<Answer, CtlError> {
+fn exchange(path: &PathBuf, command: &OperatorCommand) -> Result<Response, CtlError> {
     let connect = |source| CtlError::Connect { path: path.clone(), source };
     let mut stream = UnixStream::connect(path).map_err(connect)?;
-    let mut ask = || {
-        stream.set_read_timeout(Some(PATIENCE))?;
+    let mut send = || {
+        stream.set_read_timeout(Some(RESPONSE_MAX))?;
         let mut line = serde_json::to_vec(command)?;
         line.push(b'\n');
         stream.write_all(&line)?;
-        let mut answer = String::new();
-        BufReader::new(&stream).read_line(&mut answer)?;
-        Ok(serde_json::from_str(&answer)?)
+        let mut response = String::new();
+        BufReader::new(&stream).read_line(&mut response)?;
+        Ok(serde_json::from_str(&response)?)
     };
-    ask().map_err(CtlError::Exchange)
+    send().map_err(CtlError::Exchange)
 }
 
-/// The answer, for people.
-fn told(command: &OperatorCommand, answer: &Value) -> String {
+/// The response as text.
+fn response_text(command: &OperatorCommand, response: &Value) -> String {
     let list = |key: &str| {
-        let names = answer[key].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let names = response[key].as_array().into_iter().flatten().filter_map(Value::as_str);
         names.collect::<Vec<_>>().join(", ")
     };
     match command {
-        OperatorCommand::Status => status(answer),
+        OperatorCommand::Status => status(response),
         OperatorCommand::Report => "State written to the log.\n".into(),
         OperatorCommand::Drain => format!(
             "The service is stopping; running jobs have {} s to finish.\n",
-            answer["drain_s_max"]
+            response["drain_s_max"]
         ),
         OperatorCommand::RestartWorkers => {
-            format!("{} workers restarted.\n", answer["workers"])
+            format!("{} workers restarted.\n", response["workers"])
         }
         OperatorCommand::Reload => {
-            let mut text = format!("Applied: {}.\n", or_nothing(list("applied")));
+            let mut text = format!("Applied: {}.\n", or_placeholder(list("applied")));
             if !list("at_next_start").is_empty() {
                 text += &format!("Requires a restart: {}.\n", list("at_next_start"));
             }
             text
         }
         OperatorCommand::Cancel { .. } | OperatorCommand::Retry { .. } => {
-            format!("{}: {}\n", text(&answer["status"]), text(&answer["message"]))
+            format!("{}: {}\n", text(&response["status"]), text(&response["message"]))
         }
     }
 }
 
-fn status(answer: &Value) -> String {
-    let health = &answer["health"];
+fn status(response: &Value) -> String {
+    let health = &response["health"];
     let mib = |key: &str| health[key].as_u64().unwrap_or(0) / MIB;
     let mut lines = vec![match health["reason"].as_str() {
         None => "Accepting uploads.".to_owned(),
         Some(reason) => format!("Not accepting uploads: {reason}."),
     }];
-    let operators = answer["operator_listen"].as_str().unwrap_or("no address");
+    let operators = response["operator_listen"].as_str().unwrap_or("no address");
     lines.push(format!(
         "Listening on {}; operator listener on {operators}.",
-        text(&answer["listen"])
+        text(&response["listen"])
     ));
-    if let Some(reason) = answer["reload_refused"].as_str() {
+    if let Some(reason) = response["reload_refused"].as_str() {
         lines.push(format!("The last reload failed: {reason}"));
     }
     let jobs = &health["jobs"];
@@ -190,7 +190,7 @@ fn status(answer: &Value) -> String {
         format!("standby: {state}{}", process(worker))
     }));
     let unfinished =
-        ["processing", "pending"].into_iter().filter_map(|kind| answer[kind].as_array());
+        ["processing", "pending"].into_iter().filter_map(|kind| response[kind].as_array());
     lines.extend(unfinished.flatten().map(|job| {
         let worker = process(&job["worker"]);
         format!("{}  {}{worker}", text(&job["job_id"]), text(&job["message"]))
@@ -204,7 +204,7 @@ fn process(worker: &Value) -> String {
     })
 }
 
-fn or_nothing(list: String) -> String {
+fn or_placeholder(list: String) -> String {
     if list.is_empty() { "nothing changed".into() } else { list }
 }
 

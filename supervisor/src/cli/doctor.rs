@@ -1,4 +1,4 @@
-//! `bodyscript doctor`: what this host gives, found out by trying.
+//! `bodyscript doctor`: checks what this host provides.
 
 use crate::cli::output;
 use crate::config::{ByteCount, Config};
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use thiserror::Error;
 
-/// Where Debian's GStreamer has its plugins, under `/usr/lib/<multiarch triplet>`.
+/// Folder of Debian's GStreamer plugins, below `/usr/lib/<multiarch triplet>`.
 const PLUGINS: &str = "gstreamer-1.0";
 
-/// Plugin files that decoding and encoding need, one for each package, with that package.
+/// Plugin files that decoding and encoding need, with the Debian package of each.
 const PLUGIN_FILES: [(&str, &str); 6] = [
     ("libgstcoreelements.so", "libgstreamer1.0-0"),
     ("libgstplayback.so", "gstreamer1.0-plugins-base"),
@@ -24,13 +24,13 @@ const PLUGIN_FILES: [(&str, &str); 6] = [
     ("libgstlibav.so", "gstreamer1.0-libav"),
 ];
 
-/// Why there is no report.
+/// Why the report failed.
 #[derive(Debug, Error)]
 pub enum DoctorError {
-    /// The report cannot be printed.
+    /// The report could not be serialised.
     #[error("cannot print the report: {0}")]
     Print(#[from] serde_json::Error),
-    /// Nobody takes it.
+    /// The report could not be printed.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
 }
@@ -48,9 +48,9 @@ struct Finding {
 enum State {
     /// As it should be.
     Good,
-    /// Weaker than it could be, and accepted.
+    /// Weaker than it could be, but permitted.
     Weak,
-    /// The service does not work so.
+    /// The service does not work.
     Bad,
 }
 
@@ -63,7 +63,7 @@ struct LayerLine {
     detail: String,
 }
 
-/// Prints the report; the exit status says whether the service would work.
+/// Prints the report; the exit status is 0 if the service would work.
 pub(crate) fn doctor(config: &Config, json: bool) -> Result<ExitCode, DoctorError> {
     let mut findings = vec![factory(config), memory(config), state_dir(config), operators(config)];
     findings.extend(set_aside(config));
@@ -72,15 +72,15 @@ pub(crate) fn doctor(config: &Config, json: bool) -> Result<ExitCode, DoctorErro
     let text =
         if json { serde_json::to_string_pretty(&findings)? + "\n" } else { table(&findings) };
     output::out(&text).map_err(DoctorError::Output)?;
-    let is_well = findings.iter().all(|finding| finding.state != State::Bad);
-    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_working = findings.iter().all(|finding| finding.state != State::Bad);
+    Ok(if is_working { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn finding(what: impl Into<String>, state: State, detail: impl Into<String>) -> Finding {
     Finding { what: what.into(), state, detail: detail.into() }
 }
 
-/// Opening the factory checks the worker's program, the models and the cage, as a start does.
+/// Opens the worker factory, which checks the worker's program, the models and the cage.
 fn factory(config: &Config) -> Finding {
     match WorkerFactory::open(&config.factory()) {
         Ok(factory) => {
@@ -100,15 +100,15 @@ fn memory(config: &Config) -> Finding {
     let budget = config.memory_budget_bytes;
     let cap = config.worker_memory_bytes_max;
     let retry = config.worker_memory_retry_bytes_max;
-    let at_once = (budget / cap.max(1)).min(config.workers as u64);
+    let concurrent = (budget / cap.max(1)).min(config.workers as u64);
     let detail = format!(
-        "budget {}; enough for {at_once} of {} workers at {} each; {} for a retry",
+        "budget {}; enough for {concurrent} of {} workers at {} each; {} for a retry",
         ByteCount(budget),
         config.workers,
         ByteCount(cap),
         ByteCount(retry)
     );
-    let is_ample = at_once == config.workers as u64 && retry <= budget;
+    let is_ample = concurrent == config.workers as u64 && retry <= budget;
     finding("memory", if is_ample { State::Good } else { State::Weak }, detail)
 }
 
@@ -125,7 +125,7 @@ fn state_dir(config: &Config) -> Finding {
     }
 }
 
-/// What earlier starts found and could not account for, if there is any.
+/// Files that earlier starts have set aside, if any.
 fn set_aside(config: &Config) -> Option<Finding> {
     let SetAsideTotals { starts, bytes } = SetAsideTotals::of(&config.state_dir)?;
     let folder = config.state_dir.join("set-aside");
@@ -137,7 +137,7 @@ fn set_aside(config: &Config) -> Option<Finding> {
     Some(finding("set aside", State::Weak, detail))
 }
 
-/// Where operators are heard, and with what.
+/// How operators can access the service.
 fn operators(config: &Config) -> Finding {
     if let Err(error) = Access::open(config, config.operator_listen) {
         return finding("operators", State::Bad, error.to_string());
@@ -166,7 +166,7 @@ fn sandbox(config: &Config) -> Vec<Finding> {
         Ok(lines) => lines,
         Err(error) => return vec![finding("sandbox", State::Bad, error.to_string())],
     };
-    let judge = |line: LayerLine| {
+    let layer_finding = |line: LayerLine| {
         let is_required = config.sandbox_required.iter().any(|layer| layer.name() == line.layer);
         let state = match (line.state.as_str(), is_required) {
             ("active", _) => State::Good,
@@ -180,7 +180,7 @@ fn sandbox(config: &Config) -> Vec<Finding> {
         };
         finding(format!("sandbox {}", line.layer), state, detail)
     };
-    lines.into_iter().map(judge).collect()
+    lines.into_iter().map(layer_finding).collect()
 }
 
 #[derive(Debug, Error)]
@@ -193,7 +193,7 @@ enum SandboxReportError {
     Parse(#[from] serde_json::Error),
 }
 
-/// A worker puts its sandbox on, reads no video, and says what became of each layer.
+/// Runs a worker that applies its sandbox, reads no video and reports the state of each layer.
 fn sandbox_report(program: &Path) -> Result<Vec<LayerLine>, SandboxReportError> {
     let output = Command::new(program)
         .arg("--sandbox-report")

@@ -1,4 +1,4 @@
-//! The command line: what can be asked of `bodyscript`, and who answers.
+//! The command line: its commands and options, and their dispatch.
 //!
 //! Called by `main`, which prints the error and sets the exit status.
 
@@ -30,8 +30,8 @@ pub(crate) use ctl::CtlError;
 pub(crate) use doctor::DoctorError;
 pub(crate) use run::RunError;
 
-/// What scripts may rely on.
-const EXIT_STATUS: &str = "ProcessExit status: 0 on success; 1 if a video failed or was cancelled (run) or \
+/// The exit statuses, which scripts may rely on.
+const EXIT_STATUS: &str = "Exit status: 0 on success; 1 if a video failed or was cancelled (run) or \
     a requirement is not met (doctor); 2 if the command could not run.";
 
 /// Turns videos into human pose data, one sandboxed process per video
@@ -81,7 +81,7 @@ struct RunCommand {
     settings: ConfigArgs,
 }
 
-/// What is chosen for all videos of one command.
+/// Options for all videos of one command.
 #[derive(Debug, Args)]
 struct Choices {
     /// Detection mode: track, ultra_fast, fast, smart, quality or static
@@ -168,10 +168,10 @@ pub enum CliError {
 }
 
 impl Cli {
-    /// Does what was asked.
+    /// Executes the command.
     ///
     /// # Errors
-    /// When it could not be done for a reason that is not a video's.
+    /// If the command could not run; a failed video is an exit status, not an error.
     pub fn execute(self) -> Result<ExitCode, CliError> {
         match self.command {
             Command::Serve(settings) => serve(settings),
@@ -202,8 +202,8 @@ impl Cli {
     }
 }
 
-/// Tells why a command failed.
-pub fn complain(error: &CliError) {
+/// Prints why a command failed.
+pub fn print_error(error: &CliError) {
     output::err(&format!("bodyscript: {error}"));
 }
 
@@ -212,12 +212,12 @@ impl ConfigArgs {
         Config::load(&self.keys, self.config.as_deref())
     }
 
-    /// Reads the same again, while this is in force.
+    /// Reloads the same sources; `current` is the configuration in effect.
     fn reload(&self, current: &Config) -> Result<Config, ConfigError> {
         Config::reload(&self.keys, self.config.as_deref(), current)
     }
 
-    /// As [`ConfigArgs::load`], with another default for what is logged.
+    /// As [`ConfigArgs::load`], with a different default log filter.
     fn load_with_log(&self, default: &str) -> Result<Config, ConfigError> {
         let mut keys = self.keys.clone();
         keys.log.get_or_insert_with(|| default.to_owned());
@@ -232,10 +232,10 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
 fn serve(settings: ConfigArgs) -> Result<ExitCode, CliError> {
     let config = settings.load()?;
     telemetry::init(&config.log, config.log_format);
-    descriptors::provide(config.http.connections_max, config.workers + config.standby);
+    descriptors::raise_limit(config.http.connections_max, config.workers + config.standby);
     let inherited = systemd::inherited_listeners()?;
     runtime()?.block_on(async {
-        let signals = Signals::by_signals().map_err(CliError::Runtime)?;
+        let signals = Signals::from_signals().map_err(CliError::Runtime)?;
         let source = reload::source(settings, &config);
         let listeners = Listeners::open(&config, inherited).await?;
         service::run(listeners, config, source, signals).await?;

@@ -1,11 +1,11 @@
-//! What a command tells people, on standard output and standard error.
+//! Output of the commands, on standard output and standard error.
 //!
-//! Commands print through here and not with the print macros, which panic when nobody reads any
-//! more (`bodyscript config show | head -1`) or when the disk behind a redirection is full.
+//! Commands do not use the print macros, which panic when the reader of a pipe has exited
+//! (`bodyscript config show | head -1`) or the disk behind a redirection is full.
 
 use std::io::{self, ErrorKind, Write};
 
-/// Writes to standard output. That a reader has gone is no fault of the command.
+/// Writes to standard output. A closed pipe is not an error.
 pub(crate) fn out(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -14,7 +14,7 @@ pub(crate) fn out(text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes a line to standard error, the last place to complain in.
+/// Writes a line to standard error; a failure cannot be reported anywhere.
 pub(crate) fn err(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

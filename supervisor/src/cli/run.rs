@@ -1,5 +1,5 @@
-//! `bodyscript run`: videos from the disk, through the same dispatcher, cage and worker as those
-//! that come over HTTP. Artefacts go to `<output>/<stem of the video>/`.
+//! `bodyscript run`: processes local videos with the same dispatcher, cage and worker as the HTTP
+//! service. Artefacts are written to `<output>/<stem of the video>/`.
 
 use crate::cli::output;
 use crate::cli::working_folder::working_folder;
@@ -28,15 +28,15 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::task::JoinSet;
 
-/// Why nothing could be processed. What is wrong with single videos is printed, not returned.
+/// Why nothing could be processed. Failures of single videos are printed instead.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// A video cannot be read.
     #[error("cannot read {}: {source}", shown(path))]
     Video {
-        /// The video.
+        /// Path of the video.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
     /// Two videos would have the same results folder.
@@ -45,11 +45,11 @@ pub enum RunError {
     /// The output folder cannot be used.
     #[error("the folder {} cannot be {what}: {source}", shown(path))]
     Output {
-        /// What was to happen.
+        /// What failed.
         what: &'static str,
         /// The folder or file.
         path: PathBuf,
-        /// Why it did not.
+        /// The cause.
         source: io::Error,
     },
     /// Workers cannot be started.
@@ -58,16 +58,16 @@ pub enum RunError {
     /// The working folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// No job was taken.
+    /// A job was not admitted.
     #[error("cannot process the videos: {}", remedy(.0))]
     Refused(admission::Refusal),
-    /// A job was not taken.
+    /// A job was not accepted.
     #[error(transparent)]
     SubmitError(#[from] SubmitError),
-    /// The dispatcher is gone.
+    /// The dispatcher has stopped.
     #[error(transparent)]
     DispatcherStopped(#[from] DispatcherStopped),
-    /// Signals cannot be listened for.
+    /// The signal handlers could not be installed.
     #[error("cannot listen for signals: {0}")]
     Signals(#[source] io::Error),
 }
@@ -86,7 +86,7 @@ const fn remedy(refusal: &admission::Refusal) -> &'static str {
             "the output folder is not writable; choose another folder"
         }
         admission::Refusal::MemoryShort { .. } => "the host is low on memory; try again later",
-        // There are as many places as videos, no journal, and no limit on what is on the disk already.
+        // These cannot occur: the queue has a place for every video, and the limits do not apply.
         admission::Refusal::Closing
         | admission::Refusal::JournalLost
         | admission::Refusal::QueueFull { .. }
@@ -94,40 +94,40 @@ const fn remedy(refusal: &admission::Refusal) -> &'static str {
     }
 }
 
-/// One video of the command line.
+/// A video given on the command line.
 struct Video {
     path: PathBuf,
     stem: OsString,
     bytes: u64,
 }
 
-/// Processes the videos; the exit status says whether all went well.
+/// Processes the videos; the exit status is 0 if all succeeded.
 pub(crate) async fn run(
     mut config: Config,
     videos: Vec<PathBuf>,
     output: PathBuf,
     options: Options,
 ) -> Result<ExitCode, RunError> {
-    let videos = look_at(videos)?;
+    let videos = check_videos(videos)?;
     let failed = |what, path: &Path| {
         let path = path.to_owned();
         move |source| RunError::Output { what, path, source }
     };
     std::fs::create_dir_all(&output).map_err(failed("created", &output))?;
-    // Beside the results, so that they can be moved there; gone when this function returns.
+    // On the file system of the results, so that renames work; removed when this function returns.
     let folder = working_folder(&output).map_err(failed("written to", &output))?;
     let (state, _lock) = StateDir::open(folder.path())?;
     config.queue_max = videos.len();
-    // Fewer jobs at a time have larger shares of the processors.
+    // Fewer concurrent jobs get larger shares of the processors.
     config.workers = config.workers.min(videos.len()).max(1);
-    // The end is in sight.
+    // No further jobs will come for which a worker could be started in advance.
     config.standby = 0;
-    // Files from the disk were not uploaded, and take no more room than they do already.
+    // The videos are not copied, so no disk space is needed for them.
     config.upload_bytes_max = 0;
     let factory = WorkerFactory::open(&config.factory())?;
-    let (dispatcher, desk) =
+    let (dispatcher, dispatcher_task) =
         Dispatcher::start(Arc::new(config), runner(factory), state.clone(), Recovered::nothing());
-    let mut shutdown = Shutdown::by_signals().map_err(RunError::Signals)?;
+    let mut shutdown = Shutdown::from_signals().map_err(RunError::Signals)?;
 
     let display = Display::new(&videos);
     let mut jobs = JoinSet::new();
@@ -138,10 +138,10 @@ pub(crate) async fn run(
         let (state, target) = (state.clone(), output.join(&video.stem));
         jobs.spawn(async move { job.finish(&state, &target, &video.path).await });
     }
-    let all_well = tokio::select! {
-        all_well = wait(&mut jobs) => all_well,
+    let all_succeeded = tokio::select! {
+        all_succeeded = wait(&mut jobs) => all_succeeded,
         () = shutdown.requested() => {
-            // No job may report a retry that does not happen.
+            // After a stop the dispatcher would report the jobs as queued again.
             jobs.abort_all();
             output::err("Cancelled.");
             dispatcher.stop(Stop::Shutdown).await?;
@@ -150,23 +150,23 @@ pub(crate) async fn run(
     };
     jobs.shutdown().await;
     drop(dispatcher);
-    let _ = desk.await;
-    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let _ = dispatcher_task.await;
+    Ok(if all_succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn wait(jobs: &mut JoinSet<bool>) -> bool {
-    let mut all_well = true;
+    let mut all_succeeded = true;
     while let Some(job) = jobs.join_next().await {
-        all_well &= job.unwrap_or(false);
+        all_succeeded &= job.unwrap_or(false);
     }
-    all_well
+    all_succeeded
 }
 
-fn look_at(paths: Vec<PathBuf>) -> Result<Vec<Video>, RunError> {
+fn check_videos(paths: Vec<PathBuf>) -> Result<Vec<Video>, RunError> {
     let mut stems = HashSet::new();
-    let look = |path: PathBuf| {
-        // Looked at before it is opened, for which a pipe would wait; and opened, because a file that
-        // is there may still be unreadable.
+    let check = |path: PathBuf| {
+        // `metadata` first, because opening a pipe would block; then open, because a file may exist
+        // but be unreadable.
         let bytes = match std::fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => match std::fs::File::open(&path) {
                 Ok(_) => metadata.len(),
@@ -184,7 +184,7 @@ fn look_at(paths: Vec<PathBuf>) -> Result<Vec<Video>, RunError> {
         }
         Ok(Video { path, stem, bytes })
     };
-    paths.into_iter().map(look).collect()
+    paths.into_iter().map(check).collect()
 }
 
 async fn submit(
@@ -208,7 +208,7 @@ async fn submit(
     Ok(id)
 }
 
-/// One job, followed to its end.
+/// A submitted job and its progress display.
 struct Job {
     dispatcher: Dispatcher,
     id: JobId,
@@ -217,7 +217,7 @@ struct Job {
 }
 
 impl Job {
-    /// Tells whether the artefacts are in `target`; if not, says why.
+    /// Waits for the job and moves its artefacts to `target`; prints the reason if that fails.
     async fn finish(self, state: &StateDir, target: &Path, video: &Path) -> bool {
         let Some(status) = self.follow().await else { return false };
         if status.status != "completed" {
@@ -268,7 +268,7 @@ fn deliver(state: &StateDir, id: JobId, formats: Formats, target: &Path) -> Resu
     Ok(())
 }
 
-/// A progress bar for each video on a terminal, else a plain line when it is over.
+/// Progress bars on a terminal; otherwise one line per finished video.
 struct Display {
     bars: Option<MultiProgress>,
 }
@@ -288,7 +288,7 @@ impl Display {
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.insert(index, ProgressBar::new(100));
             let style = ProgressStyle::with_template("{prefix} [{bar:30}] {percent:>3} % {msg}")
-                .expect("the template is sound");
+                .expect("the template is valid");
             bar.set_style(style.progress_chars("=> "));
             bar.set_prefix(DisplayName::new(&video.path.to_string_lossy()).to_string());
             bar
@@ -306,15 +306,16 @@ impl Line {
     }
 
     fn succeed(&self, sentence: &str) -> io::Result<()> {
-        let say = || output::out(&format!("{sentence}\n"));
-        let said = if let Some(bar) = &self.bar {
+        let print = || output::out(&format!("{sentence}\n"));
+        let printed = if let Some(bar) = &self.bar {
             bar.set_position(100);
             bar.finish_with_message("");
-            bar.suspend(say)
+            bar.suspend(print)
         } else {
-            say()
+            print()
         };
-        said.inspect_err(|error| output::err(&format!("cannot write to standard output: {error}")))
+        printed
+            .inspect_err(|error| output::err(&format!("cannot write to standard output: {error}")))
     }
 
     fn fail(&self, sentence: &str) {

@@ -1,4 +1,4 @@
-//! `bodyscript config show`: every key with the value in force, as a configuration file.
+//! `bodyscript config show`: every key with its effective value, as a configuration file.
 
 use crate::config::{ByteCount, Config, LogFormat, RawConfig};
 use crate::runner::containment::cage::CageRequired;
@@ -7,12 +7,12 @@ use bodyscript_protocol::sandbox_report::Layer;
 use ipnet::IpNet;
 use std::time::Duration;
 
-/// The configuration as TOML that [`Config::load`] reads back to the same.
+/// The configuration as TOML, from which [`Config::load`] reads the same configuration.
 pub(crate) fn effective(config: &Config) -> String {
-    toml::to_string(&written(config)).expect("every field is a plain value")
+    toml::to_string(&raw(config)).expect("every field is a plain value")
 }
 
-fn written(config: &Config) -> RawConfig {
+fn raw(config: &Config) -> RawConfig {
     let s = |time: Duration| Some(time.as_secs() as u32);
     let names = |layers: &[Layer]| Some(layers.iter().map(|layer| layer.name().into()).collect());
     let bytes = |count| Some(ByteCount(count));
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown_reads_back_to_the_same() {
+    fn the_shown_configuration_reads_back_unchanged() {
         let raw = RawConfig {
             workers: Some(3),
             on_long: Some("reject".into()),
@@ -107,24 +107,24 @@ mod tests {
             worker_grace_ms_max: Some(1234),
             ..RawConfig::default()
         };
-        let shown = effective(&Config::resolve(&raw).expect("sound"));
+        let shown = effective(&Config::resolve(&raw).expect("valid"));
         let read: RawConfig = toml::from_str(&shown).expect("reads back");
         assert_eq!(read.workers, Some(3));
         assert_eq!(read.sandbox_required, raw.sandbox_required);
-        assert_eq!(effective(&Config::resolve(&read).expect("sound")), shown);
+        assert_eq!(effective(&Config::resolve(&read).expect("valid")), shown);
     }
 
     #[test]
-    fn no_key_is_left_out() {
-        let shown = effective(&Config::resolve(&RawConfig::default()).expect("sound"));
+    fn every_key_is_shown() {
+        let shown = effective(&Config::resolve(&RawConfig::default()).expect("valid"));
         let command = <RawConfig as clap::Args>::augment_args(clap::Command::new("keys"));
         for key in command.get_arguments().map(|arg| arg.get_id().as_str()) {
             assert!(shown.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key}");
         }
     }
 
-    /// Keys whose defaults depend on the host; the file gives the package's or an example.
-    const OF_THE_HOST: [&str; 6] = [
+    /// Keys whose defaults depend on the host.
+    const HOST_DEPENDENT: [&str; 6] = [
         "state_dir",
         "worker_program",
         "models_dir",
@@ -134,24 +134,24 @@ mod tests {
     ];
 
     #[test]
-    fn the_installed_file_names_every_key_with_its_default() {
+    fn the_installed_file_lists_every_key_with_its_default() {
         let file = include_str!("../../../systemd/bodyscript.toml");
         let as_installed: RawConfig = toml::from_str(file).expect("it is TOML");
         assert_eq!(as_installed, RawConfig::default(), "every key is commented out");
 
-        // A comment that begins with a space is prose.
+        // Commented-out keys begin with `#` directly; `# ` begins prose.
         let keys = file.lines().filter_map(|line| line.strip_prefix('#'));
         let keys: Vec<_> = keys.filter(|line| !line.is_empty() && !line.starts_with(' ')).collect();
-        let named: RawConfig = toml::from_str(&keys.join("\n")).expect("keys and values");
-        let named = Config::resolve(&named).expect("accepted values");
-        let named: toml::Table = effective(&named).parse().expect("TOML");
-        let default = Config::resolve(&RawConfig::default()).expect("sound");
+        let listed: RawConfig = toml::from_str(&keys.join("\n")).expect("keys and values");
+        let listed = Config::resolve(&listed).expect("accepted values");
+        let listed: toml::Table = effective(&listed).parse().expect("TOML");
+        let default = Config::resolve(&RawConfig::default()).expect("valid");
         let default: toml::Table = effective(&default).parse().expect("TOML");
         for (key, value) in &default {
             let line = format!("{key} = ");
             assert!(keys.iter().any(|k| k.starts_with(&line)), "`{key}` is not in the file");
-            if !OF_THE_HOST.contains(&key.as_str()) {
-                assert_eq!(&named[key], value, "`{key}` has another default");
+            if !HOST_DEPENDENT.contains(&key.as_str()) {
+                assert_eq!(&listed[key], value, "`{key}` has another default");
             }
         }
     }

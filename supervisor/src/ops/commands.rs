@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum OperatorCommand {
     /// Report the state of the service.
     Status,
-    /// Write the same to the log.
+    /// Write the state of the service to the log.
     Report,
     /// Accept no more jobs, finish those in progress, and exit.
     Drain,
@@ -21,7 +21,7 @@ pub(crate) enum OperatorCommand {
         /// Its id.
         job: String,
     },
-    /// Try a failed job again.
+    /// Retry a failed job.
     Retry {
         /// Its id.
         job: String,

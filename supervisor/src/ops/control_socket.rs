@@ -1,13 +1,13 @@
-//! The control socket: operators on this host give orders over it, one JSON object a line.
+//! The control socket, over which operators on this host send commands, one JSON object per line.
 //!
 //! ```text
 //! -> {"command":"retry","job":"0123..."}
 //! <- {"ok":{...}}   or   {"error":"one sentence"}
 //! ```
 //!
-//! It lies in the state folder with mode 0600, and the kernel says who is at the other end
-//! (SO_PEERCRED, unix(7)): root and the service's own user are heard, nobody else. `cli::ctl` is
-//! the other end. It must never wait for a peer without a deadline.
+//! It is in the state folder with mode 0600, and the kernel reports the user of the peer
+//! (SO_PEERCRED, unix(7)): only root and the user of the service are accepted. `cli::ctl` is the
+//! client. Every wait for a peer has a deadline.
 
 use crate::ops::commands::OperatorCommand;
 use crate::ops::operations::Operations;
@@ -29,19 +29,19 @@ use tokio::time::{sleep, timeout};
 /// Name of the socket in the state folder.
 pub(crate) const SOCKET: &str = "control.sock";
 
-/// Longest order, in bytes.
-const ORDER_BYTES_MAX: u64 = 4096;
+/// Maximum length of a command in bytes.
+const COMMAND_BYTES_MAX: u64 = 4096;
 
-/// How long a peer may take to say a line, or to hear one.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Maximum time to receive a command, and to send a response.
+const EXCHANGE_MAX: Duration = Duration::from_secs(10);
 
-/// Peers served at once.
+/// Maximum number of concurrent connections.
 const PEERS_MAX: usize = 16;
 
-/// Pause after a peer could not be accepted: out of descriptors, most of the time.
+/// Pause after a failed accept, usually for lack of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Why there is no control socket: the operator's to mend.
+/// Why there is no control socket.
 #[derive(Debug, Error)]
 #[error("cannot open the control socket {}: {source}", path.display())]
 pub(crate) struct ControlError {
@@ -49,17 +49,17 @@ pub(crate) struct ControlError {
     source: io::Error,
 }
 
-/// What is answered.
+/// The response to a command.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Answer {
-    /// It was done; what there is to tell.
+pub(crate) enum Response {
+    /// The command succeeded.
     Ok(Value),
-    /// It was not; why.
+    /// It failed, for this reason.
     Error(String),
 }
 
-/// The socket; removed when dropped.
+/// The listening socket; removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Control {
     listener: UnixListener,
@@ -67,11 +67,11 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Opens the socket in the state folder, which nobody else uses: what an earlier run left
-    /// there has no one behind it.
+    /// Opens the socket in the state folder. The folder is locked by this process, so an existing
+    /// socket is a leftover of an earlier run.
     ///
     /// # Errors
-    /// When it cannot be made there, for example because the path is too long (108 bytes).
+    /// If the socket cannot be created, for example because its path is too long (108 bytes).
     pub(crate) fn open(state_dir: &Path) -> Result<Self, ControlError> {
         let path = state_dir.join(SOCKET);
         let open = || {
@@ -80,7 +80,7 @@ impl Control {
                 _ => {}
             }
             let listener = UnixListener::bind(&path)?;
-            // Until now the folder, which is the service's alone, kept others out.
+            // Until here the mode of the state folder has kept other users out.
             fs::set_permissions(&path, Permissions::from_mode(0o600))?;
             Ok(listener)
         };
@@ -90,19 +90,19 @@ impl Control {
         }
     }
 
-    /// Serves until it is dropped.
+    /// Accepts connections until it is dropped.
     pub(crate) async fn serve(self, operations: Arc<Operations>) {
-        let places = Arc::new(Semaphore::new(PEERS_MAX));
+        let permits = Arc::new(Semaphore::new(PEERS_MAX));
         loop {
-            let place = places.clone().acquire_owned().await;
+            let permit = permits.clone().acquire_owned().await;
             match self.listener.accept().await {
                 Ok((peer, _)) => {
                     let operations = operations.clone();
                     tokio::spawn(async move {
-                        if let Err(error) = converse(peer, &operations).await {
+                        if let Err(error) = serve_peer(peer, &operations).await {
                             tracing::debug!(%error, "control connection failed");
                         }
-                        drop(place);
+                        drop(permit);
                     });
                 }
                 Err(error) => {
@@ -120,48 +120,48 @@ impl Drop for Control {
     }
 }
 
-async fn converse(mut peer: UnixStream, operations: &Operations) -> io::Result<()> {
+async fn serve_peer(mut peer: UnixStream, operations: &Operations) -> io::Result<()> {
     let uid = peer.peer_cred()?.uid();
     let (reader, mut writer) = peer.split();
     let mut reader = BufReader::new(reader);
     loop {
         let mut line = Vec::new();
-        let mut limited = (&mut reader).take(ORDER_BYTES_MAX);
-        let read = timeout(PATIENCE, limited.read_until(b'\n', &mut line)).await??;
+        let mut limited = (&mut reader).take(COMMAND_BYTES_MAX);
+        let read = timeout(EXCHANGE_MAX, limited.read_until(b'\n', &mut line)).await??;
         if read == 0 {
             return Ok(());
         }
-        // Only now, because an answer to an order that nobody took is lost.
-        if !is_heard(uid, geteuid().as_raw()) {
+        // After the read: a response that is sent before the peer has written could be lost.
+        if !is_allowed(uid, geteuid().as_raw()) {
             tracing::warn!(uid, "control connection of another user refused");
             let refusal = "only root and the user of the service may control it".to_owned();
-            return say(&mut writer, &Answer::Error(refusal)).await;
+            return send(&mut writer, &Response::Error(refusal)).await;
         }
         let is_whole = line.ends_with(b"\n");
-        let answer = match serde_json::from_slice::<OperatorCommand>(&line) {
-            Ok(command) => match operations.carry_out(command).await {
-                Ok(value) => Answer::Ok(value),
-                Err(error) => Answer::Error(error),
+        let response = match serde_json::from_slice::<OperatorCommand>(&line) {
+            Ok(command) => match operations.execute(command).await {
+                Ok(value) => Response::Ok(value),
+                Err(error) => Response::Error(error),
             },
-            Err(error) => Answer::Error(format!("invalid command: {error}")),
+            Err(error) => Response::Error(format!("invalid command: {error}")),
         };
-        say(&mut writer, &answer).await?;
-        // What follows a line that was too long is not the beginning of another.
+        send(&mut writer, &response).await?;
+        // The rest of a line that was too long must not be read as a command.
         if !is_whole {
             return Ok(());
         }
     }
 }
 
-/// Whether a peer of this user may give orders to a service of that one.
-const fn is_heard(peer: u32, own: u32) -> bool {
+/// Whether a user may control a service that runs as `own`.
+const fn is_allowed(peer: u32, own: u32) -> bool {
     peer == 0 || peer == own
 }
 
-async fn say(writer: &mut (impl AsyncWriteExt + Unpin), answer: &Answer) -> io::Result<()> {
-    let mut line = serde_json::to_vec(answer)?;
+async fn send(writer: &mut (impl AsyncWriteExt + Unpin), response: &Response) -> io::Result<()> {
+    let mut line = serde_json::to_vec(response)?;
     line.push(b'\n');
-    timeout(PATIENCE, writer.write_all(&line)).await?
+    timeout(EXCHANGE_MAX, writer.write_all(&line)).await?
 }
 
 #[cfg(test)]
@@ -169,13 +169,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_and_the_service_itself_are_heard() {
-        assert!(is_heard(0, 990) && is_heard(990, 990) && is_heard(0, 0));
-        assert!(!is_heard(1000, 990) && !is_heard(1000, 0));
+    fn only_root_and_the_user_of_the_service_are_allowed() {
+        assert!(is_allowed(0, 990) && is_allowed(990, 990) && is_allowed(0, 0));
+        assert!(!is_allowed(1000, 990) && !is_allowed(1000, 0));
     }
 
     #[test]
-    fn orders_are_read_as_they_are_written_and_nothing_else_is() {
+    fn commands_parse_back_and_others_are_refused() {
         let command = OperatorCommand::Retry { job: "a".into() };
         let text = serde_json::to_string(&command).expect("plain");
         assert_eq!(text, r#"{"command":"retry","job":"a"}"#);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_path_too_long_for_a_socket_is_told() {
+    async fn a_path_too_long_for_a_socket_is_reported() {
         let folder = tempfile::tempdir().expect("a folder");
         let deep = folder.path().join("d".repeat(120));
         fs::create_dir(&deep).expect("makes");

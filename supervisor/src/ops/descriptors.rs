@@ -1,19 +1,19 @@
-//! How many files this process may have open, raised at the start to what its limits come to.
+//! Raises the limit on open files at the start to what the configured limits need.
 //!
-//! The limit a shell or an older init hands over (1024) is less than the default number of
-//! connections with a file each. A service that may not have enough says so and goes on: out of
-//! descriptors it gives up idle connections, and answers 503.
+//! The limit of a shell or an older init (1024) is less than the default number of connections
+//! with a file each. If it cannot be raised the service warns and continues: without descriptors it
+//! closes idle connections and responds with 503.
 
 use crate::http::connections::table::RESERVED;
 
-/// What one worker takes at most: pipes, cage, video and artefacts.
+/// Maximum number of descriptors per worker: pipes, cage, video and artefacts.
 const PER_WORKER: u64 = 32;
 
-/// Journal, log, listeners, files under way between requests, and some to spare.
+/// Journal, log, listeners, uploads between requests, and a reserve.
 const OTHERS: u64 = 256;
 
-/// Sees to enough descriptors for so many connections and workers.
-pub(crate) fn provide(connections: usize, workers: usize) {
+/// Raises the limit to what this many connections and workers need.
+pub(crate) fn raise_limit(connections: usize, workers: usize) {
     let needed = needed(connections, workers);
     match rlimit::increase_nofile_limit(needed) {
         Ok(limit) if limit >= needed => {}
@@ -27,7 +27,7 @@ pub(crate) fn provide(connections: usize, workers: usize) {
     }
 }
 
-/// A socket for each connection of either listener, and a file that comes or goes over it.
+/// One socket for each connection of both listeners, and one file transferred over each.
 fn needed(connections: usize, workers: usize) -> u64 {
     2 * 2 * (connections + RESERVED) as u64 + PER_WORKER * workers as u64 + OTHERS
 }

@@ -1,7 +1,7 @@
-//! The two listeners of the service: the public one, and the operators'.
+//! The two listeners of the service: the public one and the operators'.
 //!
-//! `cli` opens them, from what the service manager passes or by binding them itself; `run` serves
-//! them. Both lead to the same routes, and each request says which one it came by.
+//! `cli` opens them, from sockets passed by the service manager or by binding addresses; `service`
+//! serves them. Both have the same routes, and each request carries its [`Listener`].
 
 use crate::config::Config;
 use crate::http::access::Listener;
@@ -18,18 +18,17 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// How long a start tries for an address that is in use.
-const ADDRESS_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a start retries an address that is in use.
+const ADDRESS_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// Between two tries.
-const ADDRESS_PERIOD: Duration = Duration::from_millis(10);
+/// Pause between two tries.
+const ADDRESS_PAUSE: Duration = Duration::from_millis(10);
 
-/// Connections that wait to be accepted. One that finds the queue full is tried again by its kernel
-/// after a second, so one client's burst must not fill it. The kernel has a limit of its own
-/// (`net.core.somaxconn`).
+/// Length of the accept queue. If it is full, the client's kernel retries only after a second, so
+/// a burst of one client must not fill it. The kernel limits it too (`net.core.somaxconn`).
 const ACCEPT_QUEUE_MAX: u32 = 4096;
 
-/// Why nobody is listened to: the operator's to mend.
+/// Why a listener could not be opened.
 #[derive(Debug, Error)]
 pub enum ListenError {
     /// The public address.
@@ -51,7 +50,7 @@ pub enum ListenError {
         /// Why not.
         source: io::Error,
     },
-    /// A passed socket that nobody is to be heard on.
+    /// A socket for operators was passed although their listener is off.
     #[error(
         "`operator_listen` is off, but the service manager passes a socket named operator; \
          disable that socket unit or set the key"
@@ -59,16 +58,16 @@ pub enum ListenError {
     Off,
 }
 
-/// Where the service really listens.
+/// The actual addresses of the listeners.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Addresses {
-    /// For everybody.
+    /// The public listener.
     pub public: SocketAddr,
-    /// For operators.
+    /// The operator listener, if it is on.
     pub operators: Option<SocketAddr>,
 }
 
-/// The sockets that connections come in by.
+/// The listening sockets.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     public: TcpListener,
@@ -76,10 +75,10 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Takes the sockets that were passed, and binds the addresses of the others.
+    /// Uses passed sockets, and binds the configured address where none was passed.
     ///
     /// # Errors
-    /// When one of them cannot be listened on.
+    /// If an address cannot be listened on.
     pub(crate) async fn open(config: &Config, inherited: Inherited) -> Result<Self, ListenError> {
         let address = config.listen;
         let public = open(Listener::Public, address, inherited.public)
@@ -96,18 +95,17 @@ impl Listeners {
         Ok(Self { public, operators })
     }
 
-    /// Where they listen.
+    /// The actual addresses.
     ///
     /// # Errors
-    /// When a socket does not say.
+    /// If a socket has no address.
     pub(crate) fn addresses(&self) -> io::Result<Addresses> {
         let operators = self.operators.as_ref().map(TcpListener::local_addr).transpose()?;
         Ok(Addresses { public: self.public.local_addr()?, operators })
     }
 
-    /// Serves the same routes on both until `closing`, then lets answers under way finish. The
-    /// connections of the public one and of the operators' are counted apart, so that a crowd at
-    /// one keeps nobody out of the other.
+    /// Serves both until `closing`, then lets responses in progress finish. The connections of each
+    /// listener have their own limit, so that clients of one cannot keep out those of the other.
     pub(crate) async fn serve(
         self,
         router: Router,
@@ -128,34 +126,34 @@ impl Listeners {
 
 async fn open(
     listener: Listener,
-    wished: SocketAddr,
+    configured: SocketAddr,
     inherited: Option<std::net::TcpListener>,
 ) -> io::Result<TcpListener> {
-    let (key, news) = match listener {
+    let (key, event) = match listener {
         Listener::Public => ("listen", "listening"),
         Listener::Operators => ("operator_listen", "listening for operators"),
     };
     let is_inherited = inherited.is_some();
     let socket = match inherited {
         Some(socket) => TcpListener::from_std(socket)?,
-        None => bind(wished).await?,
+        None => bind(configured).await?,
     };
     let address = socket.local_addr()?;
-    tracing::info!(%address, is_inherited, "{news}");
-    if is_inherited && wished != address {
-        tracing::warn!("`{key}` is {wished} but ignored: the service manager passed a socket");
+    tracing::info!(%address, is_inherited, "{event}");
+    if is_inherited && configured != address {
+        tracing::warn!("`{key}` is {configured} but ignored: the service manager passed a socket");
     }
     Ok(socket)
 }
 
-/// A worker that was being born when its supervisor was killed shares the listening sockets, as it
-/// does the lock of the state folder, until it executes its program or ends.
+/// Retries while the address is in use: after the supervisor was killed, a process it had cloned
+/// for a worker shares the listening sockets until it executes the worker's program or exits.
 async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let patience = Instant::now() + ADDRESS_PATIENCE;
+    let deadline = Instant::now() + ADDRESS_WAIT_MAX;
     loop {
         match listen(address) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < patience => {
-                sleep(ADDRESS_PERIOD).await;
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                sleep(ADDRESS_PAUSE).await;
             }
             bound => return bound,
         }
@@ -167,7 +165,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
-    // A restart finds connections of the last run that have not quite ended.
+    // Connections of an earlier run may still be in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(ACCEPT_QUEUE_MAX)

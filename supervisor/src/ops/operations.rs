@@ -1,8 +1,7 @@
-//! What an operator may order while the service runs, by signal or over the control socket, and
-//! how it is carried out.
+//! Executes the commands of operators, which arrive by signal or over the control socket.
 //!
-//! `signals` and `ctl` bring orders here; the dispatcher does what concerns jobs. It must never
-//! leave the service with half of a configuration: a new one is taken over whole or not at all.
+//! `signals` and `control_socket` receive the commands; the dispatcher does what concerns jobs. A
+//! new configuration is applied as a whole or not at all.
 
 use crate::config::{Config, ConfigError};
 use crate::dispatcher::status::Status;
@@ -12,7 +11,7 @@ use crate::http::middleware::clients::Clients;
 use crate::http::settings::Settings;
 use crate::ops::commands::OperatorCommand;
 use crate::ops::listeners::Addresses;
-use crate::ops::signals::ShutdownSwitch;
+use crate::ops::signals::ShutdownSender;
 use crate::ops::systemd;
 use crate::policy::job::JobId;
 use crate::webhook::{WebhookSender, Webhooks};
@@ -20,79 +19,86 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, watch};
 
-/// A configuration that was read again.
+/// A reloaded configuration.
 #[derive(Debug)]
 pub(crate) struct Reloaded {
-    /// What is to be in force.
+    /// The configuration to apply.
     pub config: Config,
-    /// The keys that changed in it.
+    /// Changed keys that take effect now.
     pub applied: Vec<String>,
-    /// The keys that will have another value at the next start.
+    /// Changed keys that take effect at the next start.
     pub at_next_start: Vec<String>,
 }
 
-/// Reads the configuration again, from where it came from at the start.
+/// Reads the configuration again from the sources of the start.
 pub(crate) type Source = Box<dyn FnMut(&Config) -> Result<Reloaded, ConfigError> + Send>;
 
-/// What a new configuration reaches while the service runs.
+/// The parts of the service that a new configuration changes.
 pub(crate) struct Targets {
     /// Jobs and workers.
     pub dispatcher: Dispatcher,
-    /// Who is told of the ends of jobs.
+    /// Webhooks for ended jobs.
     pub webhooks: Arc<Webhooks>,
-    /// What requests are answered by.
+    /// The settings of the HTTP handlers.
     pub settings: watch::Sender<Settings>,
 }
 
-/// A new configuration, with what it names read and found sound.
+/// A new configuration whose secrets have been read and checked.
 struct Opened {
     reloaded: Reloaded,
     access: Access,
-    means: Option<Arc<WebhookSender>>,
+    webhook_sender: Option<Arc<WebhookSender>>,
 }
 
-/// Carries orders out.
+/// Executes commands on the service.
 pub(crate) struct Operations {
     dispatcher: Dispatcher,
     webhooks: Arc<Webhooks>,
-    switch: ShutdownSwitch,
+    shutdown_sender: ShutdownSender,
     settings: watch::Sender<Settings>,
     source: Mutex<Source>,
-    /// Where connections really come in, on which hangs who is trusted.
+    /// The actual addresses; operator access depends on them.
     addresses: Addresses,
 }
 
 impl Operations {
-    /// On this service.
+    /// Commands act on these parts of the service.
     pub(crate) fn new(
         Targets { dispatcher, webhooks, settings }: Targets,
-        switch: ShutdownSwitch,
+        shutdown_sender: ShutdownSender,
         source: Source,
         addresses: Addresses,
     ) -> Self {
-        Self { dispatcher, webhooks, switch, settings, source: Mutex::new(source), addresses }
+        Self {
+            dispatcher,
+            webhooks,
+            shutdown_sender,
+            settings,
+            source: Mutex::new(source),
+            addresses,
+        }
     }
 
-    /// Carries out what signals ask for, one after the other.
+    /// Executes the commands of signals, one after the other.
     pub(crate) async fn run(&self, mut commands: mpsc::Receiver<OperatorCommand>) {
         while let Some(command) = commands.recv().await {
-            if let Err(error) = self.carry_out(command).await {
-                tracing::error!(error, "a command failed");
+            if let Err(error) = self.execute(command).await {
+                tracing::error!(error, "command failed");
             }
         }
     }
 
-    /// Carries out one order; tells what came of it, or why nothing did.
+    /// Executes one command and returns its response.
     ///
     /// # Errors
     /// A sentence for the operator.
-    pub(crate) async fn carry_out(&self, command: OperatorCommand) -> Result<Value, String> {
+    pub(crate) async fn execute(&self, command: OperatorCommand) -> Result<Value, String> {
         match command {
             OperatorCommand::Status => self.state().await,
             OperatorCommand::Report => self.report().await,
             OperatorCommand::Drain => {
                 tracing::info!("stop requested by an operator");
-                self.switch.ask();
+                self.shutdown_sender.request();
                 Ok(json!({ "drain_s_max": self.settings.borrow().config.drain_max.as_secs() }))
             }
             OperatorCommand::RestartWorkers => {
@@ -121,7 +127,7 @@ impl Operations {
         }))
     }
 
-    /// One line for the service and one for each unfinished job.
+    /// Logs one line for the service and one for each unfinished job.
     async fn report(&self) -> Result<Value, String> {
         let state = self.state().await?;
         tracing::info!(
@@ -147,18 +153,18 @@ impl Operations {
     }
 
     async fn reload(&self) -> Result<Value, String> {
-        // Held to the end: the last order is the one that counts.
+        // Held until the configuration is applied, so that the last of concurrent reloads wins.
         let mut source = self.source.lock().await;
         systemd::reloading();
         let current = self.settings.borrow().config.clone();
         let opened = source(&current).map_err(sentence).and_then(|reloaded| {
             let access =
                 Access::open(&reloaded.config, self.addresses.operators).map_err(sentence)?;
-            let means = WebhookSender::open(&reloaded.config.webhook).map_err(sentence)?;
-            Ok(Opened { reloaded, access, means })
+            let webhook_sender = WebhookSender::open(&reloaded.config.webhook).map_err(sentence)?;
+            Ok(Opened { reloaded, access, webhook_sender })
         });
-        let answer = match opened {
-            Ok(opened) => self.take_over(opened, &current).await,
+        let result = match opened {
+            Ok(opened) => self.apply(opened, &current).await,
             Err(error) => {
                 tracing::error!(error, "reload failed; the old configuration stays in effect");
                 self.settings.send_modify(|settings| settings.reload_refused = Some(error.clone()));
@@ -166,11 +172,11 @@ impl Operations {
             }
         };
         systemd::ready();
-        answer
+        result
     }
 
-    async fn take_over(&self, opened: Opened, current: &Config) -> Result<Value, String> {
-        let Opened { reloaded, access, means } = opened;
+    async fn apply(&self, opened: Opened, current: &Config) -> Result<Value, String> {
+        let Opened { reloaded, access, webhook_sender } = opened;
         let Reloaded { config, applied, at_next_start } = reloaded;
         let config = Arc::new(config);
         self.dispatcher.configure(config.clone()).await.map_err(sentence)?;
@@ -182,7 +188,7 @@ impl Operations {
             settings.access = access;
             settings.reload_refused = None;
         });
-        self.webhooks.renew(means);
+        self.webhooks.renew(webhook_sender);
         tracing::info!(?applied, ?at_next_start, "configuration reloaded");
         Ok(json!({ "applied": applied, "at_next_start": at_next_start }))
     }
@@ -192,7 +198,7 @@ impl Operations {
         match self.dispatcher.cancel(id).await.map_err(sentence)? {
             Some(Cancelled::Now(status)) => {
                 tracing::info!(job = %id, "cancelled by an operator");
-                told(&status)
+                document(&status)
             }
             Some(Cancelled::TooLate(status)) => {
                 Err(format!("the job is already {}", status.status))
@@ -206,7 +212,7 @@ impl Operations {
         match self.dispatcher.retry(id).await.map_err(sentence)? {
             Some(Retried::Now(status)) => {
                 tracing::info!(job = %id, "retried by an operator");
-                told(&status)
+                document(&status)
             }
             Some(Retried::NotFailed(status)) => {
                 Err(format!("the job is {}; only failed jobs can be retried", status.status))
@@ -227,7 +233,7 @@ fn unknown() -> String {
     "job not found; it may have expired".into()
 }
 
-fn told(status: &Status) -> Result<Value, String> {
+fn document(status: &Status) -> Result<Value, String> {
     serde_json::to_value(status).map_err(sentence)
 }
 

@@ -1,68 +1,68 @@
-//! Signals from the operator, as wishes. SIGTERM or SIGINT once lets jobs under way finish, a
-//! second one ends them; SIGHUP, SIGUSR1 and SIGUSR2 are orders to `operations`.
+//! Receives signals. The first SIGTERM or SIGINT requests a graceful stop, the second one an
+//! immediate stop; SIGHUP, SIGUSR1 and SIGUSR2 are commands for `operations`.
 //!
-//! Only made known here; what they mean is carried out elsewhere.
+//! Only forwards them; `service` and `operations` act on them.
 
 use crate::ops::commands::OperatorCommand;
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-/// Orders that may wait; beyond, a signal that is already waiting says it all.
-const ORDERS_MAX: usize = 8;
+/// Capacity of the command channel; signals beyond it are dropped, as the same command is queued.
+const COMMANDS_MAX: usize = 8;
 
-/// How often the end was asked for, as far as it matters.
+/// How urgently a stop is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Urgency {
     None,
     Requested,
-    Insisted,
+    Immediate,
 }
 
-/// A wish to stop, to be awaited.
+/// Receives stop requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Shutdown {
     urgency: watch::Receiver<Urgency>,
 }
 
-/// Makes the wish known: by a signal, or by whoever has the switch.
+/// Sends stop requests.
 #[derive(Debug, Clone)]
-pub(crate) struct ShutdownSwitch {
+pub(crate) struct ShutdownSender {
     urgency: watch::Sender<Urgency>,
 }
 
-/// Everything an operator may want of a running service.
+/// Everything that signals request.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    /// Its end.
+    /// Stop requests.
     pub shutdown: Shutdown,
-    /// The way to ask for its end.
-    pub switch: ShutdownSwitch,
-    /// Anything else.
+    /// Sends a stop request.
+    pub shutdown_sender: ShutdownSender,
+    /// Other commands.
     pub commands: mpsc::Receiver<OperatorCommand>,
 }
 
 impl Signals {
-    /// What signals say from now on.
+    /// Installs the signal handlers.
     ///
     /// # Errors
-    /// When the handlers cannot be installed.
-    pub(crate) fn by_signals() -> io::Result<Self> {
-        let (switch, shutdown) = Shutdown::by_switch();
-        switch.listen()?;
-        let (sender, commands) = mpsc::channel(ORDERS_MAX);
+    /// If a handler cannot be installed.
+    pub(crate) fn from_signals() -> io::Result<Self> {
+        let (shutdown_sender, shutdown) = Shutdown::channel();
+        shutdown_sender.send_on_signals()?;
+        let (sender, commands) = mpsc::channel(COMMANDS_MAX);
         for (kind, name, command) in [
             (SignalKind::hangup(), "SIGHUP", OperatorCommand::Reload),
             (SignalKind::user_defined1(), "SIGUSR1", OperatorCommand::RestartWorkers),
             (SignalKind::user_defined2(), "SIGUSR2", OperatorCommand::Report),
         ] {
-            tokio::spawn(pass_on(signal(kind)?, name, command, sender.clone()));
+            tokio::spawn(forward(signal(kind)?, name, command, sender.clone()));
         }
-        Ok(Self { shutdown, switch, commands })
+        Ok(Self { shutdown, shutdown_sender, commands })
     }
 }
 
-async fn pass_on(
+async fn forward(
     mut signal: Signal,
     name: &'static str,
     command: OperatorCommand,
@@ -75,60 +75,60 @@ async fn pass_on(
 }
 
 impl Shutdown {
-    /// A wish that somebody else can make known. Dropping the switch asks for the end.
-    pub(crate) fn by_switch() -> (ShutdownSwitch, Self) {
+    /// A pair of sender and receiver. Dropping all senders requests a stop.
+    pub(crate) fn channel() -> (ShutdownSender, Self) {
         let (sender, urgency) = watch::channel(Urgency::None);
-        (ShutdownSwitch { urgency: sender }, Self { urgency })
+        (ShutdownSender { urgency: sender }, Self { urgency })
     }
 
-    /// A wish made known by SIGTERM and SIGINT.
+    /// Stop requests by SIGTERM and SIGINT.
     ///
     /// # Errors
-    /// When the handlers cannot be installed.
-    pub(crate) fn by_signals() -> io::Result<Self> {
-        let (switch, shutdown) = Self::by_switch();
-        switch.listen()?;
+    /// If a handler cannot be installed.
+    pub(crate) fn from_signals() -> io::Result<Self> {
+        let (shutdown_sender, shutdown) = Self::channel();
+        shutdown_sender.send_on_signals()?;
         Ok(shutdown)
     }
 
-    /// Returns once the end was asked for.
+    /// Waits for the first stop request.
     pub(crate) async fn requested(&mut self) {
-        self.reaches(Urgency::Requested).await;
+        self.wait_for(Urgency::Requested).await;
     }
 
-    /// Returns once the end was asked for twice.
-    pub(crate) async fn insisted(&mut self) {
-        self.reaches(Urgency::Insisted).await;
+    /// Waits for the second stop request.
+    pub(crate) async fn requested_twice(&mut self) {
+        self.wait_for(Urgency::Immediate).await;
     }
 
-    async fn reaches(&mut self, least: Urgency) {
-        // An error means that nobody can ask any more, which asks for the end as well.
+    async fn wait_for(&mut self, least: Urgency) {
+        // An error means that all senders are dropped, which requests a stop.
         let _ = self.urgency.wait_for(|urgency| *urgency >= least).await;
     }
 }
 
-impl ShutdownSwitch {
-    /// Asks for the end; a second time, urgently.
-    pub(crate) fn ask(&self) {
+impl ShutdownSender {
+    /// Requests a stop; the second time, an immediate one.
+    pub(crate) fn request(&self) {
         self.urgency.send_modify(|urgency| {
             *urgency = match urgency {
                 Urgency::None => Urgency::Requested,
-                Urgency::Requested | Urgency::Insisted => Urgency::Insisted,
+                Urgency::Requested | Urgency::Immediate => Urgency::Immediate,
             };
         });
     }
 
-    fn listen(&self) -> io::Result<()> {
+    fn send_on_signals(&self) -> io::Result<()> {
         let mut term = signal(SignalKind::terminate())?;
         let mut int = signal(SignalKind::interrupt())?;
-        let switch = self.clone();
+        let shutdown_sender = self.clone();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = term.recv() => tracing::info!("SIGTERM"),
                     _ = int.recv() => tracing::info!("SIGINT"),
                 }
-                switch.ask();
+                shutdown_sender.request();
             }
         });
         Ok(())
@@ -141,13 +141,13 @@ mod tests {
     use futures_util::FutureExt;
 
     #[tokio::test]
-    async fn the_first_wish_is_a_request_and_the_second_insists() {
-        let (switch, mut shutdown) = Shutdown::by_switch();
+    async fn the_first_request_is_graceful_and_the_second_immediate() {
+        let (shutdown_sender, mut shutdown) = Shutdown::channel();
         assert!(shutdown.requested().now_or_never().is_none());
-        switch.ask();
+        shutdown_sender.request();
         assert!(shutdown.requested().now_or_never().is_some());
-        assert!(shutdown.insisted().now_or_never().is_none());
-        switch.ask();
-        assert!(shutdown.insisted().now_or_never().is_some());
+        assert!(shutdown.requested_twice().now_or_never().is_none());
+        shutdown_sender.request();
+        assert!(shutdown.requested_twice().now_or_never().is_some());
     }
 }

@@ -1,8 +1,8 @@
-//! What the service and the service manager tell each other (sd_notify(3), sd_listen_fds(3)).
+//! Communication with the service manager (sd_notify(3), sd_listen_fds(3)).
 //!
-//! `cli` asks for inherited sockets, `run` tells how the service is. Without a service manager
-//! every call does nothing. A sign of life goes out only after the dispatcher has answered a
-//! question, so that a stuck dispatcher is restarted however lively the rest of the process is.
+//! `cli` takes inherited sockets, `service` reports readiness and state. Without a service manager
+//! every call does nothing. The watchdog is notified only after the dispatcher has replied, so that
+//! a stuck dispatcher leads to a restart even if the rest of the process works.
 
 use crate::dispatcher::{Dispatcher, DispatcherStopped, Health};
 use listenfd::ListenFd;
@@ -16,148 +16,151 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often the status line is looked at.
-const BEAT: Duration = Duration::from_secs(1);
+/// How often the status line is updated.
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Signs of life in each watchdog period; sd_watchdog_enabled(3) asks for two at least.
-const SIGNS_PER_PERIOD: u32 = 3;
+/// Watchdog notifications per period; sd_watchdog_enabled(3) requires at least two.
+const NOTIFICATIONS_PER_PERIOD: u32 = 3;
 
-/// What `FileDescriptorName=` of the operators' socket says (systemd.socket(5)).
+/// `FileDescriptorName=` of the operators' socket (systemd.socket(5)).
 pub(crate) const OPERATOR_SOCKET: &str = "operator";
 
 const MIB: u64 = 1 << 20;
 
-/// Why an inherited socket is of no use: the operator's to mend, in the socket unit.
+/// Why an inherited socket cannot be used; the socket unit has to be corrected.
 #[derive(Debug, Error)]
 pub enum SocketError {
-    /// More than one for the same clients.
+    /// Two sockets for the same listener.
     #[error(
-        "two sockets were passed to the service for {0}; it listens on one for everybody and one \
-         for operators (ListenStream=, and FileDescriptorName=operator for the latter)"
+        "two sockets were passed for the {0} listener; pass one for the public listener and one for \
+         the operator listener (ListenStream=, and FileDescriptorName=operator for the latter)"
     )]
     Several(&'static str),
-    /// Not one to accept TCP connections from.
-    #[error("the socket passed to the service is of no use: {0}; ListenStream= takes ADDRESS:PORT")]
+    /// Not a listening TCP socket.
+    #[error(
+        "the socket passed to the service cannot be used: {0}; ListenStream= takes ADDRESS:PORT"
+    )]
     NotTcp(#[source] io::Error),
 }
 
-/// The sockets that the service manager holds for this service.
+/// The sockets that the service manager passed.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
-    /// The one for everybody: any that is not the other.
+    /// The public listener's: any socket that is not named [`OPERATOR_SOCKET`].
     pub public: Option<TcpListener>,
-    /// The one named [`OPERATOR_SOCKET`].
+    /// The operator listener's: the socket named [`OPERATOR_SOCKET`].
     pub operators: Option<TcpListener>,
 }
 
 impl Inherited {
     fn add(&mut self, name: Option<&str>, socket: TcpListener) -> Result<(), SocketError> {
-        let (place, whom) = match name {
-            Some(OPERATOR_SOCKET) => (&mut self.operators, "operators"),
-            _ => (&mut self.public, "everybody"),
+        let (slot, listener) = match name {
+            Some(OPERATOR_SOCKET) => (&mut self.operators, "operator"),
+            _ => (&mut self.public, "public"),
         };
-        match place.replace(socket) {
+        match slot.replace(socket) {
             None => Ok(()),
-            Some(_) => Err(SocketError::Several(whom)),
+            Some(_) => Err(SocketError::Several(listener)),
         }
     }
 }
 
-/// The sockets that were passed, each taken once and closed in every program this one starts.
+/// The passed sockets, each taken once and closed on exec.
 ///
-/// To be called while the process has one thread: it clears variables of the environment.
+/// Must be called while the process has one thread, because it changes the environment.
 ///
 /// # Errors
-/// When one of them is no TCP socket, or two are for the same clients.
+/// If one of them is not a TCP socket, or two are for the same listener.
 pub(crate) fn inherited_listeners() -> Result<Inherited, SocketError> {
     let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
     let names: Vec<&str> = names.split(':').collect();
     let mut passed = ListenFd::from_env();
     let mut inherited = Inherited::default();
-    for place in 0..passed.len() {
-        if let Some(socket) = passed.take_tcp_listener(place).map_err(SocketError::NotTcp)? {
+    for index in 0..passed.len() {
+        if let Some(socket) = passed.take_tcp_listener(index).map_err(SocketError::NotTcp)? {
             socket.set_nonblocking(true).map_err(SocketError::NotTcp)?;
-            inherited.add(names.get(place).copied(), socket)?;
+            inherited.add(names.get(index).copied(), socket)?;
         }
     }
     Ok(inherited)
 }
 
-/// Tells that the service has started, or that a new configuration is in force.
+/// Reports that the service has started, or that a new configuration is in effect.
 pub(crate) fn ready() {
-    tell(&[NotifyState::Ready]);
+    notify(&[NotifyState::Ready]);
 }
 
-/// Tells that the service takes in a new configuration; [`ready`] ends that.
+/// Reports that the configuration is being reloaded; [`ready`] reports the end of it.
 pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
         Err(error) => tracing::warn!(%error, "cannot read the clock"),
     }
 }
 
-/// Tells that the service is about to end.
+/// Reports that the service is stopping.
 pub(crate) fn stopping() {
-    tell(&[NotifyState::Stopping, NotifyState::Status("stopping: waiting for running jobs")]);
+    notify(&[NotifyState::Stopping, NotifyState::Status("stopping: waiting for running jobs")]);
 }
 
-/// Tells, until it is aborted, how the dispatcher says it is.
+/// Reports the state of the dispatcher until the task is aborted.
 pub(crate) fn report_on(dispatcher: Dispatcher) -> JoinHandle<()> {
     tokio::spawn(async move {
         if env::var_os("NOTIFY_SOCKET").is_some() {
             let period = sd_notify::watchdog_enabled();
-            let ask = || {
+            let query = || {
                 let dispatcher = dispatcher.clone();
                 async move { dispatcher.health().await }
             };
-            report(period, ask, tell).await;
+            report(period, query, notify).await;
         }
     })
 }
 
-/// Asks again and again, and passes the answers on. Ends when nobody is left to answer.
+/// Queries the dispatcher periodically and reports its state. Returns when it has stopped.
 ///
-/// There is no deadline on the answer: what comes late is told late, and the service manager
-/// counts the time in between.
-async fn report<Answer: Future<Output = Result<Health, DispatcherStopped>>>(
+/// A reply has no deadline: a late one is reported late, and the watchdog of the service manager
+/// measures the time in between.
+async fn report<Reply: Future<Output = Result<Health, DispatcherStopped>>>(
     watchdog: Option<Duration>,
-    ask: impl Fn() -> Answer,
-    tell: impl Fn(&[NotifyState]),
+    query: impl Fn() -> Reply,
+    notify: impl Fn(&[NotifyState]),
 ) {
-    let mut beats = interval(beat(watchdog));
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = String::new();
+    let mut ticks = interval(query_interval(watchdog));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reported = String::new();
     loop {
-        beats.tick().await;
-        let Ok(health) = ask().await else { return };
+        ticks.tick().await;
+        let Ok(health) = query().await else { return };
         let status = status_line(&health);
-        let mut news = Vec::new();
+        let mut messages = Vec::new();
         if watchdog.is_some() {
-            news.push(NotifyState::Watchdog);
+            messages.push(NotifyState::Watchdog);
         }
-        if status != told {
-            news.push(NotifyState::Status(&status));
+        if status != reported {
+            messages.push(NotifyState::Status(&status));
         }
-        if !news.is_empty() {
-            tell(&news);
+        if !messages.is_empty() {
+            notify(&messages);
         }
-        told = status;
+        reported = status;
     }
 }
 
-/// How often to ask: often enough for the status line, and for the watchdog.
-fn beat(watchdog: Option<Duration>) -> Duration {
-    let beat = watchdog.map_or(BEAT, |period| BEAT.min(period / SIGNS_PER_PERIOD));
-    beat.max(Duration::from_millis(1))
+/// Interval of the queries: short enough for the status line and for the watchdog.
+fn query_interval(watchdog: Option<Duration>) -> Duration {
+    let interval = watchdog
+        .map_or(STATUS_INTERVAL, |period| STATUS_INTERVAL.min(period / NOTIFICATIONS_PER_PERIOD));
+    interval.max(Duration::from_millis(1))
 }
 
-fn tell(news: &[NotifyState]) {
-    if let Err(error) = sd_notify::notify(news) {
+fn notify(messages: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(messages) {
         tracing::warn!(%error, "cannot notify the service manager");
     }
 }
 
-/// What `systemctl status` shows.
+/// The status line of `systemctl status`.
 fn status_line(health: &Health) -> String {
     let state = format!(
         "{} running, {} queued, {}/{} MiB reserved",
@@ -201,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_line_says_what_goes_on_and_why_nothing_does() {
+    fn the_status_line_reports_jobs_and_why_uploads_are_refused() {
         let line = "2 running, 3 queued, 412/2048 MiB reserved";
         assert_eq!(status_line(&health(2)), line);
         let full = Health { reason: Some("the queue is full"), ..health(2) };
@@ -216,8 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_leaves_time_for_everything_a_stop_takes() {
-        let config = Config::resolve(&RawConfig::default()).expect("sound");
+    fn the_stop_timeout_of_the_unit_covers_every_stage_of_a_stop() {
+        let config = Config::resolve(&RawConfig::default()).expect("valid");
         let limit = setting(UNIT, "TimeoutStopSec").strip_suffix('s').expect("seconds");
         let limit = Duration::from_secs(limit.parse().expect("a number"));
         let stages = 3 * config.deadlines.grace;
@@ -226,9 +229,9 @@ mod tests {
     }
 
     #[test]
-    fn the_socket_is_where_the_service_would_listen_itself() {
+    fn the_socket_units_have_the_default_addresses() {
         let socket = include_str!("../../../systemd/bodyscript.socket");
-        let config = Config::resolve(&RawConfig::default()).expect("sound");
+        let config = Config::resolve(&RawConfig::default()).expect("valid");
         assert_eq!(setting(socket, "ListenStream"), config.listen.to_string());
         let socket = include_str!("../../../systemd/bodyscript-operator.socket");
         let operators = config.operator_listen.expect("on").to_string();
@@ -237,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_is_for_everybody_unless_its_name_says_operator() {
+    fn a_socket_is_public_unless_it_is_named_operator() {
         let socket = || TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         for name in [None, Some("unknown"), Some("bodyscript.socket"), Some("operators")] {
             let mut inherited = Inherited::default();
@@ -253,46 +256,49 @@ mod tests {
     }
 
     #[test]
-    fn signs_come_well_within_the_period() {
+    fn the_query_interval_is_well_within_the_watchdog_period() {
         let ms = Duration::from_millis;
-        assert_eq!(beat(None), ms(1000));
-        assert_eq!(beat(Some(ms(30_000))), ms(1000));
-        assert_eq!(beat(Some(ms(90))), ms(30));
-        assert_eq!(beat(Some(ms(0))), ms(1));
+        assert_eq!(query_interval(None), ms(1000));
+        assert_eq!(query_interval(Some(ms(30_000))), ms(1000));
+        assert_eq!(query_interval(Some(ms(90))), ms(30));
+        assert_eq!(query_interval(Some(ms(0))), ms(1));
     }
 
     #[tokio::test]
-    async fn every_answer_is_a_sign_of_life_and_only_news_are_told() {
-        let answers = Cell::new(0);
-        let told = RefCell::new(Vec::new());
-        let ask = || {
-            answers.set(answers.get() + 1);
-            ready(match answers.get() {
+    async fn every_reply_notifies_the_watchdog_and_only_changes_update_the_status() {
+        let replies = Cell::new(0);
+        let notified = RefCell::new(Vec::new());
+        let query = || {
+            replies.set(replies.get() + 1);
+            ready(match replies.get() {
                 1 | 2 => Ok(health(1)),
                 3 => Ok(health(2)),
                 _ => Err(DispatcherStopped),
             })
         };
-        let tell = |news: &[NotifyState]| {
-            told.borrow_mut().extend(news.iter().map(ToString::to_string));
+        let notify = |messages: &[NotifyState]| {
+            notified.borrow_mut().extend(messages.iter().map(ToString::to_string));
         };
-        report(PERIOD, ask, tell).await;
+        report(PERIOD, query, notify).await;
         let status = |n| format!("STATUS={n} running, 3 queued, 412/2048 MiB reserved");
-        let sign = || "WATCHDOG=1".to_owned();
-        assert_eq!(told.into_inner(), [sign(), status(1), sign(), sign(), status(2)]);
+        let watchdog = || "WATCHDOG=1".to_owned();
+        assert_eq!(
+            notified.into_inner(),
+            [watchdog(), status(1), watchdog(), watchdog(), status(2)]
+        );
     }
 
     #[tokio::test]
-    async fn a_stuck_dispatcher_gives_no_sign_of_life() {
-        let signs = Cell::new(0);
-        let ask = || async {
-            if signs.get() > 0 {
+    async fn a_stuck_dispatcher_does_not_notify_the_watchdog() {
+        let notifications = Cell::new(0);
+        let query = || async {
+            if notifications.get() > 0 {
                 pending::<()>().await;
             }
             Ok(health(1))
         };
-        let reporting = report(PERIOD, ask, |_| signs.set(signs.get() + 1));
-        timeout(Duration::from_millis(100), reporting).await.expect_err("it waits for an answer");
-        assert_eq!(signs.get(), 1);
+        let reporting = report(PERIOD, query, |_| notifications.set(notifications.get() + 1));
+        timeout(Duration::from_millis(100), reporting).await.expect_err("it waits for a reply");
+        assert_eq!(notifications.get(), 1);
     }
 }

@@ -1,7 +1,7 @@
-//! Where log lines go and how they look: standard error, for people or as JSON, or the journal.
+//! Sets up logging: as text or JSON on standard error, or to the systemd journal.
 //!
-//! Called once, by the command line. File names reach the log only as fields, whose control
-//! characters the formatter escapes and the journal's protocol frames.
+//! Called once, by the command line. File names are logged only as fields, whose control characters
+//! are escaped by the formatter and by the protocol of the journal.
 
 use crate::config::LogFormat;
 use std::io::IsTerminal;
@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Starts logging. A filter that is not understood was refused with the configuration.
+/// Starts logging. Invalid filters have been refused with the configuration.
 pub(crate) fn init(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
