@@ -3,7 +3,7 @@
 //! It never parses media and never waits for a worker without a deadline. A worker that ends, for
 //! whatever reason, becomes one exit report, and the exit report one verdict on one job.
 //!
-//! # Rooms
+//! # Modules
 //!
 //! | module | content |
 //! |---|---|
@@ -38,7 +38,7 @@
 //!     |               |                  | <-- ExitReport ------ | <-- Done, exit  |
 //! ```
 //!
-//! # The life of a job
+//! # States of a job
 //!
 //! ```text
 //!                       +------ retry, requeue ------+

@@ -235,7 +235,7 @@ fn serve(settings: ConfigArgs) -> Result<ExitCode, CliError> {
     descriptors::raise_limit(config.http.connections_max, config.workers + config.standby);
     let inherited = systemd::inherited_listeners()?;
     runtime()?.block_on(async {
-        let signals = Signals::from_signals().map_err(CliError::Runtime)?;
+        let signals = Signals::install().map_err(CliError::Runtime)?;
         let source = reload::source(settings, &config);
         let listeners = Listeners::open(&config, inherited).await?;
         service::run(listeners, config, source, signals).await?;

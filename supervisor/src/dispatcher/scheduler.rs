@@ -110,12 +110,18 @@ impl State {
     fn start(&mut self, id: JobId, worker: PooledWorker) {
         self.change(id, JobEvent::Started);
         let Some(entry) = self.jobs.get(&id) else { return };
-        let PooledWorker { assignment, live, stop, memory_bytes_max, is_standby, attempt: running } =
-            worker;
+        let PooledWorker {
+            assignment,
+            live,
+            stop,
+            memory_bytes_max,
+            is_standby,
+            attempt: running_attempt,
+        } = worker;
         let plan = self.plan(&entry.job, memory_bytes_max);
         let (attempt, origin) = (plan.number, plan.origin.clone());
         let assigned_worker =
-            AssignedWorker { assignment, live: live.clone(), attempt: running, is_standby };
+            AssignedWorker { assignment, live: live.clone(), attempt: running_attempt, is_standby };
         let work = attempt_task::run(self.state.clone(), plan, assigned_worker);
         let task = self.attempts.spawn(work);
         self.tasks.insert(task.id(), id);

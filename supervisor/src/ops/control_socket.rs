@@ -131,7 +131,7 @@ async fn serve_peer(mut peer: UnixStream, operations: &Operations) -> io::Result
         if read == 0 {
             return Ok(());
         }
-        // After the read: a response that is sent before the peer has written could be lost.
+        // After the read, because closing a socket with unread data can discard the response.
         if !is_allowed(uid, geteuid().as_raw()) {
             tracing::warn!(uid, "control connection of another user refused");
             let refusal = "only root and the user of the service may control it".to_owned();

@@ -47,7 +47,7 @@ impl Signals {
     ///
     /// # Errors
     /// If a handler cannot be installed.
-    pub(crate) fn from_signals() -> io::Result<Self> {
+    pub(crate) fn install() -> io::Result<Self> {
         let (shutdown_sender, shutdown) = Shutdown::channel();
         shutdown_sender.send_on_signals()?;
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
