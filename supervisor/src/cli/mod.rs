@@ -31,8 +31,8 @@ pub(crate) use doctor::DoctorError;
 pub(crate) use run::RunError;
 
 /// The exit statuses, which scripts may rely on.
-const EXIT_STATUS: &str = "Exit status: 0 on success; 1 if a video failed or was cancelled (run) or \
-    a requirement is not met (doctor); 2 if the command could not run.";
+const EXIT_STATUS: &str = "Exit status: 0 on success; 1 if a video failed or was cancelled (run) \
+    or a requirement is not met (doctor); 2 if the command could not run.";
 
 /// Turns videos into human pose data, one sandboxed process per video
 #[derive(Debug, Parser)]

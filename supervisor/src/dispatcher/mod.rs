@@ -125,7 +125,7 @@ pub(crate) enum Retried {
 /// The results of a job.
 #[derive(Debug)]
 pub(crate) enum Results {
-    /// They are published.
+    /// The results are published.
     Ready {
         /// File name of the video, as given by the client.
         filename: DisplayName,
@@ -142,7 +142,7 @@ pub(crate) enum Results {
 pub(crate) struct Health {
     /// Whether an upload would be admitted now, its size aside.
     pub is_ready: bool,
-    /// Why not.
+    /// The reason, if not.
     pub reason: Option<&'static str>,
     /// Maximum number of concurrent attempts.
     pub workers: usize,
@@ -168,15 +168,15 @@ pub(crate) struct Health {
 /// Jobs by state.
 #[derive(Debug, Clone, Copy, Default, Serialize, utoipa::ToSchema)]
 pub(crate) struct Counts {
-    /// In the queue.
+    /// Queued.
     pub pending: usize,
-    /// With a worker.
+    /// Processed by a worker.
     pub processing: usize,
-    /// With results.
+    /// Completed.
     pub completed: usize,
-    /// Without.
+    /// Failed.
     pub failed: usize,
-    /// Unwanted.
+    /// Cancelled.
     pub cancelled: usize,
 }
 

@@ -36,7 +36,7 @@ pub enum ListenError {
     Public {
         /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
     /// The operators' address.
@@ -47,7 +47,7 @@ pub enum ListenError {
     Operators {
         /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
     /// A socket for operators was passed although their listener is off.

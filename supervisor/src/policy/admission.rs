@@ -66,7 +66,7 @@ pub enum Refusal {
     },
     /// The host is low on memory.
     MemoryShort {
-        /// When to try again.
+        /// When to retry.
         retry_after: Duration,
     },
     /// Too little disk space is free.

@@ -5,9 +5,9 @@ use std::time::Duration;
 /// How long something is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RetentionPeriods {
-    /// Normally.
+    /// The normal period.
     pub normal: Duration,
-    /// While memory or disk space is low.
+    /// The period while memory or disk space is low.
     pub under_pressure: Duration,
 }
 

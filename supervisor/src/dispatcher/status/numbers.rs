@@ -19,7 +19,7 @@ pub(crate) struct Numbers {
     pub error_code: Option<Cow<'static, str>>,
     /// When it was accepted.
     pub created_at: Timestamp,
-    /// When it first started.
+    /// When its first attempt started.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub completed_at: Option<Timestamp>,

@@ -115,7 +115,10 @@ proptest! {
     }
 
     #[test]
-    fn only_memory_crashes_and_slow_starts_are_retried(exit_report in any_exit_report(), history in any_history()) {
+    fn only_memory_crashes_and_slow_starts_are_retried(
+        exit_report in any_exit_report(),
+        history in any_history(),
+    ) {
         if let Verdict::Retry { memory_bytes_max } = decide(&exit_report, &history).verdict {
             match exit_report.end {
                 ExitReason::Oom | ExitReason::RssCap => {
