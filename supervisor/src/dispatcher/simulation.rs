@@ -225,7 +225,10 @@ impl Simulation {
         let expected = &self.jobs[&number];
         let was_over = is_final(expected.status);
         match self.dispatcher.cancel(expected.id).await.expect("it runs").expect("it is known") {
-            Cancelled::Now(status) => assert!(!was_over && status.status == "cancelled"),
+            Cancelled::Now(status) => {
+                assert_eq!(status.status, "cancelled");
+                assert!(!was_over || expected.status == "cancelled", "it was {}", expected.status);
+            }
             Cancelled::TooLate(status) => assert!(is_final(status.status)),
         }
     }
@@ -326,8 +329,7 @@ async fn simulate(seed: u64, steps: usize) -> Vec<String> {
     task.await.expect("the dispatcher ends");
     let attempts = std::fs::read_dir(state.jobs()).expect("a folder").count();
     assert_eq!(attempts, 0, "folders of attempts are left");
-    let history = std::mem::take(&mut record.lock().expect("no panic").history);
-    history
+    std::mem::take(&mut record.lock().expect("no panic").history)
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,7 +48,7 @@ fn a_request_id_is_logged_from_the_response_to_the_worker_exit() -> Result<()> {
         ("started", "cap_bytes"),
         ("first frame", "rss_bytes"),
         ("encoded", "peak_bytes"),
-        ("obituary", "peak"),
+        ("exit", "peak"),
     ] {
         let is_it = |line: &&&Value| line["message"] == message || line["target"] == message;
         let line = points.find(is_it).with_context(|| format!("{message}: {of_job:#?}"))?;
@@ -83,7 +83,7 @@ fn a_job_keeps_its_request_id_over_a_restart() -> Result<()> {
     let is_recovery = |line: &Value| line["message"] == "recovered" && line["job"] == job.as_str();
     let recovered = log.iter().position(is_recovery);
     let after = &log[recovered.context("a start that recovers")?..];
-    for message in ["recovered", "started", "obituary"] {
+    for message in ["recovered", "started", "exit"] {
         let is_it = |line: &&Value| line["message"] == message || line["target"] == message;
         let line = after.iter().filter(|line| line["job"] == job.as_str()).find(is_it);
         let line = line.with_context(|| format!("{message}: {after:#?}"))?;
@@ -111,7 +111,7 @@ fn each_worker_has_one_exit_report() -> Result<()> {
     let obituaries: Vec<_> = log
         .iter()
         // The trial at the start has one as well.
-        .filter(|line| line["target"] == "obituary" && line["job"] != "trial")
+        .filter(|line| line["target"] == "exit" && line["job"] != "trial")
         .map(|line| (line["job"].to_string(), line["attempt"].as_u64(), line["pid"].as_i64()))
         .collect();
     let mut different = obituaries.clone();

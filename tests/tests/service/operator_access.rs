@@ -238,7 +238,7 @@ fn the_operator_address_is_in_the_log_and_in_ctl_status() -> Result<()> {
     assert_eq!(reported["operator_listen"], address.as_str());
     assert_eq!(reported["listen"], server.url("").replace("http://", ""));
     let words = String::from_utf8(ctl(&server.state_dir(), &["status"]).output()?.stdout)?;
-    assert!(words.contains(&format!("for operators on {address}.")), "{words}");
+    assert!(words.contains(&format!("operator listener on {address}.")), "{words}");
     Ok(())
 }
 

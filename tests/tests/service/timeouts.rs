@@ -134,7 +134,9 @@ fn a_client_that_reads_nothing_is_disconnected() -> Result<()> {
 fn a_slow_body_is_refused_long_before_its_deadline() -> Result<()> {
     let flags =
         |rate| ["--stall-s-max", "1", "--upload-s-max", "4", "--body-rate-bytes-per-s-min", rate];
-    for (rate, why) in [("1024", "Less than 1024 bytes a second"), ("0", "took longer than 4 s")] {
+    for (rate, why) in
+        [("1024", "slower than 1024 bytes per second"), ("0", "took longer than 4 s")]
+    {
         let [flag, program] = fault_worker()?;
         let server = TestServer::start(&[&[&*flag, &*program], &flags(rate)[..]].concat())?;
         let mut line = connect(&server)?;

@@ -90,8 +90,8 @@ fn a_video_too_large_for_both_caps_is_rejected_with_its_size() -> Result<()> {
     assert_eq!(status["error_code"], "out_of_memory");
     assert_eq!(
         status["error"],
-        "The video needed more than 128 MiB of memory: the picture is 7680x4320; a smaller one \
-         will work."
+        "The video needed more than 128 MiB of memory. It is 7680 × 4320 pixels. Send a smaller \
+         copy."
     );
     assert_eq!(status["message"], status["error"]);
     faults.server.stop()?;
