@@ -1,17 +1,16 @@
-//! Who counts as an operator: a holder of the token, or whoever calls the operators' listener from
-//! this very host.
+//! Operator authentication: by the token, or by a local request to the operator listener.
 //!
-//! Made at the start and at each reload, asked by `http` before it shows anything that is not one
-//! job's own. A job's id is the key to that job's data and opens nothing else.
+//! Built at start and at each reload; `middleware::operators_only` checks every request for an
+//! operator endpoint. A job id grants access to that job only.
 //!
-//! Which listener a request came by is the one thing nobody else can write: behind a reverse proxy
-//! every request of a stranger comes from this host and may name it as its `Host`. So nothing a
-//! request says of itself opens anything on the public listener but the token.
+//! A client controls every header of its request, and behind a reverse proxy all requests come
+//! from this host. Only the listener that accepted the connection can't be forged, so the public
+//! listener accepts nothing but the token.
 //!
-//! On the operators' listener, "from this host" means that it listens on a loopback address, that
-//! the request names such an address as its `Host`, and that no proxy says it passed it on. The
-//! second keeps out pages of strangers that had their own name resolve to 127.0.0.1 (DNS
-//! rebinding), the third a proxy that was led to the wrong port.
+//! On the operator listener a request is local if the listener is bound to a loopback address, the
+//! `Host` of the request is a loopback address or name, and no proxy header is present. The check
+//! of `Host` blocks DNS rebinding (a foreign name that resolves to 127.0.0.1); the check of proxy
+//! headers blocks a proxy that is configured with the wrong port.
 
 use crate::config::Config;
 use base64::Engine;
@@ -23,27 +22,27 @@ use std::{fmt, fs, io};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-/// Fewest characters of a token: 128 bits in base64 are 22.
+/// Minimum length of a token. For comparison: 128 bits in base64 are 22 characters.
 const TOKEN_CHARACTERS_MIN: usize = 16;
 
-/// Why the token cannot be used: the operator's to mend.
+/// Why operator access can't be set up as configured.
 #[derive(Debug, Error)]
 pub enum AccessError {
-    /// Its file.
+    /// The token file can't be read.
     #[error("`token_file`: cannot read {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The I/O error.
         source: io::Error,
     },
-    /// Its length.
+    /// The token is too short.
     #[error(
         "`token_file`: the token in {} is shorter than {TOKEN_CHARACTERS_MIN} characters; \
          generate one with `openssl rand -base64 32`", .0.display()
     )]
     Short(PathBuf),
-    /// Others could reach the operators' listener, and nothing would tell operators from them.
+    /// The operator listener is reachable from other hosts, but no token is configured.
     #[error(
         "`operator_listen` is {0}, which other hosts can reach, but `token_file` is not set; set \
          it, or use a loopback address such as 127.0.0.1:8001"
@@ -51,8 +50,8 @@ pub enum AccessError {
     Exposed(SocketAddr),
 }
 
-/// A secret that operators send. Kept and compared as a digest, so that neither its length nor
-/// its first characters show in how long a comparison takes.
+/// The token of operators. Stored and compared as a digest, so that the time of a comparison
+/// depends neither on its length nor on the number of matching characters.
 #[derive(Clone)]
 pub(crate) struct Token([u8; 32]);
 
@@ -63,7 +62,7 @@ impl fmt::Debug for Token {
 }
 
 impl Token {
-    /// The content of a file, without the white space around it.
+    /// Reads the token from a file, without surrounding white space.
     pub(crate) fn read(path: &Path) -> Result<Self, AccessError> {
         let text =
             fs::read(path).map_err(|source| AccessError::Read { path: path.to_owned(), source })?;
@@ -73,77 +72,77 @@ impl Token {
         }
     }
 
-    fn is(&self, word: &[u8]) -> bool {
-        let digest: [u8; 32] = Sha256::digest(word).into();
+    fn matches(&self, secret: &[u8]) -> bool {
+        let digest: [u8; 32] = Sha256::digest(secret).into();
         self.0.ct_eq(&digest).into()
     }
 }
 
-/// How operators are known.
+/// How operators are authenticated.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
-    /// What they may send on either listener.
+    /// The token, which is accepted on both listeners.
     token: Option<Token>,
-    /// Whether the operators' listener takes calls from this host without it.
+    /// Whether local requests to the operator listener need no token.
     local: Local,
 }
 
-/// Whether callers of the operators' listener are on this host.
+/// Whether the operator listener is reachable from this host only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Local {
-    /// It listens on a loopback address.
+    /// It is bound to a loopback address.
     Yes,
-    /// Others reach it, or there is none.
+    /// Other hosts can reach it, or it is disabled.
     No,
 }
 
-/// Which of the service's two listeners a request came by.
+/// The listener that accepted a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Listener {
-    /// The one for everybody.
+    /// The listener for clients.
     #[default]
     Public,
-    /// The one for operators.
+    /// The listener for operators.
     Operators,
 }
 
-/// Why a request is not an operator's.
+/// Why a request is denied operator access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Denied {
-    /// It has no valid token.
+    /// A token is configured, and the request has no valid one.
     Token,
-    /// It does not come from this host, or there is no telling.
-    Elsewhere,
+    /// No token is configured, and the request is not known to be local.
+    NotLocal,
 }
 
-/// What a request says of itself.
+/// The parts of a request that decide about operator access.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Requester<'a> {
-    /// Where it came in.
+    /// The listener that accepted it.
     pub listener: Listener,
-    /// `Authorization`.
+    /// The `Authorization` header.
     pub authorization: Option<&'a [u8]>,
-    /// `Host`.
+    /// The host the request addresses.
     pub host: Option<&'a str>,
-    /// Whether a proxy says that it passed it on.
-    pub passed_on: Forwarded,
+    /// Whether a proxy forwarded it.
+    pub forwarded: Forwarded,
 }
 
-/// Whether a request came through a proxy.
+/// Whether a request has a header that proxies add.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Forwarded {
-    /// Nothing says so.
+    /// It has none.
     #[default]
     No,
-    /// A header says so.
+    /// It has at least one.
     Yes,
 }
 
 impl Access {
-    /// As configured, with the operators' listener at `operators`, if there is one.
+    /// Builds the access rules; `operators` is the address of the operator listener, if enabled.
     ///
     /// # Errors
-    /// When the token cannot be read or is too short, or there must be one and is none.
+    /// If the token can't be read or is too short, or one is required and not configured.
     pub(crate) fn open(
         config: &Config,
         operators: Option<SocketAddr>,
@@ -157,30 +156,30 @@ impl Access {
         Ok(Self { token, local })
     }
 
-    /// Whether no request can be an operator's.
+    /// Whether no request can get operator access.
     pub(crate) fn is_impossible(&self) -> bool {
         self.token.is_none() && self.local == Local::No
     }
 
-    /// Whether a request is an operator's.
-    pub(crate) fn check(&self, visit: &Requester<'_>) -> Result<(), Denied> {
-        let is_here = self.local == Local::Yes
-            && visit.listener == Listener::Operators
-            && visit.passed_on == Forwarded::No
-            && visit.host.is_some_and(is_loopback);
+    /// Checks whether a request gets operator access.
+    pub(crate) fn check(&self, requester: &Requester<'_>) -> Result<(), Denied> {
+        let is_local = self.local == Local::Yes
+            && requester.listener == Listener::Operators
+            && requester.forwarded == Forwarded::No
+            && requester.host.is_some_and(is_loopback);
         match &self.token {
-            _ if is_here => Ok(()),
-            Some(token) => match visit.authorization.and_then(secret) {
-                Some(word) if token.is(&word) => Ok(()),
+            _ if is_local => Ok(()),
+            Some(token) => match requester.authorization.and_then(secret) {
+                Some(secret) if token.matches(&secret) => Ok(()),
                 _ => Err(Denied::Token),
             },
-            None => Err(Denied::Elsewhere),
+            None => Err(Denied::NotLocal),
         }
     }
 }
 
-/// The secret in an `Authorization`: a bearer token (RFC 6750), or the password of the basic
-/// scheme (RFC 7617), which browsers ask for and repeat by themselves.
+/// The secret in an `Authorization` header: a bearer token (RFC 6750), or the password of the
+/// basic scheme (RFC 7617), which browsers prompt for and resend.
 fn secret(authorization: &[u8]) -> Option<Vec<u8>> {
     let space = authorization.iter().position(|byte| *byte == b' ')?;
     let (scheme, rest) = authorization.split_at(space);
@@ -196,7 +195,7 @@ fn secret(authorization: &[u8]) -> Option<Vec<u8>> {
     Some(pair[colon + 1..].to_vec())
 }
 
-/// Whether a `Host` names this host to itself (RFC 6761, 6.3).
+/// Whether a `Host` is a loopback address or a `localhost` name (RFC 6761, 6.3).
 fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -223,12 +222,13 @@ mod tests {
 
     fn with(authorization: &str) -> Result<(), Denied> {
         let authorization = Some(authorization.as_bytes());
-        let visit = Requester { authorization, host: Some("localhost"), ..Requester::default() };
-        access(Local::Yes, Some(TOKEN)).check(&visit)
+        let requester =
+            Requester { authorization, host: Some("localhost"), ..Requester::default() };
+        access(Local::Yes, Some(TOKEN)).check(&requester)
     }
 
     #[test]
-    fn the_token_opens_the_public_listener_and_nothing_else_does() {
+    fn the_public_listener_accepts_only_the_token() {
         assert_eq!(with("Bearer 0123456789abcdef"), Ok(()));
         assert_eq!(with("bearer  0123456789abcdef "), Ok(()));
         assert_eq!(with(&format!("Basic {}", STANDARD.encode("me:0123456789abcdef"))), Ok(()));
@@ -244,23 +244,23 @@ mod tests {
         ] {
             assert_eq!(with(wrong), Err(Denied::Token), "{wrong:?}");
         }
-        let silent = Requester { host: Some("localhost"), ..Requester::default() };
-        assert_eq!(access(Local::Yes, Some(TOKEN)).check(&silent), Err(Denied::Token));
-        assert_eq!(access(Local::Yes, None).check(&silent), Err(Denied::Elsewhere));
+        let anonymous = Requester { host: Some("localhost"), ..Requester::default() };
+        assert_eq!(access(Local::Yes, Some(TOKEN)).check(&anonymous), Err(Denied::Token));
+        assert_eq!(access(Local::Yes, None).check(&anonymous), Err(Denied::NotLocal));
         assert!(access(Local::No, None).is_impossible());
         assert!(!access(Local::No, Some(TOKEN)).is_impossible());
     }
 
     #[test]
-    fn the_operators_listener_takes_this_host_at_its_word_and_nobody_else() {
+    fn the_operator_listener_accepts_local_requests_and_the_token_only() {
         let listener = Listener::Operators;
-        for (token, denied) in [(None, Denied::Elsewhere), (Some(TOKEN), Denied::Token)] {
+        for (token, denied) in [(None, Denied::NotLocal), (Some(TOKEN), Denied::Token)] {
             let access = access(Local::Yes, token);
-            let from = |host, passed_on| {
+            let from = |host, forwarded| {
                 access.check(&Requester {
                     listener,
                     host: Some(host),
-                    passed_on,
+                    forwarded,
                     authorization: None,
                 })
             };
@@ -273,46 +273,46 @@ mod tests {
             }
             assert_eq!(access.check(&Requester { listener, ..Requester::default() }), Err(denied));
         }
-        // A proxy of one's own may well bring the token.
+        // A request through a proxy is accepted with the token.
         let authorization = Some(b"Bearer 0123456789abcdef".as_slice());
-        let passed_on = Forwarded::Yes;
-        let visit = Requester { listener, authorization, passed_on, host: Some("a.example") };
-        assert_eq!(access(Local::Yes, Some(TOKEN)).check(&visit), Ok(()));
-        let here = Requester { listener, host: Some("localhost"), ..Requester::default() };
-        assert_eq!(access(Local::No, Some(TOKEN)).check(&here), Err(Denied::Token));
+        let forwarded = Forwarded::Yes;
+        let requester = Requester { listener, authorization, forwarded, host: Some("a.example") };
+        assert_eq!(access(Local::Yes, Some(TOKEN)).check(&requester), Ok(()));
+        let local = Requester { listener, host: Some("localhost"), ..Requester::default() };
+        assert_eq!(access(Local::No, Some(TOKEN)).check(&local), Err(Denied::Token));
     }
 
     #[test]
-    fn a_listener_that_others_reach_takes_a_token_to_open() {
+    fn an_operator_listener_reachable_from_other_hosts_requires_a_token() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("token");
         fs::write(&path, TOKEN).expect("writes");
-        let mut config = Config::resolve(&RawConfig::default()).expect("sound");
+        let mut config = Config::resolve(&RawConfig::default()).expect("valid");
         let mut open = |token_file: Option<&Path>, operators: &str| {
             config.access.token_file = token_file.map(Path::to_owned);
             Access::open(&config, Some(operators.parse().expect("an address")))
         };
-        for beyond in ["0.0.0.0:8001", "192.0.2.1:8001", "[::]:8001"] {
-            let error = open(None, beyond).expect_err("exposed").to_string();
-            for word in [beyond, "`operator_listen`", "`token_file`"] {
-                assert!(error.contains(word), "{error}");
+        for reachable in ["0.0.0.0:8001", "192.0.2.1:8001", "[::]:8001"] {
+            let error = open(None, reachable).expect_err("exposed").to_string();
+            for part in [reachable, "`operator_listen`", "`token_file`"] {
+                assert!(error.contains(part), "{error}");
             }
-            assert_eq!(open(Some(&path), beyond).expect("a token").local, Local::No);
+            assert_eq!(open(Some(&path), reachable).expect("a token").local, Local::No);
         }
-        for here in ["127.0.0.1:8001", "[::1]:8001", "[::ffff:127.0.0.1]:8001"] {
-            assert_eq!(open(None, here).expect("nobody else").local, Local::Yes, "{here}");
+        for local in ["127.0.0.1:8001", "[::1]:8001", "[::ffff:127.0.0.1]:8001"] {
+            assert_eq!(open(None, local).expect("local only").local, Local::Yes, "{local}");
         }
     }
 
     #[test]
-    fn a_token_is_long_enough_or_refused() {
+    fn short_or_unreadable_tokens_are_refused() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("token");
         fs::write(&path, "0123456789abcde\n").expect("writes");
         assert!(matches!(Token::read(&path), Err(AccessError::Short(_))));
         fs::write(&path, "  0123456789abcdef\n").expect("writes");
         let token = Token::read(&path).expect("long enough");
-        assert!(token.is(b"0123456789abcdef"));
+        assert!(token.matches(b"0123456789abcdef"));
         assert_eq!(format!("{token:?}"), "Token(..)");
         let nowhere = folder.path().join("nothing");
         assert!(matches!(Token::read(&nowhere), Err(AccessError::Read { .. })));

@@ -1,5 +1,4 @@
-//! What handlers take from a request, with refusals of our own where the library's are no
-//! problem documents.
+//! Extractors for path parameters. Unlike those of axum, they reject with a problem document.
 
 use crate::http::problem::ApiError;
 use crate::policy::job::JobId;
@@ -7,7 +6,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-/// The captures of an address. One that is no text (percent-encoded noise) names nothing.
+/// The captures of a path. A path that does not decode to valid UTF-8 is unknown (404).
 pub(crate) struct PathParam<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for PathParam<T> {
@@ -19,7 +18,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for PathPar
     }
 }
 
-/// The job an address names. What cannot be an id is no job's.
+/// The job id in a path. A malformed id is answered like an unknown one (404).
 pub(crate) struct JobIdParam(pub(crate) JobId);
 
 impl<S: Send + Sync> FromRequestParts<S> for JobIdParam {

@@ -1,4 +1,4 @@
-//! The pages people see and their files, embedded in the program.
+//! The web pages and their files, embedded in the program.
 
 use crate::http::problem::ApiError;
 use axum::extract::Path;
@@ -65,7 +65,8 @@ pub(crate) async fn index() -> Response {
     send(&INDEX)
 }
 
-/// `GET /monitor`: for operators, whose browser is so asked for the token before the page is there.
+/// `GET /monitor`. Requires operator access like its data, so that the browser prompts for the
+/// token before it shows the page.
 pub(crate) async fn monitor() -> Response {
     send(&MONITOR)
 }

@@ -1,4 +1,4 @@
-//! Counts answered requests by method and class of status.
+//! Counts requests by method and status class.
 
 use axum::http::{Method, StatusCode};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -13,7 +13,7 @@ pub(crate) struct RequestCounter(Family<RequestLabel, Counter>);
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct RequestLabel {
     method: &'static str,
-    /// The class of the status, as `2xx`.
+    /// Status class, such as `2xx`.
     status: &'static str,
 }
 
@@ -32,7 +32,7 @@ impl RequestCounter {
         self.0.get_or_create(&RequestLabel { method, status }).inc();
     }
 
-    /// The counters, to be registered for a scrape.
+    /// The counters, for registration in a metrics registry.
     pub(crate) fn family(&self) -> Family<RequestLabel, Counter> {
         self.0.clone()
     }

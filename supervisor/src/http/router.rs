@@ -1,4 +1,4 @@
-//! The routes: which address leads to which handler, and the middleware around them.
+//! The routes of the service and the middleware around them.
 
 use crate::http::connections::admit;
 use crate::http::jobs::{self, events, files};
@@ -25,7 +25,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Everything the service answers, each request by the settings of its moment.
+/// Builds the router. Each request uses the settings in effect when it arrives.
 pub(crate) fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
     let state = service.state.clone();
     let live = LiveService { service, settings };
@@ -35,20 +35,20 @@ pub(crate) fn router(service: Service, settings: watch::Receiver<Settings>) -> R
         .routes(routes!(job_metrics::job_metrics))
         .routes(routes!(openmetrics::metrics))
         .routes(routes!(health::memory))
-        // A page and the part of it that lives.
+        // The monitor page and its event stream.
         .route("/monitor", get(pages::monitor))
         .route("/api/monitor", get(monitor::events))
         .layer(Extension(Monitor::start(live.clone())))
-        .route_layer(from_fn_with_state(live.clone(), operators_only::only));
+        .route_layer(from_fn_with_state(live.clone(), operators_only::require_operator));
     let resumable = OpenApiRouter::new()
-        .routes(routes!(tus::offer, tus::create))
-        .routes(routes!(tus::head, tus::patch, tus::delete, tus::instead))
-        .layer(from_fn(tus::speak));
-    let notice = (live.clone(), Arc::default());
+        .routes(routes!(tus::capabilities, tus::create))
+        .routes(routes!(tus::head, tus::patch, tus::delete, tus::override_method))
+        .layer(from_fn(tus::add_protocol_headers));
+    let reported = (live.clone(), Arc::default());
     let uploads = OpenApiRouter::new()
         .routes(routes!(upload::upload, upload::put))
         .merge(resumable)
-        .route_layer(from_fn_with_state(notice, unidentified_clients::notice));
+        .route_layer(from_fn_with_state(reported, unidentified_clients::report_unidentified));
     let (described, document) = OpenApiRouter::with_openapi(Outline::openapi())
         .routes(routes!(info::about))
         .routes(routes!(jobs::status))
@@ -68,24 +68,24 @@ pub(crate) fn router(service: Service, settings: watch::Receiver<Settings>) -> R
         .merge(uploads)
         .merge(operators)
         .split_for_parts();
-    // Pages and their parts are for people; programs have the routes above.
+    // The pages and their assets are not part of the documented API.
     described
         .route("/", get(pages::index))
         .route("/assets/{name}", get(pages::asset))
-        .layer(Extension(Documents::of(document)))
+        .layer(Extension(Documents::new(document)))
         .fallback(async || ApiError::UnknownAddress)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
         .layer(from_fn_with_state(state, refused_writes::report_refused_writes))
-        .layer(from_fn_with_state(live.clone(), cors::guard))
-        .layer(from_fn(host::once))
+        .layer(from_fn_with_state(live.clone(), cors::refuse_cross_site_writes))
+        .layer(from_fn(host::require_one_host))
         .layer(from_fn_with_state(live.clone(), admit::admit))
-        .layer(from_fn(security_headers::harden))
+        .layer(from_fn(security_headers::add_security_headers))
         .layer(from_fn_with_state(live.clone(), cors::cors))
-        .layer(from_fn(compress::keep_head))
+        .layer(from_fn(compress::exclude_head))
         .layer(compress::layer())
-        .layer(from_fn(compress::weaken))
+        .layer(from_fn(compress::weaken_etag))
         .layer(from_fn_with_state(live.clone(), request_counts::count))
-        .layer(from_fn(request_id::correlate))
+        .layer(from_fn(request_id::assign_request_id))
         .with_state(live)
 }

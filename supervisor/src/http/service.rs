@@ -1,4 +1,4 @@
-//! What handlers work with: the parts of the service, and the settings in force.
+//! The state of the router: handles to the parts of the service, and the current settings.
 
 use crate::config::Config;
 use crate::dispatcher::Dispatcher;
@@ -17,40 +17,40 @@ use std::time::Instant;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// What handlers work with. Holds no state of its own.
+/// What handlers need. Contains handles only, no mutable state.
 #[derive(Clone)]
 pub(crate) struct Service {
-    /// The owner of all state.
+    /// Handle to the dispatcher, which owns the state of all jobs.
     pub dispatcher: Dispatcher,
     /// The configuration.
     pub config: Arc<Config>,
-    /// Where uploads go and results are.
+    /// The state folder, with uploads and results.
     pub state: StateDir,
-    /// What workers are caged in, for operators.
+    /// Description of the memory cage of workers.
     pub cage: String,
-    /// How operators are known.
+    /// How operators are authenticated.
     pub access: Access,
-    /// Who is told of the ends of jobs.
+    /// Delivers webhooks for ended jobs.
     pub webhooks: Arc<Webhooks>,
-    /// Requests that were answered.
+    /// Counter of requests.
     pub requests: RequestCounter,
-    /// Uploads that come in several requests.
+    /// Resumable uploads.
     pub resumables: Arc<Resumables>,
-    /// How much each client asked.
+    /// Upload and job limits per client.
     pub clients: Arc<Clients>,
     /// The connections of the public listener.
     pub connections: Arc<Connections>,
-    /// Whether the latest new configuration was refused.
+    /// Whether the last reload failed.
     pub reload_refused: bool,
-    /// When the service began.
+    /// Monotonic start time of the service.
     pub started: Instant,
-    /// The same by the wall clock, which tells this run from others.
+    /// Wall-clock start time; it distinguishes this run from others.
     pub started_at: Timestamp,
-    /// Ends streams that would outlast the service.
+    /// Cancelled when the service stops; ends event streams and background tasks.
     pub closing: CancellationToken,
 }
 
-/// What every request is answered from, and what tasks go by: the service as it is then.
+/// The service and its changing settings, for each request and for background tasks.
 #[derive(Clone)]
 pub(crate) struct LiveService {
     pub(crate) service: Service,
@@ -58,7 +58,7 @@ pub(crate) struct LiveService {
 }
 
 impl LiveService {
-    /// The service with the settings of this moment.
+    /// The service with the current settings.
     pub(crate) fn current(&self) -> Service {
         let settings = self.settings.borrow();
         Service {

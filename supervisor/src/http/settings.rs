@@ -1,19 +1,19 @@
-//! What a reload of the configuration replaces, all at once.
+//! The part of the service that a reload of the configuration replaces.
 
 use crate::config::Config;
 use crate::http::access::Access;
 use crate::http::middleware::clients::Clients;
 use std::sync::Arc;
 
-/// What of the service a new configuration changes, all at once.
+/// Settings that a reload replaces together.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// The configuration.
     pub config: Arc<Config>,
-    /// How operators are known.
+    /// How operators are authenticated.
     pub access: Access,
-    /// How much each client asked.
+    /// Upload and job limits per client.
     pub clients: Arc<Clients>,
-    /// Why the latest new configuration was refused, if it was.
+    /// Why the last reload failed, if it did.
     pub reload_refused: Option<String>,
 }

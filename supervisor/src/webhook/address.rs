@@ -1,8 +1,8 @@
-//! Where a notice may go: addresses on the public internet over TLS, and networks the operator
-//! names. Pure.
+//! The URLs and addresses to which webhooks may be sent: public addresses over TLS, and the
+//! networks in `webhook_networks`. Pure.
 //!
-//! A client that could have the service call any address would see through it into networks it
-//! cannot reach itself (server-side request forgery, CWE-918).
+//! Prevents clients from reaching internal networks through the service (server-side request
+//! forgery, CWE-918).
 
 use axum::http::Uri;
 use ipnet::IpNet;
@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use thiserror::Error;
 
-/// An address of a client's.
+/// A webhook URL from a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WebhookUrl {
     uri: Uri,
@@ -21,7 +21,7 @@ pub(crate) struct WebhookUrl {
     pub(crate) is_tls: bool,
 }
 
-/// What is no address to tell.
+/// The text is no valid webhook URL.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("expected a URL such as https://example.org/notices, without user name and password")]
 pub(crate) struct InvalidWebhookUrl;
@@ -53,18 +53,18 @@ impl fmt::Display for WebhookUrl {
 }
 
 impl WebhookUrl {
-    /// What follows the host.
+    /// The path and query.
     pub(crate) fn path(&self) -> &str {
         self.uri.path_and_query().map_or("/", |path| path.as_str())
     }
 
-    /// The host and port as the URL has them.
+    /// The host and port, as written in the URL.
     pub(crate) fn authority(&self) -> &str {
         self.uri.authority().map_or("", |authority| authority.as_str())
     }
 }
 
-/// Networks that may be reached although they are not public.
+/// Decides to which addresses webhooks may be sent; contains the allowed networks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EgressPolicy(Vec<IpNet>);
 
@@ -73,7 +73,7 @@ impl EgressPolicy {
         Self(networks)
     }
 
-    /// Whether a notice may go there.
+    /// Whether a webhook may be sent to this address.
     pub(crate) fn allows(&self, ip: IpAddr, is_tls: bool) -> bool {
         let ip = ip.to_canonical();
         self.0.iter().any(|network| network.contains(&ip)) || (is_tls && is_public(ip))
@@ -104,7 +104,7 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
     !is_special
 }
 
-/// Global unicast, but for what in it is set aside or carries an IPv4 address.
+/// Global unicast, except for reserved ranges and ranges that embed an IPv4 address.
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     match ip.segments() {
         [0x2001, b, ..] if b < 0x200 || b == 0xdb8 => false,
@@ -119,12 +119,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_without_a_trick_are_taken() {
+    fn urls_with_credentials_or_other_schemes_are_refused() {
         let of = |text: &str| text.parse::<WebhookUrl>();
-        let plain = of("https://example.org/a?b=c").expect("sound");
+        let plain = of("https://example.org/a?b=c").expect("valid");
         assert_eq!((plain.host.as_str(), plain.port, plain.is_tls), ("example.org", 443, true));
         assert_eq!(plain.path(), "/a?b=c");
-        let local = of("http://[::1]:8080").expect("sound");
+        let local = of("http://[::1]:8080").expect("valid");
         assert_eq!((local.host.as_str(), local.port, local.path()), ("::1", 8080, "/"));
         for wrong in
             ["", "example.org", "ftp://a/", "https://", "https://me@a/", "/a", "http://a b/"]
@@ -134,12 +134,15 @@ mod tests {
     }
 
     #[test]
-    fn only_public_addresses_are_reached_and_those_an_operator_names() {
-        let nobody = EgressPolicy::default();
-        let allows = |ip: &str| nobody.allows(ip.parse().expect("an address"), true);
+    fn only_public_addresses_and_configured_networks_are_allowed() {
+        let public_only = EgressPolicy::default();
+        let allows = |ip: &str| public_only.allows(ip.parse().expect("an address"), true);
         for ip in ["93.184.215.14", "8.8.8.8", "2606:4700::1111", "2a00:1450:4001::1", "1.1.1.1"] {
             assert!(allows(ip), "{ip}");
-            assert!(!nobody.allows(ip.parse().expect("an address"), false), "{ip} without TLS");
+            assert!(
+                !public_only.allows(ip.parse().expect("an address"), false),
+                "{ip} without TLS"
+            );
         }
         for ip in [
             "127.0.0.1",

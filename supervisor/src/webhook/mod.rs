@@ -1,19 +1,19 @@
-//! Tells a client's own address when its job is over: signed, repeated, and never into the house.
+//! Delivers a signed webhook to the URL of the client when a job ends, with retries.
 //!
 //! ```text
-//! <state_dir>/webhooks/<id>.json   whom to tell of a job's end, and how often it was tried
+//! <state_dir>/webhooks/<id>.json   URL and number of tries of a pending webhook
 //! ```
 //!
-//! The note is on the disk before the job is accepted and goes once the address has answered, so
-//! a restart loses no notice; it may repeat one, which `webhook-id` shows. One task for each note
-//! waits for its job and then tries until somebody answers or the tries are used up; it waits as
-//! well while an operator has webhooks switched off, and tries at once when they change. What is sent
-//! is the status document; the format is that of Standard Webhooks 1.0
+//! The record is on disk before the job is accepted and is deleted after delivery, so a restart
+//! loses no webhook. It may repeat one, which the receiver detects by `webhook-id`. One task per
+//! record waits for the end of the job, then tries until the receiver accepts or the tries are used
+//! up. It pauses while webhooks are not configured, and retries at once when their configuration
+//! changes. The payload is the status document, in the format of Standard Webhooks 1.0
 //! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>).
 
 pub(crate) mod address;
-pub(crate) mod means;
 pub(crate) mod post;
+pub(crate) mod sender;
 pub(crate) mod sign;
 
 use crate::dispatcher::Dispatcher;
@@ -21,7 +21,7 @@ use crate::dispatcher::status::Status;
 use crate::policy::job::JobId;
 use crate::store::error::StateError;
 use address::WebhookUrl;
-pub(crate) use means::WebhookSender;
+pub(crate) use sender::WebhookSender;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -36,10 +36,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// Pauses between tries; after the last the notice is given up.
+/// Pauses between tries; after the last try the webhook is given up.
 const PAUSES_S: [u64; 7] = [5, 30, 120, 600, 1800, 3600, 7200];
 
-/// Why webhooks cannot be offered as configured.
+/// Why webhooks can't be used as configured.
 #[derive(Debug, Error)]
 pub enum WebhookError {
     /// The secret cannot be read or is too short.
@@ -50,65 +50,65 @@ pub enum WebhookError {
         /// What is wrong.
         why: String,
     },
-    /// Nobody could be trusted to be who they say they are.
+    /// The certificates that the host trusts can't be used.
     #[error("cannot use the certificates of this host: {0}")]
     Certificates(String),
 }
 
-/// Whom to tell, and how often it was tried.
+/// The record of a pending webhook.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Note {
+struct PendingWebhook {
     url: String,
     tries: usize,
 }
 
-/// Everything that notices need.
+/// All pending webhooks.
 #[derive(Debug)]
 pub(crate) struct Webhooks {
     folder: PathBuf,
-    /// Nothing while nobody is told.
-    means: watch::Sender<Option<Arc<WebhookSender>>>,
+    /// None while webhooks are not configured.
+    sender: watch::Sender<Option<Arc<WebhookSender>>>,
     dispatcher: Dispatcher,
     closing: CancellationToken,
 }
 
 impl Webhooks {
-    /// Opens what an earlier run left and goes on with it.
+    /// Resumes the pending webhooks of an earlier run.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// If the folder can't be read.
     pub(crate) fn open(
-        means: Option<Arc<WebhookSender>>,
+        sender: Option<Arc<WebhookSender>>,
         root: &Path,
         dispatcher: &Dispatcher,
         closing: &CancellationToken,
     ) -> Result<Arc<Self>, StateError> {
         let webhooks = Arc::new(Self {
             folder: root.join("webhooks"),
-            means: watch::Sender::new(means),
+            sender: watch::Sender::new(sender),
             dispatcher: dispatcher.clone(),
             closing: closing.clone(),
         });
-        for (id, note) in webhooks.notes()? {
-            tokio::spawn(Arc::clone(&webhooks).run_to_exit(id, note));
+        for (id, pending) in webhooks.pending()? {
+            tokio::spawn(Arc::clone(&webhooks).deliver_and_remove(id, pending));
         }
         Ok(webhooks)
     }
 
-    /// Whether anybody can be told.
-    pub(crate) fn are_on(&self) -> bool {
-        self.means.borrow().is_some()
+    /// Whether webhooks are configured.
+    pub(crate) fn are_enabled(&self) -> bool {
+        self.sender.borrow().is_some()
     }
 
-    /// Goes on with other means, or with none.
-    pub(crate) fn renew(&self, means: Option<Arc<WebhookSender>>) {
-        self.means.send_if_modified(|current| {
-            let is_new = match (&*current, &means) {
-                (Some(old), Some(new)) => !old.are_those_of(new),
+    /// Replaces the sender after a reload; none pauses all webhooks.
+    pub(crate) fn renew(&self, sender: Option<Arc<WebhookSender>>) {
+        self.sender.send_if_modified(|current| {
+            let is_changed = match (&*current, &sender) {
+                (Some(old), Some(new)) => !old.is_equivalent_to(new),
                 (old, new) => old.is_some() != new.is_some(),
             };
-            *current = means;
-            is_new
+            *current = sender;
+            is_changed
         });
     }
 
@@ -116,39 +116,39 @@ impl Webhooks {
         self.folder.join(format!("{id}.json"))
     }
 
-    fn notes(&self) -> Result<Vec<(JobId, Note)>, StateError> {
+    fn pending(&self) -> Result<Vec<(JobId, PendingWebhook)>, StateError> {
         let entries = match fs::read_dir(&self.folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(failed("listed", &self.folder)(error)),
         };
-        let note = |entry: fs::DirEntry| {
+        let pending = |entry: fs::DirEntry| {
             let name = entry.file_name().into_string().ok()?;
             let id = name.strip_suffix(".json")?.parse().ok()?;
             Some((id, serde_json::from_slice(&fs::read(entry.path()).ok()?).ok()?))
         };
-        Ok(entries.filter_map(|entry| note(entry.ok()?)).collect())
+        Ok(entries.filter_map(|entry| pending(entry.ok()?)).collect())
     }
 
-    /// Puts a note on the disk.
-    fn write(&self, id: JobId, note: &Note) -> Result<(), StateError> {
+    /// Writes a record to disk durably.
+    fn write(&self, id: JobId, pending: &PendingWebhook) -> Result<(), StateError> {
         let path = self.path(id);
-        let fresh = path.with_extension("new");
+        let temporary = path.with_extension("new");
         let write = || {
-            self.make_folder()?;
+            self.create_folder()?;
             let mut options = OpenOptions::new();
             let options = options.create(true).truncate(true).write(true).mode(0o600);
-            let mut file = options.open(&fresh)?;
-            file.write_all(&serde_json::to_vec(note)?)?;
+            let mut file = options.open(&temporary)?;
+            file.write_all(&serde_json::to_vec(pending)?)?;
             file.sync_all()?;
-            fs::rename(&fresh, &path)?;
+            fs::rename(&temporary, &path)?;
             File::open(&self.folder)?.sync_all()
         };
         write().map_err(failed("written", &path))
     }
 
-    /// Only who is to be told makes the folder.
-    fn make_folder(&self) -> io::Result<()> {
+    /// Creates the folder, with the first record.
+    fn create_folder(&self) -> io::Result<()> {
         match DirBuilder::new().mode(0o700).create(&self.folder) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),
@@ -165,66 +165,66 @@ impl Webhooks {
         }
     }
 
-    /// Notes whom to tell of a job that is about to be accepted. On the disk when it returns.
-    pub(crate) async fn note(
+    /// Records the webhook of a job that is about to be accepted. It is on disk on return.
+    pub(crate) async fn record(
         self: &Arc<Self>,
         id: JobId,
         address: &WebhookUrl,
     ) -> Result<(), StateError> {
-        let note = Note { url: address.to_string(), tries: 0 };
+        let pending = PendingWebhook { url: address.to_string(), tries: 0 };
         let this = Arc::clone(self);
-        let written = spawn_blocking(move || this.write(id, &note)).await;
+        let written = spawn_blocking(move || this.write(id, &pending)).await;
         written
             .unwrap_or_else(|error| Err(failed("written", &self.folder)(io::Error::other(error))))
     }
 
-    /// The job was accepted: tells of its end when that comes.
-    pub(crate) fn follow(self: &Arc<Self>, id: JobId, address: &WebhookUrl) {
-        let note = Note { url: address.to_string(), tries: 0 };
-        tokio::spawn(Arc::clone(self).run_to_exit(id, note));
+    /// Starts the delivery for an accepted job, at its end.
+    pub(crate) fn deliver_at_end(self: &Arc<Self>, id: JobId, address: &WebhookUrl) {
+        let pending = PendingWebhook { url: address.to_string(), tries: 0 };
+        tokio::spawn(Arc::clone(self).deliver_and_remove(id, pending));
     }
 
-    /// The job was not accepted.
-    pub(crate) fn forget(&self, id: JobId) {
+    /// Deletes the record of a job that was not accepted.
+    pub(crate) fn discard(&self, id: JobId) {
         self.remove(id);
     }
 
-    async fn run_to_exit(self: Arc<Self>, id: JobId, note: Note) {
+    async fn deliver_and_remove(self: Arc<Self>, id: JobId, pending: PendingWebhook) {
         tokio::select! {
-            () = self.tell(id, note) => self.remove(id),
-            // The note stays for the next run.
+            () = self.deliver(id, pending) => self.remove(id),
+            // The record is kept for the next run.
             () = self.closing.cancelled() => {}
         }
     }
 
-    /// Returns once there is nothing more to be done.
-    async fn tell(&self, id: JobId, mut note: Note) {
+    /// Returns when the webhook is delivered, given up or no longer needed.
+    async fn deliver(&self, id: JobId, mut pending: PendingWebhook) {
         let Some(status) = self.end_of(id).await else { return };
-        let Ok(address) = note.url.parse::<WebhookUrl>() else { return };
-        let (name, body) = (format!("msg_{id}"), notice(&status));
-        let mut changes = self.means.subscribe();
+        let Ok(address) = pending.url.parse::<WebhookUrl>() else { return };
+        let (name, body) = (format!("msg_{id}"), payload(&status));
+        let mut changes = self.sender.subscribe();
         loop {
-            let means = changes.wait_for(Option::is_some).await.ok().and_then(|now| now.clone());
-            let Some(means) = means else { return };
-            match means.send(&name, &address, &body).await {
+            let sender = changes.wait_for(Option::is_some).await.ok().and_then(|now| now.clone());
+            let Some(sender) = sender else { return };
+            match sender.send(&name, &address, &body).await {
                 Ok(status) if (200..300).contains(&status) => {
-                    tracing::info!(job = %id, status, tries = note.tries + 1, "webhook told");
+                    tracing::info!(job = %id, status, tries = pending.tries + 1, "webhook delivered");
                     return;
                 }
-                // The standard's word for an address that wants nothing any more.
+                // In the standard, 410 means that the receiver wants no more webhooks.
                 Ok(410) => {
-                    tracing::info!(job = %id, "webhook unwanted");
+                    tracing::info!(job = %id, "webhook no longer wanted by its receiver");
                     return;
                 }
                 Ok(status) => tracing::warn!(job = %id, status, "webhook refused"),
                 Err(error) => tracing::warn!(job = %id, %error, "webhook failed"),
             }
-            let Some(pause) = PAUSES_S.get(note.tries) else {
+            let Some(pause) = PAUSES_S.get(pending.tries) else {
                 tracing::warn!(job = %id, "webhook given up");
                 return;
             };
-            note.tries += 1;
-            if let Err(error) = self.write(id, &note) {
+            pending.tries += 1;
+            if let Err(error) = self.write(id, &pending) {
                 tracing::warn!(job = %id, %error, "cannot record the attempts of a webhook");
             }
             tokio::select! {
@@ -234,7 +234,7 @@ impl Webhooks {
         }
     }
 
-    /// Waits for the end of a job; none if it is removed before.
+    /// Waits for the end of a job; none if it is deleted before.
     async fn end_of(&self, id: JobId) -> Option<Status> {
         let mut changes = self.dispatcher.watch(id).await.ok()??;
         loop {
@@ -247,13 +247,13 @@ impl Webhooks {
     }
 }
 
-fn notice(status: &Status) -> Vec<u8> {
-    let notice = json!({
+fn payload(status: &Status) -> Vec<u8> {
+    let payload = json!({
         "type": format!("job.{}", status.status),
         "timestamp": status.completed_at,
         "data": status,
     });
-    notice.to_string().into_bytes()
+    payload.to_string().into_bytes()
 }
 
 fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StateError + 'a {

@@ -1,5 +1,5 @@
-//! Sends one notice: the name is resolved, every address it has is checked, and the connection
-//! goes to one of those that were checked. No redirect is followed.
+//! Sends one webhook over HTTP: resolves the host name, checks every address of it, and connects to
+//! one of the checked addresses. Redirects are not followed.
 
 use crate::webhook::WebhookError;
 use crate::webhook::address::{EgressPolicy, WebhookUrl};
@@ -21,17 +21,19 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-/// How long an address may take to answer, from the resolving of its name on.
-const ANSWER_MAX: Duration = Duration::from_secs(15);
+/// Time limit for a webhook, from name resolution to the response.
+const RESPONSE_MAX: Duration = Duration::from_secs(15);
 
-/// Why a notice did not arrive.
+/// Why a webhook could not be sent.
 #[derive(Debug, Error)]
 pub(crate) enum PostError {
-    #[error("no response within {} s", ANSWER_MAX.as_secs())]
-    Late,
+    #[error("no response within {} s", RESPONSE_MAX.as_secs())]
+    TimedOut,
     #[error("cannot resolve the name: {0}")]
     Name(#[source] io::Error),
-    #[error("{0} is not public, and `webhook_networks` does not name it (without TLS it has to)")]
+    #[error(
+        "{0} is not public, and not in `webhook_networks` (without TLS it must be in that list)"
+    )]
     Private(SocketAddr),
     #[error("cannot connect: {0}")]
     Connect(#[source] io::Error),
@@ -41,22 +43,22 @@ pub(crate) enum PostError {
     Request(#[from] hyper::http::Error),
 }
 
-/// What sends notices.
+/// The HTTP client for webhooks.
 #[derive(Debug)]
 pub(crate) struct Post {
-    allowed: EgressPolicy,
+    egress: EgressPolicy,
     tls: Arc<ClientConfig>,
 }
 
 impl Post {
-    /// Trusts whom the host trusts.
-    pub(crate) fn new(allowed: EgressPolicy) -> Result<Self, WebhookError> {
+    /// Trusts the certificates that the host trusts.
+    pub(crate) fn new(egress: EgressPolicy) -> Result<Self, WebhookError> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Self::trusting(roots, allowed)
+        Self::with_roots(roots, egress)
     }
 
-    fn trusting(roots: RootCertStore, allowed: EgressPolicy) -> Result<Self, WebhookError> {
+    fn with_roots(roots: RootCertStore, egress: EgressPolicy) -> Result<Self, WebhookError> {
         let refused = |error: rustls::Error| WebhookError::Certificates(error.to_string());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
@@ -64,21 +66,21 @@ impl Post {
             .map_err(refused)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { allowed, tls: Arc::new(tls) })
+        Ok(Self { egress, tls: Arc::new(tls) })
     }
 
-    /// Sends one; gives the status of the answer.
+    /// Sends a webhook; returns the status of the response.
     pub(crate) async fn send(
         &self,
         address: &WebhookUrl,
         headers: &[(&'static str, String)],
         body: &[u8],
     ) -> Result<u16, PostError> {
-        let whole = timeout(ANSWER_MAX, self.try_to_send(address, headers, body));
-        whole.await.unwrap_or(Err(PostError::Late))
+        let sent = timeout(RESPONSE_MAX, self.send_unlimited(address, headers, body));
+        sent.await.unwrap_or(Err(PostError::TimedOut))
     }
 
-    async fn try_to_send(
+    async fn send_unlimited(
         &self,
         address: &WebhookUrl,
         headers: &[(&'static str, String)],
@@ -102,13 +104,13 @@ impl Post {
         exchange(tls.connect(name, stream).await.map_err(PostError::Connect)?, request).await
     }
 
-    /// A connection to an address that may be reached. A name with one that may not is refused
-    /// as a whole: whoever serves it means no good.
+    /// Connects to an allowed address of the host. If any of its addresses is not allowed, the host
+    /// is refused: its DNS records may be malicious.
     async fn connect(&self, address: &WebhookUrl) -> Result<TcpStream, PostError> {
         let found = lookup_host((address.host.as_str(), address.port)).await;
         let found: Vec<SocketAddr> = found.map_err(PostError::Name)?.collect();
         if let Some(private) =
-            found.iter().find(|one| !self.allowed.allows(one.ip(), address.is_tls))
+            found.iter().find(|one| !self.egress.allows(one.ip(), address.is_tls))
         {
             return Err(PostError::Private(*private));
         }
@@ -121,11 +123,11 @@ async fn exchange(
     request: Request<Full<Bytes>>,
 ) -> Result<u16, PostError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // Ends with its sender; what it has to say of that is told to the sender as well.
+    // Ends when `sender` is dropped; `sender` reports its errors as well.
     let connection = tokio::spawn(async move { drop(connection.await) });
-    let answer = sender.send_request(request).await;
+    let response = sender.send_request(request).await;
     connection.abort();
-    Ok(answer?.status().as_u16())
+    Ok(response?.status().as_u16())
 }
 
 #[cfg(test)]
@@ -139,11 +141,11 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
 
-    /// A certificate for `localhost`, made for this test, and its key.
+    /// Generates a certificate for `localhost` and its key.
     fn certificate() -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (key, certificate) = (folder.path().join("key"), folder.path().join("certificate"));
-        let made = Command::new("openssl")
+        let generated = Command::new("openssl")
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
             .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
             .args(["-addext", "subjectAltName=DNS:localhost"])
@@ -154,12 +156,12 @@ mod tests {
             .arg(&certificate)
             .stderr(Stdio::null())
             .status();
-        assert!(made.expect("openssl is there").success());
+        assert!(generated.expect("openssl is there").success());
         let certificate = CertificateDer::from_pem_file(certificate).expect("a certificate");
         (certificate, PrivateKeyDer::from_pem_file(key).expect("a key"))
     }
 
-    /// Answers every request with 204, until the test ends.
+    /// Responds to every request with 204, until the test ends.
     async fn listen() -> (u16, CertificateDer<'static>) {
         let (certificate, key) = certificate();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -168,39 +170,39 @@ mod tests {
             .expect("versions")
             .with_no_client_auth()
             .with_single_cert(vec![certificate.clone()], key)
-            .expect("a sound certificate");
+            .expect("a valid certificate");
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("listens");
         let port = listener.local_addr().expect("an address").port();
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.expect("a connection");
-                // Who does not trust it does not get that far.
+                // A client that does not trust the certificate fails the handshake.
                 let Ok(mut stream) = acceptor.accept(stream).await else { continue };
                 let _ = stream.read(&mut [0; 4096]).await;
-                let _ = stream.write_all(b"HTTP/1.1 204 Taken\r\n\r\n").await;
+                let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
             }
         });
         (port, certificate)
     }
 
     #[tokio::test]
-    async fn only_who_proves_its_name_is_told() {
+    async fn only_receivers_with_a_trusted_certificate_for_their_name_get_webhooks() {
         let (port, certificate) = listen().await;
-        let here = || {
+        let local = || {
             EgressPolicy::new(vec![
                 "127.0.0.0/8".parse().expect("a network"),
                 "::1/128".parse().expect("a network"),
             ])
         };
         let mut roots = RootCertStore::empty();
-        roots.add(certificate).expect("a sound certificate");
-        let trusting = Post::trusting(roots, here()).expect("works");
-        let strange = Post::new(here()).expect("works");
+        roots.add(certificate).expect("a valid certificate");
+        let with_roots = Post::with_roots(roots, local()).expect("works");
+        let without_root = Post::new(local()).expect("works");
         let address = |host: &str| format!("https://{host}:{port}/").parse().expect("an address");
-        let told = trusting.send(&address("localhost"), &[], b"{}").await;
-        assert_eq!(told.expect("trusted"), 204);
-        for (post, host) in [(&strange, "localhost"), (&trusting, "127.0.0.1")] {
+        let delivered = with_roots.send(&address("localhost"), &[], b"{}").await;
+        assert_eq!(delivered.expect("trusted"), 204);
+        for (post, host) in [(&without_root, "localhost"), (&with_roots, "127.0.0.1")] {
             let refused = post.send(&address(host), &[], b"{}").await;
             assert!(matches!(refused, Err(PostError::Connect(_))), "{host}: {refused:?}");
         }

@@ -1,4 +1,4 @@
-//! The signature of a notice (Standard Webhooks 1.0, "Verifying webhook authenticity").
+//! The signature of webhooks (Standard Webhooks 1.0, "Verifying webhook authenticity").
 
 use crate::webhook::WebhookError;
 use base64::Engine;
@@ -9,13 +9,13 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-/// Shortest secret, in bytes, as the standard has it.
+/// Minimum length of a secret in bytes, from the standard.
 const SECRET_BYTES_MIN: usize = 24;
 
-/// What a secret in base64 begins with.
+/// Prefix of a secret in base64.
 const PREFIX: &str = "whsec_";
 
-/// A secret that both sides know.
+/// The secret shared with receivers.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Secret(Vec<u8>);
 
@@ -26,7 +26,7 @@ impl fmt::Debug for Secret {
 }
 
 impl Secret {
-    /// Reads one: `whsec_` and base64, or the bytes as they are but for surrounding space.
+    /// Reads a secret: `whsec_` and base64, or the plain bytes without surrounding white space.
     pub(crate) fn read(path: &Path) -> Result<Self, WebhookError> {
         let refused = |why: String| WebhookError::Secret { path: path.to_owned(), why };
         let text = fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
@@ -35,8 +35,8 @@ impl Secret {
 
     fn of(text: &str) -> Result<Self, &'static str> {
         let bytes = match text.strip_prefix(PREFIX) {
-            Some(coded) => {
-                BASE64_STANDARD.decode(coded).map_err(|_| "invalid base64 after whsec_")?
+            Some(encoded) => {
+                BASE64_STANDARD.decode(encoded).map_err(|_| "invalid base64 after whsec_")?
             }
             None => text.as_bytes().to_vec(),
         };
@@ -46,7 +46,7 @@ impl Secret {
         Ok(Self(bytes))
     }
 
-    /// The headers of a notice.
+    /// The headers that identify and sign a webhook.
     pub(crate) fn sign(&self, id: &str, second: i64, body: &[u8]) -> [(&'static str, String); 3] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("takes keys of any length");
         for part in [id.as_bytes(), b".", second.to_string().as_bytes(), b".", body] {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_standards_own_example_is_signed_as_it_says() {
+    fn the_signature_matches_the_example_of_the_standard() {
         let secret = Secret::of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("long enough");
         let body = br#"{"test": 2432232314}"#;
         let [_, _, (_, signature)] =
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_broken_secrets_are_refused() {
+    fn short_and_invalid_secrets_are_refused() {
         assert!(Secret::of(&"a".repeat(SECRET_BYTES_MIN)).is_ok());
         for wrong in ["", &"a".repeat(SECRET_BYTES_MIN - 1), "whsec_MfKQ", "whsec_***"] {
             assert!(Secret::of(wrong).is_err(), "{wrong}");

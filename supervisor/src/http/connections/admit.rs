@@ -1,6 +1,6 @@
-//! Admits or refuses each request by the limits on its client and on all together.
+//! Middleware that admits or refuses each request by the limits per client and in total.
 
-use crate::http::connections::registry::{Accepted, RequestSlot};
+use crate::http::connections::registry::{ConnectionHandle, RequestSlot};
 use crate::http::connections::table::Limit;
 use crate::http::middleware::client_address::{ClientAddress, Peer};
 use crate::http::operators::health;
@@ -17,74 +17,78 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Ends the request's entry when its answer is gone.
+/// Stops counting the request when its response has been sent or dropped.
 #[derive(Debug)]
-struct Held(RequestSlot);
+struct RequestGuard(RequestSlot);
 
-impl Drop for Held {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
-        let RequestSlot { entrance: Accepted { id, connections }, number } = &self.0;
+        let RequestSlot { connection: ConnectionHandle { id, connections }, number } = &self.0;
         connections.lock().finish(*id, *number);
     }
 }
 
-/// Lets a request in, or refuses it and closes its connection: kept open it would be asked again
-/// without being counted.
+/// Counts a request, or refuses it. A refused request closes its connection, so that a client at
+/// its limit can't repeat requests on it without being counted.
 pub(crate) async fn admit(
     State(service): State<Service>,
     mut request: Request,
     next: Next,
 ) -> Response<Body> {
     let extensions = request.extensions();
-    let (Some(Peer(peer)), Some(entrance)) =
-        (extensions.get::<Peer>().copied(), extensions.get::<Accepted>().cloned())
+    let (Some(Peer(peer)), Some(connection)) =
+        (extensions.get::<Peer>().copied(), extensions.get::<ConnectionHandle>().cloned())
     else {
         return next.run(request).await;
     };
     let limits = &service.config.access.clients;
     let client = ClientAddress::of_request(peer.ip(), request.headers(), &limits.trusted_proxies);
-    let begun = entrance.connections.lock().begin(entrance.id, client, limits.connections_max);
-    let (number, is_reserved) = match begun {
+    let admitted =
+        connection.connections.lock().begin(connection.id, client, limits.connections_max);
+    let (number, is_reserved) = match admitted {
         Ok(number) => (number, false),
         Err(_) if health::PATHS.contains(&request.uri().path()) => {
-            (entrance.connections.lock().begin_reserved(entrance.id, client), true)
+            (connection.connections.lock().begin_reserved(connection.id, client), true)
         }
         Err(limit) => {
-            entrance.connections.note(limit, ["client_connections_max", "connections_max"]);
+            connection
+                .connections
+                .count_refusal(limit, ["client_connections_max", "connections_max"]);
             let error = match limit {
                 Limit::Client(max) => ApiError::TooManyConnections { connections_max: max },
-                Limit::All(_) => ApiError::PlacesTaken,
+                Limit::All(_) => ApiError::ConnectionsExhausted,
             };
             let (parts, body) = request.into_parts();
-            return closing(refuse(&parts, body, error));
+            return with_close(refuse(&parts, body, error));
         }
     };
-    // Given up a moment ago: nobody is there to be answered.
-    let Some(number) = number else { return closing(refused_late()) };
-    let place = RequestSlot { entrance, number };
-    let held = Held(place.clone());
-    request.extensions_mut().insert(place);
-    let response = next.run(request).await.map(|body| Body::new(Counted { body, _held: held }));
-    if is_reserved { closing(response) } else { response }
+    // The connection was closed to make room just before, so the response reaches no client.
+    let Some(number) = number else { return with_close(closed_meanwhile()) };
+    let slot = RequestSlot { connection, number };
+    let guard = RequestGuard(slot.clone());
+    request.extensions_mut().insert(slot);
+    let response =
+        next.run(request).await.map(|body| Body::new(CountedBody { body, _guard: guard }));
+    if is_reserved { with_close(response) } else { response }
 }
 
-fn refused_late() -> Response<Body> {
+fn closed_meanwhile() -> Response<Body> {
     use axum::response::IntoResponse;
-    ApiError::PlacesTaken.into_response()
+    ApiError::ConnectionsExhausted.into_response()
 }
 
-fn closing(mut response: Response<Body>) -> Response<Body> {
+fn with_close(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-/// The body of an answer, which counts until it is gone.
-struct Counted {
+/// A response body that counts its request until it is dropped.
+struct CountedBody {
     body: Body,
-    _held: Held,
+    _guard: RequestGuard,
 }
 
-impl HttpBody for Counted {
+impl HttpBody for CountedBody {
     type Data = Bytes;
     type Error = axum::Error;
 

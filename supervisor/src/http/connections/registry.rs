@@ -1,4 +1,4 @@
-//! The open connections of one listener, and their requests and streams of events.
+//! The open connections of one listener, with their requests and event streams.
 
 use crate::config::HttpLimits;
 use crate::http::connections::table::{Capacity, Limit, Table};
@@ -13,10 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// What was refused, by the limit that was reached.
+/// Number of refusals by limit.
 pub(crate) type Refused = Family<LimitLabel, Counter>;
 
-/// The key of a limit.
+/// Metric label: the configuration key of a limit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct LimitLabel {
     limit: &'static str,
@@ -30,25 +30,25 @@ pub(crate) struct Connections {
     refused: Refused,
 }
 
-/// How many there are.
+/// Current counts, for metrics.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionCounts {
     pub(crate) connections: usize,
     pub(crate) requests: usize,
     pub(crate) streams: usize,
-    /// Idle connections given up so far.
-    pub(crate) given_up: u64,
+    /// Idle connections closed so far to make room.
+    pub(crate) evicted: u64,
 }
 
 impl Connections {
-    /// None yet. Capacity is as in `http`; limits on clients follow the settings.
+    /// Starts empty. The capacity is fixed; the limits per client change with the settings.
     pub(crate) fn new(http: &HttpLimits, settings: watch::Receiver<Settings>) -> Arc<Self> {
         let HttpLimits { connections_max, streams_max, .. } = *http;
         let table = Mutex::new(Table::new(Capacity { connections_max, streams_max }));
         Arc::new(Self { table, settings, refused: Refused::default() })
     }
 
-    /// Enters a connection that was accepted; nothing if it may not be.
+    /// Counts an accepted connection; none if a limit is reached.
     pub(crate) fn open(self: &Arc<Self>, peer: SocketAddr) -> Option<Connection> {
         let own_max = {
             let settings = self.settings.borrow();
@@ -58,46 +58,46 @@ impl Connections {
         };
         let opened = self.lock().open(ClientAddress::of_peer(peer.ip()), own_max);
         match opened {
-            Ok((id, given_up)) => Some(Connection { id, given_up, connections: self.clone() }),
+            Ok((id, evicted)) => Some(Connection { id, evicted, connections: self.clone() }),
             Err(limit) => {
-                self.note(limit, ["client_connections_max", "connections_max"]);
+                self.count_refusal(limit, ["client_connections_max", "connections_max"]);
                 None
             }
         }
     }
 
-    /// Closes a connection without a request; tells whether there was one.
-    pub(crate) fn give_up(&self) -> bool {
-        self.lock().give_up()
+    /// Closes an idle connection; returns whether there was one.
+    pub(crate) fn evict_idle(&self) -> bool {
+        self.lock().evict_idle()
     }
 
-    /// Whether one more connection takes the place of another.
+    /// Whether a new connection requires closing another.
     pub(crate) fn are_full(&self) -> bool {
         self.lock().is_full()
     }
 
-    /// What the limits on bodies and headers are now.
+    /// The current limits on headers and bodies.
     pub(crate) fn limits(&self) -> HttpLimits {
         self.settings.borrow().config.http.clone()
     }
 
-    pub(crate) fn census(&self) -> ConnectionCounts {
+    pub(crate) fn counts(&self) -> ConnectionCounts {
         let table = self.lock();
         let in_use = table.in_use();
         ConnectionCounts {
             connections: table.connections(),
             requests: in_use.requests,
             streams: in_use.streams,
-            given_up: table.given_up(),
+            evicted: table.evicted(),
         }
     }
 
-    /// What was refused so far.
+    /// The counter of refusals.
     pub(crate) fn refused(&self) -> Refused {
         self.refused.clone()
     }
 
-    pub(crate) fn note(&self, limit: Limit, [of_client, of_all]: [&'static str; 2]) {
+    pub(crate) fn count_refusal(&self, limit: Limit, [of_client, of_all]: [&'static str; 2]) {
         let limit = match limit {
             Limit::Client(_) => of_client,
             Limit::All(_) => of_all,
@@ -111,23 +111,23 @@ impl Connections {
     }
 }
 
-/// An open connection; left when dropped.
+/// An open connection; it counts until dropped.
 #[derive(Debug)]
 pub(crate) struct Connection {
     id: u64,
     connections: Arc<Connections>,
-    given_up: CancellationToken,
+    evicted: CancellationToken,
 }
 
 impl Connection {
-    /// Ready once the connection is to close to make room.
-    pub(crate) async fn given_up(&self) {
-        self.given_up.cancelled().await;
+    /// Waits until the connection must close to make room.
+    pub(crate) async fn evicted(&self) {
+        self.evicted.cancelled().await;
     }
 
-    /// What its requests are counted by.
-    pub(crate) fn entrance(&self) -> Accepted {
-        Accepted { id: self.id, connections: self.connections.clone() }
+    /// The handle that its requests are counted with.
+    pub(crate) fn handle(&self) -> ConnectionHandle {
+        ConnectionHandle { id: self.id, connections: self.connections.clone() }
     }
 }
 
@@ -137,30 +137,30 @@ impl Drop for Connection {
     }
 }
 
-/// The way requests of one connection come in.
+/// Identifies the connection of a request; an extension of each request.
 #[derive(Debug, Clone)]
-pub(crate) struct Accepted {
+pub(crate) struct ConnectionHandle {
     pub(crate) id: u64,
     pub(crate) connections: Arc<Connections>,
 }
 
-/// One request under way, for its handler.
+/// A request in progress; an extension that handlers use.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestSlot {
-    pub(crate) entrance: Accepted,
+    pub(crate) connection: ConnectionHandle,
     pub(crate) number: u64,
 }
 
 impl RequestSlot {
-    /// The answer will be a stream of events, of which one client may have `own_max`.
+    /// Counts the request as an event stream, of which one client may have `own_max`.
     pub(crate) fn become_stream(&self, own_max: usize) -> Result<(), ApiError> {
-        let Accepted { id, connections } = &self.entrance;
-        let became = connections.lock().become_stream(*id, self.number, own_max);
-        became.map_err(|limit| {
-            connections.note(limit, ["client_streams_max", "streams_max"]);
+        let ConnectionHandle { id, connections } = &self.connection;
+        let result = connections.lock().become_stream(*id, self.number, own_max);
+        result.map_err(|limit| {
+            connections.count_refusal(limit, ["client_streams_max", "streams_max"]);
             match limit {
                 Limit::Client(max) => ApiError::TooManyStreams { streams_max: max },
-                Limit::All(_) => ApiError::StreamsTaken,
+                Limit::All(_) => ApiError::StreamsExhausted,
             }
         })
     }

@@ -1,11 +1,9 @@
-//! The accept loop: connections in, each with deadlines, never more than may be.
+//! The accept loop: serves each connection with deadlines, within the limits of `registry`.
 //!
-//! Which of them may stay is for `connections` to say, and what they may ask.
-//!
-//! Our own because `axum::serve` gives hyper no timer, and without one the deadline on a
-//! request's header is never kept.
+//! Not `axum::serve`, because that gives hyper no timer, without which hyper does not enforce its
+//! deadline on request headers.
 
-use crate::http::connections::least_rate::{LeastRate, RatedWrites};
+use crate::http::connections::minimum_rate::{MinimumRate, RateLimitedWrites};
 use crate::http::connections::registry::{Connection, Connections};
 use crate::http::middleware::client_address::Peer;
 use axum::Router;
@@ -29,25 +27,25 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
-/// Header from which no more is read, and most of a body read at once, in bytes. hyper looks at
-/// this before it reads, and may read as much again: no header of twice the size gets in.
+/// Maximum size of hyper's read buffer, in bytes. hyper checks it before a read that may add as
+/// much again, so a header is always below twice this size.
 const BUFFER_BYTES_MAX: usize = 32 * 1024;
 
-/// Bytes of answers that the kernel holds for one client before the first of them is sent
-/// (tcp(7), `TCP_NOTSENT_LOWAT`). What is under way on a fast line does not count; without this a
-/// client that takes nothing has 4 MiB of it filled.
+/// Maximum unsent bytes in the kernel's send buffer of a connection (tcp(7),
+/// `TCP_NOTSENT_LOWAT`), without data in flight. Otherwise a client that does not read fills up to
+/// 4 MiB of kernel memory.
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 
-/// Pause after a connection could not be accepted: out of descriptors, most of the time.
+/// Pause after a failed accept, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The same where another connection is about to close and leave its descriptor.
+/// Pause if an idle connection is about to close and free a descriptor.
 const ACCEPT_PAUSE_SHORT: Duration = Duration::from_millis(5);
 
-/// How long answers under way may take once the service stops.
+/// How long responses in progress may take when the service stops.
 pub(crate) const CLOSING_MAX: Duration = Duration::from_secs(5);
 
-/// Serves until `closing` is ready, then lets answers under way finish.
+/// Serves until `closing` completes, then waits for responses in progress.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -73,32 +71,33 @@ pub(crate) async fn serve(
             }
         };
         let Some(connection) = connections.open(peer.0) else { continue };
-        let entrance = connection.entrance();
+        let handle = connection.handle();
         let router = router.clone();
-        let answer = service_fn(move |mut request: Request<Incoming>| {
+        let respond = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            request.extensions_mut().insert(entrance.clone());
+            request.extensions_mut().insert(handle.clone());
             router.clone().oneshot(request)
         });
-        let serving = http.serve_connection(TokioIo::new(patient(stream, &connections)), answer);
+        let serving =
+            http.serve_connection(TokioIo::new(limit_writes(stream, &connections)), respond);
         tokio::spawn(run_to_exit(served.watch(serving), connection));
         if connections.are_full() {
-            // Its header is read, where it is there already, before the next one needs room: a
-            // connection that has begun a request makes room for nobody.
+            // Lets the new connection read a header that has already arrived, so that it is busy
+            // and not closed as idle for the next connection.
             yield_now().await;
         }
     }
     drop(listener);
     if timeout(CLOSING_MAX, served.shutdown()).await.is_err() {
-        tracing::warn!("connections closed at shutdown");
+        tracing::warn!("connections with unfinished responses were closed at shutdown");
     }
 }
 
-/// Serves a connection to its end, or until it has to make room.
+/// Serves a connection until it ends or must make room.
 async fn run_to_exit(serving: impl Future<Output = hyper::Result<()>>, connection: Connection) {
     tokio::select! {
         biased;
-        () = connection.given_up() => tracing::debug!("idle connection closed to make room"),
+        () = connection.evicted() => tracing::debug!("idle connection closed to make room"),
         served = serving => {
             if let Err(error) = served {
                 tracing::debug!(%error, "connection failed");
@@ -107,17 +106,17 @@ async fn run_to_exit(serving: impl Future<Output = hyper::Result<()>>, connectio
     }
 }
 
-/// A connection with limits on how long, and how little, its client may take what is written.
-/// Reading has limits of its own, which differ between a header, a body and a stream of events.
-fn patient(
+/// Limits how long and how slowly a client may receive written data. Reads are limited elsewhere,
+/// differently for headers, bodies and event streams.
+fn limit_writes(
     stream: TcpStream,
     connections: &Connections,
 ) -> impl AsyncRead + AsyncWrite + Unpin + use<> {
     let limits = connections.limits();
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.stall_max));
-    let rate = LeastRate::new(limits.body_rate_bytes_per_s_min, limits.stall_max);
-    RatedWrites::new(Box::pin(stream), rate)
+    let rate = MinimumRate::new(limits.body_rate_bytes_per_s_min, limits.stall_max);
+    RateLimitedWrites::new(Box::pin(stream), rate)
 }
 
 async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Peer)> {
@@ -131,5 +130,5 @@ fn pause_after(error: &io::Error, connections: &Connections) -> Duration {
     tracing::warn!(%error, "cannot accept a connection");
     let is_short =
         matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE));
-    if is_short && connections.give_up() { ACCEPT_PAUSE_SHORT } else { ACCEPT_PAUSE }
+    if is_short && connections.evict_idle() { ACCEPT_PAUSE_SHORT } else { ACCEPT_PAUSE }
 }

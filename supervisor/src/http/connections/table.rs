@@ -1,38 +1,38 @@
-//! The table of connections: how many are open, which serve a request, and which is given up.
+//! The table of open connections: which are busy, and which idle one is closed to make room.
 //!
-//! Pure but for the tokens that tell a connection to close. There is room for `connections_max`
-//! connections and a few more. At most `connections_max` of them may serve requests and streams
-//! of events, so that there is always one on which health checks are answered. A connection
-//! without a request holds nobody off: the longest idle one makes room for a new one.
+//! Pure except for the tokens that signal a connection to close. It holds `connections_max`
+//! connections and [`RESERVED`] more. At most `connections_max` of them may be busy with requests
+//! and event streams, so that a connection for health checks is always available. If the table is
+//! full, the longest idle connection is closed for a new one.
 
 use crate::http::middleware::client_address::ClientAddress;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use tokio_util::sync::CancellationToken;
 
-/// Connections beyond `connections_max`, for health checks while all others serve requests. A
-/// health check is over within milliseconds, so a few serve many.
+/// Connections beyond `connections_max`, for health checks while all others are busy. A health
+/// check takes milliseconds, so a few are enough.
 pub(crate) const RESERVED: usize = 16;
 
-/// What all clients together may use.
+/// Limits on all clients together.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Capacity {
-    /// Requests and streams at once.
+    /// Maximum concurrent requests and streams.
     pub(crate) connections_max: usize,
-    /// Streams among them.
+    /// Maximum streams among them.
     pub(crate) streams_max: usize,
 }
 
-/// Which limit is reached.
+/// The limit that was reached, with its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// The client's own.
+    /// The limit per client.
     Client(usize),
-    /// That of all clients together.
+    /// The limit on all clients together.
     All(usize),
 }
 
-/// What a connection is in use for.
+/// What a busy connection is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
     Request,
@@ -51,20 +51,20 @@ enum State {
 struct Entry {
     peer: ClientAddress,
     state: State,
-    /// When it came into this state, as a number that only grows.
+    /// Sequence number of its last change of state.
     since: u64,
     closer: CancellationToken,
 }
 
-/// The connections of one address.
+/// The connections of one peer address.
 #[derive(Debug, Default)]
 struct Peer {
     open: usize,
-    /// Those without a request, by when they became so.
+    /// Ids of idle connections, by the sequence number at which they became idle.
     idle: BTreeMap<u64, u64>,
 }
 
-/// Requests and streams under way.
+/// Number of requests and streams in progress.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InUse {
     pub(crate) requests: usize,
@@ -88,35 +88,35 @@ impl InUse {
 #[derive(Debug)]
 pub(crate) struct Table {
     capacity: Capacity,
-    last: u64,
+    last_number: u64,
     open: HashMap<u64, Entry>,
     peers: HashMap<ClientAddress, Peer>,
     clients: HashMap<ClientAddress, InUse>,
     in_use: InUse,
-    given_up: u64,
+    evicted: u64,
 }
 
 impl Table {
     pub(crate) fn new(capacity: Capacity) -> Self {
         Self {
             capacity,
-            last: 0,
+            last_number: 0,
             open: HashMap::new(),
             peers: HashMap::new(),
             clients: HashMap::new(),
             in_use: InUse::default(),
-            given_up: 0,
+            evicted: 0,
         }
     }
 
-    /// Whether one more connection takes the place of another.
+    /// Whether a new connection requires closing another.
     pub(crate) fn is_full(&self) -> bool {
         self.open.len() >= self.capacity.connections_max + RESERVED
     }
 
-    /// Enters a new connection; `own_max` is how many its address may have. Where there is no
-    /// room the longest idle connection is given up, first among its own. Gives its number, and
-    /// the token that will tell it to close.
+    /// Adds a connection; `own_max` is the limit of its peer address, if any. At a limit, the
+    /// longest idle connection is closed: of that address, or of all. Returns the id of the
+    /// connection and the token that signals it to close.
     pub(crate) fn open(
         &mut self,
         peer: ClientAddress,
@@ -124,13 +124,13 @@ impl Table {
     ) -> Result<(u64, CancellationToken), Limit> {
         let own = self.peers.get(&peer).map_or(0, |peer| peer.open);
         match own_max {
-            Some(max) if own >= max && !self.give_up_of(peer) => return Err(Limit::Client(max)),
+            Some(max) if own >= max && !self.evict_idle_of(peer) => return Err(Limit::Client(max)),
             _ => {}
         }
-        if self.is_full() && !self.give_up() {
+        if self.is_full() && !self.evict_idle() {
             return Err(Limit::All(self.capacity.connections_max));
         }
-        let id = self.tick();
+        let id = self.next_number();
         let closer = CancellationToken::new();
         let entry = Entry { peer, state: State::Idle, since: id, closer: closer.clone() };
         self.open.insert(id, entry);
@@ -140,30 +140,30 @@ impl Table {
         Ok((id, closer))
     }
 
-    /// Gives up the longest idle connection of whoever has most of them; tells whether there was
-    /// one.
-    pub(crate) fn give_up(&mut self) -> bool {
+    /// Closes the longest idle connection of the address with the most idle ones; returns whether
+    /// there was one.
+    pub(crate) fn evict_idle(&mut self) -> bool {
         let oldest = |peer: &Peer| peer.idle.first_key_value().map(|(since, _)| Reverse(*since));
         let most = self.peers.iter().max_by_key(|(_, peer)| (peer.idle.len(), oldest(peer)));
         match most.map(|(address, _)| *address) {
-            Some(address) => self.give_up_of(address),
+            Some(address) => self.evict_idle_of(address),
             None => false,
         }
     }
 
-    fn give_up_of(&mut self, peer: ClientAddress) -> bool {
+    fn evict_idle_of(&mut self, peer: ClientAddress) -> bool {
         let idle = self.peers.get(&peer).and_then(|peer| peer.idle.first_key_value());
         let Some(id) = idle.map(|(_, id)| *id) else { return false };
         if let Some(entry) = self.open.get(&id) {
             entry.closer.cancel();
         }
         self.close(id);
-        self.given_up += 1;
+        self.evicted += 1;
         true
     }
 
-    /// A request of `client` begins. Gives the number it ends with; nothing if the connection
-    /// was given up meanwhile.
+    /// Counts a request of `client`. Returns the number to finish it with, or none if the
+    /// connection has been closed meanwhile.
     pub(crate) fn begin(
         &mut self,
         id: u64,
@@ -180,13 +180,13 @@ impl Table {
         Ok(self.become_busy(id, client, Use::Request))
     }
 
-    /// As [`Table::begin`], whatever is in use: for a health check after which its connection
-    /// closes.
+    /// Like [`Table::begin`], but without limits: for a health check, after which the connection
+    /// is closed.
     pub(crate) fn begin_reserved(&mut self, id: u64, client: ClientAddress) -> Option<u64> {
         self.become_busy(id, client, Use::Reserved)
     }
 
-    /// The request becomes a stream of events, if there may be another.
+    /// Counts the request as an event stream instead, within the limits on streams.
     pub(crate) fn become_stream(
         &mut self,
         id: u64,
@@ -212,7 +212,7 @@ impl Table {
         Ok(())
     }
 
-    /// The request or stream that began with this number is over.
+    /// Stops counting the request or stream with this number.
     pub(crate) fn finish(&mut self, id: u64, number: u64) {
         match self.open.get(&id) {
             Some(entry) if entry.since == number => self.become_idle(id),
@@ -220,7 +220,7 @@ impl Table {
         }
     }
 
-    /// The connection is closed, or will be at once.
+    /// Removes a connection that is closed or about to close.
     pub(crate) fn close(&mut self, id: u64) {
         let Some(entry) = self.open.remove(&id) else { return };
         if let State::Busy(client, purpose) = entry.state {
@@ -234,25 +234,25 @@ impl Table {
         }
     }
 
-    /// Connections that are open.
+    /// Number of open connections.
     pub(crate) fn connections(&self) -> usize {
         self.open.len()
     }
 
-    /// What all clients use together.
+    /// Requests and streams of all clients.
     pub(crate) fn in_use(&self) -> InUse {
         self.in_use
     }
 
-    /// Connections given up so far.
-    pub(crate) fn given_up(&self) -> u64 {
-        self.given_up
+    /// Number of idle connections closed so far to make room.
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted
     }
 
     fn become_busy(&mut self, id: u64, client: ClientAddress, purpose: Use) -> Option<u64> {
-        // One request follows the other, but the end of one may be told late.
+        // Requests on a connection are sequential, but `finish` of the previous one may come late.
         self.become_idle(id);
-        let number = self.tick();
+        let number = self.next_number();
         let entry = self.open.get_mut(&id)?;
         if let Some(peer) = self.peers.get_mut(&entry.peer) {
             peer.idle.remove(&entry.since);
@@ -266,7 +266,7 @@ impl Table {
     }
 
     fn become_idle(&mut self, id: u64) {
-        let since = self.tick();
+        let since = self.next_number();
         let Some(entry) = self.open.get_mut(&id) else { return };
         let State::Busy(client, purpose) = entry.state else { return };
         (entry.state, entry.since) = (State::Idle, since);
@@ -288,9 +288,9 @@ impl Table {
         }
     }
 
-    fn tick(&mut self) -> u64 {
-        self.last += 1;
-        self.last
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 }
 

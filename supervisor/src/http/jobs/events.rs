@@ -1,9 +1,10 @@
 //! `GET /api/events/{id}`: the status of a job as a stream of server-sent events.
 //!
-//! Each event is a whole status document, so a client that reconnects has lost nothing: the first
-//! event is the present state. The id of an event names that state: by its revision in this run
-//! of the service, or, once the job is over, by its end, which is the same in every run. A client
-//! that names it (`Last-Event-ID`) is not told again, and to stay away (204) if the job is over.
+//! Each event is a complete status document, so a client that reconnects misses nothing: the
+//! first event is the current state. The id of an event identifies that state: by its revision in
+//! this run of the service or, after the end of the job, by its end time, which is the same in
+//! every run. A state that the client names in `Last-Event-ID` is not sent again; if the job has
+//! ended, the response is 204, so that the client stops reconnecting.
 
 use crate::dispatcher::status::Status;
 use crate::http::connections::registry::RequestSlot;
@@ -39,31 +40,31 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(crate) async fn events(
     State(service): State<Service>,
     JobIdParam(id): JobIdParam,
-    place: Option<Extension<RequestSlot>>,
+    slot: Option<Extension<RequestSlot>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let mut changes = service.dispatcher.watch(id).await?.ok_or(ApiError::JobNotFound)?;
     let revision = *changes.borrow();
     let status = service.dispatcher.status(id).await?.ok_or(ApiError::JobNotFound)?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let has_all = last == Some(&name(&service, revision, &status));
-    if has_all && status.completed_at.is_some() {
+    let is_up_to_date = last == Some(&event_id(&service, revision, &status));
+    if is_up_to_date && status.completed_at.is_some() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    if let Some(Extension(place)) = place {
-        place.become_stream(service.config.access.clients.streams_max)?;
+    if let Some(Extension(slot)) = slot {
+        slot.become_stream(service.config.access.clients.streams_max)?;
     }
-    if !has_all {
+    if !is_up_to_date {
         changes.mark_changed();
     }
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     let events = Sse::new(stream(service, id, changes)).keep_alive(keep_alive);
-    // No proxy may hold an event back until more have come.
+    // Tells a proxy not to buffer events.
     Ok(([("x-accel-buffering", "no")], events).into_response())
 }
 
-/// The id of a state. Revisions begin anew with each run, so they carry the run's beginning.
-fn name(service: &Service, revision: u64, status: &Status) -> String {
+/// The event id of a state. Revisions restart with each run, so the id includes its start time.
+fn event_id(service: &Service, revision: u64, status: &Status) -> String {
     match status.completed_at {
         Some(end) => format!("end-{}", end.as_millisecond()),
         None => format!("{:x}-{revision}", service.started_at.as_millisecond()),
@@ -86,10 +87,10 @@ fn stream(
             changed.ok()?;
             let revision = *changes.borrow_and_update();
             let status = service.dispatcher.status(id).await.ok()??;
-            let is_over = status.completed_at.is_some();
-            let event = Event::default().event("status").id(name(&service, revision, &status));
+            let has_ended = status.completed_at.is_some();
+            let event = Event::default().event("status").id(event_id(&service, revision, &status));
             let event = event.json_data(&status).ok()?;
-            Some((Ok(event), (!is_over).then_some(changes)))
+            Some((Ok(event), (!has_ended).then_some(changes)))
         }
     })
 }

@@ -1,7 +1,7 @@
-//! The results of a job: `/api/serve` for players, `/api/download` for the disk.
+//! The results of a job: `/api/serve` for playback, `/api/download` as attachments.
 //!
-//! No path is made from a client's word: an id becomes a [`crate::policy::job::JobId`], a name an
-//! [`Artefact`], or the answer is 404.
+//! No file path is built from client input: an id is parsed into a [`crate::policy::job::JobId`],
+//! a name into an [`Artefact`]; otherwise the response is 404.
 
 use crate::dispatcher::Results;
 use crate::http::extract::PathParam;
@@ -23,9 +23,9 @@ use std::path::Path;
 use tower_http::services::ServeFile;
 use utoipa::IntoResponses;
 
-/// What is answered with a file, or instead of one that need not be sent.
+/// The successful responses to a request for a file.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes what `send` answers")]
+#[expect(dead_code, reason = "describes the responses of `send`")]
 enum FileAnswers {
     /// The file, with its own media type
     #[response(status = 200, content_type = "*/*")]
@@ -90,22 +90,21 @@ async fn results(service: &Service, id: &str) -> Result<(JobId, DisplayName), Ap
 async fn send(path: &Path, artefact: Artefact, request: Request) -> Result<Response, ApiError> {
     let mut file = ServeFile::new(path).ignore_multi_range_requests(true);
     let (parts, _) = request.into_parts();
-    let mut asked = Request::from_parts(parts, Body::empty());
-    // A range that cannot be meant is no range (RFC 9110, 14.2); the library refuses it.
-    if asked.method() != Method::GET || !asked.headers().get(RANGE).is_some_and(is_byte_range) {
-        asked.headers_mut().remove(RANGE);
+    let mut request = Request::from_parts(parts, Body::empty());
+    // An invalid range must be ignored (RFC 9110, 14.2); `ServeFile` would refuse it.
+    if request.method() != Method::GET || !request.headers().get(RANGE).is_some_and(is_byte_range) {
+        request.headers_mut().remove(RANGE);
     }
-    if asked.headers().contains_key(IF_RANGE) {
-        // The library takes a range whether or not the client's copy is still the current one
-        // (RFC 9110, 13.1.5).
+    if request.headers().contains_key(IF_RANGE) {
+        // `ServeFile` does not evaluate `If-Range` (RFC 9110, 13.1.5).
         let mut head = Request::new(Body::empty());
         *head.method_mut() = Method::HEAD;
         let current = file.try_call(head).await.map_err(|error| unreadable(path, &error))?;
-        if !is_current(asked.headers(), current.headers()) {
-            asked.headers_mut().remove(RANGE);
+        if !is_current(request.headers(), current.headers()) {
+            request.headers_mut().remove(RANGE);
         }
     }
-    let response = file.try_call(asked).await.map_err(|error| unreadable(path, &error))?;
+    let response = file.try_call(request).await.map_err(|error| unreadable(path, &error))?;
     let mut response = response.map(Body::new);
     match response.status() {
         StatusCode::RANGE_NOT_SATISFIABLE => {
@@ -115,7 +114,7 @@ async fn send(path: &Path, artefact: Artefact, request: Request) -> Result<Respo
             return Ok(refusal);
         }
         StatusCode::PRECONDITION_FAILED => return Err(ApiError::ConditionFailed),
-        // It was not asked for, or expired between the question and the answer.
+        // The format was not requested, or the result expired after the lookup.
         StatusCode::NOT_FOUND => return Err(ApiError::FileNotFound),
         _ => {}
     }
@@ -127,21 +126,21 @@ async fn send(path: &Path, artefact: Artefact, request: Request) -> Result<Respo
     Ok(response)
 }
 
-/// Whether a `Range` is one of bytes, as its grammar has it (RFC 9110, 14.1.2).
+/// Whether a `Range` is a valid range of bytes (RFC 9110, 14.1.2).
 fn is_byte_range(range: &HeaderValue) -> bool {
     let number = |digits: &str| digits.parse::<u64>().ok();
-    let is_sound = |spec: &str| match spec.trim().split_once('-') {
+    let is_valid = |spec: &str| match spec.trim().split_once('-') {
         Some(("", last)) => number(last).is_some(),
         Some((first, "")) => number(first).is_some(),
         Some((first, last)) => number(first).zip(number(last)).is_some_and(|(a, b)| a <= b),
         None => false,
     };
     let parts = range.to_str().ok().and_then(|range| range.split_once('='));
-    parts.is_some_and(|(unit, set)| unit == "bytes" && set.split(',').all(is_sound))
+    parts.is_some_and(|(unit, set)| unit == "bytes" && set.split(',').all(is_valid))
 }
 
-fn is_current(asked: &HeaderMap, current: &HeaderMap) -> bool {
-    let condition = asked.get(IF_RANGE);
+fn is_current(request: &HeaderMap, current: &HeaderMap) -> bool {
+    let condition = request.get(IF_RANGE);
     condition == current.get(ETAG) || condition == current.get(LAST_MODIFIED)
 }
 

@@ -1,4 +1,4 @@
-//! What clients ask about their jobs: status, cancel, cleanup; and the list for operators.
+//! Routes for jobs: status, cancel, cleanup; and the list of jobs for operators.
 
 pub(crate) mod events;
 pub(crate) mod files;

@@ -1,4 +1,4 @@
-//! Which part of a list a request asks for. A list of everything has no bound, an answer has.
+//! Paging of lists, which bounds the size of a response.
 
 use crate::dispatcher::Page;
 use crate::http::problem::ApiError;
@@ -7,13 +7,13 @@ use axum::http::request::Parts;
 use serde::Serialize;
 use utoipa::IntoParams;
 
-/// Entries of one answer, at most and unless fewer are asked for.
+/// Maximum and default number of entries in a response.
 const LIMIT_MAX: usize = 1000;
 
 /// Query parameters of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what is read from pairs")]
+#[expect(dead_code, reason = "describes what `Paged` reads")]
 pub(crate) struct Paging {
     /// Maximum number of jobs to return.
     #[param(minimum = 1, maximum = 1000, default = 1000)]
@@ -23,7 +23,7 @@ pub(crate) struct Paging {
     offset: Option<u64>,
 }
 
-/// The page that is asked for.
+/// Extractor of the requested page.
 pub(crate) struct Paged(pub(crate) Page);
 
 impl<S: Send + Sync> FromRequestParts<S> for Paged {
@@ -50,23 +50,23 @@ fn number(field: &'static str, value: &str, min: usize, max: usize) -> Result<us
     number.ok_or_else(|| ApiError::InvalidField { field, accepted: accepted() })
 }
 
-/// Where the rest of a list is.
+/// The URL of the next page, if any.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = Option<String>)]
 pub(crate) struct Next(Option<String>);
 
 impl Next {
-    /// Nowhere.
+    /// There is no next page.
     pub(crate) const fn none() -> Self {
         Self(None)
     }
 
-    /// After this page of what is at `address`.
-    pub(crate) fn after(page: Page, address: &str, total: usize) -> Self {
+    /// The page after `page` of the list at `path`, which has `total` entries.
+    pub(crate) fn after(page: Page, path: &str, total: usize) -> Self {
         let offset = page.offset.saturating_add(page.limit);
         let limit = page.limit;
-        Self((offset < total).then(|| format!("{address}?limit={limit}&offset={offset}")))
+        Self((offset < total).then(|| format!("{path}?limit={limit}&offset={offset}")))
     }
 }
 
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_is_bounded_and_what_makes_no_sense_is_refused() {
+    async fn a_page_is_bounded_and_invalid_parameters_are_refused() {
         assert_eq!(page("").await, Ok(Page { offset: 0, limit: LIMIT_MAX }));
         assert_eq!(page("limit=7&offset=9&x=y").await, Ok(Page { offset: 9, limit: 7 }));
         assert_eq!(page("limit=1000").await, Ok(Page { offset: 0, limit: 1000 }));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_page_has_none_after_it() {
+    fn the_last_page_has_no_next_page() {
         let next = |offset, total| Next::after(Page { offset, limit: 10 }, "/api/jobs", total).0;
         assert_eq!(next(0, 11).as_deref(), Some("/api/jobs?limit=10&offset=10"));
         assert_eq!(next(10, 20), None);

@@ -1,29 +1,29 @@
-//! Who a request comes from: the address that limits are counted by.
+//! The client address of a request, by which limits are counted.
 //!
-//! A client is an address, or the /64 network of one (RFC 6177: what one subscriber has). Behind
-//! a trusted proxy it is the last address in `X-Forwarded-For` that no trusted proxy stands for.
-//! An entry that cannot be read ends the walk: whoever wrote it is the client, because nothing
-//! further back is vouched for. Programs on this very host share one address and are one client.
+//! A client is an IPv4 address or an IPv6 /64 network (RFC 6177: the allocation of one
+//! subscriber). Behind trusted proxies it is the last address in `X-Forwarded-For` that is not a
+//! trusted proxy. An invalid entry ends the search: the proxy that added it counts as the client,
+//! because entries before it are not trustworthy. All programs on this host are one client.
 
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// The other end of a connection.
+/// The address of the peer of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
-/// One client.
+/// A client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum ClientAddress {
-    /// Programs on this host that no proxy speaks for.
+    /// Programs on this host that connect without a proxy.
     ThisHost,
-    /// An IPv4 address, or an IPv6 network of 64 bits by its first address.
+    /// An IPv4 address, or the first address of an IPv6 /64 network.
     Remote(IpAddr),
 }
 
 impl ClientAddress {
-    /// The client at the other end of a connection, whoever it speaks for.
+    /// The peer of a connection as a client, even if it is a proxy.
     pub(crate) fn of_peer(peer: IpAddr) -> Self {
         match peer.to_canonical() {
             local if local.is_loopback() => Self::ThisHost,
@@ -31,7 +31,7 @@ impl ClientAddress {
         }
     }
 
-    /// The client a request comes from, as far as trusted proxies vouch for it.
+    /// The client of a request, according to the trusted proxies.
     pub(crate) fn of_request(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let lists = headers.get_all("x-forwarded-for").iter().rev();
         let mut hops = lists.flat_map(|list| list.as_bytes().rsplit(|byte| *byte == b','));
@@ -39,8 +39,8 @@ impl ClientAddress {
         while is_trusted(client, trusted) {
             match hops.next().map(address) {
                 None => return Self::of_peer(client),
-                // Somebody is spoken for, so it is not a program on this host, wherever the
-                // proxy is.
+                // The header is present, so the request is forwarded: even a proxy on this host
+                // is then not counted as a local program.
                 Some(None) => return Self::Remote(network(client)),
                 Some(Some(hop)) => client = hop,
             }
@@ -49,13 +49,13 @@ impl ClientAddress {
     }
 }
 
-/// Whether an address is a trusted proxy's.
+/// Whether an address belongs to a trusted proxy.
 pub(crate) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     let address = address.to_canonical();
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// One entry of the list. Some proxies write the port as well.
+/// Parses an entry of `X-Forwarded-For`. Some proxies append the port.
 fn address(entry: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(entry).ok()?.trim();
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -94,12 +94,12 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_who_the_trusted_proxies_say_it_is() {
+    fn only_trusted_proxies_determine_the_client() {
         assert_eq!(client("127.0.0.1", &[]), "this host");
         assert_eq!(client("127.9.9.9", &[]), "this host");
         assert_eq!(client("::1", &[]), "this host");
         assert_eq!(client("192.0.2.7", &[]), "192.0.2.7");
-        // Who is no proxy of ours can claim nothing.
+        // The header of an untrusted peer is ignored.
         assert_eq!(client("192.0.2.7", &[b"198.51.100.1"]), "192.0.2.7");
         assert_eq!(client("127.0.0.1", &[b"198.51.100.1"]), "198.51.100.1");
         assert_eq!(
@@ -112,19 +112,19 @@ mod tests {
     }
 
     #[test]
-    fn addresses_may_have_ports() {
+    fn forwarded_addresses_may_have_ports() {
         assert_eq!(client("127.0.0.1", &[b"198.51.100.1:4711"]), "198.51.100.1");
         assert_eq!(client("127.0.0.1", &[b"[2001:db8::1]:4711"]), "2001:db8::");
         assert_eq!(client("127.0.0.1", &[b"[2001:db8::1]"]), "2001:db8::");
     }
 
     #[test]
-    fn an_entry_that_cannot_be_read_hides_nobody() {
+    fn an_invalid_entry_makes_the_proxy_that_added_it_the_client() {
         for noise in [&b"unknown"[..], b"", b"198.51.100.1;", b"\xff\xfe", b"_hidden"] {
             let mut list = b"203.0.113.1, ".to_vec();
             list.extend_from_slice(noise);
             assert_eq!(client("10.0.0.2", &[&list]), "10.0.0.2", "{noise:?}");
-            // A host that relays for others is not the host that works for itself.
+            // A forwarded request does not count as one of this host.
             assert_eq!(client("127.0.0.1", &[&list]), "127.0.0.1", "{noise:?}");
             list.extend_from_slice(b", 10.0.0.3");
             assert_eq!(client("127.0.0.1", &[&list]), "10.0.0.3", "{noise:?}");

@@ -1,8 +1,7 @@
-//! How much one client may ask: uploads a minute, unfinished jobs at once.
+//! Limits per client: uploads per minute and unfinished jobs.
 //!
-//! Who a client is says `client_address`. Programs on this very host are not limited: they share
-//! one address. Nothing of this survives a restart, and nothing need: limits are per minute or
-//! per job.
+//! Clients are identified by `client_address`. Programs on this host are not limited, because they
+//! share one address. The state is not persistent; a restart resets the limits.
 
 use crate::config::ClientLimits;
 use crate::http::middleware::client_address::{ClientAddress, Peer};
@@ -14,30 +13,30 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Clients remembered before those that ask for nothing are forgotten.
+/// Number of clients from which idle ones are dropped.
 const CLIENTS_KEPT_MAX: usize = 4096;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What is known of one client.
+/// The usage of one client.
 #[derive(Debug, Default)]
 struct Client {
-    /// When its uploads so far would be done at the steady pace (GCRA, ITU-T I.371).
-    paid_until: Option<Instant>,
-    /// Uploads under way.
-    open: usize,
-    /// Jobs that may be unfinished, resumable uploads among them.
+    /// Theoretical arrival time of its next upload at the steady rate (GCRA, ITU-T I.371).
+    next_arrival: Option<Instant>,
+    /// Uploads in progress.
+    uploads: usize,
+    /// Jobs and resumable uploads that may be unfinished.
     jobs: Vec<JobId>,
 }
 
-/// All clients.
+/// The usage of all clients.
 #[derive(Debug)]
 pub(crate) struct Clients {
     limits: ClientLimits,
-    known: Mutex<HashMap<IpAddr, Client>>,
+    usage: Mutex<HashMap<IpAddr, Client>>,
 }
 
-/// One upload of one client; over when dropped.
+/// An upload in progress of a client; it counts until dropped.
 #[derive(Debug)]
 pub(crate) struct ClientPermit {
     clients: Arc<Clients>,
@@ -45,23 +44,23 @@ pub(crate) struct ClientPermit {
 }
 
 impl Clients {
-    /// None yet.
+    /// Starts without any usage.
     pub(crate) fn new(limits: ClientLimits) -> Arc<Self> {
-        Arc::new(Self { limits, known: Mutex::default() })
+        Arc::new(Self { limits, usage: Mutex::default() })
     }
 
-    /// Admits an upload of this client, or explains the refusal.
+    /// Counts an upload of this client, or refuses it.
     pub(crate) fn admit(
         self: &Arc<Self>,
         client: Option<IpAddr>,
     ) -> Result<ClientPermit, ApiError> {
         if let Some(client) = client {
-            self.with(client, |known| known.enter(&self.limits, Instant::now()))?;
+            self.update(client, |usage| usage.admit(&self.limits, Instant::now()))?;
         }
         Ok(ClientPermit { clients: Arc::clone(self), client })
     }
 
-    /// The client to count a request for; none for a program on this host.
+    /// The client that a request counts for; none for a program on this host.
     pub(crate) fn client(&self, peer: Option<Peer>, headers: &HeaderMap) -> Option<IpAddr> {
         let Peer(peer) = peer?;
         match ClientAddress::of_request(peer.ip(), headers, &self.limits.trusted_proxies) {
@@ -70,58 +69,61 @@ impl Clients {
         }
     }
 
-    /// A job of this client is finished and no longer counts.
+    /// Stops counting a finished job of this client.
     pub(crate) fn forget(&self, client: IpAddr, job: JobId) {
-        self.with(client, |known| known.jobs.retain(|other| *other != job));
+        self.update(client, |usage| usage.jobs.retain(|other| *other != job));
     }
 
-    /// The jobs of a client that is at its limit; none below it. Those that are finished are to be forgotten.
+    /// The jobs of a client at its limit, empty below it. The caller removes finished ones with
+    /// [`Self::forget`].
     pub(crate) fn jobs_at_limit(&self, client: IpAddr) -> Vec<JobId> {
-        self.with(client, |known| match self.limits.jobs_max {
-            max if known.open + known.jobs.len() < max => Vec::new(),
-            _ => known.jobs.clone(),
+        self.update(client, |usage| match self.limits.jobs_max {
+            max if usage.uploads + usage.jobs.len() < max => Vec::new(),
+            _ => usage.jobs.clone(),
         })
     }
 
-    fn with<T>(&self, client: IpAddr, act: impl FnOnce(&mut Client) -> T) -> T {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= CLIENTS_KEPT_MAX && !known.contains_key(&client) {
+    fn update<T>(&self, client: IpAddr, change: impl FnOnce(&mut Client) -> T) -> T {
+        let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        if usage.len() >= CLIENTS_KEPT_MAX && !usage.contains_key(&client) {
             let now = Instant::now();
-            known.retain(|_, client| !client.is_idle(now));
+            usage.retain(|_, client| !client.is_idle(now));
         }
-        act(known.entry(client).or_default())
+        change(usage.entry(client).or_default())
     }
 }
 
 impl Client {
-    fn enter(&mut self, limits: &ClientLimits, now: Instant) -> Result<(), ApiError> {
-        if self.open + self.jobs.len() >= limits.jobs_max {
+    fn admit(&mut self, limits: &ClientLimits, now: Instant) -> Result<(), ApiError> {
+        if self.uploads + self.jobs.len() >= limits.jobs_max {
             return Err(ApiError::TooManyJobs { jobs_max: limits.jobs_max });
         }
         let per_minute_max = limits.uploads_per_minute_max;
-        let price = MINUTE / per_minute_max;
-        let paid_until = self.paid_until.map_or(now, |until| until.max(now)) + price;
-        let ahead = paid_until - now;
+        let interval = MINUTE / per_minute_max;
+        let next_arrival = self.next_arrival.map_or(now, |until| until.max(now)) + interval;
+        let ahead = next_arrival - now;
         if ahead > MINUTE {
             let retry_after =
                 Duration::from_secs((ahead - MINUTE).as_millis().div_ceil(1000) as u64);
             return Err(ApiError::TooManyUploads { per_minute_max, retry_after });
         }
-        self.paid_until = Some(paid_until);
-        self.open += 1;
+        self.next_arrival = Some(next_arrival);
+        self.uploads += 1;
         Ok(())
     }
 
     fn is_idle(&self, now: Instant) -> bool {
-        self.open == 0 && self.jobs.is_empty() && self.paid_until.is_none_or(|until| until <= now)
+        self.uploads == 0
+            && self.jobs.is_empty()
+            && self.next_arrival.is_none_or(|until| until <= now)
     }
 }
 
 impl ClientPermit {
-    /// The upload became a job, or will.
-    pub(crate) fn became(&self, job: JobId) {
+    /// Counts the job that the upload becomes.
+    pub(crate) fn add_job(&self, job: JobId) {
         if let Some(client) = self.client {
-            self.clients.with(client, |known| known.jobs.push(job));
+            self.clients.update(client, |usage| usage.jobs.push(job));
         }
     }
 }
@@ -129,7 +131,7 @@ impl ClientPermit {
 impl Drop for ClientPermit {
     fn drop(&mut self) {
         if let Some(client) = self.client {
-            self.clients.with(client, |known| known.open = known.open.saturating_sub(1));
+            self.clients.update(client, |usage| usage.uploads = usage.uploads.saturating_sub(1));
         }
     }
 }
@@ -151,37 +153,37 @@ mod tests {
     }
 
     #[test]
-    fn the_last_upload_of_a_minute_is_taken_and_one_more_waits_its_turn() {
+    fn one_upload_above_the_rate_is_refused_until_retry_after() {
         let (limits, now) = (limits(4, 100), Instant::now());
         let mut client = Client::default();
         for n in 0..4 {
-            assert!(client.enter(&limits, now).is_ok(), "upload {n}");
+            assert!(client.admit(&limits, now).is_ok(), "upload {n}");
         }
-        let Err(ApiError::TooManyUploads { retry_after, .. }) = client.enter(&limits, now) else {
+        let Err(ApiError::TooManyUploads { retry_after, .. }) = client.admit(&limits, now) else {
             panic!("a fifth upload within a minute")
         };
         assert_eq!(retry_after, Duration::from_secs(15));
-        assert!(client.enter(&limits, now + retry_after).is_ok());
-        assert!(client.enter(&limits, now + retry_after).is_err());
+        assert!(client.admit(&limits, now + retry_after).is_ok());
+        assert!(client.admit(&limits, now + retry_after).is_err());
     }
 
     #[test]
-    fn jobs_and_uploads_under_way_count_together() {
+    fn jobs_and_uploads_in_progress_share_one_limit() {
         let limits = limits(1000, 3);
         let mut client = Client { jobs: vec![JobId::random()], ..Client::default() };
-        assert!(client.enter(&limits, Instant::now()).is_ok());
-        assert!(client.enter(&limits, Instant::now()).is_ok());
-        let refusal = client.enter(&limits, Instant::now());
+        assert!(client.admit(&limits, Instant::now()).is_ok());
+        assert!(client.admit(&limits, Instant::now()).is_ok());
+        let refusal = client.admit(&limits, Instant::now());
         assert!(matches!(refusal, Err(ApiError::TooManyJobs { jobs_max: 3 })), "{refusal:?}");
     }
 
     #[test]
-    fn a_flood_of_addresses_leaves_no_trace() {
+    fn idle_clients_are_dropped_above_the_maximum() {
         let clients = Clients::new(limits(6000, 10));
         for n in 0..3 * CLIENTS_KEPT_MAX as u32 {
-            clients.with(IpAddr::from(n.to_be_bytes()), |_| {});
+            clients.update(IpAddr::from(n.to_be_bytes()), |_| {});
         }
-        let known = clients.known.lock().expect("not poisoned").len();
-        assert!(known <= CLIENTS_KEPT_MAX, "{known} clients are kept");
+        let kept = clients.usage.lock().expect("not poisoned").len();
+        assert!(kept <= CLIENTS_KEPT_MAX, "{kept} clients are kept");
     }
 }

@@ -1,8 +1,7 @@
-//! Which answers go out compressed: texts of some size, to clients that say they take gzip.
+//! Compression of text responses for clients that accept gzip.
 //!
-//! Videos, pictures, archives and Parquet are compressed already. Streams of events must not wait
-//! in a compressor, and a part of a file must be the bytes that were asked for. `HEAD` tells of
-//! the plain content.
+//! Videos, images, archives and Parquet are compressed already. Event streams are excluded,
+//! because a compressor would delay events. Responses to `HEAD` describe the uncompressed content.
 
 use axum::extract::Request;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG};
@@ -13,10 +12,10 @@ use http_body::Body;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 
-/// Texts below this gain nothing.
+/// Smaller responses are not worth compressing.
 const BYTES_MIN: u64 = 1024;
 
-const TEXTS: [&str; 5] = [
+const TEXT_TYPES: [&str; 5] = [
     "text/",
     "application/json",
     "application/problem+json",
@@ -24,7 +23,7 @@ const TEXTS: [&str; 5] = [
     "application/openmetrics-text",
 ];
 
-/// Compresses texts. The fastest level: it gains most of what there is to gain.
+/// Compresses text responses, at the fastest level: higher ones save little more.
 pub(crate) fn layer() -> CompressionLayer<impl Predicate> {
     CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
@@ -36,32 +35,33 @@ struct IsText;
 
 impl Predicate for IsText {
     fn should_compress<B: Body>(&self, response: &axum::http::Response<B>) -> bool {
-        is_text(response.headers()) && response.extensions().get::<Plain>().is_none()
+        is_text(response.headers()) && response.extensions().get::<Uncompressed>().is_none()
     }
 }
 
 fn is_text(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    TEXTS.iter().any(|text| kind.starts_with(text)) && !kind.starts_with("text/event-stream")
+    TEXT_TYPES.iter().any(|prefix| kind.starts_with(prefix))
+        && !kind.starts_with("text/event-stream")
 }
 
-/// Marks an answer that is not to be compressed.
+/// Marks a response that must not be compressed.
 #[derive(Debug, Clone, Copy)]
-struct Plain;
+struct Uncompressed;
 
-/// Keeps answers to `HEAD` plain. Inside the compression.
-pub(crate) async fn keep_head(request: Request, next: Next) -> Response {
+/// Excludes responses to `HEAD` from compression. Must be inside the compression layer.
+pub(crate) async fn exclude_head(request: Request, next: Next) -> Response {
     let is_head = request.method() == Method::HEAD;
     let mut response = next.run(request).await;
     if is_head {
-        response.extensions_mut().insert(Plain);
+        response.extensions_mut().insert(Uncompressed);
     }
     response
 }
 
-/// Weakens the tag of what was compressed: the bytes are no longer those it was made for
-/// (RFC 9110, 8.8.1). Outside the compression.
-pub(crate) async fn weaken(request: Request, next: Next) -> Response {
+/// Makes the `ETag` of a compressed response weak, because its bytes differ from those of the file
+/// (RFC 9110, 8.8.1). Must be outside the compression layer.
+pub(crate) async fn weaken_etag(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     if headers.contains_key(CONTENT_ENCODING)

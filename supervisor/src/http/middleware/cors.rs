@@ -1,7 +1,7 @@
-//! Which pages of other origins may call the service from a browser (Fetch standard, CORS).
+//! CORS (Fetch standard) and refusal of cross-site writes.
 //!
-//! None, unless `cors_origins` names them. Own code because the library answers every OPTIONS
-//! itself, also those that are no preflight.
+//! Only the origins in `cors_origins` are allowed. Not tower-http's layer, because that answers
+//! every OPTIONS request itself, even one that is no preflight.
 
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// What a page may ask with.
+/// Headers of the response to a preflight.
 const PREFLIGHT: [(HeaderName, &str); 3] = [
     (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, PATCH, DELETE"),
     (
@@ -28,27 +28,27 @@ const PREFLIGHT: [(HeaderName, &str); 3] = [
     (ACCESS_CONTROL_MAX_AGE, "600"),
 ];
 
-/// What a page may read of an answer, beside what every page may.
+/// Response headers that a page may read in addition to the safelisted ones.
 const EXPOSED: &str = "Content-Disposition, Content-Range, Job-Id, Location, Retry-After, \
                        Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, \
                        Tus-Version, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, \
                        X-Request-Id";
 
-/// Refuses to change anything for a page that may not call the service.
+/// Refuses requests that change something and come from a page of another origin.
 ///
-/// A browser sends a form to anywhere, without asking first; only reading the answer takes leave.
-/// It says of every request whether a page of this origin made it (Fetch Metadata), which holds
-/// behind a proxy that renames the host as well; programs do not.
-pub(crate) async fn guard(
+/// CORS alone does not prevent them: a browser sends a form to any origin without a preflight and
+/// only withholds the response. `Sec-Fetch-Site` (Fetch Metadata) is sent by browsers only, and is
+/// correct behind a proxy that changes the host name as well.
+pub(crate) async fn refuse_cross_site_writes(
     State(service): State<Service>,
     request: Request,
     next: Next,
 ) -> Response {
     let headers = request.headers();
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    let is_foreign = matches!(site, Some(b"cross-site" | b"same-site"));
+    let is_cross_site = matches!(site, Some(b"cross-site" | b"same-site"));
     if request.method().is_safe()
-        || !is_foreign
+        || !is_cross_site
         || allowed_origin(&service.config.access.cors_origins, headers).is_some()
     {
         return next.run(request).await;
@@ -57,14 +57,14 @@ pub(crate) async fn guard(
     refuse(&parts, body, ApiError::OtherOrigin)
 }
 
-/// The origin of the page that asks, if pages of it may.
+/// The origin of the request, if it is allowed.
 fn allowed_origin<'a>(allowed: &[String], headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
     headers.get(ORIGIN).filter(|origin| {
         allowed.iter().any(|allowed| allowed == "*" || origin.as_bytes() == allowed.as_bytes())
     })
 }
 
-/// Answers preflights, and marks what an allowed page may read.
+/// Answers preflights, and adds CORS headers to the responses for allowed origins.
 pub(crate) async fn cors(State(service): State<Service>, request: Request, next: Next) -> Response {
     let allowed = &service.config.access.cors_origins;
     if allowed.is_empty() {
@@ -82,7 +82,7 @@ pub(crate) async fn cors(State(service): State<Service>, request: Request, next:
     if let Some(origin) = origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-        // Media elements of such a page load without asking first.
+        // Media elements load without CORS, so they need this header.
         let policy = HeaderName::from_static("cross-origin-resource-policy");
         headers.insert(policy, HeaderValue::from_static("cross-origin"));
     }

@@ -1,8 +1,7 @@
-//! A request says whom it is for, once (RFC 9112, 3.2): two readers of a request with two names, or
-//! with none, may take it for two different ones.
+//! Requires exactly one `Host` header (RFC 9112, 3.2): a proxy and the service may interpret a
+//! request with several, or with none, differently.
 //!
-//! `http::router` has every request pass here. Which names are the service's own is not asked: a
-//! proxy in front may call it anything.
+//! The value is not checked, because a proxy may use any name for the service.
 
 use crate::http::problem::ApiError;
 use crate::http::upload::body::refuse;
@@ -12,8 +11,8 @@ use axum::http::header::HOST;
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// Refuses what has no `Host` and must have one, or has several.
-pub(crate) async fn once(request: Request, next: Next) -> Response {
+/// Refuses a request with several `Host` headers, or without one from HTTP/1.1 on.
+pub(crate) async fn require_one_host(request: Request, next: Next) -> Response {
     let hosts = request.headers().get_all(HOST).iter().count();
     if hosts == 1 || hosts == 0 && request.version() < Version::HTTP_11 {
         return next.run(request).await;

@@ -1,4 +1,4 @@
-//! What every request passes on its way to a handler.
+//! Middleware around the handlers, and the client addresses and limits it uses.
 
 pub(crate) mod client_address;
 pub(crate) mod clients;

@@ -1,4 +1,4 @@
-//! Lets operators pass and nobody else, by what [`crate::http::access`] says of their request.
+//! Restricts endpoints to operators, as decided by [`crate::http::access`].
 
 use crate::http::access::{Denied, Forwarded, Listener, Requester};
 use crate::http::problem::ApiError;
@@ -9,8 +9,8 @@ use axum::http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderName, VIA};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// What proxies say of a request they pass on, each of them some of it.
-const PASSED_ON: [HeaderName; 6] = [
+/// Headers that proxies add to forwarded requests.
+const PROXY_HEADERS: [HeaderName; 6] = [
     FORWARDED,
     VIA,
     HeaderName::from_static("x-forwarded-for"),
@@ -19,28 +19,28 @@ const PASSED_ON: [HeaderName; 6] = [
     HeaderName::from_static("x-real-ip"),
 ];
 
-/// For addresses that are for operators.
-pub(crate) async fn only(
+/// Refuses requests without operator access.
+pub(crate) async fn require_operator(
     State(service): State<Service>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     let headers = request.headers();
-    let is_passed_on = PASSED_ON.iter().any(|name| headers.contains_key(name));
-    let visit = Requester {
-        // What says nothing came by the listener that opens less.
+    let is_forwarded = PROXY_HEADERS.iter().any(|name| headers.contains_key(name));
+    let requester = Requester {
+        // Without the extension, the more restrictive listener is assumed.
         listener: request.extensions().get::<Listener>().copied().unwrap_or_default(),
         authorization: headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
-        // RFC 9112, 3.2.2: what the address itself names outranks the header.
+        // The authority in the request target takes precedence over `Host` (RFC 9112, 3.2.2).
         host: match request.uri().authority() {
             Some(named) => Some(named.as_str()),
             None => headers.get(HOST).and_then(|host| host.to_str().ok()),
         },
-        passed_on: if is_passed_on { Forwarded::Yes } else { Forwarded::No },
+        forwarded: if is_forwarded { Forwarded::Yes } else { Forwarded::No },
     };
-    match service.access.check(&visit) {
+    match service.access.check(&requester) {
         Ok(()) => Ok(next.run(request).await),
         Err(Denied::Token) => Err(ApiError::TokenRequired),
-        Err(Denied::Elsewhere) => Err(ApiError::OperatorsOnly),
+        Err(Denied::NotLocal) => Err(ApiError::OperatorsOnly),
     }
 }

@@ -1,4 +1,4 @@
-//! Reports to the state folder that a request could not write for lack of room or permission.
+//! Reports writes that the disk refused during a request to the state folder.
 
 use crate::http::problem::WriteRefused;
 use crate::store::artefacts::StateDir;
@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// What one request could not write, others cannot either.
+/// Reports a refused write, because the writes of other requests will fail as well.
 pub(crate) async fn report_refused_writes(
     State(state): State<StateDir>,
     request: Request,

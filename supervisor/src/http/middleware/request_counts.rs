@@ -1,11 +1,11 @@
-//! Counts every request once it is answered.
+//! Counts requests by method and status.
 
 use crate::http::service::Service;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// Counts a request once it is answered.
+/// Counts a request when its response is known.
 pub(crate) async fn count(
     State(service): State<Service>,
     request: Request,

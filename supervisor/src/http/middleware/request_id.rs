@@ -1,4 +1,4 @@
-//! Names each request, so that its answer and every line of the log it causes can be found by it.
+//! Request ids: in the response, and in every log line that the request causes.
 
 use crate::runner::attempt::origin::Origin;
 use axum::extract::Request;
@@ -11,11 +11,11 @@ use tracing::Instrument;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Puts the request's [`Origin`] where handlers find it, and its name into the answer.
-pub(crate) async fn correlate(mut request: Request, next: Next) -> Response {
+/// Adds the [`Origin`] to the extensions of the request, and its id to the response.
+pub(crate) async fn assign_request_id(mut request: Request, next: Next) -> Response {
     let headers = request.headers();
-    let origin = Origin::of(only(headers, &REQUEST_ID), only(headers, &TRACEPARENT));
-    let name = origin.request_id().and_then(|name| HeaderValue::try_from(name).ok());
+    let origin = Origin::of(single(headers, &REQUEST_ID), single(headers, &TRACEPARENT));
+    let id = origin.request_id().and_then(|id| HeaderValue::try_from(id).ok());
     let span = tracing::info_span!(
         "request",
         request_id = origin.request_id(),
@@ -24,16 +24,16 @@ pub(crate) async fn correlate(mut request: Request, next: Next) -> Response {
         path = request.uri().path(),
     );
     request.extensions_mut().insert(origin);
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
-    let (status, time) = (response.status().as_u16(), begun.elapsed());
-    span.in_scope(|| tracing::debug!(status, ?time, "answered"));
-    response.headers_mut().extend(name.map(|name| (REQUEST_ID, name)));
+    let (status, time) = (response.status().as_u16(), started.elapsed());
+    span.in_scope(|| tracing::debug!(status, ?time, "request answered"));
+    response.headers_mut().extend(id.map(|id| (REQUEST_ID, id)));
     response
 }
 
-/// A header that is there once; twice it means nothing.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+/// The value of a header that occurs exactly once.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().filter(|_| values.next().is_none())?;
     value.to_str().ok()

@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// No script or style but our own files, no frame, no guessing of types, no stale answers.
-pub(crate) async fn harden(request: Request, next: Next) -> Response {
+/// Adds the headers. Scripts and styles may only be loaded from files of the service.
+pub(crate) async fn add_security_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [

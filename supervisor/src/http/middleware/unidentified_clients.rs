@@ -1,8 +1,8 @@
-//! Says in the log, once, that limits on one client do not work for uploads that a proxy passes on
-//! without naming their client.
+//! Logs once that per-client limits do not work for uploads that a proxy forwards without
+//! `X-Forwarded-For`.
 //!
-//! From this host a proxy and a program of the host look the same, so the line for loopback says
-//! only what holds for both. It is said when an upload begins, and not for each page or probe.
+//! A proxy on this host can't be distinguished from a local program, so the message for loopback
+//! addresses is correct for both. Only uploads are checked, not page loads or health checks.
 
 use crate::http::access::Listener;
 use crate::http::middleware::client_address::{Peer, is_trusted};
@@ -16,60 +16,63 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What was said already.
+/// The messages that were already logged.
 #[derive(Debug, Default)]
 pub(crate) struct Reported {
-    not_at_all: AtomicBool,
-    as_the_proxy: AtomicBool,
+    exempt: AtomicBool,
+    shared: AtomicBool,
 }
 
-/// How the client of an upload is counted.
+/// How per-client limits apply to an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Counted {
-    /// As itself.
-    Alone,
-    /// Not at all: the request comes from this host and names nobody.
-    NotAtAll,
-    /// With everybody else the proxy speaks for.
-    AsTheProxy,
+enum Counting {
+    /// The client has a count of its own.
+    Separate,
+    /// Not counted: the request comes from this host and names no client.
+    Exempt,
+    /// Counted together with all other clients of the proxy.
+    Shared,
 }
 
-/// For addresses at which uploads begin.
-pub(crate) async fn notice(
-    State((live, said)): State<(LiveService, Arc<Reported>)>,
+/// Checks requests that start an upload.
+pub(crate) async fn report_unidentified(
+    State((live, reported)): State<(LiveService, Arc<Reported>)>,
     request: Request,
     next: Next,
 ) -> Response {
     let is_public = request.extensions().get() == Some(&Listener::Public);
-    let begins = [Method::POST, Method::PUT].contains(request.method());
-    if let (true, true, Some(Peer(peer))) = (is_public, begins, request.extensions().get()) {
+    let starts_upload = [Method::POST, Method::PUT].contains(request.method());
+    if let (true, true, Some(Peer(peer))) = (is_public, starts_upload, request.extensions().get()) {
         let peer = peer.ip().to_canonical();
         let config = live.settings.borrow().config.clone();
-        said.tell(peer, counted(peer, request.headers(), &config.access.clients.trusted_proxies));
+        reported.report(
+            peer,
+            counting(peer, request.headers(), &config.access.clients.trusted_proxies),
+        );
     }
     next.run(request).await
 }
 
-fn counted(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Counted {
+fn counting(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Counting {
     let is_trusted = is_trusted(peer, proxies);
     match is_trusted && headers.contains_key("x-forwarded-for") {
-        false if peer.is_loopback() => Counted::NotAtAll,
-        false if is_trusted => Counted::AsTheProxy,
-        _ => Counted::Alone,
+        false if peer.is_loopback() => Counting::Exempt,
+        false if is_trusted => Counting::Shared,
+        _ => Counting::Separate,
     }
 }
 
 impl Reported {
-    fn tell(&self, peer: IpAddr, counted: Counted) {
-        let is_news = |said: &AtomicBool| !said.swap(true, Ordering::Relaxed);
-        match counted {
-            Counted::NotAtAll if is_news(&self.not_at_all) => tracing::info!(
+    fn report(&self, peer: IpAddr, counting: Counting) {
+        let is_first = |logged: &AtomicBool| !logged.swap(true, Ordering::Relaxed);
+        match counting {
+            Counting::Exempt if is_first(&self.exempt) => tracing::info!(
                 %peer,
                 "per-client limits are off for uploads from this address: no proxy in \
                  `trusted_proxies` names the client in X-Forwarded-For; configure the proxy to \
                  send it (docs/proxies)"
             ),
-            Counted::AsTheProxy if is_news(&self.as_the_proxy) => tracing::warn!(
+            Counting::Shared if is_first(&self.shared) => tracing::warn!(
                 %peer,
                 "all clients of this proxy count as one: it is in `trusted_proxies` but sends no \
                  X-Forwarded-For; configure it to send the header (docs/proxies)"
@@ -84,22 +87,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_is_counted_alone_where_a_trusted_proxy_names_one_or_it_calls_itself() {
+    fn a_client_is_counted_separately_if_it_connects_directly_or_a_trusted_proxy_names_it() {
         let proxies = ["127.0.0.0/8", "10.0.0.0/8"].map(|network| network.parse().expect("one"));
         let mut named = HeaderMap::new();
         named.insert("x-forwarded-for", "203.0.113.9".parse().expect("a value"));
-        let counted = |peer: &str, headers, proxies: &[IpNet]| {
-            super::counted(peer.parse().expect("an address"), headers, proxies)
+        let counting = |peer: &str, headers, proxies: &[IpNet]| {
+            super::counting(peer.parse().expect("an address"), headers, proxies)
         };
         let unnamed = HeaderMap::new();
-        for (peer, of_unnamed) in [
-            ("127.0.0.1", Counted::NotAtAll),
-            ("10.0.0.1", Counted::AsTheProxy),
-            ("192.0.2.1", Counted::Alone),
+        for (peer, expected) in [
+            ("127.0.0.1", Counting::Exempt),
+            ("10.0.0.1", Counting::Shared),
+            ("192.0.2.1", Counting::Separate),
         ] {
-            assert_eq!(counted(peer, &unnamed, &proxies), of_unnamed, "{peer}");
-            assert_eq!(counted(peer, &named, &proxies), Counted::Alone, "{peer}");
+            assert_eq!(counting(peer, &unnamed, &proxies), expected, "{peer}");
+            assert_eq!(counting(peer, &named, &proxies), Counting::Separate, "{peer}");
         }
-        assert_eq!(counted("127.0.0.1", &named, &[]), Counted::NotAtAll, "nobody is believed");
+        assert_eq!(counting("127.0.0.1", &named, &[]), Counting::Exempt, "no proxy is trusted");
     }
 }

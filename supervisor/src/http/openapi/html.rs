@@ -1,16 +1,16 @@
-//! The OpenAPI document as a page for people: plain HTML, no script.
+//! Renders the OpenAPI document as an HTML page without scripts.
 //!
-//! Made once by `openapi`. Every word in it is ours, and is escaped all the same.
+//! Done once, by `openapi`. All text is escaped, although none comes from clients.
 
 use serde_json::{Map, Value};
 use std::fmt::Write;
 
-/// How the page looks.
+/// The style sheet of the page.
 pub(crate) const STYLE: &str = include_str!("../../../assets/docs.css");
 
 const METHODS: [&str; 7] = ["get", "head", "post", "put", "patch", "delete", "options"];
 
-/// The whole page.
+/// Renders the page.
 pub(crate) fn page(document: &Value) -> String {
     let title = text(&document["info"]["title"]);
     let mut html = format!(
@@ -56,9 +56,12 @@ fn describe(html: &mut String, (method, path): (&str, &str), operation: &Value) 
     if let Some(parameters) = parameters.filter(|list| !list.is_empty()) {
         html.push_str("<dl>\n");
         for parameter in parameters {
-            let (name, place) = (text(&parameter["name"]), text(&parameter["in"]));
+            let (name, location) = (text(&parameter["name"]), text(&parameter["in"]));
             let meaning = code(&parameter["description"]);
-            push(html, format_args!("<dt><code>{name}</code> in {place}</dt><dd>{meaning}</dd>\n"));
+            push(
+                html,
+                format_args!("<dt><code>{name}</code> in {location}</dt><dd>{meaning}</dd>\n"),
+            );
         }
         html.push_str("</dl>\n");
     }
@@ -68,13 +71,13 @@ fn describe(html: &mut String, (method, path): (&str, &str), operation: &Value) 
     html.push_str(
         "<table>\n<thead><tr><th>Status</th><th>Meaning</th><th>Body</th></tr></thead>\n",
     );
-    for (status, answer) in entries(&operation["responses"]) {
+    for (status, response) in entries(&operation["responses"]) {
         let bodies: Vec<_> =
-            entries(&answer["content"]).map(|(kind, body)| content(kind, body)).collect();
-        let when = code(&answer["description"]);
-        let with = bodies.join(", ");
+            entries(&response["content"]).map(|(kind, body)| content(kind, body)).collect();
+        let meaning = code(&response["description"]);
+        let bodies = bodies.join(", ");
         let status = escaped(status);
-        push(html, format_args!("<tr><td>{status}</td><td>{when}</td><td>{with}</td></tr>\n"));
+        push(html, format_args!("<tr><td>{status}</td><td>{meaning}</td><td>{bodies}</td></tr>\n"));
     }
     html.push_str("</table>\n");
 }
@@ -97,7 +100,7 @@ fn fields(html: &mut String, schema: &Value) {
     html.push_str("</dl>\n");
 }
 
-/// What a field holds, in words.
+/// Describes the type of a field.
 fn kind(schema: &Value) -> String {
     match &schema["type"] {
         Value::String(name) if name == "array" => format!("list of {}", kind(&schema["items"])),
@@ -123,7 +126,7 @@ fn text(value: &Value) -> String {
     escaped(value.as_str().unwrap_or_default())
 }
 
-/// A text in which backquotes set off code.
+/// Escapes a text and renders parts in backquotes as code.
 fn code(value: &Value) -> String {
     let mut html = String::new();
     for (n, part) in text(value).split('`').enumerate() {
@@ -140,5 +143,5 @@ fn escaped(text: &str) -> String {
 }
 
 fn push(html: &mut String, what: std::fmt::Arguments<'_>) {
-    html.write_fmt(what).expect("a string takes it");
+    html.write_fmt(what).expect("writing to a string succeeds");
 }

@@ -1,4 +1,4 @@
-//! `GET /api`: what the service is and takes.
+//! `GET /api`: the service and its limits.
 
 use crate::http::service::Service;
 use axum::Json;

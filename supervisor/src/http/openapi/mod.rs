@@ -1,7 +1,7 @@
-//! The OpenAPI 3.1 document, made from the handlers it describes, and a page to read it on.
+//! The OpenAPI 3.1 document, generated from the handlers, and its HTML page.
 //!
-//! `http::router` adds a route and its description in one call, so neither is there without the
-//! other. What a handler may refuse is named here as sets of codes from the catalogue.
+//! `http::router` adds a route and its description in one call, so that every route is described.
+//! The error responses of handlers are declared here as sets of codes from the catalogue.
 
 pub(crate) mod html;
 pub(crate) mod info;
@@ -21,7 +21,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, PathItem, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
 
-/// What there is beside the routes.
+/// The document without its paths.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -44,13 +44,13 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
             (`operator_listen`) from the host of the service, or with the token (`token_file`)")
     ),
     components(schemas(Problem, Status, Catalogue)),
-    modifiers(&Token)
+    modifiers(&SecuritySchemes)
 )]
 pub(crate) struct Outline;
 
-struct Token;
+struct SecuritySchemes;
 
-impl Modify for Token {
+impl Modify for SecuritySchemes {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
         let schemes = [("bearer", HttpAuthScheme::Bearer), ("basic", HttpAuthScheme::Basic)];
@@ -63,12 +63,12 @@ impl Modify for Token {
 
 macro_rules! refusals {
     ($($name:ident: $($code:ident)*;)*) => {$(
-        /// A set of refusals.
+        /// A set of error responses.
         pub(crate) struct $name;
 
         impl IntoResponses for $name {
             fn responses() -> BTreeMap<String, RefOr<Response>> {
-                described(&[$(Code::$code,)* Code::Internal])
+                responses_by_status(&[$(Code::$code,)* Code::Internal])
             }
         }
     )*};
@@ -98,8 +98,8 @@ refusals! {
     ListRefusals: MalformedQuery InvalidField OperatorsOnly TokenRequired Stopping;
 }
 
-/// One response for each status among the codes.
-fn described(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
+/// Groups the codes by status, one response each.
+fn responses_by_status(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status = BTreeMap::<String, Vec<Entry>>::new();
     for entry in codes.iter().map(|code| code.entry()) {
         let status = entry.status.map_or(String::new(), |status| status.as_u16().to_string());
@@ -112,7 +112,7 @@ fn response(entries: &[Entry]) -> Response {
     let mut description = String::new();
     for Entry { code, cause, .. } in entries {
         let gap = if description.is_empty() { "" } else { " " };
-        write!(description, "{gap}`{code}`: {cause}").expect("a string takes it");
+        write!(description, "{gap}`{code}`: {cause}").expect("writing to a string succeeds");
     }
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     let mut response = ResponseBuilder::new()
@@ -128,13 +128,13 @@ fn response(entries: &[Entry]) -> Response {
     response.build()
 }
 
-/// A body that is passed on as it is.
+/// A binary body.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
 #[expect(dead_code, reason = "describes bodies that are streamed")]
 pub(crate) struct Bytes(Vec<u8>);
 
-/// The document in both its forms, made once.
+/// The document as JSON and as HTML, generated once.
 #[derive(Clone)]
 pub(crate) struct Documents {
     json: Arc<str>,
@@ -142,15 +142,15 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    pub(crate) fn of(mut document: utoipa::openapi::OpenApi) -> Self {
+    pub(crate) fn new(mut document: utoipa::openapi::OpenApi) -> Self {
         document.paths.paths.values_mut().for_each(describe_head);
         let value = serde_json::to_value(&document).expect("the document is plain data");
         Self { json: value.to_string().into(), page: html::page(&value).into() }
     }
 }
 
-/// Tells a HEAD from the GET that is described with it: its name is its own, and its answers have
-/// no body (RFC 9110, 9.3.2).
+/// Corrects HEAD operations described together with GET: they need an operation id of their own,
+/// and their responses have no body (RFC 9110, 9.3.2).
 fn describe_head(item: &mut PathItem) {
     let Some(head) = &mut item.head else { return };
     if item.get.is_some() {

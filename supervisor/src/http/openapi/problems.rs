@@ -18,7 +18,7 @@ pub(crate) async fn all() -> Json<Catalogue> {
     params(("code" = String, Path, description = "A code")),
     responses((status = 200, description = "Its entry", body = Entry), crate::http::openapi::Unknown))]
 pub(crate) async fn one(PathParam(code): PathParam<String>) -> Result<Json<Entry>, ApiError> {
-    let answers = Code::ALL.iter().map(|code| code.entry());
-    let mut entries = answers.chain(FAILURES.iter().copied());
+    let responses = Code::ALL.iter().map(|code| code.entry());
+    let mut entries = responses.chain(FAILURES.iter().copied());
     entries.find(|entry| entry.code == code).map(Json).ok_or(ApiError::UnknownAddress)
 }

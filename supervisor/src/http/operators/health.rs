@@ -1,7 +1,7 @@
-//! How the service is, for load balancers and operators.
+//! Health checks for load balancers and operators.
 //!
-//! `/livez` says that the process answers; `/readyz` is the dispatcher's own word on whether it
-//! takes jobs, with a deadline, so that a stuck dispatcher counts as not ready.
+//! `/livez` shows that the process responds; `/readyz` asks the dispatcher whether it accepts jobs,
+//! with a deadline, so that a blocked dispatcher counts as not ready.
 
 use crate::dispatcher::status::megabytes;
 use crate::dispatcher::{Counts, Health};
@@ -20,20 +20,21 @@ use std::time::Duration;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-/// How long the dispatcher may take to say how it is.
-const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// How long the dispatcher may take to report its health.
+const RESPONSE_MAX: Duration = Duration::from_secs(2);
 
-/// Share of the host's memory, in per cent, below which there is a warning.
+/// Share of available memory, in per cent, below which the status is a warning.
 const AVAILABLE_PERCENT_MIN: f64 = 15.0;
 
-/// Share of time, in per cent, in which some task waited for memory, from which there is one.
+/// Share of time in which some tasks waited for memory, in per cent, from which it is one.
 const STALLED_PERCENT_MAX: f32 = 10.0;
 
-/// Addresses that are answered whatever is in use.
+/// Paths that are exempt from the limits on connections.
 pub(crate) const PATHS: [&str; 3] = ["/livez", "/readyz", "/health"];
 
-pub(crate) async fn ask(service: &Service) -> Result<Health, &'static str> {
-    match timeout(ANSWER_MAX, service.dispatcher.health()).await {
+/// Asks the dispatcher for its health; the error says why there is none.
+pub(crate) async fn query(service: &Service) -> Result<Health, &'static str> {
+    match timeout(RESPONSE_MAX, service.dispatcher.health()).await {
         Ok(Ok(health)) => Ok(health),
         Ok(Err(_)) => Err("the service is stopping"),
         Err(_) => Err("the dispatcher does not respond"),
@@ -62,7 +63,7 @@ pub(crate) struct Readiness {
         (status = 503, description = "Uploads are refused", body = Readiness,
             headers(("Retry-After" = u64, description = "Seconds to wait before retrying")))))]
 pub(crate) async fn ready(State(service): State<Service>) -> Response {
-    let reason = match ask(&service).await {
+    let reason = match query(&service).await {
         Ok(health) => health.reason,
         Err(reason) => Some(reason),
     };
@@ -104,7 +105,7 @@ pub(crate) async fn health(State(service): State<Service>) -> Response {
         queued_jobs: jobs.map(|jobs| jobs.pending),
         reload_refused: service.reload_refused,
     };
-    match ask(&service).await {
+    match query(&service).await {
         Ok(health) => {
             let status = if health.is_ready { "healthy" } else { "degraded" };
             Json(report(status, health.reason, Some(health.jobs))).into_response()
@@ -165,13 +166,13 @@ pub(crate) struct HostMemory {
     security(("bearer" = []), ("basic" = []), ()),
     responses((status = 200, description = "The report", body = MemoryReport), OperatorRefusals))]
 pub(crate) async fn memory(State(service): State<Service>) -> Result<Json<MemoryReport>, ApiError> {
-    let health = ask(&service).await.map_err(|_| ApiError::Stopping)?;
+    let health = query(&service).await.map_err(|_| ApiError::Stopping)?;
     let supervisor_bytes = own_rss_bytes();
     let total = supervisor_bytes + health.workers_rss_bytes;
     let host = HostMemory::read();
     let status = match () {
         () if health.pressure.memory => "critical",
-        () if host.runs_low() => "warning",
+        () if host.is_low_on_memory() => "warning",
         () => "ok",
     };
     Ok(Json(MemoryReport {
@@ -202,7 +203,7 @@ impl HostMemory {
         }
     }
 
-    fn runs_low(&self) -> bool {
+    fn is_low_on_memory(&self) -> bool {
         percent(self.available_bytes, self.total_bytes) < AVAILABLE_PERCENT_MIN
             || self.stalled_some_percent.is_some_and(|share| share >= STALLED_PERCENT_MAX)
     }
@@ -221,10 +222,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_runs_low_by_either_sign() {
-        let sound = HostMemory { total_bytes: 100, available_bytes: 15, ..HostMemory::default() };
-        assert!(!sound.runs_low());
-        assert!(HostMemory { available_bytes: 14, ..sound }.runs_low());
-        assert!(HostMemory { stalled_some_percent: Some(10.0), ..sound }.runs_low());
+    fn low_available_memory_or_high_pressure_is_a_warning() {
+        let normal = HostMemory { total_bytes: 100, available_bytes: 15, ..HostMemory::default() };
+        assert!(!normal.is_low_on_memory());
+        assert!(HostMemory { available_bytes: 14, ..normal }.is_low_on_memory());
+        assert!(HostMemory { stalled_some_percent: Some(10.0), ..normal }.is_low_on_memory());
     }
 }

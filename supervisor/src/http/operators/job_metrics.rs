@@ -1,6 +1,6 @@
-//! `GET /api/metrics`: one line for each job, and what they have in common.
+//! `GET /api/metrics`: metrics per job, and averages and distributions over all jobs.
 //!
-//! Computed from the jobs that are remembered, so it covers the life of their results.
+//! Computed from the jobs the dispatcher still knows, so it covers the time results are kept.
 
 use crate::dispatcher::Page;
 use crate::dispatcher::status::Numbers;
@@ -118,7 +118,7 @@ pub(crate) async fn job_metrics(
         workers_by_memory: config.memory_budget_bytes / config.worker_memory_bytes_max.max(1),
         videos_per_hour: None,
     };
-    Ok(Json(Report::of(lines, capacity).cut_to(page)))
+    Ok(Json(Report::of(lines, capacity).paginate(page)))
 }
 
 impl Line {
@@ -137,36 +137,36 @@ impl Line {
     }
 }
 
-/// Nothing passes where the wall clock is set back in between.
+/// Milliseconds between two times; 0 if the wall clock was set back in between.
 fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<i64> {
     Some((to?.as_millisecond() - from?.as_millisecond()).max(0))
 }
 
 impl Report {
     fn of(jobs: Vec<Line>, capacity: Capacity) -> Self {
-        let done: Vec<_> = jobs.iter().filter(|job| job.status == "completed").collect();
+        let completed: Vec<_> = jobs.iter().filter(|job| job.status == "completed").collect();
         let failed = jobs.iter().filter(|job| job.status == "failed").count();
-        let times = done.iter().filter_map(|job| job.processing_ms).map(|ms| ms as f64);
+        let times = completed.iter().filter_map(|job| job.processing_ms).map(|ms| ms as f64);
         let processing_ms = Distribution::of(times);
-        let speeds = Distribution::of(done.iter().filter_map(|job| job.frames_per_s));
-        let at_once = (capacity.workers as u64).min(capacity.workers_by_memory) as f64;
+        let speeds = Distribution::of(completed.iter().filter_map(|job| job.frames_per_s));
+        let concurrent = (capacity.workers as u64).min(capacity.workers_by_memory) as f64;
         let mean_ms = processing_ms.as_ref().map(|times| times.mean).filter(|ms| *ms > 0.0);
         Self {
             averages: Averages {
-                completed: done.len(),
-                peak_bytes: mean(done.iter().map(|job| job.peak_bytes as f64)),
+                completed: completed.len(),
+                peak_bytes: mean(completed.iter().map(|job| job.peak_bytes as f64)),
                 processing_ms: mean_ms,
-                frames: mean(done.iter().map(|job| f64::from(job.frames))),
+                frames: mean(completed.iter().map(|job| f64::from(job.frames))),
                 frames_per_s: speeds.map(|speeds| speeds.mean),
             },
             queue_ms: Distribution::of(
                 jobs.iter().filter_map(|job| job.queue_ms).map(|ms| ms as f64),
             ),
-            peak_bytes: Distribution::of(done.iter().map(|job| job.peak_bytes as f64)),
-            error_rate: (done.len() + failed > 0)
-                .then(|| failed as f64 / (done.len() + failed) as f64),
+            peak_bytes: Distribution::of(completed.iter().map(|job| job.peak_bytes as f64)),
+            error_rate: (completed.len() + failed > 0)
+                .then(|| failed as f64 / (completed.len() + failed) as f64),
             capacity: Capacity {
-                videos_per_hour: mean_ms.map(|ms| at_once * 3_600_000.0 / ms),
+                videos_per_hour: mean_ms.map(|ms| concurrent * 3_600_000.0 / ms),
                 ..capacity
             },
             processing_ms,
@@ -176,8 +176,8 @@ impl Report {
         }
     }
 
-    /// The same with a page of the jobs instead of all.
-    fn cut_to(mut self, page: Page) -> Self {
+    /// Reduces the list of jobs to a page.
+    fn paginate(mut self, page: Page) -> Self {
         self.jobs = self.jobs.into_iter().skip(page.offset).take(page.limit).collect();
         self.next = Next::after(page, "/api/metrics", self.total);
         self
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranks_are_values_that_occurred() {
+    fn percentiles_are_values_that_occurred() {
         assert_eq!(Distribution::of(std::iter::empty()), None);
         let one = Distribution { mean: 7.0, p50: 7.0, p95: 7.0, max: 7.0 };
         assert_eq!(Distribution::of([7.0].into_iter()), Some(one));
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_without_an_end_spoil_no_average() {
+    fn averages_include_completed_jobs_only() {
         let line = |status, processing_ms| Line {
             job_id: JobId::random(),
             status,

@@ -1,8 +1,8 @@
-//! `GET /api/monitor`: how the service is, once a second, and how it was in the minutes before.
+//! `GET /api/monitor`: the state of the service, once a second, and its recent history.
 //!
-//! One task asks the dispatcher whether or not anybody watches, because whoever comes to watch
-//! wants to know what was. It keeps a bounded past. The stream begins with an event `past`; an
-//! event `now` follows each second, or `trouble` where the dispatcher has no answer.
+//! One task samples the dispatcher even without clients, because a new client also gets the
+//! history, which is bounded. The stream begins with an event `past`; an event `now` follows each
+//! second, or `trouble` if the dispatcher does not respond.
 
 use crate::dispatcher::status::Status;
 use crate::dispatcher::{Counts, Health, Recent, Standby};
@@ -30,16 +30,16 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Looks that are remembered: five minutes of them.
+/// Interval between samples.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// Number of samples in the history: five minutes.
 const SAMPLES_MAX: usize = 300;
-/// Ends that are shown.
+/// Number of ended jobs that are listed.
 const ENDED_MAX: usize = 20;
-/// How soon a page comes back to a service that went away.
+/// Delay after which a page reconnects.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
-/// What curves are drawn from.
+/// One point of the charts.
 #[derive(Debug, Clone, Serialize)]
 struct Sample {
     at_ms: i64,
@@ -58,9 +58,9 @@ struct WorkerSample {
 
 /// The latest samples, oldest first.
 #[derive(Debug, Clone, Default)]
-struct Past(VecDeque<Arc<Sample>>);
+struct History(VecDeque<Arc<Sample>>);
 
-impl Past {
+impl History {
     fn push(&mut self, sample: Arc<Sample>) {
         if self.0.len() == SAMPLES_MAX {
             self.0.pop_front();
@@ -69,7 +69,7 @@ impl Past {
     }
 }
 
-/// Everything the page shows of one moment.
+/// The state of the service, as shown on the page.
 #[derive(Debug, Serialize)]
 struct Snapshot {
     version: &'static str,
@@ -93,7 +93,7 @@ struct Snapshot {
     sample: Sample,
 }
 
-/// What the kernel says.
+/// Memory and disk space of the host.
 #[derive(Debug, Default, Serialize)]
 struct Host {
     #[serde(skip)]
@@ -104,29 +104,29 @@ struct Host {
 }
 
 #[derive(Debug)]
-enum Present {
-    /// Nobody has looked yet.
+enum Latest {
+    /// Not sampled yet.
     Unknown,
     Known(Box<Snapshot>),
-    FileProblem(&'static str),
+    Unavailable(&'static str),
 }
 
 #[derive(Debug)]
 struct Report {
-    past: Past,
-    present: Present,
+    history: History,
+    latest: Latest,
 }
 
-/// The way to what the task knows.
+/// Handle to the reports of the sampling task.
 #[derive(Debug, Clone)]
 pub(crate) struct Monitor {
     reports: watch::Receiver<Arc<Report>>,
 }
 
 impl Monitor {
-    /// Starts the task. It ends when the service closes.
+    /// Starts the task. It ends when the service stops.
     pub(crate) fn start(live: LiveService) -> Self {
-        let first = Report { past: Past::default(), present: Present::Unknown };
+        let first = Report { history: History::default(), latest: Latest::Unknown };
         let (sender, reports) = watch::channel(Arc::new(first));
         tokio::spawn(sample_periodically(live, sender));
         Self { reports }
@@ -135,27 +135,27 @@ impl Monitor {
 
 async fn sample_periodically(live: LiveService, reports: watch::Sender<Arc<Report>>) {
     let Service { started_at, closing, .. } = live.current();
-    let mut past = Past::default();
-    let mut ticks = interval(LOOK_EVERY);
+    let mut history = History::default();
+    let mut ticks = interval(SAMPLE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             () = closing.cancelled() => return,
         }
-        let present = match look(&live.current(), started_at).await {
+        let latest = match take_snapshot(&live.current(), started_at).await {
             Ok(snapshot) => {
-                past.push(Arc::new(snapshot.sample.clone()));
-                Present::Known(Box::new(snapshot))
+                history.push(Arc::new(snapshot.sample.clone()));
+                Latest::Known(Box::new(snapshot))
             }
-            Err(reason) => Present::FileProblem(reason),
+            Err(reason) => Latest::Unavailable(reason),
         };
-        reports.send_replace(Arc::new(Report { past: past.clone(), present }));
+        reports.send_replace(Arc::new(Report { history: history.clone(), latest }));
     }
 }
 
-async fn look(service: &Service, started_at: Timestamp) -> Result<Snapshot, &'static str> {
-    let health = health::ask(service).await?;
+async fn take_snapshot(service: &Service, started_at: Timestamp) -> Result<Snapshot, &'static str> {
+    let health = health::query(service).await?;
     let recent =
         service.dispatcher.recent(ENDED_MAX).await.map_err(|_| "the service is stopping")?;
     let host = measure(service).await;
@@ -198,7 +198,7 @@ fn sample(health: &Health, recent: &Recent, host: &Host) -> Sample {
     }
 }
 
-/// A file system may let one wait, so this does not happen where requests are answered.
+/// Measures on a blocking thread, because the file system may block.
 async fn measure(service: &Service) -> Host {
     let state = service.state.clone();
     let measured = spawn_blocking(move || {
@@ -214,16 +214,16 @@ async fn measure(service: &Service) -> Host {
     measured.await.unwrap_or_default()
 }
 
-/// The past, then every second the present, until the service closes.
+/// Streams the history, then the state every second, until the service stops.
 pub(crate) async fn events(
     State(service): State<Service>,
     Extension(monitor): Extension<Monitor>,
-    place: Option<Extension<RequestSlot>>,
+    slot: Option<Extension<RequestSlot>>,
 ) -> Result<impl IntoResponse, ApiError> {
-    if let Some(Extension(place)) = place {
-        place.become_stream(service.config.access.clients.streams_max)?;
+    if let Some(Extension(slot)) = slot {
+        slot.become_stream(service.config.access.clients.streams_max)?;
     }
-    // No proxy may hold an event back until more have come.
+    // Tells a proxy not to buffer events.
     Ok(([("x-accel-buffering", "no")], Sse::new(stream(service, monitor.reports))))
 }
 
@@ -231,41 +231,41 @@ fn stream(
     service: Service,
     reports: watch::Receiver<Arc<Report>>,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
-    unfold((service, reports, Next::Past), |(service, mut reports, next)| async move {
+    unfold((service, reports, Next::History), |(service, mut reports, next)| async move {
         let event = match next {
-            Next::Past => {
+            Next::History => {
                 let report = Arc::clone(&reports.borrow());
                 reports.mark_changed();
-                past_event(&report.past)
+                history_event(&report.history)
             }
-            Next::Present => {
+            Next::Latest => {
                 tokio::select! {
                     changed = reports.changed() => changed.ok()?,
                     () = service.closing.cancelled() => return None,
                 }
                 let report = Arc::clone(&reports.borrow_and_update());
-                present_event(&report.present)
+                latest_event(&report.latest)
             }
         };
-        Some((Ok(event.ok()?), (service, reports, Next::Present)))
+        Some((Ok(event.ok()?), (service, reports, Next::Latest)))
     })
 }
 
 enum Next {
-    Past,
-    Present,
+    History,
+    Latest,
 }
 
-fn past_event(past: &Past) -> Result<Event, axum::Error> {
-    let samples: Vec<&Sample> = past.0.iter().map(Arc::as_ref).collect();
+fn history_event(history: &History) -> Result<Event, axum::Error> {
+    let samples: Vec<&Sample> = history.0.iter().map(Arc::as_ref).collect();
     Event::default().event("past").retry(RECONNECT_AFTER).json_data(samples)
 }
 
-fn present_event(present: &Present) -> Result<Event, axum::Error> {
-    match present {
-        Present::Unknown => Ok(Event::default().comment("no look yet")),
-        Present::Known(snapshot) => Event::default().event("now").json_data(snapshot),
-        Present::FileProblem(reason) => {
+fn latest_event(latest: &Latest) -> Result<Event, axum::Error> {
+    match latest {
+        Latest::Unknown => Ok(Event::default().comment("not sampled yet")),
+        Latest::Known(snapshot) => Event::default().event("now").json_data(snapshot),
+        Latest::Unavailable(reason) => {
             Event::default().event("trouble").json_data(json!({ "reason": reason }))
         }
     }
@@ -282,16 +282,16 @@ mod tests {
     }
 
     #[test]
-    fn the_past_is_bounded_and_loses_its_oldest() {
-        let mut past = Past::default();
+    fn the_history_is_bounded_and_drops_its_oldest_sample() {
+        let mut history = History::default();
         for at in 0..SAMPLES_MAX as i64 {
-            past.push(sample(at));
+            history.push(sample(at));
         }
-        assert_eq!(past.0.len(), SAMPLES_MAX);
-        assert_eq!(past.0[0].at_ms, 0);
-        past.push(sample(SAMPLES_MAX as i64));
-        assert_eq!(past.0.len(), SAMPLES_MAX);
-        assert_eq!(past.0[0].at_ms, 1);
-        assert_eq!(past.0[SAMPLES_MAX - 1].at_ms, SAMPLES_MAX as i64);
+        assert_eq!(history.0.len(), SAMPLES_MAX);
+        assert_eq!(history.0[0].at_ms, 0);
+        history.push(sample(SAMPLES_MAX as i64));
+        assert_eq!(history.0.len(), SAMPLES_MAX);
+        assert_eq!(history.0[0].at_ms, 1);
+        assert_eq!(history.0[SAMPLES_MAX - 1].at_ms, SAMPLES_MAX as i64);
     }
 }

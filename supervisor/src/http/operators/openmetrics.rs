@@ -1,11 +1,11 @@
-//! `/metrics`: the numbers of the service in the OpenMetrics text format.
+//! `/metrics`: metrics of the service in the OpenMetrics text format.
 //!
-//! Counters and times are counted where they happen; states are asked of the dispatcher when
-//! somebody scrapes. Every label has few values, none of them a client's word.
+//! Counters and histograms are updated where events occur; gauges are read at each scrape. Labels
+//! have a small fixed set of values, none of them from clients.
 
 use crate::dispatcher::{Counts, Health};
 use crate::http::openapi::OperatorRefusals;
-use crate::http::operators::health::ask;
+use crate::http::operators::health::query;
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::runner::containment::own_memory::own_rss_bytes;
@@ -31,7 +31,7 @@ struct StateLabel {
         content_type = "application/openmetrics-text"),
         OperatorRefusals))]
 pub(crate) async fn metrics(State(service): State<Service>) -> Result<Response, ApiError> {
-    let health = ask(&service).await.map_err(|_| ApiError::Stopping)?;
+    let health = query(&service).await.map_err(|_| ApiError::Stopping)?;
     let mut text = String::new();
     encode(&mut text, &registry(&service, &health)).map_err(|_| ApiError::Internal)?;
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -53,23 +53,23 @@ fn registry(service: &Service, health: &Health) -> Registry {
     let refused = service.connections.refused();
     let help = "Connections, requests and event streams refused, by limit";
     registry.register("limits_reached", help, refused);
-    let census = service.connections.census();
+    let counts = service.connections.counts();
     let help = "Idle connections closed to make room for new ones";
-    registry.register("connections_given_up", help, ConstCounter::new(census.given_up));
+    registry.register("connections_given_up", help, ConstCounter::new(counts.evicted));
     registry.register("jobs", "Jobs by state", by_state(&health.jobs));
     let started = gauge(service.started_at.as_second());
     let help = "Start time of the service, in seconds since 1970";
     registry.register_with_unit("start_time", help, Unit::Seconds, started);
-    let counts = [
+    let gauges = [
         ("ready", "Whether uploads are accepted: 1 or 0", u64::from(health.is_ready)),
-        ("connections", "Open connections", census.connections as u64),
-        ("requests_in_progress", "Requests in progress", census.requests as u64),
-        ("streams", "Open event streams", census.streams as u64),
+        ("connections", "Open connections", counts.connections as u64),
+        ("requests_in_progress", "Requests in progress", counts.requests as u64),
+        ("streams", "Open event streams", counts.streams as u64),
         ("uploads", "Uploads in progress", health.uploads as u64),
         ("workers_max", "Maximum number of concurrent attempts", health.workers as u64),
         ("workers_standby", "Idle workers started in advance", health.standby.len() as u64),
     ];
-    for (name, help, value) in counts {
+    for (name, help, value) in gauges {
         registry.register(name, help, gauge(value as i64));
     }
     let sizes = [

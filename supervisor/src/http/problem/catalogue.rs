@@ -1,7 +1,7 @@
-//! The catalogue of everything that is refused or fails: code, status, cause, remedy.
+//! The catalogue of error codes, with status, cause and remedy.
 //!
-//! One table, which `error` answers from, `/api/problems` serves, the OpenAPI document describes
-//! and docs/api.md prints (a test compares). Codes are stable: programs match on them.
+//! One table for the error responses of `problem`, `/api/problems`, the OpenAPI document and
+//! docs/api.md (compared by a test). Codes are stable: programs match on them.
 
 use axum::http::StatusCode;
 use serde::{Serialize, Serializer};
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 pub(crate) enum Remedy {
     /// Another request.
     Client,
-    /// The same request, later: the answer carries `Retry-After`.
+    /// The same request, later: the response has `Retry-After`.
     Time,
     /// An action of the operator.
     Operator,
@@ -40,18 +40,18 @@ fn as_number<S: Serializer>(status: &Option<StatusCode>, to: S) -> Result<S::Ok,
     status.map(|status| status.as_u16()).serialize(to)
 }
 
-macro_rules! answers {
+macro_rules! responses {
     ($($name:ident $code:literal $status:literal $cure:ident $cause:literal $remedy:literal;)*) => {
-        /// The codes of answers.
+        /// The codes of error responses.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[allow(missing_docs, reason = "the table says it")]
+        #[allow(missing_docs, reason = "described by the table")]
         pub(crate) enum Code { $($name),* }
 
         impl Code {
             /// Every code.
             pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// What the catalogue says of it.
+            /// Its entry in the catalogue.
             pub(crate) fn entry(self) -> Entry {
                 match self {
                     $(Self::$name => Entry {
@@ -67,7 +67,7 @@ macro_rules! answers {
     };
 }
 
-answers! {
+responses! {
     UnknownAddress "unknown_address" 404 Client
         "There is no endpoint at this path." "See /docs or /openapi.json for all endpoints.";
     MethodNotAllowed "method_not_allowed" 405 Client
@@ -262,7 +262,7 @@ mod tests {
     use std::collections::HashSet;
     use std::fmt::Write;
 
-    /// The part of docs/api.md that this table fills.
+    /// The section of docs/api.md with this table.
     fn tables() -> String {
         let mut text =
             String::from("| Code | Status | Cured by | Cause | Remedy |\n|---|---|---|---|---|\n");
@@ -277,21 +277,21 @@ mod tests {
     }
 
     #[test]
-    fn the_manual_prints_this_table() {
+    fn the_table_in_docs_api_md_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api.md");
-        let manual = std::fs::read_to_string(path).expect("docs/api.md is there");
+        let manual = std::fs::read_to_string(path).expect("docs/api.md exists");
         let (begin, end) = ("<!-- catalogue -->\n", "<!-- /catalogue -->");
-        let (head, rest) = manual.split_once(begin).expect("a place for the table");
-        let (printed, tail) = rest.split_once(end).expect("an end of the table");
+        let (head, rest) = manual.split_once(begin).expect("the start of the table");
+        let (printed, tail) = rest.split_once(end).expect("the end of the table");
         if std::env::var_os("BLESS").is_some() {
             std::fs::write(path, format!("{head}{begin}{}{end}{tail}", tables())).expect("writes");
         } else {
-            assert_eq!(printed, tables(), "run this test with BLESS=1 to print it anew");
+            assert_eq!(printed, tables(), "run this test with BLESS=1 to update the table");
         }
     }
 
     #[test]
-    fn codes_are_told_apart_and_every_status_is_one() {
+    fn codes_are_unique_and_have_an_error_status() {
         let mut seen = HashSet::new();
         for code in Code::ALL {
             assert!(seen.insert(code.entry().code), "{code:?}");
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_a_video_is_listed() {
+    fn the_catalogue_has_every_fault_of_the_worker() {
         use bodyscript_protocol::fault::Fault;
         let faults = [
             Fault::Empty,

@@ -1,7 +1,7 @@
-//! What goes wrong in an answer to a client, told as problem+json (RFC 9457).
+//! The errors of handlers, and their responses as problem+json (RFC 9457).
 //!
-//! Every handler's error ends here. A `detail` names the fault or limit and what to do; codes,
-//! causes and remedies in general are the catalogue's.
+//! `detail` names the fault or limit of the request and what to do; the catalogue has the codes
+//! with their general causes and remedies.
 
 pub(crate) mod catalogue;
 
@@ -19,16 +19,16 @@ use std::time::Duration;
 use thiserror::Error;
 use utoipa::ToSchema;
 
-/// When to try again where nothing better is known.
+/// `Retry-After` if there is no better estimate.
 pub(crate) const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 
-/// Everything a client can be refused for. The text is the `detail`.
+/// All error responses. The text is the `detail`.
 #[derive(Debug, Error)]
 pub(crate) enum ApiError {
-    /// Nothing is at this address.
+    /// The path is unknown.
     #[error("There is no endpoint at this path. See /docs for all endpoints.")]
     UnknownAddress,
-    /// The address does not take this method.
+    /// The endpoint does not support the method.
     #[error(
         "This endpoint does not support that method. The `Allow` header lists the supported ones."
     )]
@@ -36,27 +36,27 @@ pub(crate) enum ApiError {
     /// No job has this id.
     #[error("Job not found. It may have expired or been deleted.")]
     JobNotFound,
-    /// No artefact has this name.
+    /// The job has no result file with this name.
     #[error("File not found. Use a URL from `urls` of the job's status.")]
     FileNotFound,
-    /// A job that was to be cancelled is over.
+    /// The job to cancel has already ended.
     #[error(
         "The job is already {status} and can't be cancelled. Use DELETE to remove its results."
     )]
     AlreadyOver {
-        /// How it ended.
+        /// Its final state.
         status: &'static str,
     },
-    /// A job has no results, or none yet.
+    /// The job is not completed, so it has no results.
     #[error("The job is {status}. Only completed jobs have results.")]
     NotCompleted {
         /// Its state.
         status: &'static str,
     },
-    /// The range lies outside the file.
+    /// The range is outside the file.
     #[error("The requested range is outside the file.")]
     RangeNotSatisfiable,
-    /// A condition on a file does not hold.
+    /// A precondition on a file failed.
     #[error(
         "The file does not match the condition of the request. Try again without the condition."
     )]
@@ -68,28 +68,28 @@ pub(crate) enum ApiError {
          application/offset+octet-stream."
     )]
     UnsupportedMediaType,
-    /// The query is no list of names and values.
+    /// The query can't be parsed.
     #[error("The query is malformed. Send percent-encoded name=value pairs.")]
     MalformedQuery,
-    /// The form breaks its own rules.
+    /// The form can't be parsed.
     #[error("The form is malformed ({0}). Send multipart/form-data as specified in RFC 7578.")]
     MalformedForm(multer::Error),
-    /// The form has no file.
+    /// The form has no field `file`.
     #[error("The form has no field `file`. Send the video in that field.")]
     MissingFile,
-    /// The form has a field twice.
+    /// A field or header occurs more than once.
     #[error("The field `{field}` is given more than once. Send it once.")]
     RepeatedField {
         /// Which.
         field: &'static str,
     },
-    /// Two fields that exclude each other.
+    /// Two options exclude each other.
     #[error("`{}` and `{}` can't be combined. Send one of them.", fields[0], fields[1])]
     ConflictingFields {
         /// Which.
         fields: [&'static str; 2],
     },
-    /// An option that does not exist, similar to one that does.
+    /// An unknown option has a name similar to that of an existing one.
     #[error("There is no option `{name}`. Did you mean `{suggestion}`?")]
     UnknownOption {
         /// Its name.
@@ -97,7 +97,7 @@ pub(crate) enum ApiError {
         /// The option most similar to it.
         suggestion: &'static str,
     },
-    /// A field's value means nothing.
+    /// The value of an option is invalid.
     #[error("The value of `{field}` is invalid. Expected: {accepted}.")]
     InvalidField {
         /// Which.
@@ -105,7 +105,7 @@ pub(crate) enum ApiError {
         /// What it takes.
         accepted: String,
     },
-    /// The video is over the limit.
+    /// The video is larger than the limit.
     #[error(
         "The video is larger than {}, the limit. Trim or compress it.",
         ByteCount(*upload_bytes_max)
@@ -114,35 +114,35 @@ pub(crate) enum ApiError {
         /// The limit.
         upload_bytes_max: u64,
     },
-    /// The rest of the form is over the limit.
+    /// The form without the video is larger than the limit.
     #[error(
         "The form contains too much data besides the video. Send only the video and its options."
     )]
     FormTooLarge,
-    /// The client stopped sending.
+    /// The client sent nothing for too long.
     #[error("No data received for {} s. Try again over a more stable connection.", .0.as_secs())]
     UploadStalled(Duration),
-    /// The client sends too slowly.
+    /// The upload exceeded the total time.
     #[error("The upload took longer than {} s. Try again over a faster connection.", .0.as_secs())]
     UploadTooSlow(Duration),
-    /// The client sends next to nothing.
+    /// The upload was below the minimum rate.
     #[error(
         "The upload was slower than {bytes_per_s_min} bytes per second for {} s. Try again over a \
          faster connection.", window.as_secs()
     )]
-    UploadCreeps {
+    UploadBelowRate {
         /// The limit.
         bytes_per_s_min: u64,
-        /// How long it was measured.
+        /// The time over which the rate is measured.
         window: Duration,
     },
-    /// The connection broke.
+    /// The connection was lost.
     #[error("The upload was interrupted. Try again.")]
     UploadBroken,
-    /// A webhook where there are none.
+    /// The request has a webhook URL, but webhooks are not configured.
     #[error("Webhooks are not configured. Omit `webhook_url` and poll the status instead.")]
     WebhooksOff,
-    /// A header that is missing or means nothing.
+    /// A header is missing or invalid.
     #[error("The header `{header}` is missing or invalid. Expected: {accepted}.")]
     InvalidHeader {
         /// Which.
@@ -150,31 +150,31 @@ pub(crate) enum ApiError {
         /// What it takes.
         accepted: &'static str,
     },
-    /// A request that is not of the protocol's version.
+    /// The request does not state the supported version of tus.
     #[error("The header `Tus-Resumable: 1.0.0` is missing. This is the only supported version.")]
     TusVersion,
     /// No resumable upload has this id.
     #[error("Upload not found. It may have expired or been deleted. Start a new upload.")]
     UploadNotFound,
-    /// The bytes would go to the wrong place.
+    /// The offset of the request is not that of the upload.
     #[error("The upload is at byte {offset}. Continue from there.")]
     OffsetConflict {
-        /// Where it stands.
+        /// The offset of the upload.
         offset: u64,
     },
-    /// Another request has the upload.
+    /// Another request holds the lock of the upload.
     #[error("A newer request has taken over this upload. Get its offset with HEAD.")]
     UploadLocked,
-    /// More bytes than announced.
+    /// The request exceeds the announced length.
     #[error("The request exceeds the announced upload length of {length} bytes.")]
     UploadBeyondLength {
-        /// What was announced.
+        /// The announced length.
         length: u64,
     },
-    /// The bytes are not those that were sent.
+    /// The checksum does not match the received bytes.
     #[error("The checksum does not match. Send the bytes again.")]
     ChecksumMismatch,
-    /// Too many resumable uploads are unfinished.
+    /// The limit of unfinished resumable uploads is reached.
     #[error(
         "The limit of {uploads_max} unfinished resumable uploads is reached. Try again later, or \
          send the video in one request."
@@ -183,72 +183,72 @@ pub(crate) enum ApiError {
         /// The limit.
         uploads_max: usize,
     },
-    /// No place in the queue.
+    /// The queue is full.
     #[error("The queue is full. Try again in {} s.", retry_after.as_secs())]
     QueueFull {
-        /// When there will probably be one.
+        /// Estimated time until the queue has room.
         retry_after: Duration,
     },
-    /// Memory is short.
+    /// The host is low on memory.
     #[error("The service is low on memory. Try again in {} s.", retry_after.as_secs())]
     MemoryShort {
         /// When to try again.
         retry_after: Duration,
     },
-    /// No room on the disk.
+    /// The disk is low on free space.
     #[error("The service does not have enough disk space for the video. Try again later.")]
     DiskFull,
-    /// The disk takes no writes.
+    /// A write to the disk failed.
     #[error("The service can't write to its disk at the moment. Try again later.")]
     DiskRefuses,
-    /// No file can be opened.
+    /// The limit of open files is reached.
     #[error("The service has reached its limit of open files. Try again shortly.")]
     Overloaded,
-    /// No request can be begun.
+    /// The total limit of connections is reached.
     #[error("The service has reached its limit of connections. Try again shortly.")]
-    PlacesTaken,
-    /// The service is about to stop.
+    ConnectionsExhausted,
+    /// The service is stopping.
     #[error("The service is stopping. Try again shortly.")]
     Stopping,
-    /// The journal is gone while the service runs.
+    /// The journal was removed or replaced while the service was running.
     #[error(
         "The service has lost its journal of jobs and does not accept jobs. Try again later, and \
          contact the operator if this persists."
     )]
     JournalLost,
-    /// An address for operators, asked for by whom nothing shows to be one.
+    /// The endpoint is for operators, the request is not local and no token is configured.
     #[error(
         "This endpoint is for operators. Use the operator listener (`operator_listen`) directly \
          from the host of the service by a loopback address, or send the token of `token_file`."
     )]
     OperatorsOnly,
-    /// A page of another origin.
+    /// The request comes from a page of another origin.
     #[error(
         "Requests from this origin are not allowed. Use the page of the service, or add the origin \
          to `cors_origins`."
     )]
     OtherOrigin,
-    /// A door for operators, without the token.
+    /// The endpoint is for operators, and the request has no valid token.
     #[error(
         "This endpoint is for operators. Send the token as `Authorization: Bearer` or as password."
     )]
     TokenRequired,
-    /// A client that uploads too often.
+    /// The client exceeds its rate of uploads.
     #[error("The limit is {per_minute_max} uploads per minute. Try again in {} s.",
         retry_after.as_secs())]
     TooManyUploads {
         /// The limit.
         per_minute_max: u32,
-        /// When the next one is taken.
+        /// Time until the next upload is accepted.
         retry_after: Duration,
     },
-    /// A client with too many jobs.
+    /// The client has too many unfinished jobs.
     #[error("The limit is {jobs_max} unfinished jobs per client. Wait until one has finished.")]
     TooManyJobs {
         /// The limit.
         jobs_max: usize,
     },
-    /// A client with too many requests at once.
+    /// The client has too many concurrent requests.
     #[error(
         "The limit is {connections_max} requests at a time per client. Wait until one has finished."
     )]
@@ -256,25 +256,25 @@ pub(crate) enum ApiError {
         /// The limit.
         connections_max: usize,
     },
-    /// A client with too many streams of events.
+    /// The client has too many event streams.
     #[error("The limit is {streams_max} event streams per client. Close one, or poll the status.")]
     TooManyStreams {
         /// The limit.
         streams_max: usize,
     },
-    /// No stream of events can be begun.
+    /// The total limit of event streams is reached.
     #[error("The service has reached its limit of event streams. Poll the status instead.")]
-    StreamsTaken,
-    /// A key that stands for another request.
+    StreamsExhausted,
+    /// The idempotency key belongs to another request.
     #[error(
         "This `Idempotency-Key` was already used with another video or other options. Use a new \
          key for each upload."
     )]
     KeyReused,
-    /// A key whose request is still being taken in.
+    /// A request with the same idempotency key is in progress.
     #[error("An upload with this `Idempotency-Key` is in progress. Try again shortly.")]
     KeyBusy,
-    /// A fault of the service itself.
+    /// The service failed.
     #[error("Internal error. The log of the service has the cause.")]
     Internal,
 }
@@ -301,7 +301,7 @@ impl ApiError {
             Self::UploadTooLarge { .. } => Code::UploadTooLarge,
             Self::FormTooLarge => Code::FormTooLarge,
             Self::UploadStalled(_) => Code::UploadStalled,
-            Self::UploadTooSlow(_) | Self::UploadCreeps { .. } => Code::UploadTooSlow,
+            Self::UploadTooSlow(_) | Self::UploadBelowRate { .. } => Code::UploadTooSlow,
             Self::UploadBroken => Code::UploadBroken,
             Self::WebhooksOff => Code::WebhooksOff,
             Self::InvalidHeader { .. } => Code::InvalidHeader,
@@ -315,7 +315,7 @@ impl ApiError {
             Self::QueueFull { .. } => Code::QueueFull,
             Self::MemoryShort { .. } => Code::MemoryShort,
             Self::DiskFull | Self::DiskRefuses => Code::DiskFull,
-            Self::Overloaded | Self::PlacesTaken => Code::Overloaded,
+            Self::Overloaded | Self::ConnectionsExhausted => Code::Overloaded,
             Self::JournalLost => Code::JournalLost,
             Self::Stopping => Code::Stopping,
             Self::OperatorsOnly => Code::OperatorsOnly,
@@ -324,14 +324,14 @@ impl ApiError {
             Self::TooManyUploads { .. } => Code::TooManyUploads,
             Self::TooManyJobs { .. } => Code::TooManyJobs,
             Self::TooManyConnections { .. } => Code::TooManyConnections,
-            Self::TooManyStreams { .. } | Self::StreamsTaken => Code::TooManyStreams,
+            Self::TooManyStreams { .. } | Self::StreamsExhausted => Code::TooManyStreams,
             Self::KeyReused => Code::KeyReused,
             Self::KeyBusy => Code::KeyBusy,
             Self::Internal => Code::Internal,
         }
     }
 
-    /// When to try again, for what time cures.
+    /// `Retry-After`, for errors that a later retry may resolve.
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::QueueFull { retry_after }
@@ -376,7 +376,7 @@ impl From<SubmitError> for ApiError {
 
 impl From<StateError> for ApiError {
     fn from(error: StateError) -> Self {
-        tracing::error!(%error, "the state folder fails");
+        tracing::error!(%error, "an operation on the state folder failed");
         match () {
             () if error.is_disk_full() => Self::DiskRefuses,
             () if error.is_out_of_descriptors() => Self::Overloaded,
@@ -385,7 +385,7 @@ impl From<StateError> for ApiError {
     }
 }
 
-/// Marks the answer to a request for which a write was refused.
+/// Marks the response to a request for which the disk refused a write.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WriteRefused;
 

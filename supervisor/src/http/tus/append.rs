@@ -1,7 +1,7 @@
-//! The bytes of one request on their way to the disk.
+//! Appends the body of one request to a resumable upload.
 //!
-//! They go in a task of its own: a connection that breaks takes its handler with it, and what
-//! came before the break is to count all the same. With a checksum all of them count or none.
+//! Runs in a separate task: when a connection breaks, its handler is dropped, but the bytes
+//! received before must still be committed. With a checksum, all bytes are committed or none.
 
 use crate::dispatcher::Ticket;
 use crate::http::problem::ApiError;
@@ -22,58 +22,58 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tracing::Instrument;
 
-/// Bytes that come before they are made to count.
-const SETTLE_EVERY: u64 = 4 << 20;
+/// Number of bytes after which the offset is committed.
+const COMMIT_EVERY_BYTES: u64 = 4 << 20;
 
-/// What a request may do.
+/// An admitted request that appends to an upload.
 pub(crate) struct Append {
-    pub(crate) hold: UploadLock,
+    pub(crate) lock: UploadLock,
     pub(crate) ticket: Ticket,
     pub(crate) checksum: Option<Checksum>,
 }
 
-/// An upload that grows.
-struct Growth {
+/// An upload while bytes are appended.
+struct AppendTask {
     service: Service,
-    hold: UploadLock,
+    lock: UploadLock,
     file: File,
     path: PathBuf,
     record: Record,
     checksum: Option<Checksum>,
-    /// Bytes written that do not count yet.
+    /// Bytes written after the committed offset.
     pending: u64,
 }
 
-/// Takes the body in and, if the upload is complete then, makes a job of it.
+/// Receives the body and, if that completes the upload, submits the job.
 pub(crate) async fn run(
     service: Service,
-    plan: Append,
+    append: Append,
     record: Record,
     body: Body,
 ) -> Result<UploadState, ApiError> {
-    let task = tokio::spawn(take_in(service, plan, record, body).in_current_span());
+    let task = tokio::spawn(receive_and_complete(service, append, record, body).in_current_span());
     task.await.map_err(|_| ApiError::Internal)?
 }
 
-async fn take_in(
+async fn receive_and_complete(
     service: Service,
-    plan: Append,
+    append: Append,
     record: Record,
     body: Body,
 ) -> Result<UploadState, ApiError> {
-    let Append { hold, ticket, checksum } = plan;
-    let id = hold.id();
+    let Append { lock, ticket, checksum } = append;
+    let id = lock.id();
     let announced = body.size_hint().exact().unwrap_or(0);
-    let mut chunks = Chunks::of(body, &service.config.http);
+    let mut chunks = Chunks::start(body, &service.config.http);
     if announced > record.length - record.offset {
         return Err(ApiError::UploadBeyondLength { length: record.length });
     }
-    // A client that did not hear that its last bytes came asks again, at the end and with none.
+    // A client that missed the response to its last bytes sends a request without bytes at the end.
     if let Some(job) = job_of(&service, id).await? {
         return match chunks.next().await {
             None => Ok(UploadState { record, job: Some(job) }),
             Some(Ok(_)) => Err(ApiError::UploadBeyondLength { length: record.length }),
-            Some(Err(error)) => Err(error.told(&service.config.http)),
+            Some(Err(error)) => Err(error.to_api_error(&service.config.http)),
         };
     }
     let uploads = Arc::clone(&service.resumables);
@@ -81,18 +81,18 @@ async fn take_in(
     let (file, record) =
         blocking(move || uploads.open_data(id, &record).map(|file| (File::from_std(file), record)))
             .await??;
-    let mut growth =
-        Growth { service: service.clone(), hold, file, path, record, checksum, pending: 0 };
-    let came = growth.receive(chunks).await;
-    let settled = match (came, growth.checksum.take().map(Checksum::holds)) {
+    let mut task =
+        AppendTask { service: service.clone(), lock, file, path, record, checksum, pending: 0 };
+    let received = task.receive(chunks).await;
+    let committed = match (received, task.checksum.take().map(Checksum::matches)) {
         (Ok(()), Some(false)) => return Err(ApiError::ChecksumMismatch),
-        // Without the rest nobody can tell whether they are right.
+        // The checksum can't be verified on an incomplete body.
         (Err(error), Some(_)) => return Err(error),
-        (came, _) => growth.settle().await.and(came),
+        (received, _) => task.commit().await.and(received),
     };
-    // The hold lasts until the job is there.
-    let Growth { hold: _hold, record, .. } = growth;
-    settled?;
+    // The lock is held until the job is submitted.
+    let AppendTask { lock: _lock, record, .. } = task;
+    committed?;
     if record.is_complete() {
         complete(&service, id, record, ticket).await
     } else {
@@ -100,16 +100,16 @@ async fn take_in(
     }
 }
 
-impl Growth {
+impl AppendTask {
     async fn receive(&mut self, mut chunks: Chunks) -> Result<(), ApiError> {
         loop {
             let chunk = tokio::select! {
                 chunk = chunks.next() => chunk,
-                () = self.hold.wanted() => return Err(ApiError::UploadLocked),
+                () = self.lock.wanted() => return Err(ApiError::UploadLocked),
                 () = self.service.closing.cancelled() => return Err(ApiError::Stopping),
             };
             let Some(chunk) = chunk else { return Ok(()) };
-            let chunk = chunk.map_err(|error| error.told(&self.service.config.http))?;
+            let chunk = chunk.map_err(|error| error.to_api_error(&self.service.config.http))?;
             let bytes = chunk.len() as u64;
             if self.record.offset + self.pending + bytes > self.record.length {
                 return Err(ApiError::UploadBeyondLength { length: self.record.length });
@@ -118,20 +118,20 @@ impl Growth {
                 checksum.update(&chunk);
             }
             if let Err(source) = self.file.write_all(&chunk).await {
-                // The failure may be that of an earlier chunk, which was taken before it was
-                // written: nobody knows how much of what does not count yet is there.
+                // Writes are buffered, so the failed one may be that of an earlier chunk, and it
+                // is unknown how many of the pending bytes are in the file.
                 self.pending = 0;
                 return Err(self.failed(source).into());
             }
             self.pending += bytes;
-            if self.checksum.is_none() && self.pending >= SETTLE_EVERY {
-                self.settle().await?;
+            if self.checksum.is_none() && self.pending >= COMMIT_EVERY_BYTES {
+                self.commit().await?;
             }
         }
     }
 
-    /// Makes what was written count.
-    async fn settle(&mut self) -> Result<(), ApiError> {
+    /// Syncs the written bytes and commits the new offset.
+    async fn commit(&mut self) -> Result<(), ApiError> {
         if self.pending == 0 {
             return Ok(());
         }
@@ -142,7 +142,7 @@ impl Growth {
         synced.map_err(|source| self.failed(source))?;
         let mut record = self.record.clone();
         record.offset += self.pending;
-        let (uploads, id) = (Arc::clone(&self.service.resumables), self.hold.id());
+        let (uploads, id) = (Arc::clone(&self.service.resumables), self.lock.id());
         self.record = blocking(move || uploads.write(id, &record).map(|()| record)).await??;
         self.pending = 0;
         Ok(())

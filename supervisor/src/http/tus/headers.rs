@@ -1,4 +1,4 @@
-//! What the headers of a resumable upload say, checked.
+//! Parses and validates the headers of resumable uploads.
 
 use crate::http::problem::ApiError;
 use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, refuse_misspelt};
@@ -10,13 +10,13 @@ use base64::prelude::BASE64_STANDARD;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// The version of the protocol.
+/// The supported version of tus.
 pub(crate) const VERSION: &str = "1.0.0";
 
-/// The digests a request may carry.
+/// The supported checksum algorithms.
 pub(crate) const CHECKSUMS: &str = "sha1,sha256";
 
-/// Longest metadata, in bytes.
+/// Maximum length of `Upload-Metadata`, in bytes.
 const METADATA_BYTES_MAX: usize = 4096;
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -29,11 +29,11 @@ fn invalid<T>(header: &'static str, accepted: &'static str) -> Result<T, ApiErro
 
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     let text = text(headers, name)?;
-    // No sign, which the library would take.
+    // `parse` would accept a sign.
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// The size an upload is to have.
+/// The total size of the upload.
 pub(crate) fn length(headers: &HeaderMap) -> Result<u64, ApiError> {
     if headers.contains_key("upload-concat") {
         return invalid("Upload-Concat", "no value, because concatenation is not supported");
@@ -44,7 +44,7 @@ pub(crate) fn length(headers: &HeaderMap) -> Result<u64, ApiError> {
     }
 }
 
-/// Where the bytes of a request begin.
+/// The offset at which the body of a request begins.
 pub(crate) fn offset(headers: &HeaderMap) -> Result<u64, ApiError> {
     match number(headers, "upload-offset") {
         Some(offset) => Ok(offset),
@@ -52,8 +52,8 @@ pub(crate) fn offset(headers: &HeaderMap) -> Result<u64, ApiError> {
     }
 }
 
-/// Whether the body is bytes of the upload.
-pub(crate) fn brings_bytes(headers: &HeaderMap) -> Result<(), ApiError> {
+/// Checks that the body contains bytes of the upload.
+pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     match kind {
         Some(b"application/offset+octet-stream") => Ok(()),
@@ -61,7 +61,7 @@ pub(crate) fn brings_bytes(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
-/// What is said of an upload, as it is said.
+/// The unparsed `Upload-Metadata`.
 pub(crate) fn metadata(headers: &HeaderMap) -> Result<String, ApiError> {
     let accepted = "names and base64 values, 4096 bytes at most";
     let Some(value) = headers.get("upload-metadata") else { return Ok(String::new()) };
@@ -71,7 +71,7 @@ pub(crate) fn metadata(headers: &HeaderMap) -> Result<String, ApiError> {
     }
 }
 
-/// What is said of an upload, understood.
+/// The parsed `Upload-Metadata`.
 #[derive(Debug)]
 pub(crate) struct Metadata {
     pub(crate) filename: DisplayName,
@@ -79,7 +79,7 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    /// Of `name value,name value`; clients send names of their own as well.
+    /// Parses `name value,name value`. Unknown names are ignored.
     pub(crate) fn of(text: &str) -> Result<Self, ApiError> {
         let (mut filename, mut options) = (None, UploadOptions::default());
         for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
@@ -95,7 +95,7 @@ impl Metadata {
                 }
             } else if let Some(name) = UploadOptions::known(name) {
                 let value = value.filter(|value| value.len() <= VALUE_BYTES_MAX);
-                options.take(name, value.as_deref())?;
+                options.set(name, value.as_deref())?;
             } else {
                 refuse_misspelt(name)?;
             }
@@ -104,7 +104,7 @@ impl Metadata {
     }
 }
 
-/// A digest that the bytes of a request must have.
+/// The checksum of the body of a request.
 pub(crate) struct Checksum {
     state: State,
     expected: Vec<u8>,
@@ -123,8 +123,8 @@ impl Checksum {
         }
     }
 
-    /// Whether the bytes have it.
-    pub(crate) fn holds(self) -> bool {
+    /// Whether the received bytes match the checksum.
+    pub(crate) fn matches(self) -> bool {
         match self.state {
             State::Sha1(digest) => digest.finalize()[..] == self.expected,
             State::Sha256(digest) => digest.finalize()[..] == self.expected,
@@ -132,7 +132,7 @@ impl Checksum {
     }
 }
 
-/// The digest a request gives, if it does.
+/// The checksum that a request states, if any.
 pub(crate) fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>, ApiError> {
     let accepted = "sha1 or sha256 and the digest in base64";
     if !headers.contains_key("upload-checksum") {
@@ -159,12 +159,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_are_held_to_the_rules_of_a_form() {
-        let of = |text: &str| Metadata::of(text).map(|said| said.filename.to_string());
+    fn metadata_are_validated_like_form_fields() {
+        let of = |text: &str| Metadata::of(text).map(|metadata| metadata.filename.to_string());
         assert_eq!(of("").expect("nothing"), "video");
-        // filename: ../a.mp4, mode: fast; filetype is a client's own.
-        let said = "filename Li4vYS5tcDQ=, mode ZmFzdA==,filetype dmlkZW8vbXA0,lonely";
-        assert_eq!(of(said).expect("sound"), "a.mp4");
+        // filename: ../a.mp4, mode: fast; `filetype` is not an option.
+        let valid = "filename Li4vYS5tcDQ=, mode ZmFzdA==,filetype dmlkZW8vbXA0,lonely";
+        assert_eq!(of(valid).expect("valid"), "a.mp4");
         for (wrong, code) in [
             ("filename ***", "invalid_header"),
             ("filename YQ==,filename YQ==", "repeated_field"),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_digits_and_checksums_whole() {
+    fn numbers_are_digits_and_checksums_have_full_length() {
         let headers = |name: &'static str, value: &'static str| {
             HeaderMap::from_iter([(
                 axum::http::HeaderName::from_static(name),
@@ -190,10 +190,10 @@ mod tests {
             assert!(length(&headers("upload-length", wrong)).is_err(), "{wrong:?}");
         }
         let sum = |value| checksum(&headers("upload-checksum", value));
-        let mut sound = sum("sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=").expect("sound").expect("given");
-        sound.update(b"hello ");
-        sound.update(b"world");
-        assert!(sound.holds());
+        let mut checksum = sum("sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=").expect("valid").expect("given");
+        checksum.update(b"hello ");
+        checksum.update(b"world");
+        assert!(checksum.matches());
         for wrong in ["sha1", "md5 Kq5sNclPz7QV2+lfQIuc6R7oRu0=", "sha256 Kq5s", "sha1 ***"] {
             assert!(sum(wrong).is_err(), "{wrong:?}");
         }

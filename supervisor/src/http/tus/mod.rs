@@ -1,9 +1,9 @@
-//! `/api/tus`: uploads that survive a broken line (tus 1.0.0 with creation,
-//! creation-with-upload, termination, expiration and checksum; <https://tus.io/protocols/resumable-upload>).
+//! `/api/tus`: resumable uploads (tus 1.0.0 with creation, creation-with-upload, termination,
+//! expiration and checksum; <https://tus.io/protocols/resumable-upload>).
 //!
-//! An upload is begun with POST, filled with PATCH, asked after with HEAD. Each PATCH has to be
-//! let in as any upload has; between them an upload takes disk and nothing else. With its last
-//! byte it becomes a job, whose id it always had.
+//! POST creates an upload, PATCH appends to it, HEAD returns its offset. Each PATCH passes the
+//! same admission as any upload; between requests an upload occupies disk space only. With the
+//! last byte it becomes a job with the same id.
 
 pub(crate) mod append;
 pub(crate) mod headers;
@@ -33,10 +33,10 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long an older request may take to give an upload up.
-const HANDOVER_MAX: Duration = Duration::from_secs(10);
+/// How long a request waits for an older one to release the lock of the upload.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// How often expired uploads are looked for.
+/// Interval of the search for expired uploads.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
@@ -47,7 +47,7 @@ const JOB: HeaderName = HeaderName::from_static("job-id");
 const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
 
-/// A request that says it is of the protocol's version.
+/// Extractor that requires the supported protocol version.
 pub(crate) struct ProtocolHeaders;
 
 impl<S: Send + Sync> FromRequestParts<S> for ProtocolHeaders {
@@ -59,8 +59,8 @@ impl<S: Send + Sync> FromRequestParts<S> for ProtocolHeaders {
     }
 }
 
-/// What every answer says.
-pub(crate) async fn speak(request: Request, next: Next) -> Response {
+/// Adds the protocol headers that every response has.
+pub(crate) async fn add_protocol_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let version = HeaderValue::from_static(VERSION);
     if response.status() == StatusCode::PRECONDITION_FAILED {
@@ -70,7 +70,7 @@ pub(crate) async fn speak(request: Request, next: Next) -> Response {
     response
 }
 
-/// Removes expired uploads until the service closes.
+/// Removes expired uploads until the service stops.
 pub(crate) async fn sweep_periodically(live: LiveService) {
     let closing = live.current().closing;
     loop {
@@ -81,8 +81,9 @@ pub(crate) async fn sweep_periodically(live: LiveService) {
         let service = live.current();
         let (uploads, state) = (Arc::clone(&service.resumables), service.state.clone());
         let disk_free_bytes_min = service.config.disk_free_bytes_min;
-        let swept = blocking(move || uploads.sweep(Pressure::measure(&state, disk_free_bytes_min)));
-        match swept.await {
+        let result =
+            blocking(move || uploads.sweep(Pressure::measure(&state, disk_free_bytes_min)));
+        match result.await {
             Ok(Ok(0)) | Err(_) => {}
             Ok(Ok(removed)) => tracing::info!(removed, "resumable uploads expired"),
             Ok(Err(error)) => tracing::error!(%error, "cannot delete expired resumable uploads"),
@@ -94,14 +95,14 @@ pub(crate) async fn sweep_periodically(live: LiveService) {
 #[utoipa::path(options, path = "/api/tus", tag = "resumable", operation_id = "get_tus_capabilities",
     responses((status = 204, description = "In `Tus-Version`, `Tus-Extension`, `Tus-Max-Size` and \
         `Tus-Checksum-Algorithm`")))]
-pub(crate) async fn offer(State(service): State<Service>) -> Response {
-    let offer = [
+pub(crate) async fn capabilities(State(service): State<Service>) -> Response {
+    let headers = [
         ("tus-version", VERSION.to_owned()),
         ("tus-extension", "creation,creation-with-upload,termination,expiration,checksum".into()),
         ("tus-max-size", service.config.upload_bytes_max.to_string()),
         ("tus-checksum-algorithm", CHECKSUMS.to_owned()),
     ];
-    (StatusCode::NO_CONTENT, offer).into_response()
+    (StatusCode::NO_CONTENT, headers).into_response()
 }
 
 /// Create a resumable upload
@@ -122,13 +123,13 @@ pub(crate) async fn create(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    match begin(&service, &parts).await {
-        Ok((plan, record)) => {
-            let id = plan.hold.id();
-            let has_bytes = headers::brings_bytes(&parts.headers).is_ok();
+    match begin_upload(&service, &parts).await {
+        Ok((append, record)) => {
+            let id = append.lock.id();
+            let has_bytes = headers::check_content_type(&parts.headers).is_ok();
             let state = match (has_bytes, record.is_complete()) {
-                (true, _) => append::run(service.clone(), plan, record, body).await,
-                (false, true) => complete(&service, id, record, plan.ticket).await,
+                (true, _) => append::run(service.clone(), append, record, body).await,
+                (false, true) => complete(&service, id, record, append.ticket).await,
                 (false, false) => {
                     discard(body);
                     Ok(UploadState { record, job: None })
@@ -163,8 +164,8 @@ pub(crate) async fn patch(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    match go_on(&service, &id, &parts).await {
-        Ok((plan, record)) => match append::run(service.clone(), plan, record, body).await {
+    match begin_append(&service, &id, &parts).await {
+        Ok((append, record)) => match append::run(service.clone(), append, record, body).await {
             Ok(state) => {
                 (StatusCode::NO_CONTENT, response_headers(&service, &state)).into_response()
             }
@@ -185,12 +186,12 @@ pub(crate) async fn head(
     PathParam(id): PathParam<String>,
     _: ProtocolHeaders,
 ) -> Result<Response, ApiError> {
-    let (hold, record) = find(&service, &id).await?;
-    let id = hold.id();
+    let (lock, record) = find(&service, &id).await?;
+    let id = lock.id();
     let state = if let Some(job) = job_of(&service, id).await? {
         UploadState { record, job: Some(job) }
     } else if record.is_complete() {
-        // All came, and no job could be made of it.
+        // All bytes are stored, but the job could not be submitted before.
         let ticket = service.dispatcher.admit(crate::policy::admission::Request { bytes: Some(0) });
         complete(&service, id, record, ticket.await??).await?
     } else {
@@ -219,8 +220,8 @@ pub(crate) async fn delete(
     PathParam(id): PathParam<String>,
     _: ProtocolHeaders,
 ) -> Result<StatusCode, ApiError> {
-    let (hold, _) = find(&service, &id).await?;
-    let id = hold.id();
+    let (lock, _) = find(&service, &id).await?;
+    let id = lock.id();
     let uploads = Arc::clone(&service.resumables);
     blocking(move || uploads.remove(id)).await??;
     service.dispatcher.remove(id).await?;
@@ -239,17 +240,17 @@ pub(crate) async fn delete(
     request_body(content((Bytes = "application/offset+octet-stream"))),
     responses((status = 200, description = "Same as HEAD"),
         (status = 204, description = "Same as PATCH and DELETE"), ResumableAppendRefusals))]
-pub(crate) async fn instead(
+pub(crate) async fn override_method(
     service: State<Service>,
     id: PathParam<String>,
-    spoken: ProtocolHeaders,
+    version: ProtocolHeaders,
     request: Request,
 ) -> Response {
-    let meant = request.headers().get("x-http-method-override").map(HeaderValue::as_bytes);
-    match meant {
-        Some(b"PATCH") => patch(service, id, spoken, request).await,
-        Some(b"HEAD") => head(service, id, spoken).await.into_response(),
-        Some(b"DELETE") => delete(service, id, spoken).await.into_response(),
+    let method = request.headers().get("x-http-method-override").map(HeaderValue::as_bytes);
+    match method {
+        Some(b"PATCH") => patch(service, id, version, request).await,
+        Some(b"HEAD") => head(service, id, version).await.into_response(),
+        Some(b"DELETE") => delete(service, id, version).await.into_response(),
         _ => {
             let accepted = "PATCH, HEAD or DELETE";
             let (parts, body) = request.into_parts();
@@ -259,14 +260,14 @@ pub(crate) async fn instead(
     }
 }
 
-/// What a request leaves behind.
+/// The state of an upload after a request.
 pub(crate) struct UploadState {
     record: Record,
     /// The job the upload became.
     job: Option<JobId>,
 }
 
-/// Where an upload stands, as headers.
+/// The headers that describe the state of an upload.
 fn response_headers(service: &Service, state: &UploadState) -> HeaderMap {
     let UploadState { record, job } = state;
     let mut headers = HeaderMap::new();
@@ -286,8 +287,8 @@ fn response_headers(service: &Service, state: &UploadState) -> HeaderMap {
     headers
 }
 
-/// A new upload, if there may be one.
-async fn begin(service: &Service, parts: &Parts) -> Result<(Append, Record), ApiError> {
+/// Validates and admits a new upload, and creates it.
+async fn begin_upload(service: &Service, parts: &Parts) -> Result<(Append, Record), ApiError> {
     let headers = &parts.headers;
     let length = headers::length(headers)?;
     let metadata = headers::metadata(headers)?;
@@ -299,52 +300,56 @@ async fn begin(service: &Service, parts: &Parts) -> Result<(Append, Record), Api
     if length > upload_bytes_max {
         return Err(ApiError::UploadTooLarge { upload_bytes_max });
     }
-    let (ticket, stay) = admit(service, parts, Some(length)).await?;
+    let (ticket, permit) = admit(service, parts, Some(length)).await?;
     let id = JobId::random();
     let uploads_max = service.config.resumable.uploads_max;
-    let hold = take(&service.resumables, id).await?;
+    let lock = lock_upload(&service.resumables, id).await?;
     let uploads = Arc::clone(&service.resumables);
     let record = blocking(move || uploads.create(id, length, metadata)).await??;
     let record = record.ok_or(ApiError::TooManyResumable { uploads_max })?;
-    stay.became(id);
+    permit.add_job(id);
     tracing::info!(job = %id, length, "resumable upload created");
-    Ok((Append { hold, ticket, checksum }, record))
+    Ok((Append { lock, ticket, checksum }, record))
 }
 
-/// An upload that is there, and whose next bytes may come.
-async fn go_on(service: &Service, id: &str, parts: &Parts) -> Result<(Append, Record), ApiError> {
-    headers::brings_bytes(&parts.headers)?;
+/// Validates and admits more bytes for an existing upload.
+async fn begin_append(
+    service: &Service,
+    id: &str,
+    parts: &Parts,
+) -> Result<(Append, Record), ApiError> {
+    headers::check_content_type(&parts.headers)?;
     let offset = headers::offset(&parts.headers)?;
     let checksum = headers::checksum(&parts.headers)?;
-    let (hold, record) = find(service, id).await?;
+    let (lock, record) = find(service, id).await?;
     if offset != record.offset {
         return Err(ApiError::OffsetConflict { offset: record.offset });
     }
     let bytes = Some(record.length - record.offset);
     let ticket = service.dispatcher.admit(crate::policy::admission::Request { bytes }).await??;
-    Ok((Append { hold, ticket: ticket.from(origin(parts)), checksum }, record))
+    Ok((Append { lock, ticket: ticket.from(origin(parts)), checksum }, record))
 }
 
 async fn find(service: &Service, id: &str) -> Result<(UploadLock, Record), ApiError> {
     let id = id.parse().map_err(|_| ApiError::UploadNotFound)?;
     let uploads = Arc::clone(&service.resumables);
-    let look = move || uploads.find(id);
-    // Whoever guesses makes no holds.
-    blocking(look.clone()).await??.ok_or(ApiError::UploadNotFound)?;
-    let hold = take(&service.resumables, id).await?;
-    let mut record = blocking(look).await??.ok_or(ApiError::UploadNotFound)?;
+    let find = move || uploads.find(id);
+    // Requests with unknown ids must not create locks.
+    blocking(find.clone()).await??.ok_or(ApiError::UploadNotFound)?;
+    let lock = lock_upload(&service.resumables, id).await?;
+    let mut record = blocking(find).await??.ok_or(ApiError::UploadNotFound)?;
     if record.offset > record.length {
         tracing::error!(job = %id, "the record of an upload is invalid");
         record.offset = record.length;
     }
-    Ok((hold, record))
+    Ok((lock, record))
 }
 
-async fn take(uploads: &Resumables, id: JobId) -> Result<UploadLock, ApiError> {
-    uploads.holds.take(id, HANDOVER_MAX).await.ok_or(ApiError::UploadLocked)
+async fn lock_upload(uploads: &Resumables, id: JobId) -> Result<UploadLock, ApiError> {
+    uploads.holds.take(id, LOCK_WAIT_MAX).await.ok_or(ApiError::UploadLocked)
 }
 
-/// The job that an upload's bytes went to, if they did.
+/// The job that an upload became, if it is complete.
 async fn job_of(service: &Service, id: JobId) -> Result<Option<JobId>, ApiError> {
     let uploads = Arc::clone(&service.resumables);
     if blocking(move || uploads.has_bytes(id)).await? {
@@ -353,7 +358,7 @@ async fn job_of(service: &Service, id: JobId) -> Result<Option<JobId>, ApiError>
     service.dispatcher.status(id).await?.map(|_| Some(id)).ok_or(ApiError::UploadNotFound)
 }
 
-/// Makes a job of an upload that is all there.
+/// Submits a complete upload as a job.
 async fn complete(
     service: &Service,
     id: JobId,

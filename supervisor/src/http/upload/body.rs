@@ -1,12 +1,11 @@
-//! The body of an upload, chunk by chunk, with limits on its pauses, its pace and its whole time.
+//! The body of an upload as a stream of chunks, with limits on stalls, rate and total time.
 //!
-//! A task of its own reads the connection and hands chunks over one at a time. When the handler
-//! has given up on an upload, the task reads on for a while and throws away what comes: closing
-//! a connection on a client that is still sending makes its kernel drop our answer unread
-//! (RFC 9112, 9.6).
+//! A separate task reads the connection and passes on one chunk at a time. After the handler has
+//! refused an upload, the task reads and discards data for a while: closing the connection while
+//! the client still sends can make its kernel discard the response unread (RFC 9112, 9.6).
 
 use crate::config::HttpLimits;
-use crate::http::connections::least_rate::{LeastRate, TooSlow};
+use crate::http::connections::minimum_rate::{MinimumRate, TooSlow};
 use crate::http::problem::ApiError;
 use axum::body::Body;
 use axum::http::header::EXPECT;
@@ -22,11 +21,11 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-/// How long, and how many bytes, a refused upload is listened to.
+/// How long, and up to how many bytes, the body of a refused upload is read and discarded.
 const LINGER: Duration = Duration::from_secs(5);
 const LINGER_BYTES_MAX: usize = 64 << 20;
 
-/// Why a body ended before its end.
+/// Why the body could not be received completely.
 #[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
 pub(crate) enum BodyError {
     #[error("no data received in time")]
@@ -34,18 +33,18 @@ pub(crate) enum BodyError {
     #[error("the transfer took too long")]
     TooSlow,
     #[error("the transfer is too slow")]
-    Creeping,
+    BelowRate,
     #[error("the connection was lost")]
     ProtocolError,
 }
 
 impl BodyError {
-    /// As the client is told.
-    pub(crate) const fn told(self, limits: &HttpLimits) -> ApiError {
+    /// The error for the client.
+    pub(crate) const fn to_api_error(self, limits: &HttpLimits) -> ApiError {
         match self {
             Self::Stalled => ApiError::UploadStalled(limits.stall_max),
             Self::TooSlow => ApiError::UploadTooSlow(limits.upload_max),
-            Self::Creeping => ApiError::UploadCreeps {
+            Self::BelowRate => ApiError::UploadBelowRate {
                 bytes_per_s_min: limits.body_rate_bytes_per_s_min,
                 window: limits.stall_max,
             },
@@ -61,10 +60,10 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// Starts reading.
-    pub(crate) fn of(body: Body, limits: &HttpLimits) -> Self {
+    /// Starts the task that reads the body.
+    pub(crate) fn start(body: Body, limits: &HttpLimits) -> Self {
         let (sender, chunks) = mpsc::channel(1);
-        tokio::spawn(pump(body, sender, limits.clone()));
+        tokio::spawn(read_chunks(body, sender, limits.clone()));
         Self { chunks }
     }
 }
@@ -77,24 +76,28 @@ impl Stream for Chunks {
     }
 }
 
-/// Answers a request whose body is not wanted.
+/// Sends an error response and discards the body of the request.
 pub(crate) fn refuse(parts: &Parts, body: Body, error: ApiError) -> Response {
-    // Who waits to be asked (RFC 9110, 10.1.1) sends nothing more once refused, and reading
-    // would ask.
+    // With `Expect: 100-continue` (RFC 9110, 10.1.1) a refused client sends no body, and reading
+    // would make hyper send 100 Continue.
     if !parts.headers.contains_key(EXPECT) {
         discard(body);
     }
     error.into_response()
 }
 
-/// Reads a body that nobody wants.
+/// Reads and discards a body, up to a limit.
 pub(crate) fn discard(body: Body) {
     tokio::spawn(linger(body));
 }
 
-async fn pump(mut body: Body, chunks: mpsc::Sender<Result<Bytes, BodyError>>, limits: HttpLimits) {
+async fn read_chunks(
+    mut body: Body,
+    chunks: mpsc::Sender<Result<Bytes, BodyError>>,
+    limits: HttpLimits,
+) {
     let end = Instant::now() + limits.upload_max;
-    let mut rate = LeastRate::new(limits.body_rate_bytes_per_s_min, limits.stall_max);
+    let mut rate = MinimumRate::new(limits.body_rate_bytes_per_s_min, limits.stall_max);
     loop {
         let now = Instant::now();
         let stall = now + limits.stall_max;
@@ -107,11 +110,11 @@ async fn pump(mut body: Body, chunks: mpsc::Sender<Result<Bytes, BodyError>>, li
             Err(_) => Err(BodyError::TooSlow),
             Ok(None) => return,
             Ok(Some(Err(_))) => Err(BodyError::ProtocolError),
-            // Trailers mean nothing here.
+            // Trailers are ignored.
             Ok(Some(Ok(frame))) => match frame.into_data() {
-                Ok(chunk) => match rate.note(now.elapsed(), chunk.len()) {
+                Ok(chunk) => match rate.record(now.elapsed(), chunk.len()) {
                     Ok(()) => Ok(chunk),
-                    Err(TooSlow) => Err(BodyError::Creeping),
+                    Err(TooSlow) => Err(BodyError::BelowRate),
                 },
                 Err(_) => continue,
             },

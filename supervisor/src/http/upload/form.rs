@@ -1,34 +1,34 @@
-//! An upload's form (RFC 7578): the video in `file`, options before or after it.
+//! Multipart forms of uploads (RFC 7578): the video in `file`, options before or after it.
 //!
-//! Called by `upload`. The video goes to its file as it comes; of the rest a few bytes are kept.
+//! The video is written to its file as it arrives; other fields are limited to a few bytes.
 
 use crate::config::HttpLimits;
 use crate::http::problem::ApiError;
 use crate::http::upload::body::{BodyError, Chunks};
 use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, refuse_misspelt};
-use crate::http::upload::received_file::{ReceivingFile, Taken};
+use crate::http::upload::received_file::{ReceivedFile, ReceivingFile};
 use crate::policy::admission::ENVELOPE_BYTES_MAX;
 use crate::policy::display_name::DisplayName;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use std::path::Path;
 use tokio::fs::File;
 
-/// What limits a form.
+/// Limits of a form.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FormLimits<'a> {
     pub(crate) upload_bytes_max: u64,
     pub(crate) http: &'a HttpLimits,
 }
 
-/// The video of a form, received.
+/// A received upload.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) filename: DisplayName,
-    pub(crate) video: Taken,
+    pub(crate) video: ReceivedFile,
     pub(crate) options: UploadOptions,
 }
 
-/// Reads a form to its end and writes its video into `video`.
+/// Reads the whole form and writes its video to `file`.
 pub(crate) async fn receive(
     chunks: Chunks,
     boundary: String,
@@ -39,21 +39,21 @@ pub(crate) async fn receive(
     let whole = limits.upload_bytes_max.saturating_add(ENVELOPE_BYTES_MAX);
     let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(whole));
     let mut form = Multipart::with_constraints(chunks, boundary, constraints);
-    let broken = |error| explain(error, limits);
+    let to_error = |error| to_api_error(error, limits);
     let mut video = None;
-    while let Some(field) = form.next_field().await.map_err(broken)? {
+    while let Some(field) = form.next_field().await.map_err(to_error)? {
         match field.name() {
             Some("file") if video.is_some() => {
                 return Err(ApiError::RepeatedField { field: "file" });
             }
             Some("file") => {
                 let filename = DisplayName::new(field.file_name().unwrap_or_default());
-                video = Some((filename, store(field, limits, (&mut *file, path)).await?));
+                video = Some((filename, receive_video(field, limits, (&mut *file, path)).await?));
             }
-            // Browsers and old clients send fields of their own; the next call skips over them.
+            // Other fields of clients are skipped by the next call of `next_field`.
             name => {
                 if let Some(name) = name.and_then(UploadOptions::known) {
-                    options.take(name, read_text(field, limits).await?.as_deref())?;
+                    options.set(name, read_text(field, limits).await?.as_deref())?;
                 } else {
                     refuse_misspelt(name.unwrap_or_default())?;
                 }
@@ -64,25 +64,25 @@ pub(crate) async fn receive(
     Ok(Received { filename, video, options })
 }
 
-async fn store(
+async fn receive_video(
     mut field: Field<'_>,
     limits: FormLimits<'_>,
     target: (&mut File, &Path),
-) -> Result<Taken, ApiError> {
-    let mut intake = ReceivingFile::new(target, limits.upload_bytes_max);
-    while let Some(chunk) = field.chunk().await.map_err(|error| explain(error, limits))? {
-        intake.write(&chunk).await?;
+) -> Result<ReceivedFile, ApiError> {
+    let mut receiving = ReceivingFile::new(target, limits.upload_bytes_max);
+    while let Some(chunk) = field.chunk().await.map_err(|error| to_api_error(error, limits))? {
+        receiving.write(&chunk).await?;
     }
-    intake.finish().await
+    receiving.finish().await
 }
 
-/// A short text; nothing where it is no text or too long for any option.
+/// The text of a field; none if it is not UTF-8 or too long for any option.
 async fn read_text(
     mut field: Field<'_>,
     limits: FormLimits<'_>,
 ) -> Result<Option<String>, ApiError> {
     let mut text = Vec::new();
-    while let Some(chunk) = field.chunk().await.map_err(|error| explain(error, limits))? {
+    while let Some(chunk) = field.chunk().await.map_err(|error| to_api_error(error, limits))? {
         if text.len() + chunk.len() > VALUE_BYTES_MAX {
             return Ok(None);
         }
@@ -91,15 +91,15 @@ async fn read_text(
     Ok(String::from_utf8(text).ok())
 }
 
-/// What a failure to read the form means.
-fn explain(error: multer::Error, limits: FormLimits<'_>) -> ApiError {
+/// The error for the client.
+fn to_api_error(error: multer::Error, limits: FormLimits<'_>) -> ApiError {
     match error {
         multer::Error::StreamSizeExceeded { .. } => ApiError::FormTooLarge,
         multer::Error::StreamReadFailed(cause) => match cause.downcast_ref::<BodyError>() {
-            Some(error) => error.told(limits.http),
+            Some(error) => error.to_api_error(limits.http),
             None => ApiError::UploadBroken,
         },
-        // The stream ended early without saying why: so did the connection, or the client's care.
+        // The body ended before the form was complete.
         multer::Error::IncompleteFieldData { .. } | multer::Error::IncompleteStream => {
             ApiError::UploadBroken
         }

@@ -1,7 +1,7 @@
-//! `Idempotency-Key`: a client's own name for a request, by which it may repeat the request
-//! without knowing whether the first arrived (draft-ietf-httpapi-idempotency-key-header).
+//! The `Idempotency-Key` header, with which a client can safely repeat a request whose response it
+//! did not receive (draft-ietf-httpapi-idempotency-key-header).
 //!
-//! Called by `upload`. Only a digest of the key is kept: it is as good as a password to the job.
+//! Only a digest of the key is stored, because the key grants access to the job.
 
 use crate::http::problem::ApiError;
 use crate::http::upload::received_file::hex;
@@ -9,12 +9,12 @@ use axum::http::HeaderMap;
 use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 
-/// Longest key; a UUID has 36 characters.
+/// Maximum length of a key; a UUID has 36 characters.
 const KEY_CHARACTERS_MAX: usize = 255;
 
 const HEADER: &str = "Idempotency-Key";
 
-/// The header, for the document.
+/// The header, for the OpenAPI document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what `key` reads")]
@@ -25,17 +25,17 @@ pub(crate) struct Key {
     idempotency_key: Option<String>,
 }
 
-/// The digest of the key, if there is one.
+/// The digest of the key in the headers, if any.
 pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let mut given = headers.get_all(HEADER).iter();
-    let Some(first) = given.next() else { return Ok(None) };
-    if given.next().is_some() {
+    let mut values = headers.get_all(HEADER).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
         return Err(ApiError::RepeatedField { field: HEADER });
     }
     let key = first.as_bytes();
-    let is_sound = (1..=KEY_CHARACTERS_MAX).contains(&key.len())
+    let is_valid = (1..=KEY_CHARACTERS_MAX).contains(&key.len())
         && key.iter().all(|byte| byte.is_ascii_graphic());
-    if !is_sound {
+    if !is_valid {
         let accepted = format!("1 to {KEY_CHARACTERS_MAX} visible ASCII characters");
         return Err(ApiError::InvalidField { field: HEADER, accepted });
     }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
     use axum::http::HeaderValue;
 
-    fn of(values: &[&str]) -> Result<Option<String>, ApiError> {
+    fn key_of(values: &[&str]) -> Result<Option<String>, ApiError> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(HEADER, HeaderValue::from_str(value).expect("a header"));
@@ -56,12 +56,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_short_visible_and_given_once() {
-        assert_eq!(of(&[]).expect("none is fine"), None);
+    fn a_key_has_limited_length_visible_characters_and_one_value() {
+        assert_eq!(key_of(&[]).expect("none is fine"), None);
         let longest = "k".repeat(KEY_CHARACTERS_MAX);
-        assert_ne!(of(&[&longest]).expect("fits"), of(&["k"]).expect("fits"));
+        assert_ne!(key_of(&[&longest]).expect("fits"), key_of(&["k"]).expect("fits"));
         for wrong in [&[""][..], &["two words"], &[&format!("{longest}k")], &["a", "a"]] {
-            assert!(of(wrong).is_err(), "{wrong:?}");
+            assert!(key_of(wrong).is_err(), "{wrong:?}");
         }
     }
 }

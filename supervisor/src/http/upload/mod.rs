@@ -1,8 +1,8 @@
-//! `/api/upload`: a video comes in, in a form or as it is, and becomes a job.
+//! `/api/upload`: receives a video, as a form or as the plain body, and submits it as a job.
 //!
-//! 1. Capacity is asked for before a byte of the body is read.
-//! 2. The body goes to a file as it comes.
-//! 3. The file is on the disk (fsync) before the job is handed in, and the job before the 202.
+//! 1. Capacity is checked before any byte of the body is read.
+//! 2. The body is written to a file as it arrives.
+//! 3. The file is on disk (fsync) before the job is submitted, and the job before the 202.
 
 pub(crate) mod body;
 pub(crate) mod form;
@@ -19,7 +19,7 @@ use crate::http::service::Service;
 use crate::http::upload::body::{Chunks, refuse};
 use crate::http::upload::form::{FormLimits, Received};
 use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, describe, refuse_misspelt};
-use crate::http::upload::received_file::{ReceivingFile, Taken};
+use crate::http::upload::received_file::{ReceivedFile, ReceivingFile};
 use crate::policy::admission::Request as Admission;
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{JobId, Upload};
@@ -59,7 +59,7 @@ pub(crate) struct Accepted {
 /// Query parameters of an upload.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what `Order` reads")]
+#[expect(dead_code, reason = "describes what `UploadRequest` reads")]
 pub(crate) struct UploadQuery {
     /// File name of the video, if the body is the video itself.
     filename: Option<String>,
@@ -139,7 +139,7 @@ pub(crate) async fn put(State(service): State<Service>, request: Request) -> Res
     receive(&service, request).await
 }
 
-/// Takes one upload.
+/// Handles one upload.
 async fn receive(service: &Service, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let bytes = body.size_hint().exact();
@@ -148,9 +148,9 @@ async fn receive(service: &Service, request: Request) -> Response {
         Err(error) => Err(error),
     };
     match admitted {
-        Ok((begun, stay)) => match take_in(service, body, begun).await {
+        Ok((started, permit)) => match receive_and_submit(service, body, started).await {
             Ok(status) => {
-                stay.became(status.job_id);
+                permit.add_job(status.job_id);
                 accepted(status)
             }
             Err(error) => error.into_response(),
@@ -159,26 +159,26 @@ async fn receive(service: &Service, request: Request) -> Response {
     }
 }
 
-/// What an upload says before its body.
+/// An upload request without its body.
 struct UploadRequest {
-    envelope: UploadEncoding,
+    encoding: UploadEncoding,
     filename: DisplayName,
     options: UploadOptions,
-    /// SHA-256 of the client's key to this request.
+    /// SHA-256 of the `Idempotency-Key`.
     key: Option<String>,
 }
 
-/// What the body is.
+/// How the video is encoded in the body.
 enum UploadEncoding {
-    /// A form with this boundary.
+    /// As a form with this boundary.
     Form(String),
-    /// The video.
-    None,
+    /// The body is the video.
+    Plain,
 }
 
 impl UploadRequest {
     fn of(parts: &Parts) -> Result<Self, ApiError> {
-        let envelope = UploadEncoding::of(parts)?;
+        let encoding = UploadEncoding::of(parts)?;
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map_err(|_| ApiError::MalformedQuery)?;
         let (mut filename, mut options) = (None, UploadOptions::default());
@@ -188,7 +188,7 @@ impl UploadRequest {
                     return Err(ApiError::RepeatedField { field: "filename" });
                 }
             } else if let Some(name) = UploadOptions::known(name) {
-                options.take(
+                options.set(
                     name,
                     Some(value).filter(|value| value.len() <= VALUE_BYTES_MAX).map(String::as_str),
                 )?;
@@ -197,18 +197,18 @@ impl UploadRequest {
             }
         }
         let filename = filename.unwrap_or_else(|| DisplayName::new(""));
-        Ok(Self { envelope, filename, options, key: idempotency::key(&parts.headers)? })
+        Ok(Self { encoding, filename, options, key: idempotency::key(&parts.headers)? })
     }
 }
 
 impl UploadRequest {
-    /// Whether what it says before its body, which has so many bytes, can be done.
+    /// Refuses what can be refused without the body; `bytes` is the size of the body, if known.
     fn check(self, service: &Service, bytes: Option<u64>) -> Result<Self, ApiError> {
         check_webhook(service, &self.options)?;
         let upload_bytes_max = service.config.upload_bytes_max;
-        match self.envelope {
-            // What is not in a form has no bytes but the video's.
-            UploadEncoding::None if bytes > Some(upload_bytes_max) => {
+        match self.encoding {
+            // Unlike a form, a plain body contains only the video.
+            UploadEncoding::Plain if bytes > Some(upload_bytes_max) => {
                 Err(ApiError::UploadTooLarge { upload_bytes_max })
             }
             _ => Ok(self),
@@ -216,31 +216,31 @@ impl UploadRequest {
     }
 }
 
-/// Whether whoever is to be told of the end can be.
+/// Refuses a webhook URL if webhooks are not configured.
 pub(crate) fn check_webhook(service: &Service, options: &UploadOptions) -> Result<(), ApiError> {
     match options.webhook() {
-        Some(_) if !service.webhooks.are_on() => Err(ApiError::WebhooksOff),
+        Some(_) if !service.webhooks.are_enabled() => Err(ApiError::WebhooksOff),
         _ => Ok(()),
     }
 }
 
 impl UploadEncoding {
-    /// A body without a type is taken for what the method stands for: PUT for the video itself.
+    /// A PUT without `Content-Type` is the plain video.
     fn of(parts: &Parts) -> Result<Self, ApiError> {
         let kind = match parts.headers.get(CONTENT_TYPE) {
-            None if parts.method == Method::PUT => return Ok(Self::None),
+            None if parts.method == Method::PUT => return Ok(Self::Plain),
             kind => kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default(),
         };
-        let plain = kind.to_ascii_lowercase();
-        if plain.starts_with("video/") || plain.starts_with("application/octet-stream") {
-            return Ok(Self::None);
+        let lower = kind.to_ascii_lowercase();
+        if lower.starts_with("video/") || lower.starts_with("application/octet-stream") {
+            return Ok(Self::Plain);
         }
         let boundary = multer::parse_boundary(kind).map_err(|_| ApiError::UnsupportedMediaType)?;
         Ok(Self::Form(boundary))
     }
 }
 
-/// A place in the queue, if the client may have one and there is one.
+/// Admits an upload: first by the limits of its client, then by those of the service.
 pub(crate) async fn admit(
     service: &Service,
     parts: &Parts,
@@ -256,17 +256,17 @@ pub(crate) async fn admit(
             }
         }
     }
-    let stay = clients.admit(client)?;
+    let permit = clients.admit(client)?;
     let ticket = service.dispatcher.admit(Admission { bytes }).await??;
-    Ok((ticket.from(origin(parts)), stay))
+    Ok((ticket.from(origin(parts)), permit))
 }
 
-/// The request's name.
+/// The request id and trace id of a request.
 pub(crate) fn origin(parts: &Parts) -> Origin {
     parts.extensions.get().cloned().unwrap_or(Origin::NONE)
 }
 
-/// An upload that may come in, and the file it goes to.
+/// An admitted upload and its file.
 struct StartedUpload {
     upload: UploadRequest,
     ticket: Ticket,
@@ -275,25 +275,29 @@ struct StartedUpload {
     file: File,
 }
 
-/// Everything that can be refused before the body is read.
+/// Admits an upload and creates its file, before the body is read.
 async fn begin(
     service: &Service,
     parts: &Parts,
     bytes: Option<u64>,
     upload: UploadRequest,
 ) -> Result<(StartedUpload, ClientPermit), ApiError> {
-    let (ticket, stay) = admit(service, parts, bytes).await?;
+    let (ticket, permit) = admit(service, parts, bytes).await?;
     let (id, state) = (JobId::random(), service.state.clone());
     let (partial, file) = blocking(move || state.begin_upload(id)).await??;
-    Ok((StartedUpload { upload, ticket, id, partial, file }, stay))
+    Ok((StartedUpload { upload, ticket, id, partial, file }, permit))
 }
 
-async fn take_in(service: &Service, body: Body, begun: StartedUpload) -> Result<Status, ApiError> {
-    let StartedUpload { upload, ticket, id, partial, file } = begun;
+async fn receive_and_submit(
+    service: &Service,
+    body: Body,
+    started: StartedUpload,
+) -> Result<Status, ApiError> {
+    let StartedUpload { upload, ticket, id, partial, file } = started;
     let mut file = tokio::fs::File::from_std(file);
-    let chunks = Chunks::of(body, &service.config.http);
+    let chunks = Chunks::start(body, &service.config.http);
     let target = (&mut file, partial.path());
-    let received = match upload.envelope {
+    let received = match upload.encoding {
         UploadEncoding::Form(boundary) => {
             let limits = FormLimits {
                 upload_bytes_max: service.config.upload_bytes_max,
@@ -301,9 +305,9 @@ async fn take_in(service: &Service, body: Body, begun: StartedUpload) -> Result<
             };
             form::receive(chunks, boundary, limits, target, upload.options).await?
         }
-        UploadEncoding::None => Received {
+        UploadEncoding::Plain => Received {
             filename: upload.filename,
-            video: as_it_is(service, chunks, target).await?,
+            video: receive_plain(service, chunks, target).await?,
             options: upload.options,
         },
     };
@@ -322,56 +326,56 @@ async fn take_in(service: &Service, body: Body, begun: StartedUpload) -> Result<
     submit(service, (ticket, id), upload, webhook).await
 }
 
-/// Makes an upload a job; whom to tell of its end is on the disk before it is accepted.
+/// Submits an upload as a job. Its webhook is recorded on disk before the job is accepted.
 pub(crate) async fn submit(
     service: &Service,
     (ticket, id): (Ticket, JobId),
     upload: Upload,
     webhook: Option<WebhookUrl>,
 ) -> Result<Status, ApiError> {
-    let Some(address) = webhook else {
+    let Some(url) = webhook else {
         return Ok(service.dispatcher.submit(ticket, id, upload).await??);
     };
     let webhooks = &service.webhooks;
-    if let Err(error) = webhooks.note(id, &address).await {
+    if let Err(error) = webhooks.record(id, &url).await {
         let state = service.state.clone();
         blocking(move || state.remove(id)).await??;
         return Err(error.into());
     }
     let submitted = service.dispatcher.submit(ticket, id, upload).await;
     match &submitted {
-        // A repeated request is the job of the first, which has its own note.
-        Ok(Ok(status)) if status.job_id == id => webhooks.follow(id, &address),
-        _ => webhooks.forget(id),
+        // The job of an earlier request with the same key has its own webhook record.
+        Ok(Ok(status)) if status.job_id == id => webhooks.deliver_at_end(id, &url),
+        _ => webhooks.discard(id),
     }
     Ok(submitted??)
 }
 
-/// A body that is the video.
-async fn as_it_is(
+/// Receives a body that is the plain video.
+async fn receive_plain(
     service: &Service,
     mut chunks: Chunks,
     target: (&mut tokio::fs::File, &Path),
-) -> Result<Taken, ApiError> {
-    let mut intake = ReceivingFile::new(target, service.config.upload_bytes_max);
+) -> Result<ReceivedFile, ApiError> {
+    let mut receiving = ReceivingFile::new(target, service.config.upload_bytes_max);
     while let Some(chunk) = chunks.next().await {
-        intake.write(&chunk.map_err(|error| error.told(&service.config.http))?).await?;
+        receiving.write(&chunk.map_err(|error| error.to_api_error(&service.config.http))?).await?;
     }
-    intake.finish().await
+    receiving.finish().await
 }
 
 fn accepted(status: Status) -> Response {
     let location = format!("/api/status/{}", status.job_id);
-    let answer = Accepted {
+    let body = Accepted {
         job_id: status.job_id,
         status: status.status,
         message: status.message,
         file_size_mb: status.file_size_mb,
     };
-    (StatusCode::ACCEPTED, [(LOCATION, location)], Json(answer)).into_response()
+    (StatusCode::ACCEPTED, [(LOCATION, location)], Json(body)).into_response()
 }
 
-/// Whether there is such a job, or an upload that will be it, and it is not over.
+/// Whether there is an unfinished job or resumable upload with this id.
 async fn is_unfinished(service: &Service, job: JobId) -> Result<bool, ApiError> {
     if let Some(status) = service.dispatcher.status(job).await? {
         return Ok(status.completed_at.is_none());
@@ -380,6 +384,7 @@ async fn is_unfinished(service: &Service, job: JobId) -> Result<bool, ApiError> 
     Ok(blocking(move || uploads.find(job)).await??.is_some())
 }
 
+/// Runs blocking I/O outside the threads of the runtime.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {

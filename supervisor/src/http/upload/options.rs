@@ -1,5 +1,5 @@
-//! How a video is to be processed, as clients say it: in the fields of a form or in a query. The
-//! names and values are the same in both.
+//! The options of an upload, from form fields, query parameters or tus metadata, with the same
+//! names and values in all of them.
 
 use crate::http::problem::ApiError;
 use crate::policy::suggest::nearest;
@@ -10,14 +10,14 @@ use bodyscript_protocol::options::{
     Sampling, Smoothing,
 };
 
-/// Longest value of an option, in bytes.
+/// Maximum length of an option value, in bytes.
 pub(crate) const VALUE_BYTES_MAX: usize = 256;
 
-/// The options there are.
+/// The names of all options.
 const NAMES: [&str; 7] =
     ["mode", "interval", "fps", "max_people", "smoothing", "formats", "webhook_url"];
 
-/// What was asked so far.
+/// The options read so far.
 #[derive(Debug, Default)]
 pub(crate) struct UploadOptions {
     mode: Option<Mode>,
@@ -30,34 +30,34 @@ pub(crate) struct UploadOptions {
 }
 
 impl UploadOptions {
-    /// The option of this name, if there is one.
+    /// The name as a static string if it is an option.
     pub(crate) fn known(name: &str) -> Option<&'static str> {
         NAMES.into_iter().find(|known| *known == name)
     }
 
-    /// Takes the value of a known option; none where it is no text or too long for any.
-    pub(crate) fn take(&mut self, name: &'static str, value: Option<&str>) -> Result<(), ApiError> {
+    /// Sets a known option; the value is none if it is not UTF-8 or longer than any valid one.
+    pub(crate) fn set(&mut self, name: &'static str, value: Option<&str>) -> Result<(), ApiError> {
         let text = value.unwrap_or_default().trim();
         let people = || text.parse().ok().filter(|n| (1..=PEOPLE_MAX).contains(n));
         match name {
-            "mode" => set(&mut self.mode, name, text.parse().ok()),
+            "mode" => set_once(&mut self.mode, name, text.parse().ok()),
             "interval" => {
-                set(&mut self.interval, name, text.parse().ok().and_then(Sampling::every))
+                set_once(&mut self.interval, name, text.parse().ok().and_then(Sampling::every))
             }
-            "fps" => set(&mut self.fps, name, text.parse().ok()),
-            "formats" => set(&mut self.formats, name, text.parse().ok()),
-            "webhook_url" => set(&mut self.webhook, name, text.parse().ok()),
-            "max_people" => set(&mut self.people_max, name, people()),
-            _ => set(&mut self.smoothing, name, text.parse().ok()),
+            "fps" => set_once(&mut self.fps, name, text.parse().ok()),
+            "formats" => set_once(&mut self.formats, name, text.parse().ok()),
+            "webhook_url" => set_once(&mut self.webhook, name, text.parse().ok()),
+            "max_people" => set_once(&mut self.people_max, name, people()),
+            _ => set_once(&mut self.smoothing, name, text.parse().ok()),
         }
     }
 
-    /// Who is to be told of the end.
+    /// The URL that receives a webhook, if any.
     pub(crate) const fn webhook(&self) -> Option<&WebhookUrl> {
         self.webhook.as_ref()
     }
 
-    /// What was asked, with defaults for what was not.
+    /// The options for the worker, with defaults for those that were not given.
     pub(crate) fn options(self) -> Result<Options, ApiError> {
         let sampling = match (self.interval, self.fps) {
             (Some(_), Some(_)) => {
@@ -85,7 +85,7 @@ pub(crate) fn refuse_misspelt(name: &str) -> Result<(), ApiError> {
     }
 }
 
-/// What an option takes, for people.
+/// Describes the valid values of an option, for error messages.
 fn accepted(name: &str) -> String {
     let per_second = |milli: u32| f64::from(milli) / 1000.0;
     match name {
@@ -105,7 +105,7 @@ fn accepted(name: &str) -> String {
     }
 }
 
-/// What options take, for the OpenAPI document.
+/// Describes the valid values of options, for the OpenAPI document.
 pub(crate) mod describe {
     use bodyscript_protocol::artefact::Artefact;
     use bodyscript_protocol::options::{Mode, Smoothing};
@@ -131,7 +131,11 @@ pub(crate) mod describe {
     }
 }
 
-fn set<T>(slot: &mut Option<T>, field: &'static str, value: Option<T>) -> Result<(), ApiError> {
+fn set_once<T>(
+    slot: &mut Option<T>,
+    field: &'static str,
+    value: Option<T>,
+) -> Result<(), ApiError> {
     let value = value.ok_or_else(|| ApiError::InvalidField { field, accepted: accepted(field) })?;
     match slot.replace(value) {
         None => Ok(()),
@@ -144,8 +148,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_taken_within_their_range_and_once() {
-        for (name, value, is_taken) in [
+    fn values_are_accepted_within_their_range_and_once() {
+        for (name, value, is_accepted) in [
             ("mode", Some(" fast "), true),
             ("mode", Some("warp"), false),
             ("mode", None, false),
@@ -155,14 +159,14 @@ mod tests {
             ("max_people", Some("0"), false),
             ("smoothing", Some("perhaps"), false),
         ] {
-            let taken = UploadOptions::default().take(name, value);
-            assert_eq!(taken.is_ok(), is_taken, "{name}={value:?}: {taken:?}");
+            let result = UploadOptions::default().set(name, value);
+            assert_eq!(result.is_ok(), is_accepted, "{name}={value:?}: {result:?}");
         }
         let mut options = UploadOptions::default();
-        options.take("interval", Some("2")).expect("the first");
-        let second = options.take("interval", Some("2"));
+        options.set("interval", Some("2")).expect("the first");
+        let second = options.set("interval", Some("2"));
         assert!(matches!(second, Err(ApiError::RepeatedField { field: "interval" })), "{second:?}");
-        assert_eq!(options.options().expect("sound").sampling, Sampling::every(2).expect("one"));
+        assert_eq!(options.options().expect("valid").sampling, Sampling::every(2).expect("one"));
         assert_eq!(UploadOptions::known("tempo"), None);
         refuse_misspelt("tempo").expect("an unrelated name");
         let refused = refuse_misspelt("intervall").expect_err("similar").to_string();

@@ -1,4 +1,4 @@
-//! The file a video is received into: bytes counted, hashed and written as they come.
+//! Writes a received video to its file; limits its size and computes its SHA-256.
 
 use crate::http::problem::ApiError;
 use crate::store::error::StateError;
@@ -7,10 +7,10 @@ use std::path::Path;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
-/// Bytes a file may hold back before it writes them.
+/// Size of the write buffer of a file.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
 
-/// A video on its way in.
+/// A video that is being received.
 pub(crate) struct ReceivingFile<'a> {
     file: &'a mut File,
     path: &'a Path,
@@ -19,9 +19,9 @@ pub(crate) struct ReceivingFile<'a> {
     digest: Sha256,
 }
 
-/// A video, received.
+/// A received video.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct ReceivedFile {
     pub(crate) bytes: u64,
     /// SHA-256 in hexadecimal.
     pub(crate) sha256: String,
@@ -33,7 +33,7 @@ impl<'a> ReceivingFile<'a> {
         Self { file, path, upload_bytes_max, bytes: 0, digest: Sha256::new() }
     }
 
-    /// Takes some bytes, up to the limit.
+    /// Appends bytes, up to the size limit.
     pub(crate) async fn write(&mut self, chunk: &[u8]) -> Result<(), ApiError> {
         self.bytes += chunk.len() as u64;
         if self.bytes > self.upload_bytes_max {
@@ -44,10 +44,10 @@ impl<'a> ReceivingFile<'a> {
         Ok(written.map_err(|source| failed(self.path, source))?)
     }
 
-    /// All bytes came.
-    pub(crate) async fn finish(self) -> Result<Taken, ApiError> {
+    /// Flushes the file and returns its size and digest.
+    pub(crate) async fn finish(self) -> Result<ReceivedFile, ApiError> {
         self.file.flush().await.map_err(|source| failed(self.path, source))?;
-        Ok(Taken { bytes: self.bytes, sha256: hex(&self.digest.finalize()) })
+        Ok(ReceivedFile { bytes: self.bytes, sha256: hex(&self.digest.finalize()) })
     }
 }
 

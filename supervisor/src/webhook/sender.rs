@@ -1,7 +1,7 @@
-//! What a configuration gives notices: the secret they are signed with, and where they may go.
+//! Sends webhooks as configured: with the signing secret and the allowed networks.
 //!
-//! Opened at a start and at every reload before anything changes, so that a fault in the new one
-//! leaves the old in force.
+//! Built at start and at every reload before any setting changes, so that an invalid configuration
+//! leaves the current one in effect.
 
 use crate::config::WebhookConfig;
 use crate::store::clock;
@@ -12,7 +12,7 @@ use crate::webhook::sign::Secret;
 use ipnet::IpNet;
 use std::sync::Arc;
 
-/// Enough to tell somebody something.
+/// Signs and sends webhooks.
 #[derive(Debug)]
 pub(crate) struct WebhookSender {
     secret: Secret,
@@ -21,10 +21,10 @@ pub(crate) struct WebhookSender {
 }
 
 impl WebhookSender {
-    /// Reads the secret anew; nothing where none is configured.
+    /// Reads the secret; none if webhooks are not configured.
     ///
     /// # Errors
-    /// When the secret or the host's certificates cannot be used.
+    /// If the secret or the certificates of the host can't be used.
     pub(crate) fn open(config: &WebhookConfig) -> Result<Option<Arc<Self>>, WebhookError> {
         let Some(path) = &config.secret_file else { return Ok(None) };
         let networks = config.networks.clone();
@@ -32,12 +32,12 @@ impl WebhookSender {
         Ok(Some(Arc::new(Self { secret: Secret::read(path)?, networks, post })))
     }
 
-    /// Whether a notice sent by the other would be the same.
-    pub(crate) fn are_those_of(&self, other: &Self) -> bool {
+    /// Whether both have the same secret and networks.
+    pub(crate) fn is_equivalent_to(&self, other: &Self) -> bool {
         self.secret == other.secret && self.networks == other.networks
     }
 
-    /// Sends one notice; gives the status of the answer.
+    /// Sends a webhook; returns the status of the response.
     pub(crate) async fn send(
         &self,
         name: &str,

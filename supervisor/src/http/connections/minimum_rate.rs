@@ -1,8 +1,8 @@
-//! The least rate at which bodies have to move, in either direction.
+//! The minimum transfer rate of bodies, in both directions.
 //!
-//! Only time spent waiting for the client counts: neither a slow disk nor a stream of events with
-//! nothing to tell is the client's fault. That a client does nothing at all is seen elsewhere,
-//! by its deadline; here is seen who does so little that no deadline is ever missed.
+//! Only time spent waiting for the client counts, not a slow disk or an event stream without
+//! events. A client that transfers nothing is handled by the stall deadline; this detects one that
+//! transfers just enough to never miss it.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -12,28 +12,28 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-/// A client is slower than it may be.
+/// The client is below the minimum rate.
 #[derive(Debug, Clone, Copy, Error, PartialEq, Eq)]
 #[error("the transfer is slower than the minimum rate")]
 pub(crate) struct TooSlow;
 
-/// Holds what comes or goes against a rate, one window of waiting after the other.
+/// Checks the average rate over consecutive windows of waiting time.
 #[derive(Debug, Clone)]
-pub(crate) struct LeastRate {
+pub(crate) struct MinimumRate {
     bytes_per_s_min: u64,
     window: Duration,
     waited: Duration,
     bytes: u64,
 }
 
-impl LeastRate {
-    /// So many bytes a second, on average over each `window` of waiting.
+impl MinimumRate {
+    /// Requires `bytes_per_s_min` on average over each `window` of waiting time.
     pub(crate) fn new(bytes_per_s_min: u64, window: Duration) -> Self {
         Self { bytes_per_s_min, window, waited: Duration::ZERO, bytes: 0 }
     }
 
-    /// So many bytes moved after so long a wait.
-    pub(crate) fn note(&mut self, waited: Duration, bytes: usize) -> Result<(), TooSlow> {
+    /// Records a transfer and the time waited for it.
+    pub(crate) fn record(&mut self, waited: Duration, bytes: usize) -> Result<(), TooSlow> {
         self.waited += waited;
         self.bytes += bytes as u64;
         if self.waited < self.window {
@@ -48,21 +48,21 @@ impl LeastRate {
     }
 }
 
-/// A stream whose other end has to take what is written at the least rate.
+/// A stream whose peer must receive written data at the minimum rate.
 #[derive(Debug)]
-pub(crate) struct RatedWrites<S> {
+pub(crate) struct RateLimitedWrites<S> {
     stream: S,
-    rate: LeastRate,
-    /// Since when the other end takes nothing.
+    rate: MinimumRate,
+    /// When the current write began to wait for the peer.
     waiting_since: Option<Instant>,
 }
 
-impl<S> RatedWrites<S> {
-    pub(crate) fn new(stream: S, rate: LeastRate) -> Self {
+impl<S> RateLimitedWrites<S> {
+    pub(crate) fn new(stream: S, rate: MinimumRate) -> Self {
         Self { stream, rate, waiting_since: None }
     }
 
-    fn note(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn check(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Pending => {
                 self.waiting_since.get_or_insert_with(Instant::now);
@@ -70,8 +70,8 @@ impl<S> RatedWrites<S> {
             }
             Poll::Ready(Ok(bytes)) => {
                 let waited = self.waiting_since.take().map_or(Duration::ZERO, |at| at.elapsed());
-                let noted = self.rate.note(waited, bytes);
-                Poll::Ready(match noted {
+                let recorded = self.rate.record(waited, bytes);
+                Poll::Ready(match recorded {
                     Ok(()) => Ok(bytes),
                     Err(error) => Err(io::Error::new(ErrorKind::TimedOut, error)),
                 })
@@ -81,24 +81,24 @@ impl<S> RatedWrites<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for RatedWrites<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for RateLimitedWrites<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for RatedWrites<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for RateLimitedWrites<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.note(written)
+        self.check(written)
     }
 
     fn poll_write_vectored(
@@ -107,7 +107,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for RatedWrites<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.note(written)
+        self.check(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -130,21 +130,21 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn the_rate_holds_to_the_byte_over_each_window() {
-        let mut rate = LeastRate::new(100, 10 * SECOND);
-        assert_eq!(rate.note(9 * SECOND, 1), Ok(()), "the window is not over");
-        assert_eq!(rate.note(SECOND, 999), Ok(()), "just enough");
-        assert_eq!(rate.note(9 * SECOND, 999), Ok(()), "what came before no longer counts");
-        assert_eq!(rate.note(SECOND, 0), Err(TooSlow), "one byte less");
+    fn the_rate_is_exact_to_the_byte_over_each_window() {
+        let mut rate = MinimumRate::new(100, 10 * SECOND);
+        assert_eq!(rate.record(9 * SECOND, 1), Ok(()), "the window is not over");
+        assert_eq!(rate.record(SECOND, 999), Ok(()), "just enough");
+        assert_eq!(rate.record(9 * SECOND, 999), Ok(()), "each window is checked alone");
+        assert_eq!(rate.record(SECOND, 0), Err(TooSlow), "one byte less");
     }
 
     #[test]
-    fn only_waiting_counts_and_a_rate_of_nothing_is_none() {
-        let mut rate = LeastRate::new(1_000_000, SECOND);
+    fn only_waiting_time_counts_and_a_rate_of_zero_disables_the_check() {
+        let mut rate = MinimumRate::new(1_000_000, SECOND);
         for _ in 0..1000 {
-            assert_eq!(rate.note(Duration::ZERO, 1), Ok(()));
+            assert_eq!(rate.record(Duration::ZERO, 1), Ok(()));
         }
-        let mut none = LeastRate::new(0, SECOND);
-        assert_eq!(none.note(1000 * SECOND, 0), Ok(()));
+        let mut none = MinimumRate::new(0, SECOND);
+        assert_eq!(none.record(1000 * SECOND, 0), Ok(()));
     }
 }
