@@ -120,16 +120,16 @@ mod tests {
 
     #[test]
     fn urls_with_credentials_or_other_schemes_are_refused() {
-        let of = |text: &str| text.parse::<WebhookUrl>();
-        let plain = of("https://example.org/a?b=c").expect("valid");
+        let parse = |text: &str| text.parse::<WebhookUrl>();
+        let plain = parse("https://example.org/a?b=c").expect("valid");
         assert_eq!((plain.host.as_str(), plain.port, plain.is_tls), ("example.org", 443, true));
         assert_eq!(plain.path(), "/a?b=c");
-        let local = of("http://[::1]:8080").expect("valid");
+        let local = parse("http://[::1]:8080").expect("valid");
         assert_eq!((local.host.as_str(), local.port, local.path()), ("::1", 8080, "/"));
         for wrong in
             ["", "example.org", "ftp://a/", "https://", "https://me@a/", "/a", "http://a b/"]
         {
-            assert_eq!(of(wrong), Err(InvalidWebhookUrl), "{wrong}");
+            assert_eq!(parse(wrong), Err(InvalidWebhookUrl), "{wrong}");
         }
     }
 
@@ -176,8 +176,8 @@ mod tests {
         ] {
             assert!(!allows(ip), "{ip}");
         }
-        let office = EgressPolicy::new(vec!["10.1.0.0/16".parse().expect("a network")]);
-        let allows = |ip: &str| office.allows(ip.parse().expect("an address"), false);
+        let internal = EgressPolicy::new(vec!["10.1.0.0/16".parse().expect("a network")]);
+        let allows = |ip: &str| internal.allows(ip.parse().expect("an address"), false);
         assert!(allows("10.1.2.3") && allows("::ffff:10.1.2.3"));
         assert!(!allows("10.2.2.3") && !allows("127.0.0.1"));
     }

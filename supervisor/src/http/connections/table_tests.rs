@@ -63,11 +63,11 @@ fn requests_have_a_limit_per_client_and_a_total_limit() {
     let ids: Vec<_> = (0..TABLE_MAX).map(|_| open(&mut table, 1).0).collect();
     let mut begin = |id: u64, owner| table.begin(ids[id as usize], client(owner), 3).map(|_| ());
     assert_eq!([begin(0, 1), begin(1, 1), begin(2, 1)], [Ok(()); 3]);
-    assert_eq!(begin(3, 1), Err(Limit::Client(3)), "one past the client's");
+    assert_eq!(begin(3, 1), Err(Limit::Client(3)), "above the limit of the client");
     assert_eq!(begin(3, 2), Ok(()), "the last one within the total");
-    assert_eq!(begin(4, 2), Err(Limit::All(4)), "one past all");
+    assert_eq!(begin(4, 2), Err(Limit::All(4)), "above the total limit");
     let checks = (4..TABLE_MAX).filter(|n| table.begin_reserved(ids[*n], client(1)).is_some());
-    assert_eq!(checks.count(), RESERVED, "health checks are beyond both");
+    assert_eq!(checks.count(), RESERVED, "health checks exceed both limits");
     assert_eq!(table.in_use(), InUse { requests: 4, streams: 0 });
     assert_eq!(table.open(client(3), None).map(|_| ()), Err(Limit::All(4)), "all are busy");
 }
@@ -85,9 +85,9 @@ fn streams_have_separate_limits_and_leave_room_for_requests() {
         result
     };
     assert_eq!(stream(0, 1, 1), Ok(()));
-    assert_eq!(stream(1, 1, 1), Err(Limit::Client(1)), "one past the client's");
-    assert_eq!(stream(1, 2, 1), Ok(()), "the last of all");
-    assert_eq!(stream(2, 3, 1), Err(Limit::All(2)), "one past all");
+    assert_eq!(stream(1, 1, 1), Err(Limit::Client(1)), "above the limit of the client");
+    assert_eq!(stream(1, 2, 1), Ok(()), "the last one in total");
+    assert_eq!(stream(2, 3, 1), Err(Limit::All(2)), "above the total limit");
     assert_eq!(table.in_use(), InUse { requests: 0, streams: 2 });
     begin(&mut table, ids[2], 1);
     begin(&mut table, ids[3], 1);
@@ -101,7 +101,7 @@ fn a_late_finish_ends_no_other_request() {
     let second = begin(&mut table, id, 1);
     assert_eq!(table.in_use().requests, 1);
     table.finish(id, first);
-    assert_eq!(table.in_use().requests, 1, "the second goes on");
+    assert_eq!(table.in_use().requests, 1, "the second continues");
     table.finish(id, second);
     assert_eq!(table.in_use(), InUse::default());
     table.close(id);

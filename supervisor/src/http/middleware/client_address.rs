@@ -120,14 +120,14 @@ mod tests {
 
     #[test]
     fn an_invalid_entry_makes_the_proxy_that_added_it_the_client() {
-        for noise in [&b"unknown"[..], b"", b"198.51.100.1;", b"\xff\xfe", b"_hidden"] {
+        for invalid in [&b"unknown"[..], b"", b"198.51.100.1;", b"\xff\xfe", b"_hidden"] {
             let mut list = b"203.0.113.1, ".to_vec();
-            list.extend_from_slice(noise);
-            assert_eq!(client("10.0.0.2", &[&list]), "10.0.0.2", "{noise:?}");
+            list.extend_from_slice(invalid);
+            assert_eq!(client("10.0.0.2", &[&list]), "10.0.0.2", "{invalid:?}");
             // A forwarded request does not count as one of this host.
-            assert_eq!(client("127.0.0.1", &[&list]), "127.0.0.1", "{noise:?}");
+            assert_eq!(client("127.0.0.1", &[&list]), "127.0.0.1", "{invalid:?}");
             list.extend_from_slice(b", 10.0.0.3");
-            assert_eq!(client("127.0.0.1", &[&list]), "10.0.0.3", "{noise:?}");
+            assert_eq!(client("127.0.0.1", &[&list]), "10.0.0.3", "{invalid:?}");
         }
     }
 }

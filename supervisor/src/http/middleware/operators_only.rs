@@ -33,7 +33,7 @@ pub(crate) async fn require_operator(
         authorization: headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
         // The authority in the request target takes precedence over `Host` (RFC 9112, 3.2.2).
         host: match request.uri().authority() {
-            Some(named) => Some(named.as_str()),
+            Some(authority) => Some(authority.as_str()),
             None => headers.get(HOST).and_then(|host| host.to_str().ok()),
         },
         forwarded: if is_forwarded { Forwarded::Yes } else { Forwarded::No },

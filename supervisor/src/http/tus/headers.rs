@@ -163,7 +163,7 @@ mod tests {
         let of = |text: &str| Metadata::of(text).map(|metadata| metadata.filename.to_string());
         assert_eq!(of("").expect("nothing"), "video");
         // filename: ../a.mp4, mode: fast; `filetype` is not an option.
-        let valid = "filename Li4vYS5tcDQ=, mode ZmFzdA==,filetype dmlkZW8vbXA0,lonely";
+        let valid = "filename Li4vYS5tcDQ=, mode ZmFzdA==,filetype dmlkZW8vbXA0,valueless";
         assert_eq!(of(valid).expect("valid"), "a.mp4");
         for (wrong, code) in [
             ("filename ***", "invalid_header"),

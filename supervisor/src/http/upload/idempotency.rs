@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_key_has_limited_length_visible_characters_and_one_value() {
-        assert_eq!(key_of(&[]).expect("none is fine"), None);
+        assert_eq!(key_of(&[]).expect("no key is valid"), None);
         let longest = "k".repeat(KEY_CHARACTERS_MAX);
         assert_ne!(key_of(&[&longest]).expect("fits"), key_of(&["k"]).expect("fits"));
         for wrong in [&[""][..], &["two words"], &[&format!("{longest}k")], &["a", "a"]] {
