@@ -76,7 +76,7 @@ pub(crate) async fn run(
     let config = Arc::new(config);
     let addresses = listeners.addresses()?;
     let (access, webhook_sender) = open_secrets(&config, addresses.operators)?;
-    if access.is_impossible() {
+    if access.denies_all() {
         tracing::warn!(
             "job list, monitor, metrics and memory report are not available: `operator_listen` is \
              off and `token_file` is not set"

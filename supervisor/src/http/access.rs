@@ -157,7 +157,7 @@ impl Access {
     }
 
     /// Whether no request can get operator access.
-    pub(crate) fn is_impossible(&self) -> bool {
+    pub(crate) fn denies_all(&self) -> bool {
         self.token.is_none() && self.local == Local::No
     }
 
@@ -247,8 +247,8 @@ mod tests {
         let anonymous = Requester { host: Some("localhost"), ..Requester::default() };
         assert_eq!(access(Local::Yes, Some(TOKEN)).check(&anonymous), Err(Denied::Token));
         assert_eq!(access(Local::Yes, None).check(&anonymous), Err(Denied::NotLocal));
-        assert!(access(Local::No, None).is_impossible());
-        assert!(!access(Local::No, Some(TOKEN)).is_impossible());
+        assert!(access(Local::No, None).denies_all());
+        assert!(!access(Local::No, Some(TOKEN)).denies_all());
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub(crate) async fn serve(
         });
         let serving =
             http.serve_connection(TokioIo::new(limit_writes(stream, &connections)), respond);
-        tokio::spawn(run_to_exit(served.watch(serving), connection));
+        tokio::spawn(serve_until_closed(served.watch(serving), connection));
         if connections.are_full() {
             // Lets the new connection read a header that has already arrived, so that it is busy
             // and not closed as idle for the next connection.
@@ -94,7 +94,10 @@ pub(crate) async fn serve(
 }
 
 /// Serves a connection until it ends or must make room.
-async fn run_to_exit(serving: impl Future<Output = hyper::Result<()>>, connection: Connection) {
+async fn serve_until_closed(
+    serving: impl Future<Output = hyper::Result<()>>,
+    connection: Connection,
+) {
     tokio::select! {
         biased;
         () = connection.evicted() => tracing::debug!("idle connection closed to make room"),

@@ -100,7 +100,7 @@ impl Client {
         }
         let per_minute_max = limits.uploads_per_minute_max;
         let interval = MINUTE / per_minute_max;
-        let next_arrival = self.next_arrival.map_or(now, |until| until.max(now)) + interval;
+        let next_arrival = self.next_arrival.map_or(now, |time| time.max(now)) + interval;
         let ahead = next_arrival - now;
         if ahead > MINUTE {
             let retry_after =
@@ -115,7 +115,7 @@ impl Client {
     fn is_idle(&self, now: Instant) -> bool {
         self.uploads == 0
             && self.jobs.is_empty()
-            && self.next_arrival.is_none_or(|until| until <= now)
+            && self.next_arrival.is_none_or(|time| time <= now)
     }
 }
 
