@@ -6,7 +6,7 @@ use crate::store::error::StateError;
 use crate::store::error::failed;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -21,6 +21,24 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), StateError> {
         // So that the caller's cleanup finds it in its old place.
         let _ = fs::rename(to, from);
     })
+}
+
+/// Suffix of a file that is being written by [`replace`]; what a crash leaves of one is deleted.
+pub(crate) const UNFINISHED: &str = ".new";
+
+/// Gives a file this content, durably: after a crash it has either the old or the new one.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), StateError> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(UNFINISHED);
+    let write = || {
+        let mut options = OpenOptions::new();
+        let options = options.create(true).truncate(true).write(true).mode(0o600);
+        let mut file = options.open(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()
+    };
+    write().map_err(failed("written", path))?;
+    rename(Path::new(&temporary), path)
 }
 
 pub(crate) fn sync(path: &Path) -> Result<(), StateError> {

@@ -20,13 +20,14 @@ use crate::dispatcher::Dispatcher;
 use crate::dispatcher::status::Status;
 use crate::policy::job::JobId;
 use crate::store::error::StateError;
+use crate::store::fs_atomic::{UNFINISHED, replace};
 use address::WebhookUrl;
 pub(crate) use sender::WebhookSender;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,6 +125,10 @@ impl Webhooks {
         };
         let pending = |entry: fs::DirEntry| {
             let name = entry.file_name().into_string().ok()?;
+            if name.ends_with(UNFINISHED) {
+                // Left by a crash. It has no effect; if it can't be deleted, the next start will.
+                let _ = fs::remove_file(entry.path());
+            }
             let id = name.strip_suffix(".json")?.parse().ok()?;
             Some((id, serde_json::from_slice(&fs::read(entry.path()).ok()?).ok()?))
         };
@@ -132,19 +137,8 @@ impl Webhooks {
 
     /// Writes a record to disk durably.
     fn write(&self, id: JobId, pending: &PendingWebhook) -> Result<(), StateError> {
-        let path = self.path(id);
-        let temporary = path.with_extension("new");
-        let write = || {
-            self.create_folder()?;
-            let mut options = OpenOptions::new();
-            let options = options.create(true).truncate(true).write(true).mode(0o600);
-            let mut file = options.open(&temporary)?;
-            file.write_all(&serde_json::to_vec(pending)?)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            File::open(&self.folder)?.sync_all()
-        };
-        write().map_err(failed("written", &path))
+        self.create_folder().map_err(failed("created", &self.folder))?;
+        replace(&self.path(id), &serde_json::to_vec(pending).expect("a record is plain data"))
     }
 
     /// Creates the folder, with the first record.
@@ -171,8 +165,11 @@ impl Webhooks {
         id: JobId,
         address: &WebhookUrl,
     ) -> Result<(), StateError> {
-        let pending = PendingWebhook { url: address.to_string(), tries: 0 };
-        let this = Arc::clone(self);
+        self.save(id, &PendingWebhook { url: address.to_string(), tries: 0 }).await
+    }
+
+    async fn save(self: &Arc<Self>, id: JobId, pending: &PendingWebhook) -> Result<(), StateError> {
+        let (this, pending) = (Arc::clone(self), pending.clone());
         let written = spawn_blocking(move || this.write(id, &pending)).await;
         written
             .unwrap_or_else(|error| Err(failed("written", &self.folder)(io::Error::other(error))))
@@ -198,7 +195,7 @@ impl Webhooks {
     }
 
     /// Returns when the webhook is delivered, given up or no longer needed.
-    async fn deliver(&self, id: JobId, mut pending: PendingWebhook) {
+    async fn deliver(self: &Arc<Self>, id: JobId, mut pending: PendingWebhook) {
         let Some(status) = self.end_of(id).await else { return };
         let Ok(address) = pending.url.parse::<WebhookUrl>() else { return };
         let (name, body) = (format!("msg_{id}"), payload(&status));
@@ -224,7 +221,7 @@ impl Webhooks {
                 return;
             };
             pending.tries += 1;
-            if let Err(error) = self.write(id, &pending) {
+            if let Err(error) = self.save(id, &pending).await {
                 tracing::warn!(job = %id, %error, "cannot record the attempts of a webhook");
             }
             tokio::select! {

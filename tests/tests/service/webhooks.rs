@@ -157,7 +157,10 @@ fn pending_webhooks_survive_a_restart() -> Result<()> {
     server.await_end(&job)?;
     let mut listener = None;
     let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    let unfinished = server.state_dir().join("webhooks").join(format!("{job}.json.new"));
     let server = server.restart_after(&flags, || {
+        // As a crash leaves it in the middle of a write.
+        std::fs::write(&unfinished, "{")?;
         listener = Some(TcpListener::bind(("127.0.0.1", port))?);
         Ok(())
     })?;

@@ -42,8 +42,8 @@ fn standby(server: &TestServer, but: &[i64]) -> Result<i64> {
 /// The process of the only worker of a job, as its exit report tells it.
 fn exited_worker(server: &TestServer, id: &str) -> Result<i64> {
     let log = server.log();
-    let line = log.lines().find(|line| line.contains("obituary") && line.contains(id));
-    let line = line.with_context(|| format!("no obituary of {id}: {log}"))?;
+    let line = log.lines().find(|line| line.contains(" exit: ") && line.contains(id));
+    let line = line.with_context(|| format!("no exit report of {id}: {log}"))?;
     let pid = line.split_once(" pid=").context("a process")?.1;
     Ok(pid.split(' ').next().context("a number")?.parse()?)
 }
@@ -168,7 +168,7 @@ fn a_hanging_or_failed_warm_up_is_ended_and_affects_no_job() -> Result<()> {
         let server = rehearsing(how, &folder)?;
         let crashes = || {
             let log = server.log();
-            log.lines().filter(|line| line.contains("obituary") && line.contains("standby")).count()
+            log.lines().filter(|line| line.contains(" exit: ") && line.contains("standby")).count()
         };
         // More in a row than open the breaker when it is jobs that cannot start.
         for dead in [0, 4] {

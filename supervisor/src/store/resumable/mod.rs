@@ -17,11 +17,12 @@ use crate::policy::retention_rules::ResumableLimits;
 use crate::store::artefacts::StateDir;
 use crate::store::clock::{Clock, Moment};
 use crate::store::error::StateError;
+use crate::store::fs_atomic::{UNFINISHED, replace};
 use crate::store::retention::Pressure;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,9 +31,6 @@ use upload_lock::UploadLocks;
 
 /// Suffix of a record's file name.
 const RECORD: &str = ".json";
-
-/// Further suffix of a record that is being written.
-const UNFINISHED: &str = ".new";
 
 /// Bytes read at once for the digest.
 const READ_BYTES: usize = 64 * 1024;
@@ -155,19 +153,7 @@ impl Resumables {
 
     /// Writes a record atomically and durably.
     pub(crate) fn write(&self, id: JobId, record: &Record) -> Result<(), StateError> {
-        let path = self.record(id);
-        let temporary = self.folder.join(format!("{id}{RECORD}{UNFINISHED}"));
-        let bytes = serde_json::to_vec(record).expect("a record is plain data");
-        let write = || {
-            let mut options = OpenOptions::new();
-            let options = options.create(true).truncate(true).write(true).mode(0o600);
-            let mut file = options.open(&temporary)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            File::open(&self.folder)?.sync_all()
-        };
-        write().map_err(failed("written", &path))
+        replace(&self.record(id), &serde_json::to_vec(record).expect("a record is plain data"))
     }
 
     /// Opens the data file at the end of the bytes that count; bytes beyond are cut off.
