@@ -75,6 +75,12 @@ impl FakeRunner {
         let mut evidence = ExitEvidence::blank(CageBackend::V2, spec.memory_bytes_max);
         evidence.pid = Some(1);
         evidence.sandbox = Some(SandboxReport::default());
+        {
+            // A worker outside the pool is named after its job, which may be stopped right away.
+            let mut record = self.record.lock().expect("no panic");
+            let number = record.numbers.get(&spec.name).copied();
+            record.started.extend(number);
+        }
         sleep(Duration::from_millis(20)).await;
         live.send_modify(|live| {
             live.phase = Phase::Ready;
