@@ -328,6 +328,8 @@ async fn simulate(seed: u64, steps: usize) -> Vec<(u128, usize, String)> {
     };
     for _ in 0..steps {
         simulation.step().await;
+        // Time passes only once all calls to the disk have returned: they take none.
+        sleep(Duration::from_millis(1)).await;
         simulation.check().await;
     }
     simulation.finish().await;
