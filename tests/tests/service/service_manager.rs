@@ -180,7 +180,7 @@ fn contradictory_inherited_sockets_are_refused() -> Result<()> {
     let text = Manager::start(&["bodyscript.socket", "another"], &on)?.refusal()?;
     assert!(text.contains("FileDescriptorName=operator"), "{text}");
     let text = Manager::start(&["operator", "operator"], &on)?.refusal()?;
-    assert!(text.contains("for operators"), "{text}");
+    assert!(text.contains("two sockets were passed for the operator listener"), "{text}");
     let off = ["--operator-listen", "off"];
     let text = Manager::start(&["bodyscript.socket", "operator"], &off)?.refusal()?;
     assert!(text.contains("`operator_listen` is off"), "{text}");
