@@ -83,4 +83,4 @@ pub use runner::containment::cage::{CageBackend, CageRequired, survey};
 pub use runner::factory::{WorkerFactory, WorkerFactoryError, WorkerFactorySettings};
 pub use store::artefacts::StateDir;
 pub use store::clock::wall as wall_clock;
-pub use store::journal::{Entry, FILE as JOURNAL_FILE, JobRow, Journal, Past};
+pub use store::journal::{Entry, FILE as JOURNAL_FILE, JobRow, Journal, OpenedJournal};

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use bodyscript::{
-    AttemptRecord, DisplayName, Entry, Job, JobError, JobEvent, JobId, JobRow, Journal, Past,
-    StateDir, Upload, wall_clock,
+    AttemptRecord, DisplayName, Entry, Job, JobError, JobEvent, JobId, JobRow, Journal,
+    OpenedJournal, StateDir, Upload, wall_clock,
 };
 use bodyscript_protocol::message::{Summary, VideoFacts};
 use bodyscript_protocol::options::Options;
@@ -28,7 +28,7 @@ const SUMMARY: Summary = Summary {
 /// of those are for the fault worker, and say `words`.
 pub fn fill(state: &Path, jobs: usize, words: &str) -> Result<BTreeMap<String, &'static str>> {
     let (folder, lock) = StateDir::open(state)?;
-    let (Past { journal, clock, .. }, thread) = Journal::open(state)?;
+    let (OpenedJournal { journal, clock, .. }, thread) = Journal::open(state)?;
     let mut states = BTreeMap::new();
     for number in 0..jobs {
         let mut job = accepted(number);

@@ -69,7 +69,7 @@ fn raw(config: &Config) -> RawConfig {
         upload_s_max: s(http.upload_max),
         body_rate_bytes_per_s_min: bytes(http.body_rate_bytes_per_s_min),
         resumable_uploads_max: Some(config.resumable.uploads_max as u32),
-        resumable_ttl_s: s(config.resumable.lives.normal),
+        resumable_ttl_s: s(config.resumable.retention.normal),
         webhook_secret_file: Some(config.webhook.secret_file.clone().unwrap_or_default()),
         webhook_networks: networks(&config.webhook.networks),
         token_file: Some(access.token_file.clone().unwrap_or_default()),

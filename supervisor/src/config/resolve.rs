@@ -211,8 +211,8 @@ fn pressure_ttl(raw: &RawConfig) -> Result<Duration> {
 fn resumable(raw: &RawConfig) -> Result<ResumableLimits> {
     let uploads = number("resumable_uploads_max", raw.resumable_uploads_max, 64, 0..=100_000)?;
     let normal = seconds("resumable_ttl_s", raw.resumable_ttl_s, 6 * 3600, 1..=30 * DAY_S)?;
-    let lives = RetentionPeriods { normal, under_pressure: pressure_ttl(raw)?.min(normal) };
-    Ok(ResumableLimits { uploads_max: uploads as usize, lives })
+    let retention = RetentionPeriods { normal, under_pressure: pressure_ttl(raw)?.min(normal) };
+    Ok(ResumableLimits { uploads_max: uploads as usize, retention })
 }
 
 fn access(raw: &RawConfig) -> Result<AccessConfig> {

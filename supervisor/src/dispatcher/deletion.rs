@@ -75,7 +75,7 @@ impl State {
     /// Removes expired jobs, oldest first.
     pub(crate) fn sweep(&mut self) {
         let state = self.state.clone();
-        spawn_blocking(move || state.look_again());
+        spawn_blocking(move || state.test_writes());
         self.pressure = Pressure::measure(&self.state, self.config.disk_free_bytes_min);
         if self.pressure.disk {
             self.discard_videos_beyond(0, "low disk space");

@@ -107,14 +107,14 @@ impl FakeRunner {
     fn stopped(evidence: ExitEvidence, stop: Option<Stop>) -> ExitReport {
         let cause = Some(Cause::Stop(stop.unwrap_or(Stop::Shutdown)));
         let exit = Some(ProcessExit::Signal(15));
-        ExitReport::write(ExitEvidence { cause, exit, ..evidence })
+        ExitReport::from_evidence(ExitEvidence { cause, exit, ..evidence })
     }
 
     /// How a worker ends that nobody stops.
     fn exit(evidence: ExitEvidence, random: &mut Rng) -> ExitReport {
         let status = |exit: WorkerExit| Some(ProcessExit::Status(exit.code().into()));
         let killed = Some(ProcessExit::Signal(9));
-        ExitReport::write(match random.u32(0..20) {
+        ExitReport::from_evidence(match random.u32(0..20) {
             0 => ExitEvidence { exit: killed, ..evidence },
             1 => ExitEvidence { exit: killed, oom_kills: 1, limit_was_hit: true, ..evidence },
             2 => ExitEvidence {

@@ -17,7 +17,7 @@ pub(crate) struct ResumableLimits {
     /// Maximum number of incomplete uploads.
     pub uploads_max: usize,
     /// How long an upload is kept, from its creation to its last byte.
-    pub lives: RetentionPeriods,
+    pub retention: RetentionPeriods,
 }
 
 impl RetentionPeriods {

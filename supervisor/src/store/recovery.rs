@@ -10,7 +10,7 @@ use crate::store::artefacts::StateDir;
 use crate::store::clock::{self, Clock};
 use crate::store::error::StateError;
 use crate::store::failpoint;
-use crate::store::journal::{Entry, JobRow, Journal, Past, What};
+use crate::store::journal::{Entry, JobRow, Journal, OpenedJournal, What};
 use crate::store::outcome::Outcome;
 use crate::store::retention::{Claims, sweep_orphans};
 use crate::store::set_aside::{SetAside, SetAsideTotals, set_aside_unknown};
@@ -57,7 +57,7 @@ enum Resolution {
 impl Recovered {
     /// Nothing: for a program that exits with its jobs.
     pub(crate) fn nothing() -> Self {
-        let Past { journal, clock, jobs, poison, .. } = Past::none();
+        let OpenedJournal { journal, clock, jobs, poison, .. } = OpenedJournal::without_journal();
         Self { journal, clock, jobs, poison, uploads: HashSet::new() }
     }
 
@@ -65,8 +65,8 @@ impl Recovered {
     ///
     /// # Errors
     /// If the state folder cannot be read or cleaned; an operator has to solve it.
-    pub(crate) fn from(past: Past, state: &StateDir) -> Result<Self, StateError> {
-        let Past { journal, clock, jobs, poison, removed, lost } = past;
+    pub(crate) fn from(past: OpenedJournal, state: &StateDir) -> Result<Self, StateError> {
+        let OpenedJournal { journal, clock, jobs, poison, removed, lost } = past;
         if let Some((cause, aside)) = lost {
             log_set_aside(&cause.to_string(), &aside);
         }

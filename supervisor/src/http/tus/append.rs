@@ -105,7 +105,7 @@ impl AppendTask {
         loop {
             let chunk = tokio::select! {
                 chunk = chunks.next() => chunk,
-                () = self.lock.wanted() => return Err(ApiError::UploadLocked),
+                () = self.lock.takeover_requested() => return Err(ApiError::UploadLocked),
                 () = self.service.closing.cancelled() => return Err(ApiError::Stopping),
             };
             let Some(chunk) = chunk else { return Ok(()) };

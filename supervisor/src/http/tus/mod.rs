@@ -346,7 +346,7 @@ async fn find(service: &Service, id: &str) -> Result<(UploadLock, Record), ApiEr
 }
 
 async fn lock_upload(uploads: &Resumables, id: JobId) -> Result<UploadLock, ApiError> {
-    uploads.holds.take(id, LOCK_WAIT_MAX).await.ok_or(ApiError::UploadLocked)
+    uploads.locks.take(id, LOCK_WAIT_MAX).await.ok_or(ApiError::UploadLocked)
 }
 
 /// The job that an upload became, if it is complete.
@@ -368,7 +368,7 @@ async fn complete(
     if service.dispatcher.status(id).await?.is_none() {
         let Metadata { filename, options } = Metadata::of(&record.metadata)?;
         let (uploads, state) = (Arc::clone(&service.resumables), service.state.clone());
-        let sha256 = blocking(move || uploads.hand_over(id, &state)).await??;
+        let sha256 = blocking(move || uploads.link_into_spool(id, &state)).await??;
         let webhook = options.webhook().cloned();
         let upload = Upload {
             filename,

@@ -70,11 +70,11 @@ impl Job {
     /// A new job in the queue.
     pub fn new(id: JobId, upload: Upload, memory_bytes_max: u64, now: Timestamp) -> Self {
         let state = JobState::Pending { started_at: None, memory_bytes_max, reason: None };
-        Self::recalled(id, upload, now, state)
+        Self::from_journal(id, upload, now, state)
     }
 
     /// A job read from the journal; the caller fills in the remaining fields.
-    pub const fn recalled(
+    pub const fn from_journal(
         id: JobId,
         upload: Upload,
         created_at: Timestamp,

@@ -48,7 +48,8 @@ fn facts() -> VideoFacts {
 }
 
 fn exit_report(end: ExitReason, cap_bytes: u64) -> ExitReport {
-    let mut exit_report = ExitReport::write(ExitEvidence::blank(CageBackend::V2, cap_bytes));
+    let mut exit_report =
+        ExitReport::from_evidence(ExitEvidence::blank(CageBackend::V2, cap_bytes));
     exit_report.end = end;
     exit_report.facts = Some(facts());
     exit_report

@@ -132,7 +132,7 @@ pub struct ExitReport {
 
 impl ExitReport {
     /// Classifies the evidence.
-    pub fn write(evidence: ExitEvidence) -> Self {
+    pub fn from_evidence(evidence: ExitEvidence) -> Self {
         let (end, detail) = classify(&evidence);
         let (summary, fault) = match evidence.final_message {
             Some(FinalMessage::Done(summary)) if end == ExitReason::Done => (Some(summary), None),

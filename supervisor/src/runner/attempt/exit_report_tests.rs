@@ -102,7 +102,7 @@ proptest! {
 
     #[test]
     fn oom_is_never_reported_without_proof(evidence in any_evidence()) {
-        if ExitReport::write(evidence.clone()).end == ExitReason::Oom {
+        if ExitReport::from_evidence(evidence.clone()).end == ExitReason::Oom {
             prop_assert!(is_oom_proven(&evidence));
         }
     }
@@ -111,13 +111,13 @@ proptest! {
     fn proven_oom_is_reported_unless_the_caller_stopped_the_attempt(evidence in any_evidence()) {
         let is_wanted = !matches!(evidence.cause, Some(Cause::Stop(_)));
         if evidence.oom_kills > 0 && evidence.limit_was_hit && evidence.exit.is_some() && is_wanted {
-            prop_assert_eq!(ExitReport::write(evidence).end, ExitReason::Oom);
+            prop_assert_eq!(ExitReport::from_evidence(evidence).end, ExitReason::Oom);
         }
     }
 
     #[test]
     fn done_requires_the_done_message_and_exit_status_0(evidence in any_evidence()) {
-        let exit_report = ExitReport::write(evidence.clone());
+        let exit_report = ExitReport::from_evidence(evidence.clone());
         if exit_report.end == ExitReason::Done {
             prop_assert_eq!(evidence.exit, Some(ProcessExit::Status(0)));
             prop_assert!(matches!(evidence.final_message, Some(FinalMessage::Done(_))));
@@ -129,7 +129,7 @@ proptest! {
     #[test]
     fn the_cause_of_the_supervisor_decides_unless_oom_is_proven(evidence in any_evidence()) {
         prop_assume!(evidence.exit.is_some());
-        let end = ExitReport::write(evidence.clone()).end;
+        let end = ExitReport::from_evidence(evidence.clone()).end;
         match evidence.cause {
             Some(Cause::Stop(Stop::Cancelled)) => prop_assert_eq!(end, ExitReason::Cancelled),
             Some(Cause::Stop(Stop::Operator)) => {
@@ -155,7 +155,7 @@ proptest! {
     fn only_a_worker_that_was_ready_is_reported_as_crashed(evidence in any_evidence()) {
         let is_ready = evidence.sandbox.is_some();
         let has_process = evidence.exit.is_some();
-        match ExitReport::write(evidence).end {
+        match ExitReport::from_evidence(evidence).end {
             ExitReason::Crash(_) => prop_assert!(is_ready),
             ExitReason::SpawnFailed => prop_assert!(!is_ready || !has_process),
             _ => prop_assert!(has_process),
@@ -164,7 +164,7 @@ proptest! {
 
     #[test]
     fn bad_input_requires_the_matching_exit_status(evidence in any_evidence()) {
-        if ExitReport::write(evidence.clone()).end == ExitReason::BadInput {
+        if ExitReport::from_evidence(evidence.clone()).end == ExitReason::BadInput {
             prop_assert_eq!(evidence.exit, Some(ProcessExit::Status(WorkerExit::BadInput.code().into())));
             let agrees = match evidence.final_message {
                 Some(FinalMessage::Failed(failure)) => failure.fault.is_bad_input(),
@@ -177,7 +177,7 @@ proptest! {
 
     #[test]
     fn the_detail_contains_no_control_characters(evidence in any_evidence()) {
-        prop_assert!(!ExitReport::write(evidence).detail.contains(char::is_control));
+        prop_assert!(!ExitReport::from_evidence(evidence).detail.contains(char::is_control));
     }
 }
 
@@ -191,9 +191,9 @@ fn killed_by(signal: i32) -> ExitEvidence {
 
 #[test]
 fn a_sigterm_from_outside_is_reported_as_operator() {
-    assert_eq!(ExitReport::write(killed_by(SIGTERM)).end, ExitReason::Operator);
+    assert_eq!(ExitReport::from_evidence(killed_by(SIGTERM)).end, ExitReason::Operator);
     let late = ExitEvidence { cause: Some(Cause::Deadline(Deadline::Wall)), ..killed_by(SIGTERM) };
-    assert_eq!(ExitReport::write(late).end, ExitReason::Deadline(Deadline::Wall));
+    assert_eq!(ExitReport::from_evidence(late).end, ExitReason::Deadline(Deadline::Wall));
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_sigkill_alone_is_a_crash() {
     for backend in CageBackend::ALL {
         let evidence = ExitEvidence { backend, ..killed_by(SIGKILL) };
         assert_eq!(
-            ExitReport::write(evidence).end,
+            ExitReport::from_evidence(evidence).end,
             ExitReason::Crash(ProcessExit::Signal(SIGKILL))
         );
     }
@@ -210,7 +210,7 @@ fn a_sigkill_alone_is_a_crash() {
 #[test]
 fn an_oom_kill_below_the_cap_is_reported_as_a_crash() {
     let evidence = ExitEvidence { oom_kills: 1, limit_was_hit: false, ..killed_by(SIGKILL) };
-    let exit_report = ExitReport::write(evidence);
+    let exit_report = ExitReport::from_evidence(evidence);
     assert_eq!(exit_report.end, ExitReason::Crash(ProcessExit::Signal(SIGKILL)));
     assert!(exit_report.detail.contains("below its own cap"), "{}", exit_report.detail);
 }
@@ -222,14 +222,14 @@ fn sigxcpu_and_sigkill_at_the_cpu_limit_are_reported_as_deadline() {
         cpu_max: Duration::from_secs(10),
         ..killed_by(signal)
     };
-    assert_eq!(ExitReport::write(spent(SIGXCPU)).end, ExitReason::Deadline(Deadline::Cpu));
-    assert_eq!(ExitReport::write(spent(SIGKILL)).end, ExitReason::Deadline(Deadline::Cpu));
+    assert_eq!(ExitReport::from_evidence(spent(SIGXCPU)).end, ExitReason::Deadline(Deadline::Cpu));
+    assert_eq!(ExitReport::from_evidence(spent(SIGKILL)).end, ExitReason::Deadline(Deadline::Cpu));
 }
 
 #[test]
 fn sigsys_before_ready_is_reported_as_sigsys() {
     let evidence = ExitEvidence { sandbox: None, ..killed_by(SIGSYS) };
-    assert_eq!(ExitReport::write(evidence).end, ExitReason::Sigsys { syscall: None });
+    assert_eq!(ExitReport::from_evidence(evidence).end, ExitReason::Sigsys { syscall: None });
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_complete_result_is_kept_at_a_shutdown() {
         cause: Some(Cause::Stop(Stop::Shutdown)),
         ..killed_by(0)
     };
-    assert_eq!(ExitReport::write(evidence).end, ExitReason::Done);
+    assert_eq!(ExitReport::from_evidence(evidence).end, ExitReason::Done);
 }
 
 #[test]

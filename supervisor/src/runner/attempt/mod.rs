@@ -161,7 +161,7 @@ async fn attempt(
             (ExitEvidence { spawn_error: Some(error.to_string()), ..evidence }, fields)
         }
     };
-    let exit_report = ExitReport::write(evidence);
+    let exit_report = ExitReport::from_evidence(evidence);
     log_exit(&fields, &exit_report);
     exit_report
 }

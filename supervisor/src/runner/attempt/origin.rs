@@ -29,7 +29,7 @@ impl Origin {
     }
 
     /// From the journal; older versions did not store it.
-    pub const fn recalled(request_id: Option<String>, trace_id: Option<String>) -> Self {
+    pub const fn from_journal(request_id: Option<String>, trace_id: Option<String>) -> Self {
         Self { request_id, trace_id }
     }
 

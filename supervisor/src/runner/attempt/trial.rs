@@ -83,7 +83,10 @@ mod tests {
 
     fn ready(layers: &[(Layer, LayerState)]) -> ExitReport {
         let sandbox = Some(SandboxReport { layers: layers.to_vec() });
-        ExitReport::write(ExitEvidence { sandbox, ..ExitEvidence::blank(CageBackend::V2, 1) })
+        ExitReport::from_evidence(ExitEvidence {
+            sandbox,
+            ..ExitEvidence::blank(CageBackend::V2, 1)
+        })
     }
 
     #[test]
@@ -107,7 +110,7 @@ mod tests {
             spawn_error: Some("no such program".into()),
             ..ExitEvidence::blank(CageBackend::V2, 1)
         };
-        let refused = check(ExitReport::write(evidence), &[]).expect_err("not ready");
+        let refused = check(ExitReport::from_evidence(evidence), &[]).expect_err("not ready");
         assert!(refused.to_string().contains("no such program"), "{refused}");
     }
 }

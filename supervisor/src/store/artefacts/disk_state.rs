@@ -37,7 +37,7 @@ impl StateDir {
     }
 
     /// Tests a write, if one was refused or the file system says that it is read-only.
-    pub fn look_again(&self) {
+    pub fn test_writes(&self) {
         // On a hanging disk only one thread waits.
         let Ok(_guard) = self.disk.test_write.try_lock() else { return };
         if !self.refuses_writes() && !is_read_only(self.root()) {
@@ -76,18 +76,18 @@ mod tests {
     fn writes_count_as_refused_until_one_succeeds_in_all_handles() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (state, _lock) = StateDir::open(folder.path()).expect("opens");
-        state.look_again();
+        state.test_writes();
         assert!(!state.refuses_writes());
         // A folder in place of the file makes the test write fail.
         let path = folder.path().join("trial");
         fs::create_dir(&path).expect("makes");
-        state.look_again();
+        state.test_writes();
         assert!(!state.refuses_writes(), "without a refused write nothing is tested");
         state.clone().report_refused_write();
-        state.look_again();
+        state.test_writes();
         assert!(state.refuses_writes());
         fs::remove_dir(&path).expect("removes");
-        state.look_again();
+        state.test_writes();
         assert!(!state.refuses_writes());
         assert!(!path.exists(), "the test file is removed");
     }

@@ -10,7 +10,7 @@ type Damage = fn(&Path);
 /// The folder as it is if the process is killed after these entries.
 fn killed(entries: Vec<Entry>) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    let (Past { journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
+    let (OpenedJournal { journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
     entries.into_iter().for_each(|entry| journal.note(entry));
     let (done, answer) = oneshot::channel();
     let request = WriteRequest { entry: Entry::Nothing, done: Some(done) };
@@ -27,9 +27,9 @@ fn killed(entries: Vec<Entry>) -> tempfile::TempDir {
     copy
 }
 
-fn reopened(folder: &Path) -> Past {
+fn reopened(folder: &Path) -> OpenedJournal {
     let (mut past, thread) = Journal::open(folder).expect("opens");
-    past.journal = Past::none().journal;
+    past.journal = OpenedJournal::without_journal().journal;
     thread.join().expect("ends");
     past
 }
@@ -122,7 +122,7 @@ fn a_wal_that_was_merged_by_another_program_is_no_loss() {
 async fn no_commit_succeeds_while_the_file_is_away_and_no_refused_job_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, away) = (folder.path().join(FILE), folder.path().join("away"));
-    let (Past { journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
+    let (OpenedJournal { journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
     let is_finished = std::sync::atomic::AtomicBool::new(false);
     let (mut kept, mut refused) = (Vec::new(), Vec::new());
     let move_back_and_forth = || {
@@ -158,7 +158,7 @@ async fn no_commit_succeeds_while_the_file_is_away_and_no_refused_job_comes_back
 async fn entries_sent_while_the_file_is_away_are_written_when_it_is_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, away) = (folder.path().join(FILE), folder.path().join("away"));
-    let (Past { mut journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
+    let (OpenedJournal { mut journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
     let mut known = job(vec![]);
     journal.commit(entry(&known)).await.expect("is written");
     std::fs::rename(&path, &away).expect("moves");

@@ -189,7 +189,7 @@ pub enum Entry {
 
 /// What an earlier run wrote, and the journal of this run.
 #[derive(Debug)]
-pub struct Past {
+pub struct OpenedJournal {
     /// The journal of this run.
     pub journal: Journal,
     /// The service's clock.
@@ -204,10 +204,10 @@ pub struct Past {
     pub lost: Option<(Loss, SetAside)>,
 }
 
-impl Past {
+impl OpenedJournal {
     /// Nothing from an earlier run, and a journal that drops everything: for a program that exits
     /// with its jobs.
-    pub fn none() -> Self {
+    pub fn without_journal() -> Self {
         Self {
             journal: Journal { requests: None, state: watch::channel(JournalState::Writable).1 },
             clock: Clock::resume(None),
@@ -233,7 +233,7 @@ impl Journal {
     ///
     /// # Errors
     /// If no journal can be opened or created; an operator has to solve it.
-    pub fn open(folder: &Path) -> Result<(Past, JoinHandle<()>), JournalError> {
+    pub fn open(folder: &Path) -> Result<(OpenedJournal, JoinHandle<()>), JournalError> {
         let path = folder.join(FILE);
         let (mut store, contents, lost) = match Store::find(&path)? {
             Ok((store, contents)) => {
@@ -265,7 +265,7 @@ impl Journal {
             .map_err(JournalError::Thread)?;
         let journal = Self { requests: Some(requests), state };
         let Contents { jobs, poison, removed, .. } = contents;
-        Ok((Past { journal, clock, jobs, poison, removed, lost }, thread))
+        Ok((OpenedJournal { journal, clock, jobs, poison, removed, lost }, thread))
     }
 
     /// Sends a change to be written, without waiting.

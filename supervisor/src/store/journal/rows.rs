@@ -111,8 +111,8 @@ pub(crate) fn read(row: &Row<'_>) -> Result<JobRow> {
         options: parsed(row, "options", |text| serde_json::from_str(text).ok())?,
         idempotency_key: row.get("idempotency_key")?,
     };
-    let mut job = Job::recalled(id, upload, time(row, "created_ms")?, state(row)?);
-    job.origin = Origin::recalled(row.get("request_id")?, row.get("trace_id")?);
+    let mut job = Job::from_journal(id, upload, time(row, "created_ms")?, state(row)?);
+    job.origin = Origin::from_journal(row.get("request_id")?, row.get("trace_id")?);
     job.facts = details(row, "facts")?;
     job.sandbox = details(row, "posture")?;
     job.attempts_made = row.get("attempts_made")?;

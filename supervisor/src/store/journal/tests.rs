@@ -54,13 +54,13 @@ fn record(end: &'static str) -> AttemptRecord {
 }
 
 /// Writes the entries and reads them back with a new start.
-fn written_and_reopened(folder: &Path, entries: Vec<Entry>) -> Past {
-    let (Past { journal, .. }, thread) = Journal::open(folder).expect("opens");
+fn written_and_reopened(folder: &Path, entries: Vec<Entry>) -> OpenedJournal {
+    let (OpenedJournal { journal, .. }, thread) = Journal::open(folder).expect("opens");
     entries.into_iter().for_each(|entry| journal.note(entry));
     drop(journal);
     thread.join().expect("ends");
     let (mut past, thread) = Journal::open(folder).expect("opens again");
-    past.journal = Past::none().journal;
+    past.journal = OpenedJournal::without_journal().journal;
     thread.join().expect("ends");
     past
 }
@@ -102,7 +102,7 @@ fn a_job_in_any_state_is_read_back_unchanged() {
     });
     jobs[3].sandbox = Some(Default::default());
     jobs[4].upload.idempotency_key = Some("k".into());
-    jobs[5].origin = Origin::recalled(Some("request-7".into()), Some("4b".repeat(16)));
+    jobs[5].origin = Origin::from_journal(Some("request-7".into()), Some("4b".repeat(16)));
     let past = written_and_reopened(folder.path(), jobs.iter().map(entry).collect());
     assert_eq!(past.jobs.len(), jobs.len());
     for (job, JobRow { job: read, ended }) in jobs.iter().zip(&past.jobs) {
@@ -179,7 +179,7 @@ fn poison_is_kept_until_it_is_reset() {
 #[tokio::test]
 async fn a_commit_is_on_the_disk_when_it_returns() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (Past { journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
+    let (OpenedJournal { journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
     let job = job(vec![]);
     journal.commit(entry(&job)).await.expect("is written");
     // As after `kill -9`: only what is in the files.

@@ -62,7 +62,7 @@ pub(crate) struct Resumables {
     clock: Clock,
     limits: ResumableLimits,
     /// Which request works on which upload.
-    pub holds: Arc<UploadLocks>,
+    pub locks: Arc<UploadLocks>,
     /// Held while the uploads are counted and one is created.
     creation: Mutex<()>,
 }
@@ -77,7 +77,7 @@ impl Resumables {
         let folder = state.root().join("resumable");
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700).create(&folder).map_err(failed("created", &folder))?;
-        Ok(Self { folder, clock, limits, holds: Arc::default(), creation: Mutex::default() })
+        Ok(Self { folder, clock, limits, locks: Arc::default(), creation: Mutex::default() })
     }
 
     fn data(&self, id: JobId) -> PathBuf {
@@ -137,13 +137,13 @@ impl Resumables {
 
     fn has_expired(&self, record: &Record, pressure: Pressure) -> bool {
         let age = self.clock.now().since(record.created);
-        self.limits.lives.has_expired(age, pressure.is_short())
+        self.limits.retention.has_expired(age, pressure.is_short())
     }
 
     /// Time until an upload expires.
     pub(crate) fn time_left(&self, record: &Record) -> Duration {
         let age = self.clock.now().since(record.created);
-        self.limits.lives.normal.saturating_sub(age)
+        self.limits.retention.normal.saturating_sub(age)
     }
 
     /// Whether the data file exists, which ends when a job has taken it over.
@@ -177,7 +177,11 @@ impl Resumables {
     ///
     /// The data file stays here as well until [`Resumables::release`], so that nothing is lost if
     /// no job is accepted.
-    pub(crate) fn hand_over(&self, id: JobId, state: &StateDir) -> Result<[u8; 32], StateError> {
+    pub(crate) fn link_into_spool(
+        &self,
+        id: JobId,
+        state: &StateDir,
+    ) -> Result<[u8; 32], StateError> {
         let (from, to) = (self.data(id), state.upload(id));
         let digest = digest(&from).map_err(failed("read", &from))?;
         let spool = to.parent().unwrap_or(&to);
@@ -215,7 +219,7 @@ impl Resumables {
                 remove(&self.folder.join(name))?;
                 continue;
             };
-            let Some(_lock) = self.holds.try_take(id) else { continue };
+            let Some(_lock) = self.locks.try_take(id) else { continue };
             if name.ends_with(UNFINISHED) {
                 remove(&self.folder.join(&name))?;
             }

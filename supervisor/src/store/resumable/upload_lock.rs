@@ -72,7 +72,7 @@ impl UploadLock {
     }
 
     /// Resolves once a newer request wants the upload.
-    pub(crate) async fn wanted(&self) {
+    pub(crate) async fn takeover_requested(&self) {
         self.wanted.cancelled().await;
     }
 }
@@ -100,7 +100,7 @@ mod tests {
         let first = locks.take(id, LONG).await.expect("it is free");
         assert!(locks.try_take(id).is_none(), "it is taken");
         let (second, ()) = tokio::join!(locks.take(id, LONG), async {
-            first.wanted().await;
+            first.takeover_requested().await;
             drop(first);
         });
         drop(second.expect("it was released"));
