@@ -55,7 +55,7 @@ pub(crate) struct WorkerPool {
     released: JoinSet<u64>,
     released_bytes: u64,
     /// Pauses starts after standby workers exit. Separate from the breaker of the jobs, which
-    /// failed rehearsals must not delay.
+    /// failed warm-ups must not delay.
     breaker: Breaker,
 }
 
@@ -72,11 +72,8 @@ impl WorkerPool {
 
     /// Memory reserved by standby and released workers, in bytes.
     pub(crate) fn reserved_bytes(&self) -> u64 {
-        self.idle_bytes() + self.released_bytes
-    }
-
-    fn idle_bytes(&self) -> u64 {
-        self.idle.iter().map(|worker| worker.memory_bytes_max).sum()
+        let idle_bytes: u64 = self.idle.iter().map(|worker| worker.memory_bytes_max).sum();
+        idle_bytes + self.released_bytes
     }
 
     /// The standby workers, for operators.
@@ -94,7 +91,7 @@ impl WorkerPool {
         self.idle.iter().map(standby).collect()
     }
 
-    /// Takes the oldest ready worker with this cap. One that is not ready is left: its rehearsal
+    /// Takes the oldest ready worker with this cap. One that is not ready is left: its warm-up
     /// may fail, and it would not be ready sooner than a new worker.
     pub(crate) fn checkout(&mut self, memory_bytes_max: u64) -> Option<PooledWorker> {
         let fits = |worker: &PooledWorker| {

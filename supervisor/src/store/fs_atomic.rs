@@ -2,8 +2,7 @@
 //!
 //! For the state folder only. All calls block.
 
-use crate::store::error::StateError;
-use crate::store::error::failed;
+use crate::store::error::{StateError, failed};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};

@@ -6,11 +6,10 @@
 use crate::policy::job::JobId;
 use crate::store::artefacts::StateDir;
 use crate::store::error::StateError;
-use crate::store::fs_atomic::remove_folder;
+use crate::store::fs_atomic::{remove_file, remove_folder};
 use procfs::{Current, Meminfo, MemoryPressure};
 use std::collections::HashSet;
 use std::fs;
-use std::io;
 
 /// Most ended jobs that are kept; the oldest go first.
 pub(crate) const ENDED_KEPT_MAX: usize = 10_000;
@@ -84,22 +83,12 @@ pub(crate) fn sweep_orphans(state: &StateDir, claims: &Claims) -> Result<usize, 
             if is_folder {
                 remove_folder(&entry.path())?
             } else {
-                unlink(&entry)?
+                remove_file(&entry.path())?
             }
             removed += 1;
         }
     }
     Ok(removed)
-}
-
-fn unlink(entry: &fs::DirEntry) -> Result<(), StateError> {
-    let path = entry.path();
-    match fs::remove_file(&path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(StateError::Io { what: "removed", path, source })
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -19,8 +19,8 @@ pub(crate) mod sign;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::status::Status;
 use crate::policy::job::JobId;
-use crate::store::error::StateError;
-use crate::store::fs_atomic::{UNFINISHED, replace};
+use crate::store::error::{StateError, failed};
+use crate::store::fs_atomic::{UNFINISHED, remove_file, replace};
 use address::WebhookUrl;
 pub(crate) use sender::WebhookSender;
 use serde::{Deserialize, Serialize};
@@ -151,10 +151,7 @@ impl Webhooks {
     }
 
     fn remove(&self, id: JobId) {
-        let path = self.path(id);
-        if let Err(error) = fs::remove_file(&path)
-            && error.kind() != ErrorKind::NotFound
-        {
+        if let Err(error) = remove_file(&self.path(id)) {
             tracing::warn!(job = %id, %error, "cannot delete the record of a webhook");
         }
     }
@@ -251,8 +248,4 @@ fn payload(status: &Status) -> Vec<u8> {
         "data": status,
     });
     payload.to_string().into_bytes()
-}
-
-fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StateError + 'a {
-    move |source| StateError::Io { what, path: path.to_owned(), source }
 }

@@ -1,7 +1,7 @@
 //! Writes a received video to its file; limits its size and computes its SHA-256.
 
 use crate::http::problem::ApiError;
-use crate::store::error::StateError;
+use crate::store::error::failed;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use tokio::fs::File;
@@ -41,18 +41,14 @@ impl<'a> ReceivingFile<'a> {
         }
         self.digest.update(chunk);
         let written = self.file.write_all(chunk).await;
-        Ok(written.map_err(|source| failed(self.path, source))?)
+        Ok(written.map_err(failed("written to", self.path))?)
     }
 
     /// Flushes the file and returns its size and digest.
     pub(crate) async fn finish(self) -> Result<ReceivedFile, ApiError> {
-        self.file.flush().await.map_err(|source| failed(self.path, source))?;
+        self.file.flush().await.map_err(failed("written to", self.path))?;
         Ok(ReceivedFile { bytes: self.bytes, sha256: hex(&self.digest.finalize()) })
     }
-}
-
-fn failed(path: &Path, source: std::io::Error) -> StateError {
-    StateError::Io { what: "written to", path: path.to_owned(), source }
 }
 
 /// Bytes in hexadecimal.

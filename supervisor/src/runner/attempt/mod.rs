@@ -57,7 +57,7 @@ pub struct WorkerSpec {
     pub memory_bytes_max: u64,
     /// Limits on time.
     pub deadlines: Deadlines,
-    /// Whether it runs a rehearsal job first, because it waits on standby.
+    /// Whether it warms up before it is ready, because it waits on standby.
     pub warms_up: bool,
 }
 

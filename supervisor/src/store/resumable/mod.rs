@@ -16,8 +16,8 @@ use crate::policy::job::JobId;
 use crate::policy::retention_rules::ResumableLimits;
 use crate::store::artefacts::StateDir;
 use crate::store::clock::{Clock, Moment};
-use crate::store::error::StateError;
-use crate::store::fs_atomic::{UNFINISHED, replace};
+use crate::store::error::{StateError, failed};
+use crate::store::fs_atomic::{UNFINISHED, remove_file, replace};
 use crate::store::retention::Pressure;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -199,13 +199,13 @@ impl Resumables {
     /// Removes the data file of an upload that is now a job. The record stays, so that a client
     /// that missed the response learns that the upload is complete.
     pub(crate) fn release(&self, id: JobId) -> Result<(), StateError> {
-        remove(&self.data(id))
+        remove_file(&self.data(id))
     }
 
     /// Removes an upload.
     pub(crate) fn remove(&self, id: JobId) -> Result<(), StateError> {
-        remove(&self.data(id))?;
-        remove(&self.record(id))
+        remove_file(&self.data(id))?;
+        remove_file(&self.record(id))
     }
 
     /// Removes expired uploads that no request works on, and files without a record. Returns the
@@ -216,12 +216,12 @@ impl Resumables {
         for name in self.names()? {
             let id = name.split('.').next().and_then(|id| id.parse().ok());
             let Some(id) = id else {
-                remove(&self.folder.join(name))?;
+                remove_file(&self.folder.join(name))?;
                 continue;
             };
             let Some(_lock) = self.locks.try_take(id) else { continue };
             if name.ends_with(UNFINISHED) {
-                remove(&self.folder.join(&name))?;
+                remove_file(&self.folder.join(&name))?;
             }
             let record = fs::read(self.record(id)).ok();
             let record: Option<Record> = record.and_then(|r| serde_json::from_slice(&r).ok());
@@ -243,15 +243,4 @@ fn digest(path: &Path) -> io::Result<[u8; 32]> {
             bytes => digest.update(&buffer[..bytes]),
         }
     }
-}
-
-fn remove(path: &Path) -> Result<(), StateError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("removed", path)(error)),
-        _ => Ok(()),
-    }
-}
-
-fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StateError + 'a {
-    move |source| StateError::Io { what, path: path.to_owned(), source }
 }
