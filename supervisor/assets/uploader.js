@@ -6,7 +6,7 @@ import { fingerprint } from "./fingerprint.js";
 import * as stored from "./stored_upload.js";
 import * as tus from "./tus.js";
 
-/** Chunk sizes in bytes: small on a slow connection, so that little has to be sent twice. */
+/** Chunk sizes in bytes: small on a slow connection and after a failure, so that little is sent twice. */
 const CHUNK = { first: 256 << 10, least: 64 << 10, most: 1 << 20 };
 const FAST_MS = 2000;
 const SLOW_MS = 8000;
@@ -111,7 +111,8 @@ export class Uploader {
         if (!RETRIABLE.has(problem.status)) throw problem;
         failures += 1;
         this.#isOffsetKnown &&= NOTHING_STORED.has(problem.status);
-        if (!this.#isOffsetKnown) this.#chunk = Math.max(CHUNK.least, this.#chunk / 2);
+        // A service without capacity refuses a chunk only after part of it has been sent.
+        this.#chunk = CHUNK.least;
         await this.#wait(problem, Math.max(problem.retryAfter, Math.min(PAUSE_S_MAX, 2 ** (failures - 1))));
       }
       if (this.#offset > before) {

@@ -19,8 +19,8 @@ const NO_BARRIERS: Vec<String> = Vec::new();
 const LARGE: usize = 4 << 20;
 /// Where lines break: so late that beginning anew would show.
 const BREAK_AT: u64 = 3 << 20;
-/// What may be sent twice: the piece that was under way, headers, and what a connection holds of a
-/// piece that a service which is not ready yet refuses.
+/// What may be sent twice: the largest chunk, headers, and the smallest chunk each time that a
+/// service which is not ready yet refuses one.
 const TWICE_MAX: u64 = (1 << 20) + (512 << 10);
 /// Longest wait for anything; far beyond what the slowest machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(180);
@@ -223,6 +223,40 @@ fn the_page_waits_for_a_full_service_and_shows_its_message() -> Result<()> {
     // Nobody has to do anything: the page comes back by itself. The fault worker makes no more of
     // the video than its end.
     browser.wait("location.hash.startsWith('#job=')")?;
+    Ok(())
+}
+
+#[test]
+fn a_retry_at_a_full_service_sends_only_a_small_chunk() -> Result<()> {
+    const RETRIES: u64 = 6;
+    const RETRY_BYTES_MAX: u64 = (64 << 10) + (16 << 10);
+    let Some((browser, video, folder)) = visitor()? else { return Ok(()) };
+    let [flag, program] = fault_worker()?;
+    let flags = ["--workers", "1", "--queue-max", "1", &flag, &program];
+    let server = TestServer::start(&flags)?;
+    let line = FaultyLink::to(&server)?;
+    browser.choose(&line.url("/"), &video)?;
+    line.fail_after(BREAK_AT, LinkFault::Cut);
+    browser.click("#start")?;
+    browser.wait(IS_WAITING)?;
+    let silent = fault_video(folder.path(), "silent")?;
+    let running = server.submit(&silent)?;
+    server.await_status(&running, |status| status["status"] == "processing")?;
+    server.submit(&silent)?;
+    line.repair();
+    let before = line.passed();
+    for _ in 0..RETRIES {
+        let sent = line.passed();
+        browser.click("#now")?;
+        let deadline = Instant::now() + WAIT_MAX;
+        while line.passed() < sent + (8 << 10) {
+            anyhow::ensure!(Instant::now() < deadline, "no chunk is sent; log: {}", server.log());
+            std::thread::yield_now();
+        }
+        browser.wait(IS_WAITING)?;
+    }
+    let sent = line.passed() - before;
+    assert!(sent < RETRIES * RETRY_BYTES_MAX, "{RETRIES} retries sent {sent} bytes");
     Ok(())
 }
 
