@@ -52,12 +52,19 @@ pub struct Prepare {
 pub struct Start {
     /// The job's id, for log lines.
     pub job: String,
-    /// The options of this video.
+    /// How to process the video.
+    pub parameters: JobParameters,
+    /// The artefacts to write; their descriptors are passed in this order, after the video's.
+    pub artefacts: Vec<Artefact>,
+}
+
+/// How to process a video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobParameters {
+    /// The options chosen for it.
     pub options: Options,
     /// Limits on the video.
     pub limits: MediaLimits,
-    /// The artefacts to write; their descriptors are passed in this order, after the video's.
-    pub artefacts: Vec<Artefact>,
     /// The job's share of the processors: how many threads run inference at a time.
     pub threads: NonZeroU32,
 }

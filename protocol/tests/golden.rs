@@ -5,8 +5,8 @@ use bodyscript_protocol::codec::{self, Decoder};
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::message::{
-    Failure, MediaLimits, OnLong, Prepare, Progress, Start, Summary, ToSupervisor, ToWorker,
-    VideoFacts,
+    Failure, JobParameters, MediaLimits, OnLong, Prepare, Progress, Start, Summary, ToSupervisor,
+    ToWorker, VideoFacts,
 };
 use bodyscript_protocol::options::{FrameRate, Mode, Options, Sampling, Smoothing};
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
@@ -43,27 +43,29 @@ fn prepare() {
 fn start() {
     let start = Start {
         job: "job".into(),
-        options: Options {
-            mode: Mode::UltraFast,
-            sampling: Sampling::every(2).expect("an interval"),
-            people_max: 3,
-            smoothing: Smoothing::Off,
-            formats: Formats::DEFAULT,
-        },
-        limits: MediaLimits {
-            duration_ms_max: 10_000,
-            on_long: OnLong::Trim,
-            side_px_max: 4096,
-            area_px_max: 9_437_184,
-            frame_rate_max: 240,
+        parameters: JobParameters {
+            options: Options {
+                mode: Mode::UltraFast,
+                sampling: Sampling::every(2).expect("an interval"),
+                people_max: 3,
+                smoothing: Smoothing::Off,
+                formats: Formats::DEFAULT,
+            },
+            limits: MediaLimits {
+                duration_ms_max: 10_000,
+                on_long: OnLong::Trim,
+                side_px_max: 4096,
+                area_px_max: 9_437_184,
+                frame_rate_max: 240,
+            },
+            threads: NonZeroU32::new(2).expect("more than none"),
         },
         artefacts: vec![Artefact::Csv],
-        threads: NonZeroU32::new(2).expect("more than none"),
     };
     holds(
         &ToWorker::Start(start),
         "49000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
-         01000000 3f00 10270000 00000000 00100000 00009000 f0000000 0100000000000000 01000000 02000000",
+         01000000 3f00 10270000 00000000 00100000 00009000 f0000000 02000000 0100000000000000 01000000",
     );
 }
 

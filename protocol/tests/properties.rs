@@ -134,19 +134,21 @@ fn prepare() -> ToWorker {
 }
 
 fn start() -> ToWorker {
-    use bodyscript_protocol::message::{MediaLimits, OnLong, Start};
+    use bodyscript_protocol::message::{JobParameters, MediaLimits, OnLong, Start};
     ToWorker::Start(Start {
         job: "job".into(),
-        options: Options::default(),
-        limits: MediaLimits {
-            duration_ms_max: 1,
-            on_long: OnLong::Trim,
-            side_px_max: 1,
-            area_px_max: 1,
-            frame_rate_max: 1,
+        parameters: JobParameters {
+            options: Options::default(),
+            limits: MediaLimits {
+                duration_ms_max: 1,
+                on_long: OnLong::Trim,
+                side_px_max: 1,
+                area_px_max: 1,
+                frame_rate_max: 1,
+            },
+            threads: std::num::NonZeroU32::MIN,
         },
         artefacts: vec![],
-        threads: std::num::NonZeroU32::MIN,
     })
 }
 

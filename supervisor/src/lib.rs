@@ -55,8 +55,7 @@
 //! the sum of the caps of all workers never exceeds it. A job is `Completed` only after its
 //! artefacts are on the disk under their final names.
 //!
-//! Every transition is written to the journal (`store::journal`); a start reads it back
-//! (`store::recovery`).
+//! Every transition is written to the journal; a start reads it back (`store::Recovered`).
 
 pub(crate) mod cli;
 pub(crate) mod config;
@@ -74,13 +73,15 @@ pub use cli::{Cli, print_error};
 // Used by the tests of cages and of the whole service.
 pub use policy::display_name::DisplayName;
 pub use policy::job::{AttemptRecord, Job, JobError, JobEvent, JobId, Upload};
-pub use runner::attempt::exit_report::{Deadline, ExitReason, ExitReport, ProcessExit, Stop};
+pub use runner::attempt::exit_report::{
+    Deadline, ExitEvidence, ExitReason, ExitReport, FinalMessage, ProcessExit, Stop,
+};
 pub use runner::attempt::origin::Origin;
 pub use runner::attempt::{
     Assignment, AttemptChannels, Deadlines, Live, WorkerSpec, run as run_attempt,
 };
 pub use runner::containment::cage::{CageBackend, CageRequired, survey};
 pub use runner::factory::{WorkerFactory, WorkerFactoryError, WorkerFactorySettings};
-pub use store::artefacts::StateDir;
-pub use store::clock::wall as wall_clock;
-pub use store::journal::{Entry, FILE as JOURNAL_FILE, JobRow, Journal, OpenedJournal};
+pub use store::{
+    JOURNAL_FILE, JobRow, Journal, JournalEntry, OpenedJournal, StateDir, wall as wall_clock,
+};

@@ -20,12 +20,12 @@ use crate::runner::attempt;
 use crate::runner::attempt::exit_report::Stop;
 use crate::runner::attempt::trial::{TrialError, trial};
 use crate::runner::factory::{WorkerFactory, WorkerFactoryError};
-use crate::store::artefacts::StateDir;
-use crate::store::clock;
-use crate::store::error::StateError;
-use crate::store::journal::{Journal, JournalError};
-use crate::store::recovery::Recovered;
-use crate::store::resumable::Resumables;
+use crate::store::Recovered;
+use crate::store::Resumables;
+use crate::store::StateDir;
+use crate::store::StateError;
+use crate::store::wall;
+use crate::store::{Journal, JournalError};
 use crate::webhook::{WebhookError, WebhookSender, Webhooks};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -119,7 +119,7 @@ pub(crate) async fn run(
         webhooks: webhooks.clone(),
         resumables: Arc::new(resumables),
         started: Instant::now(),
-        started_at: clock::wall(),
+        started_at: wall(),
         closing: closing.clone(),
     };
     let router = router(service, settings_receiver.clone());

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use bodyscript::{
-    AttemptRecord, DisplayName, Entry, Job, JobError, JobEvent, JobId, JobRow, Journal,
+    AttemptRecord, DisplayName, Job, JobError, JobEvent, JobId, JobRow, Journal, JournalEntry,
     OpenedJournal, StateDir, Upload, wall_clock,
 };
 use bodyscript_protocol::message::{Summary, VideoFacts};
@@ -36,7 +36,7 @@ pub fn fill(state: &Path, jobs: usize, words: &str) -> Result<BTreeMap<String, &
             let is_attempt = matches!(event, JobEvent::Completed(_) | JobEvent::Failed(_));
             job.apply(event, wall_clock())?;
             if is_attempt {
-                job.record(attempt(job.state().name()));
+                job.record(attempt(job.state().name()), None, None);
                 job.facts = Some(facts());
             }
         }
@@ -49,7 +49,7 @@ pub fn fill(state: &Path, jobs: usize, words: &str) -> Result<BTreeMap<String, &
         }
         states.insert(job.id.to_string(), job.state().name());
         let ended = job.state().is_final().then(|| clock.now());
-        journal.note(Entry::Job(Box::new(JobRow { job, ended })));
+        journal.append(JournalEntry::Job(Box::new(JobRow { job, ended })));
     }
     drop(journal);
     thread.join().ok().context("the journal's thread failed")?;

@@ -60,7 +60,7 @@ fn run_worker(channel: &mut Channel) -> Result<(), WorkerError> {
     let files = inherited.job_files.receive(&start.artefacts)?;
     let cancelled = channel.watch_for_cancel()?;
     // 10. Only now read the video.
-    let decoder = video::Decoder::open(files.video, &start.limits)?;
+    let decoder = video::Decoder::open(files.video, &start.parameters.limits)?;
     // 11. Frames in, poses out.
     let job = Job { start: &start, estimator: &estimator, cancelled: &cancelled };
     let artefacts = files.artefacts.into_iter().collect();

@@ -4,7 +4,7 @@ use crate::cli::output;
 use crate::config::{ByteCount, Config};
 use crate::http::access::Access;
 use crate::runner::factory::WorkerFactory;
-use crate::store::set_aside::SetAsideTotals;
+use crate::store::SetAsideTotals;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};

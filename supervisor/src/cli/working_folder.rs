@@ -30,7 +30,7 @@ fn is_abandoned(folder: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::artefacts::StateDir;
+    use crate::store::StateDir;
 
     #[test]
     fn only_folders_of_killed_commands_are_removed() {

@@ -7,23 +7,18 @@
 use crate::dispatcher::RunningAttempt;
 use crate::dispatcher::deletion_retry::retry_until_done;
 use crate::policy::job::{AttemptRecord, JobId};
-use crate::policy::verdict::{Decision, History, Verdict, apply_restart_limit, decide};
-use crate::runner::attempt::exit_report::{ExitReason, ExitReport};
+use crate::policy::verdict::{Decision, History, Verdict, decide};
+use crate::runner::attempt::exit_report::{ExitEvidence, ExitReport};
 use crate::runner::attempt::origin::Origin;
 use crate::runner::attempt::{Assignment, Live};
-use crate::store::artefacts::{AttemptFolder, StateDir};
-use crate::store::error::StateError;
-use crate::store::outcome::Outcome;
+use crate::runner::containment::cage::CageBackend;
+use crate::store::{AttemptFolder, Outcome, StateDir, StateError};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::formats::Formats;
-use bodyscript_protocol::message::{MediaLimits, Summary, VideoFacts};
-use bodyscript_protocol::options::Options;
-use bodyscript_protocol::sandbox_report::SandboxReport;
+use bodyscript_protocol::message::JobParameters;
 use bodyscript_protocol::session::Phase;
 use std::fs::File;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::join;
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
@@ -34,17 +29,16 @@ pub(crate) struct AttemptPlan {
     pub(crate) job: JobId,
     pub(crate) number: u32,
     pub(crate) origin: Origin,
-    pub(crate) options: Options,
-    pub(crate) media: MediaLimits,
-    pub(crate) threads: NonZeroU32,
+    pub(crate) parameters: JobParameters,
     pub(crate) memory_bytes_max: u64,
     pub(crate) history: History,
 }
 
 /// The worker that runs the attempt.
-pub(crate) struct AssignedWorker {
+pub(crate) struct WorkerHandle {
     pub(crate) assignment: oneshot::Sender<Assignment>,
     pub(crate) live: watch::Receiver<Live>,
+    /// Runs until the worker is reaped. The process is spawned when this is first polled.
     pub(crate) attempt: RunningAttempt,
     /// Whether its process was started before there was a job for it.
     pub(crate) is_standby: bool,
@@ -54,24 +48,20 @@ pub(crate) struct AssignedWorker {
 #[derive(Debug)]
 pub(crate) struct FinishedAttempt {
     pub(crate) decision: Decision,
-    pub(crate) record: AttemptRecord,
-    pub(crate) end: ExitReason,
-    pub(crate) wall: Duration,
-    pub(crate) summary: Option<Summary>,
-    pub(crate) facts: Option<VideoFacts>,
-    pub(crate) sandbox: Option<SandboxReport>,
+    pub(crate) exit_report: ExitReport,
 }
 
 /// Runs one attempt: sends the assignment to the worker and waits for its exit.
 pub(crate) async fn run(
     state: StateDir,
     plan: AttemptPlan,
-    worker: AssignedWorker,
+    worker: WorkerHandle,
 ) -> FinishedAttempt {
-    let AssignedWorker { assignment, live, attempt, is_standby } = worker;
+    let WorkerHandle { assignment, live, attempt, is_standby } = worker;
     let job = plan.job;
     let prepared = blocking({
-        let (state, number, formats) = (state.clone(), plan.number, plan.options.formats);
+        let (state, number, formats) =
+            (state.clone(), plan.number, plan.parameters.options.formats);
         move || prepare(&state, (job, number), formats)
     });
     let discard = {
@@ -100,18 +90,15 @@ pub(crate) async fn run(
         origin: plan.origin.clone(),
         video,
         artefacts,
-        options: plan.options,
-        media: plan.media,
-        threads: plan.threads,
+        parameters: plan.parameters,
     });
     let folder = Arc::new(folder);
     let (exit_report, synced) = join!(attempt, sync_early(Arc::clone(&folder), live));
-    let exit_report = apply_restart_limit(exit_report, &plan.history);
     let decision = decide(&exit_report, &plan.history);
     let outcome = outcome(&exit_report, &decision);
     let Some(outcome) = outcome else {
         retry_until_done(job, discard).await;
-        return finished(exit_report, decision);
+        return FinishedAttempt { decision, exit_report };
     };
     let publish = move || synced.and_then(|()| folder.publish(&outcome.to_bytes()));
     let decision = match blocking(publish).await {
@@ -125,7 +112,7 @@ pub(crate) async fn run(
         }
         Ok(()) => decision,
     };
-    finished(exit_report, decision)
+    FinishedAttempt { decision, exit_report }
 }
 
 /// Syncs the artefacts to the disk as soon as the worker has sent its last message, in parallel
@@ -143,21 +130,9 @@ async fn sync_early(
 
 /// The outcome to publish with the artefacts, if the attempt succeeded.
 fn outcome(exit_report: &ExitReport, decision: &Decision) -> Option<Outcome> {
-    let summary = exit_report.summary.filter(|_| decision.verdict == Verdict::Succeed)?;
-    let record = AttemptRecord::of(exit_report);
-    Some(Outcome::new(&record, summary, exit_report.facts.clone(), exit_report.sandbox.clone()))
-}
-
-fn finished(exit_report: ExitReport, decision: Decision) -> FinishedAttempt {
-    FinishedAttempt {
-        decision,
-        record: AttemptRecord::of(&exit_report),
-        end: exit_report.end,
-        wall: exit_report.wall,
-        summary: exit_report.summary,
-        facts: exit_report.facts,
-        sandbox: exit_report.sandbox,
-    }
+    let summary = exit_report.summary().filter(|_| decision.verdict == Verdict::Succeed)?;
+    let ExitEvidence { facts, sandbox, .. } = exit_report.evidence.clone();
+    Some(Outcome { attempt: AttemptRecord::of(exit_report), summary, facts, sandbox })
 }
 
 type Prepared = (AttemptFolder, File, Vec<(Artefact, File)>);
@@ -187,22 +162,11 @@ fn preparation_failed(plan: &AttemptPlan, error: &StateError) -> FinishedAttempt
             sentence: "The service cannot open the files of the job.".into(),
         }
     };
-    FinishedAttempt {
-        decision,
-        record: AttemptRecord {
-            cap_bytes: plan.memory_bytes_max,
-            peak_bytes: 0,
-            wall_ms: 0,
-            cpu_ms: 0,
-            end: ExitReason::SpawnFailed.name(),
-            is_counted: false,
-        },
-        end: ExitReason::SpawnFailed,
-        wall: Duration::ZERO,
-        summary: None,
-        facts: None,
-        sandbox: None,
-    }
+    let evidence = ExitEvidence {
+        spawn_error: Some(error.to_string()),
+        ..ExitEvidence::blank(CageBackend::Rlimit, plan.memory_bytes_max)
+    };
+    FinishedAttempt { decision, exit_report: ExitReport::from_evidence(evidence) }
 }
 
 fn output_failed() -> Decision {

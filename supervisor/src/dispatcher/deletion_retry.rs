@@ -4,7 +4,7 @@
 //! left when the service stops is deleted by the next start.
 
 use crate::policy::job::JobId;
-use crate::store::error::StateError;
+use crate::store::StateError;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;

@@ -6,11 +6,11 @@ use crate::policy::admission::{Refusal, Request};
 use crate::policy::job::JobState;
 
 impl State {
-    pub(crate) fn health(&self) -> Health {
-        let reason = match self.admit(&Request { bytes: Some(0) }) {
+    pub(crate) fn health(&self, disk_free_bytes: u64) -> Health {
+        let reason = match self.admit(&Request { bytes: Some(0) }, disk_free_bytes) {
             Err(Refusal::JournalLost) => Some("the journal was removed, replaced or truncated"),
             Err(Refusal::DiskRefuses) => Some("the disk is not writable"),
-            _ if self.breaker.is_open() => Some("workers cannot be started"),
+            _ if self.scheduler.cannot_start_workers() => Some("workers cannot be started"),
             Ok(_) => None,
             Err(Refusal::Closing) => Some("the service is stopping"),
             Err(Refusal::QueueFull { .. }) => Some("the queue is full"),
@@ -19,8 +19,8 @@ impl State {
             Err(Refusal::TooLarge { .. }) => None,
         };
         let mut jobs = Counts::default();
-        for entry in self.jobs.values() {
-            *match entry.job.state() {
+        for job in self.jobs.iter() {
+            *match job.state() {
                 JobState::Pending { .. } => &mut jobs.pending,
                 JobState::Processing { .. } => &mut jobs.processing,
                 JobState::Completed { .. } => &mut jobs.completed,
@@ -28,8 +28,9 @@ impl State {
                 JobState::Cancelled { .. } => &mut jobs.cancelled,
             } += 1;
         }
-        let running: u64 = self.running.values().map(|r| r.live.borrow().rss_bytes).sum();
-        let standby = self.pool.list();
+        let running = self.scheduler.running().iter();
+        let running: u64 = running.map(|(_, running)| running.live.borrow().rss_bytes).sum();
+        let standby = self.scheduler.standby();
         let pooled: u64 = standby.iter().map(|worker| worker.rss_bytes).sum();
         Health {
             is_ready: reason.is_none(),
@@ -38,7 +39,7 @@ impl State {
             standby,
             jobs,
             uploads: self.uploads(),
-            reserved_bytes: self.reserved_bytes(),
+            reserved_bytes: self.scheduler.reserved_bytes(),
             budget_bytes: self.config.memory_budget_bytes,
             workers_rss_bytes: running + pooled,
             pressure: self.pressure,

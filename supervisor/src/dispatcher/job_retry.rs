@@ -6,15 +6,15 @@
 use crate::dispatcher::Retried;
 use crate::dispatcher::state::State;
 use crate::policy::job::{JobEvent, JobId, JobState};
-use crate::store::journal::What;
+use crate::store::RemovedPart;
 use tokio::sync::oneshot;
 
 impl State {
     /// Retries a failed job and clears the crash count of its content.
     pub(crate) fn retry(&mut self, id: JobId, reply: oneshot::Sender<Option<Retried>>) {
-        let response = match self.jobs.get(&id).map(|entry| entry.job.state()) {
+        let response = match self.jobs.get(id).map(|job| job.state()) {
             None => None,
-            Some(JobState::Failed { .. }) if !self.retained_videos.contains(&id) => {
+            Some(JobState::Failed { .. }) if !self.jobs.retains_video(id) => {
                 Some(Retried::WithoutVideo)
             }
             Some(JobState::Failed { .. }) => {
@@ -27,30 +27,18 @@ impl State {
     }
 
     fn requeue_failed(&mut self, id: JobId) {
-        let Some(entry) = self.jobs.get_mut(&id) else { return };
-        entry.job.reset_executions();
-        entry.ended = None;
-        let sha256 = entry.job.upload.sha256.clone();
+        let Some(sha256) = self.jobs.get(id).map(|job| job.upload.sha256.clone()) else { return };
         self.clear_poison(&sha256);
-        self.retained_videos.retain(|retained| *retained != id);
-        self.ended.retain(|(_, ended)| *ended != id);
         let memory_bytes_max = self.config.worker_memory_bytes_max;
         self.change(id, JobEvent::Retried { memory_bytes_max });
-        self.queue.readmit(id);
+        self.scheduler.enqueue(id);
         self.notify_queue();
     }
 
-    /// Keeps the video of a job that has just failed.
-    pub(crate) fn retain_video(&mut self, id: JobId) {
-        self.retained_videos.push_back(id);
-        self.discard_videos_beyond(self.config.queue_max, "limit of failed jobs reached");
-    }
-
-    /// Deletes kept videos, oldest first, until `kept_max` are left.
+    /// Deletes kept videos of failed jobs, oldest first, until `kept_max` are left.
     pub(crate) fn discard_videos_beyond(&mut self, kept_max: usize, why: &'static str) {
-        while self.retained_videos.len() > kept_max {
-            let Some(id) = self.retained_videos.pop_front() else { return };
-            drop(self.delete(id, What::Upload, why));
+        while let Some(id) = self.jobs.pop_retained_video(kept_max) {
+            drop(self.deletion.delete(id, RemovedPart::Upload, why));
         }
     }
 }

@@ -27,15 +27,15 @@ pub(crate) struct Listing {
 
 impl State {
     pub(crate) fn list(&self, page: Page) -> Listing {
-        let mut all: Vec<_> =
-            self.jobs.iter().map(|(id, entry)| (entry.job.created_at, *id)).collect();
+        let mut all: Vec<_> = self.jobs.iter().map(|job| (job.created_at, job.id)).collect();
         all.sort_unstable_by_key(|one| Reverse(*one));
         let on_page = all.iter().skip(page.offset).take(page.limit);
         Listing { total: all.len(), jobs: on_page.filter_map(|(_, id)| self.status(*id)).collect() }
     }
 
     pub(crate) fn numbers(&self) -> Vec<Numbers> {
-        let live = |id| self.running.get(id).map(|running| running.live.borrow());
-        self.jobs.iter().map(|(id, one)| Numbers::of(&one.job, live(id).as_deref())).collect()
+        let running = self.scheduler.running();
+        let live = |id| running.get(id).map(|running| running.live.borrow());
+        self.jobs.iter().map(|job| Numbers::of(job, live(job.id).as_deref())).collect()
     }
 }

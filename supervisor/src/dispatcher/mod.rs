@@ -5,15 +5,20 @@
 //! hold one.
 
 pub(crate) mod attempt_task;
+pub(crate) mod attempts;
 pub(crate) mod breaker;
+pub(crate) mod cancellation;
 pub(crate) mod counters;
 pub(crate) mod deletion;
 pub(crate) mod deletion_retry;
+pub(crate) mod expiry;
 pub(crate) mod health;
 pub(crate) mod job_retry;
+pub(crate) mod job_table;
 pub(crate) mod listing;
 pub(crate) mod poison_gate;
 pub(crate) mod recent;
+pub(crate) mod running;
 pub(crate) mod scheduler;
 pub(crate) mod state;
 pub(crate) mod status;
@@ -28,10 +33,7 @@ use crate::policy::job::{JobId, Upload};
 use crate::runner::attempt::exit_report::{ExitReport, Stop};
 use crate::runner::attempt::origin::Origin;
 use crate::runner::attempt::{AttemptChannels, WorkerSpec};
-use crate::store::artefacts::StateDir;
-use crate::store::journal::JournalError;
-use crate::store::recovery::Recovered;
-use crate::store::retention::Pressure;
+use crate::store::{JournalError, Pressure, Recovered, StateDir};
 pub(crate) use counters::AttemptCounters;
 pub(crate) use listing::{Listing, Page};
 pub(crate) use recent::Recent;
@@ -41,7 +43,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 pub(crate) use worker_pool::Standby;
 
 /// Capacity of the command channel; when it is full, senders wait.
@@ -183,22 +185,70 @@ pub(crate) struct Counts {
 /// A command to the dispatcher, with the channel for its reply.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Admit { request: Request, reply: oneshot::Sender<Result<Ticket, Refusal>> },
-    Submit { ticket: Ticket, id: JobId, upload: Upload, reply: state::SubmitReply },
-    Status { id: JobId, reply: oneshot::Sender<Option<Status>> },
-    Watch { id: JobId, reply: oneshot::Sender<Option<watch::Receiver<u64>>> },
-    Cancel { id: JobId, reply: oneshot::Sender<Option<Cancelled>> },
-    Retry { id: JobId, reply: oneshot::Sender<Option<Retried>> },
-    Remove { id: JobId, reply: oneshot::Sender<bool> },
-    Results { id: JobId, reply: oneshot::Sender<Option<Results>> },
-    List { page: Page, reply: oneshot::Sender<Listing> },
-    Numbers { reply: oneshot::Sender<Vec<Numbers>> },
-    Recent { ended_max: usize, reply: oneshot::Sender<Recent> },
-    Health { reply: oneshot::Sender<Health> },
-    Configure { config: Arc<Config>, reply: oneshot::Sender<()> },
-    RestartWorkers { reply: oneshot::Sender<usize> },
-    Drain { reply: oneshot::Sender<()> },
-    Stop { why: Stop, reply: oneshot::Sender<()> },
+    Admit {
+        request: Request,
+        disk_free_bytes: u64,
+        reply: oneshot::Sender<Result<Ticket, Refusal>>,
+    },
+    Submit {
+        ticket: Ticket,
+        id: JobId,
+        upload: Upload,
+        reply: state::SubmitReply,
+    },
+    Status {
+        id: JobId,
+        reply: oneshot::Sender<Option<Status>>,
+    },
+    Watch {
+        id: JobId,
+        reply: oneshot::Sender<Option<watch::Receiver<u64>>>,
+    },
+    Cancel {
+        id: JobId,
+        reply: oneshot::Sender<Option<Cancelled>>,
+    },
+    Retry {
+        id: JobId,
+        reply: oneshot::Sender<Option<Retried>>,
+    },
+    Remove {
+        id: JobId,
+        reply: oneshot::Sender<bool>,
+    },
+    Results {
+        id: JobId,
+        reply: oneshot::Sender<Option<Results>>,
+    },
+    List {
+        page: Page,
+        reply: oneshot::Sender<Listing>,
+    },
+    Numbers {
+        reply: oneshot::Sender<Vec<Numbers>>,
+    },
+    Recent {
+        ended_max: usize,
+        reply: oneshot::Sender<Recent>,
+    },
+    Health {
+        disk_free_bytes: u64,
+        reply: oneshot::Sender<Health>,
+    },
+    Configure {
+        config: Arc<Config>,
+        reply: oneshot::Sender<()>,
+    },
+    RestartWorkers {
+        reply: oneshot::Sender<usize>,
+    },
+    Drain {
+        reply: oneshot::Sender<()>,
+    },
+    Stop {
+        why: Stop,
+        reply: oneshot::Sender<()>,
+    },
 }
 
 /// A handle to the dispatcher.
@@ -206,6 +256,7 @@ pub(crate) enum Command {
 pub(crate) struct Dispatcher {
     commands: mpsc::Sender<Command>,
     counters: AttemptCounters,
+    files: StateDir,
 }
 
 impl Dispatcher {
@@ -213,13 +264,13 @@ impl Dispatcher {
     pub(crate) fn start(
         config: Arc<Config>,
         runner: Runner,
-        state: StateDir,
+        files: StateDir,
         recovered: Recovered,
     ) -> (Self, JoinHandle<()>) {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let state = state::State::new(config, runner, state, recovered);
+        let state = state::State::new(config, runner, files.clone(), recovered);
         let counters = state.counters.clone();
-        (Self { commands, counters }, tokio::spawn(state.run(inbox)))
+        (Self { commands, counters, files }, tokio::spawn(state.run(inbox)))
     }
 
     /// Counters of finished attempts.
@@ -241,7 +292,8 @@ impl Dispatcher {
         &self,
         request: Request,
     ) -> Result<Result<Ticket, Refusal>, DispatcherStopped> {
-        self.request(|reply| Command::Admit { request, reply }).await
+        let disk_free_bytes = self.disk_free_bytes().await;
+        self.request(|reply| Command::Admit { request, disk_free_bytes, reply }).await
     }
 
     /// Submits an upload that is complete in the state folder. After `Ok(Ok(_))` it is a job, which
@@ -305,7 +357,16 @@ impl Dispatcher {
 
     /// State of the dispatcher.
     pub(crate) async fn health(&self) -> Result<Health, DispatcherStopped> {
-        self.request(|reply| Command::Health { reply }).await
+        let disk_free_bytes = self.disk_free_bytes().await;
+        self.request(|reply| Command::Health { disk_free_bytes, reply }).await
+    }
+
+    /// Free disk space in bytes; 0 if it is unknown. Measured by the caller: statvfs(2) blocks while
+    /// a file system does not respond, and the dispatcher must not.
+    async fn disk_free_bytes(&self) -> u64 {
+        let files = self.files.clone();
+        let measured = spawn_blocking(move || files.free_bytes()).await;
+        measured.ok().and_then(Result::ok).unwrap_or(0)
     }
 
     /// Applies the settings of a configuration that can change while the service runs.

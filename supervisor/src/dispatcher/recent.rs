@@ -23,12 +23,13 @@ pub(crate) struct Recent {
 impl State {
     pub(crate) fn recent(&self, ended_max: usize) -> Recent {
         let statuses = |ids: Vec<JobId>| ids.into_iter().filter_map(|id| self.status(id)).collect();
-        let mut processing: Vec<Status> = statuses(self.running.keys().copied().collect());
+        let mut processing: Vec<Status> =
+            statuses(self.scheduler.running().iter().map(|(id, _)| id).collect());
         processing.sort_by_key(|status| (status.started_at, status.created_at));
         Recent {
             processing,
-            pending: statuses(self.queue.iter().take(PENDING_MAX).collect()),
-            ended: statuses(self.ended.iter().rev().take(ended_max).map(|(_, id)| *id).collect()),
+            pending: statuses(self.scheduler.queue().iter().take(PENDING_MAX).collect()),
+            ended: statuses(self.jobs.latest_ended().take(ended_max).collect()),
         }
     }
 }

@@ -1,42 +1,112 @@
-//! Starts attempts from the queue while a worker slot and memory are free, and applies the
-//! verdict when an attempt has ended.
+//! Decides which job starts next, and owns everything that holds memory for it: the queue, the
+//! attempts in progress and the standby workers.
+//!
+//! Owned by the dispatcher's loop. The caps of all workers together never exceed the budget. No job
+//! overtakes another for memory: the first job waits until its cap fits into the budget, and the
+//! jobs behind it wait too. Only a job whose content may crash one worker too many is skipped.
 
-use crate::dispatcher::attempt_task::{self, AssignedWorker, AttemptPlan, FinishedAttempt};
-use crate::dispatcher::state::{Mode, Running, State, Waiters};
-use crate::dispatcher::worker_pool::PooledWorker;
-use crate::dispatcher::{Cancelled, Status};
-use crate::policy::job::{AttemptRecord, Job, JobError, JobEvent, JobId, JobState};
-use crate::policy::verdict::{History, Verdict};
-use crate::runner::attempt::exit_report::ExitReason;
+use crate::config::Config;
+use crate::dispatcher::Runner;
+use crate::dispatcher::attempt_task::{FinishedAttempt, WorkerHandle};
+use crate::dispatcher::breaker::Breaker;
+use crate::dispatcher::job_table::JobTable;
+use crate::dispatcher::running::{AttemptExit, Running, RunningAttempts, Waiters};
+use crate::dispatcher::worker_pool::{PooledWorker, Standby, WorkerPool};
+use crate::policy::job::{JobId, JobState};
+use crate::policy::poison::Poison;
+use crate::policy::queue::{Place, Queue};
+use crate::runner::attempt::exit_report::{ExitReason, Stop};
 use crate::runner::attempt::{AttemptChannels, Live, WorkerSpec};
-use crate::runner::containment::own_memory::own_rss_bytes;
+use crate::store::Pressure;
+use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinError;
 use tokio::time::Instant;
 
-impl State {
-    /// Starts attempts in queue order until a worker slot or memory is missing.
-    ///
-    /// No job overtakes another for memory: the head of the queue waits until its cap fits into the
-    /// budget, and the jobs behind it wait too. Only a job that `poison_gate` holds back is
-    /// skipped.
-    pub(crate) fn start_attempts(&mut self) {
-        while self.mode == Mode::Open
-            && !self.state.refuses_writes()
-            && self.running.len() < self.breaker.attempts_max(self.config.workers, Instant::now())
-        {
-            let Some(id) = self.next_job() else { return };
-            let Some(JobState::Pending { memory_bytes_max, .. }) =
-                self.jobs.get(&id).map(|entry| entry.job.state())
-            else {
+/// Whether jobs are accepted and started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Open,
+    Draining,
+}
+
+/// A job to start now, its place in the queue, and its worker.
+pub(crate) struct NextStart {
+    pub(crate) id: JobId,
+    pub(crate) place: Place,
+    pub(crate) worker: PooledWorker,
+}
+
+/// A worker is gone.
+#[derive(Debug)]
+pub(crate) enum WorkerExit {
+    /// It ran an attempt.
+    Attempt(Box<AttemptExit>),
+    /// It was a standby worker.
+    Standby,
+}
+
+/// The queue, the attempts in progress and the standby workers.
+pub(crate) struct Scheduler {
+    runner: Runner,
+    config: Arc<Config>,
+    mode: Mode,
+    queue: Queue,
+    running: RunningAttempts,
+    pool: WorkerPool,
+    breaker: Breaker,
+    waiting_for_drain: Vec<oneshot::Sender<()>>,
+}
+
+/// Starts: which job, and in which worker.
+impl Scheduler {
+    pub(crate) fn new(runner: Runner, config: Arc<Config>) -> Self {
+        Self {
+            runner,
+            queue: Queue::default(),
+            config,
+            mode: Mode::Open,
+            running: RunningAttempts::default(),
+            pool: WorkerPool::default(),
+            breaker: Breaker::default(),
+            waiting_for_drain: Vec::new(),
+        }
+    }
+
+    /// Applies a new configuration. Standby workers were started with the old one.
+    pub(crate) fn configure(&mut self, config: Arc<Config>) {
+        self.config = config;
+        self.pool.release_all();
+    }
+
+    /// The job that starts now, with its worker, unless a worker slot or memory is missing.
+    pub(crate) fn next_start(&mut self, jobs: &JobTable, poison: &Poison) -> Option<NextStart> {
+        let attempts_max = self.breaker.attempts_max(self.config.workers, Instant::now());
+        if self.mode != Mode::Open || self.running.len() >= attempts_max {
+            return None;
+        }
+        loop {
+            let id = self.next_job(jobs, poison)?;
+            let state = jobs.get(id).map(|job| job.state());
+            let Some(JobState::Pending { memory_bytes_max, .. }) = state else {
                 tracing::error!(job = %id, "a job in the queue is not pending");
-                self.queue.remove(id);
+                self.queue.take(id);
                 continue;
             };
-            let Some(worker) = self.worker_for(id, *memory_bytes_max) else { return };
-            self.queue.remove(id);
-            self.start(id, worker);
+            let worker = self.worker_for(id, *memory_bytes_max)?;
+            return self.queue.take(id).map(|place| NextStart { id, place, worker });
         }
+    }
+
+    /// The first job in the queue whose content may be run by one more worker: each worker that
+    /// already runs the same content may crash, and together they must not exceed the limit.
+    fn next_job(&self, jobs: &JobTable, poison: &Poison) -> Option<JobId> {
+        let content = |id| jobs.get(id).map(|job| job.upload.sha256.as_str());
+        let running_on = |sha256| {
+            self.running.iter().filter(|(id, _)| content(*id) == Some(sha256)).count() as u32
+        };
+        self.queue
+            .iter()
+            .find(|id| content(*id).is_none_or(|sha256| poison.allows(sha256, running_on(sha256))))
     }
 
     /// A standby worker, or a new one if its cap fits into the budget.
@@ -46,17 +116,16 @@ impl State {
         }
         let needed = self.reserved_bytes() + memory_bytes_max;
         match needed.checked_sub(self.config.memory_budget_bytes) {
-            None | Some(0) => Some(self.spawn_worker(id.to_string(), memory_bytes_max)),
+            None | Some(0) => {
+                let deadlines = self.config.deadlines;
+                let name = id.to_string();
+                Some(self.spawn(WorkerSpec { name, memory_bytes_max, deadlines, warms_up: false }))
+            }
             Some(missing) => {
                 self.pool.release_memory(missing);
                 None
             }
         }
-    }
-
-    fn spawn_worker(&self, name: String, memory_bytes_max: u64) -> PooledWorker {
-        let deadlines = self.config.deadlines;
-        self.spawn(WorkerSpec { name, memory_bytes_max, deadlines, warms_up: false })
     }
 
     /// A worker whose process is spawned when its attempt is first polled.
@@ -67,17 +136,30 @@ impl State {
         let memory_bytes_max = spec.memory_bytes_max;
         let channels = AttemptChannels { assignment: assigned, live: sender, stop: stopped };
         let attempt = (self.runner)(spec, channels);
-        PooledWorker { assignment, live, stop, memory_bytes_max, is_standby: false, attempt }
+        let handle = WorkerHandle { assignment, live, attempt, is_standby: false };
+        PooledWorker { handle, stop, memory_bytes_max }
     }
 
-    /// Adds standby workers while no job needs the memory.
-    pub(crate) fn fill_pool(&mut self) {
-        if self.pressure.memory {
+    /// Starts the task of an attempt.
+    pub(crate) fn run(
+        &mut self,
+        id: JobId,
+        running: Running,
+        work: impl Future<Output = FinishedAttempt> + Send + 'static,
+    ) {
+        self.running.spawn(id, running, work);
+        let budget_bytes = self.config.memory_budget_bytes;
+        assert!(self.reserved_bytes() <= budget_bytes, "the caps fit into the budget");
+    }
+
+    /// Adds standby workers while no job needs the memory, and the host has enough.
+    pub(crate) fn fill_pool(&mut self, pressure: Pressure) {
+        if pressure.memory {
             self.pool.release_all();
+            return;
         }
         let memory_bytes_max = self.config.worker_memory_bytes_max;
         while self.mode == Mode::Open
-            && !self.pressure.memory
             && self.queue.is_empty()
             && (self.running.is_empty() || self.pool.may_be_replaced())
             && self.pool.len() < self.config.standby
@@ -99,168 +181,137 @@ impl State {
         self.breaker.attempts_max(workers, now) > self.pool.len()
             && self.pool.may_grow(workers, now)
     }
+}
 
-    /// Removes standby workers that have exited.
-    pub(crate) fn poll_pool(&mut self) {
-        if self.pool.poll() {
+/// Exits and stops.
+impl Scheduler {
+    /// Waits until a worker is gone; none if there is none to wait for.
+    pub(crate) async fn next_exit(&mut self) -> Option<WorkerExit> {
+        tokio::select! {
+            biased;
+            Some(exit) = self.running.next_exit() => {
+                // A worker that was spawned shows that workers can be spawned.
+                match exit.result.as_ref().map(|finished| finished.exit_report.end) {
+                    Ok(ExitReason::SpawnFailed) => self.breaker.failed(Instant::now()),
+                    Ok(_) => self.breaker.succeeded(),
+                    Err(_) => {}
+                }
+                Some(WorkerExit::Attempt(Box::new(exit)))
+            }
+            Some(()) = self.pool.next_exited() => Some(WorkerExit::Standby),
+            else => None,
+        }
+    }
+
+    /// Looks at all workers; returns the jobs whose attempts have changed.
+    pub(crate) fn poll_workers(&mut self) -> Vec<JobId> {
+        let mut became_ready = self.pool.poll();
+        let mut changed = Vec::new();
+        for (id, running) in self.running.iter_mut() {
+            // An error means that the attempt is over; its exit is handled next.
+            if running.live.has_changed().unwrap_or(false) {
+                became_ready |= running.live.borrow_and_update().sandbox.is_some();
+                changed.push(id);
+            }
+        }
+        if became_ready {
             self.breaker.succeeded();
         }
+        changed
     }
 
-    fn start(&mut self, id: JobId, worker: PooledWorker) {
-        self.change(id, JobEvent::Started);
-        let Some(entry) = self.jobs.get(&id) else { return };
-        let PooledWorker {
-            assignment,
-            live,
-            stop,
-            memory_bytes_max,
-            is_standby,
-            attempt: running_attempt,
-        } = worker;
-        let plan = self.plan(&entry.job, memory_bytes_max);
-        let (attempt, origin) = (plan.number, plan.origin.clone());
-        let assigned_worker =
-            AssignedWorker { assignment, live: live.clone(), attempt: running_attempt, is_standby };
-        let work = attempt_task::run(self.state.clone(), plan, assigned_worker);
-        let task = self.attempts.spawn(work);
-        self.tasks.insert(task.id(), id);
-        let running = Running { live, stop: Some(stop), memory_bytes_max, waiters: None };
-        self.running.insert(id, running);
-        let reserved_bytes = self.reserved_bytes();
-        tracing::info!(
-            job = %id,
-            attempt,
-            cap_bytes = memory_bytes_max,
-            is_standby,
-            reserved_bytes,
-            supervisor_rss_bytes = own_rss_bytes(),
-            request_id = origin.request_id(),
-            trace_id = origin.trace_id(),
-            "started"
-        );
-        assert!(reserved_bytes <= self.config.memory_budget_bytes, "the caps fit the budget");
-        self.notify_queue();
+    /// Stops the attempt of a job for good; returns its waiters, or none if it does not run.
+    pub(crate) fn end(&mut self, id: JobId) -> Option<&mut Waiters> {
+        Some(self.running.get_mut(id)?.end(Stop::Cancelled))
     }
 
-    fn plan(&self, job: &Job, memory_bytes_max: u64) -> AttemptPlan {
-        let ended_as = |end: ExitReason| move |attempt: &&AttemptRecord| attempt.end == end.name();
-        let latest = job.attempts.iter().rev();
-        AttemptPlan {
-            job: job.id,
-            number: job.attempts_made + 1,
-            origin: job.origin.clone(),
-            options: job.upload.options,
-            media: self.config.media,
-            threads: self.config.threads_per_job(),
-            memory_bytes_max,
-            history: History {
-                executions: job.executions.max(self.poison.crashes(&job.upload.sha256)),
-                spawn_failures: latest.clone().take_while(ended_as(ExitReason::SpawnFailed)).count()
-                    as u32,
-                operator_restarts: latest.filter(ended_as(ExitReason::Operator)).count() as u32,
-                memory_retry_bytes_max: self.config.worker_memory_retry_bytes_max,
-                memory_budget_bytes: self.config.memory_budget_bytes,
-            },
+    /// Stops every worker.
+    pub(crate) fn stop_all(&mut self, why: Stop) {
+        if why == Stop::Shutdown {
+            self.mode = Mode::Draining;
+        }
+        self.pool.release_all();
+        for (_, running) in self.running.iter_mut() {
+            running.send_stop(why);
         }
     }
 
-    /// Handles the end of an attempt.
-    pub(crate) fn on_attempt_exit(
-        &mut self,
-        ended: Result<(tokio::task::Id, FinishedAttempt), JoinError>,
-    ) {
-        let task = match &ended {
-            Ok((task, _)) => *task,
-            Err(error) => error.id(),
-        };
-        let Some(id) = self.tasks.remove(&task) else { return };
-        let Some(running) = self.running.remove(&id) else { return };
-        let event = match ended {
-            Ok((_, finished)) => self.record(id, finished, &running),
-            Err(error) => {
-                tracing::error!(job = %id, %error, "an attempt failed: internal error");
-                Some(JobEvent::Failed(JobError {
-                    code: "internal".into(),
-                    sentence: "The service failed to process the job. Contact the operator.".into(),
-                }))
-            }
-        };
-        if let Some(event) = event {
-            let is_requeued = matches!(event, JobEvent::Requeued { .. });
-            self.change(id, event);
-            if is_requeued {
-                self.queue.push_front(id);
-                self.notify_queue();
-            }
-        }
-        let sha256 = self.jobs.get(&id).map(|entry| &entry.job.upload.sha256);
-        if sha256.is_some_and(|sha256| self.poison.is_poisoned(sha256)) {
-            self.reject_poisoned();
-        }
-        if let Some(waiters) = running.waiters {
-            self.notify_waiters(id, waiters);
-        }
+    /// Starts no more workers.
+    pub(crate) fn drain(&mut self) {
+        self.mode = Mode::Draining;
+        self.pool.release_all();
+    }
+
+    /// Replies once no worker is left.
+    pub(crate) fn reply_when_drained(&mut self, reply: oneshot::Sender<()>) {
+        self.waiting_for_drain.push(reply);
         self.notify_if_drained();
     }
 
-    /// Records an attempt; returns the event that follows for the job.
-    fn record(
-        &mut self,
-        id: JobId,
-        finished: FinishedAttempt,
-        running: &Running,
-    ) -> Option<JobEvent> {
-        if finished.end == ExitReason::SpawnFailed {
-            self.breaker.failed(Instant::now());
-        } else {
-            self.breaker.succeeded();
-        }
-        self.counters.count(finished.end.name(), finished.wall);
-        if finished.end.is_counted() && finished.end != ExitReason::Cancelled {
-            self.durations.learn(finished.wall);
-        }
-        let sha256 = self.jobs.get(&id)?.job.upload.sha256.clone();
-        self.record_poison(&sha256, &finished);
-        let entry = self.jobs.get_mut(&id)?;
-        entry.job.record(finished.record);
-        entry.job.facts = finished.facts.or(entry.job.facts.take());
-        entry.job.sandbox = finished.sandbox.or(entry.job.sandbox.take());
-        let decision = finished.decision;
-        let failed = |sentence| {
-            JobEvent::Failed(JobError {
-                code: decision.error_code.unwrap_or("failed").into(),
-                sentence,
-            })
-        };
-        Some(match (decision.verdict, finished.summary) {
-            (Verdict::Succeed, Some(summary)) => JobEvent::Completed(summary),
-            (Verdict::Cancel, _) => JobEvent::Cancelled,
-            // A cancelled or removed job is not run again, whichever end came first.
-            (Verdict::Retry { .. } | Verdict::Requeue, _) if running.waiters.is_some() => {
-                JobEvent::Cancelled
+    pub(crate) fn notify_if_drained(&mut self) {
+        if !self.has_workers() {
+            for reply in self.waiting_for_drain.drain(..) {
+                let _ = reply.send(());
             }
-            (Verdict::Retry { memory_bytes_max }, _) => {
-                JobEvent::Requeued { memory_bytes_max, reason: decision.sentence }
-            }
-            (Verdict::Requeue, _) => JobEvent::Requeued {
-                memory_bytes_max: running.memory_bytes_max,
-                reason: decision.sentence,
-            },
-            (Verdict::Succeed | Verdict::Reject | Verdict::Fail, _) => failed(decision.sentence),
-        })
-    }
-
-    /// Replies to the callers that wait for the end of an attempt.
-    fn notify_waiters(&mut self, id: JobId, waiters: Waiters) {
-        self.answer_cancelled(id, waiters.cancel);
-        for reply in waiters.remove {
-            self.remove(id, reply);
         }
     }
 }
 
-/// The reply to a cancellation of a job that is over.
-pub(crate) fn cancelled(status: Status) -> Cancelled {
-    if status.status == "cancelled" { Cancelled::Now(status) } else { Cancelled::TooLate(status) }
+/// The queue, and figures.
+impl Scheduler {
+    /// Adds a job to the end of the queue.
+    pub(crate) fn enqueue(&mut self, id: JobId) {
+        self.queue.push(id);
+    }
+
+    /// Returns a job to its place in the queue.
+    pub(crate) fn requeue(&mut self, place: Place, id: JobId) {
+        self.queue.put_back(place, id);
+    }
+
+    /// Takes a job out of the queue; false if it is not in it.
+    pub(crate) fn dequeue(&mut self, id: JobId) -> bool {
+        self.queue.take(id).is_some()
+    }
+
+    pub(crate) const fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    pub(crate) const fn running(&self) -> &RunningAttempts {
+        &self.running
+    }
+
+    /// The standby workers, for operators.
+    pub(crate) fn standby(&self) -> Vec<Standby> {
+        self.pool.list()
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.mode == Mode::Open
+    }
+
+    /// Whether so many workers in a row could not be started that no upload should be sent here.
+    pub(crate) fn cannot_start_workers(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    /// Whether any worker is left, also a released one that has not exited yet.
+    pub(crate) fn has_workers(&self) -> bool {
+        !self.running.is_empty() || !self.pool.is_empty()
+    }
+
+    /// Number of workers that process or await a job.
+    pub(crate) fn workers_len(&self) -> usize {
+        self.running.len() + self.pool.len()
+    }
+
+    /// Memory reserved by all workers, in bytes.
+    pub(crate) fn reserved_bytes(&self) -> u64 {
+        self.running.reserved_bytes() + self.pool.reserved_bytes()
+    }
 }
+
+#[cfg(test)]
+#[path = "scheduler_tests.rs"]
+mod tests;

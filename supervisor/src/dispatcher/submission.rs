@@ -3,33 +3,32 @@
 //!
 //! Part of the dispatcher's loop. A job exists only once the journal has committed it.
 
-use crate::dispatcher::state::{JobEntry, Mode, State, StoredUpload, SubmitReply};
+use crate::dispatcher::state::{State, StoredUpload, SubmitReply};
 use crate::dispatcher::status::Status;
 use crate::dispatcher::{SubmitError, Ticket};
 use crate::policy::admission::{self, Admitted, Capacity, Refusal, Request};
 use crate::policy::job::{Job, JobId, Upload};
 use crate::runner::attempt::origin::Origin;
 use crate::runner::containment::own_memory::own_rss_bytes;
-use crate::store::clock;
-use crate::store::journal::{self, JobRow, JournalState};
+use crate::store::{JobRow, JournalEntry, JournalState, wall};
 use std::sync::Arc;
-use tokio::sync::watch;
 
 impl State {
-    pub(crate) fn admit(&self, request: &Request) -> Result<Ticket, Refusal> {
+    /// Reserves a place for an upload. `disk_free_bytes` was measured just before.
+    pub(crate) fn admit(&self, request: &Request, disk_free_bytes: u64) -> Result<Ticket, Refusal> {
         let journal = self.journal.state();
         let capacity = Capacity {
-            is_open: self.mode == Mode::Open,
+            is_open: self.scheduler.is_open(),
             journal_is_lost: journal == JournalState::Lost,
             memory_is_short: self.pressure.memory,
-            queue_len: self.queue.len(),
+            queue_len: self.scheduler.queue().len(),
             uploads: self.uploads(),
             queue_max: self.config.queue_max,
             workers: self.config.slots(),
             service_time: self.durations.service_time(),
             upload_bytes_max: self.config.upload_bytes_max,
-            disk_takes_writes: journal == JournalState::Writable && !self.state.refuses_writes(),
-            disk_free_bytes: self.state.free_bytes().unwrap_or(0),
+            disk_takes_writes: journal == JournalState::Writable && !self.files.refuses_writes(),
+            disk_free_bytes,
             disk_free_bytes_min: self.config.disk_free_bytes_min,
         };
         let Admitted = admission::decide(&capacity, request)?;
@@ -45,27 +44,27 @@ impl State {
     /// known by its idempotency key, is answered with the job of the first one.
     pub(crate) fn submit(&mut self, id: JobId, upload: Upload, ticket: Ticket, reply: SubmitReply) {
         if let Some(key) = &upload.idempotency_key {
-            if let Some(earlier) = self.keys.get(key) {
-                self.repeat(self.repeated(*earlier, &upload), reply);
-                self.remove_upload(id);
+            if let Some(earlier) = self.jobs.job_of_key(key) {
+                self.repeat(self.repeated(earlier, &upload), reply);
+                self.deletion.delete_upload(id);
                 return;
             }
-            self.keys.insert(key.clone(), id);
+            self.jobs.reserve_key(key.clone(), id);
         }
-        let mut job = Job::new(id, upload, self.config.worker_memory_bytes_max, clock::wall());
+        let mut job = Job::new(id, upload, self.config.worker_memory_bytes_max, wall());
         job.origin = ticket.origin.clone();
         let journal = self.journal.clone();
         self.submissions.spawn(async move {
             let row = JobRow { job: job.clone(), ended: None };
-            let written = journal.commit(journal::Entry::Job(Box::new(row))).await;
+            let written = journal.commit(JournalEntry::Job(Box::new(row))).await;
             StoredUpload { job, _ticket: ticket, reply, written }
         });
     }
 
     /// The reply to a request with the idempotency key of an earlier one.
     fn repeated(&self, earlier: JobId, upload: &Upload) -> Result<Status, SubmitError> {
-        let entry = self.jobs.get(&earlier).ok_or(SubmitError::KeyBusy)?;
-        if !entry.job.upload.is_same_request(upload) {
+        let job = self.jobs.get(earlier).ok_or(SubmitError::KeyBusy)?;
+        if !job.upload.is_same_request(upload) {
             return Err(SubmitError::KeyReused);
         }
         tracing::info!(job = %earlier, "repeated request");
@@ -76,7 +75,7 @@ impl State {
     fn repeat(&self, response: Result<Status, SubmitError>, reply: SubmitReply) {
         let journal = self.journal.clone();
         tokio::spawn(async move {
-            let written = journal.commit(journal::Entry::Nothing).await;
+            let written = journal.commit(JournalEntry::Flush).await;
             let _ = reply.send(written.map_err(|error| SubmitError::from(&*error)).and(response));
         });
     }
@@ -88,9 +87,9 @@ impl State {
         if let Err(error) = written {
             tracing::error!(job = %id, %error, "job not accepted");
             if let Some(key) = &job.upload.idempotency_key {
-                self.keys.remove(key);
+                self.jobs.release_key(key);
             }
-            self.remove_upload(id);
+            self.deletion.delete_upload(id);
             let _ = reply.send(Err(SubmitError::from(&*error)));
             return;
         }
@@ -106,16 +105,11 @@ impl State {
             trace_id = job.origin.trace_id(),
             "accepted"
         );
-        if self.queue.push(id).is_err() {
-            tracing::error!(job = %id, "queue full despite an admitted upload");
-            self.queue.push_front(id);
-        }
-        let (changes, _) = watch::channel(0);
-        let status = Status::of(&job, self.place(id), self.queue.len(), None);
+        self.scheduler.enqueue(id);
         let is_poisoned = self.poison.is_poisoned(&job.upload.sha256);
-        self.jobs.insert(id, JobEntry { job, changes, ended: None });
+        self.jobs.insert(job);
         self.notify_queue();
-        let _ = reply.send(Ok(status));
+        let _ = reply.send(self.status(id).ok_or(SubmitError::Unwritten));
         if is_poisoned {
             self.reject_poisoned();
         }

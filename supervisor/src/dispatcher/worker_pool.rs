@@ -5,13 +5,13 @@
 //! released when a job needs its memory, when the host is low on memory, and at every reload.
 
 use crate::dispatcher::RunningAttempt;
+use crate::dispatcher::attempt_task::WorkerHandle;
 use crate::dispatcher::breaker::Breaker;
 use crate::runner::attempt::exit_report::Stop;
-use crate::runner::attempt::{Assignment, Live};
 use serde::Serialize;
 use std::future::pending;
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -35,14 +35,9 @@ pub(crate) struct Standby {
 
 /// A worker without a job, and the channels to it.
 pub(crate) struct PooledWorker {
-    pub(crate) assignment: oneshot::Sender<Assignment>,
-    pub(crate) live: watch::Receiver<Live>,
+    pub(crate) handle: WorkerHandle,
     pub(crate) stop: oneshot::Sender<Stop>,
     pub(crate) memory_bytes_max: u64,
-    /// Whether it was started before there was a job for it.
-    pub(crate) is_standby: bool,
-    /// Its attempt. The process is spawned when this is first polled.
-    pub(crate) attempt: RunningAttempt,
 }
 
 /// The standby workers.
@@ -79,7 +74,7 @@ impl WorkerPool {
     /// The standby workers, for operators.
     pub(crate) fn list(&self) -> Vec<Standby> {
         let standby = |worker: &PooledWorker| {
-            let live = worker.live.borrow();
+            let live = worker.handle.live.borrow();
             let rss_bytes = live.rss_bytes;
             Standby {
                 pid: live.pid,
@@ -119,10 +114,8 @@ impl WorkerPool {
         self.release_memory(u64::MAX);
     }
 
-    fn release(
-        &mut self,
-        PooledWorker { assignment, attempt, memory_bytes_max, .. }: PooledWorker,
-    ) {
+    fn release(&mut self, PooledWorker { handle, memory_bytes_max, .. }: PooledWorker) {
+        let WorkerHandle { assignment, attempt, .. } = handle;
         // Closing the channel makes a worker without a job exit.
         drop(assignment);
         self.released_bytes += memory_bytes_max;
@@ -134,8 +127,10 @@ impl WorkerPool {
 
     /// Adds a standby worker and starts it.
     pub(crate) fn add(&mut self, worker: PooledWorker) {
-        let attempt = start_in_background(worker.attempt);
-        self.idle.push(PooledWorker { attempt, is_standby: true, ..worker });
+        let PooledWorker { handle, stop, memory_bytes_max } = worker;
+        let attempt = start_in_background(handle.attempt);
+        let handle = WorkerHandle { attempt, is_standby: true, ..handle };
+        self.idle.push(PooledWorker { handle, stop, memory_bytes_max });
     }
 
     /// Whether the pause after failed starts allows one more worker in the pool.
@@ -153,8 +148,8 @@ impl WorkerPool {
                 breaker.failed(Instant::now());
                 return false;
             }
-            let has_changed = worker.live.has_changed().unwrap_or(false);
-            if has_changed && worker.live.borrow_and_update().sandbox.is_some() {
+            let live = &mut worker.handle.live;
+            if live.has_changed().unwrap_or(false) && live.borrow_and_update().sandbox.is_some() {
                 breaker.succeeded();
                 became_ready = true;
             }
@@ -174,11 +169,11 @@ impl WorkerPool {
 }
 
 fn is_ready(worker: &PooledWorker) -> bool {
-    worker.live.borrow().sandbox.is_some()
+    worker.handle.live.borrow().sandbox.is_some()
 }
 
 fn is_over(worker: &PooledWorker) -> bool {
-    worker.live.has_changed().is_err()
+    worker.handle.live.has_changed().is_err()
 }
 
 /// Runs the attempt as a task; it is aborted when the returned future is dropped.

@@ -188,7 +188,7 @@ impl Operations {
             settings.access = access;
             settings.reload_refused = None;
         });
-        self.webhooks.renew(webhook_sender);
+        self.webhooks.set_sender(webhook_sender);
         tracing::info!(?applied, ?at_next_start, "configuration reloaded");
         Ok(json!({ "applied": applied, "at_next_start": at_next_start }))
     }

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, RawConfig};
     use crate::dispatcher::Counts;
-    use crate::store::retention::Pressure;
+    use crate::store::Pressure;
     use std::cell::{Cell, RefCell};
     use std::future::{pending, ready};
     use tokio::time::timeout;

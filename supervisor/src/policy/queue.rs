@@ -1,79 +1,60 @@
-//! The queue of pending jobs, first in, first out. Pure, without synchronisation.
+//! The queue of pending jobs, in the order of their acceptance. Pure, without synchronisation.
 //!
-//! Used by the dispatcher. The limit applies to new jobs only; a requeued job returns to the head
-//! regardless of it, because the number of running jobs is small.
+//! Used by the scheduler. A job keeps its place while it runs, so a requeued job starts before all
+//! jobs that were accepted later. Admission limits the number of jobs.
 
 use crate::policy::job::JobId;
-use std::collections::VecDeque;
-use thiserror::Error;
+use std::collections::BTreeMap;
+
+/// The place of a job in the order of acceptance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place(u64);
 
 /// Pending jobs in the order in which they will start.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Queue {
-    jobs: VecDeque<JobId>,
-    length_max: usize,
+    jobs: BTreeMap<Place, JobId>,
+    next: u64,
 }
 
-/// The queue has no place for a new job.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("the queue is full")]
-pub(crate) struct Full;
-
 impl Queue {
-    /// An empty queue for this many jobs.
-    pub(crate) const fn new(length_max: usize) -> Self {
-        Self { jobs: VecDeque::new(), length_max }
+    /// Adds a job.
+    pub(crate) fn push(&mut self, id: JobId) {
+        self.jobs.insert(Place(self.next), id);
+        self.next += 1;
     }
 
-    /// Changes the limit; jobs already in the queue stay.
-    pub(crate) const fn set_length_max(&mut self, length_max: usize) {
-        self.length_max = length_max;
+    /// Takes a job out; returns its place, if it is in the queue.
+    pub(crate) fn take(&mut self, id: JobId) -> Option<Place> {
+        let (place, _) = self.jobs.iter().find(|(_, other)| **other == id)?;
+        let place = *place;
+        self.jobs.remove(&place);
+        Some(place)
     }
 
-    /// Adds a new job at the end.
-    pub(crate) fn push(&mut self, id: JobId) -> Result<(), Full> {
-        if self.jobs.len() >= self.length_max {
-            return Err(Full);
-        }
-        self.jobs.push_back(id);
-        Ok(())
+    /// Returns a job to the place from which it was taken.
+    pub(crate) fn put_back(&mut self, place: Place, id: JobId) {
+        self.jobs.insert(place, id);
     }
 
-    /// Adds an already accepted job at the end, regardless of the limit.
-    pub(crate) fn readmit(&mut self, id: JobId) {
-        self.jobs.push_back(id);
-    }
-
-    /// Puts a job back at the head, regardless of the limit.
-    pub(crate) fn push_front(&mut self, id: JobId) {
-        self.jobs.push_front(id);
-    }
-
-    /// Removes a job from any position; false if it is not in the queue.
-    pub(crate) fn remove(&mut self, id: JobId) -> bool {
-        let before = self.jobs.len();
-        self.jobs.retain(|other| *other != id);
-        self.jobs.len() != before
-    }
-
-    /// The position of a job: 1 for the head.
+    /// The position of a job: 1 is next.
     pub(crate) fn position(&self, id: JobId) -> Option<usize> {
-        self.jobs.iter().position(|other| *other == id).map(|index| index + 1)
+        self.iter().position(|other| other == id).map(|index| index + 1)
     }
 
-    /// Number of queued jobs.
+    /// Number of jobs.
     pub(crate) fn len(&self) -> usize {
         self.jobs.len()
     }
 
-    /// Whether the queue is empty.
+    /// Whether there are no jobs.
     pub(crate) fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }
 
-    /// The queued jobs, from the head.
+    /// The jobs, next first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = JobId> + '_ {
-        self.jobs.iter().copied()
+        self.jobs.values().copied()
     }
 }
 
@@ -83,41 +64,39 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Compared with a vector as the model.
         #[test]
-        fn it_behaves_like_a_vector(steps in prop::collection::vec((0u8..4, 0usize..8), 0..60)) {
+        fn jobs_are_in_the_order_of_their_acceptance(
+            steps in prop::collection::vec((0u8..4, 0usize..8), 0..60),
+        ) {
             let ids: Vec<_> = (0..8).map(|_| JobId::random()).collect();
-            let mut queue = Queue::new(4);
-            let mut model: Vec<JobId> = Vec::new();
+            let mut queue = Queue::default();
+            // All accepted jobs, and those that run.
+            let mut accepted: Vec<JobId> = Vec::new();
+            let mut running: Vec<(Place, JobId)> = Vec::new();
             for (step, pick) in steps {
                 let id = ids[pick];
                 match step {
-                    0 if !model.contains(&id) => {
-                        let fits = model.len() < 4;
-                        prop_assert_eq!(queue.push(id).is_ok(), fits);
-                        if fits {
-                            model.push(id);
-                        }
+                    0 if !accepted.contains(&id) => {
+                        queue.push(id);
+                        accepted.push(id);
                     }
-                    1 if !model.contains(&id) => {
-                        queue.push_front(id);
-                        model.insert(0, id);
-                    }
-                    2 => {
-                        let head = queue.iter().next();
-                        prop_assert_eq!(head, model.first().copied());
-                        if let Some(head) = head {
-                            prop_assert!(queue.remove(head));
-                            model.remove(0);
-                        }
+                    1 => running.extend(queue.take(id).map(|place| (place, id))),
+                    2 if !running.is_empty() => {
+                        let (place, id) = running.swap_remove(pick % running.len());
+                        queue.put_back(place, id);
                     }
                     _ => {
-                        prop_assert_eq!(queue.remove(id), model.contains(&id));
-                        model.retain(|other| *other != id);
+                        let is_running = running.iter().any(|(_, other)| *other == id);
+                        let is_queued = accepted.contains(&id) && !is_running;
+                        prop_assert_eq!(queue.take(id).is_some(), is_queued);
+                        accepted.retain(|other| *other != id || is_running);
                     }
                 }
-                prop_assert_eq!(queue.iter().collect::<Vec<_>>(), model.clone());
-                for (index, id) in model.iter().enumerate() {
+                let is_queued = |id: &&JobId| running.iter().all(|(_, other)| other != *id);
+                let expected: Vec<_> = accepted.iter().filter(is_queued).copied().collect();
+                prop_assert_eq!(queue.iter().collect::<Vec<_>>(), expected.clone());
+                prop_assert_eq!((queue.len(), queue.is_empty()), (expected.len(), expected.is_empty()));
+                for (index, id) in expected.iter().enumerate() {
                     prop_assert_eq!(queue.position(*id), Some(index + 1));
                 }
             }

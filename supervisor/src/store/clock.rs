@@ -33,6 +33,10 @@ impl Moment {
 
 /// The wall clock, for people, in whole milliseconds as stored in the journal.
 pub fn wall() -> Timestamp {
+    #[cfg(test)]
+    if let Some((_, wall)) = simulated::now() {
+        return wall;
+    }
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
@@ -100,8 +104,33 @@ fn boot_id() -> String {
 }
 
 fn up_ms() -> i64 {
+    #[cfg(test)]
+    if let Some((up_ms, _)) = simulated::now() {
+        return up_ms;
+    }
     let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has it since 2.6.39");
     i64::try_from(Duration::from(time).as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Replaces both clocks of the kernel on one thread.
+#[cfg(test)]
+pub(crate) mod simulated {
+    use jiff::Timestamp;
+    use std::cell::RefCell;
+
+    /// Returns the milliseconds since the boot and the wall clock.
+    type Source = Box<dyn Fn() -> (i64, Timestamp)>;
+
+    thread_local!(static SOURCE: RefCell<Option<Source>> = const { RefCell::new(None) });
+
+    /// Uses this source on the current thread from now on.
+    pub(crate) fn follow(source: impl Fn() -> (i64, Timestamp) + 'static) {
+        SOURCE.set(Some(Box::new(source)));
+    }
+
+    pub(super) fn now() -> Option<(i64, Timestamp)> {
+        SOURCE.with_borrow(|source| source.as_ref().map(|source| source()))
+    }
 }
 
 #[cfg(test)]

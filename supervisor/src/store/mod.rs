@@ -1,15 +1,35 @@
-//! Everything that survives a restart: the journal, uploads, attempt folders, results.
+//! Everything that survives a restart: the journal of jobs, the files of uploads and results,
+//! resumable uploads, and the clock on which results expire.
 //!
-//! All calls block unless they say otherwise.
+//! The rest of the program uses the names of this module only, none of which depends on the engine
+//! behind it: SQLite for the journal, a folder for files. All calls block unless they say otherwise.
 
-pub(crate) mod artefacts;
-pub(crate) mod clock;
-pub(crate) mod error;
+mod artefacts;
+mod clock;
+mod error;
 pub(crate) mod failpoint;
-pub(crate) mod fs_atomic;
-pub(crate) mod journal;
-pub(crate) mod outcome;
-pub(crate) mod recovery;
-pub(crate) mod resumable;
-pub(crate) mod retention;
-pub(crate) mod set_aside;
+mod fs_atomic;
+mod journal;
+mod outcome;
+mod recovery;
+mod resumable;
+mod retention;
+mod set_aside;
+
+pub use artefacts::StateDir;
+pub(crate) use artefacts::{AttemptFolder, PartialUpload};
+#[cfg(test)]
+pub(crate) use clock::simulated;
+pub use clock::wall;
+pub(crate) use clock::{Clock, Moment};
+pub(crate) use error::{StateError, failed};
+pub(crate) use fs_atomic::{UNFINISHED, remove_file, replace};
+#[cfg(test)]
+pub(crate) use journal::{Engine, WriteRequest};
+pub use journal::{FILE as JOURNAL_FILE, JobRow, Journal, JournalEntry, OpenedJournal};
+pub(crate) use journal::{JournalError, JournalState, RemovedPart};
+pub(crate) use outcome::Outcome;
+pub(crate) use recovery::Recovered;
+pub(crate) use resumable::{ResumableRecord, Resumables, UploadLock};
+pub(crate) use retention::{ENDED_KEPT_MAX, Pressure};
+pub(crate) use set_aside::SetAsideTotals;

@@ -3,7 +3,6 @@
 //! the job is done and does not run it again.
 
 use crate::policy::job::AttemptRecord;
-use crate::runner::attempt::exit_report::ExitReason;
 use bodyscript_protocol::message::{Summary, VideoFacts};
 use bodyscript_protocol::sandbox_report::SandboxReport;
 use serde::{Deserialize, Serialize};
@@ -11,10 +10,9 @@ use serde::{Deserialize, Serialize};
 /// The outcome of a successful attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    cap_bytes: u64,
-    peak_bytes: u64,
-    wall_ms: u64,
-    cpu_ms: u64,
+    /// The record of the attempt in its job.
+    #[serde(flatten)]
+    pub attempt: AttemptRecord,
     /// The worker's summary.
     pub summary: Summary,
     /// The video.
@@ -25,25 +23,6 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// The outcome of an attempt that ended with `done`.
-    pub(crate) fn new(
-        record: &AttemptRecord,
-        summary: Summary,
-        facts: Option<VideoFacts>,
-        sandbox: Option<SandboxReport>,
-    ) -> Self {
-        let AttemptRecord { cap_bytes, peak_bytes, wall_ms, cpu_ms, .. } = *record;
-        Self { cap_bytes, peak_bytes, wall_ms, cpu_ms, summary, facts, sandbox }
-    }
-
-    /// The record of the attempt in its job.
-    pub(crate) const fn record(&self) -> AttemptRecord {
-        let Self { cap_bytes, peak_bytes, wall_ms, cpu_ms, .. } = *self;
-        let end = ExitReason::Done;
-        let (end, is_counted) = (end.name(), end.is_counted());
-        AttemptRecord { cap_bytes, peak_bytes, wall_ms, cpu_ms, end, is_counted }
-    }
-
     /// Serialises it for the disk.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("plain values with text keys")

@@ -10,7 +10,7 @@ use crate::store::artefacts::StateDir;
 use crate::store::clock::{self, Clock};
 use crate::store::error::StateError;
 use crate::store::failpoint;
-use crate::store::journal::{Entry, JobRow, Journal, OpenedJournal, What};
+use crate::store::journal::{JobRow, Journal, JournalEntry, OpenedJournal, RemovedPart};
 use crate::store::outcome::Outcome;
 use crate::store::retention::{Claims, sweep_orphans};
 use crate::store::set_aside::{SetAside, SetAsideTotals, set_aside_unknown};
@@ -45,7 +45,7 @@ enum Resolution {
     /// None: the journal is right.
     Unchanged,
     /// Its results are published, which the journal does not know yet.
-    Completed(Outcome),
+    Completed(Box<Outcome>),
     /// An attempt was running.
     Requeued,
     /// Its video is missing, which only a change by another program explains.
@@ -82,7 +82,7 @@ impl Recovered {
                 resolve(row, found, &journal, &clock).or_else(|| {
                     let why = "its results were gone at a start";
                     tracing::error!(job = %id, "removed: {why}");
-                    journal.note(Entry::Removed { job: id, what: What::Job, why });
+                    journal.append(JournalEntry::Removed { job: id, part: RemovedPart::Job, why });
                     None
                 })
             })
@@ -137,7 +137,7 @@ fn resolution(state: &JobState, found: Found) -> Resolution {
         JobState::Completed { .. } if !found.results => Resolution::ResultsMissing,
         state if state.is_final() => Resolution::Unchanged,
         state => match (found.outcome, state) {
-            (Some(outcome), _) => Resolution::Completed(outcome),
+            (Some(outcome), _) => Resolution::Completed(Box::new(outcome)),
             (None, _) if !found.upload => Resolution::UploadMissing,
             (None, JobState::Processing { .. }) => Resolution::Requeued,
             (None, _) => Resolution::Unchanged,
@@ -161,9 +161,7 @@ fn resolve(
         })],
         Resolution::Requeued => vec![requeued(job.state())],
         Resolution::Completed(outcome) => {
-            job.record(outcome.record());
-            job.facts = outcome.facts;
-            job.sandbox = outcome.sandbox;
+            job.record(outcome.attempt, outcome.facts, outcome.sandbox);
             let started =
                 matches!(job.state(), JobState::Pending { .. }).then_some(JobEvent::Started);
             started.into_iter().chain([JobEvent::Completed(outcome.summary)]).collect()
@@ -184,7 +182,7 @@ fn resolve(
     );
     let ended = state.is_final().then(|| clock.now());
     let row = JobRow { job, ended };
-    journal.note(Entry::Job(Box::new(row.clone())));
+    journal.append(JournalEntry::Job(Box::new(row.clone())));
     Some(row)
 }
 

@@ -19,8 +19,8 @@ pub(crate) mod sign;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::status::Status;
 use crate::policy::job::JobId;
-use crate::store::error::{StateError, failed};
-use crate::store::fs_atomic::{UNFINISHED, remove_file, replace};
+use crate::store::{StateError, failed};
+use crate::store::{UNFINISHED, remove_file, replace};
 use address::WebhookUrl;
 pub(crate) use sender::WebhookSender;
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,7 @@ impl Webhooks {
     }
 
     /// Replaces the sender after a reload; none pauses all webhooks.
-    pub(crate) fn renew(&self, sender: Option<Arc<WebhookSender>>) {
+    pub(crate) fn set_sender(&self, sender: Option<Arc<WebhookSender>>) {
         self.sender.send_if_modified(|current| {
             let is_changed = match (&*current, &sender) {
                 (Some(old), Some(new)) => !old.is_equivalent_to(new),

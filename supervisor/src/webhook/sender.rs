@@ -4,7 +4,7 @@
 //! leaves the current one in effect.
 
 use crate::config::WebhookConfig;
-use crate::store::clock;
+use crate::store::wall;
 use crate::webhook::WebhookError;
 use crate::webhook::address::{EgressPolicy, WebhookUrl};
 use crate::webhook::post::{Post, PostError};
@@ -44,7 +44,7 @@ impl WebhookSender {
         address: &WebhookUrl,
         body: &[u8],
     ) -> Result<u16, PostError> {
-        let headers = self.secret.sign(name, clock::wall().as_second(), body);
+        let headers = self.secret.sign(name, wall().as_second(), body);
         self.post.send(address, &headers, body).await
     }
 }

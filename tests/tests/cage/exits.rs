@@ -19,14 +19,14 @@ async fn a_good_worker_is_done_and_leaves_its_artefacts() {
     let (_stop, stopped) = oneshot::channel();
     let exit_report = task.run_attempt(&harness.factory, live, stopped).await;
     assert_eq!(exit_report.end, ExitReason::Done, "{exit_report:?}");
-    assert_eq!(exit_report.exit, Some(ProcessExit::Status(0)));
-    assert_eq!(exit_report.summary.map(|summary| summary.frames_processed), Some(3));
-    assert_eq!(exit_report.facts.map(|facts| facts.width), Some(7680));
+    assert_eq!(exit_report.evidence.exit, Some(ProcessExit::Status(0)));
+    assert_eq!(exit_report.summary().map(|summary| summary.frames_processed), Some(3));
+    assert_eq!(exit_report.evidence.facts.map(|facts| facts.width), Some(7680));
     assert_eq!(seen.borrow().progress.frames_done, 3);
     assert!(
-        exit_report.peak_bytes > 0 && exit_report.peak_bytes <= CAP,
+        exit_report.evidence.peak_bytes > 0 && exit_report.evidence.peak_bytes <= CAP,
         "{}",
-        exit_report.peak_bytes
+        exit_report.evidence.peak_bytes
     );
     let mut text = String::new();
     csv.rewind().expect("a file");
@@ -58,7 +58,7 @@ async fn each_kind_of_exit_has_its_own_reason() {
         let exit_report = harness.handle_command(script).await;
         assert_eq!(exit_report.end, end, "{script}: {exit_report:?}");
         let fault = (script == "bad-input").then_some(Fault::NotAVideo);
-        assert_eq!(exit_report.fault, fault, "{script}");
+        assert_eq!(exit_report.fault(), fault.as_ref(), "{script}");
     }
     harness.close();
 }
@@ -67,7 +67,11 @@ async fn each_kind_of_exit_has_its_own_reason() {
 async fn a_panic_message_is_in_the_log() {
     let harness = Harness::open();
     let exit_report = harness.handle_command("panic").await;
-    assert!(exit_report.log.iter().any(|line| line.contains("as told")), "{:?}", exit_report.log);
+    assert!(
+        exit_report.evidence.log.iter().any(|line| line.contains("as told")),
+        "{:?}",
+        exit_report.evidence.log
+    );
     harness.close();
 }
 
@@ -101,7 +105,7 @@ async fn a_worker_that_violates_the_protocol_is_killed() {
         let exit_report = harness.handle_command(script).await;
         assert_eq!(exit_report.end, ExitReason::Protocol, "{script}: {exit_report:?}");
         assert!(!exit_report.detail.is_empty(), "{script}");
-        assert!(exit_report.log.iter().all(|line| !line.contains('\u{1b}')), "{script}");
+        assert!(exit_report.evidence.log.iter().all(|line| !line.contains('\u{1b}')), "{script}");
     }
     harness.close();
 }
@@ -145,7 +149,7 @@ async fn a_responsive_worker_exits_on_request() {
     ] {
         let exit_report = harness.interrupt("silent", |_, sender| tell(sender, stop)).await;
         assert_eq!(exit_report.end, end, "{exit_report:?}");
-        assert_eq!(exit_report.exit, Some(ProcessExit::Status(70)), "{exit_report:?}");
+        assert_eq!(exit_report.evidence.exit, Some(ProcessExit::Status(70)), "{exit_report:?}");
     }
     harness.close();
 }
@@ -157,7 +161,7 @@ async fn an_unresponsive_worker_is_killed_after_the_grace_period() {
         let stop = |_, sender: oneshot::Sender<Stop>| tell(sender, Stop::Cancelled);
         let exit_report = harness.interrupt("deaf leak-child touch:32 spin", stop).await;
         assert_eq!(exit_report.end, ExitReason::Cancelled, "{exit_report:?}");
-        assert_eq!(exit_report.exit, Some(ProcessExit::Signal(9)), "{exit_report:?}");
+        assert_eq!(exit_report.evidence.exit, Some(ProcessExit::Signal(9)), "{exit_report:?}");
         harness.close();
     }
 }

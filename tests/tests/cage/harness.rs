@@ -6,7 +6,7 @@ use bodyscript::{
     CageBackend, CageRequired, WorkerFactory, WorkerFactoryError, WorkerFactorySettings,
 };
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::message::{MediaLimits, OnLong};
+use bodyscript_protocol::message::{JobParameters, MediaLimits, OnLong};
 use bodyscript_protocol::options::Options;
 use bodyscript_protocol::session::Phase;
 use bodyscript_tests::report::skipped;
@@ -140,15 +140,17 @@ impl Harness {
             origin: bodyscript::Origin::NONE,
             video,
             artefacts: vec![(Artefact::Csv, file()), (Artefact::Json, file())],
-            options: Options::default(),
-            media: MediaLimits {
-                duration_ms_max: 10_000,
-                on_long: OnLong::Trim,
-                side_px_max: 4_096,
-                area_px_max: 4_096 * 2_304,
-                frame_rate_max: 120,
+            parameters: JobParameters {
+                options: Options::default(),
+                limits: MediaLimits {
+                    duration_ms_max: 10_000,
+                    on_long: OnLong::Trim,
+                    side_px_max: 4_096,
+                    area_px_max: 4_096 * 2_304,
+                    frame_rate_max: 120,
+                },
+                threads: std::num::NonZeroU32::MIN,
             },
-            threads: std::num::NonZeroU32::MIN,
         }
     }
 

@@ -12,9 +12,12 @@ async fn a_worker_over_its_cap_is_proven_out_of_memory_by_the_kernel() {
     let Some(harness) = Harness::cgroup() else { return };
     let exit_report = harness.handle_command("touch:512 ok").await;
     assert_eq!(exit_report.end, ExitReason::Oom, "{exit_report:?}");
-    assert_eq!(exit_report.exit, Some(ProcessExit::Signal(Signal::SIGKILL as i32)));
-    assert!(exit_report.oom_kills >= 1);
-    assert!(exit_report.peak_bytes > CAP / 2 && exit_report.peak_bytes <= CAP, "{exit_report:?}");
+    assert_eq!(exit_report.evidence.exit, Some(ProcessExit::Signal(Signal::SIGKILL as i32)));
+    assert!(exit_report.evidence.oom_kills >= 1);
+    assert!(
+        exit_report.evidence.peak_bytes > CAP / 2 && exit_report.evidence.peak_bytes <= CAP,
+        "{exit_report:?}"
+    );
     harness.close();
 }
 
@@ -23,7 +26,7 @@ async fn a_slow_leak_ends_as_out_of_memory_too() {
     let Some(harness) = Harness::cgroup() else { return };
     let exit_report = harness.handle_command("leak").await;
     assert_eq!(exit_report.end, ExitReason::Oom, "{exit_report:?}");
-    assert!(exit_report.progress.frames_done > 4, "{exit_report:?}");
+    assert!(exit_report.evidence.progress.frames_done > 4, "{exit_report:?}");
     harness.close();
 }
 
@@ -48,7 +51,7 @@ async fn a_refused_allocation_is_out_of_memory_under_rlimits() {
     for script in ["touch:512 ok", "alloc:512 ok"] {
         let exit_report = harness.handle_command(script).await;
         assert_eq!(exit_report.end, ExitReason::Oom, "{exit_report:?}");
-        assert_eq!(exit_report.oom_kills, 0);
+        assert_eq!(exit_report.evidence.oom_kills, 0);
     }
     harness.close();
 }
@@ -58,7 +61,7 @@ async fn resident_memory_over_the_cap_is_detected_and_killed_under_rlimits() {
     let harness = Harness::rlimit();
     let exit_report = harness.handle_command("family:48").await;
     assert_eq!(exit_report.end, ExitReason::RssCap, "{exit_report:?}");
-    assert!(exit_report.peak_bytes > CAP, "{exit_report:?}");
+    assert!(exit_report.evidence.peak_bytes > CAP, "{exit_report:?}");
     harness.close();
 }
 
@@ -72,7 +75,7 @@ async fn a_sigkill_from_outside_is_a_crash_and_never_out_of_memory() {
             })
             .await;
         assert_eq!(exit_report.end, ExitReason::Crash(ProcessExit::Signal(9)), "{exit_report:?}");
-        assert_eq!(exit_report.oom_kills, 0);
+        assert_eq!(exit_report.evidence.oom_kills, 0);
         harness.close();
     }
 }
@@ -88,7 +91,7 @@ async fn other_workers_are_not_affected() {
         harness.interrupt("deaf silent", |_, sender| tell(sender, Stop::Cancelled)),
     );
     assert_eq!(good.end, ExitReason::Done, "{good:?}");
-    assert_eq!(good.oom_kills, 0);
+    assert_eq!(good.evidence.oom_kills, 0);
     assert_eq!(hog.end, ExitReason::Oom, "{hog:?}");
     assert_eq!(crash.end, ExitReason::Crash(ProcessExit::Signal(11)), "{crash:?}");
     assert_eq!(kill.end, ExitReason::Crash(ProcessExit::Status(3)), "{kill:?}");
@@ -106,7 +109,7 @@ async fn memory_shortage_of_the_service_is_not_blamed_on_the_video() {
     fs::write(limit, (CAP / 2).to_string()).expect("our own group");
     let exit_report = harness.handle_command("touch:512 ok").await;
     assert_eq!(exit_report.end, ExitReason::Crash(ProcessExit::Signal(9)), "{exit_report:?}");
-    assert!(exit_report.oom_kills >= 1, "{exit_report:?}");
+    assert!(exit_report.evidence.oom_kills >= 1, "{exit_report:?}");
     assert!(exit_report.detail.contains("below its own cap"), "{exit_report:?}");
     harness.close();
 }

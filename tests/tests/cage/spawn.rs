@@ -38,7 +38,7 @@ async fn a_missing_program_is_reported_with_its_reason() {
     let exit_report = harness.handle_command("ok").await;
     assert_eq!(exit_report.end, ExitReason::SpawnFailed, "{exit_report:?}");
     assert!(exit_report.detail.contains("execute the worker program: ENOENT"), "{exit_report:?}");
-    assert_eq!(exit_report.pid, None);
+    assert_eq!(exit_report.evidence.pid, None);
     let missing = WorkerFactory::open(&settings(&harness.files, program));
     assert!(matches!(missing, Err(WorkerFactoryError::Program { .. })), "{missing:?}");
     harness.close();

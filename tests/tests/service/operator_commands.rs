@@ -159,9 +159,8 @@ fn sigterm_to_a_worker_restarts_its_job_a_limited_number_of_times() -> Result<()
     assert_ne!(worker(&harness.server, &id)?, pid);
     harness.cancel(&id)?;
     let status = harness.server.await_end(&harness.submit("sigterm")?)?;
-    assert_eq!(status["error_code"], "worker_crashed", "{status}");
-    let expected: Vec<_> = ["operator"; 8].into_iter().chain(["crash"; 2]).collect();
-    assert_eq!(ends(&status), expected);
+    assert_eq!(status["error_code"], "worker_killed", "{status}");
+    assert_eq!(ends(&status), ["operator"; 9]);
     harness.server.stop()?;
     Ok(())
 }

@@ -49,7 +49,7 @@ pub fn run(
     let facts = facts(&probe, job.start);
     send(&ToSupervisor::Probed(facts.clone()))?;
     let report = VideoReport::new(&facts);
-    let duration_ms_max = job.start.limits.duration_ms_max;
+    let duration_ms_max = job.start.parameters.limits.duration_ms_max;
     let context = WriterContext { start: job.start, facts: &facts, report: &report };
     let data = DataWriters::create(&mut artefacts, &context)?;
     let metadata = artefacts.take(Artefact::Metadata);
@@ -65,8 +65,8 @@ pub fn run(
             people: Vec::new(),
             send,
         };
-        let limits = (job.start.threads, size);
-        let tracker = Tracker::start(scope, job.estimator, &job.start.options, limits);
+        let limits = (job.start.parameters.threads, size);
+        let tracker = Tracker::start(scope, job.estimator, &job.start.parameters.options, limits);
         let frames = track(job, &mut decoder, tracker, &mut results)?;
         let Results { data, visuals, statistics, .. } = results;
         let summary = statistics.summary(frames);
@@ -86,7 +86,7 @@ fn track(
     mut tracker: Tracker<'_>,
     results: &mut Results<'_>,
 ) -> Result<u32, WorkerError> {
-    let mut sampler = Sampler::new(job.start.options.sampling);
+    let mut sampler = Sampler::new(job.start.parameters.options.sampling);
     // Written pictures, whose memory is reused.
     let mut spare = Vec::new();
     let mut picture = Picture::default();
@@ -146,7 +146,7 @@ impl Results<'_> {
 }
 
 fn facts(probe: &Probe, start: &Start) -> VideoFacts {
-    let frames = sampling::expected(start.options.sampling, probe);
+    let frames = sampling::expected(start.parameters.options.sampling, probe);
     VideoFacts {
         width: probe.width,
         height: probe.height,

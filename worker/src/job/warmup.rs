@@ -19,7 +19,7 @@ use crate::picture::Picture;
 use crate::pose::{Estimator, Roi};
 use crate::video::{self, Decoder, SyntheticClip, VideoError};
 use bodyscript_protocol::exit::WorkerExit;
-use bodyscript_protocol::message::{MediaLimits, OnLong, Start};
+use bodyscript_protocol::message::{JobParameters, MediaLimits, OnLong, Start};
 use bodyscript_protocol::options::Options;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -100,7 +100,7 @@ impl Warmup {
         // The pipeline does not run the second network where no person is detected.
         let [width, height] = SIZE;
         estimator.landmarks(&picture, &Roi::letterbox(width, height));
-        let decoder = Decoder::open(self.clip.into(), &start.limits)?;
+        let decoder = Decoder::open(self.clip.into(), &start.parameters.limits)?;
         let job = Job { start: &start, estimator, cancelled };
         run(&job, decoder, self.artefacts, &mut |_| Ok(())).map(drop)
     }
@@ -117,16 +117,18 @@ fn start() -> Start {
     let [width, height] = SIZE;
     Start {
         job: "warm-up".into(),
-        options,
-        limits: MediaLimits {
-            duration_ms_max: 1000,
-            on_long: OnLong::Trim,
-            side_px_max: width.max(height),
-            area_px_max: width * height,
-            frame_rate_max: FRAMES_PER_S,
+        parameters: JobParameters {
+            options,
+            limits: MediaLimits {
+                duration_ms_max: 1000,
+                on_long: OnLong::Trim,
+                side_px_max: width.max(height),
+                area_px_max: width * height,
+                frame_rate_max: FRAMES_PER_S,
+            },
+            threads: NonZeroU32::MIN,
         },
         artefacts: options.formats.iter().collect(),
-        threads: NonZeroU32::MIN,
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn write(
     sound: Option<&SoundReport>,
     summary: &Summary,
 ) -> Result<(), OutputError> {
-    let options = start.options;
+    let options = start.parameters.options;
     let metadata = Metadata {
         schema_version: SCHEMA_VERSION,
         generator: concat!("bodyscript ", env!("CARGO_PKG_VERSION")),

@@ -22,7 +22,7 @@ use std::time::Duration;
 pub(super) const FORMAT: DataFormat = DataFormat { artefact: Artefact::Trc, create };
 
 fn create(file: File, context: &WriterContext<'_>) -> Result<Box<dyn FrameWriter>, OutputError> {
-    let interval = context.start.options.sampling.interval();
+    let interval = context.start.parameters.options.sampling.interval();
     Ok(Box::new(TrcWriter::create(file, context.facts.frame_rate, interval)?))
 }
 

@@ -1,7 +1,7 @@
 //! Reports writes that the disk refused during a request to the state folder.
 
 use crate::http::problem::WriteRefused;
-use crate::store::artefacts::StateDir;
+use crate::store::StateDir;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;

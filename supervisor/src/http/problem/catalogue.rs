@@ -220,6 +220,8 @@ failures! {
         "Send a copy with smaller frames.";
     "worker_crashed" Client "The worker crashed on this video, twice."
         "Re-encode it with another program.";
+    "worker_killed" Operator "The worker was killed nine times by another program."
+        "Try again later; contact the operator if it happens again.";
     "known_to_fail" Client "The same file has crashed its worker twice before."
         "Re-encode it with another program, or ask the operator to retry the job.";
     "sandbox_violation" Client "The worker attempted a forbidden system call."

@@ -4,7 +4,7 @@ use crate::config::ByteCount;
 use crate::dispatcher::{DispatcherStopped, SubmitError};
 use crate::http::problem::catalogue::{Code, Remedy};
 use crate::policy::admission::Refusal;
-use crate::store::error::StateError;
+use crate::store::StateError;
 use std::time::Duration;
 use thiserror::Error;
 

@@ -10,9 +10,9 @@ use crate::http::tus::headers::Checksum;
 use crate::http::tus::{UploadState, complete, job_of};
 use crate::http::upload::blocking;
 use crate::http::upload::body::Chunks;
-use crate::store::error::StateError;
-use crate::store::resumable::Record;
-use crate::store::resumable::upload_lock::UploadLock;
+use crate::store::ResumableRecord;
+use crate::store::StateError;
+use crate::store::UploadLock;
 use axum::body::Body;
 use futures_util::StreamExt;
 use http_body::Body as _;
@@ -38,7 +38,7 @@ struct AppendTask {
     lock: UploadLock,
     file: File,
     path: PathBuf,
-    record: Record,
+    record: ResumableRecord,
     checksum: Option<Checksum>,
     /// Bytes written after the committed offset.
     pending: u64,
@@ -48,7 +48,7 @@ struct AppendTask {
 pub(crate) async fn run(
     service: Service,
     append: Append,
-    record: Record,
+    record: ResumableRecord,
     body: Body,
 ) -> Result<UploadState, ApiError> {
     let task = tokio::spawn(receive_and_complete(service, append, record, body).in_current_span());
@@ -58,7 +58,7 @@ pub(crate) async fn run(
 async fn receive_and_complete(
     service: Service,
     append: Append,
-    record: Record,
+    record: ResumableRecord,
     body: Body,
 ) -> Result<UploadState, ApiError> {
     let Append { lock, ticket, checksum } = append;

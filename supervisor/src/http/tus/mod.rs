@@ -18,9 +18,9 @@ use crate::http::service::{LiveService, Service};
 use crate::http::upload::body::{discard, refuse};
 use crate::http::upload::{admit, blocking, check_webhook, origin, submit};
 use crate::policy::job::{JobId, Upload};
-use crate::store::resumable::upload_lock::UploadLock;
-use crate::store::resumable::{Record, Resumables};
-use crate::store::retention::Pressure;
+use crate::store::Pressure;
+use crate::store::UploadLock;
+use crate::store::{ResumableRecord, Resumables};
 use append::Append;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::LOCATION;
@@ -262,7 +262,7 @@ pub(crate) async fn override_method(
 
 /// The state of an upload after a request.
 pub(crate) struct UploadState {
-    record: Record,
+    record: ResumableRecord,
     /// The job the upload became.
     job: Option<JobId>,
 }
@@ -288,7 +288,10 @@ fn response_headers(service: &Service, state: &UploadState) -> HeaderMap {
 }
 
 /// Validates and admits a new upload, and creates it.
-async fn begin_upload(service: &Service, parts: &Parts) -> Result<(Append, Record), ApiError> {
+async fn begin_upload(
+    service: &Service,
+    parts: &Parts,
+) -> Result<(Append, ResumableRecord), ApiError> {
     let headers = &parts.headers;
     let length = headers::length(headers)?;
     let metadata = headers::metadata(headers)?;
@@ -317,7 +320,7 @@ async fn begin_append(
     service: &Service,
     id: &str,
     parts: &Parts,
-) -> Result<(Append, Record), ApiError> {
+) -> Result<(Append, ResumableRecord), ApiError> {
     headers::check_content_type(&parts.headers)?;
     let offset = headers::offset(&parts.headers)?;
     let checksum = headers::checksum(&parts.headers)?;
@@ -330,7 +333,7 @@ async fn begin_append(
     Ok((Append { lock, ticket: ticket.from(origin(parts)), checksum }, record))
 }
 
-async fn find(service: &Service, id: &str) -> Result<(UploadLock, Record), ApiError> {
+async fn find(service: &Service, id: &str) -> Result<(UploadLock, ResumableRecord), ApiError> {
     let id = id.parse().map_err(|_| ApiError::UploadNotFound)?;
     let uploads = Arc::clone(&service.resumables);
     let find = move || uploads.find(id);
@@ -362,7 +365,7 @@ async fn job_of(service: &Service, id: JobId) -> Result<Option<JobId>, ApiError>
 async fn complete(
     service: &Service,
     id: JobId,
-    record: Record,
+    record: ResumableRecord,
     ticket: Ticket,
 ) -> Result<UploadState, ApiError> {
     if service.dispatcher.status(id).await?.is_none() {

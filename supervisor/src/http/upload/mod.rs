@@ -24,7 +24,7 @@ use crate::policy::admission::Request as Admission;
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{JobId, Upload};
 use crate::runner::attempt::origin::Origin;
-use crate::store::artefacts::PartialUpload;
+use crate::store::PartialUpload;
 use crate::webhook::address::WebhookUrl;
 use axum::Json;
 use axum::body::Body;

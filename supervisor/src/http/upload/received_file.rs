@@ -1,7 +1,7 @@
 //! Writes a received video to its file; limits its size and computes its SHA-256.
 
 use crate::http::problem::ApiError;
-use crate::store::error::failed;
+use crate::store::failed;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use tokio::fs::File;

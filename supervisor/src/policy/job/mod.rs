@@ -99,15 +99,15 @@ impl Job {
         &self.state
     }
 
-    /// Applies an event, if it is legal in the current state.
+    /// Applies an event, if it is legal in the current state. A retry by an operator starts with no
+    /// executions.
     pub fn apply(&mut self, event: JobEvent, now: Timestamp) -> Result<(), IllegalTransition> {
+        let is_retry = matches!(event, JobEvent::Retried { .. });
         self.state = self.state.after(event, now)?;
+        if is_retry {
+            self.executions = 0;
+        }
         Ok(())
-    }
-
-    /// Resets the number of executions, for a retry by an operator.
-    pub const fn reset_executions(&mut self) {
-        self.executions = 0;
     }
 
     /// Lowers the memory cap of a pending job to the available memory.
@@ -117,8 +117,15 @@ impl Job {
         }
     }
 
-    /// Adds a finished attempt.
-    pub fn record(&mut self, attempt: AttemptRecord) {
+    /// Adds a finished attempt, and what its worker reported.
+    pub fn record(
+        &mut self,
+        attempt: AttemptRecord,
+        facts: Option<VideoFacts>,
+        sandbox: Option<SandboxReport>,
+    ) {
+        self.facts = facts.or(self.facts.take());
+        self.sandbox = sandbox.or(self.sandbox.take());
         self.attempts_made += 1;
         self.executions += u32::from(attempt.is_counted);
         if self.attempts.len() == ATTEMPTS_KEPT_MAX {

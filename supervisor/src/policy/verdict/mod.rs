@@ -17,7 +17,7 @@
 //! | operator, too often for one job         | as crash: a worker can send itself SIGTERM forever  |
 //! | spawn_failed                            | requeue, not counted; fail after several in a row   |
 
-use crate::runner::attempt::exit_report::{Deadline, ExitReason, ExitReport};
+use crate::runner::attempt::exit_report::{Cause, Deadline, ExitReason, ExitReport, Stop};
 
 /// Maximum number of counted executions of one video.
 pub(crate) const EXECUTIONS_MAX: u32 = 2;
@@ -25,7 +25,7 @@ pub(crate) const EXECUTIONS_MAX: u32 = 2;
 /// Maximum number of consecutive failures to spawn a worker for one job.
 pub(crate) const SPAWN_FAILURES_MAX: u32 = 5;
 
-/// Maximum number of restarts of one job by an operator that are not counted.
+/// Restarts of one job by an operator after which it fails if its worker is killed from outside.
 pub(crate) const OPERATOR_RESTARTS_MAX: u32 = 8;
 
 /// The earlier attempts of the job, and the limits of the next one.
@@ -84,17 +84,6 @@ impl Decision {
     }
 }
 
-/// Turns the end `operator` into `crash` once a job was restarted too often.
-pub(crate) fn apply_restart_limit(mut exit_report: ExitReport, history: &History) -> ExitReport {
-    if exit_report.end == ExitReason::Operator
-        && history.operator_restarts >= OPERATOR_RESTARTS_MAX
-        && let Some(exit) = exit_report.exit
-    {
-        exit_report.end = ExitReason::Crash(exit);
-    }
-    exit_report
-}
-
 /// Decides one attempt.
 pub(crate) fn decide(exit_report: &ExitReport, history: &History) -> Decision {
     match exit_report.end {
@@ -121,9 +110,7 @@ pub(crate) fn decide(exit_report: &ExitReport, history: &History) -> Decision {
         ExitReason::Cancelled => {
             Decision::with_code(Verdict::Cancel, "cancelled", "The job was cancelled.")
         }
-        ExitReason::Operator => {
-            Decision::without_code(Verdict::Requeue, "An operator restarted the worker.")
-        }
+        ExitReason::Operator => killed(exit_report, history),
         ExitReason::Shutdown => {
             Decision::without_code(Verdict::Requeue, "The service is restarting.")
         }
@@ -131,12 +118,26 @@ pub(crate) fn decide(exit_report: &ExitReport, history: &History) -> Decision {
     }
 }
 
+/// SIGTERM from outside may come from the worker itself, so it does not restart a job for ever.
+fn killed(exit_report: &ExitReport, history: &History) -> Decision {
+    let is_requested = exit_report.evidence.cause == Some(Cause::Stop(Stop::Operator));
+    if is_requested || history.operator_restarts < OPERATOR_RESTARTS_MAX {
+        return Decision::without_code(Verdict::Requeue, "An operator restarted the worker.");
+    }
+    Decision::with_code(
+        Verdict::Fail,
+        "worker_killed",
+        "The worker was killed again and again by another program. Try again later, and contact \
+         the operator if it happens again.",
+    )
+}
+
 fn is_last(history: &History) -> bool {
     history.executions.saturating_add(1) >= EXECUTIONS_MAX
 }
 
 fn bad_input(exit_report: &ExitReport) -> Decision {
-    match &exit_report.fault {
+    match exit_report.fault() {
         Some(fault) => Decision::with_code(Verdict::Reject, fault.code(), fault.sentence()),
         None => Decision::with_code(
             Verdict::Reject,
@@ -147,7 +148,7 @@ fn bad_input(exit_report: &ExitReport) -> Decision {
 }
 
 fn out_of_memory(exit_report: &ExitReport, history: &History) -> Decision {
-    let cap = exit_report.cap_bytes;
+    let cap = exit_report.evidence.cap_bytes;
     let larger = history.memory_retry_bytes_max;
     let fits = larger > cap && larger <= history.memory_budget_bytes;
     if fits && !is_last(history) {
@@ -160,7 +161,7 @@ fn out_of_memory(exit_report: &ExitReport, history: &History) -> Decision {
             ),
         );
     }
-    let remedy = match &exit_report.facts {
+    let remedy = match &exit_report.evidence.facts {
         Some(facts) => {
             format!("It is {} × {} pixels. Send a smaller copy", facts.width, facts.height)
         }
@@ -171,7 +172,7 @@ fn out_of_memory(exit_report: &ExitReport, history: &History) -> Decision {
 }
 
 fn crashed(exit_report: &ExitReport) -> Decision {
-    match &exit_report.fault {
+    match exit_report.fault() {
         Some(fault) if !fault.is_bad_input() => {
             Decision::with_code(Verdict::Fail, fault.code(), fault.sentence())
         }
@@ -214,7 +215,7 @@ fn retry_or(exit_report: &ExitReport, history: &History, last: Decision) -> Deci
         return last;
     }
     Decision::without_code(
-        Verdict::Retry { memory_bytes_max: exit_report.cap_bytes },
+        Verdict::Retry { memory_bytes_max: exit_report.evidence.cap_bytes },
         "The worker ended unexpectedly. Retrying.",
     )
 }
@@ -226,7 +227,7 @@ fn spawn_failed(exit_report: &ExitReport, history: &History) -> Decision {
             "The worker could not be started. Retrying.",
         );
     }
-    match &exit_report.fault {
+    match exit_report.fault() {
         Some(fault) => Decision::with_code(Verdict::Fail, fault.code(), fault.sentence()),
         None => Decision::with_code(
             Verdict::Fail,

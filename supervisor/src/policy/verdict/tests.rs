@@ -1,10 +1,10 @@
 //! Verdicts over all ends and histories.
 
 use crate::policy::verdict::*;
-use crate::runner::attempt::exit_report::{ExitEvidence, ProcessExit};
+use crate::runner::attempt::exit_report::{ExitEvidence, FinalMessage, ProcessExit};
 use crate::runner::containment::cage::CageBackend;
 use bodyscript_protocol::fault::Fault;
-use bodyscript_protocol::message::VideoFacts;
+use bodyscript_protocol::message::{Failure, VideoFacts};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -51,8 +51,12 @@ fn exit_report(end: ExitReason, cap_bytes: u64) -> ExitReport {
     let mut exit_report =
         ExitReport::from_evidence(ExitEvidence::blank(CageBackend::V2, cap_bytes));
     exit_report.end = end;
-    exit_report.facts = Some(facts());
+    exit_report.evidence.facts = Some(facts());
     exit_report
+}
+
+fn failed_with(fault: Fault) -> FinalMessage {
+    FinalMessage::Failed(Failure { fault, detail: String::new() })
 }
 
 fn history(executions: u32, memory_retry_bytes_max: u64, memory_budget_bytes: u64) -> History {
@@ -71,7 +75,9 @@ prop_compose! {
         cap in 1..2_048_u64,
         fault in option::of(select(vec![Fault::NotAVideo, Fault::Output, Fault::Model])),
     ) -> ExitReport {
-        ExitReport { fault, ..exit_report(end, cap * MIB) }
+        let mut exit_report = exit_report(end, cap * MIB);
+        exit_report.evidence.final_message = fault.map(failed_with);
+        exit_report
     }
 }
 
@@ -98,8 +104,9 @@ proptest! {
         let mut executions = 0;
         let mut cap = None;
         for exit_report in exit_reports {
-            let cap_bytes = cap.unwrap_or(exit_report.cap_bytes);
-            let exit_report = ExitReport { cap_bytes, ..exit_report };
+            let cap_bytes = cap.unwrap_or(exit_report.evidence.cap_bytes);
+            let mut exit_report = exit_report;
+            exit_report.evidence.cap_bytes = cap_bytes;
             executions += u32::from(exit_report.end.is_counted());
             prop_assert!(executions <= EXECUTIONS_MAX);
             match decide(&exit_report, &history).verdict {
@@ -123,11 +130,11 @@ proptest! {
         if let Verdict::Retry { memory_bytes_max } = decide(&exit_report, &history).verdict {
             match exit_report.end {
                 ExitReason::Oom | ExitReason::RssCap => {
-                    prop_assert!(memory_bytes_max > exit_report.cap_bytes);
+                    prop_assert!(memory_bytes_max > exit_report.evidence.cap_bytes);
                     prop_assert!(memory_bytes_max <= history.memory_budget_bytes);
                 }
                 ExitReason::Crash(_) | ExitReason::Deadline(Deadline::Start) => {
-                    prop_assert_eq!(memory_bytes_max, exit_report.cap_bytes);
+                    prop_assert_eq!(memory_bytes_max, exit_report.evidence.cap_bytes);
                 }
                 end => prop_assert!(false, "{:?} is retried", end),
             }
@@ -211,7 +218,7 @@ fn a_crash_and_an_out_of_memory_are_two_executions() {
 #[test]
 fn a_reported_fault_decides_over_the_crash() {
     let mut dead = exit_report(ExitReason::Crash(ProcessExit::Status(68)), 384 * MIB);
-    dead.fault = Some(Fault::Output);
+    dead.evidence.final_message = Some(failed_with(Fault::Output));
     let decision = decide(&dead, &history(1, 768 * MIB, 2_048 * MIB));
     assert_eq!((decision.verdict, decision.error_code), (Verdict::Fail, Some("output_failed")));
 }
@@ -227,17 +234,15 @@ fn repeated_spawn_failures_fail_the_job() {
 }
 
 #[test]
-fn too_many_restarts_by_an_operator_count_as_crashes() {
-    let mut ended = exit_report(ExitReason::Operator, MIB);
-    ended.exit = Some(ProcessExit::Signal(15));
-    let after = |operator_restarts| {
-        let history = History { operator_restarts, ..history(1, MIB, MIB) };
-        let judged = apply_restart_limit(ended.clone(), &history);
-        (judged.end, decide(&judged, &history).verdict)
+fn only_kills_from_outside_exhaust_the_restarts_of_a_job() {
+    let after = |cause, operator_restarts| {
+        let mut ended = exit_report(ExitReason::Operator, MIB);
+        ended.evidence.cause = cause;
+        let decision = decide(&ended, &History { operator_restarts, ..history(1, MIB, MIB) });
+        (decision.verdict, decision.error_code)
     };
-    assert_eq!(after(OPERATOR_RESTARTS_MAX - 1), (ExitReason::Operator, Verdict::Requeue));
-    assert_eq!(
-        after(OPERATOR_RESTARTS_MAX),
-        (ExitReason::Crash(ProcessExit::Signal(15)), Verdict::Fail)
-    );
+    let max = OPERATOR_RESTARTS_MAX;
+    assert_eq!(after(None, max - 1), (Verdict::Requeue, None));
+    assert_eq!(after(None, max), (Verdict::Fail, Some("worker_killed")));
+    assert_eq!(after(Some(Cause::Stop(Stop::Operator)), max), (Verdict::Requeue, None));
 }

@@ -9,13 +9,11 @@ use crate::runner::attempt::stderr_ring::escaped;
 use crate::runner::containment::cage::CageBackend;
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::fault::Fault;
-use bodyscript_protocol::message::{Progress, Summary, VideoFacts};
-use bodyscript_protocol::sandbox_report::SandboxReport;
+use bodyscript_protocol::message::Summary;
 use nix::libc::{SIGKILL, SIGSYS, SIGTERM, SIGXCPU, SIGXFSZ};
-use std::time::Duration;
 
-pub(crate) use crate::runner::attempt::evidence::{Cause, ExitEvidence, FinalMessage};
-pub use crate::runner::attempt::evidence::{Deadline, Stop};
+pub(crate) use crate::runner::attempt::evidence::Cause;
+pub use crate::runner::attempt::evidence::{Deadline, ExitEvidence, FinalMessage, Stop};
 pub use crate::runner::containment::process_exit::ProcessExit;
 
 /// How a worker ended: one of a fixed set.
@@ -95,66 +93,37 @@ impl ExitReason {
     }
 }
 
-/// How one worker ended, and what it used.
+/// How one worker ended, with the evidence for it.
 #[derive(Debug, Clone)]
 pub struct ExitReport {
     /// How it ended.
     pub end: ExitReason,
     /// One line for the log. Never for clients: it may quote the worker.
     pub detail: String,
-    /// The result, if there is one.
-    pub summary: Option<Summary>,
-    /// The fault that the worker reported.
-    pub fault: Option<Fault>,
-    /// The video, if the worker reported it.
-    pub facts: Option<VideoFacts>,
-    /// The sandbox it ran in; none if it never was ready.
-    pub sandbox: Option<SandboxReport>,
-    /// The last progress it reported.
-    pub progress: Progress,
-    /// Its process id, if there was a process.
-    pub pid: Option<i32>,
-    /// How the process ended, if there was one.
-    pub exit: Option<ProcessExit>,
-    /// The memory cap, in bytes.
-    pub cap_bytes: u64,
-    /// Most memory ever used, in bytes.
-    pub peak_bytes: u64,
-    /// Kills by the kernel's OOM killer within the cage.
-    pub oom_kills: u64,
-    /// From the assignment, or the spawn if there was none, to reaping.
-    pub wall: Duration,
-    /// Processor time, user and system.
-    pub cpu: Duration,
-    /// The worker's last log lines, escaped.
-    pub log: Vec<String>,
+    /// What is known of the worker.
+    pub evidence: ExitEvidence,
 }
 
 impl ExitReport {
     /// Classifies the evidence.
     pub fn from_evidence(evidence: ExitEvidence) -> Self {
         let (end, detail) = classify(&evidence);
-        let (summary, fault) = match evidence.final_message {
-            Some(FinalMessage::Done(summary)) if end == ExitReason::Done => (Some(summary), None),
-            Some(FinalMessage::Failed(failure)) => (None, Some(failure.fault)),
-            _ => (None, None),
-        };
-        Self {
-            end,
-            detail,
-            summary,
-            fault,
-            facts: evidence.facts,
-            sandbox: evidence.sandbox,
-            progress: evidence.progress,
-            pid: evidence.pid,
-            exit: evidence.exit,
-            cap_bytes: evidence.cap_bytes,
-            peak_bytes: evidence.peak_bytes,
-            oom_kills: evidence.oom_kills,
-            wall: evidence.wall,
-            cpu: evidence.cpu,
-            log: evidence.log,
+        Self { end, detail, evidence }
+    }
+
+    /// The worker's result, if it ended with `done`.
+    pub fn summary(&self) -> Option<Summary> {
+        match self.evidence.final_message {
+            Some(FinalMessage::Done(summary)) if self.end == ExitReason::Done => Some(summary),
+            _ => None,
+        }
+    }
+
+    /// The fault that the worker reported.
+    pub const fn fault(&self) -> Option<&Fault> {
+        match &self.evidence.final_message {
+            Some(FinalMessage::Failed(failure)) => Some(&failure.fault),
+            _ => None,
         }
     }
 }
@@ -202,7 +171,7 @@ fn by_signal(evidence: &ExitEvidence, signal: i32) -> (ExitReason, String) {
     match signal {
         SIGSYS => (ExitReason::Sigsys { syscall: None }, "a forbidden system call".into()),
         // A SIGTERM of the supervisor has a cause. This one was sent by a person or a service
-        // manager, or by the worker to itself, so `apply_restart_limit` bounds how often it is
+        // manager, or by the worker to itself, so the verdict bounds how often it is
         // repeated.
         SIGTERM => (ExitReason::Operator, "SIGTERM from outside the service".into()),
         SIGXCPU => (ExitReason::Deadline(Deadline::Cpu), Deadline::Cpu.missed().into()),

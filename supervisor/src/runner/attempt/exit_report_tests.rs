@@ -2,10 +2,11 @@
 
 use crate::runner::attempt::exit_report::*;
 use bodyscript_protocol::message::Failure;
-use bodyscript_protocol::sandbox_report::{Layer, LayerState};
+use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use std::time::Duration;
 
 const SUMMARY: Summary = Summary {
     frames_decoded: 3,
@@ -123,7 +124,7 @@ proptest! {
             prop_assert!(matches!(evidence.final_message, Some(FinalMessage::Done(_))));
             prop_assert!(!evidence.has_partial_message);
         }
-        prop_assert_eq!(exit_report.summary.is_some(), exit_report.end == ExitReason::Done);
+        prop_assert_eq!(exit_report.summary().is_some(), exit_report.end == ExitReason::Done);
     }
 
     #[test]

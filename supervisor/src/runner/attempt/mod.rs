@@ -32,15 +32,13 @@ use crate::runner::factory::{FactoryParts, WorkerFactory};
 use crate::runner::spawn_worker::{ProcessSpec, spawn_worker};
 use bodyscript_protocol::PROTOCOL_VERSION;
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::message::{MediaLimits, Prepare, Start};
-use bodyscript_protocol::options::Options;
+use bodyscript_protocol::message::{JobParameters, Prepare, Start};
 use control::Control;
 use drive::Drive;
 pub use live::Live;
 use std::convert::Infallible;
 use std::fs::File;
 use std::future::pending;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -85,12 +83,8 @@ pub struct Assignment {
     pub video: File,
     /// The artefacts to write, each with its file.
     pub artefacts: Vec<(Artefact, File)>,
-    /// The options chosen for the video.
-    pub options: Options,
-    /// Limits on the video.
-    pub media: MediaLimits,
-    /// The job's share of the processors, in threads.
-    pub threads: NonZeroU32,
+    /// How to process the video.
+    pub parameters: JobParameters,
 }
 
 /// Limits on time, for one attempt.
@@ -180,13 +174,7 @@ impl Assignment {
     /// The message that describes the job, and the files that go with it.
     fn split(self) -> (Start, Vec<File>) {
         let (artefacts, files): (Vec<_>, Vec<_>) = self.artefacts.into_iter().unzip();
-        let start = Start {
-            job: self.job,
-            options: self.options,
-            limits: self.media,
-            artefacts,
-            threads: self.threads,
-        };
+        let start = Start { job: self.job, parameters: self.parameters, artefacts };
         (start, [self.video].into_iter().chain(files).collect())
     }
 }
@@ -205,7 +193,7 @@ impl LogFields {
 fn log_exit(fields: &LogFields, exit_report: &ExitReport) {
     let LogFields { job, attempt, origin } = fields;
     let (request_id, trace_id) = (origin.request_id(), origin.trace_id());
-    let (exit, signal) = match exit_report.exit {
+    let (exit, signal) = match exit_report.evidence.exit {
         Some(ProcessExit::Status(status)) => (Some(status), None),
         Some(ProcessExit::Signal(signal)) => (None, Some(signal)),
         None => (None, None),
@@ -214,15 +202,15 @@ fn log_exit(fields: &LogFields, exit_report: &ExitReport) {
         target: "exit",
         job,
         attempt,
-        pid = exit_report.pid,
+        pid = exit_report.evidence.pid,
         end = exit_report.end.name(),
         exit,
         signal,
-        cap = exit_report.cap_bytes,
-        peak = exit_report.peak_bytes,
-        wall = exit_report.wall.as_secs_f64(),
-        cpu = exit_report.cpu.as_secs_f64(),
-        oom_kills = exit_report.oom_kills,
+        cap = exit_report.evidence.cap_bytes,
+        peak = exit_report.evidence.peak_bytes,
+        wall = exit_report.evidence.wall.as_secs_f64(),
+        cpu = exit_report.evidence.cpu.as_secs_f64(),
+        oom_kills = exit_report.evidence.oom_kills,
         request_id,
         trace_id,
         "{}", exit_report.detail,
@@ -231,7 +219,7 @@ fn log_exit(fields: &LogFields, exit_report: &ExitReport) {
         tracing::error!(job, attempt, syscall, "a worker attempted a forbidden system call");
     }
     let is_failure = !matches!(exit_report.end, ExitReason::Done | ExitReason::Cancelled);
-    for line in &exit_report.log {
+    for line in &exit_report.evidence.log {
         if is_failure {
             tracing::warn!(target: "worker", job, attempt, request_id, trace_id, "{line}");
         } else {

@@ -58,7 +58,7 @@ pub(crate) async fn trial(
 }
 
 fn check(exit_report: ExitReport, required: &[Layer]) -> Result<SandboxReport, TrialError> {
-    let Some(sandbox) = exit_report.sandbox else {
+    let Some(sandbox) = exit_report.evidence.sandbox else {
         return Err(TrialError::NotReady { detail: exit_report.detail });
     };
     match required.iter().find(|layer| !sandbox.is_active(**layer)) {

@@ -20,9 +20,9 @@
 //! job may publish. All calls block; async callers use `spawn_blocking`. Paths are never built from
 //! a client's text, only from [`JobId`] and [`Artefact`].
 
-pub(crate) mod attempt_folder;
-pub(crate) mod disk_state;
-pub(crate) mod partial_upload;
+mod attempt_folder;
+mod disk_state;
+mod partial_upload;
 
 use crate::policy::job::JobId;
 use crate::store::error::{StateError, failed};

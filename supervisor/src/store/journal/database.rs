@@ -10,7 +10,7 @@ use crate::store::journal::files::Files;
 use crate::store::journal::loss::{self, Completeness, Contents, History, Loss};
 use crate::store::journal::rows::{self, INSERT_OR_UPDATE};
 use crate::store::journal::schema;
-use crate::store::journal::{Entry, JournalError, What};
+use crate::store::journal::{JournalEntry, JournalError, RemovedPart};
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, ffi, params};
@@ -201,7 +201,7 @@ impl Store {
         let removed = self
             .connection
             .prepare("SELECT job FROM deletions WHERE what = ?1")?
-            .query_map([What::Job.name()], |row| row.get::<_, String>(0))?
+            .query_map([RemovedPart::Job.name()], |row| row.get::<_, String>(0))?
             .filter_map(|id| id.map(|id| id.parse().ok()).transpose())
             .collect::<rusqlite::Result<_>>()?;
         Ok(Contents { jobs, poison, removed, clock, completeness: Completeness::Whole })
@@ -215,7 +215,7 @@ impl Store {
     /// Commits these entries in one transaction, together with the time.
     pub(crate) fn commit<'a>(
         &mut self,
-        entries: impl IntoIterator<Item = &'a Entry>,
+        entries: impl IntoIterator<Item = &'a JournalEntry>,
         clock: &Clock,
     ) -> Result<(), JournalError> {
         self.mark_in_use(clock)?;
@@ -239,34 +239,34 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT_MAX, |_| Ok(()))
 }
 
-fn write(connection: &Connection, entry: &Entry, clock: &Clock) -> rusqlite::Result<()> {
+fn write(connection: &Connection, entry: &JournalEntry, clock: &Clock) -> rusqlite::Result<()> {
     match entry {
-        Entry::Job(row) => {
+        JournalEntry::Job(row) => {
             rows::write(&mut connection.prepare(INSERT_OR_UPDATE)?, row)?;
             write_attempts(connection, &row.job)
         }
-        Entry::Removed { job, what, why } => {
-            if what.is_whole_job() {
+        JournalEntry::Removed { job, part, why } => {
+            if *part == RemovedPart::Job {
                 let mut delete = connection.prepare("DELETE FROM jobs WHERE id = ?1")?;
                 delete.execute([job.to_string()])?;
             }
-            write_deletion(connection, *job, what.name(), why)
+            write_deletion(connection, *job, part.name(), why)
         }
-        Entry::Poison { sha256, deaths: 0 } => {
+        JournalEntry::Poison { sha256, crashes: 0 } => {
             let mut delete = connection.prepare("DELETE FROM poison WHERE sha256 = ?1")?;
             delete.execute([sha256]).map(drop)
         }
-        Entry::Poison { sha256, deaths } => {
+        JournalEntry::Poison { sha256, crashes } => {
             let mut insert =
                 connection.prepare("INSERT OR REPLACE INTO poison VALUES (?1, ?2, ?3)")?;
-            insert.execute(params![sha256, deaths, clock.now().as_ms()])?;
+            insert.execute(params![sha256, crashes, clock.now().as_ms()])?;
             let mut trim = connection.prepare(
                 "DELETE FROM poison WHERE sha256 IN
                  (SELECT sha256 FROM poison ORDER BY clock_ms DESC LIMIT -1 OFFSET ?1)",
             )?;
             trim.execute([CONTENTS_KEPT_MAX as i64]).map(drop)
         }
-        Entry::Nothing => Ok(()),
+        JournalEntry::Flush => Ok(()),
     }
 }
 

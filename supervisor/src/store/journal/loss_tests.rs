@@ -8,13 +8,12 @@ use crate::store::journal::*;
 type Damage = fn(&Path);
 
 /// The folder as it is if the process is killed after these entries.
-fn killed(entries: Vec<Entry>) -> tempfile::TempDir {
+fn killed(entries: Vec<JournalEntry>) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let (OpenedJournal { journal, .. }, thread) = Journal::open(folder.path()).expect("opens");
-    entries.into_iter().for_each(|entry| journal.note(entry));
+    entries.into_iter().for_each(|entry| journal.append(entry));
     let (done, answer) = oneshot::channel();
-    let request = WriteRequest { entry: Entry::Nothing, done: Some(done) };
-    journal.requests.as_ref().expect("a thread").send(request).expect("runs");
+    journal.engine.write(WriteRequest { entry: JournalEntry::Flush, done: Some(done) });
     answer.blocking_recv().expect("answers").expect("is written");
     let copy = tempfile::tempdir().expect("a folder");
     for file in std::fs::read_dir(folder.path()).expect("lists").flatten() {
@@ -37,7 +36,8 @@ fn reopened(folder: &Path) -> OpenedJournal {
 #[test]
 fn a_journal_whose_jobs_are_all_removed_is_not_lost() {
     let removed_job = job(vec![]);
-    let removal = Entry::Removed { job: removed_job.id, what: What::Job, why: "a test" };
+    let removal =
+        JournalEntry::Removed { job: removed_job.id, part: RemovedPart::Job, why: "a test" };
     for (entries, removed) in [(vec![], 0), (vec![entry(&removed_job), removal], 1)] {
         let folder = killed(entries);
         let past = reopened(folder.path());
@@ -163,7 +163,7 @@ async fn entries_sent_while_the_file_is_away_are_written_when_it_is_back() {
     journal.commit(entry(&known)).await.expect("is written");
     std::fs::rename(&path, &away).expect("moves");
     known.apply(JobEvent::Started, at(5)).expect("legal");
-    journal.note(entry(&known));
+    journal.append(entry(&known));
     let refused = journal.commit(entry(&job(vec![]))).await.expect_err("is away");
     assert!(matches!(*refused, JournalError::Lost(FileProblem::Removed(_))), "{refused}");
     assert_eq!(journal.state(), JournalState::Lost);

@@ -9,39 +9,42 @@
 //! kept and retried, the latest state of each job only. While the files are not those that a start
 //! would open ([`JournalState::Lost`]) nothing is written at all.
 
-pub(crate) mod database;
-pub(crate) mod files;
-pub(crate) mod loss;
-pub(crate) mod rows;
-pub(crate) mod schema;
-pub(crate) mod writer;
+mod database;
+mod entry;
+mod files;
+mod loss;
+mod rows;
+mod schema;
+mod sqlite_error;
+mod writer;
 
 use crate::policy::job::JobId;
 use crate::store::clock::Clock;
 use crate::store::error::StateError;
 use crate::store::set_aside::SetAside;
 use database::Store;
+pub use entry::JournalEntry;
+pub(crate) use entry::{RemovedPart, WriteRequest};
 pub(crate) use files::FileProblem;
 use loss::Contents;
 pub(crate) use loss::Loss;
 pub use rows::JobRow;
-use rusqlite::ErrorCode;
 use std::collections::HashSet;
-use std::future::Future;
+use std::error::Error;
+use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
-use thiserror::Error;
 use tokio::sync::{oneshot, watch};
-use writer::{WriteRequest, Writer};
+use writer::{Writer, WriterThread};
 
 /// File name in the state folder.
 pub const FILE: &str = "journal.db";
 
 /// Why the journal cannot be used.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// A newer version of this program wrote it.
     #[error(
@@ -83,8 +86,10 @@ pub enum JournalError {
         what: &'static str,
         /// The path of the database.
         path: PathBuf,
-        /// The error.
-        source: rusqlite::Error,
+        /// What the error means.
+        fault: StepFault,
+        /// The error of the engine.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// Its thread cannot be started.
     #[error("cannot start the thread of the journal: {0}")]
@@ -94,38 +99,26 @@ pub enum JournalError {
     Closed,
 }
 
-impl JournalError {
-    fn new(what: &'static str, path: &Path, source: rusqlite::Error) -> Self {
-        Self::Step { what, path: path.to_owned(), source }
-    }
+/// What the error of an engine means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepFault {
+    /// The disk is full or refuses writes.
+    DiskFull,
+    /// The content is not what this program writes.
+    Damage,
+    /// Anything else.
+    Other,
+}
 
+impl JournalError {
     /// Whether the disk is full or refuses writes.
-    pub fn is_disk_full(&self) -> bool {
-        // SQLite reports EDQUOT and EROFS as I/O errors (os_unix.c distinguishes ENOSPC only).
-        matches!(self, Self::Step { source, .. } if matches!(
-            source.sqlite_error_code(),
-            Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure)
-        ))
+    pub const fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Step { fault: StepFault::DiskFull, .. })
     }
 
     /// Whether the content of the database is at fault.
-    fn is_damage(&self) -> bool {
-        match self {
-            Self::Damaged { .. } => true,
-            Self::Step { source, .. } => match source {
-                rusqlite::Error::SqliteFailure(error, _) => {
-                    matches!(error.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-                }
-                // A row or a table that this program does not write like this.
-                _ => true,
-            },
-            Self::Newer { .. }
-            | Self::SetAside(_)
-            | Self::Examine { .. }
-            | Self::Lost(_)
-            | Self::Thread(_)
-            | Self::Closed => false,
-        }
+    const fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Step { fault: StepFault::Damage, .. })
     }
 }
 
@@ -138,53 +131,6 @@ pub enum JournalState {
     Failing,
     /// The files were removed, replaced or modified by another process.
     Lost,
-}
-
-/// What was removed of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    /// The job and all its files.
-    Job,
-    /// Its video.
-    Upload,
-}
-
-impl What {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Job => "job",
-            Self::Upload => "upload",
-        }
-    }
-
-    const fn is_whole_job(self) -> bool {
-        matches!(self, Self::Job)
-    }
-}
-
-/// One change to be written.
-#[derive(Debug)]
-pub enum Entry {
-    /// The current state of a job.
-    Job(Box<JobRow>),
-    /// The removal of a job or of its video.
-    Removed {
-        /// The job.
-        job: JobId,
-        /// What was removed.
-        what: What,
-        /// The reason.
-        why: &'static str,
-    },
-    /// How often a video's content ended its workers fatally; 0 removes it from the poison list.
-    Poison {
-        /// The SHA-256 of the content.
-        sha256: String,
-        /// The number of fatal ends.
-        deaths: u32,
-    },
-    /// No change; waits for the entries before it.
-    Nothing,
 }
 
 /// What an earlier run wrote, and the journal of this run.
@@ -209,7 +155,7 @@ impl OpenedJournal {
     /// with its jobs.
     pub fn without_journal() -> Self {
         Self {
-            journal: Journal { requests: None, state: watch::channel(JournalState::Writable).1 },
+            journal: Journal::with_engine(NoEngine),
             clock: Clock::resume(None),
             jobs: Vec::new(),
             poison: Vec::new(),
@@ -219,10 +165,27 @@ impl OpenedJournal {
     }
 }
 
+/// Keeps the entries of a journal.
+pub(crate) trait Engine: Debug + Send + Sync {
+    /// Takes an entry; entries are written in the order of the calls. If the engine has ended, the
+    /// request is dropped.
+    fn write(&self, request: WriteRequest);
+}
+
+/// Drops everything.
+#[derive(Debug)]
+struct NoEngine;
+
+impl Engine for NoEngine {
+    fn write(&self, request: WriteRequest) {
+        request.answer(Ok(()));
+    }
+}
+
 /// A handle to the journal.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    requests: Option<Sender<WriteRequest>>,
+    engine: Arc<dyn Engine>,
     state: watch::Receiver<JournalState>,
 }
 
@@ -263,41 +226,37 @@ impl Journal {
             .name("journal".into())
             .spawn(move || writer.run(&inbox))
             .map_err(JournalError::Thread)?;
-        let journal = Self { requests: Some(requests), state };
+        let journal = Self { engine: Arc::new(WriterThread(requests)), state };
         let Contents { jobs, poison, removed, .. } = contents;
         Ok((OpenedJournal { journal, clock, jobs, poison, removed, lost }, thread))
     }
 
+    /// A journal kept by an engine that always writes.
+    pub(crate) fn with_engine(engine: impl Engine + 'static) -> Self {
+        Self { engine: Arc::new(engine), state: watch::channel(JournalState::Writable).1 }
+    }
+
     /// Sends a change to be written, without waiting.
-    pub fn note(&self, entry: Entry) {
-        if let Some(requests) = &self.requests
-            && requests.send(WriteRequest { entry, done: None }).is_err()
-        {
-            tracing::error!("the thread of the journal has ended");
-        }
+    pub fn append(&self, entry: JournalEntry) {
+        self.engine.write(WriteRequest { entry, done: None });
     }
 
     /// Sends a change to be written; resolves when it is on the disk. Changes keep the order of the
     /// calls.
     ///
     /// # Errors
-    /// If it was not written. An [`Entry::Job`] is then dropped, anything else is still retried.
+    /// If it was not written. A [`JournalEntry::Job`] is then dropped, anything else is still
+    /// retried.
     pub fn commit(
         &self,
-        entry: Entry,
+        entry: JournalEntry,
     ) -> impl Future<Output = Result<(), Arc<JournalError>>> + use<> {
         let (done, answer) = oneshot::channel();
-        let sent = match &self.requests {
-            Some(requests) => requests.send(WriteRequest { entry, done: Some(done) }).is_ok(),
-            None => done.send(Ok(())).is_ok(),
-        };
-        async move {
-            let closed = || Arc::new(JournalError::Closed);
-            if sent { answer.await.map_err(|_| closed())? } else { Err(closed()) }
-        }
+        self.engine.write(WriteRequest { entry, done: Some(done) });
+        async move { answer.await.unwrap_or_else(|_| Err(Arc::new(JournalError::Closed))) }
     }
 
-    /// The state last published by the journal's thread.
+    /// Whether the journal can be relied on, as last published by its engine.
     pub fn state(&self) -> JournalState {
         *self.state.borrow()
     }

@@ -54,9 +54,9 @@ fn record(end: &'static str) -> AttemptRecord {
 }
 
 /// Writes the entries and reads them back with a new start.
-fn written_and_reopened(folder: &Path, entries: Vec<Entry>) -> OpenedJournal {
+fn written_and_reopened(folder: &Path, entries: Vec<JournalEntry>) -> OpenedJournal {
     let (OpenedJournal { journal, .. }, thread) = Journal::open(folder).expect("opens");
-    entries.into_iter().for_each(|entry| journal.note(entry));
+    entries.into_iter().for_each(|entry| journal.append(entry));
     drop(journal);
     thread.join().expect("ends");
     let (mut past, thread) = Journal::open(folder).expect("opens again");
@@ -65,9 +65,9 @@ fn written_and_reopened(folder: &Path, entries: Vec<Entry>) -> OpenedJournal {
     past
 }
 
-pub(crate) fn entry(job: &Job) -> Entry {
+pub(crate) fn entry(job: &Job) -> JournalEntry {
     let ended = job.state().is_final().then(|| crate::store::clock::Moment::from_ms(-5));
-    Entry::Job(Box::new(JobRow { job: job.clone(), ended }))
+    JournalEntry::Job(Box::new(JobRow { job: job.clone(), ended }))
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn a_job_in_any_state_is_read_back_unchanged() {
     ];
     let folder = tempfile::tempdir().expect("a folder");
     let mut jobs: Vec<_> = ways.into_iter().map(job).collect();
-    jobs[2].record(record("oom"));
-    jobs[3].record(record("shutdown"));
-    jobs[3].record(record("done"));
+    jobs[2].record(record("oom"), None, None);
+    jobs[3].record(record("shutdown"), None, None);
+    jobs[3].record(record("done"), None, None);
     jobs[3].facts = Some(VideoFacts {
         width: 1,
         height: 2,
@@ -130,7 +130,7 @@ fn only_the_latest_attempts_are_kept() {
     let mut job = job(vec![JobEvent::Started]);
     let mut entries = Vec::new();
     for _ in 0..crate::policy::job::ATTEMPTS_KEPT_MAX + 3 {
-        job.record(record("operator"));
+        job.record(record("operator"), None, None);
         entries.push(entry(&job));
     }
     let past = written_and_reopened(folder.path(), entries);
@@ -142,14 +142,14 @@ fn only_the_latest_attempts_are_kept() {
 fn a_removed_job_is_gone_and_leaves_a_deletion_row() {
     let folder = tempfile::tempdir().expect("a folder");
     let (kept_job, gone) = (job(vec![]), job(vec![JobEvent::Started]));
-    let removed = |job: &Job, what| Entry::Removed { job: job.id, what, why: "a test" };
+    let removed = |job: &Job, part| JournalEntry::Removed { job: job.id, part, why: "a test" };
     let past = written_and_reopened(
         folder.path(),
         vec![
             entry(&kept_job),
             entry(&gone),
-            removed(&kept_job, What::Upload),
-            removed(&gone, What::Job),
+            removed(&kept_job, RemovedPart::Upload),
+            removed(&gone, RemovedPart::Job),
         ],
     );
     assert_eq!(past.jobs.len(), 1);
@@ -170,7 +170,7 @@ fn deletions(folder: &Path) -> Vec<(String, String, String)> {
 #[test]
 fn poison_is_kept_until_it_is_reset() {
     let folder = tempfile::tempdir().expect("a folder");
-    let poison = |sha256: &str, deaths| Entry::Poison { sha256: sha256.into(), deaths };
+    let poison = |sha256: &str, crashes| JournalEntry::Poison { sha256: sha256.into(), crashes };
     let entries = vec![poison("a", 1), poison("b", 1), poison("a", 2), poison("b", 0)];
     let past = written_and_reopened(folder.path(), entries);
     assert_eq!(past.poison, [("a".to_owned(), 2)]);

@@ -8,13 +8,15 @@ use crate::policy::job::JobId;
 use crate::store::clock::Clock;
 use crate::store::failpoint;
 use crate::store::journal::database::Store;
-use crate::store::journal::{Entry, JournalError, JournalState, What};
+use crate::store::journal::{
+    Engine, JournalEntry, JournalError, JournalState, RemovedPart, WriteRequest,
+};
 use std::collections::HashMap;
 use std::mem::replace;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 /// How often the files are checked while nothing is written, and failed entries are retried.
 const TICK: Duration = Duration::from_secs(1);
@@ -25,11 +27,16 @@ const CLOCK_PERIOD: Duration = Duration::from_secs(60);
 /// Most entries of one commit.
 const BATCH_MAX: usize = 256;
 
-/// An entry, and the waiting caller.
+/// The journal's thread, as its callers see it.
 #[derive(Debug)]
-pub(crate) struct WriteRequest {
-    pub(crate) entry: Entry,
-    pub(crate) done: Option<oneshot::Sender<Result<(), Arc<JournalError>>>>,
+pub(crate) struct WriterThread(pub(crate) Sender<WriteRequest>);
+
+impl Engine for WriterThread {
+    fn write(&self, request: WriteRequest) {
+        if self.0.send(request).is_err() {
+            tracing::error!("the thread of the journal has ended");
+        }
+    }
 }
 
 /// The state of the thread.
@@ -150,7 +157,7 @@ impl Writer {
         }
         let retry = |mut request: WriteRequest| {
             let retried = request.acceptance().is_none().then(|| {
-                let entry = replace(&mut request.entry, Entry::Nothing);
+                let entry = replace(&mut request.entry, JournalEntry::Flush);
                 WriteRequest { entry, done: None }
             });
             request.answer(Err(error.clone()));
@@ -161,7 +168,8 @@ impl Writer {
 }
 
 impl WriteRequest {
-    fn answer(self, result: Result<(), Arc<JournalError>>) {
+    /// Answers the waiting caller.
+    pub(crate) fn answer(self, result: Result<(), Arc<JournalError>>) {
         if let Some(done) = self.done {
             // The caller may be gone.
             let _ = done.send(result);
@@ -171,7 +179,7 @@ impl WriteRequest {
     /// The job that is to be accepted by this request, if any. If the write fails, it is dropped.
     fn acceptance(&self) -> Option<JobId> {
         match &self.entry {
-            Entry::Job(row) if self.done.is_some() => Some(row.job.id),
+            JournalEntry::Job(row) if self.done.is_some() => Some(row.job.id),
             _ => None,
         }
     }
@@ -180,7 +188,8 @@ impl WriteRequest {
     /// with it.
     fn revoked(mut self) -> Self {
         if let Some(job) = self.acceptance() {
-            self.entry = Entry::Removed { job, what: What::Job, why: "it was not accepted" };
+            let (part, why) = (RemovedPart::Job, "it was not accepted");
+            self.entry = JournalEntry::Removed { job, part, why };
         }
         self
     }
@@ -189,7 +198,7 @@ impl WriteRequest {
 /// Drops all but the last state of each job.
 fn latest(requests: Vec<WriteRequest>) -> Vec<WriteRequest> {
     let key = |request: &WriteRequest| match &request.entry {
-        Entry::Job(row) => Some(row.job.id),
+        JournalEntry::Job(row) => Some(row.job.id),
         _ => None,
     };
     let last: HashMap<JobId, usize> = requests
@@ -198,8 +207,8 @@ fn latest(requests: Vec<WriteRequest>) -> Vec<WriteRequest> {
         .filter_map(|(index, request)| Some((key(request)?, index)))
         .collect();
     let is_latest = |index: usize, request: &WriteRequest| match &request.entry {
-        Entry::Job(row) => last.get(&row.job.id) == Some(&index),
-        Entry::Nothing => false,
+        JournalEntry::Job(row) => last.get(&row.job.id) == Some(&index),
+        JournalEntry::Flush => false,
         _ => true,
     };
     let kept =

@@ -10,7 +10,7 @@
 //! gap nor unchecked bytes. The id is that of the future job and the only key. Called by
 //! `http::tus`; all calls block. An upload here is no job, and the journal does not know it.
 
-pub(crate) mod upload_lock;
+mod upload_lock;
 
 use crate::policy::job::JobId;
 use crate::policy::retention_rules::ResumableLimits;
@@ -27,6 +27,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+pub(crate) use upload_lock::UploadLock;
 use upload_lock::UploadLocks;
 
 /// Suffix of a record's file name.
@@ -37,7 +38,7 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// The state of one upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub(crate) struct ResumableRecord {
     /// Its size when complete, in bytes.
     pub length: u64,
     /// Number of bytes that count.
@@ -48,7 +49,7 @@ pub(crate) struct Record {
     pub created: Moment,
 }
 
-impl Record {
+impl ResumableRecord {
     /// Whether all bytes have arrived.
     pub(crate) const fn is_complete(&self) -> bool {
         self.offset == self.length
@@ -94,7 +95,7 @@ impl Resumables {
         id: JobId,
         length: u64,
         metadata: String,
-    ) -> Result<Option<Record>, StateError> {
+    ) -> Result<Option<ResumableRecord>, StateError> {
         let _guard = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
         if self.ids()?.len() >= self.limits.uploads_max {
             return Ok(None);
@@ -103,7 +104,7 @@ impl Resumables {
         let mut options = OpenOptions::new();
         let created = options.create_new(true).write(true).mode(0o600).open(&path);
         drop(created.map_err(failed("created", &path))?);
-        let record = Record { length, offset: 0, metadata, created: self.clock.now() };
+        let record = ResumableRecord { length, offset: 0, metadata, created: self.clock.now() };
         self.write(id, &record)?;
         Ok(Some(record))
     }
@@ -123,7 +124,7 @@ impl Resumables {
     }
 
     /// The record of an upload that has not expired.
-    pub(crate) fn find(&self, id: JobId) -> Result<Option<Record>, StateError> {
+    pub(crate) fn find(&self, id: JobId) -> Result<Option<ResumableRecord>, StateError> {
         let path = self.record(id);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -131,17 +132,17 @@ impl Resumables {
             Err(error) => return Err(failed("read", &path)(error)),
         };
         // An unreadable record counts as none; the sweep removes it.
-        let record: Option<Record> = serde_json::from_slice(&bytes).ok();
+        let record: Option<ResumableRecord> = serde_json::from_slice(&bytes).ok();
         Ok(record.filter(|record| !self.has_expired(record, Pressure::default())))
     }
 
-    fn has_expired(&self, record: &Record, pressure: Pressure) -> bool {
+    fn has_expired(&self, record: &ResumableRecord, pressure: Pressure) -> bool {
         let age = self.clock.now().since(record.created);
         self.limits.retention.has_expired(age, pressure.is_short())
     }
 
     /// Time until an upload expires.
-    pub(crate) fn time_left(&self, record: &Record) -> Duration {
+    pub(crate) fn time_left(&self, record: &ResumableRecord) -> Duration {
         let age = self.clock.now().since(record.created);
         self.limits.retention.normal.saturating_sub(age)
     }
@@ -152,12 +153,16 @@ impl Resumables {
     }
 
     /// Writes a record atomically and durably.
-    pub(crate) fn write(&self, id: JobId, record: &Record) -> Result<(), StateError> {
+    pub(crate) fn write(&self, id: JobId, record: &ResumableRecord) -> Result<(), StateError> {
         replace(&self.record(id), &serde_json::to_vec(record).expect("a record is plain data"))
     }
 
     /// Opens the data file at the end of the bytes that count; bytes beyond are cut off.
-    pub(crate) fn open_data(&self, id: JobId, record: &Record) -> Result<File, StateError> {
+    pub(crate) fn open_data(
+        &self,
+        id: JobId,
+        record: &ResumableRecord,
+    ) -> Result<File, StateError> {
         let path = self.data(id);
         let open = || {
             let mut file = OpenOptions::new().write(true).open(&path)?;
@@ -224,7 +229,8 @@ impl Resumables {
                 remove_file(&self.folder.join(&name))?;
             }
             let record = fs::read(self.record(id)).ok();
-            let record: Option<Record> = record.and_then(|r| serde_json::from_slice(&r).ok());
+            let record: Option<ResumableRecord> =
+                record.and_then(|r| serde_json::from_slice(&r).ok());
             if record.is_none_or(|record| self.has_expired(&record, pressure)) {
                 self.remove(id)?;
                 removed += 1;

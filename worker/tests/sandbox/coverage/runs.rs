@@ -5,7 +5,9 @@ use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::codec::{self, Decoder};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::inherited;
-use bodyscript_protocol::message::{MediaLimits, OnLong, Prepare, Start, ToSupervisor, ToWorker};
+use bodyscript_protocol::message::{
+    JobParameters, MediaLimits, OnLong, Prepare, Start, ToSupervisor, ToWorker,
+};
 use bodyscript_protocol::options::{Mode, Options, Sampling};
 use bodyscript_protocol::sandbox_report::Layer;
 use nix::sys::socket::{
@@ -99,15 +101,17 @@ impl<'a> Run<'a> {
         };
         let start = Start {
             job: "recorded".into(),
-            options: Options {
-                mode: self.mode,
-                sampling: Sampling::every(3).expect("an interval"),
-                people_max: 2,
-                ..Options::default()
+            parameters: JobParameters {
+                options: Options {
+                    mode: self.mode,
+                    sampling: Sampling::every(3).expect("an interval"),
+                    people_max: 2,
+                    ..Options::default()
+                },
+                limits,
+                threads: NonZeroU32::new(2).expect("more than none"),
             },
-            limits,
             artefacts: Artefact::ALL.to_vec(),
-            threads: NonZeroU32::new(2).expect("more than none"),
         };
         [ToWorker::Prepare(prepare), ToWorker::Start(start)]
             .iter()

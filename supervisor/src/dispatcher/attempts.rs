@@ -1,0 +1,143 @@
+//! Starts attempts, and applies the decision when one has ended.
+//!
+//! Part of the dispatcher's loop. [`crate::dispatcher::scheduler`] decides which job starts,
+//! [`crate::dispatcher::attempt_task`] runs the attempt.
+
+use crate::dispatcher::attempt_task::{self, AttemptPlan, FinishedAttempt};
+use crate::dispatcher::running::{AttemptExit, Running};
+use crate::dispatcher::scheduler::NextStart;
+use crate::dispatcher::state::State;
+use crate::dispatcher::worker_pool::PooledWorker;
+use crate::policy::job::{AttemptRecord, Job, JobError, JobEvent, JobId};
+use crate::policy::verdict::{History, Verdict};
+use crate::runner::attempt::exit_report::ExitReason;
+use crate::runner::containment::own_memory::own_rss_bytes;
+use bodyscript_protocol::message::JobParameters;
+
+impl State {
+    /// Starts attempts until a worker slot or memory is missing.
+    pub(crate) fn start_attempts(&mut self) {
+        while !self.files.refuses_writes()
+            && let Some(next) = self.scheduler.next_start(&self.jobs, &self.poison)
+        {
+            self.start(next);
+        }
+    }
+
+    fn start(&mut self, NextStart { id, place, worker }: NextStart) {
+        self.change(id, JobEvent::Started);
+        let Some(job) = self.jobs.get(id) else { return };
+        let PooledWorker { handle, stop, memory_bytes_max } = worker;
+        let plan = self.plan(job, memory_bytes_max);
+        let (attempt, origin, is_standby) = (plan.number, plan.origin.clone(), handle.is_standby);
+        let live = handle.live.clone();
+        let running = Running { live, stop: Some(stop), memory_bytes_max, place, waiters: None };
+        let work = attempt_task::run(self.files.clone(), plan, handle);
+        self.scheduler.run(id, running, work);
+        tracing::info!(
+            job = %id,
+            attempt,
+            cap_bytes = memory_bytes_max,
+            is_standby,
+            reserved_bytes = self.scheduler.reserved_bytes(),
+            supervisor_rss_bytes = own_rss_bytes(),
+            request_id = origin.request_id(),
+            trace_id = origin.trace_id(),
+            "started"
+        );
+        self.notify_queue();
+    }
+
+    fn plan(&self, job: &Job, memory_bytes_max: u64) -> AttemptPlan {
+        let ended_as = |end: ExitReason| move |attempt: &&AttemptRecord| attempt.end == end.name();
+        let latest = job.attempts.iter().rev();
+        AttemptPlan {
+            job: job.id,
+            number: job.attempts_made + 1,
+            origin: job.origin.clone(),
+            parameters: JobParameters {
+                options: job.upload.options,
+                limits: self.config.media,
+                threads: self.config.threads_per_job(),
+            },
+            memory_bytes_max,
+            history: History {
+                executions: job.executions.max(self.poison.crashes(&job.upload.sha256)),
+                spawn_failures: latest.clone().take_while(ended_as(ExitReason::SpawnFailed)).count()
+                    as u32,
+                operator_restarts: latest.filter(ended_as(ExitReason::Operator)).count() as u32,
+                memory_retry_bytes_max: self.config.worker_memory_retry_bytes_max,
+                memory_budget_bytes: self.config.memory_budget_bytes,
+            },
+        }
+    }
+
+    /// Handles the end of an attempt.
+    pub(crate) fn on_attempt_exit(&mut self, AttemptExit { id, running, result }: AttemptExit) {
+        let event = match result {
+            Ok(finished) => self.record(id, finished, &running),
+            Err(error) => {
+                tracing::error!(job = %id, %error, "an attempt failed: internal error");
+                Some(JobEvent::Failed(JobError {
+                    code: "internal".into(),
+                    sentence: "The service failed to process the job. Contact the operator.".into(),
+                }))
+            }
+        };
+        if let Some(event) = event {
+            let is_requeued = matches!(event, JobEvent::Requeued { .. });
+            self.change(id, event);
+            if is_requeued {
+                self.scheduler.requeue(running.place, id);
+                self.notify_queue();
+            }
+        }
+        let sha256 = self.jobs.get(id).map(|job| &job.upload.sha256);
+        if sha256.is_some_and(|sha256| self.poison.is_poisoned(sha256)) {
+            self.reject_poisoned();
+        }
+        if let Some(waiters) = running.waiters {
+            self.notify_waiters(id, waiters);
+        }
+    }
+
+    /// Records an attempt; returns the event that follows for the job.
+    fn record(
+        &mut self,
+        id: JobId,
+        FinishedAttempt { decision, exit_report }: FinishedAttempt,
+        running: &Running,
+    ) -> Option<JobEvent> {
+        let (end, wall) = (exit_report.end, exit_report.evidence.wall);
+        self.counters.count(end.name(), wall);
+        if end.is_counted() && end != ExitReason::Cancelled {
+            self.durations.learn(wall);
+        }
+        let sha256 = self.jobs.get(id)?.upload.sha256.clone();
+        self.record_poison(&sha256, &exit_report);
+        let summary = exit_report.summary();
+        self.jobs.record(id, exit_report);
+        let failed = |sentence| {
+            JobEvent::Failed(JobError {
+                code: decision.error_code.unwrap_or("failed").into(),
+                sentence,
+            })
+        };
+        Some(match (decision.verdict, summary) {
+            (Verdict::Succeed, Some(summary)) => JobEvent::Completed(summary),
+            (Verdict::Cancel, _) => JobEvent::Cancelled,
+            // A cancelled or removed job is not run again, whichever end came first.
+            (Verdict::Retry { .. } | Verdict::Requeue, _) if running.waiters.is_some() => {
+                JobEvent::Cancelled
+            }
+            (Verdict::Retry { memory_bytes_max }, _) => {
+                JobEvent::Requeued { memory_bytes_max, reason: decision.sentence }
+            }
+            (Verdict::Requeue, _) => JobEvent::Requeued {
+                memory_bytes_max: running.memory_bytes_max,
+                reason: decision.sentence,
+            },
+            (Verdict::Succeed | Verdict::Reject | Verdict::Fail, _) => failed(decision.sentence),
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! The memory budget, the order of jobs and the pool, without processes.
+
+use super::*;
+use crate::config::{ByteCount, RawConfig};
+use crate::policy::display_name::DisplayName;
+use crate::policy::job::{Job, JobEvent, Upload};
+use crate::policy::verdict::{Decision, Verdict};
+use crate::runner::attempt::exit_report::{ExitEvidence, ExitReport};
+use crate::runner::containment::cage::CageBackend;
+use bodyscript_protocol::options::Options;
+use jiff::Timestamp;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use tokio::runtime::Builder;
+
+const CAP_BYTES: u64 = 128 << 20;
+const BUDGET_BYTES: u64 = 4 * CAP_BYTES;
+const WORKERS: u32 = 3;
+
+fn config() -> Arc<Config> {
+    let raw = RawConfig {
+        workers: Some(WORKERS),
+        standby: Some(0),
+        worker_memory_bytes_max: Some(ByteCount(CAP_BYTES)),
+        memory_budget_bytes: Some(ByteCount(BUDGET_BYTES)),
+        ..RawConfig::default()
+    };
+    Arc::new(Config::load(&raw, None).expect("a configuration"))
+}
+
+/// A scheduler whose workers end when the test says so.
+struct Fixture {
+    scheduler: Scheduler,
+    jobs: JobTable,
+    poison: Poison,
+    /// What ends the attempt of a job.
+    ends: BTreeMap<JobId, oneshot::Sender<()>>,
+    places: BTreeMap<JobId, Place>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let runner: Runner = Arc::new(|_, _| Box::pin(std::future::pending()));
+        Self {
+            scheduler: Scheduler::new(runner, config()),
+            jobs: JobTable::default(),
+            poison: Poison::default(),
+            ends: BTreeMap::new(),
+            places: BTreeMap::new(),
+        }
+    }
+
+    fn accept(&mut self, caps: u64, sha256: &str) -> JobId {
+        let upload = Upload {
+            filename: DisplayName::new("clip.mp4"),
+            bytes: 1,
+            sha256: sha256.into(),
+            options: Options::default(),
+            idempotency_key: None,
+        };
+        let id = JobId::random();
+        self.jobs.insert(Job::new(id, upload, caps * CAP_BYTES, Timestamp::UNIX_EPOCH));
+        self.scheduler.enqueue(id);
+        id
+    }
+
+    /// Starts the next job, if one may start.
+    fn start(&mut self) -> Option<JobId> {
+        let NextStart { id, place, worker } =
+            self.scheduler.next_start(&self.jobs, &self.poison)?;
+        let at = (Timestamp::UNIX_EPOCH, crate::store::Moment::from_ms(0));
+        self.jobs.apply(id, JobEvent::Started, at)?.expect("legal");
+        let PooledWorker { handle, stop, memory_bytes_max } = worker;
+        let live = handle.live.clone();
+        let running = Running { live, stop: Some(stop), memory_bytes_max, place, waiters: None };
+        let (end, ended) = oneshot::channel();
+        self.ends.insert(id, end);
+        self.places.insert(id, place);
+        self.scheduler.run(id, running, async move {
+            let _ = ended.await;
+            let evidence = ExitEvidence::blank(CageBackend::V2, memory_bytes_max);
+            let exit_report =
+                ExitReport { end: ExitReason::Done, ..ExitReport::from_evidence(evidence) };
+            let sentence = String::new();
+            let decision = Decision { verdict: Verdict::Succeed, error_code: None, sentence };
+            FinishedAttempt { decision, exit_report }
+        });
+        Some(id)
+    }
+
+    async fn end(&mut self, id: JobId) {
+        drop(self.ends.remove(&id));
+        let Some(WorkerExit::Attempt(exit)) = self.scheduler.next_exit().await else {
+            panic!("an attempt ends")
+        };
+        assert_eq!(exit.id, id);
+    }
+
+    /// Queues a job again that has run.
+    fn requeue(&mut self, id: JobId, caps: u64) {
+        let reason = String::new();
+        let event = JobEvent::Requeued { memory_bytes_max: caps * CAP_BYTES, reason };
+        let at = (Timestamp::UNIX_EPOCH, crate::store::Moment::from_ms(0));
+        self.jobs.apply(id, event, at).expect("it is there").expect("legal");
+        self.scheduler.requeue(self.places[&id], id);
+    }
+}
+
+fn run(test: impl Future<Output = ()>) {
+    Builder::new_current_thread().enable_time().build().expect("a runtime").block_on(test);
+}
+
+#[test]
+fn a_job_that_waits_for_memory_is_not_overtaken() {
+    run(async {
+        let mut fixture = Fixture::new();
+        let first = fixture.accept(3, "a");
+        let large = fixture.accept(2, "b");
+        let small = fixture.accept(1, "c");
+        assert_eq!(fixture.start(), Some(first));
+        assert_eq!(fixture.start(), None, "the small one would fit");
+        fixture.end(first).await;
+        assert_eq!((fixture.start(), fixture.start()), (Some(large), Some(small)));
+    });
+}
+
+#[test]
+fn a_requeued_job_keeps_its_place() {
+    run(async {
+        let mut fixture = Fixture::new();
+        let ids = [(); 5].map(|()| fixture.accept(1, ""));
+        assert_eq!([(); 3].map(|()| fixture.start()), [ids[0], ids[1], ids[2]].map(Some));
+        for id in [ids[1], ids[0]] {
+            fixture.end(id).await;
+            fixture.requeue(id, 1);
+        }
+        let queued: Vec<_> = fixture.scheduler.queue().iter().collect();
+        assert_eq!(queued, [ids[0], ids[1], ids[3], ids[4]]);
+    });
+}
+
+#[test]
+fn content_that_may_crash_one_worker_too_many_is_held_back() {
+    run(async {
+        let mut fixture = Fixture::new();
+        fixture.poison.record_crash("a");
+        let [first, second] = [(); 2].map(|()| fixture.accept(1, "a"));
+        let other = fixture.accept(1, "b");
+        assert_eq!((fixture.start(), fixture.start()), (Some(first), Some(other)));
+        assert_eq!(fixture.start(), None, "it might be the third worker to crash");
+        fixture.end(first).await;
+        fixture.poison.clear("a");
+        assert_eq!(fixture.start(), Some(second));
+    });
+}
+
+#[test]
+fn nothing_starts_while_draining() {
+    run(async {
+        let mut fixture = Fixture::new();
+        let first = fixture.accept(1, "a");
+        fixture.accept(1, "b");
+        assert_eq!(fixture.start(), Some(first));
+        let (reply, mut drained) = oneshot::channel();
+        fixture.scheduler.drain();
+        fixture.scheduler.reply_when_drained(reply);
+        assert_eq!((fixture.start(), drained.try_recv().ok()), (None, None));
+        fixture.end(first).await;
+        fixture.scheduler.notify_if_drained();
+        assert_eq!(drained.try_recv().ok(), Some(()));
+    });
+}
+
+proptest! {
+    #[test]
+    fn the_caps_of_all_workers_fit_into_the_budget(
+        steps in prop::collection::vec((0u8..3, 1u64..5), 1..60),
+    ) {
+        run(async {
+            let mut fixture = Fixture::new();
+            for (step, caps) in steps {
+                match (step, fixture.ends.keys().next().copied()) {
+                    (0, _) => drop(fixture.accept(caps, "")),
+                    (1, Some(id)) => {
+                        fixture.end(id).await;
+                        fixture.requeue(id, caps);
+                    }
+                    _ => while fixture.start().is_some() {},
+                }
+                let running: u64 =
+                    fixture.scheduler.running().iter().map(|(_, one)| one.memory_bytes_max).sum();
+                assert_eq!(fixture.scheduler.reserved_bytes(), running);
+                assert!(running <= BUDGET_BYTES, "{running} bytes");
+                assert!(fixture.scheduler.running().len() <= WORKERS as usize);
+            }
+        });
+    }
+}
