@@ -150,6 +150,12 @@ fn classify(evidence: &ExitEvidence) -> (ExitReason, String) {
         let detail = format!("the kernel counted {} OOM kill(s) in the cage", evidence.oom_kills);
         return (ExitReason::Oom, detail);
     }
+    // A signal of its own ended it, however long that took: a core dump can outlast the grace period.
+    if evidence.cause == Some(Cause::Deadline(Deadline::ProcessExit))
+        && let Some(signal) = own_signal(exit)
+    {
+        return by_signal(evidence, signal);
+    }
     match &evidence.cause {
         Some(Cause::Deadline(which)) => (ExitReason::Deadline(*which), which.missed().into()),
         Some(Cause::RssCap { rss_bytes }) => {
@@ -163,6 +169,14 @@ fn classify(evidence: &ExitEvidence) -> (ExitReason, String) {
             ProcessExit::Signal(signal) => by_signal(evidence, signal),
             ProcessExit::Status(status) => by_status(evidence, status),
         },
+    }
+}
+
+/// The signal that ended the process, if the supervisor sends no such signal.
+const fn own_signal(exit: ProcessExit) -> Option<i32> {
+    match exit {
+        ProcessExit::Signal(signal) if signal != SIGTERM && signal != SIGKILL => Some(signal),
+        ProcessExit::Signal(_) | ProcessExit::Status(_) => None,
     }
 }
 

@@ -137,7 +137,12 @@ proptest! {
                 prop_assert!(matches!(end, ExitReason::Operator | ExitReason::Done | ExitReason::Oom | ExitReason::Protocol));
             }
             Some(Cause::Deadline(which)) => {
-                prop_assert!(end == ExitReason::Deadline(which) || end == ExitReason::Oom);
+                let is_own_signal = which == Deadline::ProcessExit
+                    && matches!(evidence.exit, Some(ProcessExit::Signal(signal))
+                        if signal != SIGTERM && signal != SIGKILL);
+                prop_assert!(
+                    end == ExitReason::Deadline(which) || end == ExitReason::Oom || is_own_signal
+                );
             }
             Some(Cause::RssCap { .. }) => prop_assert!(matches!(end, ExitReason::RssCap | ExitReason::Oom)),
             Some(Cause::Violation(_)) => prop_assert!(matches!(end, ExitReason::Protocol | ExitReason::Oom)),
@@ -264,4 +269,16 @@ fn the_names_of_ends_do_not_change() {
     for (end, name) in names {
         assert_eq!(end.name(), name);
     }
+}
+
+#[test]
+fn a_signal_of_its_own_explains_an_exit_that_took_too_long() {
+    let late = |signal| ExitEvidence {
+        cause: Some(Cause::Deadline(Deadline::ProcessExit)),
+        ..killed_by(signal)
+    };
+    let crash = ExitReason::Crash(ProcessExit::Signal(SIGXFSZ));
+    assert_eq!(ExitReport::from_evidence(late(SIGXFSZ)).end, crash);
+    let killed = ExitReport::from_evidence(late(SIGKILL)).end;
+    assert_eq!(killed, ExitReason::Deadline(Deadline::ProcessExit));
 }
