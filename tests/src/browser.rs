@@ -1,7 +1,5 @@
-//! A headless Chromium of its own for one test, driven over W3C WebDriver by `chromedriver`.
-//!
-//! The protocol is JSON over HTTP, and a page's own script does the rest: what a test asks of a
-//! page it asks in the page's language.
+//! A headless Chromium for one test, driven over W3C WebDriver by `chromedriver`. Tests inspect the page
+//! with JavaScript that runs in it.
 
 use crate::report;
 use anyhow::{Context, Result, bail, ensure};
@@ -30,9 +28,9 @@ pub struct Browser {
     _profile: TempDir,
 }
 
-/// Which of a page's two looks.
+/// A page's colour scheme.
 #[derive(Debug, Clone, Copy)]
-pub enum Look {
+pub enum ColourScheme {
     /// Dark on light.
     Light,
     /// Light on dark.
@@ -40,7 +38,7 @@ pub enum Look {
 }
 
 impl Browser {
-    /// Starts one; none where `chromedriver` is not installed, which it says.
+    /// Starts one; none, which is counted as a skip, where `chromedriver` is not installed.
     pub fn start() -> Result<Option<Self>> {
         let profile = tempfile::tempdir()?;
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
@@ -83,10 +81,10 @@ impl Browser {
             "--disable-sync",
             &format!("--user-data-dir={}", self._profile.path().display()),
         ];
-        let wishes = json!({ "capabilities": { "alwaysMatch": {
+        let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": flags }, "unhandledPromptBehavior": "accept",
         }}});
-        let opened = self.call("/session", &wishes)?;
+        let opened = self.call("/session", &capabilities)?;
         let id = opened["sessionId"].as_str().context("no session")?;
         self.session = format!("{}/session/{id}", self.session);
         Ok(())
@@ -99,7 +97,7 @@ impl Browser {
         Ok(answer["value"].take())
     }
 
-    /// Goes to an address.
+    /// Opens an address.
     pub fn visit(&self, url: &str) -> Result<()> {
         self.call("/url", &json!({ "url": url })).map(drop)
     }
@@ -115,7 +113,7 @@ impl Browser {
         while self.run(&format!("return Boolean({expression})"))? != true {
             if Instant::now() > deadline {
                 let page = self.run("return document.querySelector('main').innerText")?;
-                bail!("never: {expression}; the page says {page}");
+                bail!("timed out waiting: {expression}; the page shows {page}");
             }
             sleep(POLL_INTERVAL);
         }
@@ -129,12 +127,12 @@ impl Browser {
     }
 
     fn element(&self, selector: &str) -> Result<String> {
-        let wish = json!({ "using": "css selector", "value": selector });
-        let found = self.call("/element", &wish)?;
+        let query = json!({ "using": "css selector", "value": selector });
+        let found = self.call("/element", &query)?;
         Ok(found[ELEMENT].as_str().context("no element")?.to_owned())
     }
 
-    /// Clicks, as a hand would: what is covered or disabled is not clicked.
+    /// Clicks as a user does: an element that is covered or disabled is not clicked.
     pub fn click(&self, selector: &str) -> Result<()> {
         let element = self.element(selector)?;
         self.call(&format!("/element/{element}/click"), &json!({})).map(drop)
@@ -146,7 +144,7 @@ impl Browser {
         self.call(&format!("/element/{element}/value"), &json!({ "text": text })).map(drop)
     }
 
-    /// Goes to an upload page and chooses a file there.
+    /// Opens an upload page and selects a file.
     pub fn choose(&self, page: &str, file: &Path) -> Result<()> {
         self.visit(page)?;
         // Until the limits are known, a file that is too large is not yet refused.
@@ -154,11 +152,11 @@ impl Browser {
         self.type_into("#file", &file.display().to_string())
     }
 
-    /// Keeps a picture of the whole page under `target/screenshots`.
-    pub fn picture(&self, name: &str, width: u32, look: Look) -> Result<PathBuf> {
-        let scheme = match look {
-            Look::Light => "light",
-            Look::Dark => "dark",
+    /// Saves a screenshot of the whole page in `target/screenshots`.
+    pub fn screenshot(&self, name: &str, width: u32, colours: ColourScheme) -> Result<PathBuf> {
+        let scheme = match colours {
+            ColourScheme::Light => "light",
+            ColourScheme::Dark => "dark",
         };
         let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": [feature] }))?;
@@ -166,12 +164,13 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", &size(&json!(844)))?;
         let height = self.run("return document.documentElement.scrollHeight")?;
         self.devtools("Emulation.setDeviceMetricsOverride", &size(&height))?;
-        let picture = self.devtools("Page.captureScreenshot", &json!({ "format": "png" }))?;
+        let screenshot = self.devtools("Page.captureScreenshot", &json!({ "format": "png" }))?;
         self.devtools("Emulation.clearDeviceMetricsOverride", &json!({}))?;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screenshots");
         fs::create_dir_all(&folder)?;
         let path = folder.join(format!("{name}.png"));
-        let decode = format!("return Array.from(atob({}), c => c.charCodeAt(0))", picture["data"]);
+        let decode =
+            format!("return Array.from(atob({}), c => c.charCodeAt(0))", screenshot["data"]);
         let bytes: Vec<u8> = serde_json::from_value(self.run(&decode)?)?;
         fs::write(&path, bytes)?;
         Ok(path)
@@ -181,8 +180,8 @@ impl Browser {
         self.call("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
     }
 
-    /// What axe-core finds wrong and calls serious or critical, one line for each finding.
-    pub fn barriers(&self) -> Result<Vec<String>> {
+    /// What axe-core reports as serious or critical, one line for each finding.
+    pub fn accessibility_faults(&self) -> Result<Vec<String>> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let path = root.join("target/browser/node_modules/axe-core/axe.min.js");
         let Ok(axe) = fs::read_to_string(&path) else {

@@ -1,5 +1,5 @@
-//! A service that is killed again and again under load, and the ledger kept on it: what it said
-//! it took must be there, once, and nothing else.
+//! A service that is killed repeatedly under load, and a ledger of the jobs it has accepted: each must exist
+//! exactly once after every start, and nothing else.
 
 use crate::leftovers::{cgroups_of, orphans};
 use crate::polling::{ids, wait_until};
@@ -22,13 +22,13 @@ const WAIT_MAX: Duration = Duration::from_secs(120);
 /// Clients at once.
 const CLIENTS: usize = 3;
 
-/// Uploads of one client in one life of the service, at most.
+/// Uploads of one client in one run of the service, at most.
 const UPLOADS_MAX: usize = 6;
 
-/// Jobs removed in one life, at most: so many that fewer are left than are remembered.
+/// Jobs removed in one run, at most; enough that fewer jobs are left than the service keeps.
 const REMOVALS_MAX: usize = 12;
 
-/// Jobs at once, and workers that wait; the rest of the flags is the fault worker.
+/// Flags in addition to those of the fault worker.
 const FLAGS: [&str; 8] = [
     "--workers",
     "3",
@@ -40,12 +40,12 @@ const FLAGS: [&str; 8] = [
     "60000",
 ];
 
-/// What was accepted, and what has been seen of it.
+/// The accepted jobs, and what was observed of them.
 #[derive(Debug)]
 pub struct Ledger {
     folder: Arc<TempDir>,
     flags: Vec<String>,
-    /// Each accepted job, with the inode of its results once they were seen.
+    /// Each accepted job, with the inode of its results once they exist.
     accepted: BTreeMap<String, Option<u64>>,
     removed: BTreeSet<String>,
     /// How many were ever accepted.
@@ -54,11 +54,12 @@ pub struct Ledger {
     pub crashes: usize,
     /// The longest time from a start to readiness.
     pub slowest_start: Duration,
-    died: Option<i32>,
+    /// The process of the last killed service.
+    last_killed: Option<i32>,
 }
 
 impl Ledger {
-    /// Of a service that has not lived yet.
+    /// For a service that has not run yet.
     pub fn open() -> Result<Self> {
         let flags = fault_worker()?.into_iter().chain(FLAGS.map(String::from)).collect();
         Ok(Self {
@@ -69,7 +70,7 @@ impl Ledger {
             accepted_ever: 0,
             crashes: 0,
             slowest_start: Duration::ZERO,
-            died: None,
+            last_killed: None,
         })
     }
 
@@ -78,26 +79,26 @@ impl Ledger {
         TestServer::launch(Arc::clone(&self.folder), &flags, failpoint)
     }
 
-    /// One life without load, ended at some moment of its start.
+    /// One run without load, killed at some moment of its start.
     pub fn crash_while_starting(&mut self, after: Duration) -> Result<()> {
         let server = self.launch(None)?;
         std::thread::sleep(after);
         self.kill(server)
     }
 
-    /// One life under load: checked once it is ready, then ended by the failpoint, or after some
-    /// time. Tells whether it was the failpoint.
-    pub fn live(&mut self, failpoint: Option<&str>, after: Duration) -> Result<bool> {
+    /// One run under load: checked once it is ready, then ended by the failpoint, or killed after some
+    /// time. Gives whether it was the failpoint.
+    pub fn run(&mut self, failpoint: Option<&str>, after: Duration) -> Result<bool> {
         let begun = Instant::now();
         let mut server = self.launch(failpoint)?;
         if !server.ready_or_exited()? {
-            ensure!(failpoint.is_some(), "the service ended by itself: {}", server.log());
-            self.died = Some(server.pid());
+            ensure!(failpoint.is_some(), "the service exited by itself: {}", server.log());
+            self.last_killed = Some(server.pid());
             self.crashes += 1;
             return Ok(true);
         }
         self.slowest_start = self.slowest_start.max(begun.elapsed());
-        // One that is to die may do so while it is looked at; the next life shows what it left.
+        // A run with a failpoint may end during the check; the next run is checked instead.
         if failpoint.is_none() {
             self.check(&server)?;
         }
@@ -115,7 +116,7 @@ impl Ledger {
     }
 
     fn kill(&mut self, mut server: TestServer) -> Result<()> {
-        self.died = Some(server.pid());
+        self.last_killed = Some(server.pid());
         self.crashes += 1;
         if !server.is_over()? {
             server.kill()?;
@@ -123,15 +124,15 @@ impl Ledger {
         Ok(())
     }
 
-    /// Uploads from several clients, and removals of what is over, until it is enough or the
-    /// service is gone.
+    /// Uploads from several clients, and removals of ended jobs, until the limits or the end of the
+    /// service.
     fn load(&mut self, server: &TestServer) -> Result<()> {
-        let over: Vec<_> = self.accepted.iter().filter(|(_, results)| results.is_some()).collect();
-        let over: Vec<String> =
-            over.into_iter().map(|(id, _)| id.clone()).take(REMOVALS_MAX).collect();
+        let ended: Vec<_> = self.accepted.iter().filter(|(_, results)| results.is_some()).collect();
+        let ended: Vec<String> =
+            ended.into_iter().map(|(id, _)| id.clone()).take(REMOVALS_MAX).collect();
         let (accepted, removed) = std::thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| upload(server))).collect();
-            let removed = scope.spawn(|| remove(server, over));
+            let removed = scope.spawn(|| remove(server, ended));
             let accepted: Vec<_> =
                 clients.into_iter().flat_map(|client| client.join().expect("no panic")).collect();
             (accepted, removed.join().expect("no panic"))
@@ -147,7 +148,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Holds a service that has just started against the ledger.
+    /// Compares a service that has just started with the ledger.
     fn check(&mut self, server: &TestServer) -> Result<()> {
         let state = server.state_dir();
         self.check_orphans(&state)?;
@@ -167,7 +168,7 @@ impl Ledger {
             if job["status"] == "completed" {
                 let inode = std::fs::metadata(state.join("results").join(id))?.ino();
                 ensure!(*results.get_or_insert(inode) == inode, "{id} is published twice");
-                ensure!(names(&state, &format!("results/{id}"))?.len() == 7, "{id} is not whole");
+                ensure!(names(&state, &format!("results/{id}"))?.len() == 7, "{id} is incomplete");
             }
         }
         for id in &self.removed {
@@ -178,26 +179,29 @@ impl Ledger {
                 ensure!(jobs.contains_key(name.as_str()), "{place}/{name} is an orphan");
             }
         }
-        wait_until("nothing lies where its job has no use for it", || is_tidy(server))
+        wait_until("only files of their jobs are left", || is_tidy(server))
     }
 
-    /// No process and no group of the service that died.
+    /// No process and no cgroup of the killed service is left.
     fn check_orphans(&self, state: &Path) -> Result<()> {
         let begun = Instant::now();
         while !orphans().is_empty() {
             ensure!(begun.elapsed() < WAIT_MAX, "processes are left: {:?}", orphans());
             std::thread::sleep(Duration::from_millis(5));
         }
-        let groups = self.died.map(cgroups_of).unwrap_or_default();
-        ensure!(groups.is_empty(), "{groups:?} are left");
-        ensure!(!state.join("set-aside").exists(), "a death is no loss of the journal");
+        let groups = self.last_killed.map(cgroups_of).unwrap_or_default();
+        ensure!(groups.is_empty(), "cgroups are left: {groups:?}");
+        ensure!(
+            !state.join("set-aside").exists(),
+            "files were set aside although the journal is complete"
+        );
         let sockets = names(state, "")?.into_iter().filter(|name| name.ends_with(".sock")).count();
         ensure!(sockets <= 1, "{sockets} sockets");
         Ok(())
     }
 
-    /// The last life: every job that was accepted comes to its end, with results.
-    pub fn close(mut self) -> Result<Self> {
+    /// The last run: every accepted job completes, with results.
+    pub fn finish(mut self) -> Result<Self> {
         let flags: Vec<_> = self.flags.iter().map(String::as_str).collect();
         let server = TestServer::start_in(Arc::clone(&self.folder), &flags)?;
         for id in self.accepted.keys() {
@@ -212,7 +216,7 @@ impl Ledger {
     }
 }
 
-/// The jobs that were answered 202.
+/// Uploads videos; gives the jobs whose response was 202.
 fn upload(server: &TestServer) -> Vec<String> {
     static SERIAL: AtomicU64 = AtomicU64::new(0);
     let mut accepted = Vec::new();
@@ -222,7 +226,7 @@ fn upload(server: &TestServer) -> Vec<String> {
         let request = request.header("content-type", "video/mp4");
         let Ok(answer) = request.body(format!("FAULT ok\n{serial}\n")).send() else { break };
         let is_accepted = answer.status() == StatusCode::ACCEPTED;
-        // An answer that broke off was not heard: nothing is promised.
+        // After an incomplete response the client knows of no job.
         let Ok(body) = answer.json::<Value>() else { break };
         if let (true, Some(id)) = (is_accepted, body["job_id"].as_str()) {
             accepted.push(id.to_owned());
@@ -231,7 +235,7 @@ fn upload(server: &TestServer) -> Vec<String> {
     accepted
 }
 
-/// The jobs that may be gone, and whether it was answered that they are.
+/// Removes jobs; gives each with whether the response confirmed it.
 fn remove(server: &TestServer, ids: Vec<String>) -> Vec<(String, bool)> {
     let remove = |id: String| {
         let url = server.url(&format!("/api/cleanup/{id}"));
@@ -241,18 +245,18 @@ fn remove(server: &TestServer, ids: Vec<String>) -> Vec<(String, bool)> {
     ids.into_iter().map(remove).collect()
 }
 
-/// Whether uploads and attempts lie only where a job is not over, and results only of jobs that have
-/// not failed.
+/// Whether uploads and attempts exist only for unfinished jobs, and results only for jobs that have not
+/// failed.
 fn is_tidy(server: &TestServer) -> Result<bool> {
     let list = server.jobs()?;
-    let under_way = ids(&list, |job| job["completed_at"].is_null());
+    let unfinished = ids(&list, |job| job["completed_at"].is_null());
     let not_failed = ids(&list, |job| job["status"] != "failed");
-    let lie_in = |place, jobs: &BTreeSet<String>| {
+    let are_of = |place, jobs: &BTreeSet<String>| {
         Ok::<_, anyhow::Error>(
             names(&server.state_dir(), place)?.iter().all(|id| jobs.contains(id)),
         )
     };
-    Ok(lie_in("spool", &under_way)?
-        && lie_in("jobs", &under_way)?
-        && lie_in("results", &not_failed)?)
+    Ok(are_of("spool", &unfinished)?
+        && are_of("jobs", &unfinished)?
+        && are_of("results", &not_failed)?)
 }

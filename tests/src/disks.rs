@@ -1,5 +1,5 @@
-//! File systems that run out of room or of leave on demand, for services whose state is on them.
-//! Gone with their test. All take root; what this host does not give is said, not passed over.
+//! File systems that become full, read-only or broken on demand, for services whose state is on them.
+//! They are unmounted when dropped. All need root; what this host cannot provide is reported to the caller.
 
 use anyhow::{Context, Result, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount, umount2};
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Of an image that holds a file system.
+/// Size of an image that contains a file system.
 const IMAGE_BYTES: u64 = 128 << 20;
 
-/// What Btrfs calls the quota of the first subvolume.
+/// The quota group of the first subvolume of a Btrfs.
 const QGROUP: &str = "0/256";
 
 /// A file system of its own.
@@ -23,13 +23,13 @@ pub struct Disk {
     image: Option<PathBuf>,
 }
 
-/// What a host lacks for a file system, or why it cannot be made.
+/// Why a file system cannot be made on this host.
 pub type Unavailable = String;
 
 impl Disk {
     /// One of 8 MiB, in memory.
     pub fn small(at: &Path) -> Result<Self, Unavailable> {
-        is_root()?;
+        require_root()?;
         let mounted = fs::create_dir_all(at).and_then(|()| {
             Ok(mount(Some("none"), at, Some("tmpfs"), MsFlags::empty(), Some("size=8m"))?)
         });
@@ -37,8 +37,8 @@ impl Disk {
         Ok(Self { at: at.to_owned(), image: None })
     }
 
-    /// One with a quota, which holds for root as well: a subvolume of a Btrfs, whose top level,
-    /// beside it, has none.
+    /// One with a quota that also applies to root: a subvolume of a Btrfs, whose top level is mounted
+    /// beside it without a quota.
     pub fn with_quota(at: &Path) -> Result<Self, Unavailable> {
         let (top, make) = (top(at), ["mkfs.btrfs", "--quiet", "--mixed"]);
         let mut disk = Self::on_an_image(&top, &make, "defaults")?;
@@ -49,7 +49,7 @@ impl Disk {
         let bound = fs::create_dir_all(at).and_then(|()| {
             Ok(mount(Some(&volume), at, None::<&str>, MsFlags::MS_BIND, None::<&str>)?)
         });
-        bound.map_err(|error| format!("no view of a subvolume: {error}"))?;
+        bound.map_err(|error| format!("a subvolume cannot be mounted: {error}"))?;
         disk.at = at.to_owned();
         Ok(disk)
     }
@@ -61,7 +61,7 @@ impl Disk {
     }
 
     fn on_an_image(at: &Path, make: &[&str], options: &str) -> Result<Self, Unavailable> {
-        is_root()?;
+        require_root()?;
         let image = at.with_extension("image");
         let made = fs::create_dir_all(at)
             .and_then(|()| File::create(&image))
@@ -78,8 +78,8 @@ impl Disk {
         run(&["mount", "-o", &format!("loop,{options}"), &image], &self.at)
     }
 
-    /// Fills it but for so many bytes.
-    pub fn fill_but(&self, free: u64) -> Result<()> {
+    /// Fills it, leaving this many bytes free.
+    pub fn fill_except(&self, free: u64) -> Result<()> {
         let mut file = File::create(self.at.join("ballast"))?;
         while file.write_all(&[0; 4096]).is_ok() {}
         let size = file.metadata()?.len();
@@ -87,16 +87,16 @@ impl Disk {
         Ok(())
     }
 
-    /// Takes what filled it away.
+    /// Removes the file that fills it.
     pub fn free(&self) -> Result<()> {
         let ballast = self.at.join("ballast");
-        // Another test's newborn process may share the open file for a moment yet: that it is
-        // removed alone does not free its room.
+        // A process that another test has just started may still have the file open, in which case
+        // removing it does not free its space; truncating does.
         File::create(&ballast)?;
         Ok(fs::remove_file(ballast)?)
     }
 
-    /// Lets so many bytes be written beyond what is there.
+    /// Allows this many bytes to be written in addition to those stored.
     pub fn allow(&self, bytes: u64) -> Result<()> {
         File::open(&self.at)?.sync_all()?;
         let top = top(&self.at);
@@ -110,7 +110,7 @@ impl Disk {
         self.limit(&(used + bytes).to_string())
     }
 
-    /// Lets everything be written again.
+    /// Removes the limit.
     pub fn allow_all(&self) -> Result<()> {
         self.limit("none")
     }
@@ -120,15 +120,15 @@ impl Disk {
             .map_err(anyhow::Error::msg)
     }
 
-    /// Has the kernel find a fault in it, so that nothing can be written until it is mounted anew.
-    pub fn break_down(&self) -> Result<()> {
+    /// Makes the kernel report an error in it, after which nothing can be written until it is mounted again.
+    pub fn fail(&self) -> Result<()> {
         let source = Command::new("findmnt").args(["-no", "SOURCE"]).arg(&self.at).output()?;
         let device = String::from_utf8(source.stdout)?.trim().replace("/dev/", "");
         fs::write(format!("/sys/fs/ext4/{device}/trigger_fs_error"), "1")?;
         Ok(())
     }
 
-    /// Mounts it anew, whole.
+    /// Mounts it again, without the error.
     pub fn repair(&self) -> Result<()> {
         unmount(&self.at);
         self.mount("defaults").map_err(anyhow::Error::msg)
@@ -148,52 +148,52 @@ impl Drop for Disk {
     }
 }
 
-/// The same folder, read-only for whoever goes there by its path; files that are open stay as
-/// they are.
+/// A read-only mount over a folder: it applies to files opened by path; files that are already open stay
+/// writable.
 #[derive(Debug)]
-pub struct Cover(PathBuf);
+pub struct ReadOnlyMount(PathBuf);
 
-impl Cover {
-    /// Takes root.
+impl ReadOnlyMount {
+    /// Needs root.
     pub fn over(path: &Path) -> Result<Self> {
         mount(Some(path), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
-        let cover = Self(path.to_owned());
+        let mounted = Self(path.to_owned());
         let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
         mount(None::<&str>, path, None::<&str>, flags, None::<&str>)?;
-        ensure!(fs::write(path.join("probe"), "").is_err(), "{path:?} takes writes");
-        Ok(cover)
+        ensure!(fs::write(path.join("probe"), "").is_err(), "{path:?} is writable");
+        Ok(mounted)
     }
 }
 
-impl Drop for Cover {
+impl Drop for ReadOnlyMount {
     fn drop(&mut self) {
-        // Somebody may be reading there.
+        // Files in it may be open.
         let _ = umount2(&self.0, MntFlags::MNT_DETACH);
     }
 }
 
-/// Where the top level of a file system with a quota is.
+/// Where the top level of a file system with a quota is mounted.
 fn top(at: &Path) -> PathBuf {
     at.with_extension("top")
 }
 
-/// Whether what follows can be done at all.
-fn is_root() -> Result<(), Unavailable> {
-    if geteuid().is_root() { Ok(()) } else { Err("it takes root to mount a file system".into()) }
+/// Fails without the privilege to mount file systems.
+fn require_root() -> Result<(), Unavailable> {
+    if geteuid().is_root() { Ok(()) } else { Err("mounting a file system needs root".into()) }
 }
 
 fn run(command: &[&str], last: &Path) -> Result<(), Unavailable> {
     let mut program = Command::new(command[0]);
     let output = program.args(&command[1..]).arg(last).stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("{}: {error}", command[0]))?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(format!("{}: {}", command[0], told.trim())) }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(format!("{}: {}", command[0], stderr.trim())) }
 }
 
-/// The last descriptors close with the service's last thread.
+/// Tries until it succeeds: the last descriptors are closed when the last thread of the service ends.
 fn unmount(at: &Path) {
-    let begun = Instant::now();
-    while umount(at).is_err() && begun.elapsed() < Duration::from_secs(10) {
+    let start = Instant::now();
+    while umount(at).is_err() && start.elapsed() < Duration::from_secs(10) {
         std::thread::yield_now();
     }
 }

@@ -1,5 +1,5 @@
-//! A line between a client and a service that fails when a test says so: after so many bytes it
-//! is cut, or a connection hangs with no byte passing. Called by tests; it knows no protocol.
+//! A TCP link between a client and a service that fails as a test specifies: after a number of bytes all
+//! connections end, or one connection hangs. Independent of the protocol above TCP.
 
 use crate::server::TestServer;
 use anyhow::{Context, Result, ensure};
@@ -12,16 +12,16 @@ use std::time::Duration;
 /// Longest wait for anything; far beyond what the slowest machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(240);
 
-/// How a line fails.
+/// How a link fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkFault {
-    /// All connections end, and new ones too, until it is mended.
+    /// All connections end, and new ones too, until the link is repaired.
     Cut,
-    /// The connection that sent the last byte hangs for good; others are not concerned.
+    /// The connection that sent the last byte hangs for ever; others are not affected.
     Hang,
 }
 
-/// A line to one service.
+/// A link to one service.
 #[derive(Debug)]
 pub struct FaultyLink {
     address: SocketAddr,
@@ -36,57 +36,57 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What happens, and after how many more bytes to the service.
+    /// The fault, and the number of bytes to the service before it occurs.
     planned_fault: Option<(LinkFault, u64)>,
     is_cut: bool,
-    /// Bytes that came through to the service.
-    passed: u64,
-    /// Both ends of each connection there was.
+    /// Bytes forwarded to the service.
+    forwarded: u64,
+    /// Both ends of each connection so far.
     ends: Vec<TcpStream>,
 }
 
 impl FaultyLink {
-    /// A line that works; it leads to the service's address, whoever listens there.
+    /// A working link to the service's address, also after another service has taken it over.
     pub fn to(server: &TestServer) -> Result<Self> {
         let target = server.url("").strip_prefix("http://").context("an address")?.parse()?;
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        let line = Self { address: listener.local_addr()?, shared: Arc::default() };
-        let shared = Arc::clone(&line.shared);
-        // It ends with the test's process.
+        let link = Self { address: listener.local_addr()?, shared: Arc::default() };
+        let shared = Arc::clone(&link.shared);
+        // The thread ends with the test's process.
         thread::spawn(move || {
             listener.incoming().flatten().for_each(|near| join(near, target, &shared));
         });
-        Ok(line)
+        Ok(link)
     }
 
-    /// The address of a path at this end.
+    /// The address of a path, through the link.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Fails once so many more bytes have come through to the service.
+    /// Fails once this many more bytes have been forwarded to the service.
     pub fn fail_after(&self, bytes: u64, fault: LinkFault) {
         self.shared.lock().planned_fault = Some((fault, bytes));
     }
 
-    /// Waits until it has failed as it was to.
+    /// Waits until the planned fault has occurred.
     pub fn await_failure(&self) -> Result<()> {
         let waiting = |state: &mut State| state.planned_fault.is_some();
         let waited = self.shared.failed.wait_timeout_while(self.shared.lock(), WAIT_MAX, waiting);
         let (state, time) = waited.unwrap_or_else(PoisonError::into_inner);
         drop(state);
-        ensure!(!time.timed_out(), "so many bytes never come");
+        ensure!(!time.timed_out(), "the planned number of bytes never came");
         Ok(())
     }
 
-    /// Lets connections through again.
+    /// Accepts connections again.
     pub fn repair(&self) {
         self.shared.lock().is_cut = false;
     }
 
-    /// How many bytes have come through to the service.
-    pub fn passed(&self) -> u64 {
-        self.shared.lock().passed
+    /// How many bytes have been forwarded to the service.
+    pub fn forwarded(&self) -> u64 {
+        self.shared.lock().forwarded
     }
 }
 
@@ -105,13 +105,13 @@ impl State {
         }
     }
 
-    /// How many of these bytes come through, and what happens after them.
-    fn pass(&mut self, bytes: usize) -> (usize, Option<LinkFault>) {
+    /// How many of these bytes are forwarded, and the fault that occurs after them.
+    fn forward(&mut self, bytes: usize) -> (usize, Option<LinkFault>) {
         let (through, fault) = match self.planned_fault {
             Some((fault, left)) if left <= bytes as u64 => (left as usize, Some(fault)),
             _ => (bytes, None),
         };
-        self.passed += through as u64;
+        self.forwarded += through as u64;
         self.planned_fault = match (self.planned_fault, fault) {
             (Some((fault, left)), None) => Some((fault, left - through as u64)),
             _ => None,
@@ -126,7 +126,7 @@ impl Shared {
     }
 }
 
-/// Joins a client's connection with one to the service.
+/// Connects a client's connection with a new one to the service.
 fn join(near: TcpStream, target: SocketAddr, shared: &Arc<Shared>) {
     let far = match TcpStream::connect(target) {
         Ok(far) if !shared.lock().is_cut => far,
@@ -142,7 +142,7 @@ fn join(near: TcpStream, target: SocketAddr, shared: &Arc<Shared>) {
 fn towards_service(mut near: TcpStream, mut far: TcpStream, shared: &Shared) {
     let mut buffer = [0; 16 << 10];
     while let Ok(bytes @ 1..) = near.read(&mut buffer) {
-        let (through, fault) = shared.lock().pass(bytes);
+        let (through, fault) = shared.lock().forward(bytes);
         let is_written = far.write_all(&buffer[..through]).is_ok();
         if let Some(fault) = fault {
             if fault == LinkFault::Cut {

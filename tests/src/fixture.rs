@@ -1,7 +1,6 @@
-//! Video files made to measure: films a mannequin and encodes it with GStreamer into the container,
-//! codec, size, length and timing a test asks for. Called by tests and benchmarks. The pictures and
-//! their times depend on nothing but the [`Clip`]; the bytes of a file need not repeat, because
-//! muxers stamp files with the hour and with random identifiers.
+//! Video files for tests: renders a mannequin and encodes it with GStreamer in the requested container, codec,
+//! size, length and timing. Called by tests and benchmarks. Pictures and times depend only on the [`Clip`];
+//! the bytes of a file may differ, because muxers write the time and random identifiers.
 
 mod decode;
 mod encode;
@@ -23,7 +22,7 @@ pub use format::{Codec, Container, MATRIX};
 /// Where an MP4 or QuickTime file keeps its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moov {
-    /// Before the media: playable while it arrives.
+    /// Before the media: playable during the download.
     Front,
     /// After the media, as cameras write it.
     End,
@@ -36,22 +35,22 @@ pub enum Tracks {
     Video,
     /// Pictures and a sine tone.
     VideoAndAudio,
-    /// Pictures, and wholly behind them a sine tone that takes 1.5 MB a second; QuickTime only.
+    /// Pictures, followed by a sine tone of 1.5 MB per second; QuickTime only.
     VideoThenAudio,
     /// A sine tone only, as long as the pictures would have been.
     Audio,
 }
 
-/// What a player must do to show the stored pictures upright.
+/// How a player must transform the stored pictures to show them upright.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rotation {
     /// Nothing: the file carries no rotation.
     None,
-    /// Turn by a quarter clockwise, as for a phone held upright.
+    /// Rotate by 90 degrees clockwise, as for a phone held upright.
     Clockwise90,
-    /// Turn by half.
+    /// Rotate by 180 degrees.
     Half,
-    /// Turn by a quarter anticlockwise.
+    /// Rotate by 90 degrees anticlockwise.
     Anticlockwise90,
     /// Mirror left to right, as for a selfie.
     Mirrored,
@@ -153,7 +152,7 @@ impl Clip {
         Self { codec, ..self }
     }
 
-    /// What is to be seen: the scene at each presentation time, such as [`footage::walking`].
+    /// The scene at each presentation time, such as [`footage::walking`].
     #[must_use]
     pub fn footage(self, footage: fn(Duration) -> Scene) -> Self {
         Self { footage, ..self }
@@ -177,14 +176,13 @@ impl Clip {
         Self { tracks, ..self }
     }
 
-    /// Stores the pictures turned, with the remark how to turn them back; MP4 and QuickTime only.
+    /// Stores the pictures rotated, with the rotation in the file; MP4 and QuickTime only.
     #[must_use]
     pub fn rotation(self, rotation: Rotation) -> Self {
         Self { rotation, ..self }
     }
 
-    /// Has an edit list hide the first frames, which gives them negative times; MP4 and QuickTime
-    /// only.
+    /// Hides the first frames by an edit list, which gives them negative times; MP4 and QuickTime only.
     #[must_use]
     pub fn hidden(self, hidden: u32) -> Self {
         Self { hidden, ..self }
@@ -215,13 +213,13 @@ impl Clip {
         Camera::new(self.width, self.height).with_yaw(self.yaw)
     }
 
-    /// Where the landmarks of each person truly are in frame `n`, in the upright picture.
+    /// The true landmarks of each person in frame `n`, in the upright picture.
     pub fn truth(&self, n: u32) -> Vec<Vec<TrueLandmark>> {
         let scene = (self.footage)(self.time(n));
         scene.figures.iter().map(|figure| project(figure, &self.camera())).collect()
     }
 
-    /// Frame `n` as it is handed to the encoder, upright.
+    /// Frame `n` before encoding, upright.
     pub fn picture(&self, n: u32) -> Arc<RgbImage> {
         self.picture_at(self.time(n))
     }
@@ -233,7 +231,7 @@ impl Clip {
     /// Writes the file.
     ///
     /// # Errors
-    /// When the container cannot hold what is asked for, or GStreamer fails to encode it.
+    /// If the container does not support the clip, or GStreamer fails to encode it.
     pub fn encode(&self, path: &Path) -> Result<()> {
         self.check()?;
         encode::encode(self, path)?;
@@ -269,11 +267,11 @@ impl Clip {
         ensure!(
             isobmff
                 || (self.moov == Moov::End && self.rotation == Rotation::None && self.hidden == 0),
-            "only MP4 and QuickTime have a moov to place or to mark"
+            "only MP4 and QuickTime have a moov to place or to change"
         );
         ensure!(
             self.tracks != Tracks::VideoThenAudio || self.container == Container::Mov,
-            "only the muxer of QuickTime keeps tracks apart"
+            "only the muxer of QuickTime can write tracks one after another"
         );
         ensure!(
             self.frames > 0 || isobmff || self.container == Container::Avi,

@@ -1,5 +1,5 @@
-//! What a service must not leave behind: processes and cgroups. Called by [`crate::server`] after
-//! every test.
+//! Finds processes and cgroups that a service has left behind. Called by [`crate::server`] after every
+//! test.
 
 use nix::sys::prctl;
 use nix::sys::wait::{WaitPidFlag, waitpid};
@@ -7,19 +7,19 @@ use nix::unistd::{Pid, getsid};
 use procfs::process::{Process, Stat, all_processes};
 use std::path::PathBuf;
 
-/// Makes this process the parent of whatever outlives a service, which is then found by
-/// [`orphans`]. To be called before one is started.
+/// Makes this process the parent of processes that outlive a service, so that [`orphans`] finds them. To
+/// be called before a service is started.
 pub fn become_subreaper() -> nix::Result<()> {
     prctl::set_child_subreaper(true)
 }
 
-/// A browser's crash handler leaves its browser too, and begins a session of its own; it is the
-/// one process of a test that detaches itself without having been a service's.
+/// The crash handler of a browser detaches itself too and begins a new session; it is the only such
+/// process that does not come from a service.
 const CRASH_HANDLER: &str = "chrome_crashpad";
 
-/// Processes that have outlived their service. Those that have ended are reaped here.
+/// Processes that have outlived their service. Those that have exited are reaped here.
 ///
-/// Workers begin a session of their own, services stay in this one.
+/// Workers are in a session of their own, services in that of this process.
 pub fn orphans() -> Vec<String> {
     let Ok(own_session) = getsid(None) else { return Vec::new() };
     let own = std::process::id() as i32;
@@ -38,7 +38,7 @@ pub fn orphans() -> Vec<String> {
     found
 }
 
-/// The children of a process that have not ended, of any generation.
+/// The running descendants of a process.
 pub fn descendants(of: i32) -> Vec<i32> {
     let all: Vec<Stat> = stats().filter(|stat| stat.state != 'Z').collect();
     let mut found = Vec::new();
@@ -69,7 +69,7 @@ pub fn cgroups_of(service: i32) -> Vec<PathBuf> {
     found
 }
 
-/// Whether a process is there and has not ended.
+/// Whether a process exists and has not exited.
 pub fn is_alive(pid: i32) -> bool {
     Process::new(pid).and_then(|process| process.stat()).is_ok_and(|stat| stat.state != 'Z')
 }

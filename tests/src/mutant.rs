@@ -1,12 +1,12 @@
-//! Damages video files at random: the same file, seed and number give the same bytes. Called by the
-//! test of mutants; knows of containers only by which letters their parts are called.
+//! Damages video files at random: the same file and seed give the same bytes. Called by the test of mutants.
+//! It knows of containers only the names of their boxes and elements.
 
 use fastrand::Rng;
 
-/// Letters by which MP4, QuickTime and AVI name their parts; sizes, counts and times stand beside.
+/// Names of boxes and chunks in MP4, QuickTime and AVI; sizes, counts and times are next to them.
 const NAMES: &str = "moov mvhd trak tkhd mdhd elst stsd stts ctts stsc stsz stco avcC esds moof \
                      tfhd trun mdat RIFF avih strh strf movi idx1";
-/// The same of Matroska (head, segment, tracks, clusters) and of ASF (header, file and stream
+/// The same for Matroska (head, segment, tracks, clusters) and of ASF (header, file and stream
 /// properties, data).
 const NUMBERS: [u32; 8] = [
     0x1a45_dfa3,
@@ -18,14 +18,14 @@ const NUMBERS: [u32; 8] = [
     0x9107_dcb7,
     0x3626_b275,
 ];
-/// What MPEG streams and their units begin with.
+/// The prefix of the units of MPEG streams.
 const START_CODE: [u8; 3] = [0, 0, 1];
-/// Powers of two at and below which numbers go wrong.
+/// Exponents of the powers of two near which integer arithmetic fails.
 const EDGES: [u32; 9] = [0, 1, 7, 8, 15, 16, 24, 31, 32];
-/// Where headers are, as a rule.
+/// Bytes at the beginning in which headers usually are.
 const HEADER_BYTES: usize = 400;
-/// Longest stretch that is removed, repeated or moved.
-const STRETCH_BYTES_MAX: usize = 8192;
+/// Longest range of bytes that is removed, repeated or moved.
+const RANGE_BYTES_MAX: usize = 8192;
 /// Bytes of a packet of a transport stream.
 const PACKET_BYTES: usize = 188;
 
@@ -36,7 +36,7 @@ pub enum Damage {
     BitsFlipped,
     /// Single bytes replaced.
     BytesReplaced,
-    /// Numbers beside the names of parts set to extremes.
+    /// Numbers next to the names of boxes set to extremes.
     FieldsExtreme,
     /// Numbers anywhere set to extremes.
     NumbersExtreme,
@@ -44,20 +44,20 @@ pub enum Damage {
     HeaderDamaged,
     /// The end cut off.
     Truncated,
-    /// A stretch taken out.
+    /// A range of bytes removed.
     Deleted,
-    /// A stretch there several times.
+    /// A range of bytes repeated.
     Duplicated,
-    /// Two stretches in each other's place.
+    /// Two ranges of bytes swapped.
     Swapped,
-    /// A stretch overwritten with zeroes or ones.
+    /// A range of bytes overwritten with zeroes or ones.
     Blanked,
     /// Packets out of order.
     Shuffled,
 }
 
 impl Damage {
-    /// Every way; the commonest reason of crashes more than once.
+    /// Every kind; the one that causes most crashes more than once.
     const ALL: [Self; 13] = [
         Self::BitsFlipped,
         Self::BytesReplaced,
@@ -75,11 +75,11 @@ impl Damage {
     ];
 }
 
-/// The file, which is not empty, damaged as the seed has it.
-pub fn mutate(whole: &[u8], seed: u64) -> (Damage, Vec<u8>) {
+/// A copy of the file, which must not be empty, with damage that depends on the seed.
+pub fn mutate(original: &[u8], seed: u64) -> (Damage, Vec<u8>) {
     let mut chance = Rng::with_seed(seed);
     let damage = Damage::ALL[chance.usize(..Damage::ALL.len())];
-    let mut bytes = whole.to_vec();
+    let mut bytes = original.to_vec();
     match damage {
         Damage::BitsFlipped => several(&mut chance, |chance| {
             let at = chance.usize(..bytes.len());
@@ -96,7 +96,7 @@ pub fn mutate(whole: &[u8], seed: u64) -> (Damage, Vec<u8>) {
             }
         }
         Damage::FieldsExtreme => {
-            let places = places(whole);
+            let places = places(original);
             for _ in 0..1 << chance.u32(..3) {
                 let beside = places.get(chance.usize(..places.len().max(1))).copied();
                 let at = beside.unwrap_or_default() + 4 * chance.usize(..12);
@@ -114,7 +114,7 @@ pub fn mutate(whole: &[u8], seed: u64) -> (Damage, Vec<u8>) {
             rearrange(&mut bytes, &mut chance, damage);
         }
         Damage::Shuffled => {
-            let mut packets: Vec<_> = whole.chunks(PACKET_BYTES).collect();
+            let mut packets: Vec<_> = original.chunks(PACKET_BYTES).collect();
             let from = chance.usize(..packets.len());
             let to = packets.len().min(from + chance.usize(2..30));
             chance.shuffle(&mut packets[from..to]);
@@ -127,7 +127,7 @@ pub fn mutate(whole: &[u8], seed: u64) -> (Damage, Vec<u8>) {
     (damage, bytes)
 }
 
-/// Does something once or many times over.
+/// Makes a change once or many times.
 fn several(chance: &mut Rng, mut change: impl FnMut(&mut Rng)) {
     const TIMES: [usize; 5] = [1, 3, 10, 60, 300];
     for _ in 0..TIMES[chance.usize(..TIMES.len())] {
@@ -135,16 +135,16 @@ fn several(chance: &mut Rng, mut change: impl FnMut(&mut Rng)) {
     }
 }
 
-/// Where the parts of the file are named.
-fn places(whole: &[u8]) -> Vec<usize> {
+/// Positions of the names of boxes and elements.
+fn places(original: &[u8]) -> Vec<usize> {
     let numbers = NUMBERS.map(u32::to_be_bytes);
     let is_named = |at: &usize| {
-        let rest = &whole[*at..];
+        let rest = &original[*at..];
         rest.starts_with(&START_CODE)
             || numbers.iter().any(|number| rest.starts_with(number))
             || NAMES.split_whitespace().any(|name| rest.starts_with(name.as_bytes()))
     };
-    (0..whole.len()).filter(is_named).collect()
+    (0..original.len()).filter(is_named).collect()
 }
 
 fn set_extreme(bytes: &mut [u8], chance: &mut Rng, at: usize) {
@@ -157,16 +157,16 @@ fn set_extreme(bytes: &mut [u8], chance: &mut Rng, at: usize) {
     }
 }
 
-/// Changes one stretch of the file, or two.
+/// Changes one range of bytes, or two.
 fn rearrange(bytes: &mut Vec<u8>, chance: &mut Rng, damage: Damage) {
     let from = chance.usize(..bytes.len());
-    let length = chance.usize(1..=STRETCH_BYTES_MAX.min(bytes.len() - from));
-    let stretch = from..from + length;
+    let length = chance.usize(1..=RANGE_BYTES_MAX.min(bytes.len() - from));
+    let range = from..from + length;
     match damage {
-        Damage::Deleted => drop(bytes.drain(stretch)),
+        Damage::Deleted => drop(bytes.drain(range)),
         Damage::Duplicated => {
             let times = [1, 1, 2, 20][chance.usize(..4)];
-            let copies = bytes[stretch].repeat(times);
+            let copies = bytes[range].repeat(times);
             drop(bytes.splice(from..from, copies));
         }
         Damage::Swapped => {
@@ -175,7 +175,7 @@ fn rearrange(bytes: &mut Vec<u8>, chance: &mut Rng, damage: Damage) {
                 bytes.swap(from + n, other + n);
             }
         }
-        _ => bytes[stretch].fill([0, 0xff][chance.usize(..2)]),
+        _ => bytes[range].fill([0, 0xff][chance.usize(..2)]),
     }
 }
 
@@ -184,20 +184,20 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    /// A file with some named parts.
-    fn whole() -> Vec<u8> {
+    /// A file with some boxes.
+    fn sample() -> Vec<u8> {
         let filler = (0..20_000_u32).map(|n| ((n * n) >> 5) as u8).collect::<Vec<_>>();
         [b"\0\0\0\x20moov....mvhd".as_slice(), &filler, b"stsz....mdat", &filler].concat()
     }
 
     #[test]
     fn a_seed_determines_its_mutant() {
-        let whole = whole();
-        let mutants: Vec<_> = (0..500).map(|seed| mutate(&whole, seed)).collect();
+        let original = sample();
+        let mutants: Vec<_> = (0..500).map(|seed| mutate(&original, seed)).collect();
         for (seed, mutant) in mutants.iter().enumerate() {
-            assert_eq!(mutate(&whole, seed as u64), *mutant);
+            assert_eq!(mutate(&original, seed as u64), *mutant);
         }
-        let changed = mutants.iter().filter(|(_, bytes)| *bytes != whole).count();
+        let changed = mutants.iter().filter(|(_, bytes)| *bytes != original).count();
         assert!(changed > 480, "{changed} of 500 differ from the file");
         let mut different: Vec<_> = mutants.iter().map(|(_, bytes)| bytes).collect();
         different.sort();
@@ -209,7 +209,7 @@ mod tests {
     fn every_kind_of_damage_occurs_and_handles_short_files() {
         let mut seen = BTreeMap::new();
         for seed in 0..500 {
-            *seen.entry(format!("{:?}", mutate(&whole(), seed).0)).or_insert(0) += 1;
+            *seen.entry(format!("{:?}", mutate(&sample(), seed).0)).or_insert(0) += 1;
             for length in 1..5 {
                 assert!(!mutate(&vec![7; length], seed).1.is_empty());
             }

@@ -1,4 +1,4 @@
-//! What a service tells of its jobs, as tests look at it.
+//! Reads the jobs a service reports, and waits for conditions.
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
@@ -12,17 +12,17 @@ pub fn ends(status: &Value) -> Vec<&str> {
     attempts.filter_map(|attempt| attempt["end"].as_str()).collect()
 }
 
-/// The ids of the jobs that are as wanted, from the list of all.
+/// The ids of the jobs that match, from the list of all.
 pub fn ids(list: &Value, wanted: impl Fn(&Value) -> bool) -> BTreeSet<String> {
     let jobs = list["jobs"].as_array().into_iter().flatten().filter(|job| wanted(job));
     jobs.filter_map(|job| Some(job["job_id"].as_str()?.to_owned())).collect()
 }
 
-/// Waits until something is so.
-pub fn wait_until(what: &str, is_so: impl Fn() -> Result<bool>) -> Result<()> {
-    let begun = Instant::now();
-    while !is_so()? {
-        ensure!(begun.elapsed() < Duration::from_secs(120), "still not so: {what}");
+/// Waits until a condition is true.
+pub fn wait_until(what: &str, is_true: impl Fn() -> Result<bool>) -> Result<()> {
+    let start = Instant::now();
+    while !is_true()? {
+        ensure!(start.elapsed() < Duration::from_secs(120), "timed out waiting: {what}");
         sleep(Duration::from_millis(20));
     }
     Ok(())

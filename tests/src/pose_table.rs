@@ -1,4 +1,4 @@
-//! Reads pose_data.csv and measures how far landmarks are from where they should be.
+//! Reads pose_data.csv and measures the distance of landmarks from their expected positions.
 
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ impl PoseTable {
         Ok(table)
     }
 
-    /// Every landmark that another table has as well, beside it.
+    /// Each landmark that both tables have, with its counterpart.
     pub fn pairs<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a Row, &'a Row)> {
         let both =
             self.frames.iter().filter_map(|(id, frame)| Some((frame, other.frames.get(id)?)));

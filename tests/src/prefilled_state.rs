@@ -1,4 +1,4 @@
-//! A state folder in which a service has left many jobs, for tests of what many jobs cost.
+//! A state folder with many jobs, for tests of start and lists with a large journal.
 
 use anyhow::{Context, Result};
 use bodyscript::{
@@ -23,16 +23,16 @@ const SUMMARY: Summary = Summary {
     people: 1,
 };
 
-/// Fills the folder with so many jobs; gives the state each is in. Of ten, six are completed, two
-/// failed, one is cancelled, and one waits or, every other time, was being processed. The videos
-/// of those are for the fault worker, and say `words`.
+/// Fills the folder with jobs; gives the state of each. Of ten, six are completed, two failed, one is
+/// cancelled, and one is pending or, every other time, processing. The videos of the last are for the
+/// fault worker and contain `words`.
 pub fn fill(state: &Path, jobs: usize, words: &str) -> Result<BTreeMap<String, &'static str>> {
     let (folder, lock) = StateDir::open(state)?;
     let (OpenedJournal { journal, clock, .. }, thread) = Journal::open(state)?;
     let mut states = BTreeMap::new();
     for number in 0..jobs {
         let mut job = accepted(number);
-        for event in way(number) {
+        for event in events(number) {
             let is_attempt = matches!(event, JobEvent::Completed(_) | JobEvent::Failed(_));
             job.apply(event, wall_clock())?;
             if is_attempt {
@@ -68,7 +68,8 @@ fn accepted(number: usize) -> Job {
     Job::new(JobId::random(), upload, 384 * MIB, wall_clock())
 }
 
-fn way(number: usize) -> Vec<JobEvent> {
+/// The events that bring a job into its state.
+fn events(number: usize) -> Vec<JobEvent> {
     let error = || JobError { code: "no_frames".into(), sentence: "No frames.".into() };
     match number % 10 {
         0..6 => vec![JobEvent::Started, JobEvent::Completed(SUMMARY)],

@@ -46,7 +46,7 @@ fn build_into(profile_folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What `bodyscript run` said and left behind.
+/// The output of `bodyscript run` and the files it wrote.
 #[derive(Debug)]
 pub struct Run {
     /// Exit status and output.
@@ -79,7 +79,7 @@ impl Run {
         self.folder.join(video.file_stem().unwrap_or_default()).join(name)
     }
 
-    /// Fails with the program's own words unless every video succeeded.
+    /// Fails with the program's output unless every video succeeded.
     pub fn check(self) -> Result<Self> {
         ensure!(self.output.status.success(), "bodyscript run failed: {}", self.stderr());
         Ok(self)

@@ -1,5 +1,5 @@
-//! A reverse proxy of its own for one test, on loopback, as `make proxy-tools` unpacks them from
-//! Debian's packages: nginx, HAProxy or Caddy, with the example that is shipped for it.
+//! A reverse proxy for one test on loopback: nginx, HAProxy or Caddy from Debian's packages, as
+//! `make proxy-tools` unpacks them, with the example in `docs/proxies`.
 
 use crate::report;
 use anyhow::{Context, Result, bail, ensure};
@@ -27,7 +27,7 @@ const SERVICE: &str = "127.0.0.1:8000";
 pub enum Setup {
     /// nginx with the example.
     Nginx,
-    /// nginx with `proxy_pass` and nothing else, as a first attempt has it.
+    /// nginx with `proxy_pass` and nothing else, as in a first attempt.
     BareNginx,
     /// HAProxy with the example.
     Haproxy,
@@ -44,7 +44,7 @@ impl Setup {
         }
     }
 
-    /// The site, listening on a port of this host alone and leading to a service elsewhere.
+    /// The site, with a port on loopback and the address of the service under test.
     fn site(self, port: u16, service: &str) -> Result<String> {
         let here = format!("127.0.0.1:{port}");
         let bare =
@@ -58,22 +58,25 @@ impl Setup {
             }
         };
         for (place, what) in [(listen, "where it listens"), (SERVICE, "the service")] {
-            ensure!(text.matches(place).count() == 1, "the example says {what} once: {place}");
+            ensure!(
+                text.matches(place).count() == 1,
+                "the example does not say {what} once: {place}"
+            );
         }
         Ok(text.replace(listen, &here).replace(SERVICE, service))
     }
 
-    /// What the distribution's own main file has around a site, as far as it takes to run one.
-    fn whole(self, site: &str, folder: &Path) -> String {
+    /// The main configuration file around a site.
+    fn main_file(self, site: &str, folder: &Path) -> String {
         let folder = folder.display();
-        let rooms = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+        let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         match self {
             Self::Nginx | Self::BareNginx => {
-                let rooms =
-                    rooms.map(|room| format!("{room}_temp_path {folder}/{room};")).join(" ");
+                let folders =
+                    folders.map(|name| format!("{name}_temp_path {folder}/{name};")).join(" ");
                 format!(
                     "daemon off; user root; pid {folder}/pid; error_log {folder}/log;\n\
-                     events {{}}\nhttp {{ access_log off; {rooms}\n{site}\n}}\n"
+                     events {{}}\nhttp {{ access_log off; {folders}\n{site}\n}}\n"
                 )
             }
             Self::Haproxy => format!("global\n    maxconn 100\n{site}"),
@@ -101,7 +104,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one that leads to a service; none where its program is not unpacked, which it says.
+    /// Starts one in front of a service; none, which is counted as a skip, where its program is missing.
     pub fn start(setup: Setup, service: &str) -> Result<Option<Self>> {
         let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/proxies");
         let program = unpacked.join(setup.program());
@@ -111,11 +114,11 @@ impl Proxy {
             return Ok(None);
         }
         let folder = tempfile::tempdir()?;
-        // Free a moment ago; that somebody else takes it in between shows as a failure to start.
+        // The port was free a moment ago; if another process takes it, the start fails.
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let service = service.strip_prefix("http://").context("an address")?;
         let file = folder.path().join("config");
-        fs::write(&file, setup.whole(&setup.site(port, service)?, folder.path()))?;
+        fs::write(&file, setup.main_file(&setup.site(port, service)?, folder.path()))?;
         let log = File::create(folder.path().join("output"))?;
         let child = Command::new(&program)
             .args(setup.arguments(file.to_str().context("a plain path")?))
@@ -141,8 +144,8 @@ impl Proxy {
             }
             let is_over = self.child.try_wait()?;
             if is_over.is_some() || Instant::now() > deadline {
-                let said = fs::read_to_string(self.folder.path().join("output"))?;
-                bail!("the proxy does not lead to the service ({is_over:?}): {said}");
+                let output = fs::read_to_string(self.folder.path().join("output"))?;
+                bail!("the proxy does not reach the service ({is_over:?}): {output}");
             }
             sleep(POLL_INTERVAL);
         }
@@ -156,7 +159,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // Not SIGKILL, which would leave the processes that nginx has made.
+        // Not SIGKILL, which would leave the child processes of nginx.
         let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM);
         let _ = self.child.wait();
     }

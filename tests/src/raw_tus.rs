@@ -1,4 +1,4 @@
-//! Resumable uploads by hand, for what a well-behaved client does not do.
+//! Resumable uploads request by request, including requests that a correct client does not send.
 
 use crate::server::TestServer;
 use anyhow::{Context, Result, ensure};
@@ -8,17 +8,17 @@ use reqwest::{Method, StatusCode};
 use std::io::Write;
 use std::net::TcpStream;
 
-/// The type of a piece.
+/// The content type of a chunk.
 pub const BYTES: &str = "application/offset+octet-stream";
 
-/// The protocol, by hand.
+/// A client that sends single requests of the protocol.
 #[derive(Debug)]
 pub struct RawTus<'a> {
     server: &'a TestServer,
 }
 
 impl<'a> RawTus<'a> {
-    /// Speaks to this service.
+    /// A client of this service.
     pub const fn of(server: &'a TestServer) -> Self {
         Self { server }
     }
@@ -29,7 +29,7 @@ impl<'a> RawTus<'a> {
         headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
     }
 
-    /// Begins an upload, or is refused.
+    /// Asks to begin an upload; gives the response whatever it is.
     pub fn try_begin(&self, headers: &[(&str, &str)]) -> Result<Response> {
         Ok(self.ask(Method::POST, &self.server.url("/api/tus"), headers).send()?)
     }
@@ -38,7 +38,7 @@ impl<'a> RawTus<'a> {
     pub fn begin(&self, length: u64) -> Result<String> {
         let answer = self.try_begin(&[("upload-length", &length.to_string())])?;
         ensure!(answer.status() == StatusCode::CREATED, "{}", answer.status());
-        ensure!(answer.headers().contains_key("upload-expires"), "it never expires");
+        ensure!(answer.headers().contains_key("upload-expires"), "no expiry");
         Ok(self.server.url(answer.headers()[LOCATION].to_str()?))
     }
 
@@ -49,7 +49,7 @@ impl<'a> RawTus<'a> {
         Ok(self.ask(Method::PATCH, url, &headers).body(bytes).send()?)
     }
 
-    /// How many bytes count.
+    /// How many bytes the service has.
     pub fn offset(&self, url: &str) -> Result<u64> {
         let answer = self.ask(Method::HEAD, url, &[]).send()?;
         ensure!(answer.status() == StatusCode::OK, "{url}: {}", answer.status());
@@ -57,16 +57,16 @@ impl<'a> RawTus<'a> {
         Ok(answer.headers()["upload-offset"].to_str()?.parse()?)
     }
 
-    /// Sends the header of a PATCH over a connection of its own, and the first bytes of its body.
+    /// Sends the header of a PATCH over a new connection, and the first bytes of its body.
     pub fn half_patch(&self, url: &str, announced: usize, bytes: &str) -> Result<TcpStream> {
         let rest = url.strip_prefix("http://").context("an address")?;
         let (host, path) = rest.split_once('/').context("a path")?;
-        let mut line = TcpStream::connect(host)?;
+        let mut stream = TcpStream::connect(host)?;
         write!(
-            line,
+            stream,
             "PATCH /{path} HTTP/1.1\r\nHost: {host}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n\
              Content-Type: {BYTES}\r\nContent-Length: {announced}\r\n\r\n{bytes}"
         )?;
-        Ok(line)
+        Ok(stream)
     }
 }

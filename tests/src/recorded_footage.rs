@@ -9,7 +9,7 @@ const VARIABLE: &str = "BODYSCRIPT_TEST_FOOTAGE";
 /// Where it is looked for otherwise, relative to the source tree.
 const DEFAULT: &str = "../shared";
 
-/// A file of the footage; says so if there is none.
+/// A file of the footage; none, which is counted as a skip, where it is missing.
 pub fn find(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let folder = std::env::var_os(VARIABLE).map_or_else(|| root.join(DEFAULT), PathBuf::from);

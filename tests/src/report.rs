@@ -1,28 +1,27 @@
-//! Lines that reach whoever runs the tests: the harness swallows what print macros write in a
-//! test that passes.
+//! Lines that are shown even if a test passes, when the test harness captures the output of print macros.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// Variable that names a file where what was skipped is written down, for `make test` to count.
+/// Variable that names a file to which skips are appended, for `make test` to count.
 const LIST: &str = "SKIPPED_CHECKS";
 
-/// Says one line.
+/// Prints one line.
 pub fn print_line(line: &str) {
-    // Past the harness. Nobody may be reading, which is no fault of a test.
+    // Not captured by the harness. If the reader has gone, the test does not fail.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Says what is not tested here, by its name in `tests/skips.txt`, and why.
+/// Reports a skip by its name in `tests/skips.txt`, with the reason.
 ///
 /// # Panics
-/// It cannot be written down: a skip that nobody counts would pass for a test.
+/// If it cannot be appended to the list: an uncounted skip would look like a passed test.
 pub fn skipped(name: &str, why: &str) {
     print_line(&format!("SKIPPED {name}: {why}"));
     if let Some(list) = std::env::var_os(LIST) {
         let line = format!("{name}: {why}\n");
         let file = OpenOptions::new().append(true).create(true).open(list);
         let written = file.and_then(|mut file| file.write_all(line.as_bytes()));
-        written.expect("what was skipped is written down");
+        written.expect("the list of skips is writable");
     }
 }

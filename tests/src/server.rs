@@ -1,5 +1,5 @@
-//! A whole service of its own for one test: its own port, its own state, ended with the test, and
-//! looked after: nothing of it may be left.
+//! A running service for one test, with its own port and state. It is stopped at the end of the test, which
+//! fails if processes, cgroups or files are left.
 
 use crate::{leftovers, programs};
 use anyhow::{Context, Result, bail, ensure};
@@ -18,7 +18,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Between two looks at something that is awaited.
+/// Between two checks of a condition that is awaited.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Longest wait for anything; far beyond what the slowest machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(180);
@@ -28,9 +28,9 @@ const WAIT_MAX: Duration = Duration::from_secs(180);
 pub struct TestServer {
     child: Child,
     base: String,
-    /// What the log had when this service began.
+    /// Length of the log when this service started.
     log_before: u64,
-    /// Where operators are heard, once that is known; none if they are not.
+    /// The address of the operator listener, once it is known; none if it is off.
     operators: OnceLock<Option<String>>,
     client: Client,
     folder: Arc<TempDir>,
@@ -44,13 +44,13 @@ impl TestServer {
 
     /// As [`TestServer::start`], with what an earlier service has left in its folder.
     pub fn start_in(folder: Arc<TempDir>, flags: &[&str]) -> Result<Self> {
-        // Free a moment ago; that somebody else takes it in between shows as a failure to start.
+        // The port was free a moment ago; if another process takes it, the start fails.
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         Self::start_at([port, 0], folder, flags)
     }
 
-    /// As [`TestServer::start_in`], but without waiting: the service may die before it is ready,
-    /// of this failpoint if there is one.
+    /// As [`TestServer::start_in`], but without waiting: the service may exit before it is ready, at
+    /// this failpoint if there is one.
     pub fn launch(folder: Arc<TempDir>, flags: &[&str], failpoint: Option<&str>) -> Result<Self> {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         Self::launch_at([port, 0], folder, flags, failpoint)
@@ -62,8 +62,8 @@ impl TestServer {
         Ok(server)
     }
 
-    /// On these ports of this host: the public one, and the operators', which may be 0. A flag of
-    /// the test's own outranks the latter.
+    /// On these ports: the public one and the operators', which may be 0. A flag of the test
+    /// overrides the latter.
     fn launch_at(
         [port, operators]: [u16; 2],
         folder: Arc<TempDir>,
@@ -110,7 +110,7 @@ impl TestServer {
         bail!("the service does not become ready: {}", self.log())
     }
 
-    /// Waits until the service is ready, or dead; tells whether it is ready.
+    /// Waits until the service is ready or has exited; gives whether it is ready.
     pub fn ready_or_exited(&mut self) -> Result<bool> {
         let deadline = Instant::now() + WAIT_MAX;
         while Instant::now() < deadline {
@@ -122,7 +122,7 @@ impl TestServer {
             }
             sleep(POLL_INTERVAL / 5);
         }
-        bail!("the service becomes neither ready nor dead: {}", self.log())
+        bail!("the service neither becomes ready nor exits: {}", self.log())
     }
 
     /// Whether the service has ended.
@@ -150,7 +150,7 @@ impl TestServer {
         format!("{}{path}", self.base)
     }
 
-    /// The address of a path on the operators' listener, which the service tells in its log.
+    /// The address of a path on the operator listener, which the service logs.
     pub fn operator_url(&self, path: &str) -> Result<String> {
         if self.operators.get().is_none() {
             let _ = self.operators.set(Some(self.await_operators()?));
@@ -170,8 +170,8 @@ impl TestServer {
                 let address = words.find_map(|word| word.parse::<SocketAddr>().ok());
                 return Ok(format!("http://127.0.0.1:{}", address.context("an address")?.port()));
             }
-            let is_hopeful = leftovers::is_alive(self.pid()) && Instant::now() < deadline;
-            ensure!(is_hopeful, "no operators' listener: {log}");
+            let may_come = leftovers::is_alive(self.pid()) && Instant::now() < deadline;
+            ensure!(may_come, "no operators' listener: {log}");
             sleep(POLL_INTERVAL);
         }
     }
@@ -191,12 +191,12 @@ impl TestServer {
         Ok(self.get(path)?.json()?)
     }
 
-    /// `GET` of what is for operators.
+    /// `GET` on the operator listener.
     pub fn operator_get(&self, path: &str) -> Result<Response> {
         Ok(self.client.get(self.operator_url(path)?).send()?)
     }
 
-    /// `GET` of a JSON document that is for operators.
+    /// `GET` of a JSON document on the operator listener.
     pub fn operator_json(&self, path: &str) -> Result<Value> {
         Ok(self.operator_get(path)?.json()?)
     }
@@ -225,7 +225,7 @@ impl TestServer {
         self.json(&format!("/api/status/{id}"))
     }
 
-    /// Waits until the log has these words.
+    /// Waits until the log contains this text.
     pub fn await_log(&self, words: &str) -> Result<()> {
         let deadline = Instant::now() + WAIT_MAX;
         while !self.log().contains(words) {
@@ -235,12 +235,12 @@ impl TestServer {
         Ok(())
     }
 
-    /// Waits until the status of a job is as wished.
-    pub fn await_status(&self, id: &str, wished: impl Fn(&Value) -> bool) -> Result<Value> {
+    /// Waits until the status of a job matches.
+    pub fn await_status(&self, id: &str, is_expected: impl Fn(&Value) -> bool) -> Result<Value> {
         let deadline = Instant::now() + WAIT_MAX;
         loop {
             let status = self.status(id)?;
-            if wished(&status) {
+            if is_expected(&status) {
                 return Ok(status);
             }
             ensure!(Instant::now() < deadline, "still {status}; log: {}", self.log());
@@ -248,7 +248,7 @@ impl TestServer {
         }
     }
 
-    /// The list of all jobs, its pages put together.
+    /// The list of all jobs, from all its pages.
     pub fn jobs(&self) -> Result<Value> {
         let mut all = self.operator_json("/api/jobs")?;
         while let Some(next) = all["next"].as_str().map(str::to_owned) {
@@ -260,12 +260,12 @@ impl TestServer {
         Ok(all)
     }
 
-    /// Waits until a job is over.
+    /// Waits until a job has ended.
     pub fn await_end(&self, id: &str) -> Result<Value> {
         self.await_status(id, |status| !status["completed_at"].is_null())
     }
 
-    /// Asks the service to stop, waits for its end and looks for what it left.
+    /// Asks the service to stop, waits for its exit and checks that nothing is left; gives the log.
     pub fn stop(mut self) -> Result<String> {
         let left = self.allowed_leftovers();
         self.signal(Signal::SIGTERM)?;
@@ -275,19 +275,19 @@ impl TestServer {
         Ok(self.log())
     }
 
-    /// Ends the service as `kill -9` does; gives its folder, for the next to start in.
+    /// Kills the service with SIGKILL; gives its folder, in which the next can start.
     pub fn kill(mut self) -> Result<Arc<TempDir>> {
         self.signal(Signal::SIGKILL)?;
         self.child.wait()?;
         Ok(Arc::clone(&self.folder))
     }
 
-    /// Ends the service as `kill -9` does and starts it again under the same addresses.
+    /// Kills the service with SIGKILL and starts it again at the same addresses.
     pub fn restart(self, flags: &[&str]) -> Result<Self> {
         self.restart_after(flags, || Ok(()))
     }
 
-    /// As [`TestServer::restart`], with something done while there is no service.
+    /// As [`TestServer::restart`], with an action while no service runs.
     pub fn restart_after(self, flags: &[&str], pause: impl FnOnce() -> Result<()>) -> Result<Self> {
         let ports = [port(&self.base)?, port(&self.operator_url("")?)?];
         let folder = self.kill()?;
@@ -295,8 +295,8 @@ impl TestServer {
         Self::start_at(ports, folder, flags)
     }
 
-    /// Waits for the end of a service that was asked for it, which must go well; gives its folder,
-    /// for the next to start in.
+    /// Waits for the exit of a service that was asked to stop, which must succeed; gives its folder, in
+    /// which the next can start.
     pub fn ended(mut self) -> Result<Arc<TempDir>> {
         let status = self.child.wait()?;
         ensure!(status.success(), "the service ended with {status}: {}", self.log());
@@ -308,13 +308,13 @@ impl TestServer {
         Ok(kill(Pid::from_raw(self.pid()), signal)?)
     }
 
-    /// The names that may be in `spool` and in `jobs`: of jobs that are not over, and the videos
-    /// of failed ones. Nothing if the service does not tell.
+    /// The names that may be in `spool` and in `jobs`: of unfinished jobs, and the videos of failed
+    /// ones. None if the service does not respond.
     fn allowed_leftovers(&self) -> Option<[(&'static str, BTreeSet<String>); 2]> {
         let list = self.jobs().ok()?;
         let jobs = list["jobs"].as_array()?;
-        let ids = |wanted: fn(&Value) -> bool| {
-            let jobs = jobs.iter().filter(|job| wanted(job));
+        let ids = |matches: fn(&Value) -> bool| {
+            let jobs = jobs.iter().filter(|job| matches(job));
             jobs.filter_map(|job| Some(job["job_id"].as_str()?.to_owned())).collect()
         };
         let unfinished: fn(&Value) -> bool = |job| job["completed_at"].is_null();
@@ -324,14 +324,14 @@ impl TestServer {
         ])
     }
 
-    /// After the end: no process, no cgroup, no upload or attempt of a job that is over
-    /// (but for the video of a failed one), no temporary file.
+    /// After the exit: no process, no cgroup, no temporary file, and no upload or attempt of a job that has
+    /// ended (except the video of a failed one).
     fn check_leftovers(
         &self,
         allowed_leftovers: Option<[(&str, BTreeSet<String>); 2]>,
     ) -> Result<()> {
         let deadline = Instant::now() + WAIT_MAX;
-        // What another test's service leaves when it is killed is ours for a moment.
+        // Workers of another test's killed service are children of this process until they exit.
         while !leftovers::orphans().is_empty() {
             ensure!(Instant::now() < deadline, "processes are left: {:?}", leftovers::orphans());
             sleep(POLL_INTERVAL);
@@ -359,13 +359,13 @@ fn names_in(folder: &Path) -> Result<Vec<String>> {
 }
 
 impl Drop for TestServer {
-    /// The end of a test that asked for none: at once, and looked after if it went well.
+    /// Stops a service that the test has not stopped, and checks what is left unless the test failed.
     fn drop(&mut self) {
         if !matches!(self.child.try_wait(), Ok(None)) {
             return;
         }
         let left = self.allowed_leftovers();
-        // The first lets jobs finish, the second does not; two at once would count as one.
+        // The first signal lets jobs finish, the second ends them; two sent at once would be merged.
         while matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.signal(Signal::SIGTERM);
             sleep(POLL_INTERVAL);

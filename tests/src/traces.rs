@@ -1,7 +1,8 @@
-//! What a service has in its state folder, and which processes hold files of it; videos for the
-//! fault worker.
+//! The files in a service's state folder, the processes that have them open, and services and videos for
+//! the fault worker.
 
 use crate::programs;
+use crate::server::TestServer;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,8 +29,8 @@ pub fn holders(state: &Path) -> BTreeSet<i32> {
         .collect()
 }
 
-/// A video for the fault worker: it does what the words say. Each is of a content of its own,
-/// for what one does is held against its twins.
+/// A video for the fault worker, which executes the words. Each video has different content, because the
+/// service remembers content that crashed a worker.
 pub fn fault_video(folder: &Path, words: &str) -> Result<PathBuf> {
     let path = folder.join(format!("{}.mp4", words.replace([' ', ':'], "_")));
     static SERIAL: AtomicU64 = AtomicU64::new(0);
@@ -38,8 +39,14 @@ pub fn fault_video(folder: &Path, words: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The flags that have a service start the fault worker.
+/// The flags with which a service starts the fault worker.
 pub fn fault_worker() -> Result<[String; 2]> {
     let path = programs::path("fault_worker")?;
     Ok(["--worker-program".into(), path.to_string_lossy().into_owned()])
+}
+
+/// Starts a service with the fault worker and these flags.
+pub fn start_fault_service(flags: &[&str]) -> Result<TestServer> {
+    let [flag, program] = fault_worker()?;
+    TestServer::start(&[&[flag.as_str(), program.as_str()], flags].concat())
 }

@@ -1,4 +1,4 @@
-//! tus-js-client, the protocol's own client, run by Node.js. `make browser-tools` fetches it.
+//! tus-js-client, the reference client of the protocol, run by Node.js. `make browser-tools` fetches it.
 
 use crate::report::skipped;
 use anyhow::{Context, Result, ensure};
@@ -7,35 +7,35 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// One upload under way.
+/// One running upload.
 #[derive(Debug)]
 pub struct TusClient {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-/// Whether the first piece is part of the request that begins the upload.
+/// Whether the first chunk is part of the request that creates the upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum First {
+pub enum FirstChunk {
     /// It is.
-    AtOnce,
-    /// It has a request of its own.
-    Apart,
+    WithCreation,
+    /// It has a separate request.
+    Separate,
 }
 
 impl TusClient {
-    /// Begins to upload a file in pieces of so many bytes, with `metadata` as JSON. None where
-    /// the client is not there, which it says.
+    /// Starts to upload a file in chunks of this many bytes, with `metadata` as JSON. None, which is counted
+    /// as a skip, where the client is not installed.
     pub fn start(
         endpoint: &str,
         file: &Path,
-        (first, chunk_bytes): (First, u64),
+        (first, chunk_bytes): (FirstChunk, u64),
         metadata: &Value,
     ) -> Result<Option<Self>> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let modules = here.join("../target/browser/node_modules");
         if !modules.join("tus-js-client").exists() {
-            skipped("tus-js-client", "it is not there; run `make browser-tools`");
+            skipped("tus-js-client", "it is not installed; run `make browser-tools`");
             return Ok(None);
         }
         let child = Command::new("node")
@@ -45,7 +45,7 @@ impl TusClient {
             .arg(chunk_bytes.to_string())
             .arg(metadata.to_string())
             .env("NODE_MODULES", modules)
-            .env("AT_ONCE", if first == First::AtOnce { "yes" } else { "no" })
+            .env("WITH_CREATION", if first == FirstChunk::WithCreation { "yes" } else { "no" })
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn();
@@ -57,25 +57,25 @@ impl TusClient {
         Ok(Some(Self { child, lines }))
     }
 
-    /// What it says next; nothing at its end.
-    fn hear(&mut self) -> Result<Option<Value>> {
+    /// The next object it prints; none at its end.
+    fn next_object(&mut self) -> Result<Option<Value>> {
         let line = self.lines.next().transpose()?;
         Ok(line.map(|line| serde_json::from_str(&line)).transpose()?)
     }
 
-    /// Reads on until a field is said; gives its value.
+    /// Reads until an object has this field; gives its value.
     pub fn until(&mut self, field: &str) -> Result<Value> {
-        let mut said = Vec::new();
-        while let Some(mut line) = self.hear()? {
+        let mut printed = Vec::new();
+        while let Some(mut line) = self.next_object()? {
             if line.get(field).is_some() {
                 return Ok(line[field].take());
             }
-            said.push(line);
+            printed.push(line);
         }
-        anyhow::bail!("the client never said {field}, but {said:?}")
+        anyhow::bail!("the client never printed {field}, but {printed:?}")
     }
 
-    /// The job that came of it.
+    /// The job created from the upload.
     pub fn job(mut self) -> Result<String> {
         let job = self.until("done")?;
         let status = self.child.wait()?;

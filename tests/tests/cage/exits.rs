@@ -1,6 +1,6 @@
-//! Ends: each way to die has its own name.
+//! Exits: each kind has its own reason.
 
-use super::harness::{CAP, Harness, MIB, tell};
+use super::harness::{CAP, Harness, MIB, send_stop};
 use bodyscript::CageBackend;
 use bodyscript::{Deadline, ExitReason, ProcessExit};
 use bodyscript::{Deadlines, Live, Stop};
@@ -14,7 +14,7 @@ use tokio::sync::{oneshot, watch};
 async fn a_good_worker_is_done_and_leaves_its_artefacts() {
     let harness = Harness::open();
     let task = harness.task("ok");
-    let mut csv = task.order.artefacts[0].1.try_clone().expect("a descriptor");
+    let mut csv = task.assignment.artefacts[0].1.try_clone().expect("a descriptor");
     let (live, seen) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
     let exit_report = task.run_attempt(&harness.factory, live, stopped).await;
@@ -55,7 +55,7 @@ async fn each_kind_of_exit_has_its_own_reason() {
         ("bad-input", ExitReason::BadInput),
         ("exit:64", ExitReason::BadInput),
     ] {
-        let exit_report = harness.handle_command(script).await;
+        let exit_report = harness.run_script(script).await;
         assert_eq!(exit_report.end, end, "{script}: {exit_report:?}");
         let fault = (script == "bad-input").then_some(Fault::NotAVideo);
         assert_eq!(exit_report.fault(), fault.as_ref(), "{script}");
@@ -66,9 +66,9 @@ async fn each_kind_of_exit_has_its_own_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_message_is_in_the_log() {
     let harness = Harness::open();
-    let exit_report = harness.handle_command("panic").await;
+    let exit_report = harness.run_script("panic").await;
     assert!(
-        exit_report.evidence.log.iter().any(|line| line.contains("as told")),
+        exit_report.evidence.log.iter().any(|line| line.contains("as requested")),
         "{:?}",
         exit_report.evidence.log
     );
@@ -79,8 +79,8 @@ async fn a_panic_message_is_in_the_log() {
 async fn the_size_of_a_file_is_limited() {
     let harness = Harness::open();
     let mut task = harness.task("fill-disk");
-    // Room for the whole file, should the folder for temporary files be in memory.
-    task.birth.memory_bytes_max = 512 * MIB;
+    // The file counts as memory if the folder for temporary files is in memory.
+    task.spec.memory_bytes_max = 512 * MIB;
     let exit_report = harness.attempt(task).await;
     assert_eq!(
         exit_report.end,
@@ -102,7 +102,7 @@ async fn a_worker_that_violates_the_protocol_is_killed() {
         "flood-stdout",
         "flood-stderr",
     ] {
-        let exit_report = harness.handle_command(script).await;
+        let exit_report = harness.run_script(script).await;
         assert_eq!(exit_report.end, ExitReason::Protocol, "{script}: {exit_report:?}");
         assert!(!exit_report.detail.is_empty(), "{script}");
         assert!(exit_report.evidence.log.iter().all(|line| !line.contains('\u{1b}')), "{script}");
@@ -125,14 +125,14 @@ async fn each_deadline_is_enforced_and_named() {
         ("close-stdout silent", Deadline::ProcessExit, |_, _| ()),
     ];
     for (script, which, shorten) in cases {
-        for manners in ["", "deaf "] {
-            let mut task = harness.task(&format!("{manners}{script}"));
-            shorten(&mut task.birth.deadlines, soon);
+        for prefix in ["", "deaf "] {
+            let mut task = harness.task(&format!("{prefix}{script}"));
+            shorten(&mut task.spec.deadlines, soon);
             let exit_report = harness.attempt(task).await;
             assert_eq!(
                 exit_report.end,
                 ExitReason::Deadline(which),
-                "{manners}{script}: {exit_report:?}"
+                "{prefix}{script}: {exit_report:?}"
             );
         }
     }
@@ -147,7 +147,7 @@ async fn a_responsive_worker_exits_on_request() {
         (Stop::Operator, ExitReason::Operator),
         (Stop::Shutdown, ExitReason::Shutdown),
     ] {
-        let exit_report = harness.interrupt("silent", |_, sender| tell(sender, stop)).await;
+        let exit_report = harness.interrupt("silent", |_, sender| send_stop(sender, stop)).await;
         assert_eq!(exit_report.end, end, "{exit_report:?}");
         assert_eq!(exit_report.evidence.exit, Some(ProcessExit::Status(70)), "{exit_report:?}");
     }
@@ -158,7 +158,7 @@ async fn a_responsive_worker_exits_on_request() {
 async fn an_unresponsive_worker_is_killed_after_the_grace_period() {
     for open in [Harness::open, Harness::rlimit] {
         let harness = open();
-        let stop = |_, sender: oneshot::Sender<Stop>| tell(sender, Stop::Cancelled);
+        let stop = |_, sender: oneshot::Sender<Stop>| send_stop(sender, Stop::Cancelled);
         let exit_report = harness.interrupt("deaf leak-child touch:32 spin", stop).await;
         assert_eq!(exit_report.end, ExitReason::Cancelled, "{exit_report:?}");
         assert_eq!(exit_report.evidence.exit, Some(ProcessExit::Signal(9)), "{exit_report:?}");

@@ -1,4 +1,4 @@
-//! The harness: a factory of fault workers, and the look around that nothing is left.
+//! A factory of fault workers, and checks that no process or cgroup is left.
 
 use bodyscript::ExitReport;
 use bodyscript::{Assignment, AttemptChannels, Deadlines, Live, Stop, WorkerSpec, run_attempt};
@@ -23,10 +23,10 @@ use tokio::sync::{oneshot, watch};
 pub(crate) const MIB: u64 = 1 << 20;
 pub(crate) const CAP: u64 = 64 * MIB;
 
-/// One test at a time: each asserts that nothing is left in the whole process.
+/// One test at a time: each checks that its process has no children and no cgroups left.
 static SERIAL: Mutex<()> = Mutex::new(());
 
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
+pub(crate) fn run_exclusively() -> MutexGuard<'static, ()> {
     SERIAL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 pub(crate) struct Harness {
     pub(crate) factory: WorkerFactory,
     pub(crate) files: TempDir,
-    _alone: MutexGuard<'static, ()>,
+    _exclusive: MutexGuard<'static, ()>,
 }
 
 pub(crate) fn fault_worker() -> PathBuf {
@@ -54,28 +54,28 @@ pub(crate) fn settings(files: &TempDir, worker_program: PathBuf) -> WorkerFactor
     }
 }
 
-/// What a worker is born with, and what it is to do.
+/// A worker to be spawned and its assignment.
 pub(crate) struct Task {
-    pub(crate) birth: WorkerSpec,
-    pub(crate) order: Assignment,
+    pub(crate) spec: WorkerSpec,
+    pub(crate) assignment: Assignment,
 }
 
 impl Task {
-    /// An attempt whose worker has its order from the beginning.
+    /// Runs an attempt whose worker has its assignment from the beginning.
     pub(crate) async fn run_attempt(
         self,
         factory: &WorkerFactory,
         live: watch::Sender<Live>,
         stop: oneshot::Receiver<Stop>,
     ) -> ExitReport {
-        let (sender, order) = oneshot::channel();
-        sender.send(self.order).expect("a listener");
-        run_attempt(factory, self.birth, AttemptChannels { assignment: order, live, stop }).await
+        let (sender, assignment) = oneshot::channel();
+        sender.send(self.assignment).expect("a listener");
+        run_attempt(factory, self.spec, AttemptChannels { assignment, live, stop }).await
     }
 }
 
 impl Harness {
-    /// With the strongest cage the host gives.
+    /// With the strongest cage that this host provides.
     pub(crate) fn open() -> Self {
         Self::with(WorkerFactory::open)
     }
@@ -84,11 +84,11 @@ impl Harness {
         Self::with(|settings| WorkerFactory::open_with_backend(settings, CageBackend::Rlimit))
     }
 
-    /// With a cgroup, or not at all: then the reason is printed.
+    /// With a cgroup; none, which is counted as a skip, where this host provides none.
     pub(crate) fn cgroup() -> Option<Self> {
         let harness = Self::open();
         if harness.factory.cage_backend() == CageBackend::Rlimit {
-            skipped("cgroups", "this host gives none to this user");
+            skipped("cgroups", "this user gets none on this host");
             harness.close();
             return None;
         }
@@ -107,14 +107,14 @@ impl Harness {
         program: PathBuf,
         open: impl FnOnce(&WorkerFactorySettings) -> Result<WorkerFactory, WorkerFactoryError>,
     ) -> Self {
-        let alone = alone();
+        let exclusive = run_exclusively();
         let files = TempDir::new().expect("a folder");
         let factory = open(&settings(&files, program)).expect("a factory");
-        Self { factory, files, _alone: alone }
+        Self { factory, files, _exclusive: exclusive }
     }
 
     pub(crate) fn task(&self, script: &str) -> Task {
-        let birth = WorkerSpec {
+        let spec = WorkerSpec {
             name: "01TEST".into(),
             memory_bytes_max: CAP,
             deadlines: Deadlines {
@@ -126,10 +126,10 @@ impl Harness {
             },
             warms_up: false,
         };
-        Task { birth, order: self.order(script) }
+        Task { spec, assignment: self.assignment(script) }
     }
 
-    pub(crate) fn order(&self, script: &str) -> Assignment {
+    pub(crate) fn assignment(&self, script: &str) -> Assignment {
         let mut video = tempfile::tempfile_in(self.files.path()).expect("a video");
         writeln!(video, "FAULT {script}").expect("room for a line");
         video.rewind().expect("a file");
@@ -154,17 +154,17 @@ impl Harness {
         }
     }
 
-    /// An attempt nobody interferes with.
+    /// Runs an attempt to its end.
     pub(crate) async fn attempt(&self, task: Task) -> ExitReport {
         let (_stop, stopped) = oneshot::channel();
         task.run_attempt(&self.factory, watch::Sender::new(Live::default()), stopped).await
     }
 
-    pub(crate) async fn handle_command(&self, script: &str) -> ExitReport {
+    pub(crate) async fn run_script(&self, script: &str) -> ExitReport {
         self.attempt(self.task(script)).await
     }
 
-    /// An attempt that is interfered with once its worker obeys its script.
+    /// Runs an attempt and calls `interfere` once its worker executes its script.
     pub(crate) async fn interrupt(
         &self,
         script: &str,
@@ -173,16 +173,16 @@ impl Harness {
         let (stop, stopped) = oneshot::channel();
         let (sender, mut live) = watch::channel(Live::default());
         let attempt = self.task(script).run_attempt(&self.factory, sender, stopped);
-        let meddle = async {
+        let interference = async {
             let running = live.wait_for(|live| live.phase == Phase::Running).await;
-            let pid = running.expect("it runs").pid.expect("a running worker has a number");
+            let pid = running.expect("it runs").pid.expect("a running worker has a process id");
             interfere(pid, stop);
         };
-        tokio::join!(attempt, meddle).0
+        tokio::join!(attempt, interference).0
     }
 
     pub(crate) fn close(self) {
-        let Self { factory, files, _alone } = self;
+        let Self { factory, files, _exclusive } = self;
         drop(factory);
         drop(files);
         assert_eq!(orphans(), Vec::<String>::new(), "processes are left");
@@ -190,8 +190,8 @@ impl Harness {
     }
 }
 
-pub(crate) fn tell(sender: oneshot::Sender<Stop>, stop: Stop) {
-    sender.send(stop).expect("the attempt lives");
+pub(crate) fn send_stop(sender: oneshot::Sender<Stop>, stop: Stop) {
+    sender.send(stop).expect("the attempt is running");
 }
 
 /// Processes whose parent is this one and whose session is another: workers and their orphans.
@@ -204,7 +204,7 @@ pub(crate) fn orphans() -> Vec<String> {
     orphans.map(|stat| format!("{} ({}) {}", stat.pid, stat.comm, stat.state)).collect()
 }
 
-/// Groups of this process, wherever it is in the hierarchies.
+/// Cgroups of this process, in all hierarchies.
 pub(crate) fn own_groups() -> Vec<PathBuf> {
     cgroups_of(std::process::id() as i32)
 }

@@ -1,6 +1,8 @@
-//! Remains: nothing of a worker outlives it, whatever ended first.
+//! Leftovers: no process, file or cgroup outlives a worker, whichever process ends first.
 
-use super::harness::{Harness, alone, cgroups_of, fault_worker, is_alive, orphans, settings};
+use super::harness::{
+    Harness, cgroups_of, fault_worker, is_alive, orphans, run_exclusively, settings,
+};
 use bodyscript::Live;
 use bodyscript::{CageBackend, WorkerFactory};
 use bodyscript::{Deadline, ExitReason, ProcessExit};
@@ -21,8 +23,11 @@ async fn processes_and_files_of_a_worker_are_removed_with_it() {
     for open in [Harness::open, Harness::rlimit] {
         let harness = open();
         for script in ["leak-child ok", "leak-child leak-child segv"] {
-            let before = harness.handle_command(script).await;
-            assert!(matches!(before.end, ExitReason::Done | ExitReason::Crash(_)), "{before:?}");
+            let exit_report = harness.run_script(script).await;
+            assert!(
+                matches!(exit_report.end, ExitReason::Done | ExitReason::Crash(_)),
+                "{exit_report:?}"
+            );
             assert_eq!(orphans(), Vec::<String>::new(), "{script}");
         }
         harness.close();
@@ -34,7 +39,7 @@ async fn fork_and_memory_bombs_stay_within_the_cage() {
     let Some(harness) = Harness::cgroup() else { return };
     for script in ["fork-bomb", "thread-bomb"] {
         let mut task = harness.task(script);
-        task.birth.deadlines.progress = Duration::from_secs(1);
+        task.spec.deadlines.progress = Duration::from_secs(1);
         let exit_report = harness.attempt(task).await;
         assert!(
             matches!(exit_report.end, ExitReason::Deadline(Deadline::Progress) | ExitReason::Oom),
@@ -56,9 +61,9 @@ async fn a_dropped_attempt_still_ends_and_leaves_nothing() {
     let pid = live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs").pid;
     waiter.abort();
     assert!(waiter.await.expect_err("aborted").is_cancelled());
-    // It closes once nothing of the attempt is left.
+    // The channel closes once nothing of the attempt is left.
     while live.changed().await.is_ok() {}
-    assert!(!is_alive(pid.expect("a running worker has a number")));
+    assert!(!is_alive(pid.expect("a running worker has a process id")));
     harness.close();
 }
 
@@ -75,7 +80,7 @@ fn workers_are_killed_when_the_runtime_ends() {
         live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs").pid
     });
     drop(runtime);
-    assert!(!is_alive(running.expect("a running worker has a number")));
+    assert!(!is_alive(running.expect("a running worker has a process id")));
     harness.close();
 }
 
@@ -96,21 +101,21 @@ fn a_killed_supervisor_leaves_no_worker_and_its_cgroups_are_swept() {
     let mut worker = String::new();
     while !worker.contains(';') {
         let mut byte = [0];
-        output.read_exact(&mut byte).expect("the worker's number");
+        output.read_exact(&mut byte).expect("the worker's process id");
         worker.push(byte[0].into());
     }
     let number = worker.rsplit("worker=").next().and_then(|rest| rest.strip_suffix(';'));
     let worker: i32 = number.expect("a number").parse().expect("a number");
-    let dead = supervisor.id() as i32;
-    let was_caged = !cgroups_of(dead).is_empty();
+    let killed = supervisor.id() as i32;
+    let was_caged = !cgroups_of(killed).is_empty();
     assert_eq!(was_caged, harness.factory.cage_backend() != CageBackend::Rlimit);
     supervisor.kill().expect("our child");
     supervisor.wait().expect("our child");
-    // The kernel ends the worker; as its new parent, we see it as a child that has ended.
+    // The kernel kills the worker, whose new parent may be this process and has to reap it.
     let _ = nix::sys::wait::waitpid(Pid::from_raw(worker), None);
     assert!(!is_alive(worker));
     let next = WorkerFactory::open(&settings(&harness.files, fault_worker())).expect("a factory");
-    assert_eq!(cgroups_of(dead), Vec::<PathBuf>::new());
+    assert_eq!(cgroups_of(killed), Vec::<PathBuf>::new());
     drop(next);
     harness.close();
 }
@@ -122,11 +127,11 @@ async fn inner_supervisor_to_be_killed() {
     let (sender, mut live) = watch::channel(Live::default());
     let (_stop, stopped) = oneshot::channel();
     let attempt = harness.task("deaf silent").run_attempt(&harness.factory, sender, stopped);
-    let tell = async {
+    let report = async {
         let running = live.wait_for(|live| live.phase == Phase::Running).await.expect("it runs");
-        println!("worker={};", running.pid.expect("a running worker has a number"));
+        println!("worker={};", running.pid.expect("a running worker has a process id"));
     };
-    tokio::join!(attempt, tell);
+    tokio::join!(attempt, report);
 }
 
 #[test]
@@ -135,7 +140,7 @@ fn an_unprivileged_user_gets_a_cage_too() {
         skipped("root", "the cage of another user: only root can become one");
         return;
     }
-    let _alone = alone();
+    let _exclusive = run_exclusively();
     let mut command = in_a_process("inner_as_an_unprivileged_user");
     let output = command.uid(NOBODY).gid(NOBODY).output().expect("a child");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -156,13 +161,13 @@ async fn inner_as_an_unprivileged_user() {
         ("segv", ExitReason::Crash(ProcessExit::Signal(11))),
         ("garbage", ExitReason::Protocol),
     ] {
-        let exit_report = harness.handle_command(script).await;
+        let exit_report = harness.run_script(script).await;
         assert_eq!(exit_report.end, end, "{script}: {exit_report:?}");
         assert_eq!(orphans(), Vec::<String>::new(), "{script}");
     }
     for script in ["fork-bomb", "thread-bomb"] {
         let mut task = harness.task(script);
-        task.birth.deadlines.progress = Duration::from_secs(1);
+        task.spec.deadlines.progress = Duration::from_secs(1);
         let exit_report = harness.attempt(task).await;
         assert!(
             matches!(
@@ -178,7 +183,7 @@ async fn inner_as_an_unprivileged_user() {
 
 #[test]
 fn a_supervisor_started_with_sigchld_ignored_knows_how_its_workers_end() {
-    let _alone = alone();
+    let _exclusive = run_exclusively();
     let test = std::env::current_exe().expect("this test is a file");
     let output = Command::new("env")
         .arg("--ignore-signal=CHLD")
@@ -195,7 +200,7 @@ fn a_supervisor_started_with_sigchld_ignored_knows_how_its_workers_end() {
 #[ignore = "started by the test above, in a process of its own"]
 async fn inner_with_sigchld_ignored() {
     let harness = Harness::open();
-    let exit_report = harness.handle_command("segv").await;
+    let exit_report = harness.run_script("segv").await;
     assert_eq!(exit_report.end, ExitReason::Crash(ProcessExit::Signal(11)), "{exit_report:?}");
     harness.close();
     println!("knows");

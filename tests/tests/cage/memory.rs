@@ -1,6 +1,6 @@
-//! Memory: what is proven, what is not, and whom it concerns.
+//! Memory: when an exit is proven to be out of memory, and that other workers are not affected.
 
-use super::harness::{CAP, Harness, own_groups, tell};
+use super::harness::{CAP, Harness, own_groups, send_stop};
 use bodyscript::Stop;
 use bodyscript::{ExitReason, ProcessExit};
 use nix::sys::signal::{Signal, kill};
@@ -10,7 +10,7 @@ use std::fs;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_over_its_cap_is_proven_out_of_memory_by_the_kernel() {
     let Some(harness) = Harness::cgroup() else { return };
-    let exit_report = harness.handle_command("touch:512 ok").await;
+    let exit_report = harness.run_script("touch:512 ok").await;
     assert_eq!(exit_report.end, ExitReason::Oom, "{exit_report:?}");
     assert_eq!(exit_report.evidence.exit, Some(ProcessExit::Signal(Signal::SIGKILL as i32)));
     assert!(exit_report.evidence.oom_kills >= 1);
@@ -24,7 +24,7 @@ async fn a_worker_over_its_cap_is_proven_out_of_memory_by_the_kernel() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_leak_ends_as_out_of_memory_too() {
     let Some(harness) = Harness::cgroup() else { return };
-    let exit_report = harness.handle_command("leak").await;
+    let exit_report = harness.run_script("leak").await;
     assert_eq!(exit_report.end, ExitReason::Oom, "{exit_report:?}");
     assert!(exit_report.evidence.progress.frames_done > 4, "{exit_report:?}");
     harness.close();
@@ -33,7 +33,7 @@ async fn a_slow_leak_ends_as_out_of_memory_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_oom_kill_of_a_child_ends_the_whole_cage() {
     let Some(harness) = Harness::cgroup() else { return };
-    let exit_report = harness.handle_command("family:48").await;
+    let exit_report = harness.run_script("family:48").await;
     assert_eq!(exit_report.end, ExitReason::Oom, "{exit_report:?}");
     harness.close();
 }
@@ -41,7 +41,7 @@ async fn an_oom_kill_of_a_child_ends_the_whole_cage() {
 #[tokio::test(flavor = "multi_thread")]
 async fn reserved_untouched_memory_does_not_count_under_a_cgroup() {
     let Some(harness) = Harness::cgroup() else { return };
-    assert_eq!(harness.handle_command("alloc:512 ok").await.end, ExitReason::Done);
+    assert_eq!(harness.run_script("alloc:512 ok").await.end, ExitReason::Done);
     harness.close();
 }
 
@@ -49,7 +49,7 @@ async fn reserved_untouched_memory_does_not_count_under_a_cgroup() {
 async fn a_refused_allocation_is_out_of_memory_under_rlimits() {
     let harness = Harness::rlimit();
     for script in ["touch:512 ok", "alloc:512 ok"] {
-        let exit_report = harness.handle_command(script).await;
+        let exit_report = harness.run_script(script).await;
         assert_eq!(exit_report.end, ExitReason::Oom, "{exit_report:?}");
         assert_eq!(exit_report.evidence.oom_kills, 0);
     }
@@ -59,7 +59,7 @@ async fn a_refused_allocation_is_out_of_memory_under_rlimits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn resident_memory_over_the_cap_is_detected_and_killed_under_rlimits() {
     let harness = Harness::rlimit();
-    let exit_report = harness.handle_command("family:48").await;
+    let exit_report = harness.run_script("family:48").await;
     assert_eq!(exit_report.end, ExitReason::RssCap, "{exit_report:?}");
     assert!(exit_report.evidence.peak_bytes > CAP, "{exit_report:?}");
     harness.close();
@@ -84,11 +84,11 @@ async fn a_sigkill_from_outside_is_a_crash_and_never_out_of_memory() {
 async fn other_workers_are_not_affected() {
     let Some(harness) = Harness::cgroup() else { return };
     let (good, hog, crash, kill, stuck) = tokio::join!(
-        harness.handle_command("touch:16 progress:2 sleep:500 ok"),
-        harness.handle_command("touch:512 ok"),
-        harness.handle_command("segv"),
-        harness.handle_command("leak-child exit:3"),
-        harness.interrupt("deaf silent", |_, sender| tell(sender, Stop::Cancelled)),
+        harness.run_script("touch:16 progress:2 sleep:500 ok"),
+        harness.run_script("touch:512 ok"),
+        harness.run_script("segv"),
+        harness.run_script("leak-child exit:3"),
+        harness.interrupt("deaf silent", |_, sender| send_stop(sender, Stop::Cancelled)),
     );
     assert_eq!(good.end, ExitReason::Done, "{good:?}");
     assert_eq!(good.evidence.oom_kills, 0);
@@ -102,12 +102,12 @@ async fn other_workers_are_not_affected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_shortage_of_the_service_is_not_blamed_on_the_video() {
     let Some(harness) = Harness::cgroup() else { return };
-    // Half of what the cage may have, for all cages together.
+    // Half of the cage's cap, for all cages together.
     let limits = ["memory.max", "memory.limit_in_bytes"];
     let files = own_groups().into_iter().flat_map(|group| limits.map(|file| group.join(file)));
     let limit = files.into_iter().find(|file| file.exists()).expect("a group with a limit");
     fs::write(limit, (CAP / 2).to_string()).expect("our own group");
-    let exit_report = harness.handle_command("touch:512 ok").await;
+    let exit_report = harness.run_script("touch:512 ok").await;
     assert_eq!(exit_report.end, ExitReason::Crash(ProcessExit::Signal(9)), "{exit_report:?}");
     assert!(exit_report.evidence.oom_kills >= 1, "{exit_report:?}");
     assert!(exit_report.detail.contains("below its own cap"), "{exit_report:?}");

@@ -1,4 +1,4 @@
-//! Births: what a worker is born with, and what stands in the way.
+//! Spawning: what a worker inherits, and which failures prevent its start.
 
 use super::harness::{Harness, fault_worker, settings};
 use bodyscript::ExitReason;
@@ -11,20 +11,17 @@ use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
-/// Longest wait for an end; far beyond what the slowest machine needs.
+/// Longest wait for an exit; far beyond what the slowest machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_ends_before_it_is_ready_counts_as_never_started() {
     let harness = Harness::open();
     for script in ["early exit:65", "early exit:66", "early segv", "early exit:127"] {
-        let exit_report = harness.handle_command(script).await;
+        let exit_report = harness.run_script(script).await;
         assert_eq!(exit_report.end, ExitReason::SpawnFailed, "{script}: {exit_report:?}");
     }
-    assert_eq!(
-        harness.handle_command("early sigsys").await.end,
-        ExitReason::Sigsys { syscall: None }
-    );
+    assert_eq!(harness.run_script("early sigsys").await.end, ExitReason::Sigsys { syscall: None });
     harness.close();
 }
 
@@ -35,7 +32,7 @@ async fn a_missing_program_is_reported_with_its_reason() {
     fs::copy(fault_worker(), &program).expect("a copy");
     let harness = Harness::of(program.clone(), WorkerFactory::open);
     fs::remove_file(&program).expect("our copy");
-    let exit_report = harness.handle_command("ok").await;
+    let exit_report = harness.run_script("ok").await;
     assert_eq!(exit_report.end, ExitReason::SpawnFailed, "{exit_report:?}");
     assert!(exit_report.detail.contains("execute the worker program: ENOENT"), "{exit_report:?}");
     assert_eq!(exit_report.evidence.pid, None);
@@ -57,7 +54,7 @@ async fn a_missing_model_is_reported_at_opening() {
 #[tokio::test(flavor = "multi_thread")]
 async fn opening_fails_without_the_required_cage() {
     let harness = Harness::open();
-    let given = harness.factory.cage_backend();
+    let provided = harness.factory.cage_backend();
     for required in [CageRequired::V2, CageRequired::Cgroup, CageRequired::Any] {
         let settings = WorkerFactorySettings {
             cage_required: required,
@@ -66,7 +63,7 @@ async fn opening_fails_without_the_required_cage() {
         match WorkerFactory::open(&settings) {
             Ok(factory) => assert!(required.accepts().contains(&factory.cage_backend())),
             Err(refused) => {
-                assert!(!required.accepts().contains(&given), "{refused}");
+                assert!(!required.accepts().contains(&provided), "{refused}");
                 assert!(matches!(refused, WorkerFactoryError::Cage { .. }), "{refused}");
             }
         }
@@ -77,11 +74,11 @@ async fn opening_fails_without_the_required_cage() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_starts_with_the_agreed_descriptors_and_nothing_else() {
     let harness = Harness::open();
-    // Descriptors without close-on-exec, as a careless library opens them.
-    let careless = File::open("/dev/null").expect("a device");
-    keep_over_exec(&careless);
+    // A descriptor without close-on-exec, as some libraries open them.
+    let inheritable = File::open("/dev/null").expect("a device");
+    keep_over_exec(&inheritable);
     let task = harness.task("inspect done exit:0");
-    let mut report = task.order.artefacts[0].1.try_clone().expect("a descriptor");
+    let mut report = task.assignment.artefacts[0].1.try_clone().expect("a descriptor");
     assert_eq!(harness.attempt(task).await.end, ExitReason::Done);
     let mut text = String::new();
     report.rewind().expect("a file");
@@ -98,7 +95,7 @@ async fn a_worker_starts_with_the_agreed_descriptors_and_nothing_else() {
         "BODYSCRIPT_LOG",
         "MALLOC_MMAP_THRESHOLD_=4194304",
     ];
-    // Where the build has put stand-ins for libraries beside the program, they are loaded first.
+    // Stub libraries beside the program are preloaded.
     if fault_worker().with_file_name("libavfilter.so.8").exists() {
         names.push("LD_PRELOAD");
     }
@@ -148,36 +145,35 @@ async fn a_stop_before_the_spawn_takes_effect() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_can_get_no_job_is_ended_at_any_stage() {
     let harness = Harness::open();
-    let birth = || harness.task("ok").birth;
-    let (order, ordered) = oneshot::channel();
-    drop(order);
+    let spec = || harness.task("ok").spec;
+    let (sender, assignment) = oneshot::channel();
+    drop(sender);
     let (_stop, stop) = oneshot::channel();
-    let lines =
-        AttemptChannels { assignment: ordered, live: watch::Sender::new(Live::default()), stop };
-    let hopeless = timeout(WAIT_MAX, run_attempt(&harness.factory, birth(), lines));
+    let channels = AttemptChannels { assignment, live: watch::Sender::new(Live::default()), stop };
+    let attempt = timeout(WAIT_MAX, run_attempt(&harness.factory, spec(), channels));
     assert_eq!(
-        hopeless.await.expect("it ends").end,
+        attempt.await.expect("it ends").end,
         ExitReason::Cancelled,
-        "known before the birth"
+        "cancelled before the spawn"
     );
 
-    let (order, ordered) = oneshot::channel();
+    let (sender, assignment) = oneshot::channel();
     let (_stop, stop) = oneshot::channel();
-    let (sender, mut live) = watch::channel(Live::default());
+    let (live_sender, mut live) = watch::channel(Live::default());
     let attempt = run_attempt(
         &harness.factory,
-        birth(),
-        AttemptChannels { assignment: ordered, live: sender, stop },
+        spec(),
+        AttemptChannels { assignment, live: live_sender, stop },
     );
-    let give_up = async {
+    let cancel = async {
         live.wait_for(|live| live.sandbox.is_some()).await.expect("it is ready");
-        drop(order);
+        drop(sender);
     };
-    let (exit_report, ()) = tokio::join!(timeout(WAIT_MAX, attempt), give_up);
+    let (exit_report, ()) = tokio::join!(timeout(WAIT_MAX, attempt), cancel);
     assert_eq!(
         exit_report.expect("it ends").end,
         ExitReason::Cancelled,
-        "known while it stands by"
+        "cancelled while it waits"
     );
     harness.close();
 }
@@ -185,8 +181,8 @@ async fn a_worker_that_can_get_no_job_is_ended_at_any_stage() {
 #[test]
 fn a_survey_reports_what_the_host_supports_and_cleans_up() {
     let harness = Harness::open();
-    let given: Vec<_> =
+    let provided: Vec<_> =
         survey().into_iter().filter(|(_, answer)| answer.is_ok()).map(|(kind, _)| kind).collect();
-    assert_eq!(given.first(), Some(&harness.factory.cage_backend()));
+    assert_eq!(provided.first(), Some(&harness.factory.cage_backend()));
     harness.close();
 }

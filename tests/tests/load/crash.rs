@@ -1,9 +1,9 @@
 //! `kill -9` between every pair of durable steps and at random instants under load: no accepted
-//! job is lost, none is published twice, and nothing is left after the next start.
+//! job is lost, none is published twice, and nothing else is left after the next start.
 //!
 //! `CRASHES=1000 cargo test --workspace --test load crash` is the long run (`make soak`).
 
-use super::alone;
+use super::run_exclusively;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::crash_ledger::Ledger;
 use bodyscript_tests::fixture::Clip;
@@ -14,10 +14,10 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// Places that only a start without its journal comes to; `journal_loss` dies there.
-const OF_A_LOSS: [&str; 1] = ["set_aside_moved"];
+/// Failpoints that only a start without its journal reaches; `journal_loss` tests them.
+const AFTER_JOURNAL_LOSS: [&str; 1] = ["set_aside_moved"];
 
-/// Every other place in the program where `failpoint::reach` is called.
+/// All other failpoints of the program.
 const FAILPOINTS: [&str; 12] = [
     "upload_synced",
     "upload_renamed",
@@ -33,14 +33,14 @@ const FAILPOINTS: [&str; 12] = [
     "recovery_swept",
 ];
 
-/// Visits of a place at which the service dies.
+/// The service is killed when it reaches a failpoint for the n-th time.
 const VISITS: [u32; 3] = [1, 2, 5];
 
 /// Random instants in `make test`.
 const CRASHES: u32 = 200;
 
-/// How long a life that is to end at a failpoint may take to come there.
-const LIFE_MAX: Duration = Duration::from_secs(10);
+/// Longest time to wait for a failpoint.
+const RUN_MAX: Duration = Duration::from_secs(10);
 
 #[test]
 fn the_tested_failpoints_match_the_source() -> Result<()> {
@@ -61,7 +61,8 @@ fn the_tested_failpoints_match_the_source() -> Result<()> {
     }
     found.sort_unstable();
     found.dedup();
-    let mut listed: Vec<_> = FAILPOINTS.iter().chain(&OF_A_LOSS).map(ToString::to_string).collect();
+    let mut listed: Vec<_> =
+        FAILPOINTS.iter().chain(&AFTER_JOURNAL_LOSS).map(ToString::to_string).collect();
     listed.sort_unstable();
     assert_eq!(found, listed);
     Ok(())
@@ -69,32 +70,32 @@ fn the_tested_failpoints_match_the_source() -> Result<()> {
 
 #[test]
 fn a_crash_at_any_failpoint_loses_or_duplicates_no_job() -> Result<()> {
-    let _alone = alone();
-    let begun = Instant::now();
+    let _exclusive = run_exclusively();
+    let start = Instant::now();
     let mut ledger = Ledger::open()?;
-    // So that there is something to remove and to recover.
-    ledger.live(None, Duration::from_secs(1))?;
+    // Creates jobs to be removed and recovered.
+    ledger.run(None, Duration::from_secs(1))?;
     for failpoint in FAILPOINTS {
         let mut reached = 0;
         for visit in VISITS {
             let name = format!("{failpoint}:{visit}");
-            reached += u32::from(ledger.live(Some(&name), LIFE_MAX).context(name)?);
-            ledger.live(None, Duration::from_millis(50)).with_context(|| failpoint.to_owned())?;
-            // The places of a start are visited once in each.
+            reached += u32::from(ledger.run(Some(&name), RUN_MAX).context(name)?);
+            ledger.run(None, Duration::from_millis(50)).with_context(|| failpoint.to_owned())?;
+            // These are reached once in each start.
             if failpoint.starts_with("recovery") {
                 break;
             }
         }
         ensure!(reached > 0, "{failpoint} was never reached");
     }
-    tell("failpoints", ledger.close()?, begun);
+    print_summary("failpoints", ledger.finish()?, start);
     Ok(())
 }
 
 #[test]
 fn a_crash_at_any_instant_loses_or_duplicates_no_job() -> Result<()> {
-    let _alone = alone();
-    let begun = Instant::now();
+    let _exclusive = run_exclusively();
+    let start = Instant::now();
     let crashes = std::env::var("CRASHES").ok().and_then(|text| text.parse().ok());
     let mut ledger = Ledger::open()?;
     let mut random: u64 = 0x2545_f491_4f6c_dd1d;
@@ -103,31 +104,31 @@ fn a_crash_at_any_instant_loses_or_duplicates_no_job() -> Result<()> {
         let instant = Duration::from_millis((random >> 33) % 400);
         match crash % 4 {
             0 => ledger.crash_while_starting(instant),
-            _ => ledger.live(None, instant / 2).map(drop),
+            _ => ledger.run(None, instant / 2).map(drop),
         }
         .with_context(|| format!("crash {crash}, after {instant:?}"))?;
     }
-    tell("random instants", ledger.close()?, begun);
+    print_summary("random instants", ledger.finish()?, start);
     Ok(())
 }
 
-fn tell(what: &str, ledger: Ledger, begun: Instant) {
+fn print_summary(what: &str, ledger: Ledger, start: Instant) {
     report::print_line(&format!(
         "{what}: {} crashes by kill -9, {} jobs accepted, 0 lost, 0 published twice, 0 orphans; \
          slowest start {} ms; {} s",
         ledger.crashes,
         ledger.accepted_ever,
         ledger.slowest_start.as_millis(),
-        begun.elapsed().as_secs()
+        start.elapsed().as_secs()
     ));
 }
 
-/// Whether a job has come to a phase.
+/// Whether a job has reached a phase.
 type Phase = fn(&Value) -> bool;
 
 #[test]
 fn a_real_worker_killed_in_any_phase_costs_one_attempt() -> Result<()> {
-    let _alone = alone();
+    let _exclusive = run_exclusively();
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("walker.mp4");
     Clip::new().size(320, 240).frames(60).encode(&video)?;
@@ -146,7 +147,7 @@ fn a_real_worker_killed_in_any_phase_costs_one_attempt() -> Result<()> {
         ensure!(status["status"] == "completed", "{status}");
         let ends: Vec<_> = status["attempts"].as_array().context("attempts")?.iter().collect();
         ensure!(ends.len() == 2 && ends[1]["end"] == "done", "{status}");
-        // The look at the phase and the kill are two moments.
+        // The worker may enter the next phase between the check and the kill.
         ensure!(ends[0]["end"] == end || ends[0]["end"] == "crash", "{end}: {status}");
     }
     server.stop()?;

@@ -1,10 +1,10 @@
-//! Damaged videos of every container, made from a seed: whatever a library thinks of one, its worker
-//! ends in a known way, and none is taken for an attack.
+//! Damaged videos of every container, made from a seed: each worker ends in a known way, and no sandbox
+//! violation is reported.
 //!
 //! `MUTANTS=2000 MUTANT_SEED=1 cargo test --workspace --test load mutants` is the long run (`make soak`). A mutant
-//! that fails is made again by `MUTANTS=1` and the seed that is told with it.
+//! that fails is reproduced with `MUTANTS=1` and the reported seed.
 
-use super::alone;
+use super::run_exclusively;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::{Clip, Codec, Container, Moov, Tracks};
 use bodyscript_tests::mutant::mutate;
@@ -18,7 +18,7 @@ use std::time::Instant;
 
 /// Mutants in `make test`.
 const MUTANTS: u64 = 200;
-/// Mutants handed in before any is waited for.
+/// Mutants uploaded before the first is awaited.
 const BATCH: u64 = 40;
 /// Frames of each clip.
 const FRAMES: u32 = 10;
@@ -34,7 +34,7 @@ const FLAGS: [&str; 14] = [
     "60000",
     "--client-jobs-max",
     "1000",
-    // What libraries say in workers that succeed as well.
+    // Also logs messages of libraries in successful workers.
     "--log",
     "info,worker=debug",
     "--standby",
@@ -78,7 +78,7 @@ fn number(variable: &str, default: u64) -> Result<u64> {
     }
 }
 
-/// A mutant on its way.
+/// An uploaded mutant.
 struct Sent {
     what: String,
     video: PathBuf,
@@ -86,18 +86,17 @@ struct Sent {
 }
 
 fn send(server: &TestServer, clips: &[(PathBuf, Vec<u8>)], seed: u64) -> Result<Sent> {
-    let (whole, bytes) = &clips[(seed % clips.len() as u64) as usize];
+    let (clip, bytes) = &clips[(seed % clips.len() as u64) as usize];
     let (damage, mutant) = mutate(bytes, seed);
-    let name = whole.file_name().and_then(|name| name.to_str()).context("a name")?;
-    let video = whole.with_file_name(format!("{seed}_{damage:?}_{name}"));
+    let name = clip.file_name().and_then(|name| name.to_str()).context("a name")?;
+    let video = clip.with_file_name(format!("{seed}_{damage:?}_{name}"));
     std::fs::write(&video, mutant)?;
     let what = format!("MUTANT_SEED={seed} ({name}, {damage:?})");
     let job = server.submit(&video).with_context(|| what.clone())?;
     Ok(Sent { what, video, job })
 }
 
-/// How a job ended, if it is an end that is known and no accusation; the file of one that is
-/// not is kept.
+/// How a job ended. Fails, and keeps the file, if the end is unknown or a sandbox violation.
 fn judge(sent: &Sent, status: &Value, codes: &BTreeSet<String>) -> Result<String> {
     let code = status["error_code"].as_str().unwrap_or_default();
     let ends = ends(status);
@@ -119,22 +118,22 @@ fn judge(sent: &Sent, status: &Value, codes: &BTreeSet<String>) -> Result<String
     Ok(if code.is_empty() { "completed".into() } else { format!("{code} {ends:?}") })
 }
 
-/// What GLib complained of in workers, and how often.
-fn complaints(log: &str) -> BTreeMap<&str, u32> {
-    let mut complaints = BTreeMap::new();
+/// Warnings of GLib in workers, with their numbers.
+fn glib_warnings(log: &str) -> BTreeMap<&str, u32> {
+    let mut warnings = BTreeMap::new();
     for line in log.lines().filter(|line| line.contains(" worker: ")) {
         let text = line.split_once(" worker: ").map_or("", |(_, text)| text);
         let text = text.split_once(" job=").map_or(text, |(text, _)| text).trim();
         if text.contains(" critical: ") || text.contains(" warning: ") {
-            *complaints.entry(text).or_insert(0) += 1;
+            *warnings.entry(text).or_insert(0) += 1;
         }
     }
-    complaints
+    warnings
 }
 
 #[test]
 fn damaged_videos_cause_no_sandbox_violation() -> Result<()> {
-    let _alone = alone();
+    let _exclusive = run_exclusively();
     let (mutants, first) = (number("MUTANTS", MUTANTS)?, number("MUTANT_SEED", 1)?);
     let begun = Instant::now();
     let folder = tempfile::tempdir()?;
@@ -144,14 +143,14 @@ fn damaged_videos_cause_no_sandbox_violation() -> Result<()> {
     let failures = problems["failures"].as_array().context("a catalogue")?;
     let codes = failures.iter().filter_map(|problem| Some(problem["code"].as_str()?.to_owned()));
     let codes: BTreeSet<_> = codes.collect();
-    let (mut tally, mut faults) = (BTreeMap::new(), Vec::new());
+    let (mut counts, mut faults) = (BTreeMap::new(), Vec::new());
     for start in (0..mutants).step_by(BATCH as usize) {
         let seeds = start..(start + BATCH).min(mutants);
         let sent = seeds.map(|n| send(&server, &clips, first + n)).collect::<Result<Vec<_>>>()?;
         for sent in sent {
             let status = server.await_end(&sent.job).with_context(|| sent.what.clone())?;
             match judge(&sent, &status, &codes) {
-                Ok(end) => *tally.entry(end).or_insert(0) += 1,
+                Ok(end) => *counts.entry(end).or_insert(0) += 1,
                 Err(fault) => faults.push(format!("{fault:#}")),
             }
             std::fs::remove_file(&sent.video)?;
@@ -161,14 +160,17 @@ fn damaged_videos_cause_no_sandbox_violation() -> Result<()> {
     }
     let log = server.stop()?;
     let took = begun.elapsed().as_secs();
-    let complaints = complaints(&log);
+    let warnings = glib_warnings(&log);
     report::print_line(&format!(
-        "{mutants} mutants from seed {first} on in {took} s: {tally:#?}; GLib logged {complaints:#?}"
+        "{mutants} mutants from seed {first} on in {took} s: {counts:#?}; GLib logged {warnings:#?}"
     ));
     ensure!(faults.is_empty(), "{} mutants: {faults:#?}", faults.len());
     assert!(!log.contains("sandbox refused") && !log.contains("forbidden system call"));
-    let completed = tally.get("completed").copied().unwrap_or(0);
-    let failed = tally.values().sum::<u64>() - completed;
-    assert!(mutants < MUTANTS || completed.min(failed) > mutants / 20, "damage that tells nothing");
+    let completed = counts.get("completed").copied().unwrap_or(0);
+    let failed = counts.values().sum::<u64>() - completed;
+    assert!(
+        mutants < MUTANTS || completed.min(failed) > mutants / 20,
+        "nearly all mutants end alike"
+    );
     Ok(())
 }

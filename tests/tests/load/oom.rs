@@ -1,10 +1,10 @@
-//! A thousand kernel OOM kills under load, with every other kind of death between them: each is
-//! told for what it was, no neighbour notices, and nothing is left.
+//! A thousand kernel OOM kills under load, mixed with every other kind of exit: each is classified correctly,
+//! other jobs are not affected, and nothing is left.
 //!
-//! One service runs it all. The bad citizens are `fault_worker`; real videos go to the real worker,
-//! in the same cages and queues.
+//! One service runs all jobs: `fault_worker` those that fail, the real worker real videos, in the same cages
+//! and queue.
 
-use super::alone;
+use super::run_exclusively;
 use anyhow::{Context, Result, ensure};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::formats::Formats;
@@ -22,17 +22,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 use tempfile::TempDir;
 
-/// Each takes two kills: of the first attempt, and of the retry with more memory.
+/// Each is killed twice: in the first attempt, and in the retry with more memory.
 const JOBS_OUT_OF_MEMORY: usize = 500;
 /// Jobs before the supervisor's memory is measured for the first time.
 const WARM_UP: usize = 40;
 /// Most by which it may have grown at the end.
 const GROWTH_BYTES_MAX: u64 = 4 << 20;
-/// Enough for the real worker on a small video, and soon full for a bad one.
+/// Enough for the real worker on a small video, and quickly exceeded by `touch`.
 const CAP: &str = "128MiB";
 const RETRY_CAP: &str = "144MiB";
 
-/// Deadlines are far away, so that none is missed on a busy machine but the one that is meant.
+/// Deadlines are long, so that a busy machine misses only the one that is tested.
 const FLAGS: [&str; 18] = [
     "--workers",
     "6",
@@ -54,14 +54,14 @@ const FLAGS: [&str; 18] = [
     "bodyscript=warn,bodyscript::ops::listeners=info,exit=info",
 ];
 
-/// What a job is made to end of.
+/// How a job is made to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Scenario {
     /// The kernel kills it at its cap, twice.
     OutOfMemory,
     /// It kills itself with SIGKILL, near its cap.
     OwnSigkill,
-    /// Somebody else sends it SIGKILL.
+    /// The test sends it SIGKILL.
     ForeignSigkill,
     Segv,
     Deadline,
@@ -96,7 +96,7 @@ impl Scenario {
     }
 }
 
-/// The jobs in the order of their submission: mostly hogs, the others spread among them.
+/// The jobs in the order of submission: mostly out of memory, with the others in between.
 fn scenarios() -> Vec<Scenario> {
     let mut scenarios = Vec::new();
     for n in 0..JOBS_OUT_OF_MEMORY {
@@ -130,7 +130,7 @@ impl Harness {
         self.server.submit(&video)
     }
 
-    /// Sees one job to its end, with the interference that its scenario asks for.
+    /// Waits for the end of a job, after the cancellation or kill that its scenario requires.
     fn end(&self, id: &str, scenario: Scenario) -> Result<Value> {
         match scenario {
             Scenario::Cancelled => {
@@ -149,7 +149,7 @@ impl Harness {
         self.server.await_end(id)
     }
 
-    /// The process of the attempt with this number, once it holds its memory.
+    /// The process of the attempt with this number, once it has touched its memory.
     fn await_worker(&self, id: &str, attempt: usize) -> Result<i32> {
         let status = self.server.await_status(id, |status| {
             let attempts = status["attempts"].as_array().map_or(0, Vec::len);
@@ -159,29 +159,29 @@ impl Harness {
         Ok(status["worker"]["pid"].as_i64().with_context(|| status.to_string())? as i32)
     }
 
-    /// The artefacts of a real video, without what differs from job to job by its nature.
+    /// The artefacts of a real video, without the job's id.
     fn artefacts(&self, id: &str) -> Result<BTreeMap<&'static str, Vec<u8>>> {
         let fetch = |artefact: Artefact| {
             let name = artefact.file_name();
             let answer = self.server.get(&format!("/api/serve/{id}/{name}"))?;
             let bytes = answer.error_for_status()?.bytes()?.to_vec();
             ensure!(!bytes.is_empty(), "{name} is empty");
-            Ok((name, if name == "metadata.json" { anonymous(&bytes, id)? } else { bytes }))
+            Ok((name, if name == "metadata.json" { without_id(&bytes, id)? } else { bytes }))
         };
         Formats::DEFAULT.iter().map(fetch).collect()
     }
 
     fn rss_bytes(&self) -> Result<u64> {
         let status = Process::new(self.server.pid())?.status()?;
-        Ok(status.vmrss.context("a living process has memory")? * 1024)
+        Ok(status.vmrss.context("a running process has memory")? * 1024)
     }
 }
 
-fn anonymous(metadata: &[u8], id: &str) -> Result<Vec<u8>> {
+fn without_id(metadata: &[u8], id: &str) -> Result<Vec<u8>> {
     Ok(String::from_utf8(metadata.to_vec())?.replace(id, "").into_bytes())
 }
 
-/// The kernel's own count of its OOM kills, of the whole host.
+/// The kernel's count of OOM kills on this host.
 fn kernel_oom_kills() -> Result<u64> {
     let text = std::fs::read_to_string("/proc/vmstat")?;
     let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
@@ -195,27 +195,27 @@ fn has_cgroup(server: &TestServer) -> Result<bool> {
 
 #[test]
 fn a_thousand_oom_kills_are_each_classified_correctly() -> Result<()> {
-    let _alone = alone();
+    let _exclusive = run_exclusively();
     let program = programs::path("fault_worker")?;
     let program = program.to_str().context("a plain path")?;
     let flags: Vec<&str> = FLAGS.into_iter().chain(["--worker-program", program]).collect();
     let harness = Harness { server: TestServer::start(&flags)?, folder: tempfile::tempdir()? };
     if !has_cgroup(&harness.server)? {
-        report::skipped("cgroups", "kernel OOM kills: this host gives no cgroup to this user");
+        report::skipped("cgroups", "kernel OOM kills: this user gets no cgroup on this host");
         return Ok(());
     }
     let begun = Instant::now();
-    let alone = harness.submit(Scenario::Good)?;
-    let alone_status = harness.server.await_end(&alone)?;
-    ensure!(alone_status["status"] == "completed", "{alone_status}");
-    let undisturbed = harness.artefacts(&alone)?;
+    let first = harness.submit(Scenario::Good)?;
+    let first_status = harness.server.await_end(&first)?;
+    ensure!(first_status["status"] == "completed", "{first_status}");
+    let undisturbed = harness.artefacts(&first)?;
 
     let kills_before = kernel_oom_kills()?;
     let mut jobs = Vec::new();
     for scenario in scenarios() {
         jobs.push((harness.submit(scenario)?, scenario));
     }
-    let mut tally: BTreeMap<(Scenario, String), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(Scenario, String), usize> = BTreeMap::new();
     let mut warm = 0;
     for (n, (id, scenario)) in jobs.iter().enumerate() {
         let status = harness.end(id, *scenario)?;
@@ -231,22 +231,20 @@ fn a_thousand_oom_kills_are_each_classified_correctly() -> Result<()> {
         assert_eq!(status["error_code"].as_str(), code, "{scenario:?}: {status}");
         assert_eq!(ends, expected, "{scenario:?}: {status}");
         for end in ends {
-            *tally.entry((*scenario, end.to_owned())).or_default() += 1;
+            *counts.entry((*scenario, end.to_owned())).or_default() += 1;
         }
         if *scenario == Scenario::Good {
             for (name, bytes) in harness.artefacts(id)? {
-                assert!(bytes == undisturbed[name], "{name} differs from that of a quiet run");
+                assert!(bytes == undisturbed[name], "{name} differs from that of the first job");
             }
         }
         if n == WARM_UP {
             warm = harness.rss_bytes()?;
         }
     }
-    let kills = tally[&(Scenario::OutOfMemory, "oom".to_owned())];
+    let kills = counts[&(Scenario::OutOfMemory, "oom".to_owned())];
     let grown = harness.rss_bytes()?.saturating_sub(warm);
-    report::print_line(&format!(
-        "attempts by what they were made to end of, and as reported: {tally:?}"
-    ));
+    report::print_line(&format!("attempts by scenario and reported end: {counts:?}"));
     report::print_line(&format!(
         "{kills} OOM kills attributed, {} counted by the kernel; the supervisor grew by {} KiB; {} s",
         kernel_oom_kills()? - kills_before,
@@ -256,13 +254,13 @@ fn a_thousand_oom_kills_are_each_classified_correctly() -> Result<()> {
     assert_eq!(kills, 2 * JOBS_OUT_OF_MEMORY);
     assert!(kernel_oom_kills()? - kills_before >= kills as u64);
     assert!(grown <= GROWTH_BYTES_MAX, "{grown} bytes more than after {WARM_UP} jobs");
-    nothing_is_left_while_it_runs(&harness.server)?;
+    check_nothing_is_left(&harness.server)?;
     harness.server.stop()?;
     Ok(())
 }
 
-/// With no job under way, a living service has neither workers nor cages nor files of jobs.
-fn nothing_is_left_while_it_runs(server: &TestServer) -> Result<()> {
+/// Without running jobs, a service has no workers, no cages and no files of unfinished jobs.
+fn check_nothing_is_left(server: &TestServer) -> Result<()> {
     assert_eq!(descendants(server.pid()), Vec::<i32>::new());
     for group in cgroups_of(server.pid()) {
         let below = std::fs::read_dir(&group)?.filter_map(|entry| entry.ok());
@@ -270,12 +268,12 @@ fn nothing_is_left_while_it_runs(server: &TestServer) -> Result<()> {
         assert!(cages.is_empty(), "{cages:?}");
     }
     let failed = ids(&server.jobs()?, |job| job["status"] == "failed");
-    // The videos of failed jobs are kept for another try.
+    // The videos of failed jobs are kept for a retry.
     await_names(server, "spool", &failed)?;
     await_names(server, "jobs", &BTreeSet::new())
 }
 
-/// The files of a job go right after its status says that it is over.
+/// The files of a job are deleted right after its status has changed.
 fn await_names(server: &TestServer, place: &str, expected: &BTreeSet<String>) -> Result<()> {
     let begun = Instant::now();
     while names(&server.state_dir(), place)? != *expected {

@@ -1,9 +1,9 @@
-//! Many jobs, half of them hostile: what the service holds does not grow with how many there
-//! were, and a start with all of them in the journal loses none.
+//! Many jobs, half of them hostile: the resources of the service do not grow with the number of jobs, and a
+//! start with all of them in the journal loses none.
 //!
 //! `SOAK_JOBS=10000 cargo test --workspace --test load soak` is the long run (`make soak`).
 
-use super::alone;
+use super::run_exclusively;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::leftovers::{cgroups_of, descendants};
 use bodyscript_tests::polling::ids;
@@ -19,16 +19,16 @@ use std::time::{Duration, Instant};
 /// Jobs in `make test`.
 const JOBS: usize = 200;
 
-/// Jobs handed in before any is waited for.
+/// Jobs uploaded before the first is awaited.
 const BATCH: usize = 100;
 
-/// The supervisor may have grown by so much, beside what it keeps of each job.
+/// Largest growth of the supervisor's memory, in addition to what it keeps of each job.
 const GROWTH_BYTES_MAX: u64 = 8 << 20;
 
-/// What it keeps of each job it remembers, at most.
+/// Largest memory for each job it keeps.
 const JOB_BYTES_MAX: u64 = 8 << 10;
 
-/// What hostile videos do. Half of the jobs are good.
+/// Words of hostile videos. Half of the jobs are good.
 const HOSTILE: [&str; 10] = [
     "bad-input",
     "segv",
@@ -57,9 +57,9 @@ const FLAGS: [&str; 12] = [
     "60000",
 ];
 
-/// What the service holds with no job under way.
+/// Resources of the service without running jobs.
 #[derive(Debug)]
-struct Holdings {
+struct Resources {
     rss_bytes: u64,
     descriptors: usize,
     groups: usize,
@@ -67,7 +67,7 @@ struct Holdings {
     entries: usize,
 }
 
-impl Holdings {
+impl Resources {
     fn of(server: &TestServer) -> Result<Self> {
         let process = Process::new(server.pid())?;
         let groups = cgroups_of(server.pid());
@@ -77,7 +77,7 @@ impl Holdings {
         };
         let state = server.state_dir();
         Ok(Self {
-            rss_bytes: process.status()?.vmrss.context("a living process has memory")? * 1024,
+            rss_bytes: process.status()?.vmrss.context("a running process has memory")? * 1024,
             descriptors: process.fd_count()?,
             groups: groups.len() + groups.iter().map(leaves).sum::<usize>(),
             processes: descendants(server.pid()).len(),
@@ -99,7 +99,7 @@ fn submit(server: &TestServer, n: usize) -> Result<String> {
     Ok(answer.json::<Value>()?["job_id"].as_str().context("an id")?.to_owned())
 }
 
-/// Takes a batch through, and away with its failed half's videos.
+/// Runs a batch of jobs and removes the failed ones.
 fn run(server: &TestServer, jobs: std::ops::Range<usize>) -> Result<()> {
     let ids = jobs.clone().map(|n| submit(server, n)).collect::<Result<Vec<_>>>()?;
     for (n, id) in jobs.zip(&ids) {
@@ -116,7 +116,7 @@ fn run(server: &TestServer, jobs: std::ops::Range<usize>) -> Result<()> {
 
 #[test]
 fn resources_do_not_grow_with_the_number_of_jobs() -> Result<()> {
-    let _alone = alone();
+    let _exclusive = run_exclusively();
     let begun = Instant::now();
     let jobs = std::env::var("SOAK_JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(JOBS);
     let program = fault_worker()?;
@@ -152,15 +152,15 @@ fn resources_do_not_grow_with_the_number_of_jobs() -> Result<()> {
     Ok(())
 }
 
-/// What is held once everything of the last batch has gone its way.
-fn settled(server: &TestServer) -> Result<Holdings> {
+/// The resources once all files and processes of the last batch are gone.
+fn settled(server: &TestServer) -> Result<Resources> {
     let begun = Instant::now();
     loop {
-        let holdings = Holdings::of(server)?;
-        if holdings.entries == 0 && holdings.processes == 0 {
-            return Ok(holdings);
+        let resources = Resources::of(server)?;
+        if resources.entries == 0 && resources.processes == 0 {
+            return Ok(resources);
         }
-        ensure!(begun.elapsed() < Duration::from_secs(60), "{holdings:?}");
+        ensure!(begun.elapsed() < Duration::from_secs(60), "{resources:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

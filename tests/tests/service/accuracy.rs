@@ -1,5 +1,5 @@
-//! Holds the landmarks against what Python MediaPipe 0.10.21 says of the same recorded footage:
-//! frame by frame, alone and tracked, smoothed and not.
+//! Compares the landmarks with those of Python MediaPipe 0.10.21 on the same recorded footage: each frame
+//! separately and tracked, smoothed and unsmoothed.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::pose_table::PoseTable;
@@ -9,14 +9,14 @@ use bodyscript_tests::recorded_footage;
 const FRAMES: usize = 230;
 const SIZE: (f64, f64) = (1280.0, 720.0);
 
-/// How far two tables are apart.
+/// Differences between two tables.
 #[derive(Debug)]
 struct Distance {
     frames_theirs: usize,
     frames_both: usize,
     /// Mean distance in the picture, as a fraction of its diagonal.
     mean: f64,
-    /// Distance that 95 of 100 landmarks stay below.
+    /// The 95th percentile of the distance.
     p95: f64,
     /// Mean difference in visibility.
     visibility: f64,
@@ -51,9 +51,9 @@ impl Distance {
     }
 }
 
-/// What must hold.
+/// Largest differences allowed.
 struct Bounds {
-    /// Frames in which MediaPipe detects a person, and in how many of them so must we.
+    /// Number of frames in which MediaPipe detects a person, and in how many of them BodyScript must too.
     detected: (usize, usize),
     mean: f64,
     p95: f64,
@@ -61,18 +61,18 @@ struct Bounds {
     world_m: f64,
 }
 
-/// Each frame alone: nothing adds up.
-const ALONE: Bounds =
+/// Each frame separately: errors do not accumulate.
+const SEPARATE: Bounds =
     Bounds { detected: (185, 185), mean: 0.0005, p95: 0.002, visibility: 0.002, world_m: 0.002 };
-/// A track goes on from its own past, and where the model is unsure of the person it answers to a
-/// hundredth of a pixel by several. When one pixel of each frame is one grey level off, MediaPipe
-/// sees the person in 218 to 222 of these frames, 1.5 to 5.6 cm from itself (see docs/accuracy.md):
-/// less cannot be asked of another. The worker's tests of tracking hold each step to far narrower
-/// bounds.
+/// A track depends on its own past, and for an unclear person a difference of a hundredth of a pixel in the
+/// region changes the result by several pixels. If one pixel of each frame is changed by one grey level,
+/// MediaPipe itself finds the person in 218 to 222 of these frames and differs by 1.5 to 5.6 cm (see
+/// docs/accuracy.md), so the bounds cannot be tighter. The worker's tests of tracking compare single steps
+/// with far tighter bounds.
 const TRACKED: Bounds =
     Bounds { detected: (223, 222), mean: 0.003, p95: 0.01, visibility: 0.02, world_m: 0.02 };
 
-/// Runs the footage with these options and asserts that it agrees.
+/// Processes the footage with these options and checks the bounds.
 fn agrees(options: &[&str], golden: &str, bounds: &Bounds) -> Result<()> {
     let (Some(video), Some(golden_path)) =
         (recorded_footage::find("media/person_720p.mp4"), recorded_footage::find(golden))
@@ -87,7 +87,7 @@ fn agrees(options: &[&str], golden: &str, bounds: &Bounds) -> Result<()> {
     println!("{options:?}: {} frames detected, {found:?}", ours.frames.len());
     let (theirs, both) = bounds.detected;
     assert_eq!(ours.rows, FRAMES * 33, "a row for every frame and landmark");
-    assert_eq!(found.frames_theirs, theirs, "the golden table is the one meant");
+    assert_eq!(found.frames_theirs, theirs, "the golden table has another number of frames");
     assert!(found.frames_both >= both, "frames MediaPipe detects: {found:?}");
     assert!(found.mean <= bounds.mean, "{found:?}");
     assert!(found.p95 <= bounds.p95, "{found:?}");
@@ -98,7 +98,7 @@ fn agrees(options: &[&str], golden: &str, bounds: &Bounds) -> Result<()> {
 
 #[test]
 fn each_frame_alone_agrees_with_mediapipe() -> Result<()> {
-    agrees(&["--mode", "static"], "golden/person_720p.static.csv", &ALONE)
+    agrees(&["--mode", "static"], "golden/person_720p.static.csv", &SEPARATE)
 }
 
 #[test]

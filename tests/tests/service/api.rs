@@ -1,19 +1,11 @@
-//! The interface as clients meet it: raw uploads, limits, origins.
+//! The HTTP interface: raw uploads, limits, origins.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::polling::wait_until;
-use bodyscript_tests::programs;
-use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::start_fault_service;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, ORIGIN, RETRY_AFTER};
 use serde_json::Value;
-
-/// A service whose worker does at once what the video says.
-fn start_fault_service(flags: &[&str]) -> Result<TestServer> {
-    let program = programs::path("fault_worker")?;
-    let program = program.to_str().context("a path in UTF-8")?;
-    TestServer::start(&[&["--worker-program", program], flags].concat())
-}
 
 #[test]
 fn a_video_may_be_the_whole_body() -> Result<()> {
@@ -26,7 +18,7 @@ fn a_video_may_be_the_whole_body() -> Result<()> {
     assert_eq!(status["status"], "completed", "{status}");
     assert_eq!(status["filename"], "walk[2J.mp4");
     assert_eq!((&status["mode"], &status["interval"]), (&"static".into(), &2.into()));
-    assert!(!server.log().contains("\u{1b}[2J"), "a name reaches the terminal");
+    assert!(!server.log().contains("\u{1b}[2J"), "control characters are in the log");
 
     let request = server.client().post(server.url("/api/upload")).header(CONTENT_TYPE, "video/mp4");
     assert_eq!(request.body("FAULT ok\n").send()?.status(), StatusCode::ACCEPTED);
@@ -77,13 +69,13 @@ fn one_client_cannot_use_every_upload_slot() -> Result<()> {
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     assert!(refused.headers().contains_key(RETRY_AFTER));
     assert_eq!(refused.json::<Value>()?["code"], "too_many_jobs");
-    assert_eq!(upload("203.0.113.10")?.status(), StatusCode::ACCEPTED, "somebody else");
+    assert_eq!(upload("203.0.113.10")?.status(), StatusCode::ACCEPTED, "another client");
     for job in jobs {
         let url = server.url(&format!("/api/cancel/{job}"));
         assert_eq!(server.client().post(url).send()?.status(), StatusCode::OK);
     }
     for status in [StatusCode::ACCEPTED, StatusCode::ACCEPTED] {
-        assert_eq!(upload("203.0.113.9")?.status(), status, "the places are free again");
+        assert_eq!(upload("203.0.113.9")?.status(), status, "the limit is free again");
     }
     Ok(())
 }
@@ -106,6 +98,6 @@ fn configured_origins_may_call_the_api() -> Result<()> {
     let plain = start_fault_service(&[])?;
     let answer =
         plain.client().get(plain.url("/api")).header(ORIGIN, "https://a.example").send()?;
-    assert!(!answer.headers().contains_key(header), "nobody is named");
+    assert!(!answer.headers().contains_key(header), "no origin is allowed");
     Ok(())
 }

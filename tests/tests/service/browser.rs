@@ -1,7 +1,7 @@
 //! The pages as people use them, in a real browser against a real service.
 
 use anyhow::Result;
-use bodyscript_tests::browser::{Browser, Look};
+use bodyscript_tests::browser::{Browser, ColourScheme};
 use bodyscript_tests::fixture::{Clip, footage};
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, fault_worker};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 const DESKTOP: u32 = 1280;
 const PHONE: u32 = 390;
-const NO_BARRIERS: Vec<String> = Vec::new();
+const NO_FAULTS: Vec<String> = Vec::new();
 
 fn clip(folder: &Path, frames: u32) -> Result<PathBuf> {
     let path = folder.join("walker.mp4");
@@ -23,9 +23,9 @@ fn an_uploaded_video_plays_back_with_its_pose() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = TestServer::start(&[])?;
     browser.choose(&server.url("/"), &clip(folder.path(), 45)?)?;
-    browser.picture("upload-light", DESKTOP, Look::Light)?;
-    browser.picture("upload-phone-dark", PHONE, Look::Dark)?;
-    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    browser.screenshot("upload-light", DESKTOP, ColourScheme::Light)?;
+    browser.screenshot("upload-phone-dark", PHONE, ColourScheme::Dark)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
     browser.click("#start")?;
     browser.wait("location.hash.startsWith('#job=')")?;
     browser.wait("document.querySelectorAll('#curves path.left').length === 4")?;
@@ -40,14 +40,14 @@ fn an_uploaded_video_plays_back_with_its_pose() -> Result<()> {
     let knee = browser.text(".curve .values .left")?;
     assert!(knee.ends_with('°'), "the angle at that frame is reported: {knee}");
     let is_silent = "return document.querySelector('#video').muted";
-    assert_eq!(browser.run(is_silent)?, true, "nobody is surprised by sound");
+    assert_eq!(browser.run(is_silent)?, true, "the sound is off at first");
     browser.click("#sound")?;
     assert_eq!(browser.run(is_silent)?, false);
-    browser.picture("result-light", DESKTOP, Look::Light)?;
-    browser.picture("result-phone-dark", PHONE, Look::Dark)?;
-    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    browser.screenshot("result-light", DESKTOP, ColourScheme::Light)?;
+    browser.screenshot("result-phone-dark", PHONE, ColourScheme::Dark)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
 
-    // The address carries the job: a reload comes back, and plays what the service rendered.
+    // The address contains the job: after a reload the page plays the rendered video.
     browser.run("location.reload()")?;
     browser.wait("document.querySelectorAll('#curves path.left').length === 4")?;
     browser.wait("document.querySelector('#video').currentSrc.endsWith('/output.mp4')")?;
@@ -98,7 +98,7 @@ fn the_page_shows_the_error_message_of_the_service() -> Result<()> {
     browser.wait("!document.querySelector('#problem').hidden")?;
     let jobs = server.operator_json("/api/jobs")?;
     assert_eq!(Some(browser.text("#problem-detail")?.as_str()), jobs["jobs"][0]["error"].as_str());
-    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
     Ok(())
 }
 
@@ -113,10 +113,10 @@ fn the_monitor_shows_a_worker_against_its_cap() -> Result<()> {
     browser
         .wait("document.querySelector('#workers .facts')?.textContent.includes(' of 384 MB')")?;
     browser.wait("document.querySelector('#workers path.used')")?;
-    browser.picture("monitor-light", DESKTOP, Look::Light)?;
-    browser.picture("monitor-phone-dark", PHONE, Look::Dark)?;
-    assert_eq!(browser.barriers()?, NO_BARRIERS);
-    // Whoever comes later sees what was.
+    browser.screenshot("monitor-light", DESKTOP, ColourScheme::Light)?;
+    browser.screenshot("monitor-phone-dark", PHONE, ColourScheme::Dark)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
+    // A page opened later shows the past too.
     let points =
         "document.querySelector('#memory-plot path.used')?.getAttribute('d').match(/[ML]/g).length";
     let before = browser.run(&format!("return {points}"))?;
@@ -148,11 +148,11 @@ fn each_person_has_separate_curves() -> Result<()> {
     let knee = "return document.querySelector('#curves path.left').getAttribute('d')";
     let first = browser.run(knee)?;
     browser.run("const w = document.querySelector('#who'); w.value = '1'; w.dispatchEvent(new Event('change'))")?;
-    assert_ne!(browser.run(knee)?, first, "they are not in step");
-    browser.picture("result-two-people", DESKTOP, Look::Dark)?;
-    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    assert_ne!(browser.run(knee)?, first, "both people have the same curve");
+    browser.screenshot("result-two-people", DESKTOP, ColourScheme::Dark)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
     let files = browser.run("return document.querySelectorAll('#downloads a').length")?;
-    assert_eq!(files, 10, "all there are, because they were asked for");
+    assert_eq!(files, 10, "all formats, because all were requested");
     Ok(())
 }
 
@@ -170,8 +170,8 @@ fn a_video_without_people_is_shown_differently_from_a_failure() -> Result<()> {
     )?;
     browser.wait("document.querySelector('#place').textContent === 'frame 1 of 10'")?;
     assert_eq!(browser.run("return document.querySelector('#angles').hidden")?, true);
-    browser.picture("result-nobody", PHONE, Look::Light)?;
-    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    browser.screenshot("result-nobody", PHONE, ColourScheme::Light)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
     Ok(())
 }
 
@@ -183,7 +183,7 @@ fn an_expired_result_is_shown_as_such() -> Result<()> {
     browser.wait("!document.querySelector('#problem').hidden")?;
     assert_eq!(browser.text("#problem-title")?, "Result not found");
     assert_eq!(browser.text("#problem-code")?, "Code: job_not_found");
-    browser.picture("result-gone", PHONE, Look::Dark)?;
+    browser.screenshot("result-gone", PHONE, ColourScheme::Dark)?;
     browser.click("#restart")?;
     browser.wait("!document.querySelector('#choose').hidden && !location.hash")?;
     Ok(())
@@ -199,7 +199,7 @@ fn the_page_resumes_its_job_after_a_service_restart() -> Result<()> {
     browser.wait("document.querySelector('#progress-text').textContent.startsWith('Frame')")?;
     let server = server.restart_after(&[], || {
         browser.wait("!document.querySelector('#lost').hidden")?;
-        browser.picture("connection-lost", PHONE, Look::Light)?;
+        browser.screenshot("connection-lost", PHONE, ColourScheme::Light)?;
         Ok(())
     })?;
     browser.wait("document.querySelector('#lost').hidden")?;
@@ -228,10 +228,10 @@ fn the_monitor_recovers_after_a_service_restart() -> Result<()> {
     })?;
     browser.wait("document.querySelector('#link').textContent === 'Live'")?;
     browser.wait("document.querySelector('#about').textContent.includes('restarted while')")?;
-    // The job was taken up again, by a worker of the new run.
+    // The job was started again, by a worker of the new service.
     browser.wait(&format!("({worker} ?? {before}) !== {before}"))?;
-    browser.picture("monitor-restarted", DESKTOP, Look::Dark)?;
-    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    browser.screenshot("monitor-restarted", DESKTOP, ColourScheme::Dark)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
     server.client().post(server.url(&format!("/api/cancel/{job}"))).send()?;
     browser.wait("document.querySelector('#ended .cancelled')")?;
     Ok(())

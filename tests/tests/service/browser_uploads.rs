@@ -1,8 +1,8 @@
-//! Uploads from the page, in a real browser, over lines that break and to services that are busy,
+//! Uploads from the page, in a real browser, over connections that break and to services that are busy,
 //! restarted or full.
 
 use anyhow::{Context, Result};
-use bodyscript_tests::browser::{Browser, Look};
+use bodyscript_tests::browser::{Browser, ColourScheme};
 use bodyscript_tests::faulty_link::{FaultyLink, LinkFault};
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::server::TestServer;
@@ -13,25 +13,25 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const PHONE: u32 = 390;
-const NO_BARRIERS: Vec<String> = Vec::new();
+const NO_FAULTS: Vec<String> = Vec::new();
 
-/// The bytes of a video that takes several pieces.
+/// Bytes of a video that is sent in several chunks.
 const LARGE: usize = 4 << 20;
-/// Where lines break: so late that beginning anew would show.
+/// Where connections break: late enough that a restart of the upload would be measurable.
 const BREAK_AT: u64 = 3 << 20;
 /// What may be sent twice: the largest chunk, headers, and the smallest chunk each time that a
 /// service which is not ready yet refuses one.
-const TWICE_MAX: u64 = (1 << 20) + (512 << 10);
+const RESENT_BYTES_MAX: u64 = (1 << 20) + (512 << 10);
 /// Longest wait for anything; far beyond what the slowest machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(180);
 
-/// A short video in a large file: noise that players skip makes up the rest.
+/// A short video in a large file; the rest is noise in a box that players skip.
 fn large(folder: &Path) -> Result<PathBuf> {
     let path = folder.join("Größe 3.mp4");
     Clip::new().frames(10).encode(&path)?;
     let mut bytes = std::fs::read(&path)?;
     let rest = (LARGE - bytes.len()) as u32;
-    // A box that says to skip it (ISO/IEC 14496-12, 8.1.2).
+    // A box of free space (ISO/IEC 14496-12, 8.1.2).
     bytes.extend(rest.to_be_bytes());
     bytes.extend(b"free");
     bytes.extend((8..rest).map(|n| (n.wrapping_mul(n) >> 9) as u8));
@@ -39,8 +39,8 @@ fn large(folder: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A browser and a large video, in a folder that lasts as long as it.
-fn visitor() -> Result<Option<(Browser, PathBuf, TempDir)>> {
+/// A browser and a large video, with the folder of the video.
+fn browser_and_video() -> Result<Option<(Browser, PathBuf, TempDir)>> {
     let Some(browser) = Browser::start()? else { return Ok(None) };
     let folder = tempfile::tempdir()?;
     let video = large(folder.path())?;
@@ -52,21 +52,21 @@ const IS_WAITING: &str =
     "!document.querySelector('#lost-next').hidden && document.querySelector('#lost').offsetParent";
 const IS_DONE: &str = "!document.querySelector('#result').hidden";
 
-/// A page that sends a video frame by frame, over a line that hangs when most of it has come through.
-fn hanging(browser: &Browser, video: &Path) -> Result<(TestServer, FaultyLink)> {
+/// A page that uploads a video in the mode `static` over a link that hangs when most bytes are forwarded.
+fn hanging_upload(browser: &Browser, video: &Path) -> Result<(TestServer, FaultyLink)> {
     let server = TestServer::start(&[])?;
-    let line = FaultyLink::to(&server)?;
-    browser.choose(&line.url("/"), video)?;
+    let link = FaultyLink::to(&server)?;
+    browser.choose(&link.url("/"), video)?;
     browser.run("document.querySelector('#mode').value = 'static'")?;
-    line.fail_after(BREAK_AT, LinkFault::Hang);
+    link.fail_after(BREAK_AT, LinkFault::Hang);
     browser.click("#start")?;
-    line.await_failure()?;
+    link.await_failure()?;
     browser.wait(IS_SENDING)?;
-    Ok((server, line))
+    Ok((server, link))
 }
 
-/// The one job there is, which must have come of this very file.
-fn whole(server: &TestServer, file: &Path) -> Result<()> {
+/// Checks that there is one job and that it received exactly this file.
+fn received_exactly(server: &TestServer, file: &Path) -> Result<()> {
     let list = server.operator_json("/api/jobs")?;
     let digest = Sha256::digest(std::fs::read(file)?);
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -76,10 +76,10 @@ fn whole(server: &TestServer, file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Beginning anew would have cost as much as had come through before.
-fn hardly_anything_twice(line: &FaultyLink) {
-    let passed = line.passed();
-    assert!(passed < LARGE as u64 + TWICE_MAX, "{passed} bytes were sent for {LARGE}");
+/// Fails if more was sent than the video and at most one chunk twice.
+fn at_most_one_chunk_was_resent(link: &FaultyLink) {
+    let forwarded = link.forwarded();
+    assert!(forwarded < LARGE as u64 + RESENT_BYTES_MAX, "{forwarded} bytes were sent for {LARGE}");
 }
 
 fn await_no_upload(server: &TestServer) -> Result<()> {
@@ -93,11 +93,11 @@ fn await_no_upload(server: &TestServer) -> Result<()> {
 
 #[test]
 fn a_broken_connection_costs_at_most_the_current_chunk() -> Result<()> {
-    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
+    let Some((browser, video, _folder)) = browser_and_video()? else { return Ok(()) };
     let server = TestServer::start(&[])?;
-    let line = FaultyLink::to(&server)?;
-    browser.choose(&line.url("/"), &video)?;
-    line.fail_after(BREAK_AT, LinkFault::Cut);
+    let link = FaultyLink::to(&server)?;
+    browser.choose(&link.url("/"), &video)?;
+    link.fail_after(BREAK_AT, LinkFault::Cut);
     browser.click("#start")?;
     browser.wait(IS_WAITING)?;
     let reported = browser.text("#lost-text")?;
@@ -107,55 +107,55 @@ fn a_broken_connection_costs_at_most_the_current_chunk() -> Result<()> {
     );
     assert!(
         browser.text("#live")?.contains("Retrying automatically"),
-        "who cannot see is told too"
+        "screen readers announce it"
     );
-    browser.picture("upload-broken", PHONE, Look::Light)?;
-    assert_eq!(browser.barriers()?, NO_BARRIERS);
-    line.repair();
+    browser.screenshot("upload-broken", PHONE, ColourScheme::Light)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
+    link.repair();
     browser.wait(IS_DONE)?;
-    whole(&server, &video)?;
-    hardly_anything_twice(&line);
+    received_exactly(&server, &video)?;
+    at_most_one_chunk_was_resent(&link);
     Ok(())
 }
 
 #[test]
 fn an_upload_survives_a_service_restart() -> Result<()> {
-    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
-    let (server, line) = hanging(&browser, &video)?;
+    let Some((browser, video, _folder)) = browser_and_video()? else { return Ok(()) };
+    let (server, link) = hanging_upload(&browser, &video)?;
     let server = server.restart_after(&[], || browser.wait(IS_WAITING))?;
     browser.wait(IS_DONE)?;
-    whole(&server, &video)?;
-    hardly_anything_twice(&line);
+    received_exactly(&server, &video)?;
+    at_most_one_chunk_was_resent(&link);
     Ok(())
 }
 
 #[test]
 fn an_upload_resumes_after_a_page_reload() -> Result<()> {
-    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
-    let (server, line) = hanging(&browser, &video)?;
+    let Some((browser, video, _folder)) = browser_and_video()? else { return Ok(()) };
+    let (server, link) = hanging_upload(&browser, &video)?;
     browser.run("location.reload()")?;
     browser.wait("document.querySelector('#unfinished')?.offsetParent")?;
     let reported = browser.text("#unfinished-text")?;
     assert!(reported.contains("Größe 3.mp4") && reported.contains(" % uploaded"), "{reported}");
     browser.wait("document.querySelector('#mode').value === 'static'")?;
-    browser.picture("upload-reloaded", PHONE, Look::Dark)?;
-    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    browser.screenshot("upload-reloaded", PHONE, ColourScheme::Dark)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
     browser.type_into("#file", &video.display().to_string())?;
     browser.click("#start")?;
     browser.wait(IS_DONE)?;
-    whole(&server, &video)?;
-    hardly_anything_twice(&line);
-    assert_eq!(browser.run("return sessionStorage.length")?, 0, "nothing is kept of it");
+    received_exactly(&server, &video)?;
+    at_most_one_chunk_was_resent(&link);
+    assert_eq!(browser.run("return sessionStorage.length")?, 0, "no record of the upload is left");
     Ok(())
 }
 
 #[test]
 fn another_video_replaces_an_unfinished_upload() -> Result<()> {
-    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
-    let (server, _line) = hanging(&browser, &video)?;
+    let Some((browser, video, _folder)) = browser_and_video()? else { return Ok(()) };
+    let (server, _link) = hanging_upload(&browser, &video)?;
     browser.run("location.reload()")?;
     browser.wait("document.querySelector('#unfinished')?.offsetParent")?;
-    // Of the same size, and the same but for its end.
+    // The same size and the same content except the last byte.
     let other = video.with_file_name("other.mp4");
     let mut bytes = std::fs::read(&video)?;
     *bytes.last_mut().context("bytes")? ^= 1;
@@ -163,8 +163,8 @@ fn another_video_replaces_an_unfinished_upload() -> Result<()> {
     browser.type_into("#file", &other.display().to_string())?;
     browser.click("#start")?;
     browser.wait(IS_DONE)?;
-    whole(&server, &other)?;
-    // What is there of a finished one is its record.
+    received_exactly(&server, &other)?;
+    // Only the record of the finished upload is left.
     let left = names(&server.state_dir(), "resumable")?;
     assert!(left.iter().all(|name| name.ends_with(".json")) && left.len() == 1, "{left:?}");
     Ok(())
@@ -172,9 +172,13 @@ fn another_video_replaces_an_unfinished_upload() -> Result<()> {
 
 #[test]
 fn cancelling_an_upload_removes_it() -> Result<()> {
-    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
-    let (server, _line) = hanging(&browser, &video)?;
-    assert_eq!(names(&server.state_dir(), "resumable")?.len(), 2, "there is something to remove");
+    let Some((browser, video, _folder)) = browser_and_video()? else { return Ok(()) };
+    let (server, _link) = hanging_upload(&browser, &video)?;
+    assert_eq!(
+        names(&server.state_dir(), "resumable")?.len(),
+        2,
+        "the upload has a file and a record"
+    );
     browser.click("#cancel")?;
     browser.wait("!document.querySelector('#choose').hidden")?;
     await_no_upload(&server)?;
@@ -187,7 +191,7 @@ fn cancelling_an_upload_removes_it() -> Result<()> {
 
 #[test]
 fn the_page_waits_for_a_full_service_and_shows_its_message() -> Result<()> {
-    let Some((browser, video, folder)) = visitor()? else { return Ok(()) };
+    let Some((browser, video, folder)) = browser_and_video()? else { return Ok(()) };
     let [flag, program] = fault_worker()?;
     let flags = ["--workers", "1", "--queue-max", "1", "--resumable-uploads-max", "1"];
     let server = TestServer::start(&[&flags[..], &[&flag, &program]].concat())?;
@@ -198,19 +202,19 @@ fn the_page_waits_for_a_full_service_and_shows_its_message() -> Result<()> {
     let running = server.submit(&silent)?;
     server.await_status(&running, |status| status["status"] == "processing")?;
     let waiting = server.submit(&silent)?;
-    let line = FaultyLink::to(&server)?;
-    browser.choose(&line.url("/"), &video)?;
-    let before = line.passed();
+    let link = FaultyLink::to(&server)?;
+    browser.choose(&link.url("/"), &video)?;
+    let before = link.forwarded();
     browser.click("#start")?;
     browser.wait(IS_WAITING)?;
     let reported = browser.text("#lost-text")?;
     assert!(reported.starts_with("The queue is full. Try again in"), "{reported}");
     assert!(browser.text("#countdown")?.starts_with("Retrying"));
-    assert!(line.passed() < before + (64 << 10), "no video is sent to who has no room for it");
-    browser.picture("upload-waits", PHONE, Look::Dark)?;
-    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    assert!(link.forwarded() < before + (64 << 10), "no video is sent to a full service");
+    browser.screenshot("upload-waits", PHONE, ColourScheme::Dark)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
 
-    // The next that is in the way: as many unfinished uploads as may be.
+    // The next obstacle: the limit of unfinished uploads is reached.
     for job in [&waiting, &running] {
         server.client().post(server.url(&format!("/api/cancel/{job}"))).send()?;
     }
@@ -220,8 +224,7 @@ fn the_page_waits_for_a_full_service_and_shows_its_message() -> Result<()> {
     )?;
     let end = server.client().delete(server.url(&place)).header("tus-resumable", "1.0.0").send()?;
     assert_eq!(end.status(), 204);
-    // Nobody has to do anything: the page comes back by itself. The fault worker makes no more of
-    // the video than its end.
+    // The page continues by itself. The video has no words for the fault worker, so the job has no result.
     browser.wait("location.hash.startsWith('#job=')")?;
     Ok(())
 }
@@ -230,7 +233,7 @@ fn the_page_waits_for_a_full_service_and_shows_its_message() -> Result<()> {
 fn a_retry_at_a_full_service_sends_only_a_small_chunk() -> Result<()> {
     const RETRIES: u64 = 6;
     const RETRY_BYTES_MAX: u64 = (64 << 10) + (16 << 10);
-    let Some((browser, video, folder)) = visitor()? else { return Ok(()) };
+    let Some((browser, video, folder)) = browser_and_video()? else { return Ok(()) };
     let [flag, program] = fault_worker()?;
     let flags = ["--workers", "1", "--queue-max", "1", &flag, &program];
     let server = TestServer::start(&flags)?;
@@ -244,37 +247,41 @@ fn a_retry_at_a_full_service_sends_only_a_small_chunk() -> Result<()> {
     server.await_status(&running, |status| status["status"] == "processing")?;
     server.submit(&silent)?;
     line.repair();
-    let before = line.passed();
+    let before = line.forwarded();
     for _ in 0..RETRIES {
-        let sent = line.passed();
+        let sent = line.forwarded();
         browser.click("#now")?;
         let deadline = Instant::now() + WAIT_MAX;
-        while line.passed() < sent + (8 << 10) {
+        while line.forwarded() < sent + (8 << 10) {
             anyhow::ensure!(Instant::now() < deadline, "no chunk is sent; log: {}", server.log());
             std::thread::yield_now();
         }
         browser.wait(IS_WAITING)?;
     }
-    let sent = line.passed() - before;
+    let sent = line.forwarded() - before;
     assert!(sent < RETRIES * RETRY_BYTES_MAX, "{RETRIES} retries sent {sent} bytes");
     Ok(())
 }
 
 #[test]
 fn a_refused_upload_is_shown_with_what_to_do() -> Result<()> {
-    let Some((browser, video, _folder)) = visitor()? else { return Ok(()) };
+    let Some((browser, video, _folder)) = browser_and_video()? else { return Ok(()) };
     let server = TestServer::start(&[])?;
     browser.choose(&server.url("/"), &video)?;
-    // Meanwhile the operator thinks better of it.
+    // Meanwhile the operator lowers the limit.
     let server = server.restart(&["--upload-bytes-max", "1000000"])?;
     browser.click("#start")?;
     browser.wait("!document.querySelector('#problem').hidden")?;
     let reported = browser.text("#problem-detail")?;
     assert!(reported.contains("Trim or compress it"), "{reported}");
     assert_eq!(browser.text("#problem-code")?, "Code: upload_too_large");
-    assert_eq!(browser.run("return document.querySelector('#retry').hidden")?, true, "in vain");
-    browser.picture("upload-refused", PHONE, Look::Light)?;
-    assert_eq!(browser.barriers()?, NO_BARRIERS);
+    assert_eq!(
+        browser.run("return document.querySelector('#retry').hidden")?,
+        true,
+        "a retry would be refused too"
+    );
+    browser.screenshot("upload-refused", PHONE, ColourScheme::Light)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
     assert!(names(&server.state_dir(), "resumable")?.is_empty());
     Ok(())
 }

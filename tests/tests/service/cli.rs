@@ -1,4 +1,4 @@
-//! `bodyscript run`, `config` and `doctor` as people and scripts use them.
+//! `bodyscript run`, `config` and `doctor` as users and scripts run them.
 
 use anyhow::Result;
 use bodyscript_protocol::formats::Formats;

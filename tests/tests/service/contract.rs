@@ -1,12 +1,11 @@
-//! The contract: whatever is asked of the service, in order or out of it, the answer is one its
-//! own OpenAPI document promises, with a body that the document's schema admits. Most is asked on the
-//! operators' listener, where every address answers.
+//! The contract: every response, to valid and invalid requests, is one that the OpenAPI document describes,
+//! with a body that matches its schema. Most requests go to the operator listener, which serves every path.
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::Clip;
-use bodyscript_tests::programs;
 use bodyscript_tests::report::skipped;
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::start_fault_service;
 use reqwest::Method;
 use reqwest::blocking::Response;
 use reqwest::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
@@ -18,7 +17,7 @@ use std::process::Command;
 
 const METHODS: [&str; 7] = ["get", "head", "post", "put", "patch", "delete", "options"];
 
-/// The document, and which of its answers were seen.
+/// The document, and which of its responses were seen.
 struct Contract {
     document: Value,
     seen: BTreeSet<(String, String, u16)>,
@@ -40,7 +39,7 @@ impl Contract {
         paths.iter().flat_map(of_path).collect()
     }
 
-    /// Checks an answer to a documented operation.
+    /// Checks the response to a documented operation.
     fn check(&mut self, method: &str, path: &str, answer: Response) -> Result<()> {
         let status = answer.status().as_u16();
         let what = format!("{} {path}: {status}", method.to_uppercase());
@@ -51,9 +50,9 @@ impl Contract {
             let wait = answer.headers().get(RETRY_AFTER).context(what.clone())?;
             ensure!(wait.to_str()?.parse::<u64>()? > 0, "{what}: {wait:?}");
         }
-        let is_packed = answer.headers().contains_key(CONTENT_ENCODING);
+        let is_compressed = answer.headers().contains_key(CONTENT_ENCODING);
         let body = answer.bytes()?;
-        let body = if is_packed { unpacked(&body)? } else { body.to_vec() };
+        let body = if is_compressed { decompressed(&body)? } else { body.to_vec() };
         ensure!(
             promised.is_object(),
             "{what} is not documented: {kind:?} {}",
@@ -92,7 +91,7 @@ impl Contract {
         Ok(())
     }
 
-    /// Checks a refusal that comes before any operation.
+    /// Checks a refusal that belongs to no operation.
     fn check_problem(&self, answer: Response, status: u16, code: &str) -> Result<()> {
         ensure!(answer.status() == status, "{} is {}, not {status}", answer.url(), answer.status());
         ensure!(answer.headers()[CONTENT_TYPE] == "application/problem+json", "{}", answer.url());
@@ -103,22 +102,15 @@ impl Contract {
     }
 }
 
-fn unpacked(bytes: &[u8]) -> Result<Vec<u8>> {
+fn decompressed(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut plain = Vec::new();
     flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain)?;
     Ok(plain)
 }
 
-/// A service whose worker does at once what the video says: what counts here are answers.
-fn start_fault_service() -> Result<TestServer> {
-    let program = programs::path("fault_worker")?;
-    let program = program.to_str().context("a path in UTF-8")?;
-    TestServer::start(&["--worker-program", program, "--queue-max", "1000"])
-}
-
-/// Words for the places in an address: right, wrong, and meant to hurt.
-fn words(id: &str) -> Vec<String> {
-    let mut words: Vec<String> = [
+/// Values for the parameter of a path: valid, invalid and malicious.
+fn values(id: &str) -> Vec<String> {
+    let mut values: Vec<String> = [
         "nonsense",
         "%ff",
         "%00",
@@ -130,24 +122,24 @@ fn words(id: &str) -> Vec<String> {
     ]
     .map(String::from)
     .into();
-    words.extend([id.to_owned(), "0".repeat(32), id.to_uppercase(), "9".repeat(5000)]);
-    words
+    values.extend([id.to_owned(), "0".repeat(32), id.to_uppercase(), "9".repeat(5000)]);
+    values
 }
 
-/// Every address a template stands for, within reason.
+/// Addresses for a template of a path.
 fn addresses(template: &str, id: &str) -> Vec<String> {
     let names = ["output.mp4", "pose_data.csv", "metadata.json", "video", "json", "exe", "%ff"];
     let mut open = vec![template.to_owned()];
-    for (place, words) in [
-        ("{id}", words(id)),
+    for (parameter, values) in [
+        ("{id}", values(id)),
         ("{name}", names.map(String::from).into()),
         ("{kind}", names.map(String::from).into()),
         ("{code}", ["queue_full", "not_a_video", "nothing", "%ff"].map(String::from).into()),
     ] {
         open = open
             .into_iter()
-            .flat_map(|address| match address.contains(place) {
-                true => words.iter().map(|word| address.replace(place, word)).collect(),
+            .flat_map(|address| match address.contains(parameter) {
+                true => values.iter().map(|value| address.replace(parameter, value)).collect(),
                 false => vec![address],
             })
             .collect();
@@ -181,7 +173,7 @@ const BODIES: [(&str, &str); 8] = [
         "--x\r\nContent-Disposition: form-data; name=\"mode\"\r\n\r\nwarp\r\n--x--\r\n",
     ),
     ("video/mp4", "FAULT ok\n"),
-    ("application/offset+octet-stream", "piece"),
+    ("application/offset+octet-stream", "chunk"),
 ];
 
 const QUERIES: [&str; 8] = [
@@ -195,7 +187,7 @@ const QUERIES: [&str; 8] = [
     "?limit=0",
 ];
 
-/// A resumable upload from its beginning to its end, each request both ways where there are two.
+/// A complete resumable upload, with each request in both forms that exist.
 fn resumable(server: &TestServer, contract: &mut Contract) -> Result<()> {
     let one = "/api/tus/{id}";
     let ask = |method: Method, url: &str, headers: &[(&str, &str)]| {
@@ -219,8 +211,8 @@ fn resumable(server: &TestServer, contract: &mut Contract) -> Result<()> {
     contract.check("delete", one, ask(Method::DELETE, &url, &[]).send()?)?;
     contract.check("delete", one, ask(Method::DELETE, &url, &[]).send()?)?;
     let (_, url) = begin()?;
-    for meant in ["HEAD", "PATCH", "DELETE", "DELETE", "GET"] {
-        let headers = [("x-http-method-override", meant), ("upload-offset", "0"), bytes];
+    for method in ["HEAD", "PATCH", "DELETE", "DELETE", "GET"] {
+        let headers = [("x-http-method-override", method), ("upload-offset", "0"), bytes];
         let request = ask(Method::POST, &url, &headers);
         contract.check("post", one, request.body("FAULT ok\n").send()?)?;
     }
@@ -230,14 +222,14 @@ fn resumable(server: &TestServer, contract: &mut Contract) -> Result<()> {
 #[test]
 fn every_response_matches_the_openapi_document() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let video = folder.path().join("start_fault_service");
+    let video = folder.path().join("video");
     std::fs::write(&video, "FAULT ok\n")?;
-    let server = start_fault_service()?;
+    let server = start_fault_service(&["--queue-max", "1000"])?;
     let mut contract = Contract::of(&server)?;
     let id = server.submit(&video)?;
     server.await_end(&id)?;
     for (method, path) in contract.operations() {
-        // Last, because it takes away what the others ask for.
+        // Last, because it removes the job that the others use.
         if path.starts_with("/api/cleanup") {
             continue;
         }
@@ -278,14 +270,14 @@ fn every_response_matches_the_openapi_document() -> Result<()> {
             !contract.seen.iter().any(|(m, p, status)| (m, p) == (method, path) && *status < 400)
         })
         .collect();
-    // A job that waits long enough to be cancelled is other tests' business.
+    // Other tests cancel jobs: here none is pending long enough.
     assert_eq!(unseen, [("post".to_owned(), "/api/cancel/{id}".to_owned())], "never succeeded");
     Ok(())
 }
 
 #[test]
 fn undocumented_paths_do_not_exist() -> Result<()> {
-    let server = start_fault_service()?;
+    let server = start_fault_service(&["--queue-max", "1000"])?;
     let contract = Contract::of(&server)?;
     for (path, item) in contract.document["paths"].as_object().context("paths")? {
         let address = path.replace("{id}", &"0".repeat(32)).replace(['{', '}'], "");
@@ -313,7 +305,7 @@ fn undocumented_paths_do_not_exist() -> Result<()> {
 
 #[test]
 fn the_documentation_page_lists_every_operation_without_scripts() -> Result<()> {
-    let server = start_fault_service()?;
+    let server = start_fault_service(&["--queue-max", "1000"])?;
     let contract = Contract::of(&server)?;
     let answer = server.get("/docs")?;
     let policy = answer.headers()["content-security-policy"].to_str()?.to_owned();
@@ -332,7 +324,7 @@ fn a_generated_client_uploads_waits_downloads_and_cleans_up() -> Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = here.join("../target/generated_client/bin/python");
     if !python.exists() {
-        skipped("generated-client", "there is no generator; run `make python-tools`");
+        skipped("generated-client", "the generator is not installed; run `make python-tools`");
         return Ok(());
     }
     let folder = tempfile::tempdir()?;

@@ -1,4 +1,4 @@
-//! What the service removes it says in its journal: whose, what, why and when.
+//! Each deletion is recorded in the journal with its job, subject, reason and time.
 
 use anyhow::{Context, Result};
 use bodyscript::JOURNAL_FILE;
@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// A service whose configuration changes.
+/// A service whose configuration is reloaded.
 struct Harness {
     server: TestServer,
     config: PathBuf,
@@ -29,7 +29,7 @@ impl Harness {
         Ok(Self { server, config, folder })
     }
 
-    fn over(&self, words: &str) -> Result<String> {
+    fn ended_job(&self, words: &str) -> Result<String> {
         let id = self.server.submit(&fault_video(self.folder.path(), words)?)?;
         self.server.await_end(&id)?;
         Ok(id)
@@ -53,7 +53,7 @@ fn flags<'a>(program: &'a [String; 2], config: &'a Path) -> [&'a str; 4] {
     [&program[0], &program[1], "--config", config.to_str().expect("a plain path")]
 }
 
-/// The lines about deletions, without their times, which have to make sense.
+/// The recorded deletions without their times, which are checked to be plausible.
 fn lines(state: &Path) -> Result<BTreeSet<(String, String, String)>> {
     let journal = Connection::open(state.join(JOURNAL_FILE))?;
     let made: i64 = journal.query_row("SELECT min(created_ms) FROM jobs", [], |row| row.get(0))?;
@@ -61,7 +61,7 @@ fn lines(state: &Path) -> Result<BTreeSet<(String, String, String)>> {
     let mut lines = journal.prepare("SELECT job, what, why, at_ms FROM deletions")?;
     let lines = lines.query_map([], |row| {
         let at: i64 = row.get(3)?;
-        assert!((made - 600_000..=now).contains(&at), "a line has the time it was made");
+        assert!((made - 600_000..=now).contains(&at), "the time of a deletion is plausible");
         Ok((row.get(0)?, row.get(1)?, row.get(2)?))
     })?;
     Ok(lines.collect::<Result<_, _>>()?)
@@ -70,50 +70,50 @@ fn lines(state: &Path) -> Result<BTreeSet<(String, String, String)>> {
 #[test]
 fn every_deletion_is_logged_with_its_reason() -> Result<()> {
     let harness = Harness::start()?;
-    let asked_for = harness.over("ok")?;
+    let asked_for = harness.ended_job("ok")?;
     let cleanup = harness.server.url(&format!("/api/cleanup/{asked_for}"));
     harness.server.client().delete(cleanup).send()?.error_for_status()?;
-    let [done, failed] = [harness.over("ok")?, harness.over("bad-input")?];
+    let [done, failed] = [harness.ended_job("ok")?, harness.ended_job("bad-input")?];
     harness.reload("result_ttl_s = 1\npressure_ttl_s = 1")?;
     harness.await_gone(&done)?;
     harness.await_gone(&failed)?;
 
     harness.reload("pressure_ttl_s = 1")?;
     harness.server.await_log("configuration reloaded applied=[\"result_ttl_s\"]")?;
-    let [pressed, kept] = [harness.over("ok")?, harness.over("bad-input")?];
+    let [under_pressure, kept] = [harness.ended_job("ok")?, harness.ended_job("bad-input")?];
     harness.reload("pressure_ttl_s = 1\ndisk_free_bytes_min = \"1000000 GiB\"")?;
-    harness.await_gone(&pressed)?;
+    harness.await_gone(&under_pressure)?;
     harness.await_gone(&kept)?;
 
     harness.reload("queue_max = 1")?;
-    wait_until("it takes uploads again", || {
+    wait_until("uploads are accepted again", || {
         Ok(harness.server.get("/readyz")?.status().is_success())
     })?;
-    let [older, _newer] = [harness.over("bad-input")?, harness.over("bad-input")?];
-    let robbed = harness.over("ok")?;
+    let [older, _newer] = [harness.ended_job("bad-input")?, harness.ended_job("bad-input")?];
+    let without_results = harness.ended_job("ok")?;
     let state = harness.server.state_dir();
     let root = harness.server.kill()?;
-    fs::remove_dir_all(state.join("results").join(&robbed))?;
+    fs::remove_dir_all(state.join("results").join(&without_results))?;
     let server = TestServer::start_in(root, &flags(&fault_worker()?, &harness.config))?;
     server.signal(Signal::SIGTERM)?;
     let _root = server.ended()?;
 
     let upload = |id: &str, why: &str| (id.to_owned(), "upload".to_owned(), why.to_owned());
     let job = |id: &str, why: &str| (id.to_owned(), "job".to_owned(), why.to_owned());
-    let over = "its job has ended";
+    let ended = "its job has ended";
     let expected = BTreeSet::from([
-        upload(&asked_for, over),
+        upload(&asked_for, ended),
         job(&asked_for, "by request"),
-        upload(&done, over),
+        upload(&done, ended),
         job(&done, "expired"),
         job(&failed, "expired"),
-        upload(&pressed, over),
-        job(&pressed, "low memory or disk space"),
+        upload(&under_pressure, ended),
+        job(&under_pressure, "low memory or disk space"),
         upload(&kept, "low disk space"),
         job(&kept, "low memory or disk space"),
         upload(&older, "limit of failed jobs reached"),
-        upload(&robbed, over),
-        job(&robbed, "its results were gone at a start"),
+        upload(&without_results, ended),
+        job(&without_results, "its results were gone at a start"),
     ]);
     let found = lines(&state).context("the journal")?;
     assert_eq!(found, expected);

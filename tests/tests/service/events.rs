@@ -1,5 +1,5 @@
-//! The status of a job as a stream of events: replay after a break and a restart, and the time
-//! that is left.
+//! The status of a job as a stream of events: replay after a disconnect and a restart, and the estimate of
+//! the remaining time.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::fixture::Clip;
@@ -54,7 +54,7 @@ fn a_client_that_reconnects_after_a_restart_gets_each_event_once() -> Result<()>
     let again = next(&mut BufReader::new(listen(&server, &job, Some("nonsense"))?))?;
     assert_eq!(again.context("an event")?.status["status"], "processing");
 
-    // The job is taken up again and comes to the same revision; the state is another.
+    // The job runs again and reaches the same revision number with another state.
     let server = server.restart(&flags)?;
     server.await_status(&job, |status| status["status"] == "processing")?;
     let mut stream = BufReader::new(listen(&server, &job, Some(&first.id))?);
@@ -66,12 +66,16 @@ fn a_client_that_reconnects_after_a_restart_gets_each_event_once() -> Result<()>
     while let Some(event) = next(&mut stream)? {
         last = event;
     }
-    assert_eq!(last.status["status"], "cancelled", "the stream ends with the end");
+    assert_eq!(last.status["status"], "cancelled", "the stream ends with the job");
     assert_eq!(listen(&server, &job, Some(&last.id))?.status(), StatusCode::NO_CONTENT);
     let server = server.restart(&flags)?;
     assert_eq!(listen(&server, &job, Some(&last.id))?.status(), StatusCode::NO_CONTENT);
     let reported = next(&mut BufReader::new(listen(&server, &job, Some(&first.id))?))?;
-    assert_eq!(reported.context("an event")?.id, last.id, "an end has one name for ever");
+    assert_eq!(
+        reported.context("an event")?.id,
+        last.id,
+        "the id of the final event does not change"
+    );
     Ok(())
 }
 
@@ -94,8 +98,9 @@ fn the_remaining_time_is_estimated_from_measurements() -> Result<()> {
         last = status;
     }
     assert_eq!((&last["status"], &last["eta_s"]), (&"completed".into(), &Value::Null), "{last}");
-    let (first, end) = (reported.first().context("told")?, reported.last().context("told")?);
-    assert!(end < first || *first <= 1, "it comes to an end: {reported:?}");
+    let (first, end) =
+        (reported.first().context("an estimate")?, reported.last().context("an estimate")?);
+    assert!(end < first || *first <= 1, "the estimate decreases: {reported:?}");
     let third = server.submit(&video)?;
     let eta = server.status(&third)?["eta_s"].as_u64().context("a job was measured")?;
     let wall = last["attempts"][0]["wall_ms"].as_u64().context("a time")?.div_ceil(1000);

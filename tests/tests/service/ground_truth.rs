@@ -1,8 +1,8 @@
-//! Holds the landmarks against the true joints of rendered figures, at several sizes, yaws and
-//! speeds, beside what MediaPipe makes of the same files: never farther off, never less steady.
+//! Compares the landmarks with the true joints of rendered figures, at several sizes, yaws and speeds. The
+//! errors and the jitter must not exceed those of MediaPipe on the same files.
 //!
 //! MediaPipe's figures are in `tests/mediapipe/truth.csv`; `tests/mediapipe/truth.py` writes them
-//! from the clips and joints that this test leaves in the folder `TRUTH_CLIPS`.
+//! from the clips and joints that this test writes to the folder `TRUTH_CLIPS`.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::fixture::{Clip, footage};
@@ -16,15 +16,15 @@ use std::time::Duration;
 
 const FRAMES: u32 = 40;
 const MEDIAPIPE: &str = include_str!("../../mediapipe/truth.csv");
-/// How much two equally good results may differ by chance, in one clip and over all, as a share.
-const CHANCE: f64 = 0.01;
-const CHANCE_OVERALL: f64 = 0.001;
+/// Random difference allowed between equally good results, for one clip and for all, as a share.
+const TOLERANCE: f64 = 0.01;
+const TOLERANCE_OVERALL: f64 = 0.001;
 
 fn brisk(time: Duration) -> Scene {
     footage::walking(2 * time)
 }
 
-/// Name, recipe. The name is the file's.
+/// The name of the file and the clip.
 fn clips() -> Vec<(&'static str, Clip)> {
     let clip = |width, height, yaw| Clip::new().frames(FRAMES).size(width, height).yaw(yaw);
     vec![
@@ -42,7 +42,7 @@ fn clips() -> Vec<(&'static str, Clip)> {
     ]
 }
 
-/// What is known of one clip's landmarks.
+/// Quality of the landmarks of one clip.
 #[derive(Debug, Clone, Copy)]
 struct Figures {
     frames: usize,
@@ -85,8 +85,8 @@ fn measure(clip: &Clip, table: &PoseTable) -> Figures {
     Figures { frames: table.frames.len(), mean: sum / count, jitter }
 }
 
-/// The true joints of every clip, for the script.
-fn leave_joints(folder: &Path) -> Result<()> {
+/// Writes the true joints of every clip for the script.
+fn write_joints(folder: &Path) -> Result<()> {
     let mut text = String::from("clip,frame_id,landmark_id,x,y\n");
     for (name, clip) in clips() {
         for frame in 0..FRAMES {
@@ -103,7 +103,7 @@ fn landmarks_are_as_accurate_and_as_stable_as_those_of_mediapipe() -> Result<()>
     let own = tempfile::tempdir()?;
     let kept = std::env::var_os("TRUTH_CLIPS");
     let folder = kept.as_deref().map_or(own.path(), Path::new);
-    leave_joints(folder)?;
+    write_joints(folder)?;
     let mediapipe = mediapipe()?;
     let (mut ours_sum, mut theirs_sum) = (0.0, 0.0);
     let mut faults = Vec::new();
@@ -120,14 +120,14 @@ fn landmarks_are_as_accurate_and_as_stable_as_those_of_mediapipe() -> Result<()>
         };
         ours_sum += ours.mean;
         theirs_sum += theirs.mean;
-        let is_steady = ours.jitter <= theirs.jitter * (1.0 + CHANCE);
-        let is_near = ours.mean <= theirs.mean * (1.0 + CHANCE);
+        let is_steady = ours.jitter <= theirs.jitter * (1.0 + TOLERANCE);
+        let is_near = ours.mean <= theirs.mean * (1.0 + TOLERANCE);
         if ours.frames < theirs.frames || !is_near || !is_steady {
             faults.push(format!("{name}: {ours:?}, MediaPipe's {theirs:?}"));
         }
     }
     println!("mean over all: {ours_sum:.6}, MediaPipe's {theirs_sum:.6}");
     assert!(faults.is_empty(), "{faults:#?}");
-    assert!(ours_sum <= theirs_sum * (1.0 + CHANCE_OVERALL), "{ours_sum} {theirs_sum}");
+    assert!(ours_sum <= theirs_sum * (1.0 + TOLERANCE_OVERALL), "{ours_sum} {theirs_sum}");
     Ok(())
 }

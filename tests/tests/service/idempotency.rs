@@ -1,17 +1,12 @@
-//! A request that is sent again with the same key is the same job; with the same key and other
-//! content it is refused.
+//! A repeated request with the same key refers to the same job; with the same key and different content it
+//! is refused.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::traces::{fault_video, fault_worker, names};
+use bodyscript_tests::traces::{fault_video, fault_worker, names, start_fault_service};
 use reqwest::StatusCode;
 use serde_json::Value;
 use std::path::Path;
-
-fn start() -> Result<TestServer> {
-    let program = fault_worker()?;
-    TestServer::start(&[&program[0], &program[1]])
-}
 
 fn put(server: &TestServer, key: &str, video: &Path, query: &str) -> Result<(StatusCode, Value)> {
     let url = server.url(&format!("/api/upload{query}"));
@@ -35,11 +30,11 @@ fn a_repeated_key_returns_the_same_job_and_refuses_other_content() -> Result<()>
     let folder = tempfile::tempdir()?;
     let (video, other) =
         (fault_video(folder.path(), "ok")?, fault_video(folder.path(), "sleep:1 ok")?);
-    let server = start()?;
+    let server = start_fault_service(&[])?;
     let id = accepted(&server, "one", &video)?;
-    assert_eq!(accepted(&server, "one", &video)?, id, "while it is under way");
+    assert_eq!(accepted(&server, "one", &video)?, id, "while it runs");
     server.await_end(&id)?;
-    assert_eq!(accepted(&server, "one", &video)?, id, "when it is over");
+    assert_eq!(accepted(&server, "one", &video)?, id, "after its end");
     assert_ne!(accepted(&server, "two", &video)?, id, "another key is another request");
     for (video, query) in [(&other, ""), (&video, "?mode=fast")] {
         let (status, problem) = put(&server, "one", video, query)?;
@@ -56,9 +51,9 @@ fn a_repeated_key_returns_the_same_job_and_refuses_other_content() -> Result<()>
     assert_eq!(put(&server, "one", &other, "")?.0, StatusCode::UNPROCESSABLE_ENTITY);
     let url = server.url(&format!("/api/cleanup/{id}"));
     server.client().delete(url).send()?.error_for_status()?;
-    let anew = accepted(&server, "one", &other)?;
-    assert_ne!(anew, id, "the key goes with its job");
-    server.await_end(&anew)?;
+    let second = accepted(&server, "one", &other)?;
+    assert_ne!(second, id, "the key is deleted with its job");
+    server.await_end(&second)?;
     assert_eq!(total(&server)?, 2);
     server.stop()?;
     Ok(())
@@ -68,7 +63,7 @@ fn a_repeated_key_returns_the_same_job_and_refuses_other_content() -> Result<()>
 fn concurrent_requests_with_one_key_create_one_job() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = fault_video(folder.path(), "ok")?;
-    let server = start()?;
+    let server = start_fault_service(&[])?;
     let answers = std::thread::scope(|scope| {
         let send = || scope.spawn(|| put(&server, "same", &video, ""));
         let threads: Vec<_> = (0..8).map(|_| send()).collect();
@@ -84,7 +79,7 @@ fn concurrent_requests_with_one_key_create_one_job() -> Result<()> {
             _ => assert_eq!(body["code"], "idempotency_key_busy", "{body}"),
         }
     }
-    let id = ids.first().context("one is taken")?.clone();
+    let id = ids.first().context("one is accepted")?.clone();
     assert!(ids.iter().all(|other| *other == id), "{ids:?}");
     server.await_end(&id)?;
     assert_eq!(total(&server)?, 1);

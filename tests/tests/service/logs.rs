@@ -1,5 +1,5 @@
-//! What the log tells: every line of one request by its name, memory at each point of a job, one
-//! exit report for each worker.
+//! The log: every line of a request has its id, each stage of a job its memory, and each worker one exit
+//! report.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::fixture::Clip;
@@ -16,16 +16,16 @@ fn lines(log: &str) -> Vec<Value> {
     log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// Uploads a video by a request with a name and a trace; gives the job's id.
-fn submit_by_name(server: &TestServer, video: &Path) -> Result<String> {
+/// Uploads a video in a request with an id and a trace; gives the job's id.
+fn submit_with_id(server: &TestServer, video: &Path) -> Result<String> {
     let answer = server
         .client()
         .post(server.url("/api/upload"))
-        .header("x-request-id", "visit-7")
+        .header("x-request-id", "request-7")
         .header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))
         .multipart(Form::new().file("file", video)?)
         .send()?;
-    assert_eq!(answer.headers()["x-request-id"], "visit-7");
+    assert_eq!(answer.headers()["x-request-id"], "request-7");
     Ok(answer.json::<Value>()?["job_id"].as_str().context("an id")?.to_owned())
 }
 
@@ -35,7 +35,7 @@ fn a_request_id_is_logged_from_the_response_to_the_worker_exit() -> Result<()> {
     let video = folder.path().join("short.mp4");
     Clip::new().frames(30).encode(&video)?;
     let server = TestServer::start(&["--log-format", "json"])?;
-    let job = submit_by_name(&server, &video)?;
+    let job = submit_with_id(&server, &video)?;
     server.await_end(&job)?;
     let unnamed = server.get("/nothing")?;
     assert_eq!(unnamed.headers()["x-request-id"].len(), 32);
@@ -52,7 +52,7 @@ fn a_request_id_is_logged_from_the_response_to_the_worker_exit() -> Result<()> {
     ] {
         let is_it = |line: &&&Value| line["message"] == message || line["target"] == message;
         let line = points.find(is_it).with_context(|| format!("{message}: {of_job:#?}"))?;
-        assert_eq!(line["request_id"], "visit-7", "{line}");
+        assert_eq!(line["request_id"], "request-7", "{line}");
         assert_eq!(line["trace_id"], TRACE, "{line}");
         assert!(line[memory].as_u64() > Some(1 << 20), "{memory} of {line}");
     }
@@ -75,7 +75,7 @@ fn a_job_keeps_its_request_id_over_a_restart() -> Result<()> {
     let [flag, program] = fault_worker()?;
     let flags = ["--log-format", "json", &flag, &program];
     let server = TestServer::start(&flags)?;
-    let job = submit_by_name(&server, &fault_video(folder.path(), "progress:1 sleep:2000 ok")?)?;
+    let job = submit_with_id(&server, &fault_video(folder.path(), "progress:1 sleep:2000 ok")?)?;
     server.await_status(&job, |status| status["current_frame"] == 1)?;
     let server = TestServer::start_in(server.kill()?, &flags)?;
     server.await_end(&job)?;
@@ -87,7 +87,7 @@ fn a_job_keeps_its_request_id_over_a_restart() -> Result<()> {
         let is_it = |line: &&Value| line["message"] == message || line["target"] == message;
         let line = after.iter().filter(|line| line["job"] == job.as_str()).find(is_it);
         let line = line.with_context(|| format!("{message}: {after:#?}"))?;
-        assert_eq!((&line["request_id"], &line["trace_id"]), (&"visit-7".into(), &TRACE.into()));
+        assert_eq!((&line["request_id"], &line["trace_id"]), (&"request-7".into(), &TRACE.into()));
     }
     Ok(())
 }
@@ -108,15 +108,15 @@ fn each_worker_has_one_exit_report() -> Result<()> {
     server.client().post(server.url(&format!("/api/cancel/{cancelled}"))).send()?;
     workers += 1;
     let log = lines(&server.stop()?);
-    let obituaries: Vec<_> = log
+    let reports: Vec<_> = log
         .iter()
-        // The trial at the start has one as well.
+        // The test worker at the start has one too.
         .filter(|line| line["target"] == "exit" && line["job"] != "trial")
         .map(|line| (line["job"].to_string(), line["attempt"].as_u64(), line["pid"].as_i64()))
         .collect();
-    let mut different = obituaries.clone();
+    let mut different = reports.clone();
     different.sort();
     different.dedup();
-    assert_eq!((obituaries.len(), different.len()), (workers, workers), "{obituaries:?}");
+    assert_eq!((reports.len(), different.len()), (workers, workers), "{reports:?}");
     Ok(())
 }

@@ -1,6 +1,5 @@
-//! Holds the test material itself to account: the mannequin's truth must be where the picture shows
-//! it, and a clip must hold the frames that were put into it. Everything measured with mannequins
-//! rests on these.
+//! Tests of the test material: the mannequin's landmarks must be where the picture shows them, and a clip must
+//! contain the frames that were encoded. All measurements with mannequins depend on this.
 
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ const SHIRT: [u8; 3] = [30, 60, 200];
 const TROUSERS: [u8; 3] = [30, 160, 40];
 const SHOES: [u8; 3] = [200, 30, 40];
 
-/// A figure whose every garment can be told by its hue.
+/// A figure whose garments have distinct hues.
 fn figure(pose: Pose) -> Figure {
     let clothes = Clothes { shirt: SHIRT, trousers: TROUSERS, shoes: SHOES };
     Figure { clothes, ..Figure::from(pose) }
@@ -48,7 +47,7 @@ fn pixel_at(image: &RgbImage, at: TrueLandmark) -> [u8; 3] {
     image.pixel((at.x * image.width as f32) as u32, (at.y * image.height as f32) as u32)
 }
 
-/// Which pixels show somebody: those that differ from the bare room.
+/// The pixels that show a figure: those that differ from the empty room.
 fn silhouette(image: &RgbImage, camera: &Camera) -> Vec<bool> {
     let room = render(&Scene::empty(), camera);
     image.data.chunks(3).zip(room.data.chunks(3)).map(|(a, b)| a != b).collect()
@@ -130,7 +129,7 @@ fn raising_an_arm_moves_the_picture_of_the_wrist() {
     assert!(!is_of(pixel_at(&high, low_at[LEFT_WRIST]), SKIN));
     assert!(high_at[LEFT_WRIST].x > 0.6, "the subject's left is the picture's right");
     assert_eq!(low_at[RIGHT_WRIST], high_at[RIGHT_WRIST]);
-    // The arm is the outermost thing, and it ends a hand's length beyond the wrist.
+    // The arm is outermost, and it ends the length of a hand beyond the wrist.
     let outermost = silhouette(&high, &camera)
         .chunks(320)
         .filter_map(|row| row.iter().rposition(|figure| *figure))
@@ -185,8 +184,8 @@ fn walking_repeats_moves_and_keeps_the_bones_rigid() {
     let at = |time_s: f64| render(&Pose::walking(time_s).into(), &camera);
     assert_eq!(at(0.25), at(0.25));
     assert_ne!(at(0.0), at(0.25));
-    let (now, a_cycle_on) = (Pose::walking(0.25), Pose::walking(0.25 + 50.0 * GAIT_CYCLE_S));
-    assert!((now.left_leg.swing - a_cycle_on.left_leg.swing).abs() < 1e-4);
+    let (now, cycles_later) = (Pose::walking(0.25), Pose::walking(0.25 + 50.0 * GAIT_CYCLE_S));
+    assert!((now.left_leg.swing - cycles_later.left_leg.swing).abs() < 1e-4);
 
     let still = Skeleton::new(&Pose::still()).landmarks();
     for step in 0..24 {
@@ -194,11 +193,14 @@ fn walking_repeats_moves_and_keeps_the_bones_rigid() {
         let joints = Skeleton::new(&pose).landmarks();
         for bone in [LEFT_SHOULDER, LEFT_ELBOW, LEFT_HIP, LEFT_KNEE] {
             for side in [bone, bone + 1] {
-                let (length, of_old) = (
+                let (length, expected) = (
                     joints[side].distance(joints[side + 2]),
                     still[side].distance(still[side + 2]),
                 );
-                assert!((length - of_old).abs() < 1e-4, "bone {side}: {of_old} became {length}");
+                assert!(
+                    (length - expected).abs() < 1e-4,
+                    "bone {side}: {expected} became {length}"
+                );
             }
         }
         let lowest = joints[LEFT_HEEL..].iter().map(|at| at.y).fold(f32::INFINITY, f32::min);
@@ -232,7 +234,7 @@ fn find(bytes: &[u8], name: &[u8; 4]) -> Option<usize> {
     bytes.windows(4).position(|word| word == name)
 }
 
-/// Checks every decoded frame against the picture it was made of and the time it was given.
+/// Compares every decoded frame with its picture and its time.
 fn compare(clip: &Clip, decoded: &Decoded, frames: u32) -> Result<(), String> {
     if decoded.frames.len() != frames as usize {
         return Err(format!("{} frames instead of {frames}", decoded.frames.len()));
@@ -243,12 +245,12 @@ fn compare(clip: &Clip, decoded: &Decoded, frames: u32) -> Result<(), String> {
         if (image.width, image.height) != (picture.width, picture.height) {
             return Err(format!("frame {n} is {}x{}", image.width, image.height));
         }
-        let likeness = psnr(image, &picture);
+        let similarity = psnr(image, &picture);
         let others = (0..frames).filter(|m| clip.picture(*m) != picture);
         let best_other = others.map(|m| psnr(image, &clip.picture(m))).fold(0.0, f64::max);
-        if likeness < 28.0 || likeness <= best_other {
+        if similarity < 28.0 || similarity <= best_other {
             return Err(format!(
-                "frame {n} is like its picture by {likeness:.1} dB, like another by {best_other:.1}"
+                "frame {n} matches its picture with {similarity:.1} dB, another with {best_other:.1} dB"
             ));
         }
         let late = (*time - first).abs_diff(clip.time(n));
@@ -344,7 +346,7 @@ fn rotated_clips_store_turned_frames_and_their_rotation() {
             assert_eq!(decoded.orientation.as_deref(), Some(tag));
             let stored = &decoded.frames[0].1;
             assert_eq!((stored.width, stored.height), size);
-            // Follow one point of the upright picture to where the stored one must have it.
+            // One point of the upright picture, and its position in the stored one.
             let nose = clip.truth(0)[0][NOSE];
             let (x, y) = match rotation {
                 Rotation::Clockwise90 => (nose.y, 1.0 - nose.x),
@@ -359,9 +361,9 @@ fn rotated_clips_store_turned_frames_and_their_rotation() {
 #[test]
 fn a_truncated_clip_lacks_its_end() {
     let bytes = |clip: Clip| std::fs::read(encoded(&clip, "mp4").path()).unwrap();
-    let (whole, half) = (bytes(Clip::new()), bytes(Clip::new().truncated(0.5)));
-    assert!(half.len().abs_diff(whole.len() / 2) < 64);
-    assert!(find(&whole, b"moov").is_some());
+    let (complete, half) = (bytes(Clip::new()), bytes(Clip::new().truncated(0.5)));
+    assert!(half.len().abs_diff(complete.len() / 2) < 64);
+    assert!(find(&complete, b"moov").is_some());
     assert!(find(&half, b"moov").is_none());
 }
 

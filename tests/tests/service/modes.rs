@@ -1,5 +1,4 @@
-//! What can be chosen for a video, through the whole path from the command line: the modes, which
-//! frames are processed, smoothing.
+//! Options of a job on the command line: modes, sampling of frames, parallel inference.
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::{Clip, footage};
@@ -77,7 +76,7 @@ fn every_mode_locates_the_person_and_names_its_strategy() -> Result<()> {
         assert!(found.iter().all(|name| names.contains(name)), "{mode}: {found:?}");
         println!("{mode}: {found:?}");
         let truth = Clip::new().frames(FRAMES).truth(0);
-        // Shoulders and hips: were left and right exchanged, they would be a trunk's width off.
+        // Shoulders and hips: if left and right were swapped, they would be off by the width of the trunk.
         for landmark in [11, 12, 23, 24] {
             let (row, truth) = (&table.frames[&0][&landmark], &truth[0][landmark]);
             let off = (row.x - f64::from(truth.x)).hypot(row.y - f64::from(truth.y));
@@ -104,8 +103,8 @@ fn frames_are_sampled_by_number_or_by_time_but_not_by_both() -> Result<()> {
     Ok(())
 }
 
-/// `bodyscript run` with these options, started on one processor or on all of this test.
-fn started(
+/// Starts `bodyscript run` with these options on the given processors.
+fn start(
     options: &[&str],
     video: &Path,
     folder: &Path,
@@ -116,30 +115,31 @@ fn started(
     command.arg("run").args(options).arg(video);
     command.arg("-o").arg(folder).stdout(Stdio::null());
     let processors = *processors;
-    // A child has the processors of the thread that starts it.
-    let start = move || -> Result<Child> {
+    // A child inherits the processors of the thread that starts it.
+    let spawn = move || -> Result<Child> {
         sched_setaffinity(Pid::from_raw(0), &processors)?;
         command.spawn().context("bodyscript cannot be run")
     };
-    let child = std::thread::spawn(start).join().expect("no panic")?;
+    let child = std::thread::spawn(spawn).join().expect("no panic")?;
     Ok(RefCell::new(child))
 }
 
-/// Whether a worker of this process looks for poses on a thread besides its first.
+/// Whether a worker of this process has a thread for inference besides its main thread.
 fn has_pose_thread(supervisor: u32) -> Result<bool> {
     let processes = procfs::process::all_processes()?.flatten();
     let is_child = |process: &procfs::process::Process| {
         process.stat().is_ok_and(|stat| i64::from(stat.ppid) == i64::from(supervisor))
     };
-    let mut threads = processes.filter(is_child).filter_map(|it| it.tasks().ok()).flatten();
+    let mut threads =
+        processes.filter(is_child).filter_map(|process| process.tasks().ok()).flatten();
     let is_pose = |stat: procfs::process::Stat| stat.comm == "pose";
     Ok(threads.any(|thread| thread.is_ok_and(|thread| thread.stat().is_ok_and(is_pose))))
 }
 
-/// Follows a run to its end; its table, and whether it looked at frames side by side.
-fn followed(run: RefCell<Child>, video: &Path, folder: &Path) -> Result<(String, bool)> {
+/// Waits for the end of a run; gives its table and whether it ran inference in parallel.
+fn finish(run: RefCell<Child>, video: &Path, folder: &Path) -> Result<(String, bool)> {
     let seen = Cell::new(false);
-    wait_until("the run is over", || {
+    wait_until("the run has ended", || {
         let mut run = run.borrow_mut();
         seen.set(seen.get() || has_pose_thread(run.id())?);
         Ok(run.try_wait()?.is_some())
@@ -155,7 +155,7 @@ fn parallel_inference_gives_the_same_poses_as_sequential() -> Result<()> {
     let available = |processor: &usize| all.is_set(*processor).unwrap_or(false);
     let available: Vec<usize> = (0..CpuSet::count()).filter(available).collect();
     if available.len() < 2 {
-        report::skipped("processors", "side by side takes two, and there is one");
+        report::skipped("processors", "parallel inference needs two, and there is one");
         return Ok(());
     }
     let mut one = CpuSet::new();
@@ -166,21 +166,21 @@ fn parallel_inference_gives_the_same_poses_as_sequential() -> Result<()> {
     let people = ["--mode", "ultra_fast", "--max-people", "2", "--formats", "csv"];
     let mut cases = vec![(people.to_vec(), two)];
     if let Some(video) = recorded_footage::find("media/person_720p.mp4") {
-        // Nothing but the table, and with all that is drawn, also in frames that are not looked at.
+        // With the table only, and with the overlay, which also contains frames that are not processed.
         let sparse = |mode| vec!["--mode", mode, "--interval", "24", "--formats", "csv"];
         let modes = ["static", "ultra_fast", "fast", "smart", "quality"].map(sparse);
         cases.extend(modes.map(|options| (options, video.clone())));
         cases.push((vec!["--mode", "smart", "--interval", "5"], video));
     }
     for (at, (options, video)) in cases.iter().enumerate() {
-        let [alone, together] =
-            ["alone", "together"].map(|name| folder.path().join(format!("{name}-{at}")));
+        let [sequential, parallel] =
+            ["sequential", "parallel"].map(|name| folder.path().join(format!("{name}-{at}")));
         let (expected, has_threads) =
-            followed(started(options, video, &alone, &one)?, video, &alone)?;
-        assert!(!has_threads, "{options:?}: one processor is for one thread");
+            finish(start(options, video, &sequential, &one)?, video, &sequential)?;
+        assert!(!has_threads, "{options:?}: threads for inference on one processor");
         let (poses, has_threads) =
-            followed(started(options, video, &together, &all)?, video, &together)?;
-        assert!(has_threads, "{options:?}: several processors are for several threads");
+            finish(start(options, video, &parallel, &all)?, video, &parallel)?;
+        assert!(has_threads, "{options:?}: no thread for inference on several processors");
         assert_eq!(poses, expected, "{options:?}");
         println!("{options:?}: {:?}", strategies(&poses));
     }

@@ -1,4 +1,4 @@
-//! Several people in one video: who is who, through crossings and behind somebody else's back.
+//! Several people in one video: their ids stay the same when they cross or hide each other.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::fixture::{Clip, footage};
@@ -9,15 +9,15 @@ use std::path::Path;
 use std::time::Duration;
 
 const FPS: u32 = 15;
-/// Hips, whose middle says where somebody is.
+/// Hips, whose middle is the position of a person.
 const HIPS: [usize; 2] = [23, 24];
-/// How far a person found may be from a figure to be that figure, as a share of the width.
+/// Largest distance between a detected person and the same figure, as a share of the width.
 const NEAR: f64 = 0.06;
 
-/// Where each person is, by frame: the middle of the hips as a share of the width.
+/// Position of each person by frame: the middle of the hips as a share of the width.
 type Seen = BTreeMap<u32, BTreeMap<u32, f64>>;
 
-/// What is to be seen at each moment.
+/// The scene at each time.
 type Footage = fn(Duration) -> Scene;
 
 fn clip(frames: u32, footage: Footage) -> Clip {
@@ -48,7 +48,7 @@ fn seen(table: &str) -> Result<Seen> {
     Ok(seen)
 }
 
-/// In how many frames each person is where each figure is, by person and figure.
+/// In how many frames a person is at the position of a figure, by person and figure.
 fn identities(clip: &Clip, seen: &Seen) -> BTreeMap<(u32, usize), u32> {
     let mut identities = BTreeMap::new();
     for (frame, people) in seen {
@@ -57,7 +57,7 @@ fn identities(clip: &Clip, seen: &Seen) -> BTreeMap<(u32, usize), u32> {
             HIPS.iter().map(|hip| f64::from(truth[figure][*hip].x)).sum::<f64>() / 2.0
         };
         let apart = (middle(0) - middle(1)).abs();
-        // Where one stands before the other, places do not tell them apart.
+        // When one is in front of the other, positions do not identify them.
         if apart < 3.0 * NEAR {
             continue;
         }
@@ -72,16 +72,16 @@ fn identities(clip: &Clip, seen: &Seen) -> BTreeMap<(u32, usize), u32> {
     identities
 }
 
-/// Asserts that the two figures are two people, each one always the same, and that each is
-/// seen in so many of the frames in which the two are apart.
-fn two_stay_two(clip: &Clip, table: &str, frames_min: u32) -> Result<()> {
+/// Checks that each of the two figures keeps one id, and that each is detected in at least this many of the
+/// frames in which they are apart.
+fn ids_are_kept(clip: &Clip, table: &str, frames_min: u32) -> Result<()> {
     let seen = seen(table)?;
     let ids: BTreeSet<u32> = seen.values().flat_map(|people| people.keys().copied()).collect();
     let identities = identities(clip, &seen);
     println!("{identities:?}");
     assert_eq!(ids, BTreeSet::from([0, 1]), "{identities:?}");
     let figures: BTreeSet<usize> = identities.keys().map(|(_, figure)| *figure).collect();
-    assert_eq!((identities.len(), figures.len()), (2, 2), "somebody changed: {identities:?}");
+    assert_eq!((identities.len(), figures.len()), (2, 2), "an id changed: {identities:?}");
     assert!(identities.values().all(|frames| *frames >= frames_min), "{identities:?}");
     Ok(())
 }
@@ -94,13 +94,13 @@ fn figure(time: Duration, ahead_s: f64, x: f32, z: f32, shirt: [u8; 3]) -> Figur
 const BLUE: [u8; 3] = [40, 90, 170];
 const RED: [u8; 3] = [170, 50, 50];
 
-/// From one side to the other in three seconds, and the other way round farther back.
+/// One walks from side to side in three seconds, another in the opposite direction farther back.
 fn crossing(time: Duration) -> Scene {
     let way = (time.as_secs_f32() / 3.0 - 0.5) * 2.4;
     Scene { figures: vec![figure(time, 0.0, way, 0.3, BLUE), figure(time, 0.4, -way, -0.9, RED)] }
 }
 
-/// One walks by in front of another who walks on the spot.
+/// One walks past in front of another who walks on the spot.
 fn passing(time: Duration) -> Scene {
     let way = (time.as_secs_f32() / 3.0 - 0.5) * 2.4;
     Scene { figures: vec![figure(time, 0.0, way, 0.3, BLUE), figure(time, 0.4, 0.1, -0.9, RED)] }
@@ -112,7 +112,7 @@ fn two_people_side_by_side_are_both_found() -> Result<()> {
     let clip = clip(15, footage::pair);
     for mode in ["track", "static"] {
         let table = table(&clip, &["--mode", mode, "--max-people", "2"], folder.path())?;
-        two_stay_two(&clip, &table, 14).with_context(|| mode.to_owned())?;
+        ids_are_kept(&clip, &table, 14).with_context(|| mode.to_owned())?;
     }
     Ok(())
 }
@@ -121,7 +121,7 @@ fn two_people_side_by_side_are_both_found() -> Result<()> {
 fn two_people_who_cross_keep_their_ids() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let clip = clip(3 * FPS, crossing);
-    two_stay_two(&clip, &table(&clip, &["--max-people", "5"], folder.path())?, 20)
+    ids_are_kept(&clip, &table(&clip, &["--max-people", "5"], folder.path())?, 20)
 }
 
 #[test]
@@ -129,15 +129,15 @@ fn a_briefly_hidden_person_keeps_the_same_id() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let clip = clip(3 * FPS, passing);
     let table = table(&clip, &["--max-people", "2"], folder.path())?;
-    two_stay_two(&clip, &table, 16)?;
+    ids_are_kept(&clip, &table, 16)?;
     let seen = seen(&table)?;
     let both = |frame: u32| seen.get(&frame).is_some_and(|people| people.len() == 2);
-    assert!((0..3 * FPS).any(|frame| !both(frame)), "nobody was hidden at all");
+    assert!((0..3 * FPS).any(|frame| !both(frame)), "no person was ever hidden");
     Ok(())
 }
 
-/// Two side by side, of whom one is away from the first second to this one.
-fn away_until(back: Duration, time: Duration) -> Scene {
+/// Two people side by side, of whom one is absent from the first second until this time.
+fn absent_until(back: Duration, time: Duration) -> Scene {
     let mut scene = footage::pair(time);
     if time >= Duration::from_secs(1) && time < back {
         scene.figures.pop();
@@ -149,8 +149,8 @@ fn away_until(back: Duration, time: Duration) -> Scene {
 fn an_id_is_reserved_for_two_seconds() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let returns: [(Footage, u32, &[u32]); 2] = [
-        (|time| away_until(Duration::from_millis(2600), time), 50, &[0, 1]),
-        (|time| away_until(Duration::from_millis(3400), time), 62, &[0, 1, 2]),
+        (|time| absent_until(Duration::from_millis(2600), time), 50, &[0, 1]),
+        (|time| absent_until(Duration::from_millis(3400), time), 62, &[0, 1, 2]),
     ];
     for (footage, frames, expected) in returns {
         let folder = folder.path().join(frames.to_string());
@@ -159,7 +159,7 @@ fn an_id_is_reserved_for_two_seconds() -> Result<()> {
         let seen = seen(&table)?;
         let ids: BTreeSet<u32> = seen.values().flat_map(|people| people.keys().copied()).collect();
         assert!(ids.iter().eq(expected), "{frames} frames: {ids:?}");
-        let last = seen.last_key_value().context("nobody at all")?.1;
+        let last = seen.last_key_value().context("no person")?.1;
         let newest = expected.last().context("a number")?;
         assert!(last.contains_key(newest) && last.len() == 2, "{frames} frames: {last:?}");
     }
@@ -172,10 +172,10 @@ fn a_higher_people_limit_does_not_change_the_first_person() -> Result<()> {
     let clip = clip(2 * FPS, crossing);
     for options in [&["--mode", "track"][..], &["--mode", "ultra_fast", "--interval", "6"]] {
         let alone = table(&clip, options, folder.path())?;
-        let among = table(&clip, &[options, &["--max-people", "4"]].concat(), folder.path())?;
-        let first: Vec<&str> = among.lines().filter(|row| !row.ends_with(",1")).collect();
+        let several = table(&clip, &[options, &["--max-people", "4"]].concat(), folder.path())?;
+        let first: Vec<&str> = several.lines().filter(|row| !row.ends_with(",1")).collect();
         assert!(first.iter().eq(&alone.lines().collect::<Vec<_>>()), "{options:?}");
-        assert!(first.len() < among.lines().count(), "{options:?}: nobody else was seen");
+        assert!(first.len() < several.lines().count(), "{options:?}: no other person was detected");
     }
     Ok(())
 }
@@ -204,7 +204,7 @@ fn every_multi_person_format_contains_both_people() -> Result<()> {
     let angles = text("joint_angles.csv")?;
     let of = |id: &str| angles.lines().filter(|row| row.split(',').nth(1) == Some(id)).count();
     assert_eq!((of("0"), of("1")), (3, 3));
-    // Five lines of header and an empty one, then a row a frame: a trajectory is one person's.
+    // Five lines of header and an empty one, then a row for each frame: it contains one person only.
     assert_eq!(text("pose.trc")?.trim_end().lines().count(), 6 + 3);
     Ok(())
 }

@@ -1,12 +1,13 @@
-//! What is for operators: on a listener of its own without a token, on the public one with it alone.
+//! Access to the operators' paths: without a token on the operator listener, only with one on the public
+//! listener.
 
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::ctl::{ctl, order};
+use bodyscript_tests::ctl::{ctl, ctl_json};
 use bodyscript_tests::leftovers::is_alive;
 use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::programs;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::traces::{fault_video, fault_worker};
+use bodyscript_tests::traces::{fault_video, fault_worker, start_fault_service};
 use reqwest::StatusCode;
 use reqwest::blocking::Response;
 use reqwest::header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE};
@@ -19,12 +20,12 @@ use std::process::Command;
 const ADDRESSES: [&str; 6] =
     ["/api/jobs", "/monitor", "/api/monitor", "/metrics", "/api/metrics", "/health/memory"];
 
-/// What is everybody's, on both listeners.
-const OPEN: [&str; 6] = ["/livez", "/readyz", "/health", "/", "/api", "/openapi.json"];
+/// Paths that are public on both listeners.
+const PUBLIC: [&str; 6] = ["/livez", "/readyz", "/health", "/", "/api", "/openapi.json"];
 
 const TOKEN: &str = "correct-horse-battery";
 
-/// Names by which a request may call this host, or pretend to.
+/// Hosts that a request may name.
 const HOSTS: [&str; 7] = [
     "localhost",
     "127.0.0.1",
@@ -35,8 +36,8 @@ const HOSTS: [&str; 7] = [
     "operators.localhost",
 ];
 
-/// What proxies, browsers and strangers say beside.
-const SAYINGS: [&[(&str, &str)]; 8] = [
+/// Headers that proxies, browsers and attackers may send.
+const HEADERS: [&[(&str, &str)]; 8] = [
     &[],
     &[("x-forwarded-for", "127.0.0.1")],
     &[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "https")],
@@ -46,12 +47,6 @@ const SAYINGS: [&[(&str, &str)]; 8] = [
     &[("authorization", "Bearer nonsense"), ("origin", "http://127.0.0.1:8001")],
     &[("sec-fetch-site", "same-origin"), ("referer", "http://127.0.0.1:8001/monitor")],
 ];
-
-/// A service whose worker does at once what the video says.
-fn start_fault_service(flags: &[&str]) -> Result<TestServer> {
-    let [flag, program] = fault_worker()?;
-    TestServer::start(&[&[flag.as_str(), program.as_str()], flags].concat())
-}
 
 /// `GET`, with these headers.
 fn ask(server: &TestServer, url: &str, headers: &[(&str, &str)]) -> Result<Response> {
@@ -68,7 +63,7 @@ fn token_file(folder: &Path) -> Result<String> {
     Ok(path.to_str().context("a plain path")?.to_owned())
 }
 
-/// A start that is refused; what it said.
+/// The output of a start that must be refused.
 fn refused(folder: &Path, flags: &[&str]) -> Result<String> {
     let path = folder.join("log");
     let log = File::create(&path)?;
@@ -97,8 +92,8 @@ fn no_request_header_opens_operator_paths_on_the_public_listener() -> Result<()>
     server.await_end(&job)?;
     for address in ADDRESSES {
         for host in HOSTS {
-            for text in SAYINGS {
-                let headers = [&[(HOST.as_str(), host)], text].concat();
+            for others in HEADERS {
+                let headers = [&[(HOST.as_str(), host)], others].concat();
                 let answer = ask(&server, &server.url(address), &headers)?;
                 let what = format!("{address} with {headers:?}");
                 assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{what}");
@@ -114,8 +109,8 @@ fn no_request_header_opens_operator_paths_on_the_public_listener() -> Result<()>
         assert_eq!(server.operator_get(address)?.status(), StatusCode::OK, "{address}");
     }
     let list = server.operator_json("/api/jobs")?;
-    assert_eq!(list["jobs"][0]["job_id"], job.as_str(), "it is there to be had");
-    for address in OPEN {
+    assert_eq!(list["jobs"][0]["job_id"], job.as_str(), "operators see the job");
+    for address in PUBLIC {
         assert_eq!(server.get(address)?.status(), StatusCode::OK, "{address}");
         assert_eq!(server.operator_get(address)?.status(), StatusCode::OK, "{address}");
     }
@@ -178,7 +173,7 @@ fn the_token_works_on_both_listeners_and_loopback_needs_none() -> Result<()> {
         let open = request.bearer_auth(TOKEN).send()?;
         assert_eq!(open.status(), StatusCode::OK, "{address}: through a proxy, with the token");
     }
-    assert_eq!(server.get("/health")?.status(), StatusCode::OK, "everybody's");
+    assert_eq!(server.get("/health")?.status(), StatusCode::OK, "a public path");
     assert!(!server.log().contains("correct-horse"), "the token is in the log");
     Ok(())
 }
@@ -201,7 +196,7 @@ fn off_loopback_the_operator_listener_requires_a_token() -> Result<()> {
     let (is_sound, text) = check(&[&beyond[..], &["--token-file", &token]].concat())?;
     assert!(is_sound, "{text}");
     let server = start_fault_service(&["--operator-listen", "0.0.0.0:0", "--token-file", &token])?;
-    let reported = order(&server.state_dir(), &["status"])?;
+    let reported = ctl_json(&server.state_dir(), &["status"])?;
     let reported = reported["operator_listen"].as_str().context("an address")?;
     let port = reported.strip_prefix("0.0.0.0:").context("any address")?;
     for address in ADDRESSES {
@@ -234,7 +229,7 @@ fn the_operator_address_is_in_the_log_and_in_ctl_status() -> Result<()> {
     assert!(!address.ends_with(":0"), "{address}");
     let log = server.log();
     assert_eq!(log.matches("listening for operators").count(), 1, "{log}");
-    let reported = order(&server.state_dir(), &["status"])?;
+    let reported = ctl_json(&server.state_dir(), &["status"])?;
     assert_eq!(reported["operator_listen"], address.as_str());
     assert_eq!(reported["listen"], server.url("").replace("http://", ""));
     let words = String::from_utf8(ctl(&server.state_dir(), &["status"]).output()?.stdout)?;
@@ -253,16 +248,16 @@ fn without_an_operator_listener_only_the_token_grants_access() -> Result<()> {
     let mut server = TestServer::launch(std::sync::Arc::new(tempfile::tempdir()?), &off, None)?;
     ensure!(server.ready_or_exited()?, "{}", server.log());
     assert!(server.log().contains("`token_file` is not set"), "{}", server.log());
-    assert_eq!(order(&server.state_dir(), &["status"])?["operator_listen"], Value::Null);
+    assert_eq!(ctl_json(&server.state_dir(), &["status"])?["operator_listen"], Value::Null);
     for address in ADDRESSES {
         assert_eq!(server.get(address)?.status(), StatusCode::FORBIDDEN, "{address}");
     }
-    // The keys of the addresses wait for a start; the token does not.
+    // A reload applies the token but not the addresses.
     let token = token_file(folder.path())?;
     fs::write(&config, format!("token_file = \"{token}\"\nlisten = \"127.0.0.1:9\""))?;
-    let reloaded = order(&server.state_dir(), &["reload"])?;
+    let reloaded = ctl_json(&server.state_dir(), &["reload"])?;
     assert_eq!(reloaded["applied"], serde_json::json!(["token_file"]));
-    wait_until("the token counts", || {
+    wait_until("the token is accepted", || {
         let open = server.client().get(server.url("/api/jobs")).bearer_auth(TOKEN).send()?;
         Ok(open.status() == StatusCode::OK)
     })?;

@@ -1,8 +1,8 @@
-//! What an operator does to a running service: signals to it and to its workers, and orders over
-//! its control socket.
+//! Operator commands: signals to a running service and to its workers, and commands over its control
+//! socket.
 
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::ctl::{ctl, order};
+use bodyscript_tests::ctl::{ctl, ctl_json};
 use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::polling::ends;
 use bodyscript_tests::server::TestServer;
@@ -43,7 +43,7 @@ impl Harness {
         self.server.submit(&fault_video(self.folder.path(), words)?)
     }
 
-    /// A job whose worker is at work, and its process.
+    /// A running job and the process of its worker.
     fn running(&self, words: &str) -> Result<(String, i32)> {
         let id = self.submit(words)?;
         let pid = worker(&self.server, &id)?;
@@ -60,15 +60,15 @@ impl Harness {
         ctl(&self.server.state_dir(), words).output().context("bodyscript cannot be run")
     }
 
-    /// What an order gives, as JSON.
-    fn order(&self, words: &[&str]) -> Result<Value> {
-        order(&self.server.state_dir(), words)
+    /// The result of a command, as JSON.
+    fn ctl_json(&self, words: &[&str]) -> Result<Value> {
+        ctl_json(&self.server.state_dir(), words)
     }
 
-    /// Why an order is not carried out.
+    /// The message of a command that must be refused.
     fn refused(&self, words: &[&str]) -> Result<String> {
         let output = self.ctl(words)?;
-        ensure!(!output.status.success(), "{words:?} is carried out");
+        ensure!(!output.status.success(), "{words:?} succeeded");
         Ok(String::from_utf8(output.stderr)?)
     }
 }
@@ -98,7 +98,7 @@ fn a_stop_finishes_running_jobs_and_refuses_new_ones() -> Result<()> {
     let Harness { server, folder, config } = harness;
     let state = server.ended()?;
     let results = names(&state.path().join("state"), "results")?;
-    assert_eq!(results, [running.clone()].into(), "what was under way is done, and no more");
+    assert_eq!(results, [running.clone()].into(), "only the running job completes");
     let server = TestServer::start_in(state, &flags(&fault_worker()?, &config))?;
     assert_eq!(ends(&server.status(&running)?), ["done"]);
     assert_eq!(ends(&server.await_end(&waiting)?), ["done"]);
@@ -144,7 +144,7 @@ fn a_worker_restart_ends_the_attempts_as_operator() -> Result<()> {
         assert_ne!(worker(&harness.server, id)?, *before);
         harness.cancel(id)?;
     }
-    assert_eq!(harness.order(&["restart-workers"])?["workers"], 0);
+    assert_eq!(harness.ctl_json(&["restart-workers"])?["workers"], 0);
     harness.server.stop()?;
     Ok(())
 }
@@ -199,12 +199,16 @@ fn a_reload_applies_a_valid_configuration_and_refuses_an_invalid_one() -> Result
     harness.server.signal(Signal::SIGHUP)?;
     harness.server.await_log("reload failed")?;
     assert_eq!(harness.server.json("/health")?["reload_refused"], true);
-    let why = harness.order(&["status"])?["reload_refused"].to_string();
+    let why = harness.ctl_json(&["status"])?["reload_refused"].to_string();
     assert!(why.contains("`workers` is 0"), "{why}");
-    assert_eq!(upload()?.status(), StatusCode::PAYLOAD_TOO_LARGE, "the old one stays");
+    assert_eq!(
+        upload()?.status(),
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "the old configuration stays in use"
+    );
 
     fs::write(&harness.config, "")?;
-    let reloaded = harness.order(&["reload"])?;
+    let reloaded = harness.ctl_json(&["reload"])?;
     assert_eq!(reloaded["applied"], serde_json::json!(["upload_bytes_max", "workers"]));
     assert_eq!(harness.server.json("/health")?["reload_refused"], false);
     assert_eq!(upload()?.status(), StatusCode::ACCEPTED);
@@ -223,7 +227,7 @@ fn the_monitor_uses_a_reloaded_configuration() -> Result<()> {
     let mut limits = limits.peekable();
     assert_eq!(limits.peek(), Some(&[4, 5]));
     fs::write(&harness.config, "queue_max = 7\ndisk_free_bytes_min = 8")?;
-    harness.order(&["reload"])?;
+    harness.ctl_json(&["reload"])?;
     assert_eq!(limits.take(10).find(|limits| *limits != [4, 5]), Some([7, 8]));
     Ok(())
 }
@@ -240,7 +244,7 @@ fn the_state_is_reported_in_the_log_and_over_the_control_socket() -> Result<()> 
         let line = log.lines().find(|line| line.contains("state of a job") && line.contains(id));
         assert!(line.is_some(), "no line of {id}: {log}");
     }
-    let state = harness.order(&["status"])?;
+    let state = harness.ctl_json(&["status"])?;
     assert_eq!(state["processing"][0]["worker"]["pid"], pid);
     assert_eq!(state["pending"][0]["job_id"], waiting);
     let reported = String::from_utf8(harness.ctl(&["status"])?.stdout)?;
@@ -248,12 +252,12 @@ fn the_state_is_reported_in_the_log_and_over_the_control_socket() -> Result<()> 
         reported.contains("1 running, 1 queued") && reported.contains(&pid.to_string()),
         "{reported}"
     );
-    assert_eq!(harness.order(&["cancel", &running])?["status"], "cancelled");
+    assert_eq!(harness.ctl_json(&["cancel", &running])?["status"], "cancelled");
     harness.server.await_end(&waiting)?;
     assert!(harness.refused(&["cancel", &waiting])?.contains("already completed"));
     assert!(harness.refused(&["cancel", "nonsense"])?.contains("not the id of a job"));
     let state = harness.server.state_dir();
-    harness.order(&["drain"])?;
+    harness.ctl_json(&["drain"])?;
     harness.server.ended()?;
     assert!(!state.join("control.sock").exists());
     Ok(())
@@ -275,8 +279,8 @@ fn an_operator_can_retry_a_failed_job() -> Result<()> {
     let server = TestServer::start_in(state, &flags(&fault_worker()?, &harness.config))?;
     let harness = Harness { server, folder: harness.folder, config: harness.config };
     fs::write(&harness.config, small.replace("64", "128"))?;
-    harness.order(&["reload"])?;
-    assert_eq!(harness.order(&["retry", &third])?["status"], "pending");
+    harness.ctl_json(&["reload"])?;
+    assert_eq!(harness.ctl_json(&["retry", &third])?["status"], "pending");
     assert_eq!(harness.server.await_end(&third)?["status"], "completed");
     let again = harness.refused(&["retry", &third])?;
     assert!(again.contains("only failed jobs"), "{again}");
@@ -291,10 +295,10 @@ fn other_users_cannot_use_the_control_socket() -> Result<()> {
     let socket = state.join("control.sock");
     assert_eq!(fs::metadata(&socket)?.permissions().mode() & 0o777, 0o600);
     if !geteuid().is_root() {
-        report::skipped("root", "orders of another user: it takes root to become one");
+        report::skipped("root", "commands of another user: only root can become one");
         return Ok(());
     }
-    // Nothing but the word of the kernel keeps this one out.
+    // With these permissions, only the peer credentials from the kernel distinguish the user.
     let program = harness.folder.path().join("bodyscript");
     fs::copy(programs::path("bodyscript")?, &program)?;
     for path in
@@ -307,10 +311,10 @@ fn other_users_cannot_use_the_control_socket() -> Result<()> {
         command.args(["ctl", "status", "--state-dir"]).arg(&state);
         command
     };
-    let stranger = status().uid(NOBODY).gid(NOBODY).output()?;
-    let text = String::from_utf8_lossy(&stranger.stderr);
+    let other_user = status().uid(NOBODY).gid(NOBODY).output()?;
+    let text = String::from_utf8_lossy(&other_user.stderr);
     assert!(text.contains("only root and the user of the service"), "{text}");
-    assert!(status().output()?.status.success(), "root is heard");
+    assert!(status().output()?.status.success(), "root is refused");
     harness.server.stop()?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The formats one run can write, each read back by its own rules.
+//! The formats that one run can write, each read by the rules of its format.
 
 use anyhow::{Context, Result};
 use bodyscript_protocol::artefact::Artefact;
@@ -19,12 +19,12 @@ use std::time::Duration;
 
 const FRAMES: usize = 8;
 const SIZE: (u32, u32) = (640, 480);
-/// How far an angle may be from the mannequin's, in degrees. Set by what was measured, 16.4 at
-/// worst; docs/outputs.md has the figures, and those of an oblique view, which are worse.
+/// Largest difference from the mannequin's angle in degrees. The largest measured one is 16.4; docs/outputs.md
+/// has the figures, also for oblique views, which are worse.
 const TOLERANCE_DEG: f64 = 20.0;
 
-/// A raised left thigh and bent arms, away from every zero.
-const POSTURE: Pose = Pose {
+/// A raised left thigh and bent arms, so that no angle is zero.
+const POSE: Pose = Pose {
     left_arm: Arm { swing: 0.3, spread: 0.6, bend: 1.2 },
     right_arm: Arm { swing: 0.1, spread: 0.9, bend: 0.5 },
     left_leg: Leg { swing: 0.8, spread: 0.1, bend: 1.2 },
@@ -33,7 +33,7 @@ const POSTURE: Pose = Pose {
 };
 
 fn posed(_: Duration) -> Scene {
-    POSTURE.into()
+    POSE.into()
 }
 
 #[test]
@@ -83,8 +83,8 @@ fn check_openpose(path: &Path, table: &PoseTable) -> Result<()> {
     Ok(())
 }
 
-/// By the rules of OpenSim's reader: keys and as many values, labels that match the number of
-/// markers, every row as long as they say.
+/// Checks the rules of OpenSim's reader: as many values as keys, as many labels as markers, and rows of the
+/// stated length.
 fn check_trc(path: &Path) -> Result<()> {
     let text = std::fs::read_to_string(path)?;
     let lines: Vec<&str> = text.lines().collect();
@@ -142,21 +142,21 @@ fn mean_angles(path: &Path) -> Result<BTreeMap<String, f64>> {
     rows[0].iter().enumerate().skip(4).map(mean).collect()
 }
 
-/// What the camera sees face on is the mannequin's: flexion of the near side from the side,
-/// abduction from the front. Obliquely depth decides, which one camera tells badly.
+/// Angles in the image plane match: flexion of the near side from the side, abduction from the front. In
+/// oblique views they depend on depth, which one camera measures poorly.
 #[test]
 fn joint_angles_in_the_image_plane_match_the_mannequin() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let from_the_side: &[(&str, f32)] = &[
-        ("left_hip_flexion_deg", POSTURE.left_leg.swing),
-        ("left_knee_flexion_deg", POSTURE.left_leg.bend),
-        ("left_elbow_flexion_deg", POSTURE.left_arm.bend),
+        ("left_hip_flexion_deg", POSE.left_leg.swing),
+        ("left_knee_flexion_deg", POSE.left_leg.bend),
+        ("left_elbow_flexion_deg", POSE.left_arm.bend),
         ("trunk_flexion_deg", 0.0),
     ];
     let from_the_front: &[(&str, f32)] = &[
-        ("left_shoulder_abduction_deg", POSTURE.left_arm.spread),
-        ("right_shoulder_abduction_deg", POSTURE.right_arm.spread),
-        ("right_hip_abduction_deg", POSTURE.right_leg.spread),
+        ("left_shoulder_abduction_deg", POSE.left_arm.spread),
+        ("right_shoulder_abduction_deg", POSE.right_arm.spread),
+        ("right_hip_abduction_deg", POSE.right_leg.spread),
         ("trunk_lateral_flexion_deg", 0.0),
     ];
     let mut wrong = Vec::new();

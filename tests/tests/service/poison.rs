@@ -1,4 +1,4 @@
-//! Content that ends its workers is executed twice at most, whoever brings it and whenever.
+//! Content that crashes its workers is executed at most twice, over all uploads and restarts.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::polling::ends;
@@ -13,7 +13,7 @@ fn flags(program: &[String]) -> Vec<&str> {
     program.iter().map(String::as_str).chain(CAPS).chain(["--workers", "4"]).collect()
 }
 
-fn is_turned_away(status: &Value) -> bool {
+fn is_blocked(status: &Value) -> bool {
     status["status"] == "failed" && status["error_code"] == "known_to_fail"
 }
 
@@ -27,7 +27,7 @@ fn content_that_killed_twice_is_not_executed_again() -> Result<()> {
     assert_eq!(first["error_code"], "worker_crashed", "{first}");
     assert_eq!(ends(&first), ["crash", "crash"]);
     let second = server.await_end(&server.submit(&bad)?)?;
-    assert!(is_turned_away(&second), "{second}");
+    assert!(is_blocked(&second), "{second}");
     assert_eq!(ends(&second), Vec::<&str>::new());
     let sentence = second["error"].as_str().context("a sentence")?;
     assert!(sentence.contains("Re-encode"), "no remedy: {sentence}");
@@ -36,7 +36,7 @@ fn content_that_killed_twice_is_not_executed_again() -> Result<()> {
 
     let server = TestServer::start_in(server.kill()?, &flags(&program))?;
     let third = server.await_end(&server.submit(&bad)?)?;
-    assert!(is_turned_away(&third), "after a restart: {third}");
+    assert!(is_blocked(&third), "after a restart: {third}");
     // The same words in another file are other content.
     let other = fault_video(folder.path(), "segv")?;
     assert_eq!(server.await_end(&server.submit(&other)?)?["error_code"], "worker_crashed");
@@ -56,7 +56,7 @@ fn crashes_of_one_content_add_up_over_jobs_and_restarts() -> Result<()> {
         server = TestServer::start_in(server.kill()?, &flags(&program))?;
     }
     let status = server.await_end(&server.submit(&bad)?)?;
-    assert!(is_turned_away(&status), "{status}");
+    assert!(is_blocked(&status), "{status}");
     server.stop()?;
     Ok(())
 }

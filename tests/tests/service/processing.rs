@@ -1,4 +1,4 @@
-//! The main job over HTTP: a video goes in, pose data and pictures come out, all by real workers.
+//! Jobs over HTTP with real workers: a video is uploaded, pose data and pictures are served.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::fixture::{Clip, decode};
@@ -31,7 +31,7 @@ fn fetch(server: &TestServer, id: &str, name: &str, folder: &TempDir) -> Result<
     Ok(path)
 }
 
-/// Where the joints truly are, as a table.
+/// The true positions of the joints, as a table.
 fn truth(clip: &Clip) -> PoseTable {
     let mut table = PoseTable::default();
     for n in 0..FRAMES {
@@ -103,21 +103,24 @@ fn a_video_becomes_pose_data_and_pictures() -> Result<()> {
     )
 }
 
-/// The overlay shows the source with a skeleton on it, the preview the same, and both play
-/// while they arrive.
+/// Checks that overlay and preview show the video with a skeleton and can be played during the download.
 fn check_pictures(clip: &Clip, table: &PoseTable, paths: [PathBuf; 3]) -> Result<()> {
     let [overlay, preview, thumbnail] = paths;
     for path in [&overlay, &preview] {
-        assert!(is_index_in_front(path)?, "{} plays only once complete", path.display());
+        assert!(
+            is_index_in_front(path)?,
+            "{} cannot be played during the download",
+            path.display()
+        );
     }
     let overlay = decode(&overlay)?.frames;
     assert_eq!(overlay.len() as u32, FRAMES);
     assert_eq!(decode(&preview)?.frames.len() as u32, FRAMES);
     let (_, drawn) = &overlay[10];
     assert_eq!((drawn.width, drawn.height), SIZE);
-    let plain = clip.picture(10);
+    let source = clip.picture(10);
     let difference = |x: u32, y: u32| {
-        let (a, b) = (drawn.pixel(x, y), plain.pixel(x, y));
+        let (a, b) = (drawn.pixel(x, y), source.pixel(x, y));
         a.iter().zip(b).map(|(a, b)| i32::from(*a).abs_diff(b.into())).sum::<u32>()
     };
     let hip = table.frames[&10][&23];
@@ -153,25 +156,25 @@ fn results_are_served_whole_in_ranges_and_as_attachments() -> Result<()> {
     server.await_end(&id)?;
 
     let url = format!("/api/serve/{id}/output.mp4");
-    let whole = server.get(&url)?;
-    assert_eq!(whole.headers()[CONTENT_TYPE], "video/mp4");
-    assert_eq!(whole.headers()[ACCEPT_RANGES], "bytes");
-    let whole = whole.bytes()?;
+    let complete = server.get(&url)?;
+    assert_eq!(complete.headers()[CONTENT_TYPE], "video/mp4");
+    assert_eq!(complete.headers()[ACCEPT_RANGES], "bytes");
+    let complete = complete.bytes()?;
     let head = server.client().head(server.url(&url)).send()?;
-    assert_eq!(head.headers()[CONTENT_LENGTH], whole.len().to_string());
+    assert_eq!(head.headers()[CONTENT_LENGTH], complete.len().to_string());
 
     let part = server.client().get(server.url(&url)).header(RANGE, "bytes=100-199").send()?;
     assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
-    assert_eq!(part.headers()[CONTENT_RANGE], format!("bytes 100-199/{}", whole.len()));
-    assert_eq!(part.bytes()?, whole[100..200]);
-    let past = format!("bytes={}-", whole.len());
+    assert_eq!(part.headers()[CONTENT_RANGE], format!("bytes 100-199/{}", complete.len()));
+    assert_eq!(part.bytes()?, complete[100..200]);
+    let past = format!("bytes={}-", complete.len());
     let past = server.client().get(server.url(&url)).header(RANGE, past).send()?;
     assert_eq!(past.status(), StatusCode::RANGE_NOT_SATISFIABLE);
 
     let saved = server.get(&format!("/api/download/{id}/video"))?;
     let name = saved.headers()[CONTENT_DISPOSITION].to_str()?.to_owned();
     assert!(name.starts_with("attachment") && name.contains("walker"), "{name}");
-    assert_eq!(saved.bytes()?, whole);
+    assert_eq!(saved.bytes()?, complete);
     for wrong in [format!("/api/serve/{id}/..%2f..%2flock"), format!("/api/download/{id}/exe")] {
         assert_eq!(server.get(&wrong)?.status(), StatusCode::NOT_FOUND, "{wrong}");
     }
@@ -180,7 +183,7 @@ fn results_are_served_whole_in_ranges_and_as_attachments() -> Result<()> {
     assert!(gone.status().is_success());
     assert_eq!(server.get(&format!("/api/status/{id}"))?.status(), StatusCode::NOT_FOUND);
     assert_eq!(server.get(&url)?.status(), StatusCode::NOT_FOUND);
-    assert!(!server.state_dir().join("results").join(&id).exists(), "files stay behind");
+    assert!(!server.state_dir().join("results").join(&id).exists(), "files are left");
     Ok(())
 }
 
@@ -262,7 +265,7 @@ fn a_cancelled_job_ends_at_once_and_leaves_nothing() -> Result<()> {
     for place in ["spool", "jobs", "results"] {
         let folder = server.state_dir().join(place);
         let start = std::time::Instant::now();
-        // The files go right after the answer.
+        // The files are deleted right after the response.
         while std::fs::read_dir(&folder)?.count() > 0 {
             assert!(start.elapsed().as_secs() < 60, "{place} is not empty");
             std::thread::yield_now();
@@ -303,7 +306,7 @@ fn memory_does_not_depend_on_the_length_of_the_video() -> Result<()> {
         assert_eq!(status["statistics"]["frames_processed"], frames, "{status}");
         peaks.push(status["attempts"][0]["peak_bytes"].as_u64().context("a peak")?);
     }
-    // The 270 frames more are 62 MB of pictures.
+    // The 270 additional frames are 62 MB of pictures.
     assert!(peaks[1] < peaks[0] + (16 << 20), "ten times the frames: {peaks:?} bytes");
     Ok(())
 }

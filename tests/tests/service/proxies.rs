@@ -1,11 +1,11 @@
-//! The service behind reverse proxies, with the examples that are shipped for them, and behind one
-//! that was given no thought: what passes, what does not, and who is whom.
+//! The service behind reverse proxies, with the examples in `docs/proxies` and with a minimal configuration:
+//! uploads, events, ranges, the refusal of operators' paths, and the identity of clients.
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::proxies::{Proxy, Setup};
 use bodyscript_tests::report;
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::traces::{fault_video, fault_worker};
+use bodyscript_tests::traces::{fault_video, start_fault_service};
 use reqwest::StatusCode;
 use reqwest::blocking::multipart::{Form, Part};
 use reqwest::blocking::{Client, Response};
@@ -25,10 +25,9 @@ const MIB: usize = 1 << 20;
 
 const LIMITS_OFF: &str = "per-client limits are off";
 
-/// A service whose worker does at once what the video says, and where a client may have two jobs.
+/// A service of the fault worker where a client may have two jobs.
 fn service() -> Result<TestServer> {
-    let [flag, program] = fault_worker()?;
-    TestServer::start(&[&flag, &program, "--workers", "1", "--client-jobs-max", "2"])
+    start_fault_service(&["--workers", "1", "--client-jobs-max", "2"])
 }
 
 /// A client whose connections come from this address.
@@ -36,16 +35,16 @@ fn client(from: Option<IpAddr>) -> Result<Client> {
     Ok(Client::builder().timeout(WAIT_MAX).local_address(from).build()?)
 }
 
-/// An address of this host that is not its loopback address; a name for a client from elsewhere.
+/// An address of this host other than loopback, from which a remote client can be simulated.
 fn other_address() -> Option<IpAddr> {
-    // What the kernel would send from; nothing is sent.
+    // The address from which the kernel would send; nothing is sent.
     let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
     socket.connect(("198.51.100.1", 9)).ok()?;
     let address = socket.local_addr().ok()?.ip();
     (!address.is_loopback() && !address.is_unspecified()).then_some(address)
 }
 
-/// Uploads a video of a good size for the fault worker.
+/// Uploads a video of this size for the fault worker.
 fn upload(client: &Client, proxy: &Proxy, words: &str, bytes: usize) -> Result<Response> {
     let mut video = format!("FAULT {words}\n").into_bytes();
     video.resize(bytes, 0);
@@ -60,7 +59,7 @@ fn accepted(answer: Response) -> Result<String> {
     Ok(body["job_id"].as_str().context("an id")?.to_owned())
 }
 
-/// Whatever a request says of itself, what is for operators is refused to it.
+/// Checks that operators' paths are refused through the proxy, whatever headers a request has.
 fn operators_are_refused(server: &TestServer, proxy: &Proxy, job: &str) -> Result<()> {
     for address in ADDRESSES {
         for host in ["localhost", "127.0.0.1:8001", "evil.example"] {
@@ -82,12 +81,12 @@ fn operators_are_refused(server: &TestServer, proxy: &Proxy, job: &str) -> Resul
         assert_eq!(server.operator_get(address)?.status(), StatusCode::OK, "{address}");
     }
     let list = server.operator_get("/api/jobs")?.text()?;
-    assert!(list.contains(job), "the operators' listener has it: {list}");
+    assert!(list.contains(job), "the operator listener lists the job: {list}");
     Ok(())
 }
 
-/// Events come when something happens, and not when more have come or their stream is over: in the
-/// middle of the stream of one job, when the job before it, which is under way, is cancelled.
+/// Checks that the proxy forwards each event at once instead of buffering it: the stream of a pending job
+/// changes when the running job is cancelled.
 fn events_come_as_they_happen(server: &TestServer, proxy: &Proxy, before: &str) -> Result<()> {
     let client = client(None)?;
     let job = accepted(upload(&client, proxy, "progress:1 silent", 64)?)?;
@@ -114,16 +113,16 @@ fn parts_of_results_are_served(server: &TestServer, proxy: &Proxy) -> Result<()>
     let job = accepted(upload(&client(None)?, proxy, "ok", 64)?)?;
     server.await_end(&job)?;
     let path = format!("/api/serve/{job}/pose_data.csv");
-    let whole = server.get(&path)?.bytes()?;
+    let complete = server.get(&path)?.bytes()?;
     let part = server.client().get(proxy.url(&path)).header(RANGE, "bytes=2-5").send()?;
     assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
-    assert_eq!(part.headers()[CONTENT_RANGE], format!("bytes 2-5/{}", whole.len()).as_str());
-    assert_eq!(part.bytes()?, whole.slice(2..6));
+    assert_eq!(part.headers()[CONTENT_RANGE], format!("bytes 2-5/{}", complete.len()).as_str());
+    assert_eq!(part.bytes()?, complete.slice(2..6));
     Ok(())
 }
 
-/// What a client beyond this host is answered that has two jobs and wants a third; nothing where
-/// this host has no address to come from, which is said.
+/// The status of the third job of a remote client that has two jobs; none, which is counted as a skip, where
+/// this host has no other address.
 fn third_job_of_one_client(proxy: &Proxy) -> Result<Option<StatusCode>> {
     let Some(address) = other_address() else {
         report::skipped("addresses", "limits on one client: no address but loopback here");
@@ -136,8 +135,8 @@ fn third_job_of_one_client(proxy: &Proxy) -> Result<Option<StatusCode>> {
     Ok(Some(upload(&client, proxy, "silent", 64)?.status()))
 }
 
-/// A visit through a proxy with its example.
-fn visit(setup: Setup) -> Result<()> {
+/// Uses the service through a proxy with its example configuration.
+fn check_proxy(setup: Setup) -> Result<()> {
     let server = service()?;
     let Some(proxy) = Proxy::start(setup, &server.url(""))? else { return Ok(()) };
     let near = client(None)?;
@@ -155,31 +154,31 @@ fn visit(setup: Setup) -> Result<()> {
 
 #[test]
 fn nginx_reaches_the_service_and_no_operator_path() -> Result<()> {
-    visit(Setup::Nginx)
+    check_proxy(Setup::Nginx)
 }
 
 #[test]
 fn haproxy_reaches_the_service_and_no_operator_path() -> Result<()> {
-    visit(Setup::Haproxy)
+    check_proxy(Setup::Haproxy)
 }
 
 #[test]
 fn caddy_reaches_the_service_and_no_operator_path() -> Result<()> {
-    visit(Setup::Caddy)
+    check_proxy(Setup::Caddy)
 }
 
-/// The header of the examples is what the limits hang on, and the listener what protects operators.
+/// Limits on clients depend on the header in the examples; the refusal of operators' paths does not.
 #[test]
 fn an_unconfigured_nginx_reaches_no_operator_path_and_names_no_client() -> Result<()> {
     let server = service()?;
     let Some(proxy) = Proxy::start(Setup::BareNginx, &server.url(""))? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
-    assert!(!server.log().contains(LIMITS_OFF), "no upload, no word of it");
+    assert!(!server.log().contains(LIMITS_OFF), "the warning is logged before an upload");
     let job = server.submit(&fault_video(folder.path(), "progress:1 silent")?)?;
     operators_are_refused(&server, &proxy, &job)?;
     events_come_as_they_happen(&server, &proxy, &job)?;
     if let Some(status) = third_job_of_one_client(&proxy)? {
-        assert_eq!(status, StatusCode::ACCEPTED, "nobody is counted");
+        assert_eq!(status, StatusCode::ACCEPTED, "no client is counted");
     }
     accepted(upload(&client(None)?, &proxy, "silent", 64)?)?;
     let log = server.log();

@@ -1,4 +1,4 @@
-//! What a start finds after the service was killed: every accepted job, and nothing else.
+//! A start after the service was killed: every accepted job is recovered, and nothing else is left.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::leftovers::{cgroups_of, is_alive};
@@ -21,7 +21,7 @@ fn start(flags: &[&str]) -> Result<TestServer> {
     TestServer::start(&all)
 }
 
-/// Kills the service; gives its process number, and another one in the same place.
+/// Kills the service and starts another in the same folder; gives the old process id and the new service.
 fn killed(
     server: TestServer,
     flags: &[&str],
@@ -59,7 +59,7 @@ fn jobs_in_every_state_survive_a_kill() -> Result<()> {
         let id = before["job_id"].as_str().context("an id")?;
         let mut after = server.status(id)?;
         after["queue_total"] = before["queue_total"].clone();
-        assert_eq!(&after, before, "not as before");
+        assert_eq!(&after, before, "the status changed");
     }
     let csv = format!("/api/serve/{completed}/pose_data.csv");
     assert!(server.get(&csv)?.text()?.starts_with("frame_id,"));
@@ -71,13 +71,13 @@ fn jobs_in_every_state_survive_a_kill() -> Result<()> {
         assert_eq!(ends(&status), ["done"], "an attempt the service itself ended is not counted");
     }
     let order = |id| Ok::<_, anyhow::Error>(server.status(id)?["started_at"].to_string());
-    assert!(order(&running)? <= order(&waiting[0])?, "out of turn");
-    assert!(order(&waiting[0])? <= order(&waiting[1])?, "out of turn");
-    check_traces(&server, killed)
+    assert!(order(&running)? <= order(&waiting[0])?, "started in another order");
+    assert!(order(&waiting[0])? <= order(&waiting[1])?, "started in another order");
+    check_files_and_processes(&server, killed)
 }
 
-/// After all jobs are over: results of the completed, nothing else, nobody else.
-fn check_traces(server: &TestServer, killed: i32) -> Result<()> {
+/// After all jobs have ended: results of completed jobs and no other file, process or cgroup.
+fn check_files_and_processes(server: &TestServer, killed: i32) -> Result<()> {
     let state = server.state_dir();
     let list = server.operator_json("/api/jobs")?;
     let jobs = list["jobs"].as_array().context("jobs")?;
@@ -115,7 +115,7 @@ fn a_start_removes_files_of_no_job() -> Result<()> {
         let left = names(&state, place)?;
         assert!(!left.iter().any(|name| name.starts_with(orphan)), "{place}: {left:?}");
     }
-    // But results are somebody's.
+    // Results are set aside instead, because they may belong to a user.
     let aside = names(&state, "set-aside")?.pop_first().context("set aside")?;
     assert_eq!(names(&state, &format!("set-aside/{aside}"))?, ["results".to_owned()].into());
     assert_eq!(names(&state, &format!("set-aside/{aside}/results"))?, [orphan.to_owned()].into());
@@ -134,13 +134,13 @@ fn a_damaged_journal_is_set_aside_and_the_service_starts() -> Result<()> {
     let lost = server.submit(&good)?;
     server.await_end(&lost)?;
     let (_, server) = killed(server, &[], |state| {
-        std::fs::write(state.join("journal.db"), "This was a journal once.")?;
-        // What it had not taken over from here would mend it.
+        std::fs::write(state.join("journal.db"), "not a journal")?;
+        // Otherwise the log would restore the journal.
         Ok(std::fs::remove_file(state.join("journal.db-wal"))?)
     })?;
     let log = server.log();
     let reported = log.lines().find(|line| line.contains("the journal was lost"));
-    let reported = reported.context("it is told")?;
+    let reported = reported.context("the loss is not logged")?;
     assert!(
         reported.contains("file is not a database") && reported.contains("results (1)"),
         "{reported}"
@@ -164,23 +164,23 @@ fn missing_results_are_not_listed() -> Result<()> {
     server.await_end(&id)?;
     let slow = fault_video(folder.path(), "silent")?;
     let running = server.submit(&slow)?;
-    let robbed = server.submit(&good)?;
+    let without_upload = server.submit(&good)?;
     server.await_status(&running, |status| status["status"] == "processing")?;
     let (_, server) = killed(server, &["--workers", "1"], |state| {
         std::fs::remove_dir_all(state.join("results").join(&id))?;
-        Ok(std::fs::remove_file(state.join("spool").join(&robbed))?)
+        Ok(std::fs::remove_file(state.join("spool").join(&without_upload))?)
     })?;
     assert_eq!(server.get(&format!("/api/status/{id}"))?.status(), StatusCode::NOT_FOUND);
-    let status = server.status(&robbed)?;
+    let status = server.status(&without_upload)?;
     assert_eq!(status["error_code"], "upload_lost", "{status}");
     Ok(())
 }
 
-/// How long the longest of the answers takes that somebody waits for who asks without a pause.
+/// The longest response time of requests that are sent without a pause meanwhile.
 fn longest_wait(server: &TestServer, meanwhile: impl FnOnce() -> Result<()>) -> Result<Duration> {
     let (url, is_over) = (server.url("/readyz"), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let asking = scope.spawn(|| {
+        let requests = scope.spawn(|| {
             let mut longest = Duration::ZERO;
             while !is_over.load(Ordering::Relaxed) {
                 let begun = Instant::now();
@@ -191,7 +191,7 @@ fn longest_wait(server: &TestServer, meanwhile: impl FnOnce() -> Result<()>) -> 
         });
         let done = meanwhile();
         is_over.store(true, Ordering::Relaxed);
-        let longest = asking.join().ok().context("the thread that asks failed")?;
+        let longest = requests.join().ok().context("the thread of the requests failed")?;
         done.and(longest)
     })
 }
@@ -247,12 +247,12 @@ fn ten_thousand_jobs_are_recovered_and_listed_in_pages() -> Result<()> {
     std::fs::write(&config, "result_ttl_s = 1\npressure_ttl_s = 1")?;
     let expiry = longest_wait(&server, || {
         server.signal(Signal::SIGHUP)?;
-        wait_until("all that was over is gone", || {
+        wait_until("all ended jobs are gone", || {
             Ok(server.operator_json("/api/jobs?limit=1")?["total"] == JOBS / 10)
         })
     })?;
     report::print_line(&format!(
-        "{JOBS} jobs in the journal: ready after {ready:?}; {}; others waited {wait:?} at most, \
+        "{JOBS} jobs in the journal: ready after {ready:?}; {}; other responses took at most {wait:?}, \
          and {expiry:?} while {} expired",
         sizes.join(", "),
         JOBS * 9 / 10

@@ -1,5 +1,5 @@
-//! What is not a usable video, or not a usable request: each its own clear answer, and the
-//! service undisturbed.
+//! Invalid videos and refused requests: each has its own error, and the service and other jobs are not
+//! affected.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::fixture::{Clip, Moov, Tracks};
@@ -10,7 +10,7 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// The faulty files, each with the code that must be told.
+/// Faulty files, each with the expected error code.
 fn faulty(folder: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
     let file = |name: &str| folder.join(name);
     std::fs::write(file("empty.mp4"), "")?;
@@ -43,7 +43,7 @@ fn every_kind_of_bad_video_has_its_own_error_code() -> Result<()> {
     let server = TestServer::start(&["--side-px-max", "300"])?;
     let pid = server.pid();
     for (video, code) in faulty(folder.path())? {
-        let neighbour = server.submit(&good)?;
+        let other = server.submit(&good)?;
         let status = server.await_end(&server.submit(&video)?)?;
         let name = video.display();
         assert_eq!(status["status"], "failed", "{name}: {status}");
@@ -52,8 +52,8 @@ fn every_kind_of_bad_video_has_its_own_error_code() -> Result<()> {
         assert_eq!(status["attempts"][0]["end"], "bad_input", "{name}");
         let sentence = status["error"].as_str().context("a sentence")?;
         assert!(sentence.ends_with('.') && sentence.len() > 30, "{name}: {sentence}");
-        let status = server.await_end(&neighbour)?;
-        assert_eq!(status["status"], "completed", "the neighbour of {name}: {status}");
+        let status = server.await_end(&other)?;
+        assert_eq!(status["status"], "completed", "the job beside {name}: {status}");
     }
     assert_eq!(server.pid(), pid);
     server.stop()?;

@@ -1,9 +1,9 @@
-//! Requests as RFC 9110 and 9112 have them: whom they are for, which page made them, which part of
-//! a file they want, and what is refused before their body is sent.
+//! Requests by the rules of RFC 9110 and 9112: the host, the origin, ranges and conditions, and refusals
+//! before the body is sent.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::traces::{fault_video, fault_worker};
+use bodyscript_tests::traces::{fault_video, start_fault_service};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, IF_MATCH, ORIGIN, RANGE};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -12,24 +12,17 @@ use std::net::TcpStream;
 
 const CLOSE: &str = "Connection: close\r\n";
 
-/// A service whose worker does at once what the video says.
-fn start_fault_service(flags: &[&str]) -> Result<TestServer> {
-    let [flag, program] = fault_worker()?;
-    TestServer::start(&[&[flag.as_str(), program.as_str()], flags].concat())
-}
-
-/// What is answered to these very bytes, until the service ends the connection as they ask, or lets
-/// the body come.
+/// The response to these bytes, up to the end of the connection or to `100 Continue`.
 fn answer(server: &TestServer, request: &str) -> Result<String> {
     answer_at(&server.url(""), request)
 }
 
 fn answer_at(url: &str, request: &str) -> Result<String> {
-    let mut line = TcpStream::connect(url.strip_prefix("http://").context("an address")?)?;
-    line.write_all(request.as_bytes())?;
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").context("an address")?)?;
+    stream.write_all(request.as_bytes())?;
     let (mut text, mut some) = (Vec::new(), [0; 4096]);
     while !text.starts_with(b"HTTP/1.1 100 ") {
-        match line.read(&mut some)? {
+        match stream.read(&mut some)? {
             0 => break,
             bytes => text.extend_from_slice(&some[..bytes]),
         }
@@ -45,10 +38,10 @@ fn an_http_1_1_request_needs_exactly_one_host() -> Result<()> {
         Ok::<_, anyhow::Error>((text[9..12].to_owned(), text.contains("\"invalid_header\"")))
     };
     assert_eq!(status("1.1", "Host: a.example\r\n")?, ("200".into(), false));
-    assert_eq!(status("1.0", "")?, ("200".into(), false), "the first version knows no Host");
+    assert_eq!(status("1.0", "")?, ("200".into(), false), "HTTP/1.0 has no Host");
     assert_eq!(status("1.1", "")?, ("400".into(), true));
     assert_eq!(status("1.1", "Host: a.example\r\nHost: b.example\r\n")?, ("400".into(), true));
-    // What the address names outranks the header, for operators too.
+    // The host of an absolute address overrides the header, for operators too.
     for (address, code) in [("http://localhost", "200"), ("http://evil.example", "403")] {
         let request = format!("GET {address}/api/jobs HTTP/1.1\r\nHost: localhost\r\n{CLOSE}\r\n");
         let text = answer_at(&server.operator_url("")?, &request)?;
@@ -65,7 +58,7 @@ fn a_video_that_is_too_large_is_refused_before_it_is_sent() -> Result<()> {
         let head = "PUT /api/upload HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n";
         answer(&server, &format!("{head}Content-Length: {bytes}\r\n{CLOSE}\r\n"))
     };
-    assert!(ask(100_000)?.starts_with("HTTP/1.1 100 "), "it may come");
+    assert!(ask(100_000)?.starts_with("HTTP/1.1 100 "), "the body may be sent");
     let refused = ask(100_001)?;
     assert!(refused.starts_with("HTTP/1.1 413 "), "{refused}");
     Ok(())
@@ -99,8 +92,8 @@ fn invalid_ranges_are_ignored() -> Result<()> {
 
 #[test]
 fn cross_origin_pages_cannot_change_state() -> Result<()> {
-    let named = "https://a.example";
-    let server = start_fault_service(&["--cors-origins", named])?;
+    let allowed = "https://a.example";
+    let server = start_fault_service(&["--cors-origins", allowed])?;
     let upload = |origin: &str, site: &str| {
         let headers = [(ORIGIN.as_str(), origin), ("sec-fetch-site", site)];
         let mut map = HeaderMap::new();
@@ -114,7 +107,7 @@ fn cross_origin_pages_cannot_change_state() -> Result<()> {
         ("", ""),
         ("", "none"),
         ("https://behind.a.proxy.example", "same-origin"),
-        (named, "cross-site"),
+        (allowed, "cross-site"),
     ] {
         assert_eq!(upload(origin, site)?.status(), StatusCode::ACCEPTED, "{origin} {site}");
     }
@@ -126,6 +119,6 @@ fn cross_origin_pages_cannot_change_state() -> Result<()> {
         assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{origin} {site}");
         assert_eq!(refused.json::<Value>()?["code"], "other_origin");
     }
-    assert_eq!(server.operator_json("/api/jobs")?["total"], jobs, "nothing came of them");
+    assert_eq!(server.operator_json("/api/jobs")?["total"], jobs, "they created no job");
     Ok(())
 }

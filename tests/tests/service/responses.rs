@@ -1,5 +1,4 @@
-//! How answers travel: texts compressed, the rest and parts as they are; and the numbers for
-//! Prometheus.
+//! Compression, ranges and conditions of responses, and the metrics for Prometheus.
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::Clip;
@@ -16,7 +15,7 @@ use reqwest::header::{
 use std::collections::BTreeMap;
 use std::io::Read;
 
-/// Asks as a browser of an operator does, which takes gzip.
+/// Sends a request that accepts gzip to the operator listener.
 fn ask(
     server: &TestServer,
     method: Method,
@@ -45,18 +44,23 @@ fn only_texts_are_compressed() -> Result<()> {
         .chain(["pose_data.csv", "pose_data.json"].map(file))
     {
         let plain = server.operator_get(&path)?;
-        assert!(!plain.headers().contains_key(CONTENT_ENCODING), "{path}: nobody asked for it");
+        assert!(!plain.headers().contains_key(CONTENT_ENCODING), "{path}: gzip was not accepted");
         let plain = plain.bytes()?;
-        let packed = ask(&server, Method::GET, &path, &[])?;
-        assert_eq!(packed.headers()[CONTENT_ENCODING], "gzip", "{path}");
-        let vary = packed.headers()[VARY].to_str()?.to_lowercase();
+        let compressed = ask(&server, Method::GET, &path, &[])?;
+        assert_eq!(compressed.headers()[CONTENT_ENCODING], "gzip", "{path}");
+        let vary = compressed.headers()[VARY].to_str()?.to_lowercase();
         assert!(vary.contains("accept-encoding"), "{path}: {vary}");
-        let packed = packed.bytes()?;
-        assert!(packed.len() < plain.len() / 2, "{path}: {} of {}", packed.len(), plain.len());
+        let compressed = compressed.bytes()?;
+        assert!(
+            compressed.len() < plain.len() / 2,
+            "{path}: {} of {}",
+            compressed.len(),
+            plain.len()
+        );
         let mut text = Vec::new();
-        GzDecoder::new(&packed[..]).read_to_end(&mut text)?;
-        // The numbers move on between two scrapes.
-        assert!(path == "/metrics" || text == plain, "{path} is another text");
+        GzDecoder::new(&compressed[..]).read_to_end(&mut text)?;
+        // Metrics change between two requests.
+        assert!(path == "/metrics" || text == plain, "{path} differs");
     }
     for path in ["output.mp4", "thumbnail.jpg", "preview.mp4"].map(file) {
         let answer = ask(&server, Method::GET, &path, &[])?;
@@ -77,27 +81,27 @@ fn ranges_etags_and_head_requests_work_with_compression() -> Result<()> {
     let job = server.submit(&video)?;
     server.await_end(&job)?;
     let path = format!("/api/serve/{job}/pose_data.csv");
-    let whole = server.get(&path)?;
-    let strong = whole.headers()[ETAG].to_str()?.to_owned();
-    let whole = whole.bytes()?;
+    let complete = server.get(&path)?;
+    let strong = complete.headers()[ETAG].to_str()?.to_owned();
+    let complete = complete.bytes()?;
 
     let part = ask(&server, Method::GET, &path, &[("range", "bytes=100-1999")])?;
     assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
     assert!(!part.headers().contains_key(CONTENT_ENCODING));
-    assert_eq!(part.bytes()?, whole[100..2000]);
+    assert_eq!(part.bytes()?, complete[100..2000]);
     let head = ask(&server, Method::HEAD, &path, &[])?;
-    assert_eq!(head.headers()[CONTENT_LENGTH], whole.len().to_string().as_str());
+    assert_eq!(head.headers()[CONTENT_LENGTH], complete.len().to_string().as_str());
     assert!(!head.headers().contains_key(CONTENT_ENCODING));
 
-    let packed = ask(&server, Method::GET, &path, &[])?;
-    let weak = packed.headers()[ETAG].to_str()?.to_owned();
-    assert_eq!(weak, format!("W/{strong}"), "other bytes, the same text");
-    assert!(!packed.headers().contains_key("accept-ranges"));
+    let compressed = ask(&server, Method::GET, &path, &[])?;
+    let weak = compressed.headers()[ETAG].to_str()?.to_owned();
+    assert_eq!(weak, format!("W/{strong}"), "the tag of the compressed form is weak");
+    assert!(!compressed.headers().contains_key("accept-ranges"));
     for tag in [&weak, &strong] {
         let again = ask(&server, Method::GET, &path, &[(IF_NONE_MATCH.as_str(), tag)])?;
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{tag}");
     }
-    // A weak tag does not vouch for bytes (RFC 9110, 13.1.5).
+    // A weak tag does not identify bytes (RFC 9110, 13.1.5).
     for (tag, status) in [(&strong, StatusCode::PARTIAL_CONTENT), (&weak, StatusCode::OK)] {
         let headers = [(RANGE.as_str(), "bytes=0-9"), (IF_RANGE.as_str(), tag)];
         assert_eq!(ask(&server, Method::GET, &path, &headers)?.status(), status, "{tag}");
@@ -105,7 +109,7 @@ fn ranges_etags_and_head_requests_work_with_compression() -> Result<()> {
     Ok(())
 }
 
-/// One family of an exposition: its type and its samples.
+/// One metric family of an exposition: its type and its samples.
 #[derive(Debug, Default)]
 struct Family {
     kind: String,
@@ -113,7 +117,7 @@ struct Family {
     samples: Vec<(String, f64)>,
 }
 
-/// Reads an exposition as OpenMetrics 1.0.0 has it, and holds it to the rules that names follow.
+/// Parses an exposition in the format of OpenMetrics 1.0.0, and checks the names.
 fn exposition(text: &str) -> Result<BTreeMap<String, Family>> {
     let body = text.strip_suffix("# EOF\n").context("no end")?;
     let mut families = BTreeMap::<String, Family>::new();
@@ -124,7 +128,7 @@ fn exposition(text: &str) -> Result<BTreeMap<String, Family>> {
             let (what, name) = (words.next().context("a word")?, words.next().context("a name")?);
             let rest = words.next().context("a value")?;
             if name != current {
-                ensure!(!families.contains_key(name), "{name} is told of twice");
+                ensure!(!families.contains_key(name), "{name} is described twice");
                 current = name.to_owned();
             }
             let family = families.entry(current.clone()).or_default();
@@ -132,7 +136,7 @@ fn exposition(text: &str) -> Result<BTreeMap<String, Family>> {
                 "TYPE" => family.kind = rest.into(),
                 "UNIT" => family.unit = rest.into(),
                 "HELP" => ensure!(rest.ends_with('.'), "{line}"),
-                _ => anyhow::bail!("what is {line}?"),
+                _ => anyhow::bail!("unknown line: {line}"),
             }
             continue;
         }

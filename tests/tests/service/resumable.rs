@@ -1,10 +1,11 @@
-//! Uploads that come in pieces, over lines that break, from the protocol's own client and by hand.
+//! Uploads in chunks, over connections that break, from the reference client and as single requests.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::programs;
 use bodyscript_tests::raw_tus::{BYTES, RawTus};
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::tus_client::{First, TusClient};
+use bodyscript_tests::traces::start_fault_service;
+use bodyscript_tests::tus_client::{FirstChunk, TusClient};
 use reqwest::blocking::Response;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
@@ -13,14 +14,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A service whose worker does what the video says.
-fn start_fault_service(flags: &[&str]) -> Result<TestServer> {
-    let program = programs::path("fault_worker")?;
-    let program = program.to_str().context("a path in UTF-8")?;
-    TestServer::start(&[&["--worker-program", program], flags].concat())
-}
-
-/// A large file whose worker is content with its first line.
+/// A large video for the fault worker, whose word is in the first line.
 fn large(folder: &Path) -> Result<PathBuf> {
     let path = folder.join("Größe 3.mp4");
     let noise = (0..3_000_000_u32).map(|n| (n.wrapping_mul(n) >> 9) as u8 | 0x80);
@@ -40,7 +34,7 @@ fn the_reference_tus_client_uploads_a_video() -> Result<()> {
     let server = start_fault_service(&[])?;
     let metadata = json!({ "filename": "Größe 3.mp4", "mode": "fast", "interval": "2",
         "formats": "csv,trc", "filetype": "video/mp4" });
-    for first in [First::Apart, First::AtOnce] {
+    for first in [FirstChunk::Separate, FirstChunk::WithCreation] {
         let endpoint = server.url("/api/tus");
         let client = TusClient::start(&endpoint, &video, (first, 1 << 20), &metadata)?;
         let Some(client) = client else { return Ok(()) };
@@ -63,7 +57,7 @@ fn an_upload_resumes_after_the_service_was_killed() -> Result<()> {
     let flags = ["--worker-program", program.to_str().context("a path")?];
     let server = TestServer::start(&flags)?;
     let endpoint = server.url("/api/tus");
-    let client = TusClient::start(&endpoint, &video, (First::Apart, 64 << 10), &json!({}))?;
+    let client = TusClient::start(&endpoint, &video, (FirstChunk::Separate, 64 << 10), &json!({}))?;
     let Some(mut client) = client else { return Ok(()) };
     let mut before = 0;
     while before < 1_000_000 {
@@ -87,7 +81,7 @@ fn code(answer: Response) -> Result<Value> {
 #[test]
 fn an_invalid_chunk_is_refused_and_not_stored() -> Result<()> {
     let server = start_fault_service(&["--upload-bytes-max", "100"])?;
-    let hand = RawTus::of(&server);
+    let tus = RawTus::of(&server);
     let offer = server.client().request(Method::OPTIONS, server.url("/api/tus")).send()?;
     assert_eq!(offer.status(), StatusCode::NO_CONTENT);
     assert_eq!(
@@ -99,83 +93,83 @@ fn an_invalid_chunk_is_refused_and_not_stored() -> Result<()> {
         server.client().post(server.url("/api/tus")).header("upload-length", "9").send()?;
     assert_eq!(silent.headers()["tus-version"], "1.0.0");
     assert_eq!(silent.status(), StatusCode::PRECONDITION_FAILED);
-    assert_eq!(hand.try_begin(&[("upload-length", "100")])?.status(), StatusCode::CREATED);
+    assert_eq!(tus.try_begin(&[("upload-length", "100")])?.status(), StatusCode::CREATED);
     for (headers, wrong) in [
         ([("upload-length", "101"), ("x-a", "b")], "upload_too_large"),
         ([("upload-defer-length", "1"), ("x-a", "b")], "invalid_header"),
         ([("upload-length", "9"), ("upload-metadata", "fps d2FycA==")], "invalid_field"),
         ([("upload-length", "9"), ("upload-metadata", "filename *")], "invalid_header"),
     ] {
-        assert_eq!(code(hand.try_begin(&headers)?)?, wrong, "{headers:?}");
+        assert_eq!(code(tus.try_begin(&headers)?)?, wrong, "{headers:?}");
     }
 
-    let url = hand.begin(18)?;
-    assert_eq!(hand.add(&url, 0, "FAULT ok\n")?.headers()["upload-offset"], "9");
-    assert_eq!(code(hand.add(&url, 8, "123456789")?)?, "offset_conflict");
-    assert_eq!(code(hand.add(&url, 9, "1234567890")?)?, "upload_beyond_length");
+    let url = tus.begin(18)?;
+    assert_eq!(tus.add(&url, 0, "FAULT ok\n")?.headers()["upload-offset"], "9");
+    assert_eq!(code(tus.add(&url, 8, "123456789")?)?, "offset_conflict");
+    assert_eq!(code(tus.add(&url, 9, "1234567890")?)?, "upload_beyond_length");
     let with = |kind: &str, sum: &str| {
         let headers = [("upload-offset", "9"), ("content-type", kind), ("upload-checksum", sum)];
-        hand.ask(Method::PATCH, &url, &headers).body("123456789").send()
+        tus.ask(Method::PATCH, &url, &headers).body("123456789").send()
     };
     // SHA-1 of 123456789, and of nothing.
     let (right, wrong) = ("sha1 98O8HYCOBHMq32eZZczDTKeuNEE=", "sha1 2jmj7l5rSw0yVb/vlWAYkK/YBwk=");
     assert_eq!(with("text/plain", right)?.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert_eq!(code(with(BYTES, "md5 AAAA")?)?, "invalid_header");
     assert_eq!(code(with(BYTES, wrong)?)?, "checksum_mismatch");
-    assert_eq!(hand.offset(&url)?, 9, "none of it counts");
+    assert_eq!(tus.offset(&url)?, 9, "none of the chunk counts");
     let last = with(BYTES, right)?;
     assert_eq!(last.status(), StatusCode::NO_CONTENT, "{}", last.text()?);
     let job = last.headers()["job-id"].to_str()?.to_owned();
     assert!(url.ends_with(&job), "an upload and its job share their id");
     assert_eq!(server.await_end(&job)?["status"], "completed");
-    assert_eq!(hand.offset(&url)?, 18, "who did not hear the answer hears it now");
-    let again = hand.add(&url, 18, "")?;
+    assert_eq!(tus.offset(&url)?, 18, "a client that missed the response can ask again");
+    let again = tus.add(&url, 18, "")?;
     assert_eq!(
         (again.status(), &again.headers()["job-id"]),
         (StatusCode::NO_CONTENT, &job.parse()?)
     );
-    assert_eq!(code(hand.add(&url, 18, "x")?)?, "upload_beyond_length");
+    assert_eq!(code(tus.add(&url, 18, "x")?)?, "upload_beyond_length");
     Ok(())
 }
 
 #[test]
 fn bytes_received_before_a_disconnect_count() -> Result<()> {
     let server = start_fault_service(&[])?;
-    let hand = RawTus::of(&server);
-    let url = hand.begin(1000)?;
-    // The question takes the upload from the piece, at the earliest before its first byte.
-    let mut line = loop {
-        let line = hand.half_patch(&url, 1000, &"x".repeat(300))?;
-        if hand.offset(&url)? == 300 {
-            break line;
+    let tus = RawTus::of(&server);
+    let url = tus.begin(1000)?;
+    // HEAD takes the upload's lock from the PATCH, possibly before its first byte is read.
+    let mut stream = loop {
+        let stream = tus.half_patch(&url, 1000, &"x".repeat(300))?;
+        if tus.offset(&url)? == 300 {
+            break stream;
         }
     };
     let mut answer = String::new();
-    line.shutdown(std::net::Shutdown::Write)?;
-    line.read_to_string(&mut answer)?;
+    stream.shutdown(std::net::Shutdown::Write)?;
+    stream.read_to_string(&mut answer)?;
     assert!(answer.starts_with("HTTP/1.1 423") || answer.starts_with("HTTP/1.1 409"), "{answer}");
-    assert_eq!(hand.offset(&url)?, 300);
-    assert_eq!(hand.add(&url, 300, "y".repeat(700))?.headers()["upload-offset"], "1000");
+    assert_eq!(tus.offset(&url)?, 300);
+    assert_eq!(tus.add(&url, 300, "y".repeat(700))?.headers()["upload-offset"], "1000");
     Ok(())
 }
 
 #[test]
 fn an_aborted_or_expired_upload_is_removed() -> Result<()> {
     let server = start_fault_service(&["--resumable-uploads-max", "2"])?;
-    let hand = RawTus::of(&server);
-    let (url, _second) = (hand.begin(9)?, hand.begin(9)?);
-    let third = hand.try_begin(&[("upload-length", "9")])?;
+    let tus = RawTus::of(&server);
+    let (url, _second) = (tus.begin(9)?, tus.begin(9)?);
+    let third = tus.try_begin(&[("upload-length", "9")])?;
     assert!(third.headers().contains_key(RETRY_AFTER));
     assert_eq!(code(third)?, "too_many_resumable");
-    let delete = || Ok::<_, anyhow::Error>(hand.ask(Method::DELETE, &url, &[]).send()?.status());
+    let delete = || Ok::<_, anyhow::Error>(tus.ask(Method::DELETE, &url, &[]).send()?.status());
     assert_eq!(delete()?, StatusCode::NO_CONTENT);
     assert_eq!(delete()?, StatusCode::NOT_FOUND);
-    hand.begin(9)?;
+    tus.begin(9)?;
 
     let brief = start_fault_service(&["--resumable-ttl-s", "1"])?;
-    let hand = RawTus::of(&brief);
-    let url = hand.begin(9)?;
-    while hand.ask(Method::HEAD, &url, &[]).send()?.status() != StatusCode::NOT_FOUND {
+    let tus = RawTus::of(&brief);
+    let url = tus.begin(9)?;
+    while tus.ask(Method::HEAD, &url, &[]).send()?.status() != StatusCode::NOT_FOUND {
         std::thread::yield_now();
     }
     while std::fs::read_dir(brief.state_dir().join("resumable"))?.next().is_some() {
@@ -190,19 +184,19 @@ fn each_chunk_passes_admission() -> Result<()> {
     let busy = folder.path().join("busy");
     std::fs::write(&busy, "FAULT silent\n")?;
     let server = start_fault_service(&["--workers", "1", "--queue-max", "1"])?;
-    let hand = RawTus::of(&server);
-    let url = hand.begin(9)?;
+    let tus = RawTus::of(&server);
+    let url = tus.begin(9)?;
     let running = server.submit(&busy)?;
     server.await_status(&running, |status| status["status"] == "processing")?;
     let waiting = server.submit(&busy)?;
-    let refused = hand.add(&url, 0, "FAULT ok\n")?;
+    let refused = tus.add(&url, 0, "FAULT ok\n")?;
     assert!(refused.headers().contains_key(RETRY_AFTER));
     assert_eq!(code(refused)?, "queue_full");
-    assert_eq!(code(hand.try_begin(&[("upload-length", "9")])?)?, "queue_full");
+    assert_eq!(code(tus.try_begin(&[("upload-length", "9")])?)?, "queue_full");
     for job in [&waiting, &running] {
         server.client().post(server.url(&format!("/api/cancel/{job}"))).send()?;
     }
-    let taken = hand.add(&url, 0, "FAULT ok\n")?;
+    let taken = tus.add(&url, 0, "FAULT ok\n")?;
     assert_eq!(taken.status(), StatusCode::NO_CONTENT);
     assert!(!taken.headers().contains_key(CONTENT_TYPE));
     Ok(())

@@ -1,8 +1,8 @@
-//! What the service and a service manager tell each other: inherited sockets, readiness, signs of
-//! life, a reload, the end (sd_listen_fds(3), sd_notify(3)). The test plays the manager.
+//! The interface to a service manager: inherited sockets, readiness, watchdog, reload and stop
+//! (sd_listen_fds(3), sd_notify(3)). The test acts as the manager.
 
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::ctl::order;
+use bodyscript_tests::ctl::ctl_json;
 use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::{leftovers, programs};
 use nix::sys::signal::{Signal, kill};
@@ -18,15 +18,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Longest wait for a word; far beyond what the slowest machine needs.
+/// Longest wait for a notification; far beyond what the slowest machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(180);
 
 struct Manager {
     service: Child,
-    words: UnixDatagram,
-    /// Of each socket that was passed.
+    notifications: UnixDatagram,
+    /// The address of each socket that was passed.
     addresses: Vec<SocketAddr>,
-    /// What the kernel calls them.
+    /// Their names in `/proc/self/fd`.
     sockets: Vec<PathBuf>,
     folder: TempDir,
 }
@@ -37,8 +37,8 @@ impl Manager {
         leftovers::become_subreaper()?;
         let folder = tempfile::tempdir()?;
         let notify = folder.path().join("notify");
-        let words = UnixDatagram::bind(&notify)?;
-        words.set_read_timeout(Some(WAIT_MAX))?;
+        let notifications = UnixDatagram::bind(&notify)?;
+        notifications.set_read_timeout(Some(WAIT_MAX))?;
         let mut listeners = Vec::new();
         for _ in names {
             listeners.push(TcpListener::bind(("127.0.0.1", 0))?);
@@ -49,7 +49,7 @@ impl Manager {
         };
         let sockets = listeners.iter().map(link).collect::<Result<_, _>>()?;
         let mut passed = listeners.into_iter().map(|socket| Stdio::from(OwnedFd::from(socket)));
-        // The shell puts the sockets where they belong, and knows its own process.
+        // The shell moves the sockets to the agreed descriptors and knows its process id.
         let script =
             "exec 3<&0 4<&1 </dev/null >&2; LISTEN_PID=$$ WATCHDOG_PID=$$ exec \"$0\" \"$@\"";
         let service = Command::new("sh")
@@ -67,7 +67,7 @@ impl Manager {
             .stdout(passed.next().unwrap_or_else(Stdio::null))
             .stderr(File::create(folder.path().join("log"))?)
             .spawn()?;
-        Ok(Self { service, words, addresses, sockets, folder })
+        Ok(Self { service, notifications, addresses, sockets, folder })
     }
 
     /// The status of a request to one of the sockets.
@@ -83,7 +83,7 @@ impl Manager {
         Ok(self.sockets.iter().map(|socket| links.contains(socket)).collect())
     }
 
-    /// What the service said of why it does not start.
+    /// The log of a start that must be refused.
     fn refusal(mut self) -> Result<String> {
         let service = self.service.id() as i32;
         wait_until("the start is refused", || Ok(!leftovers::is_alive(service)))?;
@@ -97,16 +97,18 @@ impl Manager {
         Ok(kill(Pid::from_raw(self.service.id() as i32), signal)?)
     }
 
-    /// Waits for a word and gives all that was text up to it, one line each.
-    fn hear(&self, word: &str) -> Result<Vec<String>> {
-        let mut heard = Vec::new();
+    /// Waits for a notification; gives all lines up to it.
+    fn await_notification(&self, expected: &str) -> Result<Vec<String>> {
+        let mut received = Vec::new();
         loop {
             let mut text = [0; 4096];
-            let length =
-                self.words.recv(&mut text).with_context(|| format!("{word}: {heard:?}"))?;
-            heard.extend(String::from_utf8_lossy(&text[..length]).lines().map(str::to_owned));
-            if heard.iter().any(|line| line == word) {
-                return Ok(heard);
+            let length = self
+                .notifications
+                .recv(&mut text)
+                .with_context(|| format!("{expected}: {received:?}"))?;
+            received.extend(String::from_utf8_lossy(&text[..length]).lines().map(str::to_owned));
+            if received.iter().any(|line| line == expected) {
+                return Ok(received);
             }
         }
     }
@@ -122,27 +124,27 @@ impl Drop for Manager {
 #[test]
 fn the_service_manager_gets_all_notifications() -> Result<()> {
     let mut manager = Manager::start(&["unknown"], &["--operator-listen", "127.0.0.1:0"])?;
-    // Asked before the service is there: the manager's socket holds the line.
+    // A request before the service accepts connections waits in the socket's backlog.
     let mut early = TcpStream::connect(manager.addresses[0])?;
     early.set_read_timeout(Some(WAIT_MAX))?;
     early.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    manager.hear("READY=1")?;
+    manager.await_notification("READY=1")?;
     let mut answer = String::new();
     early.read_to_string(&mut answer)?;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 
-    let alive = manager.hear("WATCHDOG=1")?;
+    let alive = manager.await_notification("WATCHDOG=1")?;
     let status = alive.iter().find_map(|line| line.strip_prefix("STATUS="));
     let status = status.context("a status line")?;
     assert!(status.starts_with("0 running, 0 queued, 0/"), "{status}");
 
     manager.signal(Signal::SIGHUP)?;
-    let reload = manager.hear("RELOADING=1")?;
+    let reload = manager.await_notification("RELOADING=1")?;
     ensure!(reload.iter().any(|line| line.starts_with("MONOTONIC_USEC=")), "{reload:?}");
-    manager.hear("READY=1")?;
+    manager.await_notification("READY=1")?;
 
     manager.signal(Signal::SIGTERM)?;
-    manager.hear("STOPPING=1")?;
+    manager.await_notification("STOPPING=1")?;
     assert!(manager.service.wait()?.success());
     assert_eq!(leftovers::orphans(), Vec::<String>::new());
     Ok(())
@@ -150,25 +152,29 @@ fn the_service_manager_gets_all_notifications() -> Result<()> {
 
 #[test]
 fn the_socket_named_operator_is_the_operator_listener_and_workers_inherit_none() -> Result<()> {
-    // The name decides, not the place; nor does what the keys say of the addresses.
+    // The name decides, not the order; the configured addresses are ignored.
     let flags = ["--operator-listen", "192.0.2.1:2", "--standby", "1"];
     let mut manager = Manager::start(&["operator", "bodyscript.socket"], &flags)?;
-    manager.hear("READY=1")?;
+    manager.await_notification("READY=1")?;
     for (socket, status) in [(0, StatusCode::OK), (1, StatusCode::FORBIDDEN)] {
         assert_eq!(manager.status(socket, "/api/jobs")?, status, "{socket}");
         assert_eq!(manager.status(socket, "/livez")?, StatusCode::OK, "{socket}");
     }
     let state = manager.folder.path().join("state");
-    let reported = order(&state, &["status"])?;
+    let reported = ctl_json(&state, &["status"])?;
     assert_eq!(reported["operator_listen"], manager.addresses[0].to_string());
     assert_eq!(reported["listen"], manager.addresses[1].to_string());
 
     let standby =
-        || Ok::<_, anyhow::Error>(order(&state, &["status"])?["health"]["standby"][0].take());
-    wait_until("a worker stands by", || Ok(standby()?["is_ready"] == true))?;
+        || Ok::<_, anyhow::Error>(ctl_json(&state, &["status"])?["health"]["standby"][0].take());
+    wait_until("a pooled worker is ready", || Ok(standby()?["is_ready"] == true))?;
     let worker = standby()?["pid"].as_i64().context("a process")? as i32;
     assert_eq!(manager.open_in(worker)?, [false, false], "a worker has the sockets");
-    assert_eq!(manager.open_in(manager.service.id() as i32)?, [true, true], "who has them");
+    assert_eq!(
+        manager.open_in(manager.service.id() as i32)?,
+        [true, true],
+        "the service has the sockets"
+    );
     manager.signal(Signal::SIGTERM)?;
     assert!(manager.service.wait()?.success());
     Ok(())

@@ -1,5 +1,5 @@
-//! The sound of uploads, through the whole path: what becomes of it is said in the metadata and
-//! heard in the overlay, and it costs no memory to speak of.
+//! The sound of uploaded videos: it is described in the metadata and contained in the overlay, and needs
+//! little memory.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::fixture::{Clip, Codec, Container, Moov, SoundStart, Tracks, decode};
@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 const FRAMES: u32 = 12;
 
-/// What the metadata of a run say of a video's sound.
+/// The sound in the metadata of a video.
 fn sound_metadata(run: &Run, video: &Path) -> Result<Value> {
     let metadata: Value =
         serde_json::from_slice(&std::fs::read(run.artefact(video, "metadata.json"))?)?;
-    metadata.get("sound").cloned().context("nothing is said of sound")
+    metadata.get("sound").cloned().context("no sound in the metadata")
 }
 
 fn clip(container: Container, codec: Codec) -> Clip {
@@ -83,24 +83,24 @@ fn sound_is_not_read_without_the_overlay() -> Result<()> {
 fn a_truncated_video_keeps_the_sound_it_has() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("broken.mp4");
-    let whole = Clip::new().tracks(Tracks::VideoAndAudio).moov(Moov::Front);
-    whole.truncated(0.7).encode(&video)?;
+    let complete = Clip::new().tracks(Tracks::VideoAndAudio).moov(Moov::Front);
+    complete.truncated(0.7).encode(&video)?;
     let run = Run::new(&[], std::slice::from_ref(&video), folder.path())?.check()?;
     assert_eq!(sound_metadata(&run, &video)?["outcome"], "copied");
     assert_eq!(decode(&run.artefact(&video, "output.mp4"))?.audio_tracks, 1);
     Ok(())
 }
 
-/// The options that have workers' log lines told although they succeed.
-const TELL: [&str; 2] = ["--log", "warn,worker=debug"];
+/// Options with which log lines of successful workers are shown.
+const SHOW_WORKER_LOG: [&str; 2] = ["--log", "warn,worker=debug"];
 
 #[test]
 fn an_empty_audio_packet_causes_no_library_warning() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("empty_start.mp4");
-    let sounding = clip(Container::Mp4, Codec::H264).tracks(Tracks::VideoAndAudio);
-    sounding.clone().sound_start(SoundStart::Empty).encode(&video)?;
-    let run = Run::new(&TELL, std::slice::from_ref(&video), folder.path())?.check()?;
+    let with_sound = clip(Container::Mp4, Codec::H264).tracks(Tracks::VideoAndAudio);
+    with_sound.clone().sound_start(SoundStart::Empty).encode(&video)?;
+    let run = Run::new(&SHOW_WORKER_LOG, std::slice::from_ref(&video), folder.path())?.check()?;
     assert_eq!(
         sound_metadata(&run, &video)?,
         json!({"codec": "aac", "outcome": "copied", "note": null})
@@ -109,14 +109,14 @@ fn an_empty_audio_packet_causes_no_library_warning() -> Result<()> {
     assert_eq!((overlay.frames.len() as u32, overlay.audio_tracks), (FRAMES, 1));
     assert!(!run.stderr().contains("DEBUG worker: "), "{}", run.stderr());
 
-    // What libraries do say is told.
+    // Messages of libraries are shown otherwise.
     let damaged = folder.path().join("damaged.mp4");
-    sounding.moov(Moov::Front).encode(&damaged)?;
+    with_sound.moov(Moov::Front).encode(&damaged)?;
     let mut bytes = std::fs::read(&damaged)?;
     let half = bytes.len() / 2;
     bytes[half..].iter_mut().step_by(7).for_each(|byte| *byte ^= 0x5a);
     std::fs::write(&damaged, bytes)?;
-    let run = Run::new(&TELL, &[damaged], folder.path())?;
+    let run = Run::new(&SHOW_WORKER_LOG, &[damaged], folder.path())?;
     assert!(run.stderr().contains("libav error: "), "{}", run.stderr());
     Ok(())
 }
@@ -125,7 +125,7 @@ fn an_empty_audio_packet_causes_no_library_warning() -> Result<()> {
 fn a_recorded_video_with_an_empty_first_audio_packet_is_complete() -> Result<()> {
     let Some(video) = recorded_footage::find("media/cases/exo__sample.mp4") else { return Ok(()) };
     let folder = tempfile::tempdir()?;
-    let run = Run::new(&TELL, std::slice::from_ref(&video), folder.path())?.check()?;
+    let run = Run::new(&SHOW_WORKER_LOG, std::slice::from_ref(&video), folder.path())?.check()?;
     assert!(!run.stderr().contains(" critical: "), "{}", run.stderr());
     assert_eq!(
         sound_metadata(&run, &video)?,

@@ -1,5 +1,5 @@
-//! The tables as other people's programs open them: pandas, pyarrow, and a reader by OpenSim's
-//! rules. `make python-tools` fetches them.
+//! The tables as other programs read them: pandas, pyarrow, and a reader that follows the rules of OpenSim.
+//! `make python-tools` fetches them.
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_protocol::pose::NAMES;
@@ -13,11 +13,11 @@ use std::process::Command;
 use std::time::Duration;
 
 const FRAMES: u32 = 20;
-/// The person comes in after so many milliseconds.
-const ALONE_MS: u128 = 200;
+/// Milliseconds without a person at the beginning.
+const EMPTY_MS: u128 = 200;
 
-fn who_comes_late(time: Duration) -> Scene {
-    if time.as_millis() < ALONE_MS { Scene::empty() } else { footage::walking(time) }
+fn person_after_start(time: Duration) -> Scene {
+    if time.as_millis() < EMPTY_MS { Scene::empty() } else { footage::walking(time) }
 }
 
 #[test]
@@ -25,12 +25,12 @@ fn pandas_pyarrow_and_opensim_read_the_same_data() -> Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = here.join("../target/readers/bin/python");
     if !python.exists() {
-        skipped("python-readers", "they are not there; run `make python-tools`");
+        skipped("python-readers", "they are not installed; run `make python-tools`");
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("late.mp4");
-    Clip::new().size(640, 480).frames(FRAMES).footage(who_comes_late).encode(&video)?;
+    Clip::new().size(640, 480).frames(FRAMES).footage(person_after_start).encode(&video)?;
     let formats = ["--formats", "csv,parquet,trc,angles"];
     let out = folder.path().join("out");
     let run = Run::new(&formats, std::slice::from_ref(&video), &out)?.check()?;
@@ -42,11 +42,11 @@ fn pandas_pyarrow_and_opensim_read_the_same_data() -> Result<()> {
     assert_eq!(read["frames"], FRAMES);
     assert_eq!(read["rows"], 33 * FRAMES);
     let seen = read["frames_with_person"].as_u64().context("frames")?;
-    assert!((1..u64::from(FRAMES)).contains(&seen), "some frames have nobody: {read}");
+    assert!((1..u64::from(FRAMES)).contains(&seen), "some frames have no person: {read}");
     let kind =
         |table: &str, column: &str| read[table][column].as_str().unwrap_or("none").to_owned();
     for column in ["x", "visibility", "world_z"] {
-        assert_eq!(kind("csv_types", column), "float64", "empty cells are no text");
+        assert_eq!(kind("csv_types", column), "float64", "empty cells make it text");
         assert_eq!(kind("parquet_types", column), "float32");
     }
     for table in ["csv_types", "parquet_types"] {

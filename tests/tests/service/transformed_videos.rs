@@ -1,5 +1,5 @@
-//! Copies of one film in other clothes, through the whole program: turned, mirrored, cut, with ten
-//! bits, with other clocks and rates. Poses and times must be those of the plain one.
+//! Copies of one video that are rotated, mirrored, cut, or have ten bits, another clock or another frame
+//! rate. Their poses and times must equal those of the original.
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::{self, Clip, Codec, Container, Rotation};
@@ -10,27 +10,27 @@ use std::time::Duration;
 
 const SIZE: (u32, u32) = (480, 360);
 const FRAMES: u32 = 24;
-/// Frames that the cut copy hides.
+/// Frames that the edit list of one copy hides.
 const HIDDEN: u32 = 5;
 /// Mean distance of the landmarks, in pixels.
 const APART_MAX: f64 = 1.0;
 /// Difference between times, in seconds.
 const LATE_MAX: f64 = 0.001;
-/// Mean difference between pictures that were coded apart, in levels of 255.
+/// Mean difference between pictures that were encoded separately, in levels of 255.
 const LEVELS_MAX: f64 = 4.0;
 
-/// A copy, and what its frames are in the plain film.
+/// A copy, and the corresponding frames of the original.
 struct Copy {
     name: &'static str,
     clip: Clip,
     extension: &'static str,
-    /// Of each frame: its number in the plain film and its time.
+    /// For each frame, its number in the original and its time.
     frames: Vec<(u32, f64)>,
     rotation_degrees: u32,
     mirrored: bool,
 }
 
-fn plain() -> Clip {
+fn original_clip() -> Clip {
     Clip::new().size(SIZE.0, SIZE.1).frames(FRAMES)
 }
 
@@ -39,8 +39,8 @@ fn copy(name: &'static str, clip: Clip) -> Copy {
     Copy { name, clip, extension: "mp4", frames, rotation_degrees: 0, mirrored: false }
 }
 
-fn turned(name: &'static str, rotation: Rotation, degrees: u32) -> Copy {
-    Copy { rotation_degrees: degrees, ..copy(name, plain().rotation(rotation)) }
+fn rotated(name: &'static str, rotation: Rotation, degrees: u32) -> Copy {
+    Copy { rotation_degrees: degrees, ..copy(name, original_clip().rotation(rotation)) }
 }
 
 fn copies() -> Vec<Copy> {
@@ -48,24 +48,27 @@ fn copies() -> Vec<Copy> {
     let seconds = |n: u32| f64::from(n) / 30.0;
     let times = kept.iter().map(|n| Duration::from_secs_f64(seconds(*n))).collect();
     vec![
-        turned("a quarter clockwise", Rotation::Clockwise90, 90),
-        turned("upside down", Rotation::Half, 180),
-        turned("a quarter anticlockwise", Rotation::Anticlockwise90, 270),
-        Copy { mirrored: true, ..copy("mirrored", plain().rotation(Rotation::Mirrored)) },
-        copy("ten bits", plain().codec(Codec::H264TenBit)),
+        rotated("a quarter clockwise", Rotation::Clockwise90, 90),
+        rotated("upside down", Rotation::Half, 180),
+        rotated("a quarter anticlockwise", Rotation::Anticlockwise90, 270),
+        Copy { mirrored: true, ..copy("mirrored", original_clip().rotation(Rotation::Mirrored)) },
+        copy("ten bits", original_clip().codec(Codec::H264TenBit)),
         Copy {
             frames: kept.iter().map(|n| (*n, seconds(*n))).collect(),
-            ..copy("a varying rate", plain().times(times))
+            ..copy("a varying rate", original_clip().times(times))
         },
         Copy {
             frames: (0..FRAMES).map(|n| (n, f64::from(n) * 1001.0 / 30_000.0)).collect(),
-            ..copy("29.97 frames a second", plain().fps(30_000, 1001))
+            ..copy("29.97 frames a second", original_clip().fps(30_000, 1001))
         },
         Copy {
             frames: (HIDDEN..FRAMES).map(|n| (n, seconds(n - HIDDEN))).collect(),
-            ..copy("negative times hidden by an edit list", plain().hidden(HIDDEN))
+            ..copy("negative times hidden by an edit list", original_clip().hidden(HIDDEN))
         },
-        Copy { extension: "ts", ..copy("a sender's clock", plain().container(Container::MpegTs)) },
+        Copy {
+            extension: "ts",
+            ..copy("a sender's clock", original_clip().container(Container::MpegTs))
+        },
     ]
 }
 
@@ -76,7 +79,7 @@ fn transformed_copies_of_a_video_have_its_poses_and_times() -> Result<()> {
         folder.path().join(format!("{}.{extension}", name.replace([' ', '\''], "_")))
     };
     let original = path("plain", "mp4");
-    plain().encode(&original)?;
+    original_clip().encode(&original)?;
     let copies = copies();
     let mut videos = vec![original.clone()];
     for copy in &copies {
@@ -84,7 +87,7 @@ fn transformed_copies_of_a_video_have_its_poses_and_times() -> Result<()> {
         copy.clip.encode(&video).context(copy.name)?;
         videos.push(video);
     }
-    // Each frame alone, so that a frame that is left out changes no other.
+    // Each frame separately, so that a missing frame affects no other.
     let run = Run::new(&["--mode", "static"], &videos, &folder.path().join("out"))?.check()?;
     let table = |video: &PathBuf| PoseTable::read(&run.artefact(video, "pose_data.csv"));
     let plain = table(&original)?;
@@ -116,7 +119,7 @@ fn compare(copy: &Copy, table: &PoseTable, plain: &PoseTable) -> (f64, f64) {
     for (id, (number, time)) in copy.frames.iter().enumerate() {
         late = late.max((table.times[&(id as u32)] - time).abs());
         let ours = table.frames.get(&(id as u32));
-        let ours = ours.unwrap_or_else(|| panic!("{}: nobody in frame {id}", copy.name));
+        let ours = ours.unwrap_or_else(|| panic!("{}: no person in frame {id}", copy.name));
         apart.extend(plain.frames[number].iter().map(|(landmark, there)| {
             let here = &ours[landmark];
             let (x, y) = (here.x - there.x, here.y - there.y);
@@ -126,7 +129,7 @@ fn compare(copy: &Copy, table: &PoseTable, plain: &PoseTable) -> (f64, f64) {
     (apart.iter().sum::<f64>() / apart.len() as f64, late)
 }
 
-/// The first picture of one video shows the same as that of a number in another.
+/// Checks that the first picture of one video equals a picture of another.
 fn same_picture(video: &Path, plain: &Path, number: u32) -> Result<()> {
     let (ours, theirs) = (fixture::decode(video)?, fixture::decode(plain)?);
     let ((_, ours), (_, theirs)) = (&ours.frames[0], &theirs.frames[number as usize]);

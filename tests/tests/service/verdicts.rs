@@ -1,5 +1,5 @@
-//! What the service makes of the ends of its workers: verdicts, retries, budgets and refusals as
-//! clients and operators see them. The worker is `fault_worker`, which does what the video says.
+//! The consequences of worker exits: verdicts, retries, budgets and refusals as clients and operators see
+//! them. The worker is `fault_worker`, which does what the video says.
 
 use anyhow::{Context, Result};
 use bodyscript_tests::fixture::Clip;
@@ -17,7 +17,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 const MIB: u64 = 1 << 20;
-/// Caps in MiB of a first attempt and of a retry: enough for the fault worker and no more.
+/// Memory caps of a first attempt and of a retry, just enough for the fault worker.
 const CAP: &str = "64MiB";
 const RETRY_CAP: &str = "128MiB";
 
@@ -42,7 +42,7 @@ impl Faults {
         Ok(Self { server: TestServer::start(&all)?, folder: tempfile::tempdir()? })
     }
 
-    /// A video that has the worker do this.
+    /// A video with these words.
     fn video(&self, script: &str) -> Result<PathBuf> {
         fault_video(self.folder.path(), script)
     }
@@ -55,7 +55,7 @@ impl Faults {
         self.server.await_end(&self.submit(script)?)
     }
 
-    /// Whether a kernel's OOM killer guards the workers.
+    /// Whether workers are in cgroups, where the kernel's OOM killer enforces the cap.
     fn has_cgroup(&self) -> Result<bool> {
         let cage = self.server.json("/api")?["cage"].as_str().unwrap_or_default().to_owned();
         Ok(cage.starts_with("cgroup"))
@@ -134,7 +134,7 @@ fn each_exit_reason_has_its_verdict() -> Result<()> {
     }
     let log = faults.server.stop()?;
     assert_eq!(log.matches("a worker attempted a forbidden system call").count(), 1, "{log}");
-    assert!(!log.contains('\u{1b}'), "a worker's words reach the log as they are");
+    assert!(!log.contains('\u{1b}'), "control characters of a worker are in the log");
     Ok(())
 }
 
@@ -156,7 +156,7 @@ fn an_unresponsive_cancelled_worker_is_gone_before_the_response() -> Result<()> 
 
 #[test]
 fn the_caps_of_all_workers_never_exceed_the_budget() -> Result<()> {
-    // Two first attempts fit, or one retry beside no other.
+    // Two first attempts fit into the budget, or one retry alone.
     let faults =
         Faults::start(&["--memory-budget-bytes", "150MiB", "--workers", "4", "--queue-max", "20"])?;
     let mut ids = Vec::new();
@@ -168,7 +168,7 @@ fn the_caps_of_all_workers_never_exceed_the_budget() -> Result<()> {
         })?);
     }
     let most = Cell::new(0);
-    wait_until("all jobs are over", || {
+    wait_until("all jobs have ended", || {
         let report = faults.server.operator_json("/health/memory")?;
         let reserved = report["reserved_bytes"].as_u64().context("a number")?;
         assert_eq!(report["budget_bytes"], 150 * MIB);
@@ -177,7 +177,7 @@ fn the_caps_of_all_workers_never_exceed_the_budget() -> Result<()> {
         most.set(most.get().max(reserved));
         Ok(report["jobs"]["pending"] == 0 && report["jobs"]["processing"] == 0)
     })?;
-    assert!(most.get() > 0, "no attempt was seen");
+    assert!(most.get() > 0, "no attempt was observed");
     for id in ids {
         let status = faults.server.status(&id)?;
         assert_eq!(status["status"], "completed", "{status}");
@@ -186,7 +186,7 @@ fn the_caps_of_all_workers_never_exceed_the_budget() -> Result<()> {
     Ok(())
 }
 
-/// Fills the queue of a service with one worker and one place; tells the time it asks for.
+/// Fills the queue of a service with one worker and one slot; gives its `Retry-After`.
 fn retry_after(faults: &Faults) -> Result<u64> {
     let running = faults.submit("silent")?;
     faults.server.await_status(&running, |status| status["status"] == "processing")?;
@@ -217,10 +217,10 @@ fn retry_after_is_estimated_from_previous_jobs() -> Result<()> {
 #[test]
 fn a_host_that_cannot_spawn_workers_reports_it_and_recovers() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let (program, away) = (folder.path().join("worker"), folder.path().join("away"));
+    let (program, moved) = (folder.path().join("worker"), folder.path().join("moved"));
     std::fs::copy(programs::path("fault_worker")?, &program)?;
     let faults = Faults::of(&program, &["--workers", "1"])?;
-    std::fs::rename(&program, &away)?;
+    std::fs::rename(&program, &moved)?;
     let mut last = String::new();
     for _ in 0..3 {
         last = faults.submit("ok")?;
@@ -236,7 +236,7 @@ fn a_host_that_cannot_spawn_workers_reports_it_and_recovers() -> Result<()> {
     let broken = broken.into_inner().context("an answer")?;
     assert_eq!(broken["reason"], "workers cannot be started", "{broken}");
     assert_eq!(faults.server.get("/livez")?.status(), StatusCode::OK);
-    std::fs::rename(&away, &program)?;
+    std::fs::rename(&moved, &program)?;
     let status = faults.server.await_end(&last)?;
     assert_eq!(status["status"], "completed", "{status}");
     assert_eq!(faults.server.get("/readyz")?.status(), StatusCode::OK);
@@ -253,7 +253,10 @@ fn a_start_without_a_required_layer_fails_and_names_it() -> Result<()> {
         (vec!["--worker-program", "/nowhere/worker"], "/nowhere/worker"),
     ];
     if has_v2 {
-        report::skipped("no-cgroup-v2", "a start that requires it in vain: this host may give it");
+        report::skipped(
+            "no-cgroup-v2",
+            "a start that requires it must fail, but this host may provide it",
+        );
     } else {
         cases.push((vec!["--cage-required", "v2"], "cage.required = \"v2\""));
     }
@@ -285,8 +288,8 @@ fn a_killed_service_leaves_no_worker_and_the_next_start_sweeps_its_cages() -> Re
     let id = faults.submit("deaf touch:16 silent")?;
     let running = faults.server.await_status(&id, |status| !status["posture"].is_null())?;
     let worker = running["worker"]["pid"].as_i64().context("a process id")? as i32;
-    let (dead, is_caged) = (faults.server.pid(), faults.has_cgroup()?);
-    assert_eq!(!cgroups_of(dead).is_empty(), is_caged);
+    let (killed, is_caged) = (faults.server.pid(), faults.has_cgroup()?);
+    assert_eq!(!cgroups_of(killed).is_empty(), is_caged);
     let folder = faults.server.kill()?;
     while is_alive(worker) {
         std::thread::yield_now();
@@ -294,7 +297,7 @@ fn a_killed_service_leaves_no_worker_and_the_next_start_sweeps_its_cages() -> Re
     let program = programs::path("fault_worker")?;
     let program = program.to_str().context("a plain path")?;
     let next = TestServer::start_in(folder, &["--worker-program", program])?;
-    assert_eq!(cgroups_of(dead), Vec::<PathBuf>::new());
+    assert_eq!(cgroups_of(killed), Vec::<PathBuf>::new());
     drop(next);
     Ok(())
 }
@@ -307,7 +310,7 @@ fn the_status_reports_the_sandbox_of_a_real_worker() -> Result<()> {
     let server = TestServer::start(&[])?;
     let status = server.await_end(&server.submit(&video)?)?;
     assert_eq!(status["status"], "completed", "{status}");
-    let layers = status["posture"].as_array().context("a posture")?;
+    let layers = status["posture"].as_array().context("the sandbox")?;
     let state = |name: &str| {
         let layer = layers.iter().find(|layer| layer["layer"] == name);
         layer.map(|layer| layer["state"].as_str().unwrap_or_default())
@@ -315,8 +318,8 @@ fn the_status_reports_the_sandbox_of_a_real_worker() -> Result<()> {
     for required in ["rlimits", "descriptors", "no_new_privs", "capabilities", "seccomp"] {
         assert_eq!(state(required), Some("active"), "{required}: {status}");
     }
-    for wished in ["namespaces", "landlock"] {
-        assert!(matches!(state(wished), Some("active" | "unavailable")), "{wished}: {status}");
+    for optional in ["namespaces", "landlock"] {
+        assert!(matches!(state(optional), Some("active" | "unavailable")), "{optional}: {status}");
     }
     server.stop()?;
     Ok(())

@@ -1,5 +1,5 @@
-//! Webhooks: signed, repeated until they are taken, kept over a restart, and sent nowhere private
-//! that the operator does not name.
+//! Webhooks: signed, retried until accepted, kept over a restart, and sent to private addresses only if the
+//! operator allows them.
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
@@ -19,18 +19,18 @@ use tempfile::TempDir;
 
 const SECRET: &[u8] = b"a secret of more than 24 bytes";
 
-/// A notice that arrived.
-struct Notice {
+/// A received webhook.
+struct Webhook {
     headers: HashMap<String, String>,
     body: Vec<u8>,
 }
 
-impl Notice {
+impl Webhook {
     fn json(&self) -> Result<Value> {
         Ok(serde_json::from_slice(&self.body)?)
     }
 
-    /// Whether somebody who knows the secret wrote it.
+    /// Whether it is signed with the secret.
     fn is_signed(&self) -> Result<bool> {
         self.is_signed_with(SECRET)
     }
@@ -48,20 +48,20 @@ impl Notice {
     }
 }
 
-/// Somebody who can be told, and where.
+/// A listener for webhooks, and its address.
 fn listen() -> Result<(TcpListener, String)> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
-    let url = format!("http://localhost:{}/told?by=post", listener.local_addr()?.port());
+    let url = format!("http://localhost:{}/webhook?by=post", listener.local_addr()?.port());
     Ok((listener, url))
 }
 
-/// Takes the next notice and answers with this status.
-fn receive(listener: &TcpListener, status: &str) -> Result<Notice> {
+/// Receives the next webhook and responds with this status.
+fn receive(listener: &TcpListener, status: &str) -> Result<Webhook> {
     let (stream, _) = listener.accept()?;
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
-    ensure!(line.starts_with("POST /told?by=post HTTP/1.1"), "{line}");
+    ensure!(line.starts_with("POST /webhook?by=post HTTP/1.1"), "{line}");
     let mut headers = HashMap::new();
     loop {
         line.clear();
@@ -73,7 +73,7 @@ fn receive(listener: &TcpListener, status: &str) -> Result<Notice> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     write!(reader.get_mut(), "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")?;
-    Ok(Notice { headers, body })
+    Ok(Webhook { headers, body })
 }
 
 fn secret(folder: &TempDir) -> Result<PathBuf> {
@@ -82,7 +82,7 @@ fn secret(folder: &TempDir) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Flags of a service that may tell addresses on this host.
+/// Flags of a service that may send webhooks to this host.
 fn flags(folder: &TempDir) -> Result<Vec<String>> {
     let [flag, program] = fault_worker()?;
     let secret = secret(folder)?.to_string_lossy().into_owned();
@@ -105,7 +105,8 @@ fn submit(server: &TestServer, folder: &TempDir, words: &str, url: &str) -> Resu
     Ok(answer["job_id"].as_str().context("an id")?.to_owned())
 }
 
-fn notes(server: &TestServer) -> Result<usize> {
+/// The number of undelivered webhooks.
+fn undelivered(server: &TestServer) -> Result<usize> {
     Ok(std::fs::read_dir(server.state_dir().join("webhooks"))?.count())
 }
 
@@ -115,7 +116,7 @@ fn a_webhook_is_signed_and_retried_until_accepted() -> Result<()> {
     let server = start(&flags(&folder)?)?;
     let (listener, url) = listen()?;
     let failed = submit(&server, &folder, "bad-input", &url)?;
-    let first = receive(&listener, "500 Not Now")?;
+    let first = receive(&listener, "500 Internal Server Error")?;
     assert!(first.is_signed()?, "{:?}", first.headers);
     let reported = first.json()?;
     assert_eq!(
@@ -125,21 +126,21 @@ fn a_webhook_is_signed_and_retried_until_accepted() -> Result<()> {
     assert_eq!(reported["data"]["error_code"], "not_a_video");
     assert_eq!(first.headers["content-type"], "application/json");
 
-    let again = receive(&listener, "204 Taken")?;
+    let again = receive(&listener, "204 No Content")?;
     assert!(again.is_signed()?);
     assert_eq!(again.headers["webhook-id"], first.headers["webhook-id"]);
     let mut forged = again;
     forged.body.push(b' ');
-    assert!(!forged.is_signed()?, "another text has another signature");
+    assert!(!forged.is_signed()?, "the signature of another body is accepted");
 
     let done = submit(&server, &folder, "ok", &url)?;
-    let reported = receive(&listener, "200 Taken")?.json()?;
+    let reported = receive(&listener, "200 OK")?.json()?;
     assert_eq!(
         (&reported["type"], &reported["data"]["job_id"]),
         (&"job.completed".into(), &done.as_str().into())
     );
     assert!(reported["data"]["urls"]["csv"].is_string(), "{reported}");
-    while notes(&server)? > 0 {
+    while undelivered(&server)? > 0 {
         std::thread::yield_now();
     }
     Ok(())
@@ -150,30 +151,30 @@ fn pending_webhooks_survive_a_restart() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let flags = flags(&folder)?;
     let server = start(&flags)?;
-    // Nobody listens there yet.
+    // No listener there yet.
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-    let url = format!("http://127.0.0.1:{port}/told?by=post");
+    let url = format!("http://127.0.0.1:{port}/webhook?by=post");
     let job = submit(&server, &folder, "ok", &url)?;
     server.await_end(&job)?;
     let mut listener = None;
     let flags: Vec<_> = flags.iter().map(String::as_str).collect();
     let unfinished = server.state_dir().join("webhooks").join(format!("{job}.json.new"));
     let server = server.restart_after(&flags, || {
-        // As a crash leaves it in the middle of a write.
+        // As a crash during a write leaves it.
         std::fs::write(&unfinished, "{")?;
         listener = Some(TcpListener::bind(("127.0.0.1", port))?);
         Ok(())
     })?;
-    let notice = receive(&listener.context("a listener")?, "200 Taken")?;
-    assert!(notice.is_signed()?);
-    assert_eq!(notice.json()?["data"]["job_id"], job.as_str());
-    while notes(&server)? > 0 {
+    let webhook = receive(&listener.context("a listener")?, "200 OK")?;
+    assert!(webhook.is_signed()?);
+    assert_eq!(webhook.json()?["data"]["job_id"], job.as_str());
+    while undelivered(&server)? > 0 {
         std::thread::yield_now();
     }
     Ok(())
 }
 
-/// Has the service read its configuration again; gives what it says if it refuses.
+/// Reloads the configuration; gives the message if it is refused.
 fn reload(server: &TestServer) -> Result<Option<String>> {
     let mut ctl = Command::new(programs::path("bodyscript")?);
     let output = ctl.args(["ctl", "reload", "--state-dir"]).arg(server.state_dir()).output()?;
@@ -198,16 +199,16 @@ fn a_reload_changes_the_webhook_secret_and_allowed_networks() -> Result<()> {
     std::fs::write(&secret, fresh)?;
     std::fs::write(&config, format!("{key}webhook_networks = [\"127.0.0.0/8\", \"::1\"]\n"))?;
     assert_eq!(reload(&server)?, None);
-    let notice = receive(&listener, "200 Taken")?;
-    assert_eq!(notice.json()?["data"]["job_id"], job.as_str(), "what waited is told");
-    assert!(notice.is_signed_with(fresh)? && !notice.is_signed()?);
+    let webhook = receive(&listener, "200 OK")?;
+    assert_eq!(webhook.json()?["data"]["job_id"], job.as_str(), "the pending webhook is delivered");
+    assert!(webhook.is_signed_with(fresh)? && !webhook.is_signed()?);
 
     std::fs::write(&secret, "short")?;
-    let refusal = reload(&server)?.context("a bad secret is taken")?;
+    let refusal = reload(&server)?.context("a bad secret is accepted")?;
     assert!(refusal.contains("`webhook_secret_file`") && refusal.contains("24"), "{refusal}");
     assert_eq!(server.json("/health")?["reload_refused"], true);
     submit(&server, &folder, "ok", &url)?;
-    assert!(receive(&listener, "200 Taken")?.is_signed_with(fresh)?, "the old one stays");
+    assert!(receive(&listener, "200 OK")?.is_signed_with(fresh)?, "the old secret stays in use");
 
     std::fs::write(&config, "")?;
     assert_eq!(reload(&server)?, None);
@@ -234,14 +235,14 @@ fn pending_webhooks_wait_while_webhooks_are_off() -> Result<()> {
     assert_eq!(reload(&server)?, None);
     server.await_end(&job)?;
     listener.set_nonblocking(true)?;
-    let visit = listener.accept().map_err(|error| error.kind());
-    assert!(matches!(visit, Err(std::io::ErrorKind::WouldBlock)), "{visit:?}");
-    assert_eq!(notes(&server)?, 1);
+    let connection = listener.accept().map_err(|error| error.kind());
+    assert!(matches!(connection, Err(std::io::ErrorKind::WouldBlock)), "{connection:?}");
+    assert_eq!(undelivered(&server)?, 1);
 
     listener.set_nonblocking(false)?;
     std::fs::write(&config, &on)?;
     assert_eq!(reload(&server)?, None);
-    assert!(receive(&listener, "200 Taken")?.is_signed()?);
+    assert!(receive(&listener, "200 OK")?.is_signed()?);
     Ok(())
 }
 
@@ -250,7 +251,8 @@ fn private_addresses_and_unconfigured_webhooks_are_refused() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let [flag, program] = fault_worker()?;
     let secret = secret(&folder)?.to_string_lossy().into_owned();
-    let careful = start(&[flag.clone(), program.clone(), "--webhook-secret-file".into(), secret])?;
+    let without_networks =
+        start(&[flag.clone(), program.clone(), "--webhook-secret-file".into(), secret])?;
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     listener.set_nonblocking(true)?;
     let port = listener.local_addr()?.port();
@@ -259,16 +261,16 @@ fn private_addresses_and_unconfigured_webhooks_are_refused() -> Result<()> {
         format!("https://localhost:{port}/"),
         format!("https://[::ffff:127.0.0.1]:{port}/"),
     ] {
-        let job = submit(&careful, &folder, "ok", &url)?;
+        let job = submit(&without_networks, &folder, "ok", &url)?;
         let is_reported = |line: &str| line.contains(&job) && line.contains("is not public");
-        while !careful.log().lines().any(is_reported) {
+        while !without_networks.log().lines().any(is_reported) {
             std::thread::yield_now();
         }
     }
-    let visit = listener.accept().map_err(|error| error.kind());
-    assert!(matches!(visit, Err(std::io::ErrorKind::WouldBlock)), "{visit:?}");
-    let wrong =
-        careful.upload(&fault_video(folder.path(), "ok")?, &[("webhook_url", "ftp://a/")])?;
+    let connection = listener.accept().map_err(|error| error.kind());
+    assert!(matches!(connection, Err(std::io::ErrorKind::WouldBlock)), "{connection:?}");
+    let wrong = without_networks
+        .upload(&fault_video(folder.path(), "ok")?, &[("webhook_url", "ftp://a/")])?;
     assert_eq!(wrong.json::<Value>()?["code"], "invalid_field");
 
     let without = start(&[flag, program])?;

@@ -1,4 +1,4 @@
-//! Tasks of the build that take code of the workspace: `xtask manual DIR` writes the manual pages and shell
+//! Build tasks that use code of the workspace: `xtask manual DIR` writes the manual pages and shell
 //! completions that the package installs, from the command line as it is declared.
 
 use anyhow::{Context, Result, bail};

@@ -1,4 +1,4 @@
-//! No module imports itself by way of others, in any crate of the product.
+//! No cycle of imports between modules, in any crate of the product.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,7 +23,7 @@ fn files(folder: &Path, module: &[String], found: &mut BTreeMap<Module, PathBuf>
     }
 }
 
-/// What a file says outside its comments and its tests.
+/// The code of a file without comments and tests.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("a source file");
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
@@ -31,7 +31,7 @@ fn code(path: &Path) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The paths after each `crate::`, with braces spelt out.
+/// The paths after each `crate::`, with braces expanded.
 fn paths(code: &str) -> Vec<Module> {
     let names = |path: &str| {
         path.split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect::<Module>()
@@ -52,7 +52,7 @@ fn paths(code: &str) -> Vec<Module> {
     found
 }
 
-/// Which modules each module imports from.
+/// The modules that each module imports from.
 fn imports(crate_folder: &Path) -> BTreeMap<Module, BTreeSet<Module>> {
     let mut modules = BTreeMap::new();
     files(crate_folder, &[], &mut modules);
@@ -71,10 +71,10 @@ fn imports(crate_folder: &Path) -> BTreeMap<Module, BTreeSet<Module>> {
         .collect()
 }
 
-/// A way from a module back to itself.
+/// A path of imports from a module back to itself.
 fn cycle(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Vec<String>> {
     let mut left = imports.clone();
-    // What imports nothing that is left is on no cycle.
+    // A module without imports from the remaining ones is on no cycle.
     while let Some(leaf) = left
         .iter()
         .find(|(_, targets)| !targets.iter().any(|target| left.contains_key(target)))
@@ -83,19 +83,22 @@ fn cycle(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Vec<String>> {
         left.remove(&leaf);
     }
     let first = left.keys().next()?;
-    let mut way = vec![first.clone()];
+    let mut path = vec![first.clone()];
     loop {
-        let last = way.last().expect("it has a first");
-        let next = left[last].iter().find(|target| left.contains_key(*target)).expect("no leaf");
-        if let Some(begin) = way.iter().position(|module| module == next) {
-            return Some(way[begin..].iter().map(|module| module.join("::")).collect());
+        let last = path.last().expect("it has a first");
+        let next = left[last]
+            .iter()
+            .find(|target| left.contains_key(*target))
+            .expect("a module that is left imports another");
+        if let Some(begin) = path.iter().position(|module| module == next) {
+            return Some(path[begin..].iter().map(|module| module.join("::")).collect());
         }
-        way.push(next.clone());
+        path.push(next.clone());
     }
 }
 
 #[test]
-fn no_module_imports_itself_by_way_of_others() {
+fn no_module_imports_itself_through_others() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for member in ["protocol", "supervisor", "worker"] {
         let imports = imports(&root.join(member).join("src"));

@@ -1,19 +1,19 @@
-//! A worker that does what the video tells it to: the bad citizen of the tests.
+//! A worker for tests that fails in the way its video asks for.
 //!
-//! Started in place of `bodyscript-worker` by tests of the supervisor. It speaks the real
-//! protocol and puts on no sandbox, whatever it claims, so that what holds it is the cage and the
-//! supervisor alone. It must never be installed.
+//! Tests of the supervisor start it in place of `bodyscript-worker`. It speaks the real protocol
+//! but enables no sandbox, whatever it reports, so that only the cage and the supervisor limit it.
+//! It must never be installed.
 //!
-//! A video in MP4 is left to the real worker beside this program, which takes its place: so good
-//! and bad citizens run in one service. It looks before it does anything else; where there is no
-//! video yet, it is ready and stands by for one that is not in MP4.
+//! If the video is an MP4, the program replaces itself by the real worker beside it, so that real
+//! and faulty workers run in one service. It checks this first; a worker that is started before
+//! there is a video becomes ready and waits for one that is not an MP4.
 //!
-//! Otherwise the video is any file with a line `FAULT word word...`; the words are obeyed in
-//! order, after `Ready` and `Probed` were sent (from `early` on the line: before `Ready`). After
-//! the last word it stays and says nothing.
+//! Otherwise the video is any file with a line `FAULT word word...`. The words are executed in
+//! order, after `Ready` and `Probed` are sent (those before `early` are ignored, those after it are
+//! executed before `Ready`). After the last word the worker sleeps.
 //!
-//! A worker that is to rehearse, because it will stand by, does what a file beside this program
-//! says, which has the program's name and the ending `rehearsal`: it `hangs` or `fails`.
+//! A worker that is asked to warm up reads the file beside this program that has the program's
+//! name and the extension `warm-up`: it `hangs` or `fails` as that says.
 //!
 //! | word            | what it does                                                             |
 //! |-----------------|--------------------------------------------------------------------------|
@@ -26,94 +26,92 @@
 //! | `hog`           | touches MiB after MiB for ever, and logs the time before each            |
 //! | `leak`          | touches 4 MiB after each `Progress`, for ever                             |
 //! | `family:N`      | touches N MiB in itself and N in a child                                  |
-//! | `panic`, `segv`, `abort`, `sigsys`, `sigkill`, `sigterm` | dies of it                       |
+//! | `panic`, `segv`, `abort`, `sigsys`, `sigkill`, `sigterm` | ends in this way                  |
 //! | `exit:N`        | exits with N                                                              |
 //! | `spin`          | computes for ever                                                         |
 //! | `sleep:N`       | sleeps N ms                                                               |
-//! | `held`          | waits as long as there is a file `/run/held`                              |
+//! | `held`          | waits as long as the file `/run/held` exists                              |
 //! | `silent`        | sleeps for ever                                                           |
-//! | `deaf`          | ignores `Cancel` and SIGTERM, wherever on the line it stands              |
+//! | `deaf`          | ignores `Cancel` and SIGTERM, at any position in the line                 |
 //! | `garbage`, `oversize`, `half-frame`, `out-of-turn` | breaks the protocol                    |
 //! | `close-stdout`  | closes its output                                                         |
 //! | `flood-stdout`, `flood-stderr` | writes for ever                                            |
-//! | `fork-bomb`, `thread-bomb` | multiplies until it is refused                                 |
+//! | `fork-bomb`, `thread-bomb` | creates processes or threads until that fails                  |
 //! | `leak-child`    | leaves a process behind, in a session of its own and without a parent     |
-//! | `fill-disk`     | writes to the first artefact until it is refused                          |
+//! | `fill-disk`     | writes to the first artefact until that fails                             |
 //! | `kill-parent`   | sends SIGKILL to the supervisor; with this worker it succeeds              |
-//! | `inspect`       | writes what it was born with to the first artefact, as `key=value` lines   |
+//! | `inspect`       | writes what it inherited to the first artefact, as `key=value` lines       |
 
+mod actions;
+mod messages;
+mod resources;
 mod video;
 
-use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::codec::{Decoder, encode};
+use actions::FaultyJob;
+use bodyscript_protocol::codec::Decoder;
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::fault::Fault;
-use bodyscript_protocol::inherited;
-use bodyscript_protocol::limits::{MESSAGE_BYTES_MAX, TEXT_BYTES_MAX};
-use bodyscript_protocol::message::{
-    Failure, Progress, Start, Summary, ToSupervisor, ToWorker, VideoFacts,
-};
+use bodyscript_protocol::message::{ToSupervisor, ToWorker};
 use bodyscript_protocol::sandbox_report::{LayerState, SandboxReport};
-use nix::sys::signal::{SigSet, Signal, kill, raise};
+use messages::{exit_on_message, facts, fail, receive, send};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::socket::MsgFlags;
-use nix::unistd::{close, getpgrp, getpid, getppid, getsid, setsid};
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::mem::forget;
+use resources::{detach, multiply, sleep_forever, sleep_holding, touched};
+use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Command, exit};
 use std::thread;
-use std::time::{Duration, SystemTime};
-use video::{await_first_word, files_at_hand, is_real_video, script};
+use video::{await_first_message, is_real_video, peek_files, script};
 
 const MIB: usize = 1 << 20;
-const PAGE: usize = 4096;
 
-/// What a good citizen is called.
+/// The name of the real worker's process and program.
 const REAL_WORKER: &str = "bodyscript-worker";
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
         None => work(),
-        Some("linger") => rest(),
-        Some("stray") => stray(),
+        Some("linger") => sleep_forever(),
+        Some("detach") => detach(),
         Some("bomb") => multiply(),
         Some(touch) => {
             let held = touched(touch.parse().expect("MiB"));
-            rest_holding(&held);
+            sleep_holding(&held);
         }
     }
 }
 
 fn work() {
-    await_first_word();
-    let mut files = files_at_hand(MsgFlags::MSG_DONTWAIT);
+    await_first_message();
+    let mut files = peek_files(MsgFlags::MSG_DONTWAIT);
     if files.first_mut().is_some_and(is_real_video) {
         let program = std::env::current_exe().expect("procfs").with_file_name(REAL_WORKER);
-        panic!("no real worker: {}", Command::new(program).arg0(REAL_WORKER).exec());
+        panic!(
+            "the real worker cannot be started: {}",
+            Command::new(program).arg0(REAL_WORKER).exec()
+        );
     }
-    let mut frames = Decoder::default();
-    let Some(ToWorker::Prepare(prepare)) = listen(&mut frames) else {
+    let mut messages = Decoder::default();
+    let Some(ToWorker::Prepare(prepare)) = receive(&mut messages) else {
         exit(WorkerExit::Protocol.code().into())
     };
     if prepare.warms_up {
-        rehearse();
+        warm_up();
     }
     let claimed = |layer| (layer, LayerState::Active("claimed".into()));
     let layers = prepare.layers_required.into_iter().map(claimed).collect();
     let ready = ToSupervisor::Ready(SandboxReport { layers });
-    let stands_by = files.is_empty();
-    if stands_by {
-        say(&ready);
+    let is_pooled = files.is_empty();
+    if is_pooled {
+        send(&ready);
     }
-    let start = match listen(&mut frames) {
+    let start = match receive(&mut messages) {
         Some(ToWorker::Start(start)) => start,
         Some(_) => fail(Fault::Cancelled),
         None => exit(WorkerExit::Orphaned.code().into()),
     };
-    if stands_by {
-        files = files_at_hand(MsgFlags::empty());
+    if is_pooled {
+        files = peek_files(MsgFlags::empty());
     }
     let mut video = files.remove(0);
     let script = script(&mut video);
@@ -122,285 +120,28 @@ fn work() {
         // Before the first thread, so that all threads inherit it.
         SigSet::from(Signal::SIGTERM).thread_block().expect("the mask is ours");
     } else {
-        thread::spawn(move || obey(frames));
+        thread::spawn(move || exit_on_message(messages));
     }
-    let mut culprit = Culprit { start, files, frames_done: 0, held: Vec::new() };
+    let mut job = FaultyJob { start, files, frames_done: 0, memory: Vec::new() };
     if let Some(early) = words.iter().position(|word| *word == "early") {
         words.drain(..=early).for_each(drop);
-        words.iter().for_each(|word| culprit.commit(word));
-        rest();
+        words.iter().for_each(|word| job.execute(word));
+        sleep_forever();
     }
-    if !stands_by {
-        say(&ready);
+    if !is_pooled {
+        send(&ready);
     }
-    say(&ToSupervisor::Probed(facts()));
-    words.iter().for_each(|word| culprit.commit(word));
-    rest();
+    send(&ToSupervisor::Probed(facts()));
+    words.iter().for_each(|word| job.execute(word));
+    sleep_forever();
 }
 
-fn rehearse() {
-    let file = std::env::current_exe().expect("procfs").with_extension("rehearsal");
+fn warm_up() {
+    let file = std::env::current_exe().expect("procfs").with_extension("warm-up");
     match fs::read_to_string(file).as_deref() {
-        Ok("hangs") => rest(),
+        Ok("hangs") => sleep_forever(),
         Ok("fails") => exit(WorkerExit::Media.code().into()),
-        Ok(other) => panic!("no such rehearsal: {other}"),
+        Ok(other) => panic!("no such warm-up: {other}"),
         Err(_) => {}
-    }
-}
-
-fn listen(frames: &mut Decoder) -> Option<ToWorker> {
-    let mut bytes = [0; 4096];
-    loop {
-        if let Some(message) = frames.next().expect("the supervisor keeps the protocol") {
-            return Some(message);
-        }
-        match io::stdin().lock().read(&mut bytes) {
-            Ok(0) | Err(_) => return None,
-            Ok(read) => frames.push(&bytes[..read]),
-        }
-    }
-}
-
-fn obey(mut frames: Decoder) {
-    match listen(&mut frames) {
-        Some(_) => fail(Fault::Cancelled),
-        None => exit(WorkerExit::Orphaned.code().into()),
-    }
-}
-
-fn say(message: &ToSupervisor) {
-    write(&encode(message).expect("a message of ours"));
-}
-
-/// The supervisor may have closed its end: then there is nobody to tell.
-fn write(bytes: &[u8]) {
-    let mut output = io::stdout().lock();
-    let _ = output.write_all(bytes).and_then(|()| output.flush());
-}
-
-fn fail(fault: Fault) -> ! {
-    let status = fault.exit().code();
-    say(&ToSupervisor::Failed(Failure { fault, detail: "as told".into() }));
-    exit(status.into())
-}
-
-fn facts() -> VideoFacts {
-    VideoFacts {
-        width: 7680,
-        height: 4320,
-        frame_rate: (30, 1),
-        duration_ms: Some(1_000),
-        frames_expected: 30,
-        trimmed: false,
-        rotation_degrees: 0,
-        mirrored: false,
-        container: "application/x-fault".into(),
-        codec: "video/x-fault".into(),
-    }
-}
-
-struct Culprit {
-    start: Start,
-    /// To write to, in the order of `start.artefacts`.
-    files: Vec<File>,
-    frames_done: u32,
-    held: Vec<Vec<u8>>,
-}
-
-impl Culprit {
-    fn commit(&mut self, word: &str) {
-        let (name, number) = word.split_once(':').unwrap_or((word, "0"));
-        let number: usize = number.parse().expect("a number after the colon");
-        match name {
-            "deaf" => {}
-            "ok" => self.succeed(),
-            "bad-input" => fail(Fault::NotAVideo),
-            "done" => self.conclude(),
-            "progress" => (0..number).for_each(|_| self.progress()),
-            "alloc" => self.held.push(reserved(number)),
-            "touch" => self.held.push(touched(number)),
-            "hog" => self.hog(),
-            "leak" => self.leak(),
-            "family" => {
-                forget(spawn(&number.to_string()).expect("a child"));
-                self.held.push(touched(number));
-            }
-            "exit" => exit(number as i32),
-            "sleep" => thread::sleep(Duration::from_millis(number as u64)),
-            "held" => {
-                while Path::new("/run/held").exists() {
-                    thread::sleep(Duration::from_millis(20));
-                }
-            }
-            "fill-disk" => self.fill_disk(),
-            "inspect" => self.inspect(),
-            "flood-stdout" => loop {
-                self.progress();
-            },
-            _ => crime(name),
-        }
-    }
-
-    fn progress(&mut self) {
-        self.frames_done += 1;
-        let frames_done = self.frames_done;
-        say(&ToSupervisor::Progress(Progress { frames_done, frames_detected: frames_done }));
-    }
-
-    fn conclude(&self) {
-        let frames = self.frames_done;
-        say(&ToSupervisor::Done(Summary {
-            frames_decoded: frames,
-            frames_processed: frames,
-            frames_detected: frames,
-            mean_visibility: 0.5,
-            track_losses: 0,
-            jitter: 0.0,
-            people: u32::from(frames > 0),
-        }));
-    }
-
-    fn succeed(&mut self) {
-        for (artefact, file) in self.start.artefacts.iter().zip(&mut self.files) {
-            file.write_all(sample(*artefact)).expect("room for a small file");
-        }
-        (0..3).for_each(|_| self.progress());
-        self.conclude();
-        exit(0);
-    }
-
-    /// The last time in the log is that of the kernel's kill, to the time it takes to touch a MiB.
-    fn hog(&mut self) {
-        loop {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock");
-            eprintln!("touched {} at {}", self.held.len(), now.as_nanos());
-            self.held.push(touched(1));
-        }
-    }
-
-    fn leak(&mut self) {
-        loop {
-            self.held.push(touched(4));
-            self.progress();
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn fill_disk(&mut self) {
-        while self.files[0].write_all(&[0; PAGE]).is_ok() {}
-    }
-
-    fn inspect(&mut self) {
-        let mut descriptors: Vec<_> = fs::read_dir("/proc/self/fd")
-            .expect("procfs")
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok()?.parse::<u32>().ok())
-            .collect();
-        descriptors.sort_unstable();
-        // The last is the listing's own.
-        descriptors.pop();
-        let read = |file| fs::read_to_string(format!("/proc/self/{file}")).expect("procfs");
-        let report = &mut self.files[0];
-        let mut line = |key: &str, value: String| {
-            writeln!(report, "{key}={}", value.trim().replace('\n', "|")).expect("room");
-        };
-        line("descriptors", format!("{descriptors:?}"));
-        line("environment", read("environ").replace('\0', ";"));
-        line("command", read("cmdline").replace('\0', ";"));
-        line("oom_score_adj", read("oom_score_adj"));
-        line("limits", read("limits"));
-        line("status", read("status"));
-        line("cgroup", read("cgroup"));
-        line("directory", format!("{:?}", std::env::current_dir()));
-        line("leads_session", (getsid(None) == Ok(getpid())).to_string());
-        line("leads_group", (getpgrp() == getpid()).to_string());
-        line("death_signal", format!("{:?}", nix::sys::prctl::get_pdeathsig()));
-    }
-}
-
-fn crime(name: &str) {
-    match name {
-        "panic" => panic!("as told"),
-        // The Rust runtime's own handler takes the first for a stack overflow that was none,
-        // and steps back.
-        "segv" => while raise(Signal::SIGSEGV).is_ok() {},
-        "abort" => std::process::abort(),
-        "sigsys" => drop(raise(Signal::SIGSYS)),
-        "sigkill" => drop(raise(Signal::SIGKILL)),
-        "sigterm" => drop(raise(Signal::SIGTERM)),
-        "silent" => rest(),
-        "spin" => loop {
-            std::hint::spin_loop();
-        },
-        "garbage" => write(&[0xa5; 64]),
-        "oversize" => write(&(MESSAGE_BYTES_MAX as u32 + 1).to_le_bytes()),
-        "half-frame" => write(&[100, 0, 0, 0, 1, 2, 3]),
-        "out-of-turn" => say(&ToSupervisor::Ready(SandboxReport::default())),
-        "close-stdout" => drop(close(inherited::MESSAGES_OUT)),
-        "flood-stderr" => loop {
-            eprintln!("{}", "\u{1b}[31m flood ".repeat(TEXT_BYTES_MAX));
-        },
-        "fork-bomb" => multiply(),
-        "thread-bomb" => while thread::Builder::new().stack_size(64 * 1024).spawn(rest).is_ok() {},
-        "leak-child" => drop(spawn("stray").expect("a child").wait()),
-        "kill-parent" => eprintln!("kill the parent: {:?}", kill(getppid(), Signal::SIGKILL)),
-        unknown => panic!("no such word: {unknown}"),
-    }
-}
-
-fn reserved(mib: usize) -> Vec<u8> {
-    let mut memory = Vec::new();
-    match memory.try_reserve_exact(mib * MIB) {
-        Ok(()) => memory,
-        Err(_) => exit(WorkerExit::Memory.code().into()),
-    }
-}
-
-fn touched(mib: usize) -> Vec<u8> {
-    let mut memory = reserved(mib);
-    // Writes within what is reserved; reading it back keeps the writes.
-    memory.resize(memory.capacity(), 1);
-    std::hint::black_box(memory)
-}
-
-fn spawn(role: &str) -> io::Result<std::process::Child> {
-    Command::new("/proc/self/exe").arg(role).spawn()
-}
-
-/// Leaves a process that has no parent and cannot be found by session or group.
-fn stray() {
-    setsid().expect("a child leads no group");
-    forget(spawn("linger").expect("a child"));
-}
-
-/// Doubles until it is refused, then stays.
-fn multiply() {
-    while spawn("bomb").is_ok() {}
-    rest();
-}
-
-fn rest() {
-    rest_holding(&[]);
-}
-
-fn rest_holding(memory: &[u8]) {
-    loop {
-        thread::park();
-        std::hint::black_box(memory);
-    }
-}
-
-/// A small file of each kind: enough of the format for its kind to be told.
-const fn sample(artefact: Artefact) -> &'static [u8] {
-    match artefact {
-        Artefact::Video | Artefact::Preview => {
-            b"\0\0\0\x18ftypisom\0\0\x02\0isommp41\0\0\0\x08mdat\0\0\0\x08moov"
-        }
-        Artefact::Csv => b"frame_id,landmark_id,x,y,z,visibility,strategy\n",
-        Artefact::Json | Artefact::Metadata => b"{}\n",
-        Artefact::Thumbnail => b"\xff\xd8\xff\xd9",
-        Artefact::OpenPose => b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        Artefact::Trc => b"PathFileType\t4\t(X/Y/Z)\tpose.trc\n",
-        Artefact::Parquet => b"PAR1PAR1",
-        Artefact::Angles => b"frame_id,person_id,time_s,detected\n",
     }
 }

@@ -1,4 +1,4 @@
-//! The files of the job, looked at and left where they are, and the words in the video.
+//! The files of the job, received without taking them off the socket, and the words in the video.
 
 use bodyscript_protocol::inherited;
 use nix::cmsg_space;
@@ -12,18 +12,18 @@ use std::os::fd::{AsFd, FromRawFd, RawFd};
 /// How much of a video is searched for words.
 const SEARCHED_BYTES_MAX: u64 = 1 << 20;
 
-/// Waits until the supervisor has said something, and takes none of it. The files of a job that
-/// the supervisor knows by then are there too.
-pub(super) fn await_first_word() {
+/// Waits for the first message without reading it. If the supervisor has a job by then, the files of
+/// the job have arrived too.
+pub(super) fn await_first_message() {
     let stdin = io::stdin();
-    let mut word = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-    poll(&mut word, PollTimeout::NONE).expect("frames come in");
+    let mut input = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    poll(&mut input, PollTimeout::NONE).expect("the input can be polled");
 }
 
-/// The files of the job, which stay where they are for a real worker to receive; none if there is
+/// The files of the job, which stay on the socket for the real worker to receive; none if there is
 /// no job.
 #[allow(unsafe_code)]
-pub(super) fn files_at_hand(how: MsgFlags) -> Vec<File> {
+pub(super) fn peek_files(how: MsgFlags) -> Vec<File> {
     let mut byte = [0];
     let mut data = [IoSliceMut::new(&mut byte)];
     let mut space = cmsg_space!([RawFd; inherited::PASSED_FILES_MAX]);
@@ -31,13 +31,13 @@ pub(super) fn files_at_hand(how: MsgFlags) -> Vec<File> {
     let packet = recvmsg::<UnixAddr>(inherited::FILES_IN, &mut data, Some(&mut space), flags);
     let packet = match packet {
         Err(Errno::EAGAIN) => return Vec::new(),
-        packet => packet.expect("the supervisor hands files over"),
+        packet => packet.expect("the supervisor sends files"),
     };
     let files = packet.cmsgs().expect("room for them").flat_map(|message| match message {
         ControlMessageOwned::ScmRights(files) => files,
         _ => Vec::new(),
     });
-    // SAFETY: the kernel has made these descriptors in this call, for this process alone.
+    // SAFETY: the kernel created these descriptors in this call, and nothing else owns them.
     files.map(|file| unsafe { File::from_raw_fd(file) }).collect()
 }
 

@@ -1,5 +1,5 @@
-//! A service that has everything which a lost journal could cost its users, and what is left of it
-//! on the disk.
+//! A service with every kind of file that depends on the journal, and the files that remain on the disk
+//! after the journal is lost.
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::leftovers::orphans;
@@ -15,16 +15,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
-/// Does something to the journal in a state folder.
+/// Damages or removes the journal in a state folder.
 pub(crate) type Lose = fn(&Path) -> Result<()>;
 
-/// Files by their paths in a folder.
+/// Contents of files by their paths in a folder.
 pub(crate) type Tree = BTreeMap<PathBuf, Vec<u8>>;
 
-/// What the service keeps for its users.
-pub(crate) const PLACES: [&str; 5] = ["results", "spool", "resumable", "webhooks", "jobs"];
+/// Folders with files of users.
+pub(crate) const USER_FOLDERS: [&str; 5] = ["results", "spool", "resumable", "webhooks", "jobs"];
 
-/// Bytes of the resumable upload, and how many of them came.
+/// Bytes of the resumable upload, and how many of them were received.
 pub(crate) const RESUMABLE: (u64, u64) = (3000, 1000);
 
 /// A service with one worker, whose journal is to be lost.
@@ -34,8 +34,8 @@ pub(crate) struct Harness {
     pub(crate) videos: TempDir,
 }
 
-/// What it had at its death.
-pub(crate) struct Dead {
+/// A killed service and its files.
+pub(crate) struct KilledService {
     pub(crate) root: Arc<TempDir>,
     pub(crate) flags: Vec<String>,
     pub(crate) videos: TempDir,
@@ -68,41 +68,41 @@ impl Harness {
         Ok(id)
     }
 
-    /// Two results, an attempt, a job that waits and is to be told of, and a resumable upload; then
-    /// `kill -9`, and nobody writes any more.
-    pub(crate) fn kill_with_all_files(self) -> Result<Dead> {
+    /// Creates two results, a running attempt, a pending job with a webhook, and a resumable upload; then
+    /// kills the service and waits for the end of its worker.
+    pub(crate) fn kill_with_all_files(self) -> Result<KilledService> {
         let completed = [self.complete()?, self.complete()?];
         let running = self.submit("progress:1 silent")?;
         self.server.await_status(&running, |status| status["current_frame"] == 1)?;
         let video = fault_video(self.videos.path(), "ok")?;
         let answer = self.server.upload(&video, &[("webhook_url", "https://example.com/end")])?;
         let waiting = answer.json::<Value>()?["job_id"].as_str().context("an id")?.to_owned();
-        let hand = RawTus::of(&self.server);
-        let url = hand.begin(RESUMABLE.0)?;
-        ensure!(hand.add(&url, 0, vec![b'x'; RESUMABLE.1 as usize])?.status().is_success());
+        let tus = RawTus::of(&self.server);
+        let url = tus.begin(RESUMABLE.0)?;
+        ensure!(tus.add(&url, 0, vec![b'x'; RESUMABLE.1 as usize])?.status().is_success());
         let resumable = url.replace(&self.server.url(""), "");
         let Self { server, flags, videos } = self;
         let root = server.kill()?;
         wait_until("its worker is gone", || Ok(orphans().is_empty()))?;
-        Ok(Dead { root, flags, videos, completed, waiting, resumable })
+        Ok(KilledService { root, flags, videos, completed, waiting, resumable })
     }
 
-    /// It takes jobs and does them.
+    /// Jobs are accepted and complete.
     pub(crate) fn check_it_works(&self) -> Result<()> {
         self.complete().map(drop)
     }
 
     pub(crate) fn is_refused(&self, words: &str) -> Result<()> {
         let answer = self.server.upload(&fault_video(self.videos.path(), words)?, &[])?;
-        let has_time = answer.headers().contains_key("retry-after");
+        let has_retry_after = answer.headers().contains_key("retry-after");
         let (status, body) = (answer.status(), answer.json::<Value>()?);
-        ensure!(status == StatusCode::SERVICE_UNAVAILABLE && has_time, "{status}: {body}");
+        ensure!(status == StatusCode::SERVICE_UNAVAILABLE && has_retry_after, "{status}: {body}");
         ensure!(body["code"] == "journal_lost", "{body}");
         Ok(())
     }
 }
 
-impl Dead {
+impl KilledService {
     pub(crate) fn state(&self) -> PathBuf {
         self.root.path().join("state")
     }
@@ -117,7 +117,7 @@ pub(crate) fn strs(flags: &[String]) -> Vec<&str> {
     flags.iter().map(String::as_str).collect()
 }
 
-/// Every file below these, but for an empty log, which SQLite makes as soon as it looks.
+/// Every file in these folders except an empty log, which SQLite creates when it opens the journal.
 pub(crate) fn tree(folder: &Path, below: &[&str]) -> Result<Tree> {
     let mut tree = Tree::new();
     let mut paths: Vec<_> = below.iter().map(|name| folder.join(name)).collect();
@@ -137,25 +137,25 @@ pub(crate) fn tree(folder: &Path, below: &[&str]) -> Result<Tree> {
     Ok(tree)
 }
 
-/// Everything of users, and the journal.
-pub(crate) fn everything(folder: &Path) -> Result<Tree> {
-    tree(folder, &[&PLACES[..], &["journal.db", "journal.db-wal"]].concat())
+/// The files of users and the journal.
+pub(crate) fn all_files(folder: &Path) -> Result<Tree> {
+    tree(folder, &[&USER_FOLDERS[..], &["journal.db", "journal.db-wal"]].concat())
 }
 
-/// What was set aside, of all starts.
-pub(crate) fn aside(state: &Path) -> Result<Tree> {
+/// The files set aside by all starts.
+pub(crate) fn set_aside(state: &Path) -> Result<Tree> {
     let mut all = Tree::new();
     for start in names(state, "set-aside")? {
         for (name, bytes) in tree(&state.join("set-aside").join(start), &[""])? {
-            ensure!(all.insert(name.clone(), bytes).is_none(), "{name:?} is there twice");
+            ensure!(all.insert(name.clone(), bytes).is_none(), "{name:?} was set aside twice");
         }
     }
     Ok(all)
 }
 
-/// The files of users alone.
+/// The files of users only.
 pub(crate) fn of_users(tree: &Tree) -> Tree {
-    let is_theirs = |name: &Path| PLACES.iter().any(|place| name.starts_with(place));
+    let is_theirs = |name: &Path| USER_FOLDERS.iter().any(|folder| name.starts_with(folder));
     tree.iter().filter(|(name, _)| is_theirs(name)).map(|(n, b)| (n.clone(), b.clone())).collect()
 }
 

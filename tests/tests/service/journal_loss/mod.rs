@@ -1,5 +1,5 @@
-//! A journal that is missing, empty, new or cut short at a start, or goes while the service runs:
-//! nothing of users is deleted for it, and nothing is promised that a start would not find.
+//! A journal that is missing, empty, new or truncated at a start, or lost while the service runs: no file of
+//! a user is deleted, and no job is accepted that the next start would not find.
 
 mod harness;
 
@@ -10,7 +10,8 @@ use bodyscript_tests::raw_tus::RawTus;
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::names;
 use harness::{
-    Harness, Lose, PLACES, RESUMABLE, Tree, aside, everything, of_users, remove, strs, tree,
+    Harness, Lose, RESUMABLE, Tree, USER_FOLDERS, all_files, of_users, remove, set_aside, strs,
+    tree,
 };
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -34,16 +35,16 @@ fn files_of_a_lost_journal_are_set_aside_unchanged() -> Result<()> {
         }),
     ];
     for (cause, lose) in ways {
-        let dead = Harness::start()?.kill_with_all_files()?;
-        let state = dead.state();
+        let killed = Harness::start()?.kill_with_all_files()?;
+        let state = killed.state();
         lose(&state)?;
-        let before = everything(&state)?;
-        for place in PLACES {
+        let before = all_files(&state)?;
+        for place in USER_FOLDERS {
             ensure!(before.keys().any(|name| name.starts_with(place)), "nothing in {place}");
         }
-        let lost = [dead.completed.clone(), [dead.waiting.clone(), dead.resumable.clone()]];
-        let harness = dead.start()?;
-        assert_eq!(aside(&state)?, before, "after {cause}");
+        let lost = [killed.completed.clone(), [killed.waiting.clone(), killed.resumable.clone()]];
+        let harness = killed.start()?;
+        assert_eq!(set_aside(&state)?, before, "after {cause}");
         let log = harness.server.log();
         let reported = log.lines().find(|line| line.contains("the journal was lost"));
         let reported = reported.with_context(|| format!("nothing is reported: {log}"))?;
@@ -59,24 +60,27 @@ fn files_of_a_lost_journal_are_set_aside_unchanged() -> Result<()> {
         let gone = RawTus::of(&harness.server).ask(reqwest::Method::HEAD, &url, &[]).send()?;
         ensure!(gone.status() == StatusCode::NOT_FOUND, "{}", gone.status());
         harness.check_it_works()?;
-        // The new journal is this folder's, and nothing sweeps what is set aside.
+        // The next start uses the new journal and keeps what was set aside.
         let Harness { server, flags, videos } = harness;
         let root = server.kill()?;
         let harness = Harness { server: TestServer::start_in(root, &strs(&flags))?, flags, videos };
-        assert_eq!(aside(&state)?, before);
-        ensure!(harness.server.log().contains("files set aside earlier"), "it is not recalled");
+        assert_eq!(set_aside(&state)?, before);
+        ensure!(
+            harness.server.log().contains("files set aside earlier"),
+            "the log does not mention them"
+        );
         ensure!(harness.server.operator_json("/api/jobs")?["total"] == 1);
         harness.server.stop()?;
     }
     Ok(())
 }
 
-/// What the runbook says.
+/// Restores the files as the runbook describes.
 fn restore(state: &Path, journal: &Path) -> Result<()> {
     remove(state)?;
     let start = names(state, "set-aside")?.pop_first().context("one")?;
     let start = state.join("set-aside").join(start);
-    for place in PLACES {
+    for place in USER_FOLDERS {
         for name in names(&start, place)? {
             fs::rename(start.join(place).join(&name), state.join(place).join(&name))?;
         }
@@ -89,15 +93,15 @@ fn restore(state: &Path, journal: &Path) -> Result<()> {
 
 #[test]
 fn files_set_aside_can_be_restored() -> Result<()> {
-    let dead = Harness::start()?.kill_with_all_files()?;
-    let (state, elsewhere) = (dead.state(), tempfile::tempdir()?);
+    let killed = Harness::start()?.kill_with_all_files()?;
+    let (state, elsewhere) = (killed.state(), tempfile::tempdir()?);
     for name in ["journal.db", "journal.db-wal"] {
         fs::rename(state.join(name), elsewhere.path().join(name))?;
     }
-    let (completed, waiting) = (dead.completed.clone(), dead.waiting.clone());
-    let resumable = dead.resumable.clone();
+    let (completed, waiting) = (killed.completed.clone(), killed.waiting.clone());
+    let resumable = killed.resumable.clone();
     let results = tree(&state, &["results"])?;
-    let harness = dead.start()?;
+    let harness = killed.start()?;
     let doctor = Command::new(programs::path("bodyscript")?)
         .args(["doctor", "--state-dir"])
         .arg(&state)
@@ -116,25 +120,25 @@ fn files_set_aside_can_be_restored() -> Result<()> {
     ensure!(harness.server.status(&waiting)?["status"] == "pending");
     let url = harness.server.url(&resumable);
     ensure!(RawTus::of(&harness.server).offset(&url)? == RESUMABLE.1);
-    ensure!(!state.join("set-aside").exists(), "nothing is unknown any more");
+    ensure!(!state.join("set-aside").exists(), "files were set aside again");
     harness.server.kill()?;
     Ok(())
 }
 
 #[test]
 fn files_unknown_to_a_journal_without_its_log_are_not_swept() -> Result<()> {
-    let dead = Harness::start()?.kill_with_all_files()?;
-    let state = dead.state();
-    let before = everything(&state)?;
-    let resumable = dead.resumable.clone();
+    let killed = Harness::start()?.kill_with_all_files()?;
+    let state = killed.state();
+    let before = all_files(&state)?;
+    let resumable = killed.resumable.clone();
     fs::remove_file(state.join("journal.db-wal"))?;
-    let harness = dead.start()?;
-    // An upload that is no job's yet is not the journal's, and goes on.
+    let harness = killed.start()?;
+    // An unfinished upload does not depend on the journal and can be resumed.
     let url = harness.server.url(&resumable);
     ensure!(RawTus::of(&harness.server).offset(&url)? == RESUMABLE.1);
-    let mut there = aside(&state)?;
-    there.extend(tree(&state, &["resumable"])?);
-    assert_eq!(there, of_users(&before));
+    let mut found = set_aside(&state)?;
+    found.extend(tree(&state, &["resumable"])?);
+    assert_eq!(found, of_users(&before));
     let log = harness.server.log();
     ensure!(log.contains("journal.db-wal is missing or empty"), "{log}");
     ensure!(log.contains("are set aside; nothing was deleted"), "{log}");
@@ -149,16 +153,16 @@ fn unknown_results_are_set_aside_and_removed_ones_swept() -> Result<()> {
     let state = harness.server.state_dir();
     let (kept, removed) = (harness.complete()?, harness.complete()?);
     let unknown = "0123456789abcdef0123456789abcdef";
-    // It dies after the journal has the removal and before the files go.
+    // The service is killed between the journal entry of a removal and the removal of the files.
     let Harness { server, flags, videos } = harness;
     let root = server.kill()?;
     let flags = strs(&flags);
     let mut server = TestServer::launch(root, &flags, Some("removal_committed"))?;
     ensure!(server.ready_or_exited()?, "{}", server.log());
     let cleanup = server.client().delete(server.url(&format!("/api/cleanup/{removed}"))).send();
-    ensure!(cleanup.is_err(), "it died before it answered");
+    ensure!(cleanup.is_err(), "it was killed before the response");
     let root = server.kill()?;
-    ensure!(state.join("results").join(&removed).exists(), "the files are there still");
+    ensure!(state.join("results").join(&removed).exists(), "the files were removed already");
     fs::create_dir(state.join("results").join(unknown))?;
     fs::write(state.join("results").join(unknown).join("pose_data.csv"), "unknown")?;
     fs::write(state.join("spool").join(unknown), "unknown")?;
@@ -168,7 +172,7 @@ fn unknown_results_are_set_aside_and_removed_ones_swept() -> Result<()> {
     assert_eq!(names(&state, "results")?, [kept].into());
     ensure!(names(&state, "spool")?.is_empty() && names(&state, "jobs")?.is_empty());
     let name = PathBuf::from(format!("results/{unknown}/pose_data.csv"));
-    assert_eq!(aside(&state)?, Tree::from([(name, b"unknown".to_vec())]));
+    assert_eq!(set_aside(&state)?, Tree::from([(name, b"unknown".to_vec())]));
     let log = server.log();
     let reported =
         log.lines().find(|line| line.contains("results without an entry in the journal"));
@@ -181,87 +185,87 @@ fn unknown_results_are_set_aside_and_removed_ones_swept() -> Result<()> {
 #[test]
 fn a_crash_between_two_moves_loses_nothing() -> Result<()> {
     let ways: [(Lose, usize); 2] = [
-        (remove, PLACES.len()),
-        // Two results, two uploads, a notice and the attempts of a job, one by one.
+        (remove, USER_FOLDERS.len()),
+        // Two results, two uploads, a webhook and the attempts of a job are moved one by one.
         (|state| Ok(fs::remove_file(state.join("journal.db-wal"))?), 6),
     ];
     for (lose, moves) in ways {
-        let dead = Harness::start()?.kill_with_all_files()?;
-        let state = dead.state();
+        let killed = Harness::start()?.kill_with_all_files()?;
+        let state = killed.state();
         lose(&state)?;
-        let before = of_users(&everything(&state)?);
+        let before = of_users(&all_files(&state)?);
         let mut crashes = 0;
         loop {
-            let flags = strs(&dead.flags);
-            let root = Arc::clone(&dead.root);
+            let flags = strs(&killed.flags);
+            let root = Arc::clone(&killed.root);
             let mut server = TestServer::launch(root, &flags, Some("set_aside_moved"))?;
             if server.ready_or_exited()? {
                 server.kill()?;
                 break;
             }
             crashes += 1;
-            let mut there = of_users(&everything(&state)?);
-            there.extend(aside(&state)?);
-            assert_eq!(there, before, "after {crashes} crashes");
+            let mut found = of_users(&all_files(&state)?);
+            found.extend(set_aside(&state)?);
+            assert_eq!(found, before, "after {crashes} crashes");
         }
         ensure!(crashes == moves, "{crashes} crashes");
-        let mut there = of_users(&everything(&state)?);
-        there.extend(aside(&state)?);
-        assert_eq!(there, before, "after the start that went on");
-        dead.start()?.check_it_works()?;
+        let mut found = of_users(&all_files(&state)?);
+        found.extend(set_aside(&state)?);
+        assert_eq!(found, before, "after the start without a crash");
+        killed.start()?.check_it_works()?;
     }
     Ok(())
 }
 
 #[test]
 fn files_that_cannot_be_set_aside_stop_the_start() -> Result<()> {
-    let dead = Harness::start()?.kill_with_all_files()?;
-    let state = dead.state();
+    let killed = Harness::start()?.kill_with_all_files()?;
+    let state = killed.state();
     remove(&state)?;
-    let before = everything(&state)?;
+    let before = all_files(&state)?;
     fs::write(state.join("set-aside"), "in the way")?;
-    let mut server = TestServer::launch(Arc::clone(&dead.root), &strs(&dead.flags), None)?;
+    let mut server = TestServer::launch(Arc::clone(&killed.root), &strs(&killed.flags), None)?;
     ensure!(!server.ready_or_exited()?, "it started");
     let log = server.log();
     ensure!(
         log.contains("have to be set aside in") && log.contains("nothing was deleted"),
         "{log}"
     );
-    assert_eq!(everything(&state)?, before);
+    assert_eq!(all_files(&state)?, before);
     fs::remove_file(state.join("set-aside"))?;
-    let harness = dead.start()?;
-    assert_eq!(aside(&state)?, before);
+    let harness = killed.start()?;
+    assert_eq!(set_aside(&state)?, before);
     harness.check_it_works()
 }
 
-/// What is done to a file of the journal while the service runs, and how it is undone.
-struct Harm {
+/// A loss of a file of the journal while the service runs, which can be undone.
+struct Loss {
     file: &'static str,
-    harm: fn(&Path, &Path) -> Result<()>,
+    lose: fn(&Path, &Path) -> Result<()>,
     reported: &'static str,
 }
 
-const HARMS: [Harm; 3] = [
-    Harm {
+const LOSSES: [Loss; 3] = [
+    Loss {
         file: "journal.db",
-        harm: |path, kept| {
+        lose: |path, kept| {
             fs::hard_link(path, kept)?;
             Ok(fs::remove_file(path)?)
         },
         reported: "journal.db was removed",
     },
-    Harm {
+    Loss {
         file: "journal.db",
-        harm: |path, kept| {
+        lose: |path, kept| {
             fs::rename(path, kept)?;
             fs::copy(kept, path)?;
             Ok(())
         },
         reported: "journal.db was replaced",
     },
-    Harm {
+    Loss {
         file: "journal.db-wal",
-        harm: |path, kept| Ok(fs::rename(path, kept)?),
+        lose: |path, kept| Ok(fs::rename(path, kept)?),
         reported: "journal.db-wal was removed",
     },
 ];
@@ -283,25 +287,25 @@ fn check_it_is_reported(harness: &Harness, reported: &str) -> Result<()> {
 
 #[test]
 fn uploads_are_refused_while_the_journal_is_missing() -> Result<()> {
-    for Harm { file, harm, reported } in HARMS {
+    for Loss { file, lose, reported } in LOSSES {
         let harness = Harness::start()?;
         let (state, kept) = (harness.server.state_dir(), harness.videos.path().join("kept"));
         let before = harness.complete()?;
         let running = harness.submit("progress:1 sleep:1500 ok")?;
         harness.server.await_status(&running, |status| status["current_frame"] == 1)?;
-        harm(&state.join(file), &kept)?;
-        // The very next one, before anything can have been noticed.
+        lose(&state.join(file), &kept)?;
+        // The next upload, before a periodic check can notice.
         harness.is_refused("ok").with_context(|| reported)?;
         check_it_is_reported(&harness, reported)?;
         let over = harness.server.await_end(&running)?;
-        ensure!(over["status"] == "completed", "what is under way goes on: {over}");
+        ensure!(over["status"] == "completed", "running jobs continue: {over}");
         let csv = harness.server.get(&format!("/api/serve/{before}/pose_data.csv"))?;
-        ensure!(csv.text()?.starts_with("frame_id,"), "what is there is served");
+        ensure!(csv.text()?.starts_with("frame_id,"), "finished results are served");
         harness.is_refused("ok").with_context(|| reported)?;
 
         fs::rename(&kept, state.join(file))?;
         let is_ready = || Ok(harness.server.get("/readyz")?.status().is_success());
-        wait_until("it takes uploads again", is_ready)?;
+        wait_until("uploads are accepted again", is_ready)?;
         let after = harness.submit("ok")?;
         let Harness { server, flags, videos } = harness;
         let server = TestServer::start_in(server.kill()?, &strs(&flags))?;
@@ -309,7 +313,7 @@ fn uploads_are_refused_while_the_journal_is_missing() -> Result<()> {
             let over = server.await_end(id)?;
             ensure!(over["status"] == "completed", "after {reported}: {over}");
         }
-        ensure!(server.operator_json("/api/jobs")?["total"] == 3, "what was refused is not back");
+        ensure!(server.operator_json("/api/jobs")?["total"] == 3, "a refused upload became a job");
         ensure!(!state.join("set-aside").exists());
         server.stop()?;
         drop(videos);
@@ -326,22 +330,22 @@ fn a_journal_truncated_at_run_time_requires_a_restart() -> Result<()> {
         let path = state.join(file);
         let content = fs::read(&path)?;
         fs::File::options().write(true).open(&path)?.set_len(0)?;
-        // Noticed without anybody asking for a job.
-        wait_until("it is noticed", || {
+        // Noticed without an upload.
+        wait_until("the loss is noticed", || {
             Ok(harness.server.get("/readyz")?.status() == StatusCode::SERVICE_UNAVAILABLE)
         })?;
         check_it_is_reported(&harness, "was truncated or overwritten")?;
         harness.is_refused("ok")?;
-        // Looking right again does not make it right.
+        // Restoring the content is not enough.
         fs::write(&path, &content)?;
-        let dead_end = harness.is_refused("ok");
-        dead_end.context("content that was put back counts as whole")?;
+        let refused = harness.is_refused("ok");
+        refused.context("restored content is accepted")?;
         fs::File::options().write(true).open(&path)?.set_len(0)?;
         let (results, spool) = (tree(&state, &["results"])?, tree(&state, &["spool"])?);
-        ensure!(!results.is_empty() && spool.is_empty(), "what was refused leaves nothing");
+        ensure!(!results.is_empty() && spool.is_empty(), "files of refused uploads are left");
         let Harness { server, flags, videos } = harness;
         let server = TestServer::start_in(server.kill()?, &strs(&flags))?;
-        assert_eq!(of_users(&aside(&state)?), results);
+        assert_eq!(of_users(&set_aside(&state)?), results);
         Harness { server, flags, videos }.check_it_works()?;
     }
     Ok(())

@@ -1,112 +1,31 @@
 //! A disk that is full, over its quota, read-only or broken, and a process that may open no more
-//! files: refusals that say so, nothing half-done in sight, and recovery without a hand.
+//! files: uploads are refused with the reason, nothing partial is visible, and the service recovers by itself.
+
+mod harness;
 
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::disks::{Cover, Disk, Unavailable};
+use bodyscript_tests::disks::{Disk, ReadOnlyMount};
 use bodyscript_tests::polling::{ids, wait_until};
 use bodyscript_tests::raw_tus::RawTus;
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, fault_worker, names};
 use bodyscript_tests::{programs, report};
+use harness::{Harness, NO_FREE_MINIMUM, check_nothing_partial, large, sha256, with_program};
 use reqwest::StatusCode;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
-use tempfile::TempDir;
 
 const KIB: u64 = 1024;
 
-/// A service whose state is on a disk of its own, and a folder for videos.
-struct Harness {
-    server: TestServer,
-    folder: TempDir,
-    // Goes after the service that has it.
-    disk: Disk,
-}
-
-impl Harness {
-    /// Nothing, said and counted, where this host has no such disk.
-    fn on(
-        disk: fn(&Path) -> Result<Disk, Unavailable>,
-        what: &str,
-        flags: &[&str],
-    ) -> Result<Option<Self>> {
-        let root = Arc::new(tempfile::tempdir()?);
-        let disk = match disk(&root.path().join("state")) {
-            Ok(disk) => disk,
-            Err(lack) => {
-                report::skipped("disks", &format!("{what}: {lack}"));
-                return Ok(None);
-            }
-        };
-        let server = TestServer::start_in(root, &with_program(&fault_worker()?, flags))?;
-        Ok(Some(Self { server, folder: tempfile::tempdir()?, disk }))
-    }
-
-    fn upload(&self) -> Result<(StatusCode, Value)> {
-        let answer = self.server.upload(&fault_video(self.folder.path(), "ok")?, &[])?;
-        Ok((answer.status(), answer.json()?))
-    }
-
-    fn submit(&self, words: &str) -> Result<String> {
-        self.server.submit(&fault_video(self.folder.path(), words)?)
-    }
-
-    /// It takes uploads again, and what it takes it can do.
-    fn check_it_works(&self) -> Result<()> {
-        let server = &self.server;
-        wait_until("it takes uploads again", || Ok(server.get("/readyz")?.status().is_success()))?;
-        check_nothing_partial(server)?;
-        ensure!(server.await_end(&self.submit_once_it_is_taken()?)?["status"] == "completed");
-        Ok(())
-    }
-
-    /// What the service noted while the disk was full may be refused by the disk after the service
-    /// has said that it is ready, and is written a moment later.
-    fn submit_once_it_is_taken(&self) -> Result<String> {
-        let taken = RefCell::new(None);
-        wait_until("an upload is taken", || {
-            let (status, body) = self.upload()?;
-            let is_refused =
-                status == StatusCode::INSUFFICIENT_STORAGE && body["code"] == "disk_full";
-            ensure!(is_refused || status == StatusCode::ACCEPTED, "{status} {body}");
-            *taken.borrow_mut() = body["job_id"].as_str().map(str::to_owned);
-            Ok(!is_refused)
-        })?;
-        taken.take().context("a job")
-    }
-}
-
-/// The floor of admission is off: what is tested lies below it.
-const NO_FLOOR: [&str; 4] = ["--disk-free-bytes-min", "0", "--upload-bytes-max", "64KiB"];
-
-fn with_program<'a>(program: &'a [String; 2], flags: &[&'a str]) -> Vec<&'a str> {
-    program.iter().map(String::as_str).chain(flags.iter().copied()).collect()
-}
-
-/// What is in the state folder belongs to jobs that are told of; what is served is whole.
-fn check_nothing_partial(server: &TestServer) -> Result<()> {
-    let state = server.state_dir();
-    wait_until("nothing is left but what jobs have", || {
-        let list = server.operator_json("/api/jobs")?;
-        let completed = ids(&list, |job| job["status"] == "completed");
-        let failed = ids(&list, |job| job["status"] == "failed");
-        Ok(names(&state, "spool")?.is_subset(&failed)
-            && names(&state, "jobs")?.is_empty()
-            && names(&state, "results")? == completed)
-    })
-}
-
-/// Uploads while each of these many bytes can be written, and again when there is room.
-fn meet_every_write(
+/// Uploads once for each number of free bytes, and again when there is space.
+/// Gives how many uploads were accepted and refused.
+fn upload_at_each_free_size(
     harness: &Harness,
     free: impl Iterator<Item = u64>,
     (restrict, relax): (impl Fn(&Disk, u64) -> Result<()>, impl Fn(&Disk) -> Result<()>),
@@ -125,7 +44,7 @@ fn meet_every_write(
             _ => anyhow::bail!("with {free} bytes free: {status} {body}; {}", harness.server.log()),
         }
         if let Some(id) = id {
-            // It may wait for the disk, and then for nothing.
+            // It stays pending as long as the disk is full.
             harness.server.await_status(id, |status| status["status"] != "processing")?;
         }
         relax(&harness.disk)?;
@@ -142,11 +61,14 @@ fn meet_every_write(
 
 #[test]
 fn a_full_disk_at_any_write_is_reported_and_recovered_from() -> Result<()> {
-    let Some(harness) = Harness::on(Disk::small, "a full disk", &NO_FLOOR)? else { return Ok(()) };
+    let Some(harness) = Harness::on(Disk::small, "a full disk", &NO_FREE_MINIMUM)? else {
+        return Ok(());
+    };
     let free = (0..=16).map(|pages| pages * 4 * KIB).chain([96 * KIB, 128 * KIB, 192 * KIB]);
-    let (accepted, refused) = meet_every_write(&harness, free, (Disk::fill_but, Disk::free))?;
+    let (accepted, refused) =
+        upload_at_each_free_size(&harness, free, (Disk::fill_except, Disk::free))?;
     report::print_line(&format!(
-        "a full disk: {accepted} uploads taken, {refused} refused with 507"
+        "a full disk: {accepted} uploads accepted, {refused} refused with 507"
     ));
     ensure!(refused > 0, "the disk was never full");
     harness.server.stop()?;
@@ -155,37 +77,30 @@ fn a_full_disk_at_any_write_is_reported_and_recovered_from() -> Result<()> {
 
 #[test]
 fn an_exhausted_quota_at_any_write_is_reported_and_recovered_from() -> Result<()> {
-    let Some(harness) = Harness::on(Disk::with_quota, "a quota", &NO_FLOOR)? else { return Ok(()) };
+    let Some(harness) = Harness::on(Disk::with_quota, "a quota", &NO_FREE_MINIMUM)? else {
+        return Ok(());
+    };
     let free = (0..=16).map(|pages| pages * 8 * KIB);
-    let (accepted, refused) = meet_every_write(&harness, free, (Disk::allow, Disk::allow_all))?;
+    let (accepted, refused) =
+        upload_at_each_free_size(&harness, free, (Disk::allow, Disk::allow_all))?;
     report::print_line(&format!(
-        "a full quota: {accepted} uploads taken, {refused} refused with 507"
+        "a full quota: {accepted} uploads accepted, {refused} refused with 507"
     ));
     ensure!(refused > 0, "the quota was never used up");
     harness.server.stop()?;
     Ok(())
 }
 
-/// A file whose first line is for the fault worker.
-fn large(bytes: usize) -> Vec<u8> {
-    let noise = (0..bytes as u32).map(|n| (n.wrapping_mul(n) >> 9) as u8 | 0x80);
-    b"FAULT ok\n".iter().copied().chain(noise).take(bytes).collect()
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What a service does while its disk takes no writes, and afterwards.
-fn outlast(
+/// Checks what a service does while its disk refuses writes, and that all jobs end well afterwards.
+fn check_while_unwritable(
     harness: &Harness,
     restrict: impl FnOnce(&Harness) -> Result<()>,
     relax: impl FnOnce(&Harness) -> Result<()>,
 ) -> Result<()> {
     let server = &harness.server;
-    let (hand, video) = (RawTus::of(server), large(1 << 20));
-    let resumable = hand.begin(video.len() as u64)?;
-    ensure!(hand.add(&resumable, 0, video[..100_000].to_vec())?.status().is_success());
+    let (tus, video) = (RawTus::of(server), large(1 << 20));
+    let resumable = tus.begin(video.len() as u64)?;
+    ensure!(tus.add(&resumable, 0, video[..100_000].to_vec())?.status().is_success());
     let done = harness.submit("ok")?;
     server.await_end(&done)?;
     let running = harness.submit("progress:1 sleep:1500 ok")?;
@@ -199,20 +114,20 @@ fn outlast(
     ensure!(ready.status() == StatusCode::SERVICE_UNAVAILABLE);
     ensure!(ready.json::<Value>()?["reason"] == "the disk is not writable");
     ensure!(server.get("/livez")?.status().is_success());
-    let refused = hand.add(&resumable, 100_000, video[100_000..].to_vec())?;
+    let refused = tus.add(&resumable, 100_000, video[100_000..].to_vec())?;
     ensure!(refused.status() == StatusCode::INSUFFICIENT_STORAGE, "{}", refused.text()?);
-    ensure!(hand.offset(&resumable)? == 100_000, "no byte counts that is not there");
+    ensure!(tus.offset(&resumable)? == 100_000, "only stored bytes count");
     let csv = server.get(&format!("/api/serve/{done}/pose_data.csv"))?;
-    ensure!(csv.text()?.starts_with("frame_id,"), "what is there is served");
-    // The attempt under way may end well or not; its job is told of, and nothing half is served.
+    ensure!(csv.text()?.starts_with("frame_id,"), "finished results are served");
+    // The running attempt may succeed or fail; a partial result is never served.
     let over = server.await_status(&running, |status| status["status"] != "processing")?;
     if over["status"] != "completed" {
         let csv = server.get(&format!("/api/serve/{running}/pose_data.csv"))?;
-        ensure!(!csv.status().is_success(), "half a result is served: {over}");
+        ensure!(!csv.status().is_success(), "a partial result is served: {over}");
     }
     for id in &waiting {
         let status = server.status(id)?;
-        ensure!(status["status"] == "pending", "it waits for its disk: {status}");
+        ensure!(status["status"] == "pending", "it waits until the disk is writable: {status}");
     }
 
     relax(harness)?;
@@ -224,7 +139,7 @@ fn outlast(
     let over = server.await_end(&running)?;
     let code = over["error_code"].as_str();
     ensure!(matches!(code, None | Some("output_failed" | "worker_crashed")), "{over}");
-    let last = hand.add(&resumable, 100_000, video[100_000..].to_vec())?;
+    let last = tus.add(&resumable, 100_000, video[100_000..].to_vec())?;
     let job = last.headers()["job-id"].to_str()?;
     ensure!(server.await_end(job)?["sha256"] == sha256(&video));
     check_nothing_partial(server)
@@ -236,7 +151,11 @@ const ONE_WORKER: [&str; 4] = ["--disk-free-bytes-min", "0", "--workers", "1"];
 fn jobs_survive_an_exhausted_quota() -> Result<()> {
     let harness = Harness::on(Disk::with_quota, "jobs and a quota", &ONE_WORKER)?;
     let Some(harness) = harness else { return Ok(()) };
-    outlast(&harness, |harness| harness.disk.allow(0), |harness| harness.disk.allow_all())?;
+    check_while_unwritable(
+        &harness,
+        |harness| harness.disk.allow(0),
+        |harness| harness.disk.allow_all(),
+    )?;
     harness.server.stop()?;
     Ok(())
 }
@@ -245,16 +164,16 @@ fn jobs_survive_an_exhausted_quota() -> Result<()> {
 fn jobs_survive_a_temporarily_read_only_file_system() -> Result<()> {
     let harness = Harness::on(Disk::small, "jobs and a read-only disk", &ONE_WORKER)?;
     let Some(harness) = harness else { return Ok(()) };
-    let cover = RefCell::new(None);
+    let mounted = RefCell::new(None);
     let restrict = |harness: &Harness| {
-        *cover.borrow_mut() = Some(Cover::over(&harness.server.state_dir())?);
+        *mounted.borrow_mut() = Some(ReadOnlyMount::over(&harness.server.state_dir())?);
         Ok(())
     };
     let relax = |_: &Harness| {
-        drop(cover.take());
+        drop(mounted.take());
         Ok(())
     };
-    outlast(&harness, restrict, relax)?;
+    check_while_unwritable(&harness, restrict, relax)?;
     harness.server.stop()?;
     Ok(())
 }
@@ -263,7 +182,7 @@ fn jobs_survive_a_temporarily_read_only_file_system() -> Result<()> {
 fn no_job_is_lost_when_the_file_system_fails() -> Result<()> {
     let harness = Harness::on(Disk::fragile, "jobs and a broken disk", &ONE_WORKER)?;
     let Some(Harness { server, folder, disk }) = harness else { return Ok(()) };
-    // Bindings go last first, and the disk is to go after the service.
+    // Bindings are dropped in reverse order; the disk has to be dropped after the service.
     let server = server;
     let video = |words: &str| fault_video(folder.path(), words);
     let done = server.submit(&video("ok")?)?;
@@ -271,7 +190,7 @@ fn no_job_is_lost_when_the_file_system_fails() -> Result<()> {
     let running = server.submit(&video("progress:1 sleep:1500 ok")?)?;
     server.await_status(&running, |status| status["current_frame"] == 1)?;
     let waiting = server.submit(&video("ok")?)?;
-    disk.break_down()?;
+    disk.fail()?;
     let refused = server.upload(&video("ok")?, &[])?;
     ensure!(refused.status() == StatusCode::INSUFFICIENT_STORAGE, "{}", refused.text()?);
     let is_over = |status: &Value| status["status"] != "processing";
@@ -298,8 +217,8 @@ fn a_start_on_a_read_only_folder_reports_it() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let _disk = match Disk::small(folder.path()) {
         Ok(disk) => disk,
-        Err(lack) => {
-            report::skipped("disks", &format!("a start on a read-only folder: {lack}"));
+        Err(reason) => {
+            report::skipped("disks", &format!("a start on a read-only folder: {reason}"));
             return Ok(());
         }
     };
@@ -314,7 +233,7 @@ fn a_start_on_a_read_only_folder_reports_it() -> Result<()> {
         if is_there {
             fs::create_dir(&state)?;
         }
-        let _cover = Cover::over(folder.path())?;
+        let _mounted = ReadOnlyMount::over(folder.path())?;
         let output = start()?;
         ensure!(output.status.code() == Some(2), "{}", output.status);
         let reported = String::from_utf8(output.stderr)?;
@@ -326,37 +245,43 @@ fn a_start_on_a_read_only_folder_reports_it() -> Result<()> {
     Ok(())
 }
 
-/// After a failed write nobody knows what of the bytes before it is there: none of them counts.
-/// They are on a disk that is full, and what says that they count on one that is not, as where
-/// room comes back in between.
+/// After a failed write it is unknown which of the bytes before it are stored, so none of them counts.
+/// The bytes are on a full disk and the record of the offset on another one, which is what happens
+/// when space becomes free between the two writes.
 #[test]
 fn bytes_of_a_chunk_not_written_to_disk_do_not_count() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let disk = match Disk::small(&folder.path().join("small")) {
         Ok(disk) => disk,
-        Err(lack) => {
-            report::skipped("disks", &format!("a piece and a full disk: {lack}"));
+        Err(reason) => {
+            report::skipped("disks", &format!("a chunk and a full disk: {reason}"));
             return Ok(());
         }
     };
     let server = TestServer::start(&with_program(&fault_worker()?, &[]))?;
-    let (hand, video) = (RawTus::of(&server), large(3 << 20));
+    let (tus, video) = (RawTus::of(&server), large(3 << 20));
     for free in [0, 4, 64, 512, 1024, 2048] {
-        let url = hand.begin(video.len() as u64)?;
+        let url = tus.begin(video.len() as u64)?;
         let bytes =
             server.state_dir().join("resumable").join(url.rsplit('/').next().context("an id")?);
         fs::remove_file(&bytes)?;
         let elsewhere = folder.path().join("small/bytes");
         fs::write(&elsewhere, "")?;
         symlink(&elsewhere, &bytes)?;
-        disk.fill_but(free * KIB)?;
-        let refused = hand.add(&url, 0, video.clone())?;
+        disk.fill_except(free * KIB)?;
+        let refused = tus.add(&url, 0, video.clone())?;
         ensure!(refused.status() == StatusCode::INSUFFICIENT_STORAGE, "{}", refused.text()?);
         disk.free()?;
-        let (offset, there) = (hand.offset(&url)? as usize, fs::read(&elsewhere)?);
-        ensure!(there.get(..offset) == Some(&video[..offset]), "{offset} of {} bytes", there.len());
-        wait_until("it takes bytes again", || Ok(server.get("/readyz")?.status().is_success()))?;
-        let last = hand.add(&url, offset as u64, video[offset..].to_vec())?;
+        let (offset, stored) = (tus.offset(&url)? as usize, fs::read(&elsewhere)?);
+        ensure!(
+            stored.get(..offset) == Some(&video[..offset]),
+            "{offset} of {} bytes",
+            stored.len()
+        );
+        wait_until("bytes are accepted again", || {
+            Ok(server.get("/readyz")?.status().is_success())
+        })?;
+        let last = tus.add(&url, offset as u64, video[offset..].to_vec())?;
         let over = server.await_end(last.headers()["job-id"].to_str()?)?;
         ensure!(over["status"] == "completed" && over["sha256"] == sha256(&video), "{over}");
     }
@@ -400,7 +325,7 @@ fn without_descriptors_uploads_are_refused_until_some_are_free() -> Result<()> {
         let request =
             server.client().put(server.url("/api/upload")).header("content-type", "video/mp4");
         let request = request.timeout(Duration::from_secs(2)).body(fs::read(&video)?);
-        // Without a descriptor for its connection a client waits; that is no answer.
+        // Without a descriptor for its connection the client gets no response.
         if let Ok(answer) = request.send() {
             let status = answer.status();
             ensure!([202, 503, 507].contains(&status.as_u16()), "{status}: {}", answer.text()?);
@@ -408,13 +333,13 @@ fn without_descriptors_uploads_are_refused_until_some_are_free() -> Result<()> {
         }
         drop(idle);
     }
-    wait_until("it takes uploads again", || {
+    wait_until("uploads are accepted again", || {
         Ok(server.upload(&video, &[]).is_ok_and(|answer| answer.status() == StatusCode::ACCEPTED))
     })?;
     wait_until("every job is over", || {
         Ok(ids(&server.operator_json("/api/jobs")?, |job| job["completed_at"].is_null()).is_empty())
     })?;
-    report::print_line(&format!("64 descriptors: answers were {seen:?}"));
+    report::print_line(&format!("64 descriptors: responses were {seen:?}"));
     check_nothing_partial(&server)?;
     server.stop()?;
     Ok(())

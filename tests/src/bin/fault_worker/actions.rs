@@ -1,0 +1,190 @@
+//! What the words of a video make the worker do.
+
+use crate::messages::{fail, send, write};
+use crate::resources::{multiply, reserved, sleep_forever, spawn, touched};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::fault::Fault;
+use bodyscript_protocol::inherited;
+use bodyscript_protocol::limits::{MESSAGE_BYTES_MAX, TEXT_BYTES_MAX};
+use bodyscript_protocol::message::{Progress, Start, Summary, ToSupervisor};
+use bodyscript_protocol::sandbox_report::SandboxReport;
+use nix::sys::signal::{Signal, kill, raise};
+use nix::unistd::{close, getpgrp, getpid, getppid, getsid};
+use std::fs::{self, File};
+use std::io::Write;
+use std::mem::forget;
+use std::path::Path;
+use std::process::exit;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+const PAGE: usize = 4096;
+
+/// One job whose video asks for faults.
+pub(super) struct FaultyJob {
+    pub(super) start: Start,
+    /// To be written to, in the order of `start.artefacts`.
+    pub(super) files: Vec<File>,
+    pub(super) frames_done: u32,
+    /// Memory that stays allocated.
+    pub(super) memory: Vec<Vec<u8>>,
+}
+
+impl FaultyJob {
+    /// Does what one word of the video says.
+    pub(super) fn execute(&mut self, word: &str) {
+        let (name, number) = word.split_once(':').unwrap_or((word, "0"));
+        let number: usize = number.parse().expect("a number after the colon");
+        match name {
+            "deaf" => {}
+            "ok" => self.succeed(),
+            "bad-input" => fail(Fault::NotAVideo),
+            "done" => self.send_done(),
+            "progress" => (0..number).for_each(|_| self.progress()),
+            "alloc" => self.memory.push(reserved(number)),
+            "touch" => self.memory.push(touched(number)),
+            "hog" => self.fill_memory(),
+            "leak" => self.leak(),
+            "family" => {
+                forget(spawn(&number.to_string()).expect("a child"));
+                self.memory.push(touched(number));
+            }
+            "exit" => exit(number as i32),
+            "sleep" => thread::sleep(Duration::from_millis(number as u64)),
+            "held" => {
+                while Path::new("/run/held").exists() {
+                    thread::sleep(Duration::from_millis(20));
+                }
+            }
+            "fill-disk" => self.fill_disk(),
+            "inspect" => self.inspect(),
+            "flood-stdout" => loop {
+                self.progress();
+            },
+            _ => fail_by(name),
+        }
+    }
+
+    fn progress(&mut self) {
+        self.frames_done += 1;
+        let frames_done = self.frames_done;
+        send(&ToSupervisor::Progress(Progress { frames_done, frames_detected: frames_done }));
+    }
+
+    fn send_done(&self) {
+        let frames = self.frames_done;
+        send(&ToSupervisor::Done(Summary {
+            frames_decoded: frames,
+            frames_processed: frames,
+            frames_detected: frames,
+            mean_visibility: 0.5,
+            track_losses: 0,
+            jitter: 0.0,
+            people: u32::from(frames > 0),
+        }));
+    }
+
+    fn succeed(&mut self) {
+        for (artefact, file) in self.start.artefacts.iter().zip(&mut self.files) {
+            file.write_all(sample(*artefact)).expect("room for a small file");
+        }
+        (0..3).for_each(|_| self.progress());
+        self.send_done();
+        exit(0);
+    }
+
+    /// Logs the time before each MiB: the last one in the log is about when the kernel killed the process.
+    fn fill_memory(&mut self) {
+        loop {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock");
+            eprintln!("touched {} at {}", self.memory.len(), now.as_nanos());
+            self.memory.push(touched(1));
+        }
+    }
+
+    fn leak(&mut self) {
+        loop {
+            self.memory.push(touched(4));
+            self.progress();
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn fill_disk(&mut self) {
+        while self.files[0].write_all(&[0; PAGE]).is_ok() {}
+    }
+
+    fn inspect(&mut self) {
+        let mut descriptors: Vec<_> = fs::read_dir("/proc/self/fd")
+            .expect("procfs")
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok()?.parse::<u32>().ok())
+            .collect();
+        descriptors.sort_unstable();
+        // The last one belongs to this listing.
+        descriptors.pop();
+        let read = |file| fs::read_to_string(format!("/proc/self/{file}")).expect("procfs");
+        let report = &mut self.files[0];
+        let mut line = |key: &str, value: String| {
+            writeln!(report, "{key}={}", value.trim().replace('\n', "|")).expect("room");
+        };
+        line("descriptors", format!("{descriptors:?}"));
+        line("environment", read("environ").replace('\0', ";"));
+        line("command", read("cmdline").replace('\0', ";"));
+        line("oom_score_adj", read("oom_score_adj"));
+        line("limits", read("limits"));
+        line("status", read("status"));
+        line("cgroup", read("cgroup"));
+        line("directory", format!("{:?}", std::env::current_dir()));
+        line("leads_session", (getsid(None) == Ok(getpid())).to_string());
+        line("leads_group", (getpgrp() == getpid()).to_string());
+        line("death_signal", format!("{:?}", nix::sys::prctl::get_pdeathsig()));
+    }
+}
+
+/// Fails without the use of the job.
+fn fail_by(name: &str) {
+    match name {
+        "panic" => panic!("as requested"),
+        // The Rust runtime's handler checks the first for a stack overflow, then restores the default.
+        "segv" => while raise(Signal::SIGSEGV).is_ok() {},
+        "abort" => std::process::abort(),
+        "sigsys" => drop(raise(Signal::SIGSYS)),
+        "sigkill" => drop(raise(Signal::SIGKILL)),
+        "sigterm" => drop(raise(Signal::SIGTERM)),
+        "silent" => sleep_forever(),
+        "spin" => loop {
+            std::hint::spin_loop();
+        },
+        "garbage" => write(&[0xa5; 64]),
+        "oversize" => write(&(MESSAGE_BYTES_MAX as u32 + 1).to_le_bytes()),
+        "half-frame" => write(&[100, 0, 0, 0, 1, 2, 3]),
+        "out-of-turn" => send(&ToSupervisor::Ready(SandboxReport::default())),
+        "close-stdout" => drop(close(inherited::MESSAGES_OUT)),
+        "flood-stderr" => loop {
+            eprintln!("{}", "\u{1b}[31m flood ".repeat(TEXT_BYTES_MAX));
+        },
+        "fork-bomb" => multiply(),
+        "thread-bomb" => {
+            while thread::Builder::new().stack_size(64 * 1024).spawn(sleep_forever).is_ok() {}
+        }
+        "leak-child" => drop(spawn("detach").expect("a child").wait()),
+        "kill-parent" => eprintln!("kill the parent: {:?}", kill(getppid(), Signal::SIGKILL)),
+        unknown => panic!("no such word: {unknown}"),
+    }
+}
+
+/// A small file of each kind: enough of the format to be recognised.
+const fn sample(artefact: Artefact) -> &'static [u8] {
+    match artefact {
+        Artefact::Video | Artefact::Preview => {
+            b"\0\0\0\x18ftypisom\0\0\x02\0isommp41\0\0\0\x08mdat\0\0\0\x08moov"
+        }
+        Artefact::Csv => b"frame_id,landmark_id,x,y,z,visibility,strategy\n",
+        Artefact::Json | Artefact::Metadata => b"{}\n",
+        Artefact::Thumbnail => b"\xff\xd8\xff\xd9",
+        Artefact::OpenPose => b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        Artefact::Trc => b"PathFileType\t4\t(X/Y/Z)\tpose.trc\n",
+        Artefact::Parquet => b"PAR1PAR1",
+        Artefact::Angles => b"frame_id,person_id,time_s,detected\n",
+    }
+}
