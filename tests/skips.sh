@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Counts what a run of `make test` has skipped.
-#   skips.sh skip NAME WHY    says what is skipped and writes it down
-#   skips.sh count            holds what was written down against skips.txt
-# The list is the file that SKIPPED_CHECKS names, if it names one.
+# Counts the skipped checks of a run of `make test`.
+#   skips.sh skip NAME REASON   prints a skip and appends it to the list
+#   skips.sh count              compares the list with skips.txt
+# The list is the file named by SKIPPED_CHECKS, if it is set.
 set -euo pipefail
 allowed=$(dirname "$(realpath "$0")")/skips.txt
 

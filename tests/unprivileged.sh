@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Runs what must hold without root's privileges as a user without any: the cage of resource limits,
-# the sandbox in user namespaces, the verdicts, and one video from upload to results. Run by
-# `make test` once the tests are built.
+# Runs tests as an unprivileged user: the cage of resource limits, the sandbox in user namespaces, the
+# verdicts, and one video from upload to results. Called by `make test` after the tests are built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +14,7 @@ readonly TESTS=(
 )
 
 if [ "$(id -u)" -ne 0 ]; then
-	echo "test-unprivileged: nothing more to do: the tests themselves ran as user $(id -u)"
+	echo "test-unprivileged: nothing to do: all tests already ran as user $(id -u)"
 	exit 0
 fi
 
@@ -36,7 +35,7 @@ for test in "${TESTS[@]}"; do
 	read -r name filter <<<"$test"
 	program=$(grep -E "/$name-[0-9a-f]+$" <<<"$built")
 	if ! as_user test -x "$PWD/$program"; then
-		tests/skips.sh skip unprivileged "$PWD/$program is not for user $USER_ID to reach; use a folder that is"
+		tests/skips.sh skip unprivileged "$PWD/$program cannot be read by user $USER_ID; use a folder that can"
 		exit 0
 	fi
 	echo "test-unprivileged: $name ${filter:+($filter) }as user $USER_ID"

@@ -2,7 +2,7 @@
 
     python networks.py onnxruntime|tflite pose_detection|pose_landmark_full
 
-Each line that comes asks for a number of inferences; the cost told is that of the cheapest.
+Each line that comes asks for a number of inferences; the printed cost is that of the cheapest.
 onnxruntime runs the files in models/, TFLite with XNNPACK those in the MediaPipe package they were
 made from, which have the segmentation mask besides.
 """

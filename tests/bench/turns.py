@@ -1,7 +1,7 @@
 """Work by turns: for each line that comes, one round of work and one line of JSON with its cost.
 
 Used by the scripts beside it. The benchmark starts each of them once and asks them in turn, so that
-nobody's imports are measured and noise meets all alike.
+imports are not measured and noise affects all equally.
 """
 
 import json
@@ -12,24 +12,24 @@ from importlib.metadata import version
 
 
 class CannotDo(Exception):
-    """A sentence that is told in place of a cost."""
+    """An error that is printed in place of a cost."""
 
 
 def take(work, packages, **facts):
     """Says what runs here, then answers each line with what `work(line)` cost."""
     versions = {name: version(name) for name in packages}
-    tell({"versions": {"Python": sys.version.split()[0], **versions}, **facts})
+    print_object({"versions": {"Python": sys.version.split()[0], **versions}, **facts})
     for line in sys.stdin:
         try:
             cost = work(line.strip())
         except CannotDo as error:
-            tell({"error": str(error)})
+            print_object({"error": str(error)})
             continue
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        tell({**cost, "peak_bytes": peak})
+        print_object({**cost, "peak_bytes": peak})
 
 
-def tell(values):
+def print_object(values):
     print(json.dumps(values), flush=True)
 
 

@@ -1,9 +1,9 @@
-"""Reads the OpenAPI document of a running service as programs do, and uses what it describes.
+"""Generates a client from the OpenAPI document of a running service, and uses it.
 
     python use.py URL VIDEO FOLDER
 
-Holds the document against the specification of OpenAPI, generates a client from it in FOLDER, and
-takes VIDEO through the service with nothing but that client: upload, wait, download, clean up.
+Validates the document against the specification of OpenAPI, generates a client from it in FOLDER, and
+uses only that client to upload VIDEO, wait, download and clean up.
 Prints one JSON object.
 """
 

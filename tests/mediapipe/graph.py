@@ -1,4 +1,4 @@
-"""MediaPipe's pose graph with its inner streams laid open. Used by the scripts beside it."""
+"""MediaPipe's pose graph with access to its inner streams. Used by the scripts beside it."""
 
 import cv2
 import numpy as np

@@ -1,9 +1,9 @@
-"""How far MediaPipe is from itself when one pixel of each frame is one grey level off.
+"""The difference between two runs of MediaPipe when one pixel of each frame differs by one grey level.
 
     python stability.py VIDEO
 
-Tracking feeds back: a region moved by a hundredth of a pixel moves landmarks that the model is
-unsure of by several. What is printed is the agreement that another implementation can be asked for.
+Tracking feeds back: a region moved by a hundredth of a pixel moves landmarks of an unclear person by
+several pixels. The printed agreement is the best that can be expected of another implementation.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Measures MediaPipe on the clips of tests/tests/service/ground_truth.rs against the figures' true joints.
 
-    TRUTH_CLIPS=FOLDER cargo test --locked --workspace --test service ground_truth::    # leaves clips and joints.csv
+    TRUTH_CLIPS=FOLDER cargo test --locked --workspace --test service ground_truth::    # writes clips and joints.csv
     python truth.py FOLDER > truth.csv
 """
 

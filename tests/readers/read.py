@@ -1,9 +1,9 @@
-"""Opens the tables of one run with the libraries people open them with, and says what is in them.
+"""Reads the tables of one run with common libraries, and reports their content.
 
     python read.py FOLDER
 
 Reads pose_data.csv and joint_angles.csv with pandas, pose_data.parquet with pyarrow, and pose.trc
-by the rules of OpenSim's own reader: three lines of head, one of names and one of axes, then rows
+by the rules of OpenSim's own reader: three lines of header, one of names and one of axes, then rows
 of tab-separated cells, of which an empty one is a missing value. Prints one JSON object.
 """
 
@@ -57,7 +57,7 @@ assert (csv["detected"] == parquet["detected"]).all()
 first = csv[csv["landmark_id"] == 0]
 world = csv[WORLD].to_numpy().reshape(len(first), len(markers), 3) * [1000, -1000, -1000]
 seen = ~np.isnan(world).any(axis=(1, 2))
-assert np.array_equal(seen, ~np.isnan(points).any(axis=(1, 2))), "the same frames have nobody"
+assert np.array_equal(seen, ~np.isnan(points).any(axis=(1, 2))), "the frames without a person differ"
 assert np.allclose(times, first["time_s"], atol=1e-6)
 
 print(json.dumps({

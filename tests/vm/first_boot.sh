@@ -3,7 +3,7 @@
 
 begin "install the package"
 dpkg -i bodyscript.deb >/tmp/install.log 2>&1 || { cat /tmp/install.log; fail "dpkg"; }
-# Emulation makes half a second of loading models half a minute.
+# Loading the models takes half a second, but half a minute under emulation.
 cat >/etc/bodyscript/bodyscript.toml <<-END
 	cage_required = "v2"
 	worker_start_s_max = 300
@@ -17,7 +17,7 @@ systemctl restart $unit
 expect "$(show ActiveState)" active state
 passed "$(show StatusText)"
 
-begin "what the unit allows"
+begin "exposure of the unit"
 systemd-analyze --no-pager security $unit | tail -1
 passed "$(systemd-analyze --no-pager security $unit | grep -o 'level for.*' | cut -d: -f2)"
 
@@ -31,29 +31,29 @@ expect "$(field "$real" .status)" completed "status: $(field "$real" .error)"
 layers=$(field "$real" '[.posture[] | select(.state == "active") | .layer] | join(" ")')
 passed "$(field "$real" .statistics.frames_processed) frames; sandbox: $layers; peak $(field "$real" '.attempts[0].peak_bytes')"
 
-begin "operators have an address of their own, and systemd may hold it"
+begin "the operator listener, bound by the service or by systemd"
 for path in /api/jobs /metrics /monitor; do
-	expect "$(answer $base $path)" 403 "the public answer to $path"
-	expect "$(answer $operators $path)" 200 "the operators' answer to $path"
+	expect "$(answer $base $path)" 403 "the public response to $path"
+	expect "$(answer $operators $path)" 200 "the operators' response to $path"
 done
 systemctl stop $unit
 cp bodyscript-operator.socket /etc/systemd/system/
 systemctl daemon-reload
 systemctl start bodyscript-operator.socket
-expect "$(answer $operators /api/jobs)" 200 "the operators' answer, which starts the service"
-expect "$(answer $base /api/jobs)" 403 "the public answer"
+expect "$(answer $operators /api/jobs)" 200 "the operators' response, which starts the service"
+expect "$(answer $base /api/jobs)" 403 "the public response"
 expect "$(bodyscript ctl --json status | jq -r .operator_listen)" 127.0.0.1:8001 "the address by ctl"
-expect "$(journalctl -b -u $unit -o cat | grep -c 'for operators.*is_inherited.*true')" 1 "sockets taken over"
+expect "$(journalctl -b -u $unit -o cat | grep -c 'for operators.*is_inherited.*true')" 1 "inherited sockets"
 systemctl stop $unit bodyscript-operator.socket
-# The starts of this scenario are not those of a fault.
+# The starts of this scenario do not count towards the start limit.
 systemctl reset-failed $unit
 rm /etc/systemd/system/bodyscript-operator.socket
 systemctl daemon-reload
 systemctl start $unit
-expect "$(answer $operators /api/jobs)" 200 "the operators' answer, bound by the service again"
+expect "$(answer $operators /api/jobs)" 200 "the operators' response, with the listener bound by the service again"
 passed
 
-begin "a worker out of memory dies alone by the kernel, its neighbour finishes"
+begin "the kernel kills only the worker that is out of memory; another job finishes"
 install -D -m 755 fault_worker /opt/fault_worker
 cat >>/etc/bodyscript/bodyscript.toml <<-END
 	worker_program = "/opt/fault_worker"
@@ -63,40 +63,40 @@ END
 systemctl restart $unit
 pid=$(show MainPID)
 hold
-neighbour=$(upload "$(faulty neighbour progress:1 held ok)")
-await is_running "$neighbour"
+other=$(upload "$(faulty other progress:1 held ok)")
+await is_running "$other"
 hog=$(upload "$(faulty hog family:200)")
 await is_over "$hog"
-expect "$(field "$hog" '[.attempts[].end] | join(" ")')" "oom oom" "ends of the hog"
-expect "$(field "$neighbour" .status)" processing "the neighbour meanwhile"
+expect "$(field "$hog" '[.attempts[].end] | join(" ")')" "oom oom" "ends of the job out of memory"
+expect "$(field "$other" .status)" processing "the other job meanwhile"
 release
-await is_over "$neighbour"
-expect "$(field "$neighbour" .status)" completed "the neighbour"
+await is_over "$other"
+expect "$(field "$other" .status)" completed "the other job"
 expect "$(show MainPID)" "$pid" "the supervisor"
 await no_workers
 expect "$(show OOMPolicy)" continue OOMPolicy
 expect "$(show NRestarts)" 0 "restarts"
 passed "$(journalctl -b -u $unit -o cat | grep -c 'end="oom"') kills, the same main process"
 
-begin "reload takes a new configuration and refuses a broken one"
+begin "a reload applies a valid configuration and refuses an invalid one"
 pid=$(show MainPID)
 config=/etc/bodyscript/bodyscript.toml
 cp $config /tmp/good.toml
 echo 'upload_bytes_max = "64 KiB"' >>$config
 systemctl reload $unit
-expect "$(code_of 100)" 413 "the answer to 100 KiB"
+expect "$(code_of 100)" 413 "the response to 100 KiB"
 echo 'workers = 0' >>$config
-! systemctl reload $unit 2>/dev/null || fail "a broken configuration was taken"
+! systemctl reload $unit 2>/dev/null || fail "an invalid configuration was accepted"
 expect "$(get /health | jq .reload_refused)" true reload_refused
-expect "$(code_of 100)" 413 "the answer to 100 KiB"
+expect "$(code_of 100)" 413 "the response to 100 KiB"
 cp /tmp/good.toml $config
 systemctl reload $unit
 expect "$(get /health | jq .reload_refused)" false reload_refused
-expect "$(code_of 100)" 202 "the answer to 100 KiB"
+expect "$(code_of 100)" 202 "the response to 100 KiB"
 expect "$(show MainPID)" "$pid" "the supervisor"
 passed
 
-begin "SIGUSR1 restarts the workers, their jobs go on"
+begin "SIGUSR1 restarts the workers, their jobs continue"
 occupy usr1
 systemctl kill --kill-whom=main -s USR1 $unit
 await has_tried "${jobs[0]}"
@@ -144,6 +144,6 @@ begin "power failure"
 occupy power
 echo "${jobs[*]}" >$notes
 sync $notes
-echo "vm: $SECONDS s for the first boot; now the power fails with jobs running"
+echo "vm: $SECONDS s for the first boot; power failure with jobs running"
 echo b >/proc/sysrq-trigger
 sleep infinity

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Run as root in the guest by guest.service at each boot: what the scenarios have in common, then
-# those of this boot. The first boot ends in a power failure; the second finds what it left.
+# Run as root in the guest by guest.service at each boot: functions of the scenarios, then the scenarios of
+# this boot. The first boot ends with a power failure, the second starts from its disk.
 set -Eeuo pipefail
 cd "$(dirname "$0")"
 base=http://127.0.0.1:8000
@@ -22,31 +22,31 @@ fail() {
 await() {
 	local left=600
 	until "$@" >/dev/null 2>&1; do
-		((left -= 1)) || fail "waited in vain for: $*"
+		((left -= 1)) || fail "timed out waiting: $*"
 		sleep 0.2
 	done
 }
 show() { systemctl show -P "$1" $unit; }
 get() { curl -sSf --max-time 120 "$base$1"; }
-# What a request is answered: an address and a path.
+# The status of a response: an address and a path.
 answer() { curl -sS --max-time 120 -o /dev/null -w '%{http_code}' "$1$2"; }
 upload() { curl -sS --max-time 120 -F interval=15 -F "file=@$1;filename=clip.mp4" $base/api/upload | jq -er .job_id; }
 field() { get "/api/status/$1" | jq -r "$2"; }
 is_over() { [ "$(field "$1" .completed_at)" != null ]; }
 has_tried() { [ "$(field "$1" '.attempts | length')" -gt 0 ]; }
 is_running() { [ "$(field "$1" .status)" = processing ]; }
-# A video for the fault worker: a name, which makes it unlike others, and the words to obey.
+# A video for the fault worker: a name, which makes its content unique, and the words to execute.
 faulty() {
 	printf '%s\nFAULT %s\n' "$1" "${*:2}" >"/tmp/$1.mp4"
 	echo "/tmp/$1.mp4"
 }
 expect() { [ "$1" = "$2" ] || fail "$3 is '$1', not '$2'"; }
 is_another() { [ "$(show MainPID)" != "$pid" ] && [ "$(show MainPID)" != 0 ] && [ "$(show ActiveState)" = active ]; }
-# As long as they are held, jobs with the word `held` stay under way.
+# While held, jobs with the word `held` keep running.
 hold() { touch /run/held; }
 release() { rm -f /run/held; }
-# Two jobs under way and one in the queue, by the name given; their ids are in `jobs`. They stay
-# so until `release`.
+# Two running jobs and one in the queue, with names that begin with the argument; their ids are in `jobs`.
+# They stay so until `release`.
 occupy() {
 	local n
 	hold
@@ -57,18 +57,18 @@ occupy() {
 	await is_running "${jobs[0]}"
 	await is_running "${jobs[1]}"
 }
-# Every job of `jobs` comes to a good end once it may, and to no failed attempt before it.
+# Every job of `jobs` completes after `release`, without a failed attempt.
 none_lost() {
 	local id
 	release
 	for id in "${jobs[@]}"; do
 		await is_over "$id"
-		expect "$(field "$id" .status)" completed "the end of a job: $(field "$id" '[.error, .attempts]')"
+		expect "$(field "$id" .status)" completed "the status of a job: $(field "$id" '[.error, .attempts]')"
 		expect "$(field "$id" '[.attempts[].end] - ["operator", "shutdown", "done"] | length')" 0 \
 			"failed attempts of a job: $(field "$id" .attempts)"
 	done
 }
-# What an upload of so many KiB is answered.
+# The status of the response to an upload of this many KiB.
 code_of() {
 	{ echo "FAULT ok"; head -c $(($1 * 1024)) /dev/zero; } >/tmp/sized.mp4
 	curl -sS --max-time 120 -o /dev/null -w '%{http_code}' -F "file=@/tmp/sized.mp4" $base/api/upload

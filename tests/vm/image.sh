@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the guest: Debian 12 with systemd, the package's dependencies and what the scenarios use.
-# usage: image.sh DIR; leaves kernel, initrd and root.img there, and does nothing if they are
-# there already and nothing they are made of has changed. Needs root, mmdebstrap, mke2fs, cpio.
+# usage: image.sh DIR; creates kernel, initrd and root.img there unless they exist and their sources
+# are unchanged. Needs root, mmdebstrap, mke2fs, cpio.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 mkdir -p "$1"
@@ -21,7 +21,7 @@ echo "vm: building the guest in $out (once)"
 rm -rf "$out"/{key,root,kernel.d,initrd.d}
 mkdir -p "$out"/{kernel.d,initrd.d}
 
-# The archive this host has its own packages from.
+# The archive from which this host gets its own packages.
 mirror=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $suite" 'Created-By: Packages' | head -1)
 [ -n "$mirror" ] || { echo "vm: apt knows no archive of Debian $suite; run apt-get update" >&2; exit 1; }
 
@@ -33,7 +33,7 @@ mmdebstrap --quiet --mode=root --variant=essential --format=directory \
 	--dpkgopt='path-exclude=/usr/share/locale/*' \
 	"$suite" "$out/root" "$mirror"
 
-# The kernel is taken out of its package, not installed: that would build an initrd nobody uses.
+# The kernel is extracted from its package: installing it would build an initrd that is not used.
 image=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends:/ { print $2; exit }')
 (cd "$out/kernel.d" && apt-get download -qq "$image" && dpkg-deb -x ./*.deb .)
 release=$(ls "$out/kernel.d/lib/modules")
@@ -41,7 +41,7 @@ modules=$out/kernel.d/lib/modules/$release
 cp "$out/kernel.d/boot/vmlinuz-$release" "$out/kernel"
 depmod -b "$out/kernel.d" "$release"
 
-# The initial file system: init and the modules, each after those it needs.
+# The initial file system: init and the modules in the order of their dependencies.
 gcc -O1 -static -o "$out/initrd.d/init" "$here/init.c"
 list=()
 for name in "${boot_modules[@]}"; do
@@ -55,7 +55,7 @@ done
 printf '%s\n' "${list[@]}" >"$out/initrd.d/modules"
 (cd "$out/initrd.d" && find . | cpio --quiet -o -H newc -R 0:0) >"$out/initrd"
 
-# Nothing that asks, waits for a network or belongs to a person.
+# Without units that ask questions or wait for a network.
 root=$out/root
 mkdir -p "$root/usr/lib/modules/$release"
 cp -r "$modules"/{modules.*,kernel} "$root/usr/lib/modules/$release/"

@@ -1,6 +1,6 @@
-/* The guest's first program: loads the modules that reaching the disk takes, mounts it, becomes
- * systemd. Debian's own initial file system does the same in ten times the time under emulation.
- * Built static by image.sh. */
+/* The first program of the guest: loads the modules for the disk, mounts it and executes systemd. Debian's
+ * initial file system does the same, but takes ten times as long under emulation. Built statically by
+ * image.sh. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ int main(void)
 			perror(name);
 		close(module);
 	}
-	/* The disk appears some time after its driver. */
+	/* The disk appears some time after its driver is loaded. */
 	int left = ATTEMPTS;
 	while (mount("/dev/vda", "/root", "ext4", 0, "") && --left)
 		usleep(10000);

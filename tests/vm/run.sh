@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Boots the guest with the package and has it run the scenarios of guest.sh.
+# Boots the guest with the package and runs the scenarios of guest.sh in it.
 # usage: run.sh IMAGE_DIR DEB PROGRAMS_DIR. KVM is not needed; under emulation it takes minutes.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/in"
 cp "$deb" "$work/in/bodyscript.deb"
 cp "$here"/{guest,first_boot,second_boot}.sh "$here/../../systemd/bodyscript-operator.socket" "$work/in/"
-# Stripped: the guest's disk is small and its processor slow.
+# Stripped, because the guest's disk is small and its processor slow.
 strip -o "$work/in/fault_worker" "$programs/fault_worker"
 "$programs/mannequin" --seconds 1 --width 160 --height 120 "$work/in/walker.mp4"
 tar -C "$work/in" -cf "$work/in.tar" .

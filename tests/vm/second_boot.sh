@@ -11,7 +11,7 @@ passed
 
 begin "remove and purge leave nothing"
 dpkg -r bodyscript >/tmp/remove.log 2>&1 || { cat /tmp/remove.log; fail "dpkg -r"; }
-[ -e /etc/bodyscript/bodyscript.toml ] || fail "removing took the configuration along"
+[ -e /etc/bodyscript/bodyscript.toml ] || fail "removing the package deleted the configuration"
 dpkg -P bodyscript >/tmp/purge.log 2>&1 || { cat /tmp/purge.log; fail "dpkg -P"; }
 for path in /var/lib/bodyscript /etc/bodyscript /usr/lib/bodyscript /usr/bin/bodyscript; do
 	[ ! -e $path ] || fail "$path is left"

@@ -1,4 +1,4 @@
-//! Flesh, hair and clothes around a skeleton. Called by the renderer. Everything is placed relative
+//! Body, hair and clothes around a skeleton. Called by the renderer. Everything is placed relative
 //! to the skeleton's joints, so a landmark never moves without the picture moving with it.
 
 use glam::{Vec3, vec3};

@@ -17,7 +17,7 @@ use super::solid::{Part, Shape};
 const TILE: u32 = 16;
 /// Positions within a pixel whose colours are averaged where an edge passes through it.
 const SAMPLES: [(f32, f32); 4] = [(0.125, 0.375), (0.375, 0.875), (0.625, 0.125), (0.875, 0.625)];
-/// Difference between a pixel's corners, on a scale of 0..=1, that tells of an edge.
+/// Difference between a pixel's corners, on a scale of 0..=1, above which there is an edge.
 const EDGE_CONTRAST: f32 = 0.08;
 const STEPS_MAX: u32 = 64;
 const HIT_M: f32 = 1e-3;
@@ -47,7 +47,7 @@ pub fn render(scene: &Scene, camera: &Camera) -> RgbImage {
     RgbImage { width, height, data }
 }
 
-/// Everybody's parts, in the camera's frame.
+/// The parts of all figures, in the camera's frame.
 fn parts_in_view(scene: &Scene, camera: &Camera) -> Vec<Part> {
     let mut parts = Vec::new();
     for figure in &scene.figures {
@@ -98,7 +98,7 @@ fn showing(part: &Part, camera: &Camera, columns: &Range<u32>, rows: &Range<u32>
     (!shapes.is_empty()).then(|| part.with_shapes(shapes))
 }
 
-/// A tile's solids and the stretch of ray that can meet them.
+/// A tile's solids and the range of rays that can hit them.
 struct Tile {
     parts: Vec<Part>,
     near: f32,
@@ -154,7 +154,7 @@ impl Tile {
         self.trace(direction).unwrap_or_else(|| backdrop(y / height))
     }
 
-    /// The colour the ray from the camera along `direction` meets, if any.
+    /// The colour that the ray from the camera along `direction` hits, if any.
     fn trace(&self, direction: Vec3) -> Option<Vec3> {
         let mut travelled = self.near;
         for _ in 0..STEPS_MAX {

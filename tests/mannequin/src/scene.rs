@@ -1,4 +1,4 @@
-//! Who stands where. Built by tests, read by the renderer and the projection.
+//! The positions of figures. Built by tests, read by the renderer and the projection.
 
 use glam::{Affine3A, Quat, vec3};
 
@@ -37,7 +37,7 @@ impl From<Pose> for Figure {
     }
 }
 
-/// The people in front of the camera; none is a bare room.
+/// The people in front of the camera; an empty room if there are none.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scene {
     /// The people.

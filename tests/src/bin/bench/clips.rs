@@ -1,4 +1,4 @@
-//! The videos that are measured on, made once and kept in target/bench/clips.
+//! The videos of the benchmark, made once and kept in target/bench/clips.
 
 use crate::paths::bench_folder;
 use anyhow::{Context, Result, ensure};
@@ -16,7 +16,7 @@ pub(crate) const SIZES: [(&str, u32, u32, u32); 4] = [
     ("4K", 3840, 2160, 60),
 ];
 
-/// Codecs, and the containers they are met in.
+/// Codecs with their containers.
 pub(crate) const CODECS: [(&str, Codec, Container, &str); 5] = [
     ("H.264", Codec::H264, Container::Mp4, "mp4"),
     ("H.265", Codec::H265, Container::Mp4, "mp4"),
@@ -76,7 +76,7 @@ pub(crate) fn small(frames: u32) -> Result<PathBuf> {
     kept(&format!("figure-{frames}.mp4"), |path| Clip::new().frames(frames).encode(path))
 }
 
-/// A file that is made if it is not there, whole or not at all.
+/// A file that is made if it does not exist; never partially.
 fn kept(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let folder = bench_folder().join("clips");
     fs::create_dir_all(&folder)?;

@@ -1,12 +1,12 @@
-//! How soon the end of a worker counts: killed by the kernel for its memory, or cancelled.
+//! The time from the exit of a worker, killed by the kernel or cancelled, to its effect.
 
 use crate::clips::{SIZES, sized};
 use crate::names::{CANCEL, CANCEL_DEAF, KILL_TO_CHANGE, KILL_TO_NEXT};
-use crate::requests::told;
 use crate::rounds::Bench;
 use crate::service::{add, spread};
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::start_fault_service;
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 const OOM_KILLS: usize = 300;
 const CANCELS: usize = 30;
-/// Cap of the workers the kernel is to kill, in MiB.
+/// Memory cap of the workers that the kernel kills.
 const HOG_CAP: &str = "64MiB";
 
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
@@ -24,11 +24,12 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     cancel(&server, &sized(SIZES[1])?, bench, CANCEL)?;
     server.stop()?;
     let caps = ["--worker-memory-bytes-max", HOG_CAP, "--worker-memory-retry-bytes-max", HOG_CAP];
-    let server = told(&[&["--workers", "1", "--queue-max", "1000"], &caps[..]].concat())?;
+    let server =
+        start_fault_service(&[&["--workers", "1", "--queue-max", "1000"], &caps[..]].concat())?;
     if server.json("/api")?["cage"].as_str().is_some_and(|cage| cage.starts_with("cgroup")) {
         oom_kills(&server, &folder, bench)?;
     } else {
-        bench.note("kernel OOM kills: this host gives no cgroup to this user".to_owned());
+        bench.note("kernel OOM kills: this user gets no cgroup on this host".to_owned());
     }
     let deaf = folder.path().join("deaf.mp4");
     std::fs::write(&deaf, "FAULT deaf touch:48 progress:1 silent\n")?;
@@ -37,32 +38,32 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// One worker fills its memory after the other. Each logs the time before each MiB it touches, so
-/// that its last time is that of its death and its first that of its slot's new use.
+/// Workers fill their memory one after another. Each logs the time before each MiB it touches, so its last
+/// time is that of the kill, and its first the time when its slot was used again.
 fn oom_kills(server: &TestServer, folder: &TempDir, bench: &mut Bench) -> Result<()> {
     let hog = folder.path().join("hog.mp4");
     let submit = |n| {
-        // Each of a content of its own: the same is not executed again and again.
+        // Each has different content, because content that crashed workers is blocked.
         std::fs::write(&hog, format!("FAULT hog\n{n}\n"))?;
         server.submit(&hog)
     };
     let jobs: Vec<_> = (0..OOM_KILLS).map(submit).collect::<Result<_>>()?;
-    let mut told = Vec::new();
+    let mut changed_at = Vec::new();
     for job in &jobs {
         let status = server.await_end(job)?;
         ensure!(status["attempts"][0]["end"] == "oom", "{status}");
         let at: Timestamp = status["completed_at"].as_str().context("a time")?.parse()?;
-        told.push(at.as_nanosecond());
+        changed_at.push(at.as_nanosecond());
     }
-    let lives = lives(&server.log());
-    let life = |job: &String| lives.get(job).copied().context("a hog that logged nothing");
+    let spans = log_spans(&server.log());
+    let span = |job: &String| spans.get(job).copied().context("a worker without a log");
     let mut changes = Vec::new();
     let mut reuses = Vec::new();
     for (n, job) in jobs.iter().enumerate() {
-        let (_, died) = life(job)?;
-        changes.push(nanoseconds(told[n] - died));
+        let (_, killed) = span(job)?;
+        changes.push(nanoseconds(changed_at[n] - killed));
         if let Some(next) = jobs.get(n + 1) {
-            reuses.push(nanoseconds(life(next)?.0 - died));
+            reuses.push(nanoseconds(span(next)?.0 - killed));
         }
     }
     add(bench, KILL_TO_CHANGE, &spread(&changes));
@@ -71,8 +72,8 @@ fn oom_kills(server: &TestServer, folder: &TempDir, bench: &mut Bench) -> Result
 }
 
 /// First and last time each job's worker logged, in nanoseconds since 1970.
-fn lives(log: &str) -> HashMap<String, (i128, i128)> {
-    let mut lives: HashMap<String, (i128, i128)> = HashMap::new();
+fn log_spans(log: &str) -> HashMap<String, (i128, i128)> {
+    let mut spans: HashMap<String, (i128, i128)> = HashMap::new();
     for line in log.lines() {
         let word = |before: &str| {
             let rest = line.split_once(before)?.1;
@@ -80,14 +81,14 @@ fn lives(log: &str) -> HashMap<String, (i128, i128)> {
         };
         let time = word(" at ").and_then(|time| time.parse().ok());
         if let (true, Some(time), Some(job)) = (line.contains("touched"), time, word("job=\"")) {
-            let life = lives.entry(job.to_owned()).or_insert((time, time));
-            *life = (life.0.min(time), life.1.max(time));
+            let span = spans.entry(job.to_owned()).or_insert((time, time));
+            *span = (span.0.min(time), span.1.max(time));
         }
     }
-    lives
+    spans
 }
 
-/// From the wish to the answer, which comes once the worker is gone and its memory is free.
+/// The time from the request to the response, which is sent once the worker is gone and its memory is free.
 fn cancel(server: &TestServer, video: &Path, bench: &mut Bench, case: &str) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..CANCELS {
@@ -104,7 +105,7 @@ fn cancel(server: &TestServer, video: &Path, bench: &mut Bench, case: &str) -> R
     Ok(())
 }
 
-/// The clocks of a log line and of a state have their own roundings.
+/// Not negative: the times in the log and in the status are rounded differently.
 fn nanoseconds(time: i128) -> Duration {
     Duration::from_nanos(time.max(0) as u64)
 }

@@ -1,5 +1,5 @@
-//! One inference of each network, in our engine by instruction set and in others, beside what the
-//! core could do.
+//! One inference of each network, in our engine by instruction set and in others, compared with the peak of
+//! the core.
 
 use crate::figures::{CPU_MS, GFLOP_PER_S, PEAK_SHARE, Place, Summary, WALL_MS};
 use crate::names::{DETECTOR, LANDMARK, ONNXRUNTIME, OURS, REGISTERS, TFLITE};
@@ -10,7 +10,7 @@ use anyhow::Result;
 use bodyscript_worker::simd::Isa;
 
 const GROUP: Group = Group::Inference;
-/// An inference is short: more turns than others have.
+/// More turns than for others, because an inference is short.
 const TURNS: usize = 4;
 /// Inferences in a turn, of which the cheapest counts.
 const INFERENCES: &str = "20";
@@ -25,7 +25,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// The instruction sets there are, the best first.
+/// The available instruction sets, the best first.
 fn isas() -> impl Iterator<Item = Isa> {
     Isa::ALL.into_iter().rev().filter(|isa| isa.is_available())
 }
@@ -47,7 +47,7 @@ fn peak(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Gives how many multiplications the network takes, if there is who counts them.
+/// Measures a network; gives its number of multiplications if a peer reports it.
 fn network(bench: &mut Bench, case: &str, name: &str) -> Result<Option<f64>> {
     let mut runners = Vec::new();
     for isa in isas() {
@@ -76,7 +76,7 @@ fn network(bench: &mut Bench, case: &str, name: &str) -> Result<Option<f64>> {
     Ok(multiplications)
 }
 
-/// How near each came to the core's peak, in its best round.
+/// The share of the core's peak that each reached in its best round.
 fn share(bench: &mut Bench, case: &str, multiplications: f64) {
     let best = |place, metric| Summary::of(bench.figures.values(place, metric));
     let isa = Isa::chosen().name();

@@ -32,8 +32,8 @@ pub(crate) fn job(options: &[&str], video: &Path) -> Result<Cost> {
     Ok(Cost { frames: frames as f64, wall_s, cpu_s, peak_bytes: 0.0 })
 }
 
-/// Processor time of the children that were waited for, and of theirs. Peers live on until they have
-/// had all their turns, and so count for nobody's.
+/// Processor time of children that have exited, with their descendants. Peers run until their last turn, so
+/// they are not included.
 pub(crate) fn children_s() -> Result<f64> {
     let usage: Usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
@@ -73,8 +73,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
         }
         let rounds = if is_main { bench.rounds } else { bench.rounds.min(FEWER_ROUNDS) };
         bench.alternate((Group::Jobs, case), rounds, contenders);
-        // The clock on the wall tells of other load as well: it is compared only where
-        // there are many rounds.
+        // Wall time includes the effects of other load, so it is compared only with many rounds.
         let by = if is_main { &[CPU_MS_A_FRAME, FRAMES_PER_S][..] } else { &[CPU_MS_A_FRAME] };
         bench.compare(Group::Jobs, case, [OURS_CSV, LOOP], by);
         bench.compare(Group::Jobs, case, [OURS_ALL, LOOP], by);

@@ -1,4 +1,4 @@
-//! What the figures were taken on and with.
+//! The machine and the versions of the programs that are measured.
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
@@ -15,20 +15,20 @@ pub(crate) struct Machine {
     pub(crate) kernel: String,
     pub(crate) commit: String,
     pub(crate) date: String,
-    /// Of what ours is compared with.
+    /// Versions of the peers.
     pub(crate) versions: BTreeMap<String, String>,
 }
 
 impl Machine {
-    /// Looks at this one; `isa` is the instruction set in use.
+    /// Describes this machine; `isa` is the instruction set in use.
     pub(crate) fn this(isa: &str) -> Result<Self> {
         let cpus = CpuInfo::current()?;
         let model = cpus.model_name(0).unwrap_or("unknown processor").to_owned();
         let memory = Meminfo::current()?.mem_total >> 30;
         Ok(Self {
             name: format!("{} x {model}, {memory} GiB, {isa}", cpus.num_cores()),
-            kernel: told("uname", &["--kernel-release"])?,
-            commit: told("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_default(),
+            kernel: output_of("uname", &["--kernel-release"])?,
+            commit: output_of("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_default(),
             date: Timestamp::now().to_string().chars().take_while(|it| *it != 'T').collect(),
             versions: BTreeMap::new(),
         })
@@ -42,7 +42,7 @@ impl Machine {
     }
 }
 
-fn told(program: &str, arguments: &[&str]) -> Result<String> {
+fn output_of(program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program).args(arguments).output();
     let output = output.with_context(|| format!("{program} cannot be run"))?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// Peaks hardly differ between rounds.
 const ROUNDS_MOST: usize = 3;
-/// Where the kernel is told to forget cached files, and what.
+/// The file, and the value written to it, with which the kernel drops cached files.
 const DROP_CACHES: (&str, &str) = ("/proc/sys/vm/drop_caches", "3");
 
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
@@ -27,21 +27,21 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     for size in SIZES {
         let (case, video) = (size.0, sized(size)?);
         for _ in 0..rounds {
-            // The trial at the start then reads what every worker maps, and it counts as the trial's.
+            // Pages that every worker maps are then read and charged to the test worker at the start.
             forget_files().unwrap_or_else(|why| notes.push(format!("memory: {why:#}")));
             let server = TestServer::start(&["--workers", "1", "--standby", "0"])?;
-            let peaks = watched(&server, &video)?;
+            let peaks = peaks_of_job(&server, &video)?;
             add(case, "supervisor and worker", peaks.together);
             add(case, WORKER, peaks.worker);
             add(case, "supervisor", peaks.supervisor);
             forget_files().unwrap_or_else(|why| notes.push(format!("memory: {why:#}")));
-            add(case, "worker that reads every file anew", watched(&server, &video)?.worker);
+            add(case, "worker that reads every file anew", peaks_of_job(&server, &video)?.worker);
             server.stop()?;
         }
         for (who, script) in [(LOOP, "loop"), (DRAWN, "drawn")] {
             let name = video.to_str().context("a plain path")?;
-            // A process has one peak in its life: a new one for each size.
-            match Peer::python("mediapipe_loop.py", &[script]).and_then(|mut it| it.ask(name)) {
+            // A process has one peak, so there is a new one for each size.
+            match Peer::python("mediapipe_loop.py", &[script]).and_then(|mut peer| peer.ask(name)) {
                 Ok(cost) => add(case, who, cost.peak_bytes),
                 Err(error) => notes.push(format!("memory, {case}, {who}: {error:#}")),
             }
@@ -55,11 +55,11 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Makes the page cache cold, which takes root.
+/// Drops the page cache, which needs root.
 fn forget_files() -> Result<()> {
     nix::unistd::sync();
     let (path, what) = DROP_CACHES;
-    std::fs::write(path, what).with_context(|| format!("warm page cache: {path} takes root"))
+    std::fs::write(path, what).with_context(|| format!("warm page cache: {path} needs root"))
 }
 
 struct Peaks {
@@ -68,8 +68,8 @@ struct Peaks {
     together: f64,
 }
 
-/// One job, looked at from outside as often as its status can be asked for.
-fn watched(server: &TestServer, video: &Path) -> Result<Peaks> {
+/// Runs one job and measures memory with each request for its status.
+fn peaks_of_job(server: &TestServer, video: &Path) -> Result<Peaks> {
     let id = server.submit(video)?;
     let mut together = 0;
     let status = loop {
@@ -82,13 +82,13 @@ fn watched(server: &TestServer, video: &Path) -> Result<Peaks> {
     };
     ensure!(status["status"] == "completed", "{status}");
     let attempts = status["attempts"].as_array().into_iter().flatten();
-    // A first attempt that ran out of memory has its cap for a peak, and no more.
+    // The peak of a first attempt that ran out of memory is its cap.
     let worker = attempts.last().and_then(|last| last["peak_bytes"].as_f64()).context("a peak")?;
     let supervisor = Process::new(server.pid())?.status()?.vmhwm.context("its peak")? << 10;
     Ok(Peaks { worker, supervisor: supervisor as f64, together: together as f64 })
 }
 
-/// A process's memory, of shared pages its share; none if it is gone.
+/// Memory of a process with its share of shared pages; none if it has exited.
 fn share_bytes(pid: i32) -> Option<u64> {
     let rollup = Process::new(pid).ok()?.smaps_rollup().ok()?;
     let maps = rollup.memory_map_rollup.into_iter();

@@ -1,4 +1,4 @@
-//! What cases and contenders are called in figures, goals and the document.
+//! Names of cases and contenders in figures, goals and the document.
 
 pub(crate) const OURS: &str = "BodyScript";
 pub(crate) const OURS_CSV: &str = "BodyScript, csv";

@@ -1,5 +1,5 @@
-//! Our networks, and multiply-adds in registers, by turns: what this program does in processes of
-//! its own, each with an instruction set of its own. The only file that calls the inference engine.
+//! The networks, and multiply-adds in registers, by turns, in a process for each instruction set. The only file
+//! that calls the inference engine.
 
 use crate::paths::root;
 use anyhow::{Context, Result, bail};
@@ -16,25 +16,25 @@ use std::time::{Duration, Instant};
 /// Rounds of multiply-adds in a turn: some hundredths of a second.
 const STEPS: u32 = 10_000_000;
 
-/// What is done for a line; gives its cost.
+/// The work for one line of the input; gives its cost.
 type Work = Box<dyn Fn(&str) -> Result<Value>>;
 
-/// Answers each line of the input with a cost, until it ends.
+/// Prints the cost of the work for each line of the input.
 pub(crate) fn take(work: &str) -> Result<()> {
     let run: Work = match work {
         "peak" => Box::new(|_| peak()),
         "pose_detection" => network(ModelName::Detector, 224)?,
         "pose_landmark_full" => network(ModelName::Landmarks, 256)?,
-        _ => bail!("{work} is no work for turns"),
+        _ => bail!("{work} is not the name of any work"),
     };
-    tell(&json!({"isa": Isa::chosen().name()}))?;
+    print_object(&json!({"isa": Isa::chosen().name()}))?;
     for line in stdin().lines() {
-        tell(&run(&line?)?)?;
+        print_object(&run(&line?)?)?;
     }
     Ok(())
 }
 
-fn tell(value: &Value) -> Result<()> {
+fn print_object(value: &Value) -> Result<()> {
     writeln!(stdout(), "{value}")?;
     Ok(stdout().flush()?)
 }

@@ -1,4 +1,4 @@
-//! Where things are in the source tree.
+//! Paths in the source tree.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// What a run leaves besides the document.
+/// The folder for results other than the document.
 pub(crate) fn bench_folder() -> PathBuf {
     root().join("target/bench")
 }

@@ -13,22 +13,22 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 /// What some work cost.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
-    /// Frames, or what else was counted.
+    /// Number of frames or of other units of work.
     pub(crate) frames: f64,
     pub(crate) wall_s: f64,
     /// Of all threads and processes.
     pub(crate) cpu_s: f64,
-    /// Largest resident memory; 0 if that was not looked at.
+    /// Largest resident memory; 0 if it was not measured.
     pub(crate) peak_bytes: f64,
 }
 
-/// A program that is asked by turns; it ends when this is dropped.
+/// A program that works by turns; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Peer {
     child: Child,
-    asked: Option<ChildStdin>,
-    told: Lines<BufReader<ChildStdout>>,
-    /// What it said of itself when it was ready.
+    input: Option<ChildStdin>,
+    output: Lines<BufReader<ChildStdout>>,
+    /// What it reported when it was ready.
     pub(crate) facts: Value,
 }
 
@@ -37,7 +37,7 @@ impl Peer {
     pub(crate) fn python(script: &str, arguments: &[&str]) -> Result<Self> {
         let python = bench_folder().join("venv/bin/python");
         if !python.exists() {
-            bail!("the packages to compare with are not there; run `make bench-peers`");
+            bail!("the packages to compare with are not installed; run `make bench-peers`");
         }
         let mut command = Command::new(python);
         command.arg(root().join("tests/bench").join(script)).args(arguments);
@@ -57,32 +57,33 @@ impl Peer {
         let errors = File::options().create(true).append(true).open(errors)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
-        let asked = child.stdin.take();
-        let told = BufReader::new(child.stdout.take().context("its output")?).lines();
-        let mut peer = Self { child, asked, told, facts: Value::Null };
-        peer.facts = peer.hear().with_context(|| format!("{command:?}"))?;
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().context("its output")?).lines();
+        let mut peer = Self { child, input, output, facts: Value::Null };
+        peer.facts = peer.next_object().with_context(|| format!("{command:?}"))?;
         Ok(peer)
     }
 
     /// One round.
     pub(crate) fn ask(&mut self, line: &str) -> Result<Cost> {
-        let asked = self.asked.as_mut().context("its input is open")?;
-        writeln!(asked, "{line}").context("it does not listen; see target/bench/peers.log")?;
-        let told = self.hear()?;
-        if let Some(error) = told["error"].as_str() {
+        let input = self.input.as_mut().context("its input is open")?;
+        writeln!(input, "{line}")
+            .context("it does not read its input; see target/bench/peers.log")?;
+        let cost = self.next_object()?;
+        if let Some(error) = cost["error"].as_str() {
             bail!("{error}");
         }
-        let number = |name: &str| told[name].as_f64().with_context(|| format!("no {name}: {told}"));
+        let number = |name: &str| cost[name].as_f64().with_context(|| format!("no {name}: {cost}"));
         Ok(Cost {
             frames: number("frames")?,
             wall_s: number("wall_s")?,
             cpu_s: number("cpu_s")?,
-            peak_bytes: told["peak_bytes"].as_f64().unwrap_or_default(),
+            peak_bytes: cost["peak_bytes"].as_f64().unwrap_or_default(),
         })
     }
 
-    fn hear(&mut self) -> Result<Value> {
-        let line = self.told.next().context("it has ended; see target/bench/peers.log")??;
+    fn next_object(&mut self) -> Result<Value> {
+        let line = self.output.next().context("it has ended; see target/bench/peers.log")??;
         Ok(serde_json::from_str(&line)?)
     }
 
@@ -96,7 +97,7 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        drop(self.asked.take());
+        drop(self.input.take());
         let _ = self.child.wait();
     }
 }

@@ -1,19 +1,11 @@
-//! What the groups ask of a running service.
+//! Requests to a running service.
 
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::programs;
 use bodyscript_tests::server::TestServer;
 use serde_json::Value;
 use std::path::Path;
 
-/// A service whose worker does what it is told.
-pub(crate) fn told(flags: &[&str]) -> Result<TestServer> {
-    let program = programs::path("fault_worker")?;
-    let program = program.to_str().context("a plain path")?;
-    TestServer::start(&[&["--worker-program", program], flags].concat())
-}
-
-/// A whole job, which must succeed; gives its status.
+/// Runs a job, which must succeed; gives its status.
 pub(crate) fn finish(server: &TestServer, video: &Path, fields: &[(&str, &str)]) -> Result<Value> {
     let accepted: Value = server.upload(video, fields)?.error_for_status()?.json()?;
     let status = server.await_end(accepted["job_id"].as_str().context("a job")?)?;
@@ -21,7 +13,7 @@ pub(crate) fn finish(server: &TestServer, video: &Path, fields: &[(&str, &str)])
     Ok(status)
 }
 
-/// Sends these words or this video as they are; gives the job's id.
+/// Uploads a video as the request body; gives the job's id.
 pub(crate) fn put(server: &TestServer, body: Vec<u8>) -> Result<String> {
     let request = server.client().put(server.url("/api/upload")).body(body);
     let accepted: Value = request.send()?.error_for_status()?.json()?;

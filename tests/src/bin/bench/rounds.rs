@@ -1,4 +1,4 @@
-//! A run: who takes turns with whom, and what has come of it so far.
+//! A run: contenders that are measured by turns, and the results so far.
 
 use crate::figures::{Figures, Metric, Pair, Place};
 use crate::peers::Peer;
@@ -6,7 +6,7 @@ use crate::selection::Group;
 use anyhow::Result;
 use std::collections::BTreeMap;
 
-/// What a run has gathered.
+/// The results of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Bench {
     pub(crate) figures: Figures,
@@ -20,7 +20,7 @@ pub(crate) struct Bench {
 /// The values of one turn.
 pub(crate) type Values = Vec<(Metric, f64)>;
 
-/// Somebody who takes turns.
+/// A program that is measured by turns.
 pub(crate) struct Contender<'a> {
     who: String,
     turn: Box<dyn FnMut() -> Result<Values> + 'a>,
@@ -33,7 +33,7 @@ impl<'a> Contender<'a> {
 }
 
 impl Bench {
-    /// Lets all take turns, in reverse order every other round. Who fails is left out from then on.
+    /// Measures all by turns, in reverse order every other round. One that fails is left out afterwards.
     pub(crate) fn alternate(
         &mut self,
         (group, case): (Group, &str),
@@ -55,11 +55,11 @@ impl Bench {
         }
     }
 
-    /// Takes the values of one turn, and says them.
+    /// Adds and prints the values of one turn.
     pub(crate) fn add(&mut self, place: Place<'_>, values: &[(Metric, f64)]) {
-        let said: Vec<_> =
+        let texts: Vec<_> =
             values.iter().map(|(metric, value)| format!("{value:.2} {}", metric.name)).collect();
-        eprintln!("{}, {}, {}: {}", place.group.name(), place.case, place.who, said.join(", "));
+        eprintln!("{}, {}, {}: {}", place.group.name(), place.case, place.who, texts.join(", "));
         self.figures.add(place, values);
     }
 

@@ -1,4 +1,4 @@
-//! What of it all is measured in a run: everything, or what `BENCH` names. Pure.
+//! Which groups a run measures: all, or those that `BENCH` names. Pure.
 
 use anyhow::{Result, bail};
 

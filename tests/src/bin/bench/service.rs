@@ -1,9 +1,9 @@
-//! The service under load: jobs a second, uploads, how soon an upload is answered, many jobs, crowds.
+//! The service under load: jobs per second, uploads, time to the response, many jobs, many connections.
 
 use crate::clips::small;
 use crate::figures::{JOBS_PER_S, MB_PER_S, Metric, P50_MS, P99_MS, Place, WALL_MS, percentile};
 use crate::names::{OURS, READY};
-use crate::requests::{put, told};
+use crate::requests::put;
 use crate::rounds::{Bench, Contender, Values};
 use crate::selection::Group;
 use crate::{crowds, ends};
@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use bodyscript_tests::prefilled_state::fill;
 use bodyscript_tests::programs;
 use bodyscript_tests::server::TestServer;
+use bodyscript_tests::traces::start_fault_service;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,12 +23,12 @@ const JOBS_A_WORKER: usize = 4;
 const JOB_FRAMES: u32 = 60;
 const UPLOAD_BYTES: usize = 24_000_000;
 const UPLOADS: [usize; 2] = [1, 8];
-/// Uploads whose answers are timed.
+/// Uploads whose responses are timed.
 const ADMISSIONS: usize = 300;
 /// Jobs in the journal of a service that starts.
 const JOBS: usize = 10_000;
-/// Nobody is held back: what is measured is the service and not its limits.
-const GENEROUS: [&str; 6] = [
+/// Limits high enough not to affect what is measured.
+const NO_LIMITS: [&str; 6] = [
     "--queue-max",
     "10000",
     "--client-jobs-max",
@@ -50,7 +51,7 @@ pub(crate) fn add(bench: &mut Bench, case: &str, values: &[(Metric, f64)]) {
     bench.add(Place { group: GROUP, case, who: OURS }, values);
 }
 
-/// The middle and the last but one of a hundred.
+/// The 50th and the 99th percentile.
 pub(crate) fn spread(times: &[Duration]) -> Values {
     let ms: Vec<f64> = times.iter().map(|time| time.as_secs_f64() * 1e3).collect();
     let at = |percent| percentile(&ms, percent);
@@ -66,7 +67,7 @@ fn jobs(bench: &mut Bench) -> Result<()> {
     let cores = thread::available_parallelism()?.get();
     for workers in 1..=cores {
         let number = workers.to_string();
-        let flags = [&GENEROUS[..], &["--workers", &number]].concat();
+        let flags = [&NO_LIMITS[..], &["--workers", &number]].concat();
         let server = TestServer::start(&flags)?;
         let turn = || {
             let begun = Instant::now();
@@ -85,9 +86,9 @@ fn jobs(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Bodies of one size, one and several at a time, until all are answered.
+/// Uploads of one size, one and several at a time, until the last response.
 fn uploads(bench: &mut Bench) -> Result<()> {
-    let server = told(&GENEROUS)?;
+    let server = start_fault_service(&NO_LIMITS)?;
     let mut body = b"FAULT ok\n".to_vec();
     body.resize(UPLOAD_BYTES, 0);
     for count in UPLOADS {
@@ -112,9 +113,9 @@ fn uploads(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// From a small upload to its answer, with its job on the disk.
+/// The time from a small upload to its response, which includes storing the job on disk.
 fn admissions(bench: &mut Bench) -> Result<()> {
-    let server = told(&GENEROUS)?;
+    let server = start_fault_service(&NO_LIMITS)?;
     let mut times = Vec::new();
     let mut ids = Vec::new();
     for number in 0..ADMISSIONS {

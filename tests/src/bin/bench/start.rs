@@ -1,4 +1,4 @@
-//! Jobs of one frame: what it takes to begin.
+//! Jobs of one frame: the cost of a start.
 
 use crate::clips::small;
 use crate::figures::{CPU_MS, WALL_MS};
@@ -9,14 +9,14 @@ use crate::requests::finish;
 use crate::rounds::{Bench, Contender, Values};
 use crate::selection::Group;
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::ctl::order;
+use bodyscript_tests::ctl::ctl_json;
 use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::server::TestServer;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// A start is short: more turns than others have.
+/// More turns than for others, because a start is short.
 const TURNS: usize = 7;
 
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
@@ -30,8 +30,8 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
         }),
         Contender::new(NEW, || served(&cold, &video)),
         Contender::new(STANDBY, || {
-            wait_until("a worker stands by", || {
-                let status = order(&waiting.state_dir(), &["status"])?;
+            wait_until("a pooled worker is ready", || {
+                let status = ctl_json(&waiting.state_dir(), &["status"])?;
                 Ok(status["health"]["standby"][0]["is_ready"] == true)
             })?;
             served(&waiting, &video)
@@ -51,7 +51,7 @@ fn served(server: &TestServer, video: &Path) -> Result<Values> {
     Ok(vec![(WALL_MS, wall)])
 }
 
-/// Python from its start to its end, imports and all.
+/// A run of Python, including imports.
 fn python(video: &Path) -> Result<Values> {
     let (begun, used) = (Instant::now(), children_s()?);
     let python = Command::new(bench_folder().join("venv/bin/python"))
