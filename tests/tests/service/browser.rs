@@ -6,6 +6,7 @@ use bodyscript_tests::fixture::{Clip, footage};
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, fault_worker};
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 const DESKTOP: u32 = 1280;
 const PHONE: u32 = 390;
@@ -17,11 +18,15 @@ fn clip(folder: &Path, frames: u32) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A browser, a service with these flags, and a folder for videos; none where there is no browser.
+fn browser_and_service(flags: &[&str]) -> Result<Option<(Browser, TestServer, TempDir)>> {
+    let Some(browser) = Browser::start()? else { return Ok(None) };
+    Ok(Some((browser, TestServer::start(flags)?, tempfile::tempdir()?)))
+}
+
 #[test]
 fn an_uploaded_video_plays_back_with_its_pose() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let server = TestServer::start(&[])?;
+    let Some((browser, server, folder)) = browser_and_service(&[])? else { return Ok(()) };
     browser.choose(&server.url("/"), &clip(folder.path(), 45)?)?;
     browser.screenshot("upload-light", DESKTOP, ColourScheme::Light)?;
     browser.screenshot("upload-phone-dark", PHONE, ColourScheme::Dark)?;
@@ -56,9 +61,7 @@ fn an_uploaded_video_plays_back_with_its_pose() -> Result<()> {
 
 #[test]
 fn a_job_is_cancelled_from_the_page() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let server = TestServer::start(&[])?;
+    let Some((browser, server, folder)) = browser_and_service(&[])? else { return Ok(()) };
     browser.choose(&server.url("/"), &clip(folder.path(), 240)?)?;
     browser.click("#start")?;
     browser.wait("document.querySelector('#progress-text').textContent.startsWith('Frame')")?;
@@ -71,9 +74,10 @@ fn a_job_is_cancelled_from_the_page() -> Result<()> {
 
 #[test]
 fn the_page_does_not_send_what_would_be_refused() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let server = TestServer::start(&["--upload-bytes-max", "1000"])?;
+    let Some((browser, server, folder)) = browser_and_service(&["--upload-bytes-max", "1000"])?
+    else {
+        return Ok(());
+    };
     browser.choose(&server.url("/"), &clip(folder.path(), 10)?)?;
     let error = browser.text("#file-error")?;
     assert!(error.contains("the limit is"), "{error}");
@@ -88,9 +92,7 @@ fn the_page_does_not_send_what_would_be_refused() -> Result<()> {
 
 #[test]
 fn the_page_shows_the_error_message_of_the_service() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let server = TestServer::start(&[])?;
+    let Some((browser, server, folder)) = browser_and_service(&[])? else { return Ok(()) };
     let broken = folder.path().join("broken.mp4");
     std::fs::write(&broken, "this was never a video")?;
     browser.choose(&server.url("/"), &broken)?;
@@ -104,9 +106,9 @@ fn the_page_shows_the_error_message_of_the_service() -> Result<()> {
 
 #[test]
 fn the_monitor_shows_a_worker_against_its_cap() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let server = TestServer::start(&["--workers", "1"])?;
+    let Some((browser, server, folder)) = browser_and_service(&["--workers", "1"])? else {
+        return Ok(());
+    };
     browser.visit(&server.operator_url("/monitor")?)?;
     browser.wait("document.querySelector('#link').textContent === 'Live'")?;
     let id = server.submit(&clip(folder.path(), 240)?)?;
@@ -129,9 +131,7 @@ fn the_monitor_shows_a_worker_against_its_cap() -> Result<()> {
 
 #[test]
 fn each_person_has_separate_curves() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let server = TestServer::start(&[])?;
+    let Some((browser, server, folder)) = browser_and_service(&[])? else { return Ok(()) };
     let video = folder.path().join("pair.mp4");
     Clip::new()
         .size(480, 270)
@@ -158,9 +158,7 @@ fn each_person_has_separate_curves() -> Result<()> {
 
 #[test]
 fn a_video_without_people_is_shown_differently_from_a_failure() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let server = TestServer::start(&[])?;
+    let Some((browser, server, folder)) = browser_and_service(&[])? else { return Ok(()) };
     let video = folder.path().join("empty.mp4");
     Clip::new().frames(10).footage(footage::empty).encode(&video)?;
     browser.choose(&server.url("/"), &video)?;
@@ -191,9 +189,7 @@ fn an_expired_result_is_shown_as_such() -> Result<()> {
 
 #[test]
 fn the_page_resumes_its_job_after_a_service_restart() -> Result<()> {
-    let Some(browser) = Browser::start()? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let server = TestServer::start(&[])?;
+    let Some((browser, server, folder)) = browser_and_service(&[])? else { return Ok(()) };
     browser.choose(&server.url("/"), &clip(folder.path(), 240)?)?;
     browser.click("#start")?;
     browser.wait("document.querySelector('#progress-text').textContent.startsWith('Frame')")?;
