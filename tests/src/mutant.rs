@@ -3,20 +3,41 @@
 
 use fastrand::Rng;
 
-/// Names of boxes and chunks in MP4, QuickTime and AVI; sizes, counts and times are next to them.
-const NAMES: &str = "moov mvhd trak tkhd mdhd elst stsd stts ctts stsc stsz stco avcC esds moof \
-                     tfhd trun mdat RIFF avih strh strf movi idx1";
-/// The same for Matroska (head, segment, tracks, clusters) and of ASF (header, file and stream
-/// properties, data).
-const NUMBERS: [u32; 8] = [
-    0x1a45_dfa3,
-    0x1853_8067,
-    0x1654_ae6b,
-    0x1f43_b675,
-    0x3026_b275,
-    0xa1dc_ab8c,
-    0x9107_dcb7,
-    0x3626_b275,
+/// Names of boxes and chunks in MP4, QuickTime and AVI, then of elements in Matroska (head, segment, tracks, clusters)
+/// and objects in ASF (header, file and stream properties, data). Sizes, counts and times are next to them.
+const NAMES: [[u8; 4]; 32] = [
+    *b"moov",
+    *b"mvhd",
+    *b"trak",
+    *b"tkhd",
+    *b"mdhd",
+    *b"elst",
+    *b"stsd",
+    *b"stts",
+    *b"ctts",
+    *b"stsc",
+    *b"stsz",
+    *b"stco",
+    *b"avcC",
+    *b"esds",
+    *b"moof",
+    *b"tfhd",
+    *b"trun",
+    *b"mdat",
+    *b"RIFF",
+    *b"avih",
+    *b"strh",
+    *b"strf",
+    *b"movi",
+    *b"idx1",
+    [0x1a, 0x45, 0xdf, 0xa3],
+    [0x18, 0x53, 0x80, 0x67],
+    [0x16, 0x54, 0xae, 0x6b],
+    [0x1f, 0x43, 0xb6, 0x75],
+    [0x30, 0x26, 0xb2, 0x75],
+    [0xa1, 0xdc, 0xab, 0x8c],
+    [0x91, 0x07, 0xdc, 0xb7],
+    [0x36, 0x26, 0xb2, 0x75],
 ];
 /// The prefix of the units of MPEG streams.
 const START_CODE: [u8; 3] = [0, 0, 1];
@@ -137,12 +158,10 @@ fn several(chance: &mut Rng, mut change: impl FnMut(&mut Rng)) {
 
 /// Positions of the names of boxes and elements.
 fn places(original: &[u8]) -> Vec<usize> {
-    let numbers = NUMBERS.map(u32::to_be_bytes);
     let is_named = |at: &usize| {
         let rest = &original[*at..];
         rest.starts_with(&START_CODE)
-            || numbers.iter().any(|number| rest.starts_with(number))
-            || NAMES.split_whitespace().any(|name| rest.starts_with(name.as_bytes()))
+            || rest.first_chunk().is_some_and(|word: &[u8; 4]| NAMES.contains(word))
     };
     (0..original.len()).filter(is_named).collect()
 }
