@@ -59,7 +59,7 @@ setup: ## Install missing Debian packages
 # What cargo builds. A package that is built by itself gets other features of its dependencies, and another build of
 # them: so `dev` is always built and tested as a whole, and the programs of `release` always together.
 PROGRAMS := --package bodyscript --package bodyscript-worker
-TARGETS = $(if $(filter dev,$(PROFILE)),--workspace --bins --tests,$(PROGRAMS) --bins)
+TARGETS = $(if $(filter dev,$(PROFILE)),--workspace --all-targets,$(PROGRAMS) --bins)
 
 .PHONY: build
 build: setup ## Build the programs (PROFILE=release, or dev: with all tests)
@@ -137,24 +137,33 @@ $(PROXIES):
 		echo "proxy-tools: none of the $(words $(PROXY_PACKAGES)) packages: $$(tail -1 error)"
 	fi
 
-# The sections of a test run, each with the minutes it took. What is downloaded comes while the first compile.
-SECTIONS := format lint build-tests downloads deny test-rust test-unprivileged test-vm
+# The sections of a test run, each with the minutes it took. Downloads run while the first sections compile, and the
+# virtual machine, which uses one processor most of the time, while the tests run: their sections wait for the end.
+SECTIONS := format lint-and-build downloads deny test-package test-rust test-unprivileged vm-scenarios
 
 .PHONY: test
 test: export SKIPPED_CHECKS := $(CURDIR)/target/skipped
+test: export RUSTC_WORKSPACE_WRAPPER := $(CURDIR)/tests/lint.sh
 test: setup ## Run all tests and checks
 	@mkdir -p target
 	# Users without rights of their own write to it too.
 	install -m 666 /dev/null "$$SKIPPED_CHECKS"
-	$(MAKE) --no-print-directory tools >target/downloads.log 2>&1 &
-	downloads=$$!
-	trap 'kill "$$downloads" 2>/dev/null || true' EXIT
+	declare -A running=()
+	# Makes a target in the background, in a process group of its own, which can be ended with all its programs.
+	start() {
+		setsid $(MAKE) --no-print-directory "$$2" </dev/null >"target/$$1.log" 2>&1 &
+		running[$$1]=$$!
+	}
+	trap 'for group in "$${running[@]}"; do kill -- "-$$group" 2>/dev/null || true; done' EXIT
+	start downloads tools
 	minutes=""
 	for section in $(SECTIONS); do
 		began=$$(date +%s)
-		if [ "$$section" = downloads ]; then
-			wait "$$downloads" || { cat target/downloads.log; exit 1; }
-			cat target/downloads.log
+		[ "$$section" != test-rust ] || start vm-scenarios vm-scenarios
+		if [ -n "$${running[$$section]:-}" ]; then
+			wait "$${running[$$section]}" || { cat "target/$$section.log"; exit 1; }
+			unset "running[$$section]"
+			cat "target/$$section.log"
 		else
 			$(MAKE) --no-print-directory "$$section"
 		fi
@@ -166,8 +175,9 @@ test: setup ## Run all tests and checks
 .PHONY: tools
 tools: browser-tools python-tools proxy-tools cargo-deny vm-image
 
-.PHONY: build-tests
-build-tests:
+# With the compiler that `test` sets, which lints.
+.PHONY: lint-and-build
+lint-and-build:
 	@$(MAKE) --no-print-directory build PROFILE=dev
 
 .PHONY: test-rust
@@ -238,9 +248,19 @@ vm-packages:
 vm-image: vm-packages
 	@[ "$$(id -u)" -ne 0 ] || tests/vm/image.sh target/vm
 
+# The package with the programs that the tests use.
+.PHONY: test-package
+test-package: PROFILE = dev
+test-package: deb
+
 .PHONY: test-vm
-test-vm: PROFILE = dev
-test-vm: deb ## Test the package under systemd in a virtual machine (as root; no KVM needed)
+test-vm: test-package ## Test the package under systemd in a virtual machine (as root; no KVM needed)
+	@$(MAKE) --no-print-directory vm-scenarios
+
+# With the package that is built already.
+.PHONY: vm-scenarios
+vm-scenarios: PROFILE = dev
+vm-scenarios:
 	@if [ "$$(id -u)" -ne 0 ]; then
 		tests/skips.sh skip root "test-vm: making a file system for the guest takes root"
 		exit 0
