@@ -137,9 +137,10 @@ $(PROXIES):
 		echo "proxy-tools: none of the $(words $(PROXY_PACKAGES)) packages: $$(tail -1 error)"
 	fi
 
-# The sections of a test run, each with the minutes it took. Downloads run while the first sections compile, and the
-# virtual machine, which uses one processor most of the time, while the tests run: their sections wait for the end.
-SECTIONS := format lint-and-build downloads deny test-package test-rust test-unprivileged vm-scenarios
+# The sections of a test run, each with the minutes it took. Those in the background wait for what was started earlier:
+# downloads run while the first sections compile, the tests under load and the virtual machine while the tests run.
+SECTIONS := format lint-and-build downloads deny test-package test-rust test-unprivileged test-load vm-scenarios
+BESIDE_TESTS := test-load vm-scenarios
 
 .PHONY: test
 test: export SKIPPED_CHECKS := $(CURDIR)/target/skipped
@@ -159,7 +160,7 @@ test: setup ## Run all tests and checks
 	minutes=""
 	for section in $(SECTIONS); do
 		began=$$(date +%s)
-		[ "$$section" != test-rust ] || start vm-scenarios vm-scenarios
+		[ "$$section" != test-rust ] || for target in $(BESIDE_TESTS); do start "$$target" "$$target"; done
 		if [ -n "$${running[$$section]:-}" ]; then
 			wait "$${running[$$section]}" || { cat "target/$$section.log"; exit 1; }
 			unset "running[$$section]"
@@ -180,9 +181,18 @@ tools: browser-tools python-tools proxy-tools cargo-deny vm-image
 lint-and-build:
 	@$(MAKE) --no-print-directory build PROFILE=dev
 
+# All test binaries but `load`, by their files.
+TESTS = $(filter-out load,$(basename $(notdir $(wildcard */tests/*.rs tests/*/tests/*.rs))) \
+	$(notdir $(patsubst %/main.rs,%,$(wildcard */tests/*/main.rs))))
+
 .PHONY: test-rust
 test-rust:
-	@cargo test --locked --workspace
+	@cargo test --locked --workspace --lib --bins $(TESTS:%=--test %)
+	cargo test --locked --workspace --doc --quiet
+
+.PHONY: test-load
+test-load:
+	@cargo test --locked --workspace --test load
 
 .PHONY: test-unprivileged
 test-unprivileged: ## As root: run the tests of cage and sandbox, and a whole job, as an unprivileged user
