@@ -220,7 +220,7 @@ DENY := target/deny/bin/cargo-deny
 
 .PHONY: cargo-deny
 cargo-deny: target/deny/.installed
-	@[ -x $(DENY) ] || cargo install --quiet --locked --root target/deny --target-dir target/deny/build --version 0.20.2 cargo-deny
+	@[ -x $(DENY) ] || env -u RUSTC_WORKSPACE_WRAPPER cargo install --quiet --locked --root target/deny --target-dir target/deny/build --version 0.20.2 cargo-deny
 
 .PHONY: deny
 deny: cargo-deny ## Check licences, sources and advisories of all dependencies
