@@ -4,22 +4,20 @@
 
 pub(crate) mod ctl;
 pub(crate) mod doctor;
+pub(crate) mod job_options;
 pub(crate) mod output;
 pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod working_folder;
 
+use crate::cli::job_options::JobOptions;
 use crate::config::{Config, ConfigError, RawConfig};
 use crate::ops::listeners::{ListenError, Listeners};
 use crate::ops::signals::Signals;
 use crate::ops::systemd::{self, SocketError};
 use crate::ops::{descriptors, telemetry};
 use crate::service::{self, ServiceError};
-use bodyscript_protocol::formats::Formats;
-use bodyscript_protocol::options::{
-    FrameRate, INTERVAL_FRAMES_MAX, Mode, Options, PEOPLE_MAX, Sampling, Smoothing,
-};
 use clap::{Args, Parser, Subcommand};
 use std::io;
 use std::path::PathBuf;
@@ -76,46 +74,9 @@ struct RunCommand {
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
     #[command(flatten)]
-    choices: Choices,
+    options: JobOptions,
     #[command(flatten)]
     settings: ConfigArgs,
-}
-
-/// Options for all videos of one command.
-#[derive(Debug, Args)]
-struct Choices {
-    /// Detection mode: track, ultra_fast, fast, smart, quality or static
-    #[arg(long, default_value = "track")]
-    mode: Mode,
-    /// Process every n-th frame [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=INTERVAL_FRAMES_MAX as i64))]
-    interval: Option<u32>,
-    /// Process this many frames per second
-    #[arg(long, value_name = "RATE", conflicts_with = "interval")]
-    fps: Option<FrameRate>,
-    /// Maximum number of people to track
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=PEOPLE_MAX as i64))]
-    max_people: u32,
-    /// Smooth the movement of tracked people: on or off
-    #[arg(long, default_value = "on")]
-    smoothing: Smoothing,
-    /// Output formats, separated by commas: video, csv, json, thumbnail, preview, metadata,
-    /// openpose, trc, parquet, angles, or all
-    #[arg(long, value_name = "LIST", default_value_t)]
-    formats: Formats,
-}
-
-impl From<Choices> for Options {
-    fn from(choices: Choices) -> Self {
-        let interval = choices.interval.and_then(Sampling::every).unwrap_or_default();
-        Self {
-            mode: choices.mode,
-            sampling: choices.fps.map_or(interval, Sampling::Rate),
-            people_max: choices.max_people,
-            smoothing: choices.smoothing,
-            formats: choices.formats,
-        }
-    }
 }
 
 #[derive(Debug, Args)]
@@ -179,8 +140,7 @@ impl Cli {
             Command::Run(command) => {
                 let config = command.settings.load_with_log("warn")?;
                 telemetry::init(&config.log, config.log_format);
-                let (videos, output) = (command.videos, command.output);
-                let options = command.choices.into();
+                let RunCommand { videos, output, options: JobOptions(options), .. } = command;
                 Ok(runtime()?.block_on(run::run(config, videos, output, options))?)
             }
             Command::Doctor(command) => {

@@ -8,7 +8,8 @@ use crate::inference::ModelName;
 use crate::video::SoundReport;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{Start, Summary};
-use serde::Serialize;
+use bodyscript_protocol::options::{OPTIONS, Options, Values};
+use serde::{Serialize, Serializer};
 use std::fs::File;
 use std::io::Write;
 
@@ -17,16 +18,23 @@ struct Metadata<'a> {
     schema_version: u32,
     generator: &'static str,
     job_id: &'a str,
-    mode: &'static str,
-    interval: Option<u32>,
-    fps: Option<f64>,
-    max_people: u32,
-    smoothing: &'static str,
+    #[serde(flatten)]
+    options: RecordedOptions,
     models: [&'static str; 2],
     video: &'a VideoReport<'a>,
     /// `null` where no overlay was requested: sound is not read then.
     sound: Option<&'a SoundReport>,
     statistics: StatisticsReport,
+}
+
+/// All options except the formats, which the files themselves show.
+struct RecordedOptions(Options);
+
+impl Serialize for RecordedOptions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let recorded = OPTIONS.iter().filter(|row| !matches!(row.values, Values::ListOf(_)));
+        serializer.collect_map(recorded.map(|row| (row.name, (row.get)(&self.0))))
+    }
 }
 
 /// Writes the whole document.
@@ -37,16 +45,11 @@ pub(crate) fn write(
     sound: Option<&SoundReport>,
     summary: &Summary,
 ) -> Result<(), OutputError> {
-    let options = start.parameters.options;
     let metadata = Metadata {
         schema_version: SCHEMA_VERSION,
         generator: concat!("bodyscript ", env!("CARGO_PKG_VERSION")),
         job_id: &start.job,
-        mode: options.mode.name(),
-        interval: options.sampling.interval(),
-        fps: options.sampling.fps(),
-        max_people: options.people_max,
-        smoothing: options.smoothing.name(),
+        options: RecordedOptions(start.parameters.options),
         models: [ModelName::Detector, ModelName::Landmarks].map(ModelName::file_name),
         video,
         sound,

@@ -5,6 +5,7 @@
 //! 3. The file is on disk (fsync) before the job is submitted, and the job before the 202.
 
 pub(crate) mod body;
+pub(crate) mod description;
 pub(crate) mod form;
 pub(crate) mod idempotency;
 pub(crate) mod options;
@@ -17,8 +18,9 @@ use crate::http::openapi::{Bytes, UploadRefusals};
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::http::upload::body::{Chunks, refuse};
+use crate::http::upload::description::{UploadForm, UploadQuery};
 use crate::http::upload::form::{FormLimits, Received};
-use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, describe, refuse_misspelt};
+use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, refuse_misspelt};
 use crate::http::upload::received_file::{ReceivedFile, ReceivingFile};
 use crate::policy::admission::Request as Admission;
 use crate::policy::display_name::DisplayName;
@@ -40,7 +42,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 /// The response to an upload.
 #[derive(Debug, Serialize, ToSchema)]
@@ -54,64 +56,6 @@ pub(crate) struct Accepted {
     message: String,
     /// Size of the video in MiB (2^20 bytes), to two places.
     file_size_mb: f64,
-}
-
-/// Query parameters of an upload.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what `UploadRequest` reads")]
-pub(crate) struct UploadQuery {
-    /// File name of the video, if the body is the video itself.
-    filename: Option<String>,
-    /// Detection mode; `/api` lists the modes.
-    #[param(schema_with = describe::modes, required = false)]
-    mode: Option<String>,
-    /// Process every n-th frame.
-    #[param(minimum = 1, maximum = 1000)]
-    interval: Option<u32>,
-    /// Process this many frames per second; can't be combined with `interval`.
-    #[param(minimum = 0.1, maximum = 240)]
-    fps: Option<f64>,
-    /// Maximum number of people to track.
-    #[param(minimum = 1, maximum = 5)]
-    max_people: Option<u32>,
-    /// Smooth the movement of tracked people: on or off.
-    #[param(schema_with = describe::smoothings, required = false)]
-    smoothing: Option<String>,
-    /// Output formats, separated by commas, as named in `urls` of a status; or all.
-    #[param(schema_with = describe::formats, required = false)]
-    formats: Option<String>,
-    /// URL that receives a webhook when the job ends (Standard Webhooks), if configured.
-    webhook_url: Option<String>,
-}
-
-/// Form fields of an upload.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `form` reads")]
-pub(crate) struct UploadForm {
-    /// The video.
-    #[schema(format = Binary, value_type = String)]
-    file: Vec<u8>,
-    /// Detection mode; `/api` lists the modes.
-    #[schema(schema_with = describe::modes, required = false)]
-    mode: Option<String>,
-    /// Process every n-th frame.
-    #[schema(minimum = 1, maximum = 1000)]
-    interval: Option<u32>,
-    /// Process this many frames per second; can't be combined with `interval`.
-    #[schema(minimum = 0.1, maximum = 240)]
-    fps: Option<f64>,
-    /// Maximum number of people to track.
-    #[schema(minimum = 1, maximum = 5)]
-    max_people: Option<u32>,
-    /// Smooth the movement of tracked people: on or off.
-    #[schema(schema_with = describe::smoothings, required = false)]
-    smoothing: Option<String>,
-    /// Output formats, separated by commas, as named in `urls` of a status; or all.
-    #[schema(schema_with = describe::formats, required = false)]
-    formats: Option<String>,
-    /// URL that receives a webhook when the job ends (Standard Webhooks), if configured.
-    webhook_url: Option<String>,
 }
 
 /// Upload a video as a form

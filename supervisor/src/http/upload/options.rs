@@ -4,52 +4,51 @@
 use crate::http::problem::ApiError;
 use crate::policy::suggest::nearest;
 use crate::webhook::address::WebhookUrl;
-use bodyscript_protocol::formats::Formats;
-use bodyscript_protocol::options::{
-    FPS_MILLI_MAX, FPS_MILLI_MIN, FrameRate, INTERVAL_FRAMES_MAX, Mode, Options, PEOPLE_MAX,
-    Sampling, Smoothing,
-};
+use bodyscript_protocol::options::{OPTIONS, Options};
 
 /// Maximum length of an option value, in bytes.
 pub(crate) const VALUE_BYTES_MAX: usize = 256;
 
-/// The names of all options.
-const NAMES: [&str; 7] =
-    ["mode", "interval", "fps", "max_people", "smoothing", "formats", "webhook_url"];
+/// The one option that is not for the worker.
+pub(crate) const WEBHOOK_URL: &str = "webhook_url";
+
+fn names() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|row| row.name).chain([WEBHOOK_URL])
+}
 
 /// The options read so far.
 #[derive(Debug, Default)]
 pub(crate) struct UploadOptions {
-    mode: Option<Mode>,
-    interval: Option<Sampling>,
-    fps: Option<FrameRate>,
-    people_max: Option<u32>,
-    smoothing: Option<Smoothing>,
-    formats: Option<Formats>,
+    given: Vec<&'static str>,
+    options: Options,
     webhook: Option<WebhookUrl>,
 }
 
 impl UploadOptions {
     /// The name as a static string if it is an option.
     pub(crate) fn known(name: &str) -> Option<&'static str> {
-        NAMES.into_iter().find(|known| *known == name)
+        names().find(|known| *known == name)
     }
 
     /// Sets a known option; the value is none if it is not UTF-8 or longer than any valid one.
-    pub(crate) fn set(&mut self, name: &'static str, value: Option<&str>) -> Result<(), ApiError> {
+    pub(crate) fn set(&mut self, field: &'static str, value: Option<&str>) -> Result<(), ApiError> {
         let text = value.unwrap_or_default().trim();
-        let people = || text.parse().ok().filter(|n| (1..=PEOPLE_MAX).contains(n));
-        match name {
-            "mode" => set_once(&mut self.mode, name, text.parse().ok()),
-            "interval" => {
-                set_once(&mut self.interval, name, text.parse().ok().and_then(Sampling::every))
+        match OPTIONS.iter().find(|row| row.name == field) {
+            Some(row) if (row.set)(&mut self.options, text) => {}
+            Some(row) => {
+                return Err(ApiError::InvalidField { field, accepted: row.values.to_string() });
             }
-            "fps" => set_once(&mut self.fps, name, text.parse().ok()),
-            "formats" => set_once(&mut self.formats, name, text.parse().ok()),
-            "webhook_url" => set_once(&mut self.webhook, name, text.parse().ok()),
-            "max_people" => set_once(&mut self.people_max, name, people()),
-            _ => set_once(&mut self.smoothing, name, text.parse().ok()),
+            None => {
+                let accepted = format!("an http or https URL of at most {VALUE_BYTES_MAX} bytes");
+                let url = text.parse().map_err(|_| ApiError::InvalidField { field, accepted })?;
+                self.webhook = Some(url);
+            }
         }
+        if self.given.contains(&field) {
+            return Err(ApiError::RepeatedField { field });
+        }
+        self.given.push(field);
+        Ok(())
     }
 
     /// The URL that receives a webhook, if any.
@@ -59,93 +58,28 @@ impl UploadOptions {
 
     /// The options for the worker, with defaults for those that were not given.
     pub(crate) fn options(self) -> Result<Options, ApiError> {
-        let sampling = match (self.interval, self.fps) {
-            (Some(_), Some(_)) => {
-                return Err(ApiError::ConflictingFields { fields: ["interval", "fps"] });
+        for row in OPTIONS.iter().filter(|row| self.given.contains(&row.name)) {
+            if let Some(other) = row.excludes.filter(|other| self.given.contains(other)) {
+                return Err(ApiError::ConflictingFields { fields: [other, row.name] });
             }
-            (interval, None) => interval.unwrap_or_default(),
-            (None, Some(rate)) => Sampling::Rate(rate),
-        };
-        Ok(Options {
-            mode: self.mode.unwrap_or_default(),
-            sampling,
-            people_max: self.people_max.unwrap_or(Options::default().people_max),
-            smoothing: self.smoothing.unwrap_or_default(),
-            formats: self.formats.unwrap_or_default(),
-        })
+        }
+        Ok(self.options)
     }
 }
 
 /// Refuses a name that is similar to an option's; other names are ignored, because clients send
 /// fields of their own.
 pub(crate) fn refuse_misspelt(name: &str) -> Result<(), ApiError> {
-    match nearest(name, NAMES) {
+    match nearest(name, names()) {
         Some(suggestion) => Err(ApiError::UnknownOption { name: name.to_owned(), suggestion }),
         None => Ok(()),
-    }
-}
-
-/// Describes the valid values of an option, for error messages.
-fn accepted(name: &str) -> String {
-    let per_second = |milli: u32| f64::from(milli) / 1000.0;
-    match name {
-        "mode" => format!("one of {}", Mode::ALL.map(Mode::name).join(", ")),
-        "interval" => format!("a whole number from 1 to {INTERVAL_FRAMES_MAX}"),
-        "fps" => format!(
-            "a number of frames per second from {} to {}",
-            per_second(FPS_MILLI_MIN),
-            per_second(FPS_MILLI_MAX)
-        ),
-        "formats" => format!("all, or one or more of {}, separated by commas", Formats::ALL),
-        "webhook_url" => {
-            format!("an http or https URL of at most {VALUE_BYTES_MAX} bytes")
-        }
-        "max_people" => format!("a whole number from 1 to {PEOPLE_MAX}"),
-        _ => format!("one of {}", Smoothing::ALL.map(Smoothing::name).join(", ")),
-    }
-}
-
-/// Describes the valid values of options, for the OpenAPI document.
-pub(crate) mod describe {
-    use bodyscript_protocol::artefact::Artefact;
-    use bodyscript_protocol::options::{Mode, Smoothing};
-    use utoipa::openapi::Schema;
-    use utoipa::openapi::schema::{ObjectBuilder, Type};
-
-    pub(crate) fn modes() -> Schema {
-        one_of(Mode::ALL.map(Mode::name))
-    }
-
-    pub(crate) fn smoothings() -> Schema {
-        one_of(Smoothing::ALL.map(Smoothing::name))
-    }
-
-    pub(crate) fn formats() -> Schema {
-        let name = format!("(all|{})", Artefact::ALL.map(Artefact::name).join("|"));
-        let list = format!("^{name}(,{name})*$");
-        ObjectBuilder::new().schema_type(Type::String).pattern(Some(list)).build().into()
-    }
-
-    fn one_of<const N: usize>(names: [&'static str; N]) -> Schema {
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build().into()
-    }
-}
-
-fn set_once<T>(
-    slot: &mut Option<T>,
-    field: &'static str,
-    value: Option<T>,
-) -> Result<(), ApiError> {
-    let value = value.ok_or_else(|| ApiError::InvalidField { field, accepted: accepted(field) })?;
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(ApiError::RepeatedField { field }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bodyscript_protocol::options::Sampling;
 
     #[test]
     fn values_are_accepted_within_their_range_and_once() {
@@ -171,5 +105,20 @@ mod tests {
         refuse_misspelt("tempo").expect("an unrelated name");
         let refused = refuse_misspelt("intervall").expect_err("similar").to_string();
         assert!(refused.ends_with("Did you mean `interval`?"), "{refused}");
+    }
+
+    #[test]
+    fn options_that_exclude_each_other_are_refused_in_either_order() {
+        for names in [["interval", "fps"], ["fps", "interval"]] {
+            let mut options = UploadOptions::default();
+            for name in names {
+                options.set(name, Some("2")).expect("valid alone");
+            }
+            let refused = options.options();
+            let Err(ApiError::ConflictingFields { fields }) = refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!(fields, ["interval", "fps"]);
+        }
     }
 }

@@ -1,0 +1,97 @@
+//! What a row of the table of options states: a name, a help text, the accepted values, and how the option is set
+//! and read.
+
+use super::Options;
+use serde::Serialize;
+use std::fmt;
+
+/// One option of an upload.
+pub struct OptionRow {
+    /// The name in forms, queries and documents; the flag has dashes for underscores.
+    pub name: &'static str,
+    /// One sentence without its full stop.
+    pub help: &'static str,
+    /// What is accepted.
+    pub values: Values,
+    /// What the value is called in the help of the command line.
+    pub value_name: &'static str,
+    /// An option that cannot be given as well.
+    pub excludes: Option<&'static str>,
+    /// Sets the option from a text; `false` if that is not a valid value.
+    pub set: fn(&mut Options, &str) -> bool,
+    /// The value, if the option applies.
+    pub get: fn(&Options) -> Option<Value>,
+}
+
+impl OptionRow {
+    /// The help text, with the names that are accepted.
+    pub fn full_help(&self) -> String {
+        let Self { help, .. } = self;
+        match self.values {
+            Values::OneOf(names) => format!("{help}: {}", alternatives(&names())),
+            Values::ListOf(names) => format!("{help}: {}, or all", names().join(", ")),
+            Values::Whole(..) | Values::Rate(..) => (*help).into(),
+        }
+    }
+}
+
+/// The names as text: `a, b or c`.
+pub fn alternatives(names: &[&str]) -> String {
+    match names {
+        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        names => names.concat(),
+    }
+}
+
+/// The values that an option accepts.
+#[derive(Clone, Copy)]
+pub enum Values {
+    /// One name.
+    OneOf(fn() -> Vec<&'static str>),
+    /// Names separated by commas, or `all`.
+    ListOf(fn() -> Vec<&'static str>),
+    /// A whole number from the first to the second.
+    Whole(u32, u32),
+    /// A number of frames per second from the first to the second.
+    Rate(f64, f64),
+}
+
+impl fmt::Display for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OneOf(names) => write!(f, "one of {}", names().join(", ")),
+            Self::ListOf(names) => {
+                write!(f, "all, or one or more of {}, separated by commas", names().join(","))
+            }
+            Self::Whole(min, max) => write!(f, "a whole number from {min} to {max}"),
+            Self::Rate(min, max) => {
+                write!(f, "a number of frames per second from {min} to {max}")
+            }
+        }
+    }
+}
+
+/// The value of an option.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A name.
+    Name(&'static str),
+    /// Names separated by commas.
+    List(String),
+    /// A whole number.
+    Whole(u32),
+    /// A number.
+    Number(f64),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::List(names) => f.write_str(names),
+            Self::Whole(number) => number.fmt(f),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The table of options in the documentation is made from that of the code.
+
+use bodyscript_protocol::options::{OPTIONS, Options};
+use std::fmt::Write;
+
+/// Compares the part of a document between two markers; with `BLESS` set, it is written instead.
+fn check(document: &str, marker: &str, table: &str) {
+    let path = format!("{}/../docs/{document}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).expect("the document exists");
+    let (begin, end) = (format!("<!-- {marker} -->\n"), format!("<!-- /{marker} -->"));
+    let (head, rest) = text.split_once(&begin).expect("the start of the table");
+    let (printed, tail) = rest.split_once(&end).expect("the end of the table");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, format!("{head}{begin}{table}{end}{tail}")).expect("writes");
+    } else {
+        assert_eq!(printed, table, "run this test with BLESS=1 to update docs/{document}");
+    }
+}
+
+#[test]
+fn the_table_of_options_in_docs_api_md_is_current() {
+    let mut table = String::from("| Option | Accepted | Default | Meaning |\n|---|---|---|---|\n");
+    for row in &OPTIONS {
+        let default = (row.get)(&Options::default());
+        let default = default.map_or(String::new(), |value| format!("`{value}`"));
+        let excluded = row.excludes.map_or(String::new(), |other| format!("; not with `{other}`"));
+        let (name, values, help) = (row.name, row.values, row.help);
+        writeln!(table, "| `{name}` | {values} | {default} | {help}{excluded} |").expect("fits");
+    }
+    check("api.md", "options", &table);
+}

@@ -1,0 +1,102 @@
+//! The options of an upload in the OpenAPI document, from the table of options.
+
+use crate::http::upload::options::WEBHOOK_URL;
+use bodyscript_protocol::options::{OPTIONS, OptionRow, Values};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::{RefOr, Required, Schema};
+use utoipa::{IntoParams, Number, PartialSchema, ToSchema};
+
+/// The query parameters of an upload.
+pub(crate) struct UploadQuery;
+
+impl IntoParams for UploadQuery {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let meaning = "File name of the video, if the body is the video itself.";
+        let filename = ("filename", meaning.to_owned(), nullable(Type::String).build());
+        let parameter = |(name, meaning, schema): Field| {
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Query)
+                .required(Required::False)
+                .description(Some(meaning))
+                .schema(Some(schema))
+                .build()
+        };
+        std::iter::once(filename).chain(options()).map(parameter).collect()
+    }
+}
+
+/// The form fields of an upload.
+pub(crate) struct UploadForm;
+
+impl ToSchema for UploadForm {}
+
+impl PartialSchema for UploadForm {
+    fn schema() -> RefOr<Schema> {
+        let video = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+            .description(Some("The video."));
+        let form = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some("Form fields of an upload."))
+            .property("file", video)
+            .required("file");
+        let add = |form: ObjectBuilder, (name, meaning, mut schema): Field| {
+            schema.description = Some(meaning);
+            form.property(name, schema)
+        };
+        options().fold(form, add).into()
+    }
+}
+
+/// Name, meaning and values of one option.
+type Field = (&'static str, String, Object);
+
+fn options() -> impl Iterator<Item = Field> {
+    let webhook =
+        "URL that receives a webhook when the job ends (Standard Webhooks), if configured.";
+    let webhook = (WEBHOOK_URL, webhook.to_owned(), nullable(Type::String).build());
+    OPTIONS.iter().map(|row| (row.name, meaning(row), schema(row.values))).chain([webhook])
+}
+
+fn meaning(row: &OptionRow) -> String {
+    let help = row.full_help();
+    match row.excludes {
+        Some(other) => format!("{help}; can't be combined with `{other}`."),
+        None => format!("{help}."),
+    }
+}
+
+fn schema(values: Values) -> Object {
+    match values {
+        Values::OneOf(names) => {
+            ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names()))
+        }
+        Values::ListOf(names) => {
+            let name = format!("(all|{})", names().join("|"));
+            let list = format!("^{name}(,{name})*$");
+            ObjectBuilder::new().schema_type(Type::String).pattern(Some(list))
+        }
+        Values::Whole(min, max) => nullable(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
+            .minimum(Some(min))
+            .maximum(Some(max)),
+        Values::Rate(min, max) => nullable(Type::Number)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Double)))
+            .minimum(Some(limit(min)))
+            .maximum(Some(limit(max))),
+    }
+    .build()
+}
+
+/// A limit that is written without a fraction where it has none.
+fn limit(value: f64) -> Number {
+    if value.fract() == 0.0 { (value as i64).into() } else { value.into() }
+}
+
+/// A value that generated clients may leave out or pass as null.
+fn nullable(kind: Type) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::from_iter([kind, Type::Null]))
+}
