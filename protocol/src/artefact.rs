@@ -1,4 +1,7 @@
-//! The files one job produces: their names on disk and on the wire, and their media types.
+//! The files one job produces, and the table from which their names, media types, URLs, downloads and documentation
+//! follow.
+//!
+//! A new format is a variant of [`Artefact`] and a row of the table; the worker has the writers.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,64 +30,159 @@ pub enum Artefact {
     Angles,
 }
 
+/// What is stated about an artefact.
+struct Row {
+    artefact: Artefact,
+    /// The name by which it is requested.
+    name: &'static str,
+    file_name: &'static str,
+    media_type: &'static str,
+    is_default: bool,
+    title: &'static str,
+    content: &'static str,
+}
+
+/// One row for each artefact. The order is that of the variants, which are bits of
+/// [`crate::formats::Formats`] in messages and journals: a new one goes last.
+const TABLE: &[Row] = &[
+    Row {
+        artefact: Artefact::Video,
+        name: "video",
+        file_name: "output.mp4",
+        media_type: "video/mp4",
+        is_default: true,
+        title: "Video",
+        content: "The video with skeleton overlay and sound",
+    },
+    Row {
+        artefact: Artefact::Csv,
+        name: "csv",
+        file_name: "pose_data.csv",
+        media_type: "text/csv; charset=utf-8",
+        is_default: true,
+        title: "Landmarks, CSV",
+        content: "One row per processed frame and landmark",
+    },
+    Row {
+        artefact: Artefact::Json,
+        name: "json",
+        file_name: "pose_data.json",
+        media_type: "application/json",
+        is_default: true,
+        title: "Landmarks, JSON",
+        content: "Same data as JSON",
+    },
+    Row {
+        artefact: Artefact::Thumbnail,
+        name: "thumbnail",
+        file_name: "thumbnail.jpg",
+        media_type: "image/jpeg",
+        is_default: true,
+        title: "Thumbnail",
+        content: "Frame with the most visible pose",
+    },
+    Row {
+        artefact: Artefact::Preview,
+        name: "preview",
+        file_name: "preview.mp4",
+        media_type: "video/mp4",
+        is_default: true,
+        title: "Preview",
+        content: "First three seconds in reduced size",
+    },
+    Row {
+        artefact: Artefact::Metadata,
+        name: "metadata",
+        file_name: "metadata.json",
+        media_type: "application/json",
+        is_default: true,
+        title: "Metadata",
+        content: "Source and run details",
+    },
+    Row {
+        artefact: Artefact::OpenPose,
+        name: "openpose",
+        file_name: "openpose.zip",
+        media_type: "application/zip",
+        is_default: false,
+        title: "OpenPose JSON",
+        content: "Keypoints in OpenPose order, one document per frame",
+    },
+    Row {
+        artefact: Artefact::Trc,
+        name: "trc",
+        file_name: "pose.trc",
+        // None is registered for TRC, which is plain text.
+        media_type: "text/plain; charset=utf-8",
+        is_default: false,
+        title: "TRC",
+        content: "Marker trajectories for OpenSim",
+    },
+    Row {
+        artefact: Artefact::Parquet,
+        name: "parquet",
+        file_name: "pose_data.parquet",
+        media_type: "application/vnd.apache.parquet",
+        is_default: false,
+        title: "Parquet",
+        content: "Landmarks in typed columns, for pandas, R and DuckDB",
+    },
+    Row {
+        artefact: Artefact::Angles,
+        name: "angles",
+        file_name: "joint_angles.csv",
+        media_type: "text/csv; charset=utf-8",
+        is_default: false,
+        title: "Joint angles, CSV",
+        content: "Joint angles in degrees, one row per frame and person",
+    },
+];
+
 impl Artefact {
     /// Every artefact, in the order in which their files are passed to a worker.
-    pub const ALL: [Self; 10] = [
-        Self::Video,
-        Self::Csv,
-        Self::Json,
-        Self::Thumbnail,
-        Self::Preview,
-        Self::Metadata,
-        Self::OpenPose,
-        Self::Trc,
-        Self::Parquet,
-        Self::Angles,
-    ];
+    pub const ALL: [Self; TABLE.len()] = {
+        let mut all = [Self::Video; TABLE.len()];
+        let mut i = 0;
+        while i < all.len() {
+            assert!(TABLE[i].artefact as usize == i, "the rows have the order of the variants");
+            all[i] = TABLE[i].artefact;
+            i += 1;
+        }
+        all
+    };
+
+    const fn row(self) -> &'static Row {
+        &TABLE[self as usize]
+    }
 
     /// The name by which it is requested.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Video => "video",
-            Self::Csv => "csv",
-            Self::Json => "json",
-            Self::Thumbnail => "thumbnail",
-            Self::Preview => "preview",
-            Self::Metadata => "metadata",
-            Self::OpenPose => "openpose",
-            Self::Trc => "trc",
-            Self::Parquet => "parquet",
-            Self::Angles => "angles",
-        }
+        self.row().name
     }
 
     /// Name of the file, in a results folder and in a URL.
     pub const fn file_name(self) -> &'static str {
-        match self {
-            Self::Video => "output.mp4",
-            Self::Csv => "pose_data.csv",
-            Self::Json => "pose_data.json",
-            Self::Thumbnail => "thumbnail.jpg",
-            Self::Preview => "preview.mp4",
-            Self::Metadata => "metadata.json",
-            Self::OpenPose => "openpose.zip",
-            Self::Trc => "pose.trc",
-            Self::Parquet => "pose_data.parquet",
-            Self::Angles => "joint_angles.csv",
-        }
+        self.row().file_name
     }
 
-    /// Media type of the file (RFC 6838 names); TRC has none registered and is plain text.
+    /// Media type of the file (RFC 6838 names).
     pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::Video | Self::Preview => "video/mp4",
-            Self::Csv | Self::Angles => "text/csv; charset=utf-8",
-            Self::Json | Self::Metadata => "application/json",
-            Self::Thumbnail => "image/jpeg",
-            Self::OpenPose => "application/zip",
-            Self::Trc => "text/plain; charset=utf-8",
-            Self::Parquet => "application/vnd.apache.parquet",
-        }
+        self.row().media_type
+    }
+
+    /// Whether it is written if nothing is requested.
+    pub const fn is_default(self) -> bool {
+        self.row().is_default
+    }
+
+    /// Title of a download.
+    pub const fn title(self) -> &'static str {
+        self.row().title
+    }
+
+    /// What the file contains, in a few words.
+    pub const fn content(self) -> &'static str {
+        self.row().content
     }
 
     /// The artefact with this file name.
@@ -95,5 +193,18 @@ impl Artefact {
     /// The artefact of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|artefact| artefact.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_artefact_is_found_by_its_name_and_its_file() {
+        for artefact in Artefact::ALL {
+            assert_eq!(Artefact::from_name(artefact.name()), Some(artefact));
+            assert_eq!(Artefact::from_file_name(artefact.file_name()), Some(artefact));
+        }
     }
 }

@@ -14,26 +14,27 @@ pub struct Formats(u16);
 
 impl Formats {
     /// Every artefact.
-    pub const ALL: Self = Self::of(&Artefact::ALL);
-    /// The artefacts written by default.
-    pub const DEFAULT: Self = Self::of(&[
-        Artefact::Video,
-        Artefact::Csv,
-        Artefact::Json,
-        Artefact::Thumbnail,
-        Artefact::Preview,
-        Artefact::Metadata,
-    ]);
-
-    const fn of(artefacts: &[Artefact]) -> Self {
+    pub const ALL: Self = {
         let mut bits = 0;
         let mut i = 0;
-        while i < artefacts.len() {
-            bits |= bit(artefacts[i]);
+        while i < Artefact::ALL.len() {
+            bits |= bit(Artefact::ALL[i]);
             i += 1;
         }
         Self(bits)
-    }
+    };
+    /// The artefacts written by default.
+    pub const DEFAULT: Self = {
+        let mut bits = 0;
+        let mut i = 0;
+        while i < Artefact::ALL.len() {
+            if Artefact::ALL[i].is_default() {
+                bits |= bit(Artefact::ALL[i]);
+            }
+            i += 1;
+        }
+        Self(bits)
+    };
 
     /// Whether the artefact is requested.
     pub const fn contains(self, artefact: Artefact) -> bool {
@@ -98,8 +99,8 @@ impl FromStr for Formats {
 /// A list with an unknown format, or an empty one.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
-    "unknown format; give one or more, separated by commas, of video, csv, json, thumbnail, \
-     preview, metadata, openpose, trc, parquet, angles, or all"
+    "unknown format; give one or more, separated by commas, of {}, or all",
+    Artefact::ALL.map(Artefact::name).join(", ")
 )]
 pub struct UnknownFormat;
 
@@ -124,6 +125,13 @@ mod tests {
         assert_eq!(Formats::try_from(0), Err(UnknownFormat));
         assert_eq!(Formats::try_from(Formats::ALL.0 + 1), Err(UnknownFormat));
         assert_eq!(Formats::try_from(1).map(|formats| formats.to_string()), Ok("video".into()));
+    }
+
+    #[test]
+    fn the_default_is_what_the_table_says() {
+        let default = "video,csv,json,thumbnail,preview,metadata";
+        assert_eq!(Formats::DEFAULT.to_string(), default);
+        assert_eq!(Formats::ALL.to_string(), format!("{default},openpose,trc,parquet,angles"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! The table of options in the documentation is made from that of the code.
+//! The tables of options and output formats in the documentation are made from those of the code.
 
+use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::options::{OPTIONS, Options};
 use std::fmt::Write;
 
@@ -28,4 +29,18 @@ fn the_table_of_options_in_docs_api_md_is_current() {
         writeln!(table, "| `{name}` | {values} | {default} | {help}{excluded} |").expect("fits");
     }
     check("api.md", "options", &table);
+}
+
+#[test]
+fn the_table_of_formats_in_docs_outputs_md_is_current() {
+    let mut table =
+        String::from("| Name | File | Media type | Default | Content |\n|---|---|---|---|---|\n");
+    for artefact in Artefact::ALL {
+        let (name, file, content) = (artefact.name(), artefact.file_name(), artefact.content());
+        let media_type = artefact.media_type().split(';').next().unwrap_or_default();
+        let default = if artefact.is_default() { "yes" } else { "" };
+        writeln!(table, "| `{name}` | `{file}` | `{media_type}` | {default} | {content} |")
+            .expect("fits");
+    }
+    check("outputs.md", "formats", &table);
 }

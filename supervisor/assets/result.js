@@ -8,19 +8,6 @@ import { PoseData } from "./pose.js";
 
 const element = (id) => document.getElementById(id);
 
-const KINDS = {
-  video: ["Video", "With the skeleton overlay"],
-  csv: ["Landmarks, CSV", "One row per frame and landmark"],
-  json: ["Landmarks, JSON", "Same data as JSON"],
-  angles: ["Joint angles, CSV", "One row per frame"],
-  trc: ["TRC", "Marker positions for OpenSim"],
-  openpose: ["OpenPose JSON", "Keypoints in OpenPose order"],
-  parquet: ["Parquet", "Landmarks for pandas, R and DuckDB"],
-  preview: ["Preview", "First seconds, reduced size"],
-  thumbnail: ["Thumbnail", "Frame with the most visible pose"],
-  metadata: ["Metadata", "Source and run details"],
-};
-
 const NO_PERSON = "No person was found in this video. It helps if the whole body is visible, close and well lit. "
   + "Quality mode searches most thoroughly.";
 const NO_POSE = "This job has no pose_data.json, so it can't be played here. Download its files below.";
@@ -89,28 +76,17 @@ export class Result {
     element("facts").replaceChildren(...rows);
   }
 
+  /** One link for each result; the service has put the texts of all formats into the page. */
   #downloads({ job_id: id, urls }) {
-    const known = Object.keys(KINDS);
-    const rank = (kind) => (known.indexOf(kind) + known.length + 1) % (known.length + 1);
-    const kinds = Object.keys(urls).filter((kind) => urls[kind]).sort((a, b) => rank(a) - rank(b));
-    element("downloads").replaceChildren(...kinds.map((kind) => download(id, kind, urls[kind])));
+    const entries = [...element("formats-offered").content.children].filter(({ dataset }) => urls[dataset.format]);
+    element("downloads").replaceChildren(...entries.map((entry) => download(id, entry, urls[entry.dataset.format])));
   }
 }
 
-function download(id, kind, url) {
-  const [name, text] = KINDS[kind] ?? [kind, url.split("/").at(-1)];
-  const item = document.createElement("li");
-  const link = document.createElement("a");
-  link.href = `/api/download/${id}/${kind}`;
-  link.download = "";
-  const [title, size, description] = ["strong", "span", "span"].map((tag) => document.createElement(tag));
-  title.textContent = name;
-  size.className = "size muted";
-  description.className = "description muted";
-  description.textContent = text;
-  link.append(title, size, description);
-  item.append(link);
+function download(id, entry, url) {
+  const item = entry.cloneNode(true);
+  item.querySelector("a").href = `/api/download/${id}/${entry.dataset.format}`;
   // The size is optional.
-  api.size(url).then((bytes) => { if (bytes) size.textContent = format.bytes(bytes); }, () => {});
+  api.size(url).then((bytes) => { if (bytes) item.querySelector(".size").textContent = format.bytes(bytes); }, () => {});
   return item;
 }

@@ -4,6 +4,8 @@ use crate::http::problem::ApiError;
 use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use bodyscript_protocol::artefact::Artefact;
+use std::sync::LazyLock;
 
 /// A file of a page.
 struct Asset {
@@ -26,7 +28,6 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-const INDEX: Asset = asset!("index.html", HTML);
 const MONITOR: Asset = asset!("monitor.html", HTML);
 
 /// Everything under `/assets/`.
@@ -60,9 +61,24 @@ const ASSETS: [Asset; 27] = [
     asset!("progress.js", SCRIPT),
 ];
 
+/// The upload page, with an entry for each output format.
+static INDEX: LazyLock<String> = LazyLock::new(|| {
+    let entry = |artefact: Artefact| {
+        format!(
+            "<li data-format=\"{}\"><a download><strong>{}</strong><span class=\"size muted\"></span>\
+             <span class=\"description muted\">{}</span></a></li>\n",
+            artefact.name(),
+            artefact.title(),
+            artefact.content()
+        )
+    };
+    let entries: String = Artefact::ALL.map(entry).concat();
+    include_str!("../../assets/index.html").replace("<!-- formats -->", &entries)
+});
+
 /// `GET /`
 pub(crate) async fn index() -> Response {
-    send(&INDEX)
+    send(&Asset { name: "index.html", media_type: HTML, content: &INDEX })
 }
 
 /// `GET /monitor`. Requires operator access like its data, so that the browser prompts for the
@@ -79,4 +95,19 @@ pub(crate) async fn asset(Path(name): Path<String>) -> Result<Response, ApiError
 fn send(asset: &Asset) -> Response {
     let headers = [(CONTENT_TYPE, asset.media_type), (CACHE_CONTROL, "no-cache")];
     (headers, asset.content).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upload_page_has_an_entry_for_each_format() {
+        for artefact in Artefact::ALL {
+            let entry = format!("<li data-format=\"{}\">", artefact.name());
+            assert_eq!(INDEX.matches(&entry).count(), 1, "{entry}");
+            let texts = [artefact.title(), artefact.content()];
+            assert!(!texts.concat().contains(['<', '&', '"']), "{texts:?} would need escaping");
+        }
+    }
 }

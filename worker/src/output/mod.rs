@@ -1,20 +1,14 @@
 //! Everything a run writes: the data artefacts, the metadata, and the videos and pictures with the
 //! poses drawn over them.
 //!
-//! A new data format is one file beside the others and one row in the table of `formats`.
+//! The data formats are in `formats`, one file each.
 
-mod angles;
 mod artefact_files;
-mod csv;
 mod error;
 mod formats;
-mod json;
 mod metadata;
-mod openpose;
 mod overlay;
-mod parquet;
 mod statistics;
-mod trc;
 mod video_report;
 mod visuals;
 mod writer;

@@ -4,52 +4,41 @@
 
 use crate::policy::job::Job;
 use bodyscript_protocol::artefact::Artefact;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Serialize, Serializer};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
-/// URLs of the results of a completed job, for the requested formats.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct Urls {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    video: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    csv: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    json: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thumbnail: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    preview: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    openpose: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trc: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parquet: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    angles: Option<String>,
-}
+/// The URL of each requested artefact, by its name.
+#[derive(Debug, Clone)]
+pub(crate) struct Urls(Vec<(&'static str, String)>);
 
 impl Urls {
     pub(crate) fn of(job: &Job) -> Self {
-        let (id, formats) = (job.id, job.upload.options.formats);
         let url = |artefact: Artefact| {
-            let is_requested = formats.contains(artefact);
-            is_requested.then(|| format!("/api/serve/{id}/{}", artefact.file_name()))
+            (artefact.name(), format!("/api/serve/{}/{}", job.id, artefact.file_name()))
         };
-        Self {
-            video: url(Artefact::Video),
-            csv: url(Artefact::Csv),
-            json: url(Artefact::Json),
-            thumbnail: url(Artefact::Thumbnail),
-            preview: url(Artefact::Preview),
-            metadata: url(Artefact::Metadata),
-            openpose: url(Artefact::OpenPose),
-            trc: url(Artefact::Trc),
-            parquet: url(Artefact::Parquet),
-            angles: url(Artefact::Angles),
-        }
+        Self(job.upload.options.formats.iter().map(url).collect())
+    }
+}
+
+impl Serialize for Urls {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, url)| (name, url)))
+    }
+}
+
+impl ToSchema for Urls {}
+
+impl PartialSchema for Urls {
+    fn schema() -> RefOr<Schema> {
+        let urls = ObjectBuilder::new().schema_type(Type::Object).description(Some(
+            "URLs of the results of a completed job, for the requested formats.",
+        ));
+        let add = |urls: ObjectBuilder, artefact: Artefact| {
+            let url = SchemaType::from_iter([Type::String, Type::Null]);
+            urls.property(artefact.name(), ObjectBuilder::new().schema_type(url))
+        };
+        Artefact::ALL.into_iter().fold(urls, add).into()
     }
 }

@@ -7,8 +7,8 @@
 //! The header states the number and rate of the rows; it is written again at the end, in the same
 //! number of bytes.
 
-use super::error::OutputError;
-use super::writer::{DataFormat, FrameWriter, WriterContext};
+use crate::output::error::OutputError;
+use crate::output::writer::{DataFormat, FrameWriter, WriterContext};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::Summary;
@@ -144,8 +144,8 @@ fn marker(landmark: &Landmark) -> [f32; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::writer::EMPTY_SUMMARY;
     use super::*;
+    use crate::output::writer::EMPTY_SUMMARY;
     use crate::pose::Person;
     use std::io::Read;
 

@@ -1,7 +1,7 @@
 //! pose_data.csv: one row for every processed frame and landmark, with or without a person.
 
-use super::error::OutputError;
-use super::writer::{DataFormat, FrameWriter};
+use crate::output::error::OutputError;
+use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::{Frame, Person};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::Summary;
@@ -112,8 +112,8 @@ fn time_s(frame: &Frame<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::writer::EMPTY_SUMMARY;
     use super::*;
+    use crate::output::writer::EMPTY_SUMMARY;
     use std::io::{Read, Seek};
     use std::time::Duration;
 

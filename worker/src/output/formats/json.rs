@@ -1,9 +1,9 @@
 //! pose_data.json: the same data as the table as one document, written frame by frame.
 
-use super::error::OutputError;
-use super::statistics::StatisticsReport;
-use super::video_report::VideoReport;
-use super::writer::{DataFormat, FrameWriter, SCHEMA_VERSION};
+use crate::output::error::OutputError;
+use crate::output::statistics::StatisticsReport;
+use crate::output::video_report::VideoReport;
+use crate::output::writer::{DataFormat, FrameWriter, SCHEMA_VERSION};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::Summary;

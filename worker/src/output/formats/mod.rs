@@ -1,9 +1,17 @@
 //! The table of all data formats, and the writers of one run: each frame goes to all of them.
+//!
+//! A new data format is a file here and a row of [`FORMATS`], and a row of the protocol's table of artefacts.
+
+mod angles;
+mod csv;
+mod json;
+mod openpose;
+mod parquet;
+mod trc;
 
 use super::artefact_files::ArtefactFiles;
 use super::error::OutputError;
 use super::writer::{DataFormat, FrameWriter, WriterContext};
-use super::{angles, csv, json, openpose, parquet, trc};
 use crate::pose::Frame;
 use bodyscript_protocol::message::Summary;
 

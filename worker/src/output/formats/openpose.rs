@@ -5,8 +5,8 @@
 //! the index at the end, some hundred bytes. Points are those of BODY_25; the small toes, which
 //! BlazePose does not have, are zero with zero confidence, as OpenPose writes undetected points.
 
-use super::error::OutputError;
-use super::writer::{DataFormat, FrameWriter, WriterContext};
+use crate::output::error::OutputError;
+use crate::output::writer::{DataFormat, FrameWriter, WriterContext};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::Summary;

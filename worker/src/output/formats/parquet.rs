@@ -4,8 +4,8 @@
 //! video. Columns are not compressed: floats hardly shrink, and repeating columns are coded by
 //! dictionary and run length anyway.
 
-use super::error::OutputError;
-use super::writer::{DataFormat, FrameWriter, SCHEMA_VERSION};
+use crate::output::error::OutputError;
+use crate::output::writer::{DataFormat, FrameWriter, SCHEMA_VERSION};
 use crate::pose::{Frame, Person};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::Summary;

@@ -16,8 +16,8 @@
 //!   of the picture: flexion forwards, lateral flexion to the person's right; rotation is the
 //!   turn of the shoulders against the hips, to the person's left.
 
-use super::error::OutputError;
-use super::writer::{DataFormat, FrameWriter};
+use crate::output::error::OutputError;
+use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::Summary;
