@@ -24,8 +24,14 @@ pub(crate) struct CtlCommand {
     #[arg(long, env = "BODYSCRIPT_CONFIG", value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// State folder of the service, which contains its control socket
-    #[arg(long, env = "BODYSCRIPT_STATE_DIR", value_name = "DIR", global = true)]
-    state_dir: Option<PathBuf>,
+    #[arg(
+        long,
+        env = "BODYSCRIPT_STATE_DIR",
+        value_name = "DIR",
+        value_hint = clap::ValueHint::AnyPath,
+        global = true
+    )]
+    state_dir: Option<String>,
     /// Print the response as JSON
     #[arg(long, global = true)]
     json: bool,
@@ -103,7 +109,10 @@ pub enum CtlError {
 
 /// Sends the command and prints the response.
 pub(crate) fn ctl(args: CtlCommand) -> Result<ExitCode, CtlError> {
-    let keys = RawConfig { state_dir: args.state_dir, ..RawConfig::default() };
+    let mut keys = RawConfig::default();
+    if let Some(folder) = args.state_dir {
+        keys.set_default("state_dir", folder);
+    }
     let path = Config::state_dir_of(&keys, args.config.as_deref())?.join(SOCKET);
     let command = OperatorCommand::from(args.command);
     let response = match exchange(&path, &command)? {

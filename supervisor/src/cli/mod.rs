@@ -8,7 +8,6 @@ pub(crate) mod job_options;
 pub(crate) mod output;
 pub(crate) mod reload;
 pub(crate) mod run;
-pub(crate) mod show;
 pub(crate) mod working_folder;
 
 use crate::cli::job_options::JobOptions;
@@ -155,7 +154,7 @@ impl Cli {
                 Ok(ExitCode::SUCCESS)
             }
             Command::Config(ConfigCommand::Show(settings)) => {
-                output::out(&show::effective(&settings.load()?)).map_err(CliError::Output)?;
+                output::out(&settings.load()?.show()).map_err(CliError::Output)?;
                 Ok(ExitCode::SUCCESS)
             }
         }
@@ -180,7 +179,7 @@ impl ConfigArgs {
     /// As [`ConfigArgs::load`], with a different default log filter.
     fn load_with_log(&self, default: &str) -> Result<Config, ConfigError> {
         let mut keys = self.keys.clone();
-        keys.log.get_or_insert_with(|| default.to_owned());
+        keys.set_default("log", default);
         Config::load(&keys, self.config.as_deref())
     }
 }

@@ -2,28 +2,24 @@
 //! started with.
 
 use crate::cli::ConfigArgs;
-use crate::cli::show::effective;
-use crate::config::{AT_NEXT_START, Config};
+use crate::config::Config;
+use crate::config::keys::is_read_at_start;
 use crate::ops::operations::{Reloaded, Source};
 use toml::Table;
 
 /// A source that reloads `settings`. `started_with` is the configuration of the start.
 pub(crate) fn source(settings: ConfigArgs, started_with: &Config) -> Source {
-    let first = keys(started_with);
+    let first = started_with.in_effect.clone();
     let mut last = first.clone();
     Box::new(move |current| {
         let read = settings.reload(current)?;
-        let fresh = keys(&read);
-        let is_kept = |key: &String| AT_NEXT_START.contains(&key.as_str());
+        let fresh = read.in_effect.clone();
+        let is_kept = |key: &String| is_read_at_start(key);
         let at_next_start = changed(&first, &fresh).filter(is_kept).collect();
         let applied = changed(&last, &fresh).filter(|key| !is_kept(key)).collect();
         last = fresh;
-        Ok(Reloaded { config: current.with_reloaded(read), applied, at_next_start })
+        Ok(Reloaded { config: current.with_reloaded(read)?, applied, at_next_start })
     })
-}
-
-fn keys(config: &Config) -> Table {
-    effective(config).parse().expect("it is TOML")
 }
 
 fn changed<'a>(before: &'a Table, after: &'a Table) -> impl Iterator<Item = String> + 'a {
@@ -34,6 +30,7 @@ fn changed<'a>(before: &'a Table, after: &'a Table) -> impl Iterator<Item = Stri
 mod tests {
     use super::*;
     use crate::config::RawConfig;
+    use crate::config::keys::KEYS;
 
     /// A value other than the default for every key.
     const OTHERS: &str = r#"
@@ -89,17 +86,14 @@ mod tests {
 
     #[test]
     fn every_key_is_applied_or_listed_for_the_next_start() {
-        let resolve = |text| {
-            let raw: RawConfig = toml::from_str(text).expect("keys");
-            Config::resolve(&raw).expect("valid")
-        };
+        let resolve = |text| Config::resolve(RawConfig::of(text)).expect("valid");
         let (old, new) = (resolve("memory_budget_bytes = \"2 GiB\""), resolve(OTHERS));
-        let merged = keys(&old.with_reloaded(new.clone()));
-        let (old, new) = (keys(&old), keys(&new));
+        let merged = old.with_reloaded(new.clone()).expect("valid").in_effect;
+        assert_eq!(merged.len(), KEYS.len());
         for (key, value) in &merged {
-            assert_ne!(old[key], new[key], "the test needs another value of {key}");
-            let kept = AT_NEXT_START.contains(&key.as_str());
-            assert_eq!(*value, if kept { &old } else { &new }[key], "{key}");
+            let (old, new) = (&old.in_effect[key], &new.in_effect[key]);
+            assert_ne!(old, new, "the test needs another value of {key}");
+            assert_eq!(value, if is_read_at_start(key) { old } else { new }, "{key}");
         }
     }
 
@@ -111,7 +105,9 @@ mod tests {
             .map(|line| line.trim_start_matches('#').trim())
             .collect::<Vec<_>>()
             .join(" ");
-        let list = format!("`systemctl restart bodyscript`: {}.", AT_NEXT_START.join(", "));
+        let kept: Vec<&str> =
+            KEYS.iter().map(|key| key.name).filter(|name| is_read_at_start(name)).collect();
+        let list = format!("`systemctl restart bodyscript`: {}.", kept.join(", "));
         assert!(prose.contains(&list), "{list}");
     }
 }

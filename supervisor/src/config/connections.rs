@@ -1,50 +1,78 @@
 //! Limits on connections, requests and event streams, per client and in total.
 
-use crate::config::values::{DAY_S, Result, bytes, number, refused, seconds};
-use crate::config::{HttpLimits, RawConfig};
+use crate::config::values::{Result, Values, refused};
+use ipnet::IpNet;
+use std::time::Duration;
 
-/// Highest accepted value of the limits on connections.
-const CONNECTIONS_LIMIT: u32 = 65_536;
-
-/// 30 KiB in the default `stall_s_max` of 30 s: a phone with a bad connection sends that in a few
-/// seconds, even if the connection is interrupted in between.
-const BODY_RATE_BYTES_PER_S_MIN: u64 = 1024;
-
-pub(crate) fn http(raw: &RawConfig) -> Result<HttpLimits> {
-    let connections = number("connections_max", raw.connections_max, 512, 1..=CONNECTIONS_LIMIT)?;
-    let streams = (raw.streams_max, 256);
-    Ok(HttpLimits {
-        connections_max: connections as usize,
-        streams_max: fewer_streams(("streams_max", streams), ("connections_max", connections))?,
-        header_max: seconds("header_s_max", raw.header_s_max, 15, 1..=3600)?,
-        stall_max: seconds("stall_s_max", raw.stall_s_max, 30, 1..=3600)?,
-        upload_max: seconds("upload_s_max", raw.upload_s_max, 600, 1..=DAY_S)?,
-        body_rate_bytes_per_s_min: bytes(
-            "body_rate_bytes_per_s_min",
-            raw.body_rate_bytes_per_s_min,
-            BODY_RATE_BYTES_PER_S_MIN,
-            0,
-        )?,
-    })
+/// Limits on connections and requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HttpLimits {
+    /// Concurrent requests and event streams, each on its own connection.
+    pub connections_max: usize,
+    /// Concurrent event streams, which are part of `connections_max`.
+    pub streams_max: usize,
+    /// Time from the opening of a connection, or the end of a request, to the end of a header.
+    pub header_max: Duration,
+    /// Maximum pause within a body, in either direction.
+    pub stall_max: Duration,
+    /// Maximum time of an upload.
+    pub upload_max: Duration,
+    /// Minimum transfer rate of a body, in either direction; 0 is none.
+    pub body_rate_bytes_per_s_min: u64,
 }
 
-/// Limits on connections and streams of one client.
-pub(crate) fn of_client(raw: &RawConfig) -> Result<(usize, usize)> {
-    let key = "client_connections_max";
-    let connections = number(key, raw.client_connections_max, 64, 1..=CONNECTIONS_LIMIT)?;
-    let streams = (raw.client_streams_max, 32);
-    Ok((connections as usize, fewer_streams(("client_streams_max", streams), (key, connections))?))
+/// Limits per client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClientLimits {
+    /// Uploads started per minute.
+    pub uploads_per_minute_max: u32,
+    /// Unfinished jobs and uploads in progress.
+    pub jobs_max: usize,
+    /// Concurrent requests and event streams, and open connections unless it is a trusted proxy.
+    pub connections_max: usize,
+    /// Concurrent event streams, which are part of `connections_max`.
+    pub streams_max: usize,
+    /// Proxies whose `X-Forwarded-For` is trusted.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl HttpLimits {
+    pub(crate) fn read(values: &mut Values) -> Result<Self> {
+        Ok(Self {
+            connections_max: values.count("connections_max")?,
+            streams_max: fewer_streams(values, "streams_max", "connections_max")?,
+            header_max: values.seconds("header_s_max")?,
+            stall_max: values.seconds("stall_s_max")?,
+            upload_max: values.seconds("upload_s_max")?,
+            body_rate_bytes_per_s_min: values.bytes("body_rate_bytes_per_s_min")?,
+        })
+    }
+}
+
+impl ClientLimits {
+    pub(crate) fn read(values: &mut Values) -> Result<Self> {
+        Ok(Self {
+            uploads_per_minute_max: values.number("client_uploads_per_minute_max")?,
+            jobs_max: values.count("client_jobs_max")?,
+            connections_max: values.count("client_connections_max")?,
+            streams_max: fewer_streams(values, "client_streams_max", "client_connections_max")?,
+            trusted_proxies: values.networks("trusted_proxies")?,
+        })
+    }
 }
 
 /// A limit on streams below the limit on connections, so that requests always have a place.
 fn fewer_streams(
-    (key, (given, default)): (&'static str, (Option<u32>, u32)),
-    (limit_key, limit): (&'static str, u32),
+    values: &mut Values,
+    key: &'static str,
+    connections_key: &'static str,
 ) -> Result<usize> {
-    match given.unwrap_or(default.min(limit / 2)) {
-        streams if streams < limit => Ok(streams as usize),
+    let connections = values.number(connections_key)?;
+    values.limit_default(key, connections / 2);
+    match values.number(key)? {
+        streams if streams < connections => Ok(streams as usize),
         streams => {
-            let accepted = format!("less than {limit_key}, which is {limit}");
+            let accepted = format!("less than {connections_key}, which is {connections}");
             Err(refused(key, streams, accepted))
         }
     }
@@ -53,11 +81,10 @@ fn fewer_streams(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ByteCount, Config};
+    use crate::config::{Config, RawConfig};
 
     fn refusal(text: &str) -> Option<String> {
-        let raw: RawConfig = toml::from_str(text).expect("keys");
-        Config::resolve(&raw).err().map(|error| error.to_string())
+        Config::resolve(RawConfig::of(text)).err().map(|error| error.to_string())
     }
 
     #[test]
@@ -81,21 +108,20 @@ mod tests {
         }
         assert_eq!(refusal("body_rate_bytes_per_s_min = 0"), None, "no minimum rate");
         assert_eq!(refusal(&format!("body_rate_bytes_per_s_min = {}", i64::MAX)), None);
-        let past = ByteCount(i64::MAX as u64 + 1);
-        let raw = RawConfig { body_rate_bytes_per_s_min: Some(past), ..RawConfig::default() };
-        let past = Config::resolve(&raw).expect_err("more than a file offset can be").to_string();
+        let past = format!("body_rate_bytes_per_s_min = \"{}\"", i64::MAX as u64 + 1);
+        let past = refusal(&past).expect("more than a file offset can be");
         assert!(past.starts_with("`body_rate_bytes_per_s_min` is"), "{past}");
     }
 
     #[test]
     fn streams_always_leave_a_place_for_requests() {
         let of = |connections| {
-            let raw = RawConfig {
-                connections_max: Some(connections),
-                client_connections_max: Some(connections),
-                ..RawConfig::default()
-            };
-            (http(&raw).expect("valid").streams_max, of_client(&raw).expect("valid").1)
+            let keys = ["connections_max", "client_connections_max"];
+            let text = keys.map(|key| format!("{key} = {connections}\n")).concat();
+            let mut values = Values::new(RawConfig::of(&text));
+            let limits = HttpLimits::read(&mut values).expect("valid");
+            let of_client = ClientLimits::read(&mut values).expect("valid");
+            (limits.streams_max, of_client.streams_max)
         };
         assert_eq!([of(1), of(2), of(10), of(1000)], [(0, 0), (1, 1), (5, 5), (256, 32)]);
         let error = refusal("connections_max = 10\nstreams_max = 10").expect("none for requests");

@@ -4,43 +4,51 @@
 //! actual address.
 
 use crate::config::ConfigError;
-use crate::config::values::refused;
+use crate::config::values::{Values, refused};
+use std::fmt;
 use std::net::SocketAddr;
-
-const PUBLIC: &str = "127.0.0.1:8000";
-const OPERATORS: &str = "127.0.0.1:8001";
 
 /// The value for no operator listener.
 const OFF: &str = "off";
 
 /// The address of the public listener.
-pub(crate) fn public(given: Option<&str>) -> Result<SocketAddr, ConfigError> {
-    let text = given.unwrap_or(PUBLIC);
-    text.parse().map_err(|_| {
-        refused("listen", text, "an IP address and a port, such as 127.0.0.1:8000 or [::]:8000")
-    })
+pub(crate) fn public(values: &mut Values) -> Result<SocketAddr, ConfigError> {
+    let accepted = "an IP address and a port, such as 127.0.0.1:8000 or [::]:8000";
+    let key = "listen";
+    values.text(key, |text| text.parse().map_err(|_| refused(key, text, accepted)))
 }
 
 /// The address of the operator listener; `None` if it is off.
 pub(crate) fn operators(
-    given: Option<&str>,
+    values: &mut Values,
     public: SocketAddr,
 ) -> Result<Option<SocketAddr>, ConfigError> {
     let key = "operator_listen";
-    let text = given.unwrap_or(OPERATORS);
-    if text == OFF {
-        return Ok(None);
-    }
-    let Ok(address) = text.parse::<SocketAddr>() else {
-        let accepted = format!("an IP address and a port, such as {OPERATORS}, or {OFF}");
-        return Err(refused(key, text, accepted));
+    let parse = |text: &str| match text.parse::<SocketAddr>() {
+        _ if text == OFF => Ok(OperatorListener(None)),
+        Ok(address) if collide(address, public) => {
+            let accepted =
+                format!("an address or port other than `listen`, which is {public}, or {OFF}");
+            Err(refused(key, text, accepted))
+        }
+        Ok(address) => Ok(OperatorListener(Some(address))),
+        Err(_) => {
+            let accepted = format!("an IP address and a port, such as 127.0.0.1:8001, or {OFF}");
+            Err(refused(key, text, accepted))
+        }
     };
-    if collide(address, public) {
-        let accepted =
-            format!("an address or port other than `listen`, which is {public}, or {OFF}");
-        return Err(refused(key, text, accepted));
+    values.text(key, parse).map(|OperatorListener(address)| address)
+}
+
+struct OperatorListener(Option<SocketAddr>);
+
+impl fmt::Display for OperatorListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str(OFF),
+        }
     }
-    Ok(Some(address))
 }
 
 /// Whether two listeners would collide. Port 0 is a different free port each time.
@@ -52,12 +60,18 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RawConfig;
 
     fn both(
         listen: Option<&str>,
         operators: Option<&str>,
     ) -> Result<Option<SocketAddr>, ConfigError> {
-        super::operators(operators, public(listen)?)
+        let keys = [("listen", listen), ("operator_listen", operators)];
+        let given = keys.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        let text: String = given.map(|(key, value)| format!("{key} = {value:?}\n")).collect();
+        let mut values = Values::new(RawConfig::of(&text));
+        let public = public(&mut values)?;
+        super::operators(&mut values, public)
     }
 
     #[test]

@@ -7,30 +7,33 @@
 //! "MB" in the user interface means MiB (2^20 bytes), as browsers count: the default upload limit
 //! "30 MB" is 31,457,280 bytes.
 
+pub(crate) mod access;
 pub(crate) mod bytes;
 pub(crate) mod connections;
 pub(crate) mod defaults;
+pub(crate) mod key;
+pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod raw;
 pub(crate) mod resolve;
 pub(crate) mod values;
 
+pub(crate) use access::{AccessConfig, WebhookConfig};
 pub(crate) use bytes::ByteCount;
+pub(crate) use connections::{ClientLimits, HttpLimits};
 pub(crate) use raw::{RawConfig, unknown_variable};
+pub(crate) use resolve::{Config, LogFormat};
 
-use crate::policy::retention_rules::ResumableLimits;
+use key::{Effect, Key};
+use keys::KEYS;
+use values::Values;
+
 use crate::policy::suggest::hint;
-use crate::runner::attempt::Deadlines;
-use crate::runner::containment::cage::CageRequired;
 use crate::runner::factory::WorkerFactorySettings;
-use bodyscript_protocol::message::MediaLimits;
-use bodyscript_protocol::sandbox_report::Layer;
-use ipnet::IpNet;
-use std::net::SocketAddr;
+use std::fmt::Write;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
-use std::time::Duration;
 use thiserror::Error;
 
 /// Read if no other file is given and this one exists.
@@ -98,147 +101,6 @@ pub enum ConfigError {
     },
 }
 
-/// Format of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LogFormat {
-    /// Plain text.
-    Text,
-    /// One JSON object per line.
-    Json,
-    /// The systemd journal, with fields.
-    Journald,
-}
-
-/// Limits on connections and requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HttpLimits {
-    /// Concurrent requests and event streams, each on its own connection.
-    pub connections_max: usize,
-    /// Concurrent event streams, which are part of `connections_max`.
-    pub streams_max: usize,
-    /// Time from the opening of a connection, or the end of a request, to the end of a header.
-    pub header_max: Duration,
-    /// Maximum pause within a body, in either direction.
-    pub stall_max: Duration,
-    /// Maximum time of an upload.
-    pub upload_max: Duration,
-    /// Minimum transfer rate of a body, in either direction; 0 is none.
-    pub body_rate_bytes_per_s_min: u64,
-}
-
-/// Settings of webhooks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct WebhookConfig {
-    /// File with the secret that signs webhooks; without it webhooks are off.
-    pub secret_file: Option<PathBuf>,
-    /// Non-public networks that webhooks may reach, also without TLS.
-    pub networks: Vec<IpNet>,
-}
-
-/// Limits per client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ClientLimits {
-    /// Uploads started per minute.
-    pub uploads_per_minute_max: u32,
-    /// Unfinished jobs and uploads in progress.
-    pub jobs_max: usize,
-    /// Concurrent requests and event streams, and open connections unless it is a trusted proxy.
-    pub connections_max: usize,
-    /// Concurrent event streams, which are part of `connections_max`.
-    pub streams_max: usize,
-    /// Proxies whose `X-Forwarded-For` is trusted.
-    pub trusted_proxies: Vec<IpNet>,
-}
-
-/// Settings of access control.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AccessConfig {
-    /// File with the operator token.
-    pub token_file: Option<PathBuf>,
-    /// Origins whose pages may call the service from a browser; `*` allows all.
-    pub cors_origins: Vec<String>,
-    /// Limits per client.
-    pub clients: ClientLimits,
-}
-
-/// The effective configuration.
-#[derive(Debug, Clone)]
-pub(crate) struct Config {
-    /// Address and port of the public listener.
-    pub listen: SocketAddr,
-    /// Address and port of the operator listener; `None` if it is off.
-    pub operator_listen: Option<SocketAddr>,
-    /// Folder for uploads and results.
-    pub state_dir: PathBuf,
-    /// Maximum number of concurrent attempts.
-    pub workers: usize,
-    /// Number of standby workers.
-    pub standby: usize,
-    /// Maximum number of queued jobs.
-    pub queue_max: usize,
-    /// Maximum size of a video in bytes.
-    pub upload_bytes_max: u64,
-    /// Limits on properties of a video.
-    pub media: MediaLimits,
-    /// Memory cap of a first attempt, in bytes.
-    pub worker_memory_bytes_max: u64,
-    /// Memory cap of a retry after the memory ran out, in bytes.
-    pub worker_memory_retry_bytes_max: u64,
-    /// Limit on the sum of the caps of all workers, in bytes.
-    pub memory_budget_bytes: u64,
-    /// Deadlines of an attempt.
-    pub deadlines: Deadlines,
-    /// Path of the worker program.
-    pub worker_program: PathBuf,
-    /// Folder of the models.
-    pub models_dir: PathBuf,
-    /// The weakest cage that is accepted.
-    pub cage_required: CageRequired,
-    /// Sandbox layers that a worker applies.
-    pub sandbox_layers: Vec<Layer>,
-    /// Sandbox layers without which a worker does not start.
-    pub sandbox_required: Vec<Layer>,
-    /// How long results are kept.
-    pub result_ttl: Duration,
-    /// How long results are kept while memory or disk space is low.
-    pub pressure_ttl: Duration,
-    /// Free disk space below which uploads are refused, in bytes.
-    pub disk_free_bytes_min: u64,
-    /// Limits on connections and requests.
-    pub http: HttpLimits,
-    /// Limits on resumable uploads.
-    pub resumable: ResumableLimits,
-    /// Settings of webhooks.
-    pub webhook: WebhookConfig,
-    /// Settings of access control.
-    pub access: AccessConfig,
-    /// How long running jobs may take to finish when the service stops.
-    pub drain_max: Duration,
-    /// Log filter, in the syntax of `tracing`.
-    pub log: String,
-    /// Format of log lines.
-    pub log_format: LogFormat,
-}
-
-/// Keys that take effect at the next start only.
-pub(crate) const AT_NEXT_START: [&str; 15] = [
-    "listen",
-    "operator_listen",
-    "state_dir",
-    "worker_program",
-    "models_dir",
-    "cage_required",
-    "sandbox_layers",
-    "sandbox_required",
-    "resumable_uploads_max",
-    "resumable_ttl_s",
-    "connections_max",
-    "streams_max",
-    "header_s_max",
-    "log",
-    "log_format",
-];
-
 /// The unchecked values of flags, environment and file.
 fn merged(flags: &RawConfig, file: Option<&Path>) -> Result<RawConfig, ConfigError> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
@@ -255,7 +117,7 @@ fn merged(flags: &RawConfig, file: Option<&Path>) -> Result<RawConfig, ConfigErr
 impl Config {
     /// Loads the file, if any; flags and environment (already in `flags`) override it.
     pub(crate) fn load(flags: &RawConfig, file: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::resolve(&merged(flags, file)?)
+        Self::resolve(merged(flags, file)?)
     }
 
     /// As [`Config::load`] while `current` is in effect. A memory budget that is not set stays that
@@ -266,8 +128,8 @@ impl Config {
         current: &Self,
     ) -> Result<Self, ConfigError> {
         let mut raw = merged(flags, file)?;
-        raw.memory_budget_bytes.get_or_insert(ByteCount(current.memory_budget_bytes));
-        Self::resolve(&raw)
+        raw.set_default("memory_budget_bytes", current.in_effect["memory_budget_bytes"].clone());
+        Self::resolve(raw)
     }
 
     /// The state folder only, so that a configuration can be read that is not valid on this host.
@@ -275,32 +137,25 @@ impl Config {
         flags: &RawConfig,
         file: Option<&Path>,
     ) -> Result<PathBuf, ConfigError> {
-        resolve::state_dir(&merged(flags, file)?)
+        resolve::state_dir(&mut Values::new(merged(flags, file)?))
     }
 
     /// This configuration with those values of a newer one that can change while the service runs.
-    pub(crate) fn with_reloaded(&self, newer: Self) -> Self {
-        let old = self.clone();
-        Self {
-            listen: old.listen,
-            operator_listen: old.operator_listen,
-            state_dir: old.state_dir,
-            worker_program: old.worker_program,
-            models_dir: old.models_dir,
-            cage_required: old.cage_required,
-            sandbox_layers: old.sandbox_layers,
-            sandbox_required: old.sandbox_required,
-            resumable: old.resumable,
-            http: HttpLimits {
-                connections_max: old.http.connections_max,
-                streams_max: old.http.streams_max,
-                header_max: old.http.header_max,
-                ..newer.http
-            },
-            log: old.log,
-            log_format: old.log_format,
-            ..newer
+    pub(crate) fn with_reloaded(&self, newer: Self) -> Result<Self, ConfigError> {
+        let mut values = newer.in_effect;
+        for key in KEYS.iter().filter(|key| key.effect == Effect::NextStart) {
+            values.insert(key.name.to_owned(), self.in_effect[key.name].clone());
         }
+        Self::resolve(RawConfig(values))
+    }
+
+    /// Every key with its value, as a file from which [`Config::load`] reads the same configuration.
+    pub(crate) fn show(&self) -> String {
+        let mut text = String::new();
+        for Key { name, .. } in &KEYS {
+            writeln!(text, "{name} = {}", self.in_effect[*name]).expect("writes to a string");
+        }
+        text
     }
 
     /// The settings of the worker factory.
@@ -341,5 +196,57 @@ mod tests {
         let shares = [(8, 1), (8, 2), (7, 2), (2, 2), (2, 3), (1, 1), (1, 0)];
         let shares = shares.map(|(processors, jobs)| share(processors, jobs).get());
         assert_eq!(shares, [8, 4, 3, 1, 1, 1, 1]);
+    }
+
+    fn resolve(text: &str) -> Config {
+        Config::resolve(RawConfig::of(text)).expect("valid")
+    }
+
+    #[test]
+    fn the_shown_configuration_reads_back_unchanged() {
+        let text = "workers = 3\non_long = \"reject\"\nsandbox_required = [\"seccomp\"]\n\
+                    memory_budget_bytes = \"1 GiB\"\nworker_grace_ms_max = 1234\n";
+        let shown = resolve(text).show();
+        for line in ["workers = 3", "sandbox_required = [\"seccomp\"]"] {
+            assert!(shown.lines().any(|shown| shown == line), "{shown}");
+        }
+        assert_eq!(resolve(&shown).show(), shown);
+    }
+
+    #[test]
+    fn every_key_is_shown() {
+        let shown = resolve("").show();
+        let keys: Vec<&str> = shown.lines().filter_map(|line| line.split(" = ").next()).collect();
+        assert_eq!(keys, KEYS.each_ref().map(|key| key.name));
+        assert_eq!(resolve("").in_effect.len(), KEYS.len(), "no key is read that has no row");
+    }
+
+    /// Keys whose defaults depend on the host.
+    const HOST_DEPENDENT: [&str; 6] = [
+        "state_dir",
+        "worker_program",
+        "models_dir",
+        "memory_budget_bytes",
+        "token_file",
+        "webhook_secret_file",
+    ];
+
+    #[test]
+    fn the_installed_file_lists_every_key_with_its_default() {
+        let file = include_str!("../../../systemd/bodyscript.toml");
+        assert_eq!(RawConfig::of(file), RawConfig::default(), "every key is commented out");
+
+        // Commented-out keys begin with `#` directly; `# ` begins prose.
+        let keys = file.lines().filter_map(|line| line.strip_prefix('#'));
+        let keys: Vec<_> = keys.filter(|line| !line.is_empty() && !line.starts_with(' ')).collect();
+        let listed = resolve(&keys.join("\n")).in_effect;
+        let default = resolve("").in_effect;
+        for (key, value) in &default {
+            let line = format!("{key} = ");
+            assert!(keys.iter().any(|k| k.starts_with(&line)), "`{key}` is not in the file");
+            if !HOST_DEPENDENT.contains(&key.as_str()) {
+                assert_eq!(&listed[key], value, "`{key}` has another default");
+            }
+        }
     }
 }

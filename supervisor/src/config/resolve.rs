@@ -1,10 +1,9 @@
-//! Resolves the raw configuration: checks ranges, names and combinations, and fills in defaults.
+//! The effective configuration, read from the values of its keys: combinations are checked, and defaults that depend
+//! on the host or on other keys are filled in.
 
-use crate::config::bytes::ByteCount;
-use crate::config::values::{DAY_S, Result, bytes, number, refused, seconds};
+use crate::config::values::{Result, Values, default_list, refused};
 use crate::config::{
-    AccessConfig, ClientLimits, Config, LogFormat, RawConfig, WebhookConfig, connections, defaults,
-    listen,
+    AccessConfig, ByteCount, HttpLimits, RawConfig, WebhookConfig, defaults, listen,
 };
 use crate::policy::retention_rules::{ResumableLimits, RetentionPeriods};
 use crate::runner::attempt::Deadlines;
@@ -12,91 +11,139 @@ use crate::runner::containment::cage::CageRequired;
 use bodyscript_protocol::limits::FRAMES_MAX;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
 use bodyscript_protocol::sandbox_report::Layer;
-use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-
-const MIB: u64 = 1 << 20;
-/// Default time results are kept.
-const RESULT_TTL_S: u32 = 3600;
-
-/// Default memory cap of a worker, if the budget allows it.
-const WORKER_MEMORY_DEFAULT: u64 = 384 * MIB;
+use toml::Table;
 
 /// Memory that a worker needs for a small video; with less, no attempt would succeed.
-const WORKER_MEMORY_MIN: u64 = 96 * MIB;
+const WORKER_MEMORY_MIN: u64 = 96 << 20;
 
-/// Layers that every supported host provides. The others are applied where the host allows them.
-const REQUIRED_BY_DEFAULT: [Layer; 5] =
-    [Layer::Rlimits, Layer::Descriptors, Layer::NoNewPrivs, Layer::Capabilities, Layer::Seccomp];
+/// The effective configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Address and port of the public listener.
+    pub listen: SocketAddr,
+    /// Address and port of the operator listener; `None` if it is off.
+    pub operator_listen: Option<SocketAddr>,
+    /// Folder for uploads and results.
+    pub state_dir: PathBuf,
+    /// Maximum number of concurrent attempts.
+    pub workers: usize,
+    /// Number of standby workers.
+    pub standby: usize,
+    /// Maximum number of queued jobs.
+    pub queue_max: usize,
+    /// Maximum size of a video in bytes.
+    pub upload_bytes_max: u64,
+    /// Limits on properties of a video.
+    pub media: MediaLimits,
+    /// Memory cap of a first attempt, in bytes.
+    pub worker_memory_bytes_max: u64,
+    /// Memory cap of a retry after the memory ran out, in bytes.
+    pub worker_memory_retry_bytes_max: u64,
+    /// Limit on the sum of the caps of all workers, in bytes.
+    pub memory_budget_bytes: u64,
+    /// Deadlines of an attempt.
+    pub deadlines: Deadlines,
+    /// Path of the worker program.
+    pub worker_program: PathBuf,
+    /// Folder of the models.
+    pub models_dir: PathBuf,
+    /// The weakest cage that is accepted.
+    pub cage_required: CageRequired,
+    /// Sandbox layers that a worker applies.
+    pub sandbox_layers: Vec<Layer>,
+    /// Sandbox layers without which a worker does not start.
+    pub sandbox_required: Vec<Layer>,
+    /// How long results are kept.
+    pub result_ttl: Duration,
+    /// How long results are kept while memory or disk space is low.
+    pub pressure_ttl: Duration,
+    /// Free disk space below which uploads are refused, in bytes.
+    pub disk_free_bytes_min: u64,
+    /// Limits on connections and requests.
+    pub http: HttpLimits,
+    /// Limits on resumable uploads.
+    pub resumable: ResumableLimits,
+    /// Settings of webhooks.
+    pub webhook: WebhookConfig,
+    /// Settings of access control.
+    pub access: AccessConfig,
+    /// How long running jobs may take to finish when the service stops.
+    pub drain_max: Duration,
+    /// Log filter, in the syntax of `tracing`.
+    pub log: String,
+    /// Format of log lines.
+    pub log_format: LogFormat,
+    /// The value of each key, in the form of the file.
+    pub in_effect: Table,
+}
+
+/// Format of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// Plain text.
+    Text,
+    /// One JSON object per line.
+    Json,
+    /// The systemd journal, with fields.
+    Journald,
+}
 
 impl Config {
     /// Checks every value and fills in the defaults.
-    pub(crate) fn resolve(raw: &RawConfig) -> Result<Self> {
-        let memory = Memory::resolve(raw)?;
-        let public = listen::public(raw.listen.as_deref())?;
+    pub(crate) fn resolve(raw: RawConfig) -> Result<Self> {
+        let mut values = Values::new(raw);
+        let given = &mut values;
+        let memory = Memory::read(given)?;
+        let public = listen::public(given)?;
+        let pressure_ttl = pressure_ttl(given)?;
         let config = Self {
             listen: public,
-            operator_listen: listen::operators(raw.operator_listen.as_deref(), public)?,
-            state_dir: state_dir(raw)?,
-            workers: number("workers", raw.workers, 2, 1..=256)? as usize,
-            standby: number("standby", raw.standby, 0, 0..=256)? as usize,
-            queue_max: number("queue_max", raw.queue_max, 10, 1..=100_000)? as usize,
-            upload_bytes_max: bytes("upload_bytes_max", raw.upload_bytes_max, 30 * MIB, 1)?,
-            media: media(raw)?,
+            operator_listen: listen::operators(given, public)?,
+            state_dir: state_dir(given)?,
+            workers: given.count("workers")?,
+            standby: given.count("standby")?,
+            queue_max: given.count("queue_max")?,
+            upload_bytes_max: given.bytes("upload_bytes_max")?,
+            media: media(given)?,
             worker_memory_bytes_max: memory.cap,
             worker_memory_retry_bytes_max: memory.retry_cap,
             memory_budget_bytes: memory.budget,
-            deadlines: deadlines(raw)?,
-            worker_program: path("worker_program", &raw.worker_program, defaults::worker_program)?,
-            models_dir: path("models_dir", &raw.models_dir, defaults::models_dir)?,
-            cage_required: cage_required(raw.cage_required.as_deref())?,
-            sandbox_layers: layers("sandbox_layers", raw.sandbox_layers.as_deref(), &Layer::ALL)?,
-            sandbox_required: sandbox_required(raw)?,
-            result_ttl: seconds("result_ttl_s", raw.result_ttl_s, RESULT_TTL_S, 1..=365 * DAY_S)?,
-            pressure_ttl: pressure_ttl(raw)?,
-            disk_free_bytes_min: bytes(
-                "disk_free_bytes_min",
-                raw.disk_free_bytes_min,
-                256 * MIB,
-                0,
-            )?,
-            http: connections::http(raw)?,
-            resumable: resumable(raw)?,
-            webhook: WebhookConfig {
-                secret_file: file("webhook_secret_file", &raw.webhook_secret_file, || {
-                    defaults::credential("webhook-secret")
-                })?,
-                networks: networks("webhook_networks", raw.webhook_networks.as_deref(), &[])?,
+            deadlines: deadlines(given)?,
+            worker_program: given.path("worker_program", defaults::worker_program)?,
+            models_dir: given.path("models_dir", defaults::models_dir)?,
+            cage_required: match given.choice("cage_required")? {
+                "v2" => CageRequired::V2,
+                "cgroup" => CageRequired::Cgroup,
+                _ => CageRequired::Any,
             },
-            access: access(raw)?,
-            drain_max: seconds("drain_s_max", raw.drain_s_max, 60, 0..=DAY_S)?,
-            log: log(raw.log.as_deref())?,
-            log_format: log_format(raw.log_format.as_deref())?,
+            sandbox_layers: layers(given, "sandbox_layers")?,
+            sandbox_required: sandbox_required(given)?,
+            result_ttl: given.seconds("result_ttl_s")?,
+            pressure_ttl,
+            disk_free_bytes_min: given.bytes("disk_free_bytes_min")?,
+            http: HttpLimits::read(given)?,
+            resumable: resumable(given, pressure_ttl)?,
+            webhook: WebhookConfig::read(given)?,
+            access: AccessConfig::read(given)?,
+            drain_max: given.seconds("drain_s_max")?,
+            log: given.text("log", log)?,
+            log_format: match given.choice("log_format")? {
+                "json" => LogFormat::Json,
+                "journald" => LogFormat::Journald,
+                _ => LogFormat::Text,
+            },
+            in_effect: Table::new(),
         };
-        Ok(config)
+        Ok(Self { in_effect: values.in_effect(), ..config })
     }
 }
 
-fn path(
-    key: &'static str,
-    given: &Option<PathBuf>,
-    default: impl FnOnce() -> PathBuf,
-) -> Result<PathBuf> {
-    let value = given.clone().unwrap_or_else(default);
-    std::path::absolute(&value)
-        .map_err(|error| refused(key, value.display(), format!("a path ({error})")))
-}
-
-fn media(raw: &RawConfig) -> Result<MediaLimits> {
-    let on_long = match raw.on_long.as_deref() {
-        None | Some("trim") => OnLong::Trim,
-        Some("reject") => OnLong::Reject,
-        Some(other) => return Err(refused("on_long", other, "trim or reject")),
-    };
-    let duration_s_max = number("duration_s_max", raw.duration_s_max, 10, 1..=3600)?;
-    let frame_rate_max = number("frame_rate_max", raw.frame_rate_max, 240, 1..=1000)?;
+fn media(values: &mut Values) -> Result<MediaLimits> {
+    let duration_s_max = values.number("duration_s_max")?;
+    let frame_rate_max = values.number("frame_rate_max")?;
     if duration_s_max * frame_rate_max > FRAMES_MAX {
         let accepted = format!(
             "at most {} with a frame_rate_max of {frame_rate_max}, because a video may have \
@@ -107,15 +154,18 @@ fn media(raw: &RawConfig) -> Result<MediaLimits> {
     }
     Ok(MediaLimits {
         duration_ms_max: duration_s_max * 1000,
-        on_long,
-        side_px_max: number("side_px_max", raw.side_px_max, 8192, 16..=16_384)?,
-        area_px_max: number("area_px_max", raw.area_px_max, 8192 * 4320, 256..=16_384 * 16_384)?,
+        on_long: match values.choice("on_long")? {
+            "reject" => OnLong::Reject,
+            _ => OnLong::Trim,
+        },
+        side_px_max: values.number("side_px_max")?,
+        area_px_max: values.number("area_px_max")?,
         frame_rate_max,
     })
 }
 
-pub(crate) fn state_dir(raw: &RawConfig) -> Result<PathBuf> {
-    path("state_dir", &raw.state_dir, defaults::state_dir)
+pub(crate) fn state_dir(values: &mut Values) -> Result<PathBuf> {
+    values.path("state_dir", defaults::state_dir)
 }
 
 /// Three memory limits that must fit together, in bytes.
@@ -126,171 +176,84 @@ struct Memory {
 }
 
 impl Memory {
-    fn resolve(raw: &RawConfig) -> Result<Self> {
-        // Read once, because the available memory changes all the time.
-        let (budget, origin) = match raw.memory_budget_bytes {
-            Some(ByteCount(given)) => (given, ""),
-            None => (defaults::memory_budget_bytes(), " (from this host)"),
-        };
-        let budget = bytes("memory_budget_bytes", Some(ByteCount(budget)), budget, 0)?;
+    fn read(values: &mut Values) -> Result<Self> {
+        let mut origin = "";
+        if !values.is_given("memory_budget_bytes") {
+            // Read once, because the available memory changes all the time.
+            values.set_default_bytes("memory_budget_bytes", |_| defaults::memory_budget_bytes());
+            origin = " (from this host)";
+        }
+        let budget = values.bytes("memory_budget_bytes")?;
         // On a small host one worker may use the whole budget, if that is enough for a small video.
-        let default = WORKER_MEMORY_DEFAULT.min(budget).max(WORKER_MEMORY_MIN);
-        let cap = bytes("worker_memory_bytes_max", raw.worker_memory_bytes_max, default, 32 * MIB)?;
+        let whole_budget = |usual: u64| usual.min(budget).max(WORKER_MEMORY_MIN);
+        values.set_default_bytes("worker_memory_bytes_max", whole_budget);
+        let cap = values.bytes("worker_memory_bytes_max")?;
+        let at_least_cap =
+            || format!("at least worker_memory_bytes_max, which is {}", ByteCount(cap));
         if budget < cap {
-            let accepted = format!("at least worker_memory_bytes_max, which is {}", ByteCount(cap));
             let budget = format!("{}{origin}", ByteCount(budget));
-            return Err(refused("memory_budget_bytes", budget, accepted));
+            return Err(refused("memory_budget_bytes", budget, at_least_cap()));
         }
         let key = "worker_memory_retry_bytes_max";
-        let retry_cap = bytes(key, raw.worker_memory_retry_bytes_max, (768 * MIB).max(cap), 1)?;
+        values.set_default_bytes(key, |usual| usual.max(cap));
+        let retry_cap = values.bytes(key)?;
         if retry_cap < cap {
-            let accepted = format!("at least worker_memory_bytes_max, which is {}", ByteCount(cap));
-            return Err(refused(key, ByteCount(retry_cap), accepted));
+            return Err(refused(key, ByteCount(retry_cap), at_least_cap()));
         }
         Ok(Self { cap, retry_cap, budget })
     }
 }
 
-fn deadlines(raw: &RawConfig) -> Result<Deadlines> {
-    let grace = number("worker_grace_ms_max", raw.worker_grace_ms_max, 1000, 0..=60_000)?;
+fn deadlines(values: &mut Values) -> Result<Deadlines> {
     Ok(Deadlines {
-        start: seconds("worker_start_s_max", raw.worker_start_s_max, 20, 1..=DAY_S)?,
-        progress: seconds("worker_progress_s_max", raw.worker_progress_s_max, 30, 1..=DAY_S)?,
-        wall: seconds("worker_wall_s_max", raw.worker_wall_s_max, 600, 1..=DAY_S)?,
-        cpu: seconds("worker_cpu_s_max", raw.worker_cpu_s_max, 600, 1..=DAY_S)?,
-        grace: Duration::from_millis(grace.into()),
+        start: values.seconds("worker_start_s_max")?,
+        progress: values.seconds("worker_progress_s_max")?,
+        wall: values.seconds("worker_wall_s_max")?,
+        cpu: values.seconds("worker_cpu_s_max")?,
+        grace: Duration::from_millis(values.number("worker_grace_ms_max")?.into()),
     })
 }
 
-fn cage_required(given: Option<&str>) -> Result<CageRequired> {
-    match given {
-        None | Some("any") => Ok(CageRequired::Any),
-        Some("cgroup") => Ok(CageRequired::Cgroup),
-        Some("v2") => Ok(CageRequired::V2),
-        Some(other) => Err(refused("cage_required", other, "v2, cgroup or any")),
-    }
+fn layers(values: &mut Values, key: &'static str) -> Result<Vec<Layer>> {
+    let parse = |name: &str| {
+        let accepted = || format!("a list of {}", Layer::ALL.map(Layer::name).join(", "));
+        let found = Layer::ALL.into_iter().find(|layer| layer.name() == name);
+        found.ok_or_else(|| refused(key, name, accepted()))
+    };
+    values.list(key, parse, |layer| layer.name().to_owned())
 }
 
-fn layers(key: &'static str, given: Option<&[String]>, default: &[Layer]) -> Result<Vec<Layer>> {
-    let Some(names) = given else { return Ok(default.to_vec()) };
-    let accepted = || format!("a list of {}", Layer::ALL.map(Layer::name).join(", "));
-    names
-        .iter()
-        .map(|name| name.trim())
-        // An empty variable or flag means an empty list.
-        .filter(|name| !name.is_empty())
-        .map(|name| {
-            let found = Layer::ALL.into_iter().find(|layer| layer.name() == name);
-            found.ok_or_else(|| refused(key, name, accepted()))
-        })
-        .collect()
-}
-
-fn sandbox_required(raw: &RawConfig) -> Result<Vec<Layer>> {
-    let applied = layers("sandbox_layers", raw.sandbox_layers.as_deref(), &Layer::ALL)?;
-    let default: Vec<_> =
-        REQUIRED_BY_DEFAULT.into_iter().filter(|layer| applied.contains(layer)).collect();
-    let required = layers("sandbox_required", raw.sandbox_required.as_deref(), &default)?;
+fn sandbox_required(values: &mut Values) -> Result<Vec<Layer>> {
+    let key = "sandbox_required";
+    let applied = layers(values, "sandbox_layers")?;
+    let is_applied = |name: &&str| applied.iter().any(|layer| layer.name() == *name);
+    let default: Vec<_> = default_list(key).filter(is_applied).collect();
+    values.set_default(key, default);
+    let required = layers(values, key)?;
     match required.iter().find(|layer| !applied.contains(layer)) {
         None => Ok(required),
-        Some(layer) => Err(refused(
-            "sandbox_required",
-            layer.name(),
-            "only layers that sandbox_layers contains",
-        )),
+        Some(layer) => Err(refused(key, layer.name(), "only layers that sandbox_layers contains")),
     }
 }
 
-fn pressure_ttl(raw: &RawConfig) -> Result<Duration> {
+/// At most as long as results are kept otherwise.
+fn pressure_ttl(values: &mut Values) -> Result<Duration> {
     let key = "pressure_ttl_s";
-    let longest = raw.result_ttl_s.unwrap_or(RESULT_TTL_S);
-    number(key, raw.pressure_ttl_s, 600.min(longest), 0..=longest)
-        .map(|s| Duration::from_secs(s.into()))
-}
-
-fn resumable(raw: &RawConfig) -> Result<ResumableLimits> {
-    let uploads = number("resumable_uploads_max", raw.resumable_uploads_max, 64, 0..=100_000)?;
-    let normal = seconds("resumable_ttl_s", raw.resumable_ttl_s, 6 * 3600, 1..=30 * DAY_S)?;
-    let retention = RetentionPeriods { normal, under_pressure: pressure_ttl(raw)?.min(normal) };
-    Ok(ResumableLimits { uploads_max: uploads as usize, retention })
-}
-
-fn access(raw: &RawConfig) -> Result<AccessConfig> {
-    let per_minute = raw.client_uploads_per_minute_max;
-    let jobs_max = number("client_jobs_max", raw.client_jobs_max, 6, 1..=100_000)?;
-    let (connections_max, streams_max) = connections::of_client(raw)?;
-    Ok(AccessConfig {
-        token_file: file("token_file", &raw.token_file, || defaults::credential("token"))?,
-        cors_origins: origins(raw.cors_origins.as_deref().unwrap_or_default())?,
-        clients: ClientLimits {
-            uploads_per_minute_max: number(
-                "client_uploads_per_minute_max",
-                per_minute,
-                60,
-                1..=60_000,
-            )?,
-            jobs_max: jobs_max as usize,
-            connections_max,
-            streams_max,
-            trusted_proxies: networks(
-                "trusted_proxies",
-                raw.trusted_proxies.as_deref(),
-                &["127.0.0.0/8", "::1"],
-            )?,
-        },
-    })
-}
-
-/// An optional file; an empty path means none.
-fn file(
-    key: &'static str,
-    given: &Option<PathBuf>,
-    default: impl FnOnce() -> Option<PathBuf>,
-) -> Result<Option<PathBuf>> {
-    match given {
-        Some(none) if none.as_os_str().is_empty() => Ok(None),
-        Some(_) => path(key, given, PathBuf::new).map(Some),
-        None => Ok(default()),
+    let longest = values.number("result_ttl_s")?;
+    values.limit_default(key, longest);
+    match values.number(key)? {
+        s if s <= longest => Ok(Duration::from_secs(s.into())),
+        s => Err(refused(key, s, format!("a whole number from 0 to {longest}"))),
     }
 }
 
-fn origins(given: &[String]) -> Result<Vec<String>> {
-    let is_origin = |origin: &str| {
-        let uri: Option<axum::http::Uri> = origin.parse().ok();
-        uri.is_some_and(|uri| {
-            let scheme = uri.scheme_str().is_some_and(|scheme| ["http", "https"].contains(&scheme));
-            scheme
-                && uri.authority().is_some()
-                && !origin["https://".len()..].contains(['/', '?', '@'])
-        })
-    };
-    let given = given.iter().map(|origin| origin.trim()).filter(|origin| !origin.is_empty());
-    let check = |origin: &str| match origin {
-        "*" => Ok(origin.to_owned()),
-        _ if is_origin(origin) => Ok(origin.to_owned()),
-        _ => Err(refused("cors_origins", origin, "a list of origins such as https://example.org")),
-    };
-    given.map(check).collect()
+fn resumable(values: &mut Values, pressure_ttl: Duration) -> Result<ResumableLimits> {
+    let normal = values.seconds("resumable_ttl_s")?;
+    let retention = RetentionPeriods { normal, under_pressure: pressure_ttl.min(normal) };
+    Ok(ResumableLimits { uploads_max: values.count("resumable_uploads_max")?, retention })
 }
 
-fn networks(key: &'static str, given: Option<&[String]>, default: &[&str]) -> Result<Vec<IpNet>> {
-    let read = |network: &str| {
-        let address = network.parse::<IpAddr>().map(IpNet::from);
-        address
-            .or_else(|_| network.parse::<IpNet>())
-            .map_err(|_| refused(key, network, "a list of addresses or networks (10.0.0.0/8)"))
-    };
-    match given {
-        None => default.iter().map(|network| read(network)).collect(),
-        Some(given) => {
-            let given = given.iter().map(|network| network.trim());
-            given.filter(|network| !network.is_empty()).map(read).collect()
-        }
-    }
-}
-
-fn log(given: Option<&str>) -> Result<String> {
-    let text = given.unwrap_or("info");
+fn log(text: &str) -> Result<String> {
     match tracing_subscriber::EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => {
@@ -299,22 +262,14 @@ fn log(given: Option<&str>) -> Result<String> {
     }
 }
 
-fn log_format(given: Option<&str>) -> Result<LogFormat> {
-    match given {
-        None | Some("text") => Ok(LogFormat::Text),
-        Some("json") => Ok(LogFormat::Json),
-        Some("journald") => Ok(LogFormat::Journald),
-        Some(other) => Err(refused("log_format", other, "text, json or journald")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const MIB: u64 = 1 << 20;
+
     fn with_budget(mib: u64) -> Result<Config> {
-        let budget = Some(ByteCount(mib * MIB));
-        Config::resolve(&RawConfig { memory_budget_bytes: budget, ..RawConfig::default() })
+        Config::resolve(RawConfig::of(&format!("memory_budget_bytes = \"{mib} MiB\"")))
     }
 
     #[test]

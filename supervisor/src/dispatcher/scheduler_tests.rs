@@ -1,7 +1,7 @@
 //! The memory budget, the order of jobs and the pool, without processes.
 
 use super::*;
-use crate::config::{ByteCount, RawConfig};
+use crate::config::RawConfig;
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{Job, JobEvent, Upload};
 use crate::policy::verdict::{Decision, Verdict};
@@ -18,13 +18,10 @@ const BUDGET_BYTES: u64 = 4 * CAP_BYTES;
 const WORKERS: u32 = 3;
 
 fn config() -> Arc<Config> {
-    let raw = RawConfig {
-        workers: Some(WORKERS),
-        standby: Some(0),
-        worker_memory_bytes_max: Some(ByteCount(CAP_BYTES)),
-        memory_budget_bytes: Some(ByteCount(BUDGET_BYTES)),
-        ..RawConfig::default()
-    };
+    let raw = RawConfig::of(&format!(
+        "workers = {WORKERS}\nstandby = 0\nworker_memory_bytes_max = {CAP_BYTES}\n\
+         memory_budget_bytes = {BUDGET_BYTES}\n"
+    ));
     Arc::new(Config::load(&raw, None).expect("a configuration"))
 }
 

@@ -287,7 +287,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("token");
         fs::write(&path, TOKEN).expect("writes");
-        let mut config = Config::resolve(&RawConfig::default()).expect("valid");
+        let mut config = Config::resolve(RawConfig::default()).expect("valid");
         let mut open = |token_file: Option<&Path>, operators: &str| {
             config.access.token_file = token_file.map(Path::to_owned);
             Access::open(&config, Some(operators.parse().expect("an address")))

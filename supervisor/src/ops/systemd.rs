@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_stop_timeout_of_the_unit_covers_every_stage_of_a_stop() {
-        let config = Config::resolve(&RawConfig::default()).expect("valid");
+        let config = Config::resolve(RawConfig::default()).expect("valid");
         let limit = setting(UNIT, "TimeoutStopSec").strip_suffix('s').expect("seconds");
         let limit = Duration::from_secs(limit.parse().expect("a number"));
         let stages = 3 * config.deadlines.grace;
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn the_socket_units_have_the_default_addresses() {
         let socket = include_str!("../../../systemd/bodyscript.socket");
-        let config = Config::resolve(&RawConfig::default()).expect("valid");
+        let config = Config::resolve(RawConfig::default()).expect("valid");
         assert_eq!(setting(socket, "ListenStream"), config.listen.to_string());
         let socket = include_str!("../../../systemd/bodyscript-operator.socket");
         let operators = config.operator_listen.expect("on").to_string();

@@ -7,7 +7,7 @@ mod memory_journal;
 mod steps;
 
 use super::Dispatcher;
-use crate::config::{ByteCount, Config, RawConfig};
+use crate::config::{Config, RawConfig};
 use crate::dispatcher::status::Numbers;
 use crate::policy::job::JobId;
 use crate::policy::verdict::EXECUTIONS_MAX;
@@ -75,19 +75,12 @@ struct Simulation {
 }
 
 fn config(state: &Path, workers: u32, standby: u32) -> Arc<Config> {
-    let ttl_s = Some(RESULT_TTL.as_secs() as u32);
-    let raw = RawConfig {
-        state_dir: Some(state.to_owned()),
-        workers: Some(workers),
-        standby: Some(standby),
-        queue_max: Some(QUEUE_MAX),
-        worker_memory_bytes_max: Some(ByteCount(CAP_BYTES)),
-        memory_budget_bytes: Some(ByteCount(BUDGET_BYTES)),
-        disk_free_bytes_min: Some(ByteCount(0)),
-        result_ttl_s: ttl_s,
-        pressure_ttl_s: ttl_s,
-        ..RawConfig::default()
-    };
+    let ttl_s = RESULT_TTL.as_secs();
+    let raw = RawConfig::of(&format!(
+        "state_dir = {state:?}\nworkers = {workers}\nstandby = {standby}\nqueue_max = {QUEUE_MAX}\n\
+         worker_memory_bytes_max = {CAP_BYTES}\nmemory_budget_bytes = {BUDGET_BYTES}\n\
+         disk_free_bytes_min = 0\nresult_ttl_s = {ttl_s}\npressure_ttl_s = {ttl_s}\n"
+    ));
     Arc::new(Config::load(&raw, None).expect("a configuration"))
 }
 
