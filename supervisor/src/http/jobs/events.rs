@@ -9,7 +9,7 @@
 use crate::dispatcher::status::Status;
 use crate::http::connections::registry::RequestSlot;
 use crate::http::extract::JobIdParam;
-use crate::http::openapi::EventRefusals;
+use crate::http::openapi::refusals::refusals;
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::policy::job::JobId;
@@ -26,6 +26,10 @@ use tokio::sync::watch;
 
 /// Interval of keep-alive comments on an idle stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+refusals! {
+    EventRefusals: JobNotFound TooManyStreams Stopping;
+}
 
 /// Follow the status of a job
 ///

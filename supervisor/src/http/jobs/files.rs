@@ -5,7 +5,8 @@
 
 use crate::dispatcher::Results;
 use crate::http::extract::PathParam;
-use crate::http::openapi::{Bytes, FileRefusals};
+use crate::http::openapi::Bytes;
+use crate::http::openapi::refusals::refusals;
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::policy::display_name::DisplayName;
@@ -22,6 +23,11 @@ use bodyscript_protocol::artefact::Artefact;
 use std::path::Path;
 use tower_http::services::ServeFile;
 use utoipa::IntoResponses;
+
+refusals! {
+    FileRefusals: UnknownAddress JobNotFound FileNotFound NotCompleted ConditionFailed
+        RangeNotSatisfiable Stopping;
+}
 
 /// The successful responses to a request for a file.
 #[derive(IntoResponses)]

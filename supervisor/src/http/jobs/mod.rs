@@ -7,8 +7,8 @@ pub(crate) mod paging;
 use crate::dispatcher::status::Status;
 use crate::dispatcher::{Cancelled, Listing};
 use crate::http::extract::JobIdParam;
-use crate::http::jobs::paging::{Next, Paged, Paging};
-use crate::http::openapi::{CancelRefusals, CleanupRefusals, JobRefusals, ListRefusals};
+use crate::http::jobs::paging::{ListRefusals, Next, Paged, Paging};
+use crate::http::openapi::refusals::refusals;
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::policy::job::JobId;
@@ -16,6 +16,12 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+refusals! {
+    JobRefusals: JobNotFound Stopping;
+    CancelRefusals: JobNotFound AlreadyOver OtherOrigin Stopping;
+    CleanupRefusals: JobNotFound OtherOrigin Stopping;
+}
 
 /// Get the status of a job
 #[utoipa::path(get, path = "/api/status/{id}", tag = "jobs", operation_id = "get_status",

@@ -1,6 +1,7 @@
 //! Paging of lists, which bounds the size of a response.
 
 use crate::dispatcher::Page;
+use crate::http::openapi::refusals::refusals;
 use crate::http::problem::ApiError;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
@@ -9,6 +10,10 @@ use utoipa::IntoParams;
 
 /// Maximum and default number of entries in a response.
 const LIMIT_MAX: usize = 1000;
+
+refusals! {
+    ListRefusals: MalformedQuery InvalidField OperatorsOnly TokenRequired Stopping;
+}
 
 /// Query parameters of a list.
 #[derive(IntoParams)]

@@ -1,25 +1,21 @@
 //! The OpenAPI 3.1 document, generated from the handlers, and its HTML page.
 //!
 //! `http::router` adds a route and its description in one call, so that every route is described.
-//! The error responses of handlers are declared here as sets of codes from the catalogue.
 
 pub(crate) mod html;
 pub(crate) mod info;
 pub(crate) mod problems;
+pub(crate) mod refusals;
 
 use crate::dispatcher::status::Status;
 use crate::http::problem::Problem;
-use crate::http::problem::catalogue::{Catalogue, Code, Entry, Remedy};
+use crate::http::problem::catalogue::Catalogue;
 use axum::Extension;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse};
-use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
-use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{ContentBuilder, PathItem, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
+use utoipa::openapi::{PathItem, RefOr};
+use utoipa::{Modify, OpenApi, ToSchema};
 
 /// The document without its paths.
 #[derive(OpenApi)]
@@ -59,73 +55,6 @@ impl Modify for SecuritySchemes {
             components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
         }
     }
-}
-
-macro_rules! refusals {
-    ($($name:ident: $($code:ident)*;)*) => {$(
-        /// A set of error responses.
-        pub(crate) struct $name;
-
-        impl IntoResponses for $name {
-            fn responses() -> BTreeMap<String, RefOr<Response>> {
-                responses_by_status(&[$(Code::$code,)* Code::Internal])
-            }
-        }
-    )*};
-}
-
-refusals! {
-    Unknown: UnknownAddress;
-    JobRefusals: JobNotFound Stopping;
-    EventRefusals: JobNotFound TooManyStreams Stopping;
-    CleanupRefusals: JobNotFound OtherOrigin Stopping;
-    CancelRefusals: JobNotFound AlreadyOver OtherOrigin Stopping;
-    FileRefusals: UnknownAddress JobNotFound FileNotFound NotCompleted ConditionFailed
-        RangeNotSatisfiable Stopping;
-    UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField ConflictingFields InvalidField
-        WebhooksOff UploadTooLarge FormTooLarge UploadStalled UploadTooSlow UploadBroken QueueFull MemoryShort
-        DiskFull JournalLost Overloaded TooManyUploads TooManyJobs KeyReused KeyBusy OtherOrigin Stopping;
-    ResumableStartRefusals: TusVersion InvalidHeader RepeatedField ConflictingFields InvalidField
-        WebhooksOff UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow UploadBroken UploadLocked
-        ChecksumMismatch TooManyResumable QueueFull MemoryShort DiskFull JournalLost Overloaded TooManyUploads TooManyJobs
-        OtherOrigin Stopping;
-    ResumableAppendRefusals: TusVersion UnknownAddress UploadNotFound InvalidHeader
-        UnsupportedMediaType OffsetConflict UploadBeyondLength UploadStalled UploadTooSlow
-        UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull JournalLost Overloaded
-        OtherOrigin Stopping;
-    ResumableRefusals: Overloaded TusVersion UnknownAddress UploadNotFound UploadLocked OtherOrigin Stopping;
-    OperatorRefusals: OperatorsOnly TokenRequired Stopping;
-    ListRefusals: MalformedQuery InvalidField OperatorsOnly TokenRequired Stopping;
-}
-
-/// Groups the codes by status, one response each.
-fn responses_by_status(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
-    let mut by_status = BTreeMap::<String, Vec<Entry>>::new();
-    for entry in codes.iter().map(|code| code.entry()) {
-        let status = entry.status.map_or(String::new(), |status| status.as_u16().to_string());
-        by_status.entry(status).or_default().push(entry);
-    }
-    by_status.into_iter().map(|(status, entries)| (status, response(&entries).into())).collect()
-}
-
-fn response(entries: &[Entry]) -> Response {
-    let mut description = String::new();
-    for Entry { code, cause, .. } in entries {
-        let gap = if description.is_empty() { "" } else { " " };
-        write!(description, "{gap}`{code}`: {cause}").expect("writing to a string succeeds");
-    }
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let mut response = ResponseBuilder::new()
-        .description(description)
-        .content("application/problem+json", content);
-    if entries.iter().any(|entry| entry.cured_by == Remedy::Time) {
-        let header = HeaderBuilder::new()
-            .schema(Some(ObjectBuilder::new().schema_type(Type::Integer).build()))
-            .description(Some("Seconds to wait before trying again"))
-            .build();
-        response = response.header("Retry-After", header);
-    }
-    response.build()
 }
 
 /// A binary body.

@@ -5,7 +5,7 @@
 
 use crate::dispatcher::status::megabytes;
 use crate::dispatcher::{Counts, Health};
-use crate::http::openapi::OperatorRefusals;
+use crate::http::operators::OperatorRefusals;
 use crate::http::problem::{ApiError, RETRY_AFTER_DEFAULT};
 use crate::http::service::Service;
 use crate::runner::containment::own_memory::own_rss_bytes;

@@ -4,8 +4,7 @@
 
 use crate::dispatcher::Page;
 use crate::dispatcher::status::Numbers;
-use crate::http::jobs::paging::{Next, Paged, Paging};
-use crate::http::openapi::ListRefusals;
+use crate::http::jobs::paging::{ListRefusals, Next, Paged, Paging};
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::policy::job::JobId;

@@ -4,7 +4,7 @@
 //! have a small fixed set of values, none of them from clients.
 
 use crate::dispatcher::{Counts, Health};
-use crate::http::openapi::OperatorRefusals;
+use crate::http::operators::OperatorRefusals;
 use crate::http::operators::health::query;
 use crate::http::problem::ApiError;
 use crate::http::service::Service;

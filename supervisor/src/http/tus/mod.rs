@@ -7,12 +7,11 @@
 
 pub(crate) mod append;
 pub(crate) mod headers;
+pub(crate) mod refusals;
 
 use crate::dispatcher::Ticket;
 use crate::http::extract::PathParam;
-use crate::http::openapi::{
-    Bytes, ResumableAppendRefusals, ResumableRefusals, ResumableStartRefusals,
-};
+use crate::http::openapi::Bytes;
 use crate::http::problem::ApiError;
 use crate::http::service::{LiveService, Service};
 use crate::http::upload::body::{discard, refuse};
@@ -30,6 +29,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use headers::{CHECKSUMS, Metadata, VERSION};
 use jiff::Timestamp;
+use refusals::{ResumableAppendRefusals, ResumableRefusals, ResumableStartRefusals};
 use std::sync::Arc;
 use std::time::Duration;
 

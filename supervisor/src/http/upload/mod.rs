@@ -14,7 +14,8 @@ pub(crate) mod received_file;
 use crate::dispatcher::Ticket;
 use crate::dispatcher::status::Status;
 use crate::http::middleware::clients::ClientPermit;
-use crate::http::openapi::{Bytes, UploadRefusals};
+use crate::http::openapi::Bytes;
+use crate::http::openapi::refusals::refusals;
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::http::upload::body::{Chunks, refuse};
@@ -56,6 +57,13 @@ pub(crate) struct Accepted {
     message: String,
     /// Size of the video in MiB (2^20 bytes), to two places.
     file_size_mb: f64,
+}
+
+refusals! {
+    UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField
+        ConflictingFields InvalidField WebhooksOff UploadTooLarge FormTooLarge UploadStalled
+        UploadTooSlow UploadBroken QueueFull MemoryShort DiskFull JournalLost Overloaded
+        TooManyUploads TooManyJobs KeyReused KeyBusy OtherOrigin Stopping;
 }
 
 /// Upload a video as a form

@@ -1,0 +1,16 @@
+//! The error responses of resumable uploads in the OpenAPI document.
+
+use crate::http::openapi::refusals::refusals;
+
+refusals! {
+    ResumableStartRefusals: TusVersion InvalidHeader RepeatedField ConflictingFields
+        InvalidField WebhooksOff UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow
+        UploadBroken UploadLocked ChecksumMismatch TooManyResumable QueueFull MemoryShort
+        DiskFull JournalLost Overloaded TooManyUploads TooManyJobs OtherOrigin Stopping;
+    ResumableAppendRefusals: TusVersion UnknownAddress UploadNotFound InvalidHeader
+        UnsupportedMediaType OffsetConflict UploadBeyondLength UploadStalled UploadTooSlow
+        UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull JournalLost
+        Overloaded OtherOrigin Stopping;
+    ResumableRefusals: Overloaded TusVersion UnknownAddress UploadNotFound UploadLocked
+        OtherOrigin Stopping;
+}
