@@ -13,7 +13,7 @@ pub(crate) struct UploadQuery;
 impl IntoParams for UploadQuery {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let meaning = "File name of the video, if the body is the video itself.";
-        let filename = ("filename", meaning.to_owned(), nullable(Type::String).build());
+        let filename = ("filename", meaning.to_owned(), plain(Type::String.into()));
         let parameter = |(name, meaning, schema): Field| {
             ParameterBuilder::new()
                 .name(name)
@@ -23,7 +23,7 @@ impl IntoParams for UploadQuery {
                 .schema(Some(schema))
                 .build()
         };
-        std::iter::once(filename).chain(options()).map(parameter).collect()
+        std::iter::once(filename).chain(options(SchemaType::from)).map(parameter).collect()
     }
 }
 
@@ -47,18 +47,29 @@ impl PartialSchema for UploadForm {
             schema.description = Some(meaning);
             form.property(name, schema)
         };
-        options().fold(form, add).into()
+        options(or_null).fold(form, add).into()
     }
 }
 
 /// Name, meaning and values of one option.
 type Field = (&'static str, String, Object);
 
-fn options() -> impl Iterator<Item = Field> {
+/// All options; `kind_of` makes the type of one that has no list of names.
+fn options(kind_of: fn(Type) -> SchemaType) -> impl Iterator<Item = Field> {
     let webhook =
         "URL that receives a webhook when the job ends (Standard Webhooks), if configured.";
-    let webhook = (WEBHOOK_URL, webhook.to_owned(), nullable(Type::String).build());
-    OPTIONS.iter().map(|row| (row.name, meaning(row), schema(row.values))).chain([webhook])
+    let webhook = (WEBHOOK_URL, webhook.to_owned(), plain(kind_of(Type::String)));
+    let field = move |row: &OptionRow| (row.name, meaning(row), schema(row.values, kind_of));
+    OPTIONS.iter().map(field).chain([webhook])
+}
+
+/// Generated clients may pass null for a form field that is not set.
+fn or_null(kind: Type) -> SchemaType {
+    SchemaType::from_iter([kind, Type::Null])
+}
+
+fn plain(kind: SchemaType) -> Object {
+    ObjectBuilder::new().schema_type(kind).build()
 }
 
 fn meaning(row: &OptionRow) -> String {
@@ -69,7 +80,7 @@ fn meaning(row: &OptionRow) -> String {
     }
 }
 
-fn schema(values: Values) -> Object {
+fn schema(values: Values, kind_of: fn(Type) -> SchemaType) -> Object {
     match values {
         Values::OneOf(names) => {
             ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names()))
@@ -79,11 +90,13 @@ fn schema(values: Values) -> Object {
             let list = format!("^{name}(,{name})*$");
             ObjectBuilder::new().schema_type(Type::String).pattern(Some(list))
         }
-        Values::Whole(min, max) => nullable(Type::Integer)
+        Values::Whole(min, max) => ObjectBuilder::new()
+            .schema_type(kind_of(Type::Integer))
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
             .minimum(Some(min))
             .maximum(Some(max)),
-        Values::Rate(min, max) => nullable(Type::Number)
+        Values::Rate(min, max) => ObjectBuilder::new()
+            .schema_type(kind_of(Type::Number))
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Double)))
             .minimum(Some(limit(min)))
             .maximum(Some(limit(max))),
@@ -94,9 +107,4 @@ fn schema(values: Values) -> Object {
 /// A limit that is written without a fraction where it has none.
 fn limit(value: f64) -> Number {
     if value.fract() == 0.0 { (value as i64).into() } else { value.into() }
-}
-
-/// A value that generated clients may leave out or pass as null.
-fn nullable(kind: Type) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(SchemaType::from_iter([kind, Type::Null]))
 }
