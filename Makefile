@@ -59,7 +59,7 @@ setup: ## Install missing Debian packages
 # What cargo builds. A package that is built by itself gets other features of its dependencies, and another build of
 # them: so `dev` is always built and tested as a whole, and the programs of `release` always together.
 PROGRAMS := --package bodyscript --package bodyscript-worker
-TARGETS = $(if $(filter dev,$(PROFILE)),--workspace --all-targets,$(PROGRAMS) --bins)
+TARGETS = $(if $(filter dev,$(PROFILE)),--workspace --bins --tests,$(PROGRAMS) --bins)
 
 .PHONY: build
 build: setup ## Build the programs (PROFILE=release, or dev: with all tests)
@@ -137,34 +137,24 @@ $(PROXIES):
 		echo "proxy-tools: none of the $(words $(PROXY_PACKAGES)) packages: $$(tail -1 error)"
 	fi
 
-# The sections of a test run, each with the minutes it took. Those in the background wait for what was started earlier:
-# downloads run while the first sections compile, the tests under load and the virtual machine while the tests run.
-SECTIONS := format lint-and-build downloads deny test-package test-rust test-unprivileged test-load vm-scenarios
-BESIDE_TESTS := test-load vm-scenarios
+# The sections of a test run, each with the minutes it took. What is downloaded comes while the first compile.
+SECTIONS := format lint build-tests downloads deny test-rust test-unprivileged test-vm
 
 .PHONY: test
 test: export SKIPPED_CHECKS := $(CURDIR)/target/skipped
-test: export RUSTC_WORKSPACE_WRAPPER := $(CURDIR)/tests/lint.sh
 test: setup ## Run all tests and checks
 	@mkdir -p target
 	# Users without rights of their own write to it too.
 	install -m 666 /dev/null "$$SKIPPED_CHECKS"
-	declare -A running=()
-	# Makes a target in the background, in a process group of its own, which can be ended with all its programs.
-	start() {
-		setsid $(MAKE) --no-print-directory "$$2" </dev/null >"target/$$1.log" 2>&1 &
-		running[$$1]=$$!
-	}
-	trap 'for group in "$${running[@]}"; do kill -- "-$$group" 2>/dev/null || true; done' EXIT
-	start downloads tools
+	$(MAKE) --no-print-directory tools >target/downloads.log 2>&1 &
+	downloads=$$!
+	trap 'kill "$$downloads" 2>/dev/null || true' EXIT
 	minutes=""
 	for section in $(SECTIONS); do
 		began=$$(date +%s)
-		[ "$$section" != test-rust ] || for target in $(BESIDE_TESTS); do start "$$target" "$$target"; done
-		if [ -n "$${running[$$section]:-}" ]; then
-			wait "$${running[$$section]}" || { cat "target/$$section.log"; exit 1; }
-			unset "running[$$section]"
-			cat "target/$$section.log"
+		if [ "$$section" = downloads ]; then
+			wait "$$downloads" || { cat target/downloads.log; exit 1; }
+			cat target/downloads.log
 		else
 			$(MAKE) --no-print-directory "$$section"
 		fi
@@ -176,23 +166,13 @@ test: setup ## Run all tests and checks
 .PHONY: tools
 tools: browser-tools python-tools proxy-tools cargo-deny vm-image
 
-# With the compiler that `test` sets, which lints.
-.PHONY: lint-and-build
-lint-and-build:
+.PHONY: build-tests
+build-tests:
 	@$(MAKE) --no-print-directory build PROFILE=dev
-
-# All test binaries but `load`, by their files.
-TESTS = $(filter-out load,$(basename $(notdir $(wildcard */tests/*.rs tests/*/tests/*.rs))) \
-	$(notdir $(patsubst %/main.rs,%,$(wildcard */tests/*/main.rs))))
 
 .PHONY: test-rust
 test-rust:
-	@cargo test --locked --workspace --lib --bins $(TESTS:%=--test %)
-	cargo test --locked --workspace --doc --quiet
-
-.PHONY: test-load
-test-load:
-	@cargo test --locked --workspace --test load
+	@cargo test --locked --workspace
 
 .PHONY: test-unprivileged
 test-unprivileged: ## As root: run the tests of cage and sandbox, and a whole job, as an unprivileged user
@@ -220,7 +200,7 @@ DENY := target/deny/bin/cargo-deny
 
 .PHONY: cargo-deny
 cargo-deny: target/deny/.installed
-	@[ -x $(DENY) ] || env -u RUSTC_WORKSPACE_WRAPPER cargo install --quiet --locked --root target/deny --target-dir target/deny/build --version 0.20.2 cargo-deny
+	@[ -x $(DENY) ] || cargo install --quiet --locked --root target/deny --target-dir target/deny/build --version 0.20.2 cargo-deny
 
 .PHONY: deny
 deny: cargo-deny ## Check licences, sources and advisories of all dependencies
@@ -258,19 +238,9 @@ vm-packages:
 vm-image: vm-packages
 	@[ "$$(id -u)" -ne 0 ] || tests/vm/image.sh target/vm
 
-# The package with the programs that the tests use.
-.PHONY: test-package
-test-package: PROFILE = dev
-test-package: deb
-
 .PHONY: test-vm
-test-vm: test-package ## Test the package under systemd in a virtual machine (as root; no KVM needed)
-	@$(MAKE) --no-print-directory vm-scenarios
-
-# With the package that is built already.
-.PHONY: vm-scenarios
-vm-scenarios: PROFILE = dev
-vm-scenarios:
+test-vm: PROFILE = dev
+test-vm: deb ## Test the package under systemd in a virtual machine (as root; no KVM needed)
 	@if [ "$$(id -u)" -ne 0 ]; then
 		tests/skips.sh skip root "test-vm: making a file system for the guest takes root"
 		exit 0
