@@ -29,7 +29,8 @@ pub mod options;
 pub mod pose;
 pub mod sandbox_report;
 pub mod session;
+pub mod warning;
 
 /// Version of everything in this crate that crosses the pipe. The first field of the first
 /// message, so that a mismatch is detected before anything else is read.
-pub const PROTOCOL_VERSION: u32 = 7;
+pub const PROTOCOL_VERSION: u32 = 8;

@@ -11,8 +11,8 @@ pub const TEXT_BYTES_MAX: usize = 512;
 pub const LAYERS_MAX: usize = 16;
 
 /// Most frames of video one job may report. A plausibility check on the worker, not a limit on videos:
-/// ten seconds at 1,000 frames/s is a tenth of it.
-pub const FRAMES_MAX: u32 = 100_000;
+/// an hour at 1,000 frames/s is a third of it.
+pub const FRAMES_MAX: u32 = 10_000_000;
 
 /// Width of the length prefix of a message, in bytes.
 pub const PREFIX_BYTES: usize = size_of::<u32>();

@@ -4,6 +4,7 @@ use crate::artefact::Artefact;
 use crate::fault::Fault;
 use crate::options::Options;
 use crate::sandbox_report::{Layer, SandboxReport};
+use crate::warning::Warnings;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 
@@ -147,6 +148,9 @@ pub struct Summary {
     pub jitter: f32,
     /// How many people were distinguished.
     pub people: u32,
+    /// What was left out or assumed.
+    #[serde(default)]
+    pub warnings: Warnings,
 }
 
 /// The reason a run failed.

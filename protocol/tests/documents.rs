@@ -1,7 +1,8 @@
-//! The tables of options and output formats in the documentation are made from those of the code.
+//! The tables of options, output formats and warnings in the documentation are made from those of the code.
 
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::options::{OPTIONS, Options};
+use bodyscript_protocol::warning::WARNINGS;
 use std::fmt::Write;
 
 /// Compares the part of a document between two markers; with `BLESS` set, it is written instead.
@@ -29,6 +30,15 @@ fn the_table_of_options_in_docs_api_md_is_current() {
         writeln!(table, "| `{name}` | {values} | {default} | {help}{excluded} |").expect("fits");
     }
     check("api.md", "options", &table);
+}
+
+#[test]
+fn the_table_of_warnings_in_docs_outputs_md_is_current() {
+    let mut table = String::from("| Code | Sentence |\n|---|---|\n");
+    for row in &WARNINGS {
+        writeln!(table, "| `{}` | {} |", row.code, row.sentence).expect("fits");
+    }
+    check("outputs.md", "warnings", &table);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use bodyscript_protocol::message::{
 };
 use bodyscript_protocol::options::{FrameRate, Mode, Options, Sampling, Smoothing};
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
+use bodyscript_protocol::warning::Warning;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -125,10 +126,11 @@ fn progress_and_ends() {
         track_losses: 1,
         jitter: 0.25,
         people: 2,
+        warnings: [Warning::Trimmed, Warning::SoundDropped].into_iter().collect(),
     };
     holds(
         &ToSupervisor::Done(summary),
-        "20000000 03000000 04000000 03000000 02000000 0000003f 01000000 0000803e 02000000",
+        "22000000 03000000 04000000 03000000 02000000 0000003f 01000000 0000803e 02000000 2100",
     );
     let failure = Failure { fault: Fault::NoVideoTrack, detail: "d".into() };
     holds(&ToSupervisor::Failed(failure), "11000000 04000000 02000000 0100000000000000 64");

@@ -43,6 +43,7 @@ fn any_message() -> impl Strategy<Value = ToSupervisor> {
                     track_losses: 0,
                     jitter: 0.0,
                     people: 1,
+                    warnings: bodyscript_protocol::warning::Warnings::NONE,
                 })
             }
         ),

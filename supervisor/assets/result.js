@@ -30,6 +30,7 @@ export class Result {
     const { json, video } = status.urls;
     const isFound = status.statistics.frames_detected > 0;
     element("result-note").textContent = (!json && NO_POSE) || (!isFound && NO_PERSON) || "";
+    this.#warnings(status.warnings);
     element("player").hidden = !json;
     element("angles").hidden = !json || !isFound;
     if (!json) return;
@@ -74,6 +75,17 @@ export class Result {
       return row;
     });
     element("facts").replaceChildren(...rows);
+  }
+
+  /** What was left out of the results. */
+  #warnings(warnings) {
+    const lines = warnings.map(({ sentence }) => {
+      const line = document.createElement("li");
+      line.textContent = sentence;
+      return line;
+    });
+    element("warnings").replaceChildren(...lines);
+    element("warnings").hidden = lines.length === 0;
   }
 
   /** One link for each result; the service has put the texts of all formats into the page. */

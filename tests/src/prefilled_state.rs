@@ -21,6 +21,7 @@ const SUMMARY: Summary = Summary {
     track_losses: 2,
     jitter: 0.001,
     people: 1,
+    warnings: bodyscript_protocol::warning::Warnings::NONE,
 };
 
 /// Fills the folder with jobs; gives the state of each. Of ten, six are completed, two failed, one is

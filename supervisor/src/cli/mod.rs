@@ -21,6 +21,7 @@ use clap::{Args, Parser, Subcommand};
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use thiserror::Error;
 
 pub(crate) use ctl::CtlError;
@@ -137,7 +138,7 @@ impl Cli {
             Command::Serve(settings) => serve(settings),
             Command::Ctl(command) => Ok(ctl::ctl(command)?),
             Command::Run(command) => {
-                let config = command.settings.load_with_log("warn")?;
+                let config = command.settings.load_for_run()?;
                 telemetry::init(&config.log, config.log_format);
                 let RunCommand { videos, output, options: JobOptions(options), .. } = command;
                 Ok(runtime()?.block_on(run::run(config, videos, output, options))?)
@@ -174,6 +175,23 @@ impl ConfigArgs {
     /// Reloads the same sources; `current` is the configuration in effect.
     fn reload(&self, current: &Config) -> Result<Config, ConfigError> {
         Config::reload(&self.keys, self.config.as_deref(), current)
+    }
+
+    /// Without the limits of the service on the length of videos, unless they are given as flags or
+    /// variables: local videos are processed as long as there is progress.
+    fn load_for_run(&self) -> Result<Config, ConfigError> {
+        let mut config = self.load_with_log("warn")?;
+        if !self.keys.is_given("duration_s_max") {
+            config.media.duration_ms_max = u32::MAX;
+        }
+        let endless = Duration::from_secs(u32::MAX.into());
+        if !self.keys.is_given("worker_wall_s_max") {
+            config.deadlines.wall = endless;
+        }
+        if !self.keys.is_given("worker_cpu_s_max") {
+            config.deadlines.cpu = endless;
+        }
+        Ok(config)
     }
 
     /// As [`ConfigArgs::load`], with a different default log filter.

@@ -228,12 +228,16 @@ impl Job {
         match deliver(state, self.id, self.formats, target) {
             Ok(()) => {
                 let detected = status.statistics.map_or(0, |statistics| statistics.frames_detected);
-                let sentence = format!(
+                let mut sentence = format!(
                     "{}: {} frames, a person in {detected}; results in {}",
                     shown(video),
                     status.current_frame,
                     shown(target)
                 );
+                for warning in status.warnings {
+                    sentence.push_str("\n  Warning: ");
+                    sentence.push_str(warning.sentence);
+                }
                 self.line.succeed(&sentence).is_ok()
             }
             Err(error) => {

@@ -54,6 +54,12 @@ impl RawConfig {
         self.0.entry(key).or_insert(value.into());
     }
 
+    /// Whether a value of this key is given.
+    pub(crate) fn is_given(&self, key: &'static str) -> bool {
+        debug_assert!(keys::find(key).is_some(), "{key}");
+        self.0.contains_key(key)
+    }
+
     /// Merges these values (flags and environment) over those of a file.
     ///
     /// In the file a table is a prefix: `required` in `[cage]` is the key `cage_required`.

@@ -8,7 +8,6 @@ use crate::config::{
 use crate::policy::retention_rules::{ResumableLimits, RetentionPeriods};
 use crate::runner::attempt::Deadlines;
 use crate::runner::containment::cage::CageRequired;
-use bodyscript_protocol::limits::FRAMES_MAX;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
 use bodyscript_protocol::sandbox_report::Layer;
 use std::net::SocketAddr;
@@ -142,25 +141,15 @@ impl Config {
 }
 
 fn media(values: &mut Values) -> Result<MediaLimits> {
-    let duration_s_max = values.number("duration_s_max")?;
-    let frame_rate_max = values.number("frame_rate_max")?;
-    if duration_s_max * frame_rate_max > FRAMES_MAX {
-        let accepted = format!(
-            "at most {} with a frame_rate_max of {frame_rate_max}, because a video may have \
-             at most {FRAMES_MAX} frames",
-            FRAMES_MAX / frame_rate_max
-        );
-        return Err(refused("duration_s_max", duration_s_max, accepted));
-    }
     Ok(MediaLimits {
-        duration_ms_max: duration_s_max * 1000,
+        duration_ms_max: values.number("duration_s_max")? * 1000,
         on_long: match values.choice("on_long")? {
             "reject" => OnLong::Reject,
             _ => OnLong::Trim,
         },
         side_px_max: values.number("side_px_max")?,
         area_px_max: values.number("area_px_max")?,
-        frame_rate_max,
+        frame_rate_max: values.number("frame_rate_max")?,
     })
 }
 

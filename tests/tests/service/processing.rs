@@ -3,13 +3,14 @@
 use anyhow::{Context, Result};
 use bodyscript_tests::fixture::{Clip, decode};
 use bodyscript_tests::pose_table::{PoseTable, Row};
+use bodyscript_tests::programs::Run;
 use bodyscript_tests::server::TestServer;
 use reqwest::StatusCode;
 use reqwest::header::{
     ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION,
     RANGE,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -85,12 +86,14 @@ fn a_video_becomes_pose_data_and_pictures() -> Result<()> {
     assert!((nose["x"].as_f64().context("x")? - table.frames[&7][&0].x).abs() < 1e-5);
     assert_eq!(document["landmark_names"][0], "nose");
     assert_eq!(document["statistics"]["frames_detected"], FRAMES);
+    assert_eq!((&document["warnings"], &status["warnings"]), (&json!([]), &json!([])));
 
     let metadata: Value =
         serde_json::from_slice(&std::fs::read(fetch(&server, id, "metadata.json", &folder)?)?)?;
     assert_eq!(metadata["video"]["width"], SIZE.0);
     assert_eq!(metadata["video"]["trimmed"], false);
     assert_eq!(metadata["job_id"], *id);
+    assert_eq!(metadata["warnings"], json!([]));
 
     check_pictures(
         &clip,
@@ -286,11 +289,34 @@ fn a_long_video_is_trimmed_or_refused_as_configured() -> Result<()> {
     assert_eq!(status["statistics"]["frames_processed"], 50, "10 s at 5 frames a second");
     let metadata: Value = server.json(&format!("/api/serve/{id}/metadata.json"))?;
     assert_eq!(metadata["video"]["trimmed"], true);
+    let document: Value = server.json(&format!("/api/serve/{id}/pose_data.json"))?;
+    for warnings in [&status["warnings"], &metadata["warnings"], &document["warnings"]] {
+        assert_eq!(warnings[0]["code"], "video_trimmed", "{warnings}");
+        assert_eq!(warnings.as_array().map(Vec::len), Some(1), "{warnings}");
+    }
 
     let strict = TestServer::start(&["--on-long", "reject"])?;
     let status = strict.await_end(&strict.submit(&video)?)?;
     assert_eq!(status["status"], "failed", "{status}");
     assert_eq!(status["error_code"], "video_too_long");
+    Ok(())
+}
+
+#[test]
+fn a_local_video_has_no_limit_on_its_length_unless_one_is_given() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("slow.mp4");
+    Clip::new().size(SIZE.0, SIZE.1).fps(5, 1).frames(60).encode(&video)?;
+    for (options, frames, is_warned) in
+        [(&[] as &[&str], 60, false), (&["--duration-s-max", "10"], 50, true)]
+    {
+        let run = Run::new(options, std::slice::from_ref(&video), folder.path())?.check()?;
+        let metadata = std::fs::read(run.artefact(&video, "metadata.json"))?;
+        let metadata: Value = serde_json::from_slice(&metadata)?;
+        assert_eq!(metadata["statistics"]["frames_processed"], frames);
+        let printed = String::from_utf8_lossy(&run.output.stdout).into_owned();
+        assert_eq!(printed.contains("Warning: The video is longer"), is_warned, "{printed}");
+    }
     Ok(())
 }
 

@@ -70,6 +70,7 @@ fn a_video_damaged_in_the_middle_gives_partial_results() -> Result<()> {
     assert_eq!(status["status"], "completed", "{status}");
     let frames = status["statistics"]["frames_processed"].as_u64().context("frames")?;
     assert!((1..30).contains(&frames), "{frames} of 30 frames from 70 % of the file");
+    assert_eq!(status["warnings"][0]["code"], "video_truncated", "{status}");
     Ok(())
 }
 

@@ -19,10 +19,11 @@ use crate::output::{
 };
 use crate::picture::Picture;
 use crate::pose::{Estimator, Frame, Person, TrackedFrame, Tracker, VideoFrame};
-use crate::video::{Decoder, FrameTime, Probe, VideoError};
+use crate::video::{Decoder, FrameTime, Probe, SoundReport, VideoError};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::limits::FRAMES_MAX;
 use bodyscript_protocol::message::{Start, Summary, ToSupervisor, VideoFacts};
+use bodyscript_protocol::warning::Warning;
 use std::thread;
 
 /// The inputs of a run.
@@ -69,9 +70,13 @@ pub fn run(
         let tracker = Tracker::start(scope, job.estimator, &job.start.parameters.options, limits);
         let frames = track(job, &mut decoder, tracker, &mut results)?;
         let Results { data, visuals, statistics, .. } = results;
-        let summary = statistics.summary(frames);
-        data.finish(&summary)?;
         let sound = visuals.take()?.finish()?;
+        let mut warnings = decoder.warnings();
+        if sound.as_ref().is_some_and(SoundReport::is_dropped) {
+            warnings.insert(Warning::SoundDropped);
+        }
+        let summary = statistics.summary(frames, warnings);
+        data.finish(&summary)?;
         if let Some(file) = metadata {
             write_metadata(file, job.start, &report, sound.as_ref(), &summary)?;
         }

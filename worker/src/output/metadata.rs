@@ -9,6 +9,7 @@ use crate::video::SoundReport;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{Start, Summary};
 use bodyscript_protocol::options::{OPTIONS, Options, Values};
+use bodyscript_protocol::warning::WarningRow;
 use serde::{Serialize, Serializer};
 use std::fs::File;
 use std::io::Write;
@@ -25,6 +26,7 @@ struct Metadata<'a> {
     /// `null` where no overlay was requested: sound is not read then.
     sound: Option<&'a SoundReport>,
     statistics: StatisticsReport,
+    warnings: Vec<&'static WarningRow>,
 }
 
 /// All options except the formats, which the files themselves show.
@@ -54,6 +56,7 @@ pub(crate) fn write(
         video,
         sound,
         statistics: StatisticsReport::from(summary),
+        warnings: summary.warnings.iter().collect(),
     };
     serde_json::to_writer_pretty(&mut file, &metadata)
         .map_err(std::io::Error::from)

@@ -4,6 +4,7 @@
 use crate::pose::Frame;
 use bodyscript_protocol::message::{Progress, Summary};
 use bodyscript_protocol::pose::{LANDMARKS, Pose, mean_visibility};
+use bodyscript_protocol::warning::Warnings;
 use serde::Serialize;
 
 /// Landmarks less visible than this are guesses and do not count for the jitter.
@@ -95,7 +96,7 @@ impl Statistics {
     }
 
     /// The totals of a run with this number of decoded frames.
-    pub(crate) fn summary(&self, frames_decoded: u32) -> Summary {
+    pub(crate) fn summary(&self, frames_decoded: u32, warnings: Warnings) -> Summary {
         let mean = self.visibility_sum / f64::from(self.frames_detected.max(1));
         Summary {
             frames_decoded,
@@ -105,6 +106,7 @@ impl Statistics {
             track_losses: self.track_losses,
             jitter: self.jitter.root(),
             people: self.people,
+            warnings,
         }
     }
 }
@@ -167,7 +169,7 @@ mod tests {
         for (id, people) in (0..).zip(frames) {
             statistics.add(&Frame { id, time: Duration::ZERO, people });
         }
-        statistics.summary(frames.len() as u32)
+        statistics.summary(frames.len() as u32, Warnings::NONE)
     }
 
     #[test]

@@ -53,4 +53,5 @@ pub(super) const EMPTY_SUMMARY: Summary = Summary {
     track_losses: 0,
     jitter: 0.0,
     people: 0,
+    warnings: bodyscript_protocol::warning::Warnings::NONE,
 };

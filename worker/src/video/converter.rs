@@ -14,20 +14,28 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, OnceLock};
 
 /// Links a decoder to the pad that receives its pictures. Adds a converter once the decoder's caps
-/// are not progressive, or of another pixel format or size.
+/// are not progressive, or of another pixel format or size. The result is set once the size of the
+/// pictures has changed.
 pub(super) fn link(
     decoded: &gst::Pad,
     next: gst::Pad,
     format: TrackFormat,
     (dynamic, events): (DynamicPipeline, &Sender<GraphEvent>),
-) -> Result<(), VideoError> {
+) -> Result<Arc<AtomicBool>, VideoError> {
     decoded.link(&next).map_err(graph_error("link its decoder"))?;
     let direct_caps = direct_caps(&format);
     let (source, is_converting) = (decoded.downgrade(), AtomicBool::new(false));
+    let (first_size, has_other_size) = (OnceLock::new(), Arc::new(AtomicBool::new(false)));
+    let size_changed = Arc::clone(&has_other_size);
     guard::watch(decoded, events, move |info| {
         let gst::EventView::Caps(event) = info.event()?.view() else { return None };
+        let size = size(event.caps());
+        if *first_size.get_or_init(|| size) != size {
+            has_other_size.store(true, Ordering::Relaxed);
+        }
         let is_direct = is_progressive(event.caps()) && event.caps().is_subset(&direct_caps);
         if is_direct || is_converting.swap(true, Ordering::Relaxed) {
             return None;
@@ -35,7 +43,12 @@ pub(super) fn link(
         // This event and all data after it pass through the new elements.
         insert(&source.upgrade()?, &next, &direct_caps, &dynamic).err().map(GraphEvent::Rejected)
     });
-    Ok(())
+    Ok(size_changed)
+}
+
+fn size(caps: &gst::CapsRef) -> Option<[i32; 2]> {
+    let pictures = caps.structure(0)?;
+    Some([pictures.get("width").ok()?, pictures.get("height").ok()?])
 }
 
 /// Caps of pictures that are read directly.

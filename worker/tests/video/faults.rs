@@ -4,6 +4,7 @@ use crate::clip::{self, Clip, PLAIN, launch};
 use crate::{LIMITS, assert_times, decode, file_of, open};
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
+use bodyscript_protocol::warning::Warning;
 use std::fs::File;
 
 fn fault_of(file: File, limits: &MediaLimits) -> Fault {
@@ -131,7 +132,7 @@ fn a_truncated_video_ends_early() {
         // A transport stream states no duration, and the AVI demuxer takes a file without its index
         // for complete.
         let is_known = !["mpegtsmux", "avimux"].contains(&muxer);
-        assert_eq!(decoded.truncated, is_known, "{muxer}");
+        assert_eq!(decoded.warnings.contains(Warning::Truncated), is_known, "{muxer}");
     }
 }
 
@@ -216,13 +217,21 @@ fn durations_at_the_limit_and_one_frame_past_it() {
         let clip = Clip { muxer, encoder: "x264enc bframes=0", ..PLAIN };
         let at = MediaLimits { duration_ms_max: 1000, on_long: OnLong::Reject, ..LIMITS };
         let decoded = decode(clip.make(), &at).unwrap_or_else(|error| panic!("{muxer}: {error}"));
-        assert_eq!((decoded.times.len(), decoded.trimmed), (30, false), "{muxer}");
+        assert_eq!(
+            (decoded.times.len(), decoded.warnings.contains(Warning::Trimmed)),
+            (30, false),
+            "{muxer}"
+        );
 
         let trim = MediaLimits { duration_ms_max: 966, ..LIMITS };
         let decoded = decode(clip.make(), &trim).unwrap_or_else(|error| panic!("{muxer}: {error}"));
-        assert_eq!((decoded.times.len(), decoded.trimmed), (29, true), "{muxer}");
+        assert_eq!(
+            (decoded.times.len(), decoded.warnings.contains(Warning::Trimmed)),
+            (29, true),
+            "{muxer}"
+        );
         assert!(decoded.probe.duration_ms.is_none() || decoded.probe.trimmed, "{muxer}");
-        assert!(!decoded.truncated, "{muxer}");
+        assert!(!decoded.warnings.contains(Warning::Truncated), "{muxer}");
 
         let reject = MediaLimits { on_long: OnLong::Reject, ..trim };
         let fault = fault_of(clip.make(), &reject);
@@ -237,7 +246,10 @@ fn half_a_frame_past_the_limit_is_tolerated() {
     let clip = Clip { rate: (30_000, 1001), ..PLAIN };
     let limits = MediaLimits { duration_ms_max: 1000, on_long: OnLong::Reject, ..LIMITS };
     let decoded = decode(clip.make(), &limits).expect("1.001 s pass for a second");
-    assert_eq!((decoded.times.len(), decoded.trimmed, decoded.probe.trimmed), (30, false, false));
+    assert_eq!(
+        (decoded.times.len(), decoded.warnings.contains(Warning::Trimmed), decoded.probe.trimmed),
+        (30, false, false)
+    );
 }
 
 #[test]

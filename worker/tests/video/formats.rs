@@ -2,6 +2,7 @@
 
 use crate::clip::{self, Clip, PLAIN};
 use crate::{LIMITS, assert_times, decode, file_of};
+use bodyscript_protocol::warning::{Warning, Warnings};
 
 /// An encoder, elements that restore times where it loses them, and the name of the codec.
 type Coding = (&'static str, &'static str, &'static str);
@@ -50,7 +51,7 @@ fn check_from(start: f64, (encoder, retimed, codec): Coding, muxer: &'static str
     assert_times(&what, &decoded.times, (0..30).map(|k| start + f64::from(k) / 30.0));
     clip::assert_levels(&what, &decoded.levels, 0..30);
     clip::assert_red(&what, clip::patch(&decoded.last, 10, 10));
-    assert!(!decoded.truncated && !decoded.trimmed, "{what}");
+    assert_eq!(decoded.warnings, Warnings::NONE, "{what}");
     if let Some(frames) = probe.frames_estimate {
         assert!(frames.abs_diff(30) <= 1, "{what}: {frames} frames expected of {probe:?}");
     }
@@ -176,4 +177,7 @@ fn pictures_of_another_size_are_scaled_to_the_first() {
     clip::assert_levels("two sizes", &decoded.levels, (0..15).chain(0..15));
     assert_eq!((decoded.last.width, decoded.last.height), (160, 120));
     clip::assert_red("the smaller part", clip::patch(&decoded.last, 10, 10));
+    assert!(decoded.warnings.contains(Warning::SizeChanged), "{:?}", decoded.warnings);
+    let plain = decode(file_of(&part(160, 120)), &LIMITS).expect("one part");
+    assert_eq!(plain.warnings, Warnings::NONE);
 }

@@ -11,6 +11,7 @@ mod times;
 mod writing;
 
 use bodyscript_protocol::message::{MediaLimits, OnLong};
+use bodyscript_protocol::warning::Warnings;
 use bodyscript_worker::picture::{Picture, RgbPicture};
 use bodyscript_worker::video::{self, Decoder, FrameTime, Probe, VideoError};
 use std::fs::File;
@@ -37,8 +38,7 @@ struct Decoded {
     /// Brightness of the plain part of each frame.
     levels: Vec<f64>,
     last: RgbPicture,
-    truncated: bool,
-    trimmed: bool,
+    warnings: Warnings,
 }
 
 /// A file of these bytes.
@@ -63,8 +63,8 @@ fn decode(file: File, limits: &MediaLimits) -> Result<Decoded, VideoError> {
         times.push(pts);
         levels.push(clip::level_of(&last));
     }
-    let (truncated, trimmed) = (decoder.truncated(), decoder.trimmed());
-    Ok(Decoded { probe, times, levels, last, truncated, trimmed })
+    let warnings = decoder.warnings();
+    Ok(Decoded { probe, times, levels, last, warnings })
 }
 
 /// Asserts that frames come at these times, each within a millisecond: some containers count in

@@ -25,6 +25,7 @@ const SUMMARY: Summary = Summary {
     track_losses: 0,
     jitter: 0.0,
     people: 1,
+    warnings: bodyscript_protocol::warning::Warnings::NONE,
 };
 
 /// A job as the runner knows it.

@@ -11,6 +11,7 @@ pub(crate) mod worker;
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{AttemptRecord, Job, JobId, JobState};
 use crate::runner::attempt::Live;
+use bodyscript_protocol::warning::WarningRow;
 use jiff::Timestamp;
 pub(crate) use numbers::Numbers;
 pub(crate) use progress::Place;
@@ -81,6 +82,9 @@ pub(crate) struct Status {
     pub error_code: Option<Cow<'static, str>>,
     /// Statistics, once completed.
     pub statistics: Option<Statistics>,
+    /// What was left out of the results, or assumed, once completed.
+    #[schema(value_type = Vec<Warning>)]
+    pub warnings: Vec<&'static WarningRow>,
     /// URLs of the results, once completed.
     pub urls: Option<Urls>,
     /// Finished attempts, oldest first.
@@ -90,6 +94,16 @@ pub(crate) struct Status {
     /// Sandbox of the latest attempt.
     #[serde(rename = "posture")]
     pub sandbox: Option<Vec<LayerReport>>,
+}
+
+/// Something that was left out of the results, or assumed.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes [`WarningRow`]")]
+struct Warning {
+    /// Stable code.
+    code: String,
+    /// One sentence for users.
+    sentence: String,
 }
 
 /// The states of a job, as named in documents.
@@ -146,6 +160,10 @@ impl Status {
                 JobState::Completed { summary, .. } => Some(Statistics::of(summary)),
                 _ => None,
             },
+            warnings: match state {
+                JobState::Completed { summary, .. } => summary.warnings.iter().collect(),
+                _ => Vec::new(),
+            },
             urls: matches!(state, JobState::Completed { .. }).then(|| Urls::of(job)),
             attempts: job.attempts.clone(),
             worker: live.and_then(|live| WorkerStatus::of(state, live)),
@@ -179,6 +197,7 @@ mod tests {
         track_losses: 2,
         jitter: 0.0015,
         people: 1,
+        warnings: bodyscript_protocol::warning::Warnings::NONE,
     };
 
     fn job(events: &[JobEvent]) -> Job {
@@ -231,8 +250,20 @@ mod tests {
                    "frames_processed": 15, "frames_detected": 12, "track_losses": 2,
                    "jitter": 0.0015, "people": 1})
         );
+        assert_eq!(status["warnings"], json!([]));
         assert_eq!(status["urls"]["csv"], format!("/api/serve/{}/pose_data.csv", job.id));
         assert_eq!(status["urls"].get("trc"), None, "not requested");
+    }
+
+    #[test]
+    fn a_completed_job_reports_its_warnings() {
+        let warnings = [bodyscript_protocol::warning::Warning::Trimmed].into_iter().collect();
+        let summary = Summary { warnings, ..SUMMARY };
+        let job = job(&[JobEvent::Started, JobEvent::Completed(summary)]);
+        let status = document(&job, None, None);
+        assert_eq!(status["warnings"][0]["code"], "video_trimmed");
+        let sentence = status["warnings"][0]["sentence"].as_str().expect("a sentence");
+        assert!(sentence.starts_with("The video is longer"), "{sentence}");
     }
 
     #[test]

@@ -181,6 +181,7 @@ mod tests {
         track_losses: 0,
         jitter: 0.0,
         people: 1,
+        warnings: bodyscript_protocol::warning::Warnings::NONE,
     };
 
     fn job() -> Job {

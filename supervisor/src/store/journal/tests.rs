@@ -16,6 +16,7 @@ const SUMMARY: Summary = Summary {
     track_losses: 1,
     jitter: 0.25,
     people: 1,
+    warnings: bodyscript_protocol::warning::Warnings::NONE,
 };
 
 pub(crate) fn at(second: i64) -> Timestamp {

@@ -81,6 +81,7 @@ impl FaultyJob {
             track_losses: 0,
             jitter: 0.0,
             people: u32::from(frames > 0),
+            warnings: bodyscript_protocol::warning::Warnings::NONE,
         }));
     }
 

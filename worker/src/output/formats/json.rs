@@ -100,10 +100,12 @@ impl FrameWriter for JsonWriter {
         })
     }
 
-    /// Completes the document with the totals.
+    /// Completes the document with the totals and what was left out.
     fn finish(mut self: Box<Self>, summary: &Summary) -> Result<(), OutputError> {
         self.text("\n],\"statistics\":")?;
         self.value(&StatisticsReport::from(summary))?;
+        self.text(",\"warnings\":")?;
+        self.value(&summary.warnings.iter().collect::<Vec<_>>())?;
         self.text("}\n")?;
         self.file.flush().map_err(OutputError::of(Artefact::Json))
     }

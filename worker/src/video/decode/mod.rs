@@ -25,12 +25,14 @@ use super::sound::SoundSource;
 use super::source::Source;
 use crate::picture::Picture;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
+use bodyscript_protocol::warning::{Warning, Warnings};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
 use gstreamer_video::{VideoFrameRef, VideoInfo, VideoMeta};
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -64,6 +66,10 @@ pub struct Decoder {
     last: Option<Duration>,
     frames: u32,
     end: Option<End>,
+    /// Set once the size of the decoded pictures has changed.
+    size_changed: Arc<AtomicBool>,
+    /// What was assumed or found damaged so far.
+    warnings: Warnings,
 }
 
 /// How a video ended.
@@ -113,7 +119,7 @@ impl Decoder {
         });
         let limit = Duration::from_millis(limits.duration_ms_max.into());
         let sound = SoundSource { file, container: track.container, origin, limit };
-        let sink = link_decoder(&source, &track, &format, orientation, limits)?;
+        let (sink, size_changed) = link_decoder(&source, &track, &format, orientation, limits)?;
         track.unblock();
         let decoder = Self {
             source,
@@ -125,6 +131,8 @@ impl Decoder {
             last: None,
             frames: 0,
             end: None,
+            size_changed,
+            warnings: Warnings::NONE,
         };
         Ok((decoder, probe))
     }
@@ -156,20 +164,27 @@ impl Decoder {
         let info = VideoInfo::from_caps(caps);
         let info = info.map_err(|cause| VideoError::Convert(cause.to_string()))?;
         let buffer = sample.buffer().ok_or_else(|| VideoError::Convert("no buffer".into()))?;
+        if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
+            self.warnings.insert(Warning::Damaged);
+        }
         let frame = VideoFrameRef::from_buffer_ref_readable(buffer, &info);
         let frame = frame.map_err(|cause| VideoError::Convert(cause.to_string()))?;
         read_frame::read(&frame, into).map_err(VideoError::Convert)?;
         Ok(Some(FrameTime { pts }))
     }
 
-    /// Whether the video ended before its stated end, or in an error.
-    pub fn truncated(&self) -> bool {
-        self.end == Some(End::Truncated)
-    }
-
-    /// Whether frames at or after the limit on the duration were dropped.
-    pub fn trimmed(&self) -> bool {
-        self.end == Some(End::Trimmed)
+    /// What was left out or assumed so far.
+    pub fn warnings(&self) -> Warnings {
+        let mut warnings = self.warnings;
+        match self.end {
+            Some(End::Trimmed) => warnings.insert(Warning::Trimmed),
+            Some(End::Truncated) => warnings.insert(Warning::Truncated),
+            Some(End::Complete) | None => {}
+        }
+        if self.size_changed.load(Ordering::Relaxed) {
+            warnings.insert(Warning::SizeChanged);
+        }
+        warnings
     }
 
     /// The source of the video's sound; not to be opened before the first frame is decoded.
@@ -230,8 +245,10 @@ impl Decoder {
         match (stated.map(since), self.last) {
             (Some(pts), None) => pts,
             (Some(pts), Some(last)) => pts.max(last + STEP_MIN),
-            (None, None) => Duration::ZERO,
-            (None, Some(last)) => last + self.format.frame_duration(),
+            (None, last) => {
+                self.warnings.insert(Warning::TimesEstimated);
+                last.map_or(Duration::ZERO, |last| last + self.format.frame_duration())
+            }
         }
     }
 
@@ -271,7 +288,7 @@ fn link_decoder(
     format: &TrackFormat,
     orientation: Orientation,
     limits: &MediaLimits,
-) -> Result<AppSink, VideoError> {
+) -> Result<(AppSink, Arc<AtomicBool>), VideoError> {
     let decoder = element(track.codec.decoder)?;
     // Further threads would each hold frames. Not every decoder has the property.
     if decoder.has_property("max-threads") {
@@ -294,7 +311,8 @@ fn link_decoder(
         .map_err(graph_error("add its decoder"))?;
     gst::Element::link_many(&rest).map_err(graph_error("link its pictures"))?;
     let next = rest[0].static_pad("sink").expect("sinks and filters have a sink pad");
-    converter::link(&decoded, next, *format, (source.dynamic.clone(), &source.sender))?;
+    let size_changed =
+        converter::link(&decoded, next, *format, (source.dynamic.clone(), &source.sender))?;
     for element in rest.iter().rev().chain([&decoder]) {
         element.sync_state_with_parent().map_err(graph_error("start its decoder"))?;
     }
@@ -302,7 +320,7 @@ fn link_decoder(
     // The decoder's own caps are narrower than the codec's: profiles, bit depths.
     let unsupported = |_| VideoError::UnsupportedCodec(track.codec.caps.into());
     track.pad.link(&entry).map_err(unsupported)?;
-    Ok(sink)
+    Ok((sink, size_changed))
 }
 
 /// The sink that the pictures are pulled from.

@@ -41,6 +41,11 @@ impl SoundReport {
         Self { codec, outcome: Outcome::Dropped, note: None }.with_note(why)
     }
 
+    /// Whether there is sound that is not in the results.
+    pub fn is_dropped(&self) -> bool {
+        self.outcome == Outcome::Dropped
+    }
+
     /// Replaces the note.
     pub(super) fn with_note(mut self, note: &str) -> Self {
         self.note = Some(note.chars().take(NOTE_CHARS_MAX).collect());
