@@ -32,6 +32,15 @@ pub enum Fault {
         /// The limit on the area, in pixels.
         area_px_max: u32,
     },
+    /// A side is under the least that is processed.
+    PictureTooSmall {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// The least of a side, in pixels.
+        side_px_min: u32,
+    },
     /// The nominal frame rate is over the limit.
     FrameRateTooHigh {
         /// Frames per second, rounded up.
@@ -71,6 +80,7 @@ impl Fault {
             Self::Damaged => "damaged_video",
             Self::NoFrames => "no_frames",
             Self::PictureTooLarge { .. } => "picture_too_large",
+            Self::PictureTooSmall { .. } => "picture_too_small",
             Self::FrameRateTooHigh { .. } => "frame_rate_too_high",
             Self::TooLong { .. } => "video_too_long",
             Self::Model => "model_unusable",
@@ -123,6 +133,10 @@ impl Fault {
             Self::PictureTooLarge { width, height, side_px_max, area_px_max } => format!(
                 "The video is {width} × {height} pixels; the limit is {side_px_max} per side and \
                  {area_px_max} in total. Send a smaller copy."
+            ),
+            Self::PictureTooSmall { width, height, side_px_min } => format!(
+                "The video is {width} × {height} pixels; each side needs at least {side_px_min}. \
+                 Send the original, or a larger copy."
             ),
             Self::FrameRateTooHigh { frame_rate, frame_rate_max } => format!(
                 "The video has {frame_rate} frames per second; the limit is {frame_rate_max}. \

@@ -24,7 +24,9 @@ fn faulty(folder: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
     // The index comes last, so half of the file has none.
     Clip::new().moov(Moov::End).truncated(0.5).encode(&file("truncated.mp4"))?;
     Clip::new().size(320, 240).frames(5).encode(&file("large.mp4"))?;
+    Clip::new().size(64, 24).frames(5).encode(&file("small.mp4"))?;
     Ok(vec![
+        (file("small.mp4"), "picture_too_small"),
         (file("empty.mp4"), "empty_file"),
         (file("text.mp4"), "not_a_video"),
         (file("noise.mp4"), "not_a_video"),

@@ -61,6 +61,16 @@ pub enum VideoError {
         /// The limit on the area, in pixels.
         area_px_max: u32,
     },
+    /// A side is under the least that is processed.
+    #[error("{width}x{height} pixels, at least {side_px_min} a side")]
+    PictureTooSmall {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// The least of a side, in pixels.
+        side_px_min: u32,
+    },
     /// The frame rate exceeds the limit.
     #[error("{frame_rate} frames a second, limit {frame_rate_max}")]
     FrameRateTooHigh {
@@ -100,6 +110,9 @@ impl VideoError {
             Self::NoFrames => Fault::NoFrames,
             Self::PictureTooLarge { width, height, side_px_max, area_px_max } => {
                 Fault::PictureTooLarge { width, height, side_px_max, area_px_max }
+            }
+            Self::PictureTooSmall { width, height, side_px_min } => {
+                Fault::PictureTooSmall { width, height, side_px_min }
             }
             Self::FrameRateTooHigh { frame_rate, frame_rate_max } => {
                 Fault::FrameRateTooHigh { frame_rate, frame_rate_max }

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 /// From here on a stated frame rate is taken for the tick of a clock.
 const TICKS_MIN: u32 = 1000;
+/// Least side of a picture, as stored and with square pixels. In smaller ones the networks find
+/// people where there are none.
+const SIDE_PX_MIN: u32 = 32;
 
 /// What is known of a video before its first frame is decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,14 +80,27 @@ impl TrackFormat {
     }
 }
 
-/// Rejects a picture over the limits.
+/// Rejects a picture over the limits or under the least size.
 pub(super) fn check_size(width: u32, height: u32, limits: &MediaLimits) -> Result<(), VideoError> {
     let MediaLimits { side_px_max, area_px_max, .. } = *limits;
     let area = u64::from(width) * u64::from(height);
     if width.max(height) > side_px_max || area > u64::from(area_px_max) {
         return Err(VideoError::PictureTooLarge { width, height, side_px_max, area_px_max });
     }
+    check_size_min(width, height)
+}
+
+/// Rejects a picture under the least size.
+pub(super) const fn check_size_min(width: u32, height: u32) -> Result<(), VideoError> {
+    if width < SIDE_PX_MIN || height < SIDE_PX_MIN {
+        return Err(too_small([width, height]));
+    }
     Ok(())
+}
+
+/// The error for a picture of this size.
+pub(super) const fn too_small([width, height]: [u32; 2]) -> VideoError {
+    VideoError::PictureTooSmall { width, height, side_px_min: SIDE_PX_MIN }
 }
 
 /// Half a frame a second more is tolerated: containers estimate, and 60 may be stated as 60.02.

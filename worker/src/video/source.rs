@@ -16,6 +16,7 @@ use super::graph::{DynamicPipeline, RunningPipeline, element, graph_error};
 use super::guard;
 use super::mp4::index;
 use super::orientation::TrackOrientations;
+use super::probe::{TrackFormat, check_size_min, too_small};
 use super::reader::reader;
 use bodyscript_protocol::message::MediaLimits;
 use gstreamer as gst;
@@ -44,6 +45,7 @@ pub(super) struct Source {
     pub(super) orientations: TrackOrientations,
     found: Arc<Mutex<Discovery>>,
     has_index: bool,
+    video: Arc<File>,
 }
 
 /// What the graph has found so far.
@@ -52,6 +54,8 @@ struct Discovery {
     container: Option<&'static Container>,
     tracks: u32,
     unsupported: Option<String>,
+    /// The size of an unsupported track, if it is under the least one.
+    too_small: Option<[u32; 2]>,
     has_track: bool,
     has_data: bool,
 }
@@ -86,7 +90,7 @@ impl Source {
             return Err(VideoError::Damaged("fragments without an index".into()));
         }
         let orientations = TrackOrientations::of(&video).map_err(VideoError::Read)?;
-        let reader = reader(video)?.upcast();
+        let reader = reader(Arc::clone(&video))?.upcast();
         let finder = element("typefind")?;
         finder.connect("have-type", false, move |values| {
             let finder = values[0].get::<gst::Element>().expect("signal have-type");
@@ -97,7 +101,7 @@ impl Source {
         pipeline.0.add_many([&reader, &finder]).map_err(graph_error("add its reader"))?;
         reader.link(&finder).map_err(graph_error("link its reader"))?;
         dynamic.start()?;
-        Ok(Self { pipeline, events, dynamic, sender, orientations, found, has_index })
+        Ok(Self { pipeline, events, dynamic, sender, orientations, found, has_index, video })
     }
 
     /// Waits for the first data of the video track.
@@ -105,7 +109,9 @@ impl Source {
         match self.events.recv_timeout(TIMEOUT) {
             Ok(GraphEvent::TrackReady(track)) => Ok(track),
             Ok(GraphEvent::Rejected(error)) => Err(error),
-            Ok(GraphEvent::Failed(cause)) => Err(self.classify(&cause)),
+            Ok(GraphEvent::Failed(cause)) => {
+                Err(self.small_picture().unwrap_or_else(|| self.classify(&cause)))
+            }
             Ok(GraphEvent::Ended(pad)) => Err(self.empty_track(&pad)),
             Err(_) => Err(VideoError::Damaged("no track is found in the container".into())),
         }
@@ -127,6 +133,12 @@ impl Source {
             }
             _ => VideoError::Damaged(cause.to_string()),
         }
+    }
+
+    /// The error for pictures under the least size in a file that the demuxer cannot read.
+    fn small_picture(&self) -> Option<VideoError> {
+        let [width, height] = index::picture_size(&self.video).ok()??;
+        check_size_min(width, height).err()
     }
 
     /// The error for a track that ended before a complete frame.
@@ -180,9 +192,12 @@ fn presentation_time(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<Duration
 
 /// The error for a container without a supported video track.
 fn no_track(found: &Discovery) -> VideoError {
-    match &found.unsupported {
-        Some(codec) => VideoError::UnsupportedCodec(codec.clone()),
-        None => VideoError::NoVideoTrack(found.container.map_or("a file", |c| c.media_type).into()),
+    match (found.too_small, &found.unsupported) {
+        (Some(size), _) => too_small(size),
+        (None, Some(codec)) => VideoError::UnsupportedCodec(codec.clone()),
+        (None, None) => {
+            VideoError::NoVideoTrack(found.container.map_or("a file", |c| c.media_type).into())
+        }
     }
 }
 
@@ -246,6 +261,12 @@ impl GraphBuilder {
             if formats::codec_of(&caps).is_none() {
                 let name = caps.structure(0).map_or("unknown", |track| track.name().as_str());
                 found.unsupported.get_or_insert_with(|| name.into());
+                // Another codec would not help.
+                if let Err(VideoError::PictureTooSmall { width, height, .. }) =
+                    TrackFormat::of(&caps, &self.limits)
+                {
+                    found.too_small = Some([width, height]);
+                }
                 return Ok(());
             }
             found.has_track = true;

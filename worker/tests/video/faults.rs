@@ -175,7 +175,7 @@ fn a_size_stated_only_in_the_stream_is_checked_against_the_limit() {
         // The container's own elements: PixelWidth (B0) and PixelHeight (BA), one byte each.
         for (id, value) in [(0xb0, 160), (0xba, 120)] {
             let at = bytes.windows(3).position(|w| w == [id, 0x81, value]);
-            bytes[at.expect("a size") + 2] = 16;
+            bytes[at.expect("a size") + 2] = 40;
         }
         let limits = MediaLimits { side_px_max: 100, ..LIMITS };
         let fault = fault_of(file_of(&bytes), &limits);
@@ -195,6 +195,50 @@ fn non_square_pixels_count_at_their_display_size() {
     assert_eq!((decoded.last.width, decoded.last.height), (320, 120));
     let under = MediaLimits { side_px_max: 319, ..LIMITS };
     assert!(matches!(fault_of(clip.make(), &under), Fault::PictureTooLarge { width: 320, .. }));
+}
+
+#[test]
+fn sides_at_the_least_size_and_one_under_it() {
+    for (muxer, crop, encoder, under) in [
+        ("mp4mux", "right=2", "x264enc", (30, 32)),
+        ("webmmux", "right=1", "vp8enc", (31, 32)),
+        ("webmmux", "bottom=1", "vp9enc ! vp9parse", (32, 31)),
+        ("asfmux", "bottom=2", "avenc_wmv2", (32, 30)),
+    ] {
+        let clip = Clip { width: 32, height: 32, muxer, encoder, frames: 3, ..PLAIN };
+        let decoded = decode(clip.make(), &LIMITS);
+        assert_eq!(decoded.map(|d| d.times.len()).ok(), Some(3), "{muxer} {encoder}");
+        let cropped = format!("videocrop {crop} ! {encoder}");
+        let fault = fault_of(Clip { encoder: cropped.leak(), ..clip }.make(), &LIMITS);
+        let (width, height) = under;
+        let expected = Fault::PictureTooSmall { width, height, side_px_min: 32 };
+        assert_eq!(fault, expected, "{muxer} {encoder}");
+    }
+}
+
+#[test]
+fn oblong_pixels_do_not_make_a_small_picture_large_enough() {
+    let raw = "pixel-aspect-ratio=1/2";
+    let fault = fault_of(Clip { width: 64, height: 16, raw, ..PLAIN }.make(), &LIMITS);
+    assert_eq!(fault, Fault::PictureTooSmall { width: 64, height: 16, side_px_min: 32 });
+}
+
+#[test]
+fn a_small_picture_is_reported_before_its_codec() {
+    let picture = "videotestsrc num-buffers=5 ! video/x-raw,width=48,height=24 ! videoconvert";
+    let fault = fault_of(launched(&format!("{picture} ! avenc_ffv1 ! matroskamux")), &LIMITS);
+    assert_eq!(fault, Fault::PictureTooSmall { width: 48, height: 24, side_px_min: 32 });
+}
+
+#[test]
+fn a_small_picture_is_reported_in_a_file_that_no_demuxer_reads() {
+    let mut bytes = Clip { width: 64, height: 24, ..PLAIN }.bytes();
+    // Without the type of the track the file is corrupt.
+    while let Some(at) = bytes.windows(4).position(|kind| kind == b"hdlr") {
+        bytes[at..at + 4].copy_from_slice(b"free");
+    }
+    let fault = fault_of(file_of(&bytes), &LIMITS);
+    assert_eq!(fault, Fault::PictureTooSmall { width: 64, height: 24, side_px_min: 32 });
 }
 
 #[test]

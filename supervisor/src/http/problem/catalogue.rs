@@ -211,6 +211,8 @@ failures! {
     "no_frames" Client "The video track has no frames." "Record or export it again.";
     "picture_too_large" Client "The frame size exceeds `side_px_max` or `area_px_max`."
         "Send a smaller copy.";
+    "picture_too_small" Client "A side of the frame is less than 32 pixels."
+        "Send the original, or a larger copy.";
     "frame_rate_too_high" Client "The frame rate exceeds `frame_rate_max`."
         "Send a copy with a lower frame rate.";
     "video_too_long" Client "The video is longer than `duration_s_max`, and `on_long` is reject."
@@ -314,6 +316,7 @@ mod tests {
             Fault::Damaged,
             Fault::NoFrames,
             Fault::PictureTooLarge { width: 0, height: 0, side_px_max: 0, area_px_max: 0 },
+            Fault::PictureTooSmall { width: 0, height: 0, side_px_min: 0 },
             Fault::FrameRateTooHigh { frame_rate: 0, frame_rate_max: 0 },
             Fault::TooLong { duration_ms: 0, duration_ms_max: 0 },
             Fault::Model,

@@ -1,5 +1,5 @@
-//! Whether an MP4 or QuickTime file has an index (`moov`, ISO/IEC 14496-12) and edit lists. Called by
-//! `source`: the demuxer gives the same error for a file that was cut off before its index and for
+//! Whether an MP4 or QuickTime file has an index (`moov`, ISO/IEC 14496-12) and edit lists, and the size
+//! of its pictures by its index. Called by `source`: the demuxer gives the same error for a file that was cut off before its index and for
 //! one whose tracks are empty.
 
 use super::boxes::{boxes, contents_of};
@@ -40,6 +40,30 @@ pub(in crate::video) fn has_edits(file: &File) -> io::Result<bool> {
     Ok(!contents_of(file, 0..file.metadata()?.len(), &path)?.is_empty())
 }
 
+/// Size of the pictures of the first video track, by its first description (12.1.3).
+pub(in crate::video) fn picture_size(file: &File) -> io::Result<Option<[u32; 2]>> {
+    /// Bytes of a table of descriptions before the first of them.
+    const HEAD: u64 = 8;
+    /// Bytes of a description before the size.
+    const BEFORE_SIZE: u64 = 24;
+    let media = [*b"moov", *b"trak", *b"mdia", *b"minf"];
+    for media in contents_of(file, 0..file.metadata()?.len(), &media)? {
+        let is_video = !contents_of(file, media.clone(), &[*b"vmhd"])?.is_empty();
+        let tables = contents_of(file, media, &[*b"stbl", *b"stsd"])?;
+        let Some(table) = tables.first().filter(|_| is_video) else { continue };
+        let Some(description) = boxes(file, table.start + HEAD..table.end).next() else { continue };
+        let description = description?.contents;
+        let mut size = [0; 4];
+        if description.end - description.start >= BEFORE_SIZE + 4 {
+            file.read_exact_at(&mut size, description.start + BEFORE_SIZE)?;
+            let [a, b, c, d] = size;
+            let size = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])].map(u32::from);
+            return Ok(Some(size).filter(|size| !size.contains(&0)));
+        }
+    }
+    Ok(None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +89,32 @@ mod tests {
         assert!(is_lost(&[brand, lost, b"\0\0\0\x0bmoofxx"]), "a fragment that is cut off");
         assert!(!is_lost(&[brand, index, fragment]) && !is_lost(&[brand, fragment, index]));
         assert!(!is_lost(&[brand]) && !is_lost(&[brand, lost]) && !is_lost(&[]));
+    }
+
+    /// A box around these ones.
+    fn boxed(kind: &[u8; 4], contents: &[&[u8]]) -> Vec<u8> {
+        let contents = contents.concat();
+        [&(contents.len() as u32 + 8).to_be_bytes()[..], kind, &contents].concat()
+    }
+
+    #[test]
+    fn the_size_of_pictures_is_that_of_the_first_video_track() {
+        let description = |size: [u8; 4]| boxed(b"mp4v", &[&[0; 24], &size, &[0; 50]]);
+        let track = |media: &[u8; 4], description: &[u8]| {
+            let table = boxed(b"stbl", &[&boxed(b"stsd", &[&[0; 8], description])]);
+            let media = boxed(b"minf", &[&boxed(media, &[&[0; 12]]), &table]);
+            boxed(b"trak", &[&boxed(b"mdia", &[&media])])
+        };
+        let size =
+            |tracks: &[&[u8]]| picture_size(&file(&[&boxed(b"moov", tracks)])).expect("readable");
+        let sound = track(b"smhd", &description([0, 3, 0, 4]));
+        let video = track(b"vmhd", &description([1, 2, 0, 2]));
+        assert_eq!(size(&[&sound, &video]), Some([258, 2]));
+        assert_eq!(size(&[&sound]), None);
+        assert_eq!(size(&[&track(b"vmhd", &description([0, 0, 0, 2]))]), None);
+        for incomplete in [b"".as_slice(), b"\0\0\0", b"\0\0\0\x09mp4v\0"] {
+            assert_eq!(size(&[&track(b"vmhd", incomplete)]), None);
+        }
     }
 
     #[test]
