@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 pub mod footage;
 mod format;
+mod light;
 mod surgery;
 
 use std::path::Path;

@@ -14,6 +14,7 @@ mod disk;
 mod events;
 mod formats;
 mod ground_truth;
+mod hdr;
 mod idempotency;
 mod journal_loss;
 mod logs;

@@ -2,7 +2,7 @@
 //!
 //! Samples are converted to RGB with one matrix, whatever the file states (`docs/adr/0004`). The
 //! encoded video has the same luma and chroma and the file's own description ([`Colours`]), so that
-//! players show the original colours.
+//! players show the original colours. HDR is the exception: it is mapped to BT.709 (`tone_map`).
 
 use gstreamer as gst;
 use gstreamer_video::{
@@ -12,7 +12,7 @@ use gstreamer_video::{
 /// Height from which players assume high definition for footage without a description.
 const HD_HEIGHT: u32 = 720;
 
-/// The colour description of a file, to be copied unchanged.
+/// A colour description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Colours {
     matrix: VideoColorMatrix,
@@ -33,14 +33,17 @@ impl Colours {
         )
     }
 
+    /// Those of pictures that are mapped to standard range.
+    pub(super) const BT709: Self = Self {
+        matrix: VideoColorMatrix::Bt709,
+        transfer: VideoTransferFunction::Bt709,
+        primaries: VideoColorPrimaries::Bt709,
+    };
+
     /// What players assume for a picture of this height where a file states nothing.
     pub fn assumed(height: u32) -> Self {
         if height >= HD_HEIGHT {
-            Self {
-                matrix: VideoColorMatrix::Bt709,
-                transfer: VideoTransferFunction::Bt709,
-                primaries: VideoColorPrimaries::Bt709,
-            }
+            Self::BT709
         } else {
             Self {
                 matrix: VideoColorMatrix::Bt601,
@@ -59,7 +62,7 @@ impl Colours {
 }
 
 /// The colorimetry stated by caps.
-fn stated(caps: &gst::CapsRef) -> Option<VideoColorimetry> {
+pub(super) fn stated(caps: &gst::CapsRef) -> Option<VideoColorimetry> {
     caps.structure(0)?.get::<&str>("colorimetry").ok()?.parse().ok()
 }
 

@@ -4,6 +4,7 @@
 //! Most videos never need the elements here, and creating them takes longer than decoding the first
 //! picture. They are added when the stream first needs them, and stay.
 
+use super::dynamic_range::DynamicRange;
 use super::error::VideoError;
 use super::events::GraphEvent;
 use super::graph::{DynamicPipeline, element, graph_error};
@@ -22,11 +23,11 @@ use std::sync::{Arc, OnceLock};
 pub(super) fn link(
     decoded: &gst::Pad,
     next: gst::Pad,
-    format: TrackFormat,
+    (format, range): (TrackFormat, DynamicRange),
     (dynamic, events): (DynamicPipeline, &Sender<GraphEvent>),
 ) -> Result<Arc<AtomicBool>, VideoError> {
     decoded.link(&next).map_err(graph_error("link its decoder"))?;
-    let direct_caps = direct_caps(&format);
+    let direct_caps = direct_caps(&format, range);
     let (source, is_converting) = (decoded.downgrade(), AtomicBool::new(false));
     let (first_size, has_other_size) = (OnceLock::new(), Arc::new(AtomicBool::new(false)));
     let size_changed = Arc::clone(&has_other_size);
@@ -52,9 +53,9 @@ fn size(caps: &gst::CapsRef) -> Option<[i32; 2]> {
 }
 
 /// Caps of pictures that are read directly.
-fn direct_caps(format: &TrackFormat) -> gst::Caps {
+fn direct_caps(format: &TrackFormat, range: DynamicRange) -> gst::Caps {
     gst::Caps::builder("video/x-raw")
-        .field("format", gst::List::new(read_frame::formats()))
+        .field("format", gst::List::new(read_frame::formats(range)))
         .field("width", format.width as i32)
         .field("height", format.height as i32)
         .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))

@@ -4,6 +4,7 @@
 mod colour;
 mod converter;
 mod decode;
+mod dynamic_range;
 mod encode;
 mod error;
 mod events;
@@ -22,6 +23,7 @@ mod sound;
 mod source;
 mod synthetic_clip;
 mod thumbnail;
+mod tone_map;
 mod write_frame;
 
 pub use colour::Colours;

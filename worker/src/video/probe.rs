@@ -34,7 +34,7 @@ pub struct Probe {
     pub rotation_degrees: u32,
     /// Whether the stored picture is mirrored left to right before that rotation.
     pub mirrored: bool,
-    /// How the file describes its colours.
+    /// The colours of the pictures: as the file describes them, or BT.709 if they are mapped to it.
     pub colours: Colours,
     /// Expected number of frames, by duration and frame rate.
     pub frames_estimate: Option<u32>,

@@ -1,6 +1,8 @@
 //! Copies a decoded frame into a picture. Called by `decode` for each frame; the frame is returned to
 //! its decoder afterwards.
 
+use super::dynamic_range::DynamicRange;
+use super::tone_map::{TenBitPlane, ToneMap};
 use crate::picture::{Layout, Picture, SampleRange, Subsampling};
 use crate::simd::vectorized;
 use gstreamer as gst;
@@ -26,14 +28,17 @@ const FORMATS: [(VideoFormat, Subsampling, Depth); 6] = [
     (VideoFormat::Y44410le, Subsampling::Yuv444, Depth::Ten),
 ];
 
-/// The names of these formats.
-pub(super) fn formats() -> impl Iterator<Item = &'static str> {
-    FORMATS.iter().map(|(format, ..)| format.to_str().as_str())
+/// The names of the formats that a stream of this range is read in.
+pub(super) fn formats(range: DynamicRange) -> impl Iterator<Item = &'static str> {
+    let is_read = move |depth| depth == Depth::Ten || range == DynamicRange::Standard;
+    let formats = FORMATS.iter().filter(move |(.., depth)| is_read(*depth));
+    formats.map(|(format, ..)| format.to_str().as_str())
 }
 
-/// Fills the picture with a frame of one of [`formats`].
+/// Fills the picture with a frame of one of [`formats`]; one of HDR is mapped.
 pub(super) fn read(
     frame: &VideoFrameRef<&gst::BufferRef>,
+    tone_map: Option<&ToneMap>,
     into: &mut Picture,
 ) -> Result<(), String> {
     let info = frame.info();
@@ -45,6 +50,15 @@ pub(super) fn read(
         _ => SampleRange::Limited,
     };
     let layout = Layout { width: info.width(), height: info.height(), subsampling, range };
+    if let (Some(tone_map), Depth::Ten) = (tone_map, depth) {
+        let plane = |n: usize| {
+            let bytes = frame.plane_data(n as u32).map_err(|cause| cause.to_string())?;
+            Ok::<_, String>(TenBitPlane { bytes, stride: frame.plane_stride()[n] as usize })
+        };
+        into.resize(Layout { range: SampleRange::Limited, ..layout });
+        tone_map.map([plane(0)?, plane(1)?, plane(2)?], range, into);
+        return Ok(());
+    }
     into.resize(layout);
     for (n, plane) in into.planes_mut().into_iter().enumerate() {
         let [columns, _] = layout.plane_size(n);

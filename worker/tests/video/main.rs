@@ -5,6 +5,7 @@ mod clip;
 mod colours;
 mod faults;
 mod formats;
+mod hdr;
 mod orientation;
 mod sound;
 mod times;

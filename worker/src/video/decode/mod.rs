@@ -13,6 +13,7 @@
 use super::FrameTime;
 use super::colour::Colours;
 use super::converter;
+use super::dynamic_range::DynamicRange;
 use super::error::VideoError;
 use super::events::{BlockedTrack, GraphEvent};
 use super::formats::{ReadMode, TimeOrigin};
@@ -23,6 +24,7 @@ use super::probe::{Probe, ProcessedPart, TrackFormat, too_long};
 use super::read_frame;
 use super::sound::SoundSource;
 use super::source::Source;
+use super::tone_map::ToneMap;
 use crate::picture::Picture;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
 use bodyscript_protocol::warning::{Warning, Warnings};
@@ -58,6 +60,8 @@ pub struct Decoder {
     sink: AppSink,
     limits: MediaLimits,
     format: TrackFormat,
+    /// For HDR.
+    tone_map: Option<ToneMap>,
     /// Stated duration, trimmed at the limit.
     expected: Option<Duration>,
     /// The source of the sound; it has the start of the presentation on the container's clock once
@@ -99,6 +103,11 @@ impl Decoder {
             source.orientations.at(&track.pad).unwrap_or_else(|| Orientation::of(&track.pad));
         let duration = stated_duration(&track);
         let part = ProcessedPart::of(duration, &format, limits)?;
+        let range = DynamicRange::of([&caps, &track.stated]);
+        let tone_map = match &range {
+            DynamicRange::Standard => None,
+            DynamicRange::High(coding) => Some(ToneMap::new(coding)),
+        };
         let (width, height) = orientation.rotated_size((format.width, format.height));
         let probe = Probe {
             width,
@@ -110,7 +119,10 @@ impl Decoder {
             codec: caps.structure(0).map_or_else(String::new, |codec| codec.name().to_string()),
             rotation_degrees: orientation.degrees,
             mirrored: orientation.mirrored,
-            colours: Colours::of([&caps, &track.stated], format.height),
+            colours: match range {
+                DynamicRange::Standard => Colours::of([&caps, &track.stated], format.height),
+                DynamicRange::High(_) => Colours::BT709,
+            },
             frames_estimate: part.frames,
         };
         let origin = Arc::new(match track.container.origin {
@@ -119,13 +131,15 @@ impl Decoder {
         });
         let limit = Duration::from_millis(limits.duration_ms_max.into());
         let sound = SoundSource { file, container: track.container, origin, limit };
-        let (sink, size_changed) = link_decoder(&source, &track, &format, orientation, limits)?;
+        let (sink, size_changed) =
+            link_decoder(&source, &track, (&format, range), orientation, limits)?;
         track.unblock();
         let decoder = Self {
             source,
             sink,
             limits: *limits,
             format,
+            tone_map,
             expected: duration.map(|whole| whole.min(limit)),
             sound,
             last: None,
@@ -169,7 +183,7 @@ impl Decoder {
         }
         let frame = VideoFrameRef::from_buffer_ref_readable(buffer, &info);
         let frame = frame.map_err(|cause| VideoError::Convert(cause.to_string()))?;
-        read_frame::read(&frame, into).map_err(VideoError::Convert)?;
+        read_frame::read(&frame, self.tone_map.as_ref(), into).map_err(VideoError::Convert)?;
         Ok(Some(FrameTime { pts }))
     }
 
@@ -285,7 +299,7 @@ fn stated_duration(track: &BlockedTrack) -> Option<Duration> {
 fn link_decoder(
     source: &Source,
     track: &BlockedTrack,
-    format: &TrackFormat,
+    (format, range): (&TrackFormat, DynamicRange),
     orientation: Orientation,
     limits: &MediaLimits,
 ) -> Result<(AppSink, Arc<AtomicBool>), VideoError> {
@@ -311,8 +325,8 @@ fn link_decoder(
         .map_err(graph_error("add its decoder"))?;
     gst::Element::link_many(&rest).map_err(graph_error("link its pictures"))?;
     let next = rest[0].static_pad("sink").expect("sinks and filters have a sink pad");
-    let size_changed =
-        converter::link(&decoded, next, *format, (source.dynamic.clone(), &source.sender))?;
+    let graph = (source.dynamic.clone(), &source.sender);
+    let size_changed = converter::link(&decoded, next, (*format, range), graph)?;
     for element in rest.iter().rev().chain([&decoder]) {
         element.sync_state_with_parent().map_err(graph_error("start its decoder"))?;
     }
