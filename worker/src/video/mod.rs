@@ -12,6 +12,7 @@ mod formats;
 mod graph;
 mod guard;
 mod library_log;
+mod matroska;
 mod mp4;
 mod orientation;
 mod plugins;

@@ -2,8 +2,9 @@
 //! held sideways stores its pictures sideways and adds the tag). Called by `source` and `decode`.
 //!
 //! The matrices of MP4 tracks are read here (ISO/IEC 14496-12, 8.3.2), because the demuxer supports
-//! rotations, but not mirroring.
+//! rotations, but not mirroring; and so are the poses of Matroska tracks, which it ignores.
 
+use super::matroska::{self, Pose};
 use super::mp4::contents_of;
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -36,6 +37,9 @@ const ORIENTATIONS: [(&str, Orientation); 8] = [
     ("flip-rotate-180", mirrored(180, "vert")),
     ("flip-rotate-270", mirrored(270, "ul-lr")),
 ];
+
+/// How far a stated rotation may be from whole quarters, in quarters: a degree.
+const QUARTERS_OFF_MAX: f64 = 1.0 / 90.0;
 
 const fn rotated(degrees: u32, direction: &'static str) -> Orientation {
     Orientation { degrees, mirrored: false, direction }
@@ -81,14 +85,33 @@ impl Orientation {
         ORIENTATIONS.iter().map(|(_, known)| *known).find(|known| known.direction == direction)
     }
 
+    /// The orientation that undoes a pose, if it consists of quarter turns and mirroring, the latter
+    /// stated as a view from behind.
+    fn of_pose(Pose { yaw, pitch, roll }: Pose) -> Option<Self> {
+        let mirrored = match yaw.abs() {
+            0.0 => false,
+            180.0 => true,
+            _ => return None,
+        };
+        let quarters = (-roll / 90.0).round();
+        let off = (-roll / 90.0 - quarters).abs();
+        if pitch != 0.0 || off.is_nan() || off > QUARTERS_OFF_MAX {
+            return None;
+        }
+        let degrees = quarters.rem_euclid(4.0) as u32 * 90;
+        let mut known = ORIENTATIONS.iter().map(|(_, known)| *known);
+        known.find(|known| (known.degrees, known.mirrored) == (degrees, mirrored))
+    }
+
     /// Size of a picture after the rotation.
     pub(super) const fn rotated_size(self, (width, height): (u32, u32)) -> (u32, u32) {
         if self.degrees.is_multiple_of(180) { (width, height) } else { (height, width) }
     }
 }
 
-/// The orientation of each track of an MP4 or QuickTime file, by the track's number.
-pub(super) struct TrackOrientations(BTreeMap<u32, Orientation>);
+/// The orientation of each track that its container states, by the number in the stream's name: that
+/// of an MP4 track, or the unique identifier of a Matroska track.
+pub(super) struct TrackOrientations(BTreeMap<u64, Orientation>);
 
 impl TrackOrientations {
     /// The orientations of this file; none if it is another container.
@@ -99,18 +122,26 @@ impl TrackOrientations {
             if let Some((number, matrix)) = header_of(file, header)?
                 && let Some(orientation) = Orientation::of_matrix(matrix)
             {
-                orientations.insert(number, orientation);
+                orientations.insert(number.into(), orientation);
             }
+        }
+        for (uid, pose) in matroska::poses(file)? {
+            orientations.extend(Orientation::of_pose(pose).map(|orientation| (uid, orientation)));
         }
         Ok(Self(orientations))
     }
 
-    /// The orientation of the track at this pad: the demuxer ends a stream's name with its number.
+    /// The orientation of the track at this pad.
     pub(super) fn at(&self, pad: &gst::Pad) -> Option<Orientation> {
-        let name = pad.stream_id()?;
-        let (_, number) = name.rsplit_once('/')?;
-        self.0.get(&number.parse().ok()?).copied()
+        self.0.get(&track_number(pad)?).copied()
     }
+}
+
+/// The number of the track at this pad: the demuxers of MP4 and Matroska end a stream's name with it.
+pub(super) fn track_number(pad: &gst::Pad) -> Option<u64> {
+    let name = pad.stream_id()?;
+    let (_, number) = name.rsplit_once('/')?;
+    number.parse().ok()
 }
 
 /// Number and matrix of a track header; from version 1 on its times have 64 bits.
@@ -126,4 +157,33 @@ fn header_of(file: &File, header: Range<u64>) -> io::Result<Option<(u32, [i32; 4
         |at: usize| i32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let linear = [matrix, matrix + 4, matrix + 12, matrix + 16].map(word);
     Ok(Some((word(number).cast_unsigned(), linear)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pose_of_quarters_and_mirroring_is_undone() {
+        let undone = |yaw, pitch, roll| {
+            let orientation = Orientation::of_pose(Pose { yaw, pitch, roll });
+            orientation.map(|found| (found.degrees, found.mirrored))
+        };
+        for (roll, degrees) in
+            [(0.0, 0), (-90.0, 90), (180.0, 180), (-180.0, 180), (90.0, 270), (-269.5, 270)]
+        {
+            assert_eq!(undone(0.0, 0.0, roll), Some((degrees, false)), "{roll}");
+            assert_eq!(undone(-180.0, 0.0, roll), Some((degrees, true)), "{roll} mirrored");
+        }
+        for (yaw, pitch, roll) in [
+            (0.0, 0.0, 45.0),
+            (90.0, 0.0, 0.0),
+            (0.0, 10.0, 0.0),
+            (0.0, 0.0, f64::NAN),
+            (0.0, 0.0, f64::INFINITY),
+            (f64::NAN, 0.0, 0.0),
+        ] {
+            assert_eq!(undone(yaw, pitch, roll), None, "{yaw} {pitch} {roll}");
+        }
+    }
 }

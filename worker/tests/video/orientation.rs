@@ -1,6 +1,7 @@
-//! Pictures are decoded upright, for every matrix of an MP4 track (ISO/IEC 14496-12, 8.3.2).
+//! Pictures are decoded upright, for every matrix of an MP4 track (ISO/IEC 14496-12, 8.3.2) and every
+//! pose of a Matroska track (RFC 9559, 5.1.4.1.28.41).
 
-use crate::clip::{self, PLAIN};
+use crate::clip::{self, Clip, PLAIN};
 use crate::{LIMITS, decode, file_of};
 
 /// The matrices' a, b, c, d are 16.16 fixed point.
@@ -43,5 +44,39 @@ fn rotated_and_mirrored_footage_is_decoded_upright() {
         let centre = clip::patch(&decoded.last, size.0 / 2, size.1 / 2);
         let level = f64::from(clip::level(29));
         assert!(centre.iter().all(|value| (value - level).abs() < 4.0), "{matrix:?}: {centre:?}");
+    }
+}
+
+/// A second of pictures whose track has this pose: the muxer's element of colours, of 16 bytes, is
+/// replaced.
+fn posed(yaw: f32, roll: f32) -> Vec<u8> {
+    let mut bytes = Clip { muxer: "matroskamux name=m", ..PLAIN }.bytes();
+    let colours = [0x55, 0xb0, 1, 0, 0, 0, 0, 0, 0, 16];
+    let at = bytes.windows(10).position(|window| window == colours).expect("colours");
+    bytes[at..at + 2].copy_from_slice(&[0x76, 0x70]);
+    let angle = |id: [u8; 3], degrees: f32| [id.as_slice(), &degrees.to_be_bytes()].concat();
+    // Two angles of four bytes each, and an empty element.
+    let pose = [angle([0x76, 0x73, 0x84], yaw), angle([0x76, 0x75, 0x84], roll), vec![0xec, 0x80]];
+    bytes[at + 10..at + 26].copy_from_slice(&pose.concat());
+    bytes
+}
+
+#[test]
+fn posed_matroska_footage_is_decoded_upright() {
+    for (yaw, roll, degrees, mirrored, size, red) in [
+        (0.0, 0.0, 0, false, (160, 120), (22, 16)),
+        (0.0, -90.0, 90, false, (120, 160), (96, 22)),
+        (0.0, 180.0, 180, false, (160, 120), (130, 96)),
+        (0.0, 90.0, 270, false, (120, 160), (16, 130)),
+        (180.0, 0.0, 0, true, (160, 120), (130, 16)),
+        (0.0, 30.0, 0, false, (160, 120), (22, 16)),
+    ] {
+        let what = format!("yaw {yaw}, roll {roll}");
+        let decoded = decode(file_of(&posed(yaw, roll)), &LIMITS)
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        let probe = decoded.probe;
+        assert_eq!((probe.rotation_degrees, probe.mirrored), (degrees, mirrored), "{what}");
+        assert_eq!((probe.width, probe.height), size, "{what}");
+        clip::assert_red(&what, clip::patch(&decoded.last, red.0, red.1));
     }
 }
