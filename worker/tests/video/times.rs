@@ -2,7 +2,7 @@
 
 use crate::clip::{Clip, PLAIN};
 use crate::writing::{spec, write};
-use crate::{LIMITS, assert_times, decode};
+use crate::{LIMITS, assert_times, decode, file_of};
 use bodyscript_worker::video::EncodeSpec;
 
 #[test]
@@ -40,4 +40,18 @@ fn odd_rates_do_not_drift() {
         let off = (f64::from(num) / f64::from(den) * period - 1.0).abs();
         assert!(off < 0.001, "{muxer}: {num}/{den}");
     }
+}
+
+/// The table of sample durations says zero for each.
+#[test]
+fn equal_stamps_are_replaced_by_the_frame_rate() {
+    let clip = Clip { encoder: "x264enc bframes=0", ..PLAIN };
+    let mut bytes = clip.bytes();
+    let table = bytes.windows(4).position(|kind| kind == b"stts").expect("a table") + 4;
+    // After version and number of entries: number of samples, and the duration of each.
+    assert_eq!(bytes[table + 7], 1, "one entry for all frames");
+    bytes[table + 12..table + 16].fill(0);
+    let decoded = decode(file_of(&bytes), &LIMITS).expect("decodes");
+    assert!(decoded.warnings.contains(Warning::TimesEstimated));
+    assert_times("equal stamps", &decoded.times, (0..30).map(|k| f64::from(k) / 30.0));
 }

@@ -10,6 +10,8 @@
 //! One thread of the graph demuxes, decodes and rotates; it pauses while two pictures are queued, or
 //! one large one.
 
+mod frame_clock;
+
 use super::FrameTime;
 use super::colour::Colours;
 use super::converter;
@@ -28,6 +30,7 @@ use super::tone_map::ToneMap;
 use crate::picture::Picture;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
 use bodyscript_protocol::warning::{Warning, Warnings};
+use frame_clock::FrameClock;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
@@ -51,8 +54,6 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 const SHORTFALL_MIN: Duration = Duration::from_secs(1);
 /// The frame rate that the ASF demuxer reports where the file states none, as most do.
 const ASF_DEFAULT_RATE: (u32, u32) = (25, 1);
-/// Least distance between two frames; some files give the same time twice.
-const STEP_MIN: Duration = Duration::from_millis(1);
 
 /// One video being decoded.
 pub struct Decoder {
@@ -67,7 +68,9 @@ pub struct Decoder {
     /// The source of the sound; it has the start of the presentation on the container's clock once
     /// that is known.
     sound: SoundSource,
-    last: Option<Duration>,
+    clock: FrameClock,
+    /// A frame that was decoded to place the one before it.
+    next: Option<gst::Sample>,
     frames: u32,
     end: Option<End>,
     /// Set once the size of the decoded pictures has changed.
@@ -142,7 +145,8 @@ impl Decoder {
             tone_map,
             expected: duration.map(|whole| whole.min(limit)),
             sound,
-            last: None,
+            clock: FrameClock::default(),
+            next: None,
             frames: 0,
             end: None,
             size_changed,
@@ -157,23 +161,21 @@ impl Decoder {
     /// # Errors
     /// No frame at all can be decoded, or the video exceeds a limit.
     pub fn next(&mut self, into: &mut Picture) -> Result<Option<FrameTime>, VideoError> {
-        if self.end.is_some() {
-            return Ok(None);
-        }
-        let Some(sample) = self.pull()? else {
-            return Ok(None);
+        let sample = match self.next.take() {
+            Some(sample) => Some(sample),
+            None => self.pull()?,
         };
-        let pts = self.time_of(&sample);
+        let Some(sample) = sample else { return Ok(None) };
+        let pts = self.time_of(&sample)?;
         let limit = Duration::from_millis(self.limits.duration_ms_max.into());
         if pts >= limit {
             if self.limits.on_long == OnLong::Reject {
                 return Err(too_long(pts + self.format.frame_duration(), &self.limits));
             }
-            self.end = Some(End::Trimmed);
+            (self.end, self.next) = (Some(End::Trimmed), None);
             return Ok(None);
         }
         self.count_frame()?;
-        self.last = Some(pts);
         let caps = sample.caps().ok_or_else(|| VideoError::Convert("no caps".into()))?;
         let info = VideoInfo::from_caps(caps);
         let info = info.map_err(|cause| VideoError::Convert(cause.to_string()))?;
@@ -198,6 +200,9 @@ impl Decoder {
         if self.size_changed.load(Ordering::Relaxed) {
             warnings.insert(Warning::SizeChanged);
         }
+        if self.clock.has_guessed() {
+            warnings.insert(Warning::TimesEstimated);
+        }
         warnings
     }
 
@@ -207,6 +212,9 @@ impl Decoder {
     }
 
     fn pull(&mut self) -> Result<Option<gst::Sample>, VideoError> {
+        if self.end.is_some() {
+            return Ok(None);
+        }
         let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(sample) = self.sink.try_pull_sample(POLL_INTERVAL) {
@@ -237,7 +245,7 @@ impl Decoder {
     }
 
     fn end(&mut self) -> Result<Option<gst::Sample>, VideoError> {
-        let Some(last) = self.last else {
+        let Some(last) = self.clock.last() else {
             return self.end_early("no frame can be decoded");
         };
         let shown = last + self.format.frame_duration();
@@ -246,24 +254,26 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Presentation time of a frame; derived from the previous frame where it has none.
-    fn time_of(&mut self, sample: &gst::Sample) -> Duration {
-        let stated = sample.buffer().and_then(|buffer| buffer.pts()).and_then(|pts| {
-            let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
-            segment.to_stream_time(pts)
-        });
-        let since = |time: gst::ClockTime| {
-            let time = Duration::from(time);
-            time.saturating_sub(*self.sound.origin.get_or_init(|| time))
-        };
-        match (stated.map(since), self.last) {
-            (Some(pts), None) => pts,
-            (Some(pts), Some(last)) => pts.max(last + STEP_MIN),
-            (None, last) => {
-                self.warnings.insert(Warning::TimesEstimated);
-                last.map_or(Duration::ZERO, |last| last + self.format.frame_duration())
-            }
+    /// Presentation time of a frame. The next frame is decoded first where that is needed to place
+    /// this one.
+    fn time_of(&mut self, sample: &gst::Sample) -> Result<Duration, VideoError> {
+        let stamp = self.stamp_of(sample);
+        if let Some(time) = self.clock.place(stamp) {
+            return Ok(time);
         }
+        if self.frames > 0 {
+            self.next = self.pull()?;
+        }
+        let next = self.next.as_ref().and_then(|next| self.stamp_of(next));
+        Ok(self.clock.guess(next, self.format.frame_duration()))
+    }
+
+    /// Presentation time of a frame as it is stated, from the start of the presentation.
+    fn stamp_of(&self, sample: &gst::Sample) -> Option<Duration> {
+        let pts = sample.buffer()?.pts()?;
+        let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+        let time = Duration::from(segment.to_stream_time(pts)?);
+        Some(time.saturating_sub(*self.sound.origin.get_or_init(|| time)))
     }
 
     /// Checks the number of frames against the limits: where the container states no frame rate,
