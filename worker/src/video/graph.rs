@@ -70,6 +70,7 @@ pub fn stop_idle_threads() {
 
 #[cfg(test)]
 mod tests {
+    use super::super::corrected_file::{CorrectedFile, Corrections};
     use super::*;
     use std::io::Write;
     use std::sync::Barrier;
@@ -80,7 +81,8 @@ mod tests {
         crate::video::init().expect("GStreamer initialises");
         let mut file = tempfile::tempfile().expect("a temporary file");
         file.write_all(b"\0\0\0\x14ftypisom\0\0\0\0isom\0\0\0\x08mdat").expect("takes bytes");
-        let reader = super::super::reader::reader(Arc::new(file)).expect("reads");
+        let file = Arc::new(CorrectedFile::new(file, Corrections::default()));
+        let reader = super::super::reader::reader(file).expect("reads");
         let finder = element("typefind").expect("finds");
         let pipeline = RunningPipeline(gst::Pipeline::new());
         pipeline.0.add_many([reader.upcast_ref(), &finder]).expect("takes both");

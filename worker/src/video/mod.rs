@@ -3,11 +3,13 @@
 
 mod colour;
 mod converter;
+mod corrected_file;
 mod decode;
 mod dynamic_range;
 mod encode;
 mod error;
 mod events;
+mod file_facts;
 mod formats;
 mod graph;
 mod guard;
@@ -25,6 +27,7 @@ mod source;
 mod synthetic_clip;
 mod thumbnail;
 mod tone_map;
+mod track_events;
 mod write_frame;
 
 pub use colour::Colours;

@@ -4,11 +4,10 @@
 //! GStreamer's own `fdsrc` is not seekable: with it the MP4 demuxer ignores edit lists and loses
 //! frames, and the others find no duration.
 
+use super::corrected_file::CorrectedFile;
 use super::error::VideoError;
 use gstreamer as gst;
 use gstreamer_app::{AppSrc, AppSrcCallbacks, AppStreamType};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const CHUNK_BYTES: u64 = 64 * 1024;
 
 /// An element that produces the bytes of the file.
-pub(super) fn reader(video: Arc<File>) -> Result<AppSrc, VideoError> {
-    let size = video.metadata().map_err(VideoError::Read)?.len();
+pub(super) fn reader(video: Arc<CorrectedFile>) -> Result<AppSrc, VideoError> {
+    let size = video.size().map_err(VideoError::Read)?;
     if size == 0 {
         return Err(VideoError::Empty);
     }
@@ -44,7 +43,7 @@ pub(super) fn reader(video: Arc<File>) -> Result<AppSrc, VideoError> {
 }
 
 /// Reads one part and pushes it; returns its length.
-fn push_part(source: &AppSrc, video: &File, offset: u64, bytes: u64) -> u64 {
+fn push_part(source: &AppSrc, video: &CorrectedFile, offset: u64, bytes: u64) -> u64 {
     let mut part = vec![0; bytes as usize];
     let read = match video.read_at(&mut part, offset) {
         Ok(read) => read,

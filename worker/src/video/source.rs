@@ -8,16 +8,17 @@
 //!
 //! Everything here runs before a decoder exists.
 
-use super::colour;
+use super::corrected_file::CorrectedFile;
 use super::error::VideoError;
 use super::events::{BlockedTrack, GraphEvent};
+use super::file_facts::FileFacts;
 use super::formats::{self, Codec, Container, ReadMode};
 use super::graph::{DynamicPipeline, RunningPipeline, element, graph_error};
 use super::guard;
-use super::mp4::index;
-use super::orientation::TrackOrientations;
+use super::mp4::Framing;
 use super::probe::{TrackFormat, check_size_min, too_small};
 use super::reader::reader;
+use super::track_events;
 use bodyscript_protocol::message::MediaLimits;
 use gstreamer as gst;
 use gstreamer::glib;
@@ -41,11 +42,11 @@ pub(super) struct Source {
     pub(super) dynamic: DynamicPipeline,
     /// Sends the events of further probes.
     pub(super) sender: Sender<GraphEvent>,
-    /// The orientations of the tracks of an MP4.
-    pub(super) orientations: TrackOrientations,
+    /// The video, corrected for its demuxer.
+    pub(super) file: Arc<CorrectedFile>,
+    /// What its own headers state.
+    pub(super) facts: Arc<FileFacts>,
     found: Arc<Mutex<Discovery>>,
-    has_index: bool,
-    video: Arc<File>,
 }
 
 /// What the graph has found so far.
@@ -67,13 +68,15 @@ struct GraphBuilder {
     limits: MediaLimits,
     sender: Sender<GraphEvent>,
     found: Arc<Mutex<Discovery>>,
-    /// Whether the container states the presented part of the media.
-    has_edits: bool,
+    facts: Arc<FileFacts>,
 }
 
 impl Source {
     /// Starts reading.
-    pub(super) fn start(video: Arc<File>, limits: &MediaLimits) -> Result<Self, VideoError> {
+    pub(super) fn start(video: File, limits: &MediaLimits) -> Result<Self, VideoError> {
+        let (facts, corrections) = FileFacts::read(&video)?;
+        let facts = Arc::new(facts);
+        let file = Arc::new(CorrectedFile::new(video, corrections));
         let pipeline = RunningPipeline(gst::Pipeline::new());
         let (sender, events) = channel();
         let (found, dynamic) = (Arc::default(), DynamicPipeline::new(&pipeline.0));
@@ -82,15 +85,10 @@ impl Source {
             limits: *limits,
             sender: sender.clone(),
             found: Arc::clone(&found),
-            has_edits: index::has_edits(&video).map_err(VideoError::Read)?,
+            facts: Arc::clone(&facts),
         };
         forward_errors(&pipeline.0, &sender);
-        let has_index = index::is_present(&video).map_err(VideoError::Read)?;
-        if index::lacks_index_for_fragments(&video).map_err(VideoError::Read)? {
-            return Err(VideoError::Damaged("fragments without an index".into()));
-        }
-        let orientations = TrackOrientations::of(&video).map_err(VideoError::Read)?;
-        let reader = reader(Arc::clone(&video))?.upcast();
+        let reader = reader(Arc::clone(&file))?.upcast();
         let finder = element("typefind")?;
         finder.connect("have-type", false, move |values| {
             let finder = values[0].get::<gst::Element>().expect("signal have-type");
@@ -101,7 +99,7 @@ impl Source {
         pipeline.0.add_many([&reader, &finder]).map_err(graph_error("add its reader"))?;
         reader.link(&finder).map_err(graph_error("link its reader"))?;
         dynamic.start()?;
-        Ok(Self { pipeline, events, dynamic, sender, orientations, found, has_index, video })
+        Ok(Self { pipeline, events, dynamic, sender, file, facts, found })
     }
 
     /// Waits for the first data of the video track.
@@ -127,7 +125,7 @@ impl Source {
             }
             Discovery { has_track: false, tracks: 1.., .. } => no_track(&found),
             // The demuxer skips a track without a frame and then finds no track at all.
-            Discovery { tracks: 0, .. } if self.has_index => VideoError::NoFrames,
+            Discovery { tracks: 0, .. } if self.facts.has_index => VideoError::NoFrames,
             _ if cause.matches(gst::ResourceError::Read) => {
                 VideoError::Read(std::io::Error::other(cause.to_string()))
             }
@@ -137,7 +135,7 @@ impl Source {
 
     /// The error for pictures under the least size in a file that the demuxer cannot read.
     fn small_picture(&self) -> Option<VideoError> {
-        let [width, height] = index::picture_size(&self.video).ok()??;
+        let [width, height] = self.facts.picture_size?;
         check_size_min(width, height).err()
     }
 
@@ -150,37 +148,6 @@ impl Source {
         }
         VideoError::NoFrames
     }
-}
-
-/// Removes the end of the segments that pass this pad. Without edit lists, demuxers stop at the
-/// stated duration, but reordered frames of fragments end later.
-fn remove_segment_end(track: &gst::Pad) {
-    track.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
-        if let Some(gst::EventView::Segment(event)) = info.event().map(|event| event.view())
-            && let Some(segment) = event.segment().downcast_ref::<gst::ClockTime>()
-        {
-            let mut segment = segment.clone();
-            segment.set_stop(gst::ClockTime::NONE);
-            let open_ended = gst::event::Segment::builder(&segment).seqnum(event.seqnum()).build();
-            info.data = Some(gst::PadProbeData::Event(open_ended));
-        }
-        gst::PadProbeReturn::Ok
-    });
-}
-
-/// Removes limited range from the caps that pass this pad. QuickTime's colour box does not state the
-/// range, the demuxer then assumes limited, and the parser would prefer that to the stream's own.
-fn use_range_of_stream(track: &gst::Pad) {
-    track.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
-        if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view())
-            && !colour::is_full_range(event.caps())
-        {
-            let mut caps = event.caps_owned();
-            caps.make_mut().iter_mut().for_each(|track| track.remove_field("colorimetry"));
-            info.data = Some(gst::PadProbeData::Event(gst::event::Caps::new(&caps)));
-        }
-        gst::PadProbeReturn::Ok
-    });
 }
 
 /// Presentation time of a buffer at this pad, on the container's clock.
@@ -278,11 +245,17 @@ impl GraphBuilder {
         filter.set_property_from_str("caps", requested);
         let pad = filter.static_pad("src").expect("a capsfilter has a src pad");
         self.record_data(track);
-        if !self.has_edits {
-            remove_segment_end(track);
+        if !self.facts.has_edits(track) {
+            track_events::remove_segment_end(track);
+            if self.facts.has_index {
+                track_events::begin_segments_at_zero(track);
+            }
         }
         if ["video/x-h264", "video/x-h265"].contains(&codec.caps) {
-            use_range_of_stream(track);
+            track_events::use_range_of_stream(track);
+            if self.facts.framing(track) == Framing::StartCodes {
+                track_events::state_start_codes(track);
+            }
         }
         self.block(&pad, codec, container, caps);
         guard::caps(&pad, &self.limits, &self.sender);

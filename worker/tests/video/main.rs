@@ -6,6 +6,7 @@ mod colours;
 mod faults;
 mod formats;
 mod hdr;
+mod headers;
 mod orientation;
 mod sound;
 mod times;

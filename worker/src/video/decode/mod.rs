@@ -94,8 +94,7 @@ impl Decoder {
     /// The file is not a video, contains nothing that can be decoded, or exceeds a limit; see
     /// [`VideoError`].
     pub fn open(video: OwnedFd, limits: &MediaLimits) -> Result<(Self, Probe), VideoError> {
-        let file = Arc::new(File::from(video));
-        let source = Source::start(Arc::clone(&file), limits)?;
+        let source = Source::start(File::from(video), limits)?;
         let track = source.wait_for_track()?;
         let caps = track.pad.current_caps().ok_or(VideoError::NoFrames)?;
         let mut format = TrackFormat::of(&caps, limits)?;
@@ -103,7 +102,7 @@ impl Decoder {
             format.frame_rate = (0, 1);
         }
         let orientation =
-            source.orientations.at(&track.pad).unwrap_or_else(|| Orientation::of(&track.pad));
+            source.facts.orientations.at(&track.pad).unwrap_or_else(|| Orientation::of(&track.pad));
         let duration = stated_duration(&track);
         let part = ProcessedPart::of(duration, &format, limits)?;
         let range = DynamicRange::of([&caps, &track.stated]);
@@ -133,6 +132,7 @@ impl Decoder {
             TimeOrigin::FirstFrame => OnceLock::new(),
         });
         let limit = Duration::from_millis(limits.duration_ms_max.into());
+        let file = Arc::clone(&source.file);
         let sound = SoundSource { file, container: track.container, origin, limit };
         let (sink, size_changed) =
             link_decoder(&source, &track, (&format, range), orientation, limits)?;

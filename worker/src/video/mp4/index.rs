@@ -1,6 +1,6 @@
-//! Whether an MP4 or QuickTime file has an index (`moov`, ISO/IEC 14496-12) and edit lists, and the size
-//! of its pictures by its index. Called by `source`: the demuxer gives the same error for a file that was cut off before its index and for
-//! one whose tracks are empty.
+//! Whether an MP4 or QuickTime file has an index (`moov`, ISO/IEC 14496-12), and the size of its
+//! pictures by its index. Called by `file_facts`: the demuxer gives the same error for a file that was
+//! cut off before its index and for one whose tracks are empty.
 
 use super::boxes::{boxes, contents_of};
 use std::fs::File;
@@ -32,12 +32,6 @@ pub(in crate::video) fn lacks_index_for_fragments(file: &File) -> io::Result<boo
     // An incomplete fragment causes the loop as well.
     let mut kind = [0; 4];
     Ok(file.read_at(&mut kind, end + 4)? == kind.len() && kind == *b"moof")
-}
-
-/// Whether an index has edit lists, which state the presented part of the media.
-pub(in crate::video) fn has_edits(file: &File) -> io::Result<bool> {
-    let path = [*b"moov", *b"trak", *b"edts", *b"elst"];
-    Ok(!contents_of(file, 0..file.metadata()?.len(), &path)?.is_empty())
 }
 
 /// Size of the pictures of the first video track, by its first description (12.1.3).

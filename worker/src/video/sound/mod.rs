@@ -13,6 +13,7 @@ mod track;
 pub(super) use formats::elements;
 pub use report::{Outcome, SoundReport};
 
+use super::corrected_file::CorrectedFile;
 use super::error::VideoError;
 use super::formats::Container;
 use super::graph::{RunningPipeline, graph_error};
@@ -21,7 +22,6 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSrc, AppSrcCallbacks};
 use packet_reader::{Packet, PacketReader};
-use std::fs::File;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct SoundSource {
     /// The video file.
-    pub(super) file: Arc<File>,
+    pub(super) file: Arc<CorrectedFile>,
     /// Its container.
     pub(super) container: &'static Container,
     /// Start of the presentation on the container's clock; set with the first picture.

@@ -5,9 +5,9 @@ use super::description::Description;
 use super::formats::{ENCODER_DELAY, Handling};
 use super::report::{Outcome, SoundReport};
 use super::track::{NoTrack, Track};
+use crate::video::corrected_file::CorrectedFile;
 use crate::video::formats::Container;
 use gstreamer as gst;
-use std::fs::File;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(super) struct Packet {
 impl PacketReader {
     /// Opens the track of a file, for a presentation with this start and limit.
     pub(super) fn open(
-        file: Arc<File>,
+        file: Arc<CorrectedFile>,
         container: &'static Container,
         (origin, limit): (Duration, Duration),
         packets_max: u32,

@@ -12,6 +12,7 @@
 
 use super::formats::{self, Codec, ENCODER, Handling};
 use super::limits;
+use crate::video::corrected_file::CorrectedFile;
 use crate::video::error::VideoError;
 use crate::video::formats::{Container, ReadMode, TimeOrigin};
 use crate::video::graph::{DynamicPipeline, RunningPipeline, element, graph_error};
@@ -20,7 +21,6 @@ use crate::video::reader::reader;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
-use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -88,7 +88,10 @@ struct GraphBuilder {
 
 impl Track {
     /// Finds the first track that can be read.
-    pub(super) fn open(video: Arc<File>, container: &'static Container) -> Result<Self, NoTrack> {
+    pub(super) fn open(
+        video: Arc<CorrectedFile>,
+        container: &'static Container,
+    ) -> Result<Self, NoTrack> {
         let pipeline = RunningPipeline(gst::Pipeline::new());
         let (sender, events) = channel();
         let builder = GraphBuilder {
@@ -154,7 +157,7 @@ impl Discovery {
 }
 
 impl GraphBuilder {
-    fn start(self, pipeline: &gst::Pipeline, video: Arc<File>) -> Result<(), VideoError> {
+    fn start(self, pipeline: &gst::Pipeline, video: Arc<CorrectedFile>) -> Result<(), VideoError> {
         let sender = self.sender.clone();
         let bus = pipeline.bus().expect("a pipeline has a bus");
         bus.set_sync_handler(move |_, message| {

@@ -1,0 +1,108 @@
+//! The bytes of a video as the demuxer gets them: those of the file, with wrong numbers of its
+//! headers replaced. Called by `reader`; the corrections come from `corrections`.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// Bytes in place of those of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Patch {
+    /// Offset in the file.
+    pub(super) at: u64,
+    /// The bytes from there on.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What differs from the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Corrections {
+    /// Bytes in front of the first of the file.
+    pub(super) lead: Vec<u8>,
+    /// Replaced bytes.
+    pub(super) patches: Vec<Patch>,
+}
+
+/// A file with its corrections; the file itself is never written.
+#[derive(Debug)]
+pub(super) struct CorrectedFile {
+    file: File,
+    corrections: Corrections,
+}
+
+impl CorrectedFile {
+    pub(super) fn new(file: File, corrections: Corrections) -> Self {
+        Self { file, corrections }
+    }
+
+    /// Number of bytes.
+    pub(super) fn size(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len().saturating_add(self.corrections.lead.len() as u64))
+    }
+
+    /// Reads from this offset on; returns the number of bytes, which is zero at the end.
+    pub(super) fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let Corrections { lead, patches } = &self.corrections;
+        let lead_bytes = lead.len() as u64;
+        let left = lead.get(offset.min(lead_bytes) as usize..).unwrap_or_default();
+        let (own, rest) = into.split_at_mut(left.len().min(into.len()));
+        own.copy_from_slice(&left[..own.len()]);
+        // Both parts at once: the demuxer takes a short part for the end.
+        let offset = offset.saturating_sub(lead_bytes);
+        let read = self.file.read_at(rest, offset)?;
+        patches.iter().for_each(|patch| patch.apply(&mut rest[..read], offset));
+        Ok(own.len() + read)
+    }
+}
+
+impl Patch {
+    /// Replaces the bytes of a part of the file that begins at this offset.
+    fn apply(&self, part: &mut [u8], offset: u64) {
+        let from = self.at.max(offset);
+        let end = self.at.saturating_add(self.bytes.len() as u64);
+        let end = end.min(offset.saturating_add(part.len() as u64));
+        if from < end {
+            let bytes = &self.bytes[(from - self.at) as usize..(end - self.at) as usize];
+            part[(from - offset) as usize..(end - offset) as usize].copy_from_slice(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn corrected(lead: &[u8], patches: &[(u64, &[u8])]) -> CorrectedFile {
+        let file = tempfile::tempfile().expect("a file");
+        file.write_all_at(b"0123456789", 0).expect("room");
+        let patches = patches.iter().map(|(at, bytes)| Patch { at: *at, bytes: bytes.to_vec() });
+        CorrectedFile::new(file, Corrections { lead: lead.to_vec(), patches: patches.collect() })
+    }
+
+    /// All bytes, read in parts of this length.
+    fn contents(file: &CorrectedFile, part: usize) -> String {
+        let (mut all, mut bytes) = (Vec::new(), vec![0; part]);
+        loop {
+            let read = file.read_at(&mut bytes, all.len() as u64).expect("readable");
+            if read == 0 {
+                break String::from_utf8(all).expect("text");
+            }
+            all.extend(&bytes[..read]);
+        }
+    }
+
+    #[test]
+    fn parts_of_every_length_give_the_same_corrected_bytes() {
+        let file = corrected(b"ab", &[(0, b"X"), (4, b"YZ"), (9, b"WV"), (30, b"U")]);
+        for part in 1..14 {
+            assert_eq!(contents(&file, part), "abX123YZ678W", "parts of {part}");
+        }
+        assert_eq!(file.size().expect("a size"), 12);
+        assert_eq!(file.read_at(&mut [0; 12], 0).expect("readable"), 12, "not cut at the lead");
+    }
+
+    #[test]
+    fn a_file_without_corrections_is_unchanged() {
+        assert_eq!(contents(&corrected(b"", &[]), 64), "0123456789");
+    }
+}

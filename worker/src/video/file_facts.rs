@@ -1,0 +1,54 @@
+//! What is read of a file's own headers before GStreamer reads it, because its demuxers of 1.22 lack
+//! it, or fail at numbers that other players correct. Called by `source`.
+
+use super::corrected_file::Corrections;
+use super::error::VideoError;
+use super::mp4::{Framing, Tracks, durations, index};
+use super::orientation::{TrackOrientations, track_number};
+use gstreamer as gst;
+use std::fs::File;
+use std::io;
+
+/// The facts of a file.
+pub(super) struct FileFacts {
+    /// The orientations of its tracks.
+    pub(super) orientations: TrackOrientations,
+    /// Whether it has the index of an MP4.
+    pub(super) has_index: bool,
+    /// Size of the pictures in that index.
+    pub(super) picture_size: Option<[u32; 2]>,
+    /// The tracks in that index.
+    tracks: Tracks,
+}
+
+impl FileFacts {
+    /// Reads the facts, and what the demuxer has to be given in place of the file's own bytes.
+    pub(super) fn read(file: &File) -> Result<(Self, Corrections), VideoError> {
+        if index::lacks_index_for_fragments(file).map_err(VideoError::Read)? {
+            return Err(VideoError::Damaged("fragments without an index".into()));
+        }
+        Self::of(file).map_err(VideoError::Read)
+    }
+
+    fn of(file: &File) -> io::Result<(Self, Corrections)> {
+        let tracks = Tracks::of(file)?;
+        let corrections =
+            Corrections { lead: Vec::new(), patches: durations::corrections(&tracks) };
+        let has_index = index::is_present(file)?;
+        let picture_size = index::picture_size(file)?;
+        let orientations = TrackOrientations::of(file)?;
+        Ok((Self { orientations, has_index, picture_size, tracks }, corrections))
+    }
+
+    /// Whether the track at this pad has an edit list, which states the presented part of its media.
+    pub(super) fn has_edits(&self, pad: &gst::Pad) -> bool {
+        let track = track_number(pad).and_then(|number| self.tracks.of_number(number));
+        track.is_some_and(|track| track.has_edits)
+    }
+
+    /// How the coded pictures of the track at this pad are framed.
+    pub(super) fn framing(&self, pad: &gst::Pad) -> Framing {
+        let track = track_number(pad).and_then(|number| self.tracks.of_number(number));
+        track.map(|track| track.framing).unwrap_or_default()
+    }
+}
