@@ -5,6 +5,7 @@ use super::corrected_file::Corrections;
 use super::error::VideoError;
 use super::mp4::{Framing, Tracks, durations, index};
 use super::orientation::{TrackOrientations, track_number};
+use super::transport_stream;
 use gstreamer as gst;
 use std::fs::File;
 use std::io;
@@ -32,8 +33,10 @@ impl FileFacts {
 
     fn of(file: &File) -> io::Result<(Self, Corrections)> {
         let tracks = Tracks::of(file)?;
-        let corrections =
-            Corrections { lead: Vec::new(), patches: durations::corrections(&tracks) };
+        let corrections = match transport_stream::correction(file)? {
+            Some(correction) => correction,
+            None => Corrections { lead: Vec::new(), patches: durations::corrections(&tracks) },
+        };
         let has_index = index::is_present(file)?;
         let picture_size = index::picture_size(file)?;
         let orientations = TrackOrientations::of(file)?;

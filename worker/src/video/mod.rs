@@ -28,6 +28,7 @@ mod synthetic_clip;
 mod thumbnail;
 mod tone_map;
 mod track_events;
+mod transport_stream;
 mod write_frame;
 
 pub use colour::Colours;

@@ -10,6 +10,7 @@ mod headers;
 mod orientation;
 mod sound;
 mod times;
+mod transport_stream;
 mod writing;
 
 use bodyscript_protocol::message::{MediaLimits, OnLong};
