@@ -3,7 +3,7 @@
 
 use super::corrected_file::Corrections;
 use super::error::VideoError;
-use super::mp4::{Framing, Tracks, durations, index};
+use super::mp4::{Framing, Track, Tracks, durations, index};
 use super::orientation::{TrackOrientations, track_number};
 use super::transport_stream;
 use gstreamer as gst;
@@ -45,13 +45,20 @@ impl FileFacts {
 
     /// Whether the track at this pad has an edit list, which states the presented part of its media.
     pub(super) fn has_edits(&self, pad: &gst::Pad) -> bool {
-        let track = track_number(pad).and_then(|number| self.tracks.of_number(number));
-        track.is_some_and(|track| track.has_edits)
+        self.track(pad).is_some_and(|track| track.has_edits)
+    }
+
+    /// Whether the track at this pad has several samples, all at the same time.
+    pub(super) fn lacks_times(&self, pad: &gst::Pad) -> bool {
+        self.track(pad).is_some_and(|track| track.lacks_times)
     }
 
     /// How the coded pictures of the track at this pad are framed.
     pub(super) fn framing(&self, pad: &gst::Pad) -> Framing {
-        let track = track_number(pad).and_then(|number| self.tracks.of_number(number));
-        track.map(|track| track.framing).unwrap_or_default()
+        self.track(pad).map(|track| track.framing).unwrap_or_default()
+    }
+
+    fn track(&self, pad: &gst::Pad) -> Option<&Track> {
+        track_number(pad).and_then(|number| self.tracks.of_number(number))
     }
 }

@@ -109,8 +109,7 @@ impl Orientation {
     }
 }
 
-/// The orientation of each track that its container states, by the number in the stream's name: that
-/// of an MP4 track, or the unique identifier of a Matroska track.
+/// The orientation of each track of an MP4, QuickTime or Matroska file, by the track's number.
 pub(super) struct TrackOrientations(BTreeMap<u64, Orientation>);
 
 impl TrackOrientations {
@@ -125,8 +124,8 @@ impl TrackOrientations {
                 orientations.insert(number.into(), orientation);
             }
         }
-        for (uid, pose) in matroska::poses(file)? {
-            orientations.extend(Orientation::of_pose(pose).map(|orientation| (uid, orientation)));
+        for (number, pose) in matroska::poses(file)? {
+            orientations.extend(Orientation::of_pose(pose).map(|found| (number, found)));
         }
         Ok(Self(orientations))
     }
@@ -137,11 +136,12 @@ impl TrackOrientations {
     }
 }
 
-/// The number of the track at this pad: the demuxers of MP4 and Matroska end a stream's name with it.
+/// The number of the track at this pad: the demuxer of MP4 ends a stream's name with it, that of
+/// Matroska with it, a colon and another identifier.
 pub(super) fn track_number(pad: &gst::Pad) -> Option<u64> {
     let name = pad.stream_id()?;
-    let (_, number) = name.rsplit_once('/')?;
-    number.parse().ok()
+    let (_, end) = name.rsplit_once('/')?;
+    end.split(':').next()?.parse().ok()
 }
 
 /// Number and matrix of a track header; from version 1 on its times have 64 bits.

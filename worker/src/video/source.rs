@@ -24,6 +24,7 @@ use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub(super) struct Source {
     pub(super) file: Arc<CorrectedFile>,
     /// What its own headers state.
     pub(super) facts: Arc<FileFacts>,
+    /// Whether coded pictures of the track so far have no time stamps.
+    pub(super) lacks_stamps: Arc<AtomicBool>,
     found: Arc<Mutex<Discovery>>,
 }
 
@@ -69,6 +72,7 @@ struct GraphBuilder {
     sender: Sender<GraphEvent>,
     found: Arc<Mutex<Discovery>>,
     facts: Arc<FileFacts>,
+    lacks_stamps: Arc<AtomicBool>,
 }
 
 impl Source {
@@ -80,12 +84,14 @@ impl Source {
         let pipeline = RunningPipeline(gst::Pipeline::new());
         let (sender, events) = channel();
         let (found, dynamic) = (Arc::default(), DynamicPipeline::new(&pipeline.0));
+        let lacks_stamps = Arc::<AtomicBool>::default();
         let builder = GraphBuilder {
             graph: dynamic.clone(),
             limits: *limits,
             sender: sender.clone(),
             found: Arc::clone(&found),
             facts: Arc::clone(&facts),
+            lacks_stamps: Arc::clone(&lacks_stamps),
         };
         forward_errors(&pipeline.0, &sender);
         let reader = reader(Arc::clone(&file))?.upcast();
@@ -99,7 +105,7 @@ impl Source {
         pipeline.0.add_many([&reader, &finder]).map_err(graph_error("add its reader"))?;
         reader.link(&finder).map_err(graph_error("link its reader"))?;
         dynamic.start()?;
-        Ok(Self { pipeline, events, dynamic, sender, file, facts, found })
+        Ok(Self { pipeline, events, dynamic, sender, file, facts, lacks_stamps, found })
     }
 
     /// Waits for the first data of the video track.
@@ -245,18 +251,7 @@ impl GraphBuilder {
         filter.set_property_from_str("caps", requested);
         let pad = filter.static_pad("src").expect("a capsfilter has a src pad");
         self.record_data(track);
-        if !self.facts.has_edits(track) {
-            track_events::remove_segment_end(track);
-            if self.facts.has_index {
-                track_events::begin_segments_at_zero(track);
-            }
-        }
-        if ["video/x-h264", "video/x-h265"].contains(&codec.caps) {
-            track_events::use_range_of_stream(track);
-            if self.facts.framing(track) == Framing::StartCodes {
-                track_events::state_start_codes(track);
-            }
-        }
+        self.correct_events(track, codec);
         self.block(&pad, codec, container, caps);
         guard::caps(&pad, &self.limits, &self.sender);
         if codec.decoder == "avdec_vp8" {
@@ -273,6 +268,24 @@ impl GraphBuilder {
         first.sync_state_with_parent().map_err(graph_error("start its parser"))?;
         let sink = first.static_pad("sink").expect("parsers and filters have a sink pad");
         track.link(&sink).map(drop).map_err(graph_error("link its track"))
+    }
+
+    /// Corrects what the demuxer states of the track.
+    fn correct_events(&self, track: &gst::Pad, codec: &Codec) {
+        self.lacks_stamps.fetch_or(self.facts.lacks_times(track), Ordering::Relaxed);
+        if !self.facts.has_edits(track) {
+            track_events::remove_segment_end(track);
+            if self.facts.has_index {
+                track_events::begin_segments_at_zero(track);
+            }
+        }
+        if ["video/x-h264", "video/x-h265"].contains(&codec.caps) {
+            track_events::use_range_of_stream(track);
+            track_events::record_missing_stamps(track, &self.lacks_stamps);
+            if self.facts.framing(track) == Framing::StartCodes {
+                track_events::state_start_codes(track);
+            }
+        }
     }
 
     /// Records whether the track has any data.

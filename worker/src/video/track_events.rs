@@ -4,6 +4,7 @@ use super::colour;
 use super::mp4::parameter_sets;
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Removes the end of the segments that pass this pad. Without an edit list, demuxers stop at the
@@ -71,6 +72,17 @@ pub(super) fn state_start_codes(track: &gst::Pad) {
         if let Some(buffer) = info.buffer_mut().filter(|_| !sets.is_empty()) {
             buffer.make_mut().prepend_memory(gst::Memory::from_slice(sets));
         }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Records whether a coded picture that passes this pad has no time stamp; the parser then derives
+/// one from the frame rate.
+pub(super) fn record_missing_stamps(track: &gst::Pad, is_missing: &Arc<AtomicBool>) {
+    let is_missing = Arc::clone(is_missing);
+    track.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let has_stamp = info.buffer().is_none_or(|buffer| buffer.pts().is_some());
+        is_missing.fetch_or(!has_stamp, Ordering::Relaxed);
         gst::PadProbeReturn::Ok
     });
 }

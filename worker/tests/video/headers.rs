@@ -41,7 +41,7 @@ fn assert_complete(what: &str, decoded: &Decoded, start: f64) {
     clip::assert_levels(what, &decoded.levels, 0..PLAIN.frames);
     let frames = 0..PLAIN.frames;
     assert_times(what, &decoded.times, frames.map(|k| start + f64::from(k) / 30.0));
-    assert!(!decoded.has_guessed_times && !decoded.truncated, "{what}");
+    assert!(!decoded.warnings.contains(Warning::TimesEstimated) && !decoded.truncated, "{what}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Times of MPEG transport streams (ISO/IEC 13818-1) that lack a clock.
+//! Times of MPEG transport streams (ISO/IEC 13818-1) that lack a clock or time stamps.
 
 use crate::clip::{self, Clip, PLAIN};
 use crate::{Decoded, LIMITS, assert_times, decode, file_of};
@@ -50,6 +50,17 @@ fn without_reference(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+/// Removes the time stamps of all units but the first.
+fn without_stamps(mut bytes: Vec<u8>) -> Vec<u8> {
+    let units = bytes.chunks_exact_mut(PACKET).filter_map(|packet| {
+        let is_start = packet[1] & 0x40 != 0;
+        let (_, payload) = parts(packet);
+        (is_start && payload.starts_with(&[0, 0, 1])).then_some(payload)
+    });
+    units.skip(1).for_each(|unit| unit[7] &= 0x3f);
+    bytes
+}
+
 fn check_sum(bytes: &[u8]) -> u32 {
     bytes.iter().fold(u32::MAX, |sum, byte| {
         (0..8).fold(sum ^ u32::from(*byte) << 24, |sum, _| {
@@ -77,7 +88,10 @@ fn time_stamps_are_kept_without_a_clock() {
         ("a clock that nothing refers to", without_reference(whole)),
     ] {
         let decoded = decoded(what, &bytes);
-        assert!(!decoded.has_guessed_times, "{what}: not from the frame rate");
+        assert!(
+            !decoded.warnings.contains(Warning::TimesEstimated),
+            "{what}: not from the frame rate"
+        );
     }
 }
 
@@ -87,5 +101,10 @@ fn packets_of_camcorders_are_corrected_as_well() {
     let packets =
         bytes.chunks_exact(PACKET).flat_map(|packet| [[0; 4].as_slice(), packet].concat());
     let decoded = decoded("192 bytes", &packets.collect::<Vec<_>>());
-    assert!(!decoded.has_guessed_times, "not from the frame rate");
+    assert!(!decoded.warnings.contains(Warning::TimesEstimated), "not from the frame rate");
+}
+
+#[test]
+fn times_of_units_without_stamps_come_from_the_frame_rate() {
+    assert!(decoded("one stamp", &without_stamps(stream())).has_guessed_times);
 }

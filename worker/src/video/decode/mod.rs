@@ -200,7 +200,7 @@ impl Decoder {
         if self.size_changed.load(Ordering::Relaxed) {
             warnings.insert(Warning::SizeChanged);
         }
-        if self.clock.has_guessed() {
+        if self.clock.has_guessed() || self.source.lacks_stamps.load(Ordering::Relaxed) {
             warnings.insert(Warning::TimesEstimated);
         }
         warnings

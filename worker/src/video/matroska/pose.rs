@@ -11,7 +11,7 @@ const EBML: u32 = 0x1a45_dfa3;
 const SEGMENT: u32 = 0x1853_8067;
 const TRACKS: u32 = 0x1654_ae6b;
 const TRACK: u32 = 0xae;
-const TRACK_UID: u32 = 0x73c5;
+const TRACK_NUMBER: u32 = 0xd7;
 const VIDEO: u32 = 0xe0;
 const PROJECTION: u32 = 0x7670;
 const PROJECTION_TYPE: u32 = 0x7671;
@@ -30,7 +30,7 @@ pub(in crate::video) struct Pose {
     pub(in crate::video) roll: f64,
 }
 
-/// The tracks of this file that state a pose, by their unique identifier; none of another container.
+/// The tracks of this file that state a pose, by their number; none of another container.
 pub(in crate::video) fn poses(file: &File) -> io::Result<Vec<(u64, Pose)>> {
     let whole = 0..file.metadata()?.len();
     let Some(header) = elements(file, whole.clone()).next().transpose()? else {
@@ -51,10 +51,10 @@ pub(in crate::video) fn poses(file: &File) -> io::Result<Vec<(u64, Pose)>> {
     Ok(found)
 }
 
-/// Identifier and pose of a track; none where it states no pose of flat pictures.
+/// Number and pose of a track; none where it states no pose of flat pictures.
 fn pose_of(file: &File, track: &Range<u64>) -> io::Result<Option<(u64, Pose)>> {
-    let uid = first(file, track, TRACK_UID)?;
-    let uid = uid.map(|uid| unsigned(file, &uid)).transpose()?.flatten();
+    let number = first(file, track, TRACK_NUMBER)?;
+    let number = number.map(|number| unsigned(file, &number)).transpose()?.flatten();
     let Some(video) = first(file, track, VIDEO)? else { return Ok(None) };
     let Some(projection) = first(file, &video, PROJECTION)? else { return Ok(None) };
     let mut pose = Pose::default();
@@ -72,5 +72,5 @@ fn pose_of(file: &File, track: &Range<u64>) -> io::Result<Option<(u64, Pose)>> {
         };
         *angle = float(file, &element.contents)?.unwrap_or(0.0);
     }
-    Ok(uid.map(|uid| (uid, pose)))
+    Ok(number.map(|number| (number, pose)))
 }

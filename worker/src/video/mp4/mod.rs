@@ -17,4 +17,4 @@ mod tracks;
 pub(super) use boxes::contents_of;
 pub(super) use framing::Framing;
 pub(super) use parameter_sets::parameter_sets;
-pub(super) use tracks::Tracks;
+pub(super) use tracks::{Track, Tracks};

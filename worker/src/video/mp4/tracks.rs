@@ -39,6 +39,8 @@ pub(in crate::video) struct Track {
     pub(super) media: TimeHeader,
     /// Ticks of all its samples together.
     pub(super) ticks: u64,
+    /// Whether it has several samples, all at the same time.
+    pub(in crate::video) lacks_times: bool,
     /// Duration of the presented part in ticks of the movie; zero where none is stated.
     pub(super) presented: u64,
 }
@@ -85,13 +87,15 @@ impl Track {
         let is_picture = handler.and_then(|handler| handler.bytes(8)) == Some(*b"vide");
         let samples = first(file, track, &[*b"mdia", *b"minf", *b"stbl"])?.unwrap_or(0..0);
         let framing = if is_picture { framing::of(file, &samples)? } else { Framing::default() };
+        let (count, ticks) = durations(file, &samples)?;
         Ok(Some(Self {
             number,
             has_edits: edits.is_some(),
             framing,
             is_picture,
             media,
-            ticks: ticks(file, &samples)?,
+            ticks,
+            lacks_times: count > 1 && ticks == 0,
             presented: presented.filter(|ticks| *ticks > 0).or(duration).unwrap_or(0),
         }))
     }
@@ -127,14 +131,15 @@ fn presented(file: &File, list: &Range<u64>) -> io::Result<u64> {
     Ok(ticks)
 }
 
-/// Ticks of all samples of a track.
-fn ticks(file: &File, samples: &Range<u64>) -> io::Result<u64> {
-    let mut ticks: u64 = 0;
-    let Some(table) = first(file, samples, &[*b"stts"])? else { return Ok(0) };
+/// Number of all samples of a track, and their ticks together.
+fn durations(file: &File, samples: &Range<u64>) -> io::Result<(u64, u64)> {
+    let (mut count, mut ticks): (u64, u64) = (0, 0);
+    let Some(table) = first(file, samples, &[*b"stts"])? else { return Ok((0, 0)) };
     // Number of samples, and the ticks of each.
     for_each_entry(file, &table, |run: &[u8; 8]| {
         let [samples, each] = [&run[..4], &run[4..]].map(number_of);
+        count = count.saturating_add(samples);
         ticks = ticks.saturating_add(samples * each);
     })?;
-    Ok(ticks)
+    Ok((count, ticks))
 }
