@@ -27,6 +27,8 @@ const STREAMS_MAX: usize = 64;
 /// How far the clock is before the first time stamp, in ticks of 90 kHz: as much as receivers
 /// usually buffer.
 const CLOCK_LEAD: u64 = 9_000;
+/// How far the first time stamps of streams may be apart, in the same ticks.
+const DISTANCE_MAX: u64 = 900_000;
 /// Time stamps have 33 bits.
 const STAMP_MASK: u64 = (1 << 33) - 1;
 
@@ -109,17 +111,70 @@ impl Search {
     fn correction(self, framing: Framing) -> Option<Corrections> {
         let map = self.map?;
         let video = *self.stamps.get(&map.video_id?)?;
-        // Stamps wrap: the earliest is the one furthest before that of the video.
+        // Stamps wrap, and some streams have stamps of their own: the earliest is the one furthest
+        // before that of the video, within limits.
         let before = |stamp: &u64| {
             let distance = video.wrapping_sub(*stamp) & STAMP_MASK;
-            if distance > STAMP_MASK / 2 { 0 } else { distance }
+            if distance > DISTANCE_MAX { 0 } else { distance }
         };
         let earliest = self.stamps.values().map(before).max().unwrap_or(0);
         let clock = video.wrapping_sub(earliest).wrapping_sub(CLOCK_LEAD) & STAMP_MASK;
-        let lead = match self.video_has_clock {
-            true => Vec::new(),
-            false => packet::with_clock(map.video_id?, clock, framing),
+        let lead = if self.video_has_clock {
+            Vec::new()
+        } else {
+            packet::with_clock(map.video_id?, clock, framing)
         };
         Some(Corrections { lead, patches: self.patches })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn correction_of(bytes: &[u8]) -> Option<Corrections> {
+        let file = tempfile::tempfile().expect("a file");
+        file.write_all_at(bytes, 0).expect("room");
+        correction(&file).expect("readable")
+    }
+
+    #[test]
+    fn packets_of_noise_are_not_corrected() {
+        let noise = (0..188 * 400_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8);
+        let mut packets = noise.collect::<Vec<_>>();
+        packets.chunks_exact_mut(188).for_each(|packet| packet[0] = 0x47);
+        assert_eq!(correction_of(&packets), None);
+        for kept in [0, 1, 187, 188 * 5, 188 * 8 + 7] {
+            assert_eq!(correction_of(&packets[..kept]), None, "{kept} bytes");
+        }
+    }
+
+    #[test]
+    fn tables_that_are_cut_off_are_not_read() {
+        // A program table and a program map, each in a packet of its own.
+        let mut programs = vec![0x47, 0x40, 0, 0x10, 0, 0, 0xb0, 13, 0, 1, 0xc1, 0, 0, 0, 1];
+        programs.extend([0xf0, 0x00, 9, 9, 9, 9]);
+        let mut map = vec![0x47, 0x50, 0, 0x10, 0, 2, 0xb0, 18, 0, 1, 0xc1, 0, 0, 0xff, 0xff];
+        map.extend([0xf0, 0, 0x1b, 0xe1, 0, 0xf0, 0, 9, 9, 9, 9]);
+        // A unit of the video with a presentation time stamp.
+        let mut unit = vec![0x47, 0x41, 0, 0x10, 0, 0, 1, 0xe0, 0, 0, 0x84, 0x80, 5];
+        unit.extend([0x21, 0, 1, 0, 1]);
+        let stream = |map: &[u8]| {
+            let packets = [programs.as_slice(), map, &unit, &unit, &unit, &unit].map(|packet| {
+                let mut packet = packet.to_vec();
+                packet.resize(188, 0xff);
+                packet
+            });
+            packets.concat()
+        };
+        let corrections = correction_of(&stream(&map)).expect("a correction");
+        assert_eq!((corrections.lead.len(), corrections.patches.len()), (188, 1));
+        assert_eq!(corrections.patches[0].at, 188 + 5);
+        assert_eq!(corrections.patches[0].bytes[8..10], [0xe1, 0x00]);
+        for (at, value) in [(4, 200), (6, 0xbf), (7, 0), (7, 8), (15, 0xff), (16, 200)] {
+            let mut broken = map.clone();
+            broken[at] = value;
+            assert_eq!(correction_of(&stream(&broken)), None, "{value} at {at}");
+        }
     }
 }
