@@ -2,6 +2,7 @@
 
 use crate::clip::{self, Clip, PLAIN};
 use crate::{Decoded, LIMITS, assert_times, decode, file_of};
+use bodyscript_protocol::warning::Warnings;
 
 /// Offset of the contents of the first box of a type.
 fn contents(bytes: &[u8], kind: [u8; 4]) -> usize {
@@ -41,7 +42,7 @@ fn assert_complete(what: &str, decoded: &Decoded, start: f64) {
     clip::assert_levels(what, &decoded.levels, 0..PLAIN.frames);
     let frames = 0..PLAIN.frames;
     assert_times(what, &decoded.times, frames.map(|k| start + f64::from(k) / 30.0));
-    assert!(!decoded.warnings.contains(Warning::TimesEstimated) && !decoded.truncated, "{what}");
+    assert_eq!(decoded.warnings, Warnings::NONE, "{what}");
 }
 
 #[test]

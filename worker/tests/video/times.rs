@@ -3,6 +3,7 @@
 use crate::clip::{Clip, PLAIN};
 use crate::writing::{spec, write};
 use crate::{LIMITS, assert_times, decode, file_of};
+use bodyscript_protocol::warning::Warning;
 use bodyscript_worker::video::EncodeSpec;
 
 #[test]

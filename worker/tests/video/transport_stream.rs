@@ -2,6 +2,7 @@
 
 use crate::clip::{self, Clip, PLAIN};
 use crate::{Decoded, LIMITS, assert_times, decode, file_of};
+use bodyscript_protocol::warning::Warning;
 
 /// Bytes of a packet.
 const PACKET: usize = 188;
@@ -106,5 +107,7 @@ fn packets_of_camcorders_are_corrected_as_well() {
 
 #[test]
 fn times_of_units_without_stamps_come_from_the_frame_rate() {
-    assert!(decoded("one stamp", &without_stamps(stream())).has_guessed_times);
+    assert!(
+        decoded("one stamp", &without_stamps(stream())).warnings.contains(Warning::TimesEstimated)
+    );
 }
