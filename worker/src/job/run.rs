@@ -50,7 +50,6 @@ pub fn run(
     let facts = facts(&probe, job.start);
     send(&ToSupervisor::Probed(facts.clone()))?;
     let report = VideoReport::new(&facts);
-    let duration_ms_max = job.start.parameters.limits.duration_ms_max;
     let context = WriterContext { start: job.start, facts: &facts, report: &report };
     let data = DataWriters::create(&mut artefacts, &context)?;
     let metadata = artefacts.take(Artefact::Metadata);
@@ -60,7 +59,7 @@ pub fn run(
             data,
             // The encoders start while the first frame is processed.
             visuals: BackgroundValue::start(scope, move || {
-                Visuals::create(artefacts, (&probe, sound), duration_ms_max)
+                Visuals::create(artefacts, (&probe, sound))
             }),
             statistics: Statistics::new(facts.width, facts.height),
             people: Vec::new(),

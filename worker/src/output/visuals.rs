@@ -36,14 +36,13 @@ impl Visuals {
     pub(crate) fn create(
         mut artefacts: ArtefactFiles,
         (probe, sound): (&Probe, SoundSource),
-        duration_ms_max: u32,
     ) -> Result<Self, VideoError> {
         let full = EncodeSpec {
             width: probe.width,
             height: probe.height,
             frame_rate: probe.frame_rate,
             colours: probe.colours,
-            duration_max: Duration::from_millis(duration_ms_max.into()),
+            duration_max: probe.length_max,
         };
         let longest = full.width.max(full.height);
         let small = |side: u32| (side * PREVIEW_SIDE_MAX / longest.max(PREVIEW_SIDE_MAX)).max(2);

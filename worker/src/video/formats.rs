@@ -75,6 +75,7 @@ const fn codec(
 pub(super) const CONTAINERS: &[Container] = &[
     container("video/quicktime", "qtdemux"),   // MP4, MOV, M4V
     container("application/x-3gp", "qtdemux"), // MP4 of older telephones
+    container("video/mj2", "qtdemux"),         // Motion JPEG 2000
     container("audio/x-m4a", "qtdemux"),       // MP4 with the brand of music files
     container("video/x-matroska", "matroskademux"),
     container("audio/x-matroska", "matroskademux"),
@@ -124,6 +125,19 @@ pub(super) const CODECS: &[Codec] = &[
     codec("video/x-wmv,wmvversion=1", None, "video/x-wmv", "avdec_wmv1"),
     codec("video/x-wmv,wmvversion=2", None, "video/x-wmv", "avdec_wmv2"),
     codec("video/x-wmv,wmvversion=3,format=WMV3", None, "video/x-wmv", "avdec_wmv3"),
+    // Older telephones.
+    codec("video/x-h263,variant=itu", Some("h263parse"), "video/x-h263,parsed=true", "avdec_h263"),
+    // Microsoft's own MPEG-4, whose version 3 is also known as DivX 3.
+    codec("video/x-msmpeg,msmpegversion=41", None, "video/x-msmpeg", "avdec_msmpeg4v1"),
+    codec("video/x-msmpeg,msmpegversion=42", None, "video/x-msmpeg", "avdec_msmpeg4v2"),
+    codec("video/x-msmpeg,msmpegversion=43", None, "video/x-msmpeg", "avdec_msmpeg4"),
+    codec("video/x-divx,divxversion=3", None, "video/x-divx", "avdec_msmpeg4"),
+    // Cameras and editing programs.
+    codec("video/x-prores", None, "video/x-prores", "avdec_prores"),
+    codec("video/x-cineform", None, "video/x-cineform", "avdec_cfhd"),
+    codec("image/png", Some("pngparse"), "image/png,parsed=true", "avdec_png"),
+    codec("image/x-j2c", Some("jpeg2000parse"), "image/x-jpc,parsed=true", "avdec_jpeg2000"),
+    codec("image/x-jpc", Some("jpeg2000parse"), "image/x-jpc,parsed=true", "avdec_jpeg2000"),
     // The advanced profile states its size in the stream as well as in the container.
     codec("video/x-wmv,wmvversion=3,format={WVC1,WMVA}", None, "video/x-wmv", "avdec_vc1"),
 ];
@@ -145,8 +159,9 @@ pub(super) fn codec_of(caps: &gst::CapsRef) -> Option<&'static Codec> {
 
 /// Whether a track with these caps carries pictures.
 pub(super) fn is_picture_track(caps: &gst::CapsRef) -> bool {
-    caps.structure(0)
-        .is_some_and(|track| track.name().starts_with("video/") || track.name() == "image/jpeg")
+    caps.structure(0).is_some_and(|track| {
+        track.name().starts_with("video/") || track.name().starts_with("image/")
+    })
 }
 
 /// Every element named in the tables.

@@ -84,6 +84,7 @@ const TYPE_FINDERS: &[&str] = &[
     "video/x-ms-asf",
     "video/mpegts",
     "video/mpeg-sys",
+    "image/jp2", // finds video/mj2
 ];
 
 /// Read by GStreamer and its libraries when they start.

@@ -38,6 +38,9 @@ pub struct Probe {
     pub colours: Colours,
     /// Expected number of frames, by duration and frame rate.
     pub frames_estimate: Option<u32>,
+    /// Longer than what is processed: the stated duration, with a margin because it may be wrong, or
+    /// what a file of this size can contain, but not more than the limit.
+    pub length_max: Duration,
 }
 
 /// Size and rate of a track's pictures.
@@ -166,10 +169,35 @@ impl ProcessedPart {
     }
 }
 
+/// An upper bound on the duration, for the size of an index.
+pub(super) fn length_max(stated: Option<Duration>, bytes: u64, limit: Duration) -> Duration {
+    /// Even a still picture takes more in most frames.
+    const FRAME_BYTES_MIN: u64 = 400;
+    const FRAMES_PER_S: u64 = 240;
+    const LEAST: Duration = Duration::from_secs(10);
+    let contained = || Duration::from_secs(bytes / FRAME_BYTES_MIN / FRAMES_PER_S);
+    let length = stated.map_or_else(contained, |stated| stated.saturating_mul(2));
+    length.saturating_add(LEAST).min(limit)
+}
+
 /// The error for a video that lasts at least this long.
 pub(super) fn too_long(duration: Duration, limits: &MediaLimits) -> VideoError {
     VideoError::TooLong {
         duration_ms: duration.as_millis().try_into().unwrap_or(u64::MAX),
         duration_ms_max: limits.duration_ms_max,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_has_space_for_twice_the_stated_duration_within_the_limit() {
+        let s = Duration::from_secs;
+        assert_eq!(length_max(Some(s(3)), 0, s(10)), s(10), "a short limit holds");
+        assert_eq!(length_max(Some(s(3)), 0, s(1 << 20)), s(16));
+        assert_eq!(length_max(None, 96_000_000, s(1 << 20)), s(1010), "by the size of the file");
+        assert_eq!(length_max(Some(Duration::MAX), 0, s(7)), s(7));
     }
 }

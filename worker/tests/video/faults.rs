@@ -64,7 +64,7 @@ fn containers_without_a_picture() {
 #[test]
 fn codecs_without_a_decoder() {
     for (encoder, muxer, name) in [
-        ("avenc_prores", "qtmux", "video/x-prores"),
+        ("avenc_huffyuv", "avimux", "video/x-huffyuv"),
         ("theoraenc", "matroskamux", "video/x-theora"),
         ("avenc_ffv1", "matroskamux", "video/x-ffv"),
     ] {

@@ -34,6 +34,13 @@ const MPEG2: Coding = ("mpeg2enc format=3 bitrate=4000 ! mpegvideoparse", "", "v
 const WMV1: Coding = ("avenc_wmv1 bitrate=1000000 gop-size=12", "", "video/x-wmv");
 const WMV2: Coding = ("avenc_wmv2 bitrate=1000000 gop-size=12", "", "video/x-wmv");
 
+const MSMPEG4: Coding =
+    ("avenc_msmpeg4 pass=quant quantizer=2 gop-size=12", "avidemux", "video/x-msmpeg");
+const MSMPEG4V2: Coding =
+    ("avenc_msmpeg4v2 pass=quant quantizer=2 gop-size=12", "avidemux", "video/x-msmpeg");
+const PRORES: Coding = ("videoconvert ! avenc_prores_ks", "", "video/x-prores");
+const PNG: Coding = ("videoconvert ! avenc_png", "", "image/png");
+
 fn check(coding: Coding, muxer: &'static str, container: &str) {
     check_from(0.0, coding, muxer, container);
 }
@@ -69,7 +76,7 @@ fn mp4() {
 
 #[test]
 fn mov() {
-    for coding in [H264, H265, MJPEG] {
+    for coding in [H264, H265, MJPEG, PRORES, PNG] {
         check(coding, "qtmux", "video/quicktime");
     }
 }
@@ -97,7 +104,13 @@ fn webm() {
 #[test]
 fn avi() {
     let h264 = "x264enc bframes=0 key-int-max=12 ! video/x-h264,stream-format=byte-stream";
-    for coding in [(h264, "", "video/x-h264"), MJPEG, (MPEG4.0, "", MPEG4.2)] {
+    for coding in [
+        (h264, "", "video/x-h264"),
+        MJPEG,
+        (MPEG4.0, "", MPEG4.2),
+        (MSMPEG4.0, "", MSMPEG4.2),
+        (MSMPEG4V2.0, "", MSMPEG4V2.2),
+    ] {
         check(coding, "avimux", "video/x-msvideo");
     }
 }

@@ -22,7 +22,7 @@ use super::formats::{ReadMode, TimeOrigin};
 use super::graph::{element, graph_error};
 use super::guard;
 use super::orientation::Orientation;
-use super::probe::{Probe, ProcessedPart, TrackFormat, too_long};
+use super::probe::{Probe, ProcessedPart, TrackFormat, length_max, too_long};
 use super::read_frame;
 use super::sound::SoundSource;
 use super::source::Source;
@@ -111,6 +111,8 @@ impl Decoder {
             DynamicRange::High(coding) => Some(ToneMap::new(coding)),
         };
         let (width, height) = orientation.rotated_size((format.width, format.height));
+        let limit = Duration::from_millis(limits.duration_ms_max.into());
+        let bytes = source.file.size().map_err(VideoError::Read)?;
         let probe = Probe {
             width,
             height,
@@ -126,12 +128,12 @@ impl Decoder {
                 DynamicRange::High(_) => Colours::BT709,
             },
             frames_estimate: part.frames,
+            length_max: length_max(duration, bytes, limit),
         };
         let origin = Arc::new(match track.container.origin {
             TimeOrigin::Zero => Duration::ZERO.into(),
             TimeOrigin::FirstFrame => OnceLock::new(),
         });
-        let limit = Duration::from_millis(limits.duration_ms_max.into());
         let file = Arc::clone(&source.file);
         let sound = SoundSource { file, container: track.container, origin, limit };
         let (sink, size_changed) =
@@ -195,6 +197,9 @@ impl Decoder {
         match self.end {
             Some(End::Trimmed) => warnings.insert(Warning::Trimmed),
             Some(End::Truncated) => warnings.insert(Warning::Truncated),
+            Some(End::Complete) if self.source.facts.is_cut_off => {
+                warnings.insert(Warning::Truncated);
+            }
             Some(End::Complete) | None => {}
         }
         if self.size_changed.load(Ordering::Relaxed) {

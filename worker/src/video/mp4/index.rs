@@ -34,6 +34,18 @@ pub(in crate::video) fn lacks_index_for_fragments(file: &File) -> io::Result<boo
     Ok(file.read_at(&mut kind, end + 4)? == kind.len() && kind == *b"moof")
 }
 
+/// Whether the file ends within its media or its index.
+pub(in crate::video) fn is_cut_off(file: &File) -> io::Result<bool> {
+    let length = file.metadata()?.len();
+    let mut end = 0;
+    for header in boxes(file, 0..length).take(BOXES_MAX) {
+        end = header?.whole.end;
+    }
+    let mut kind = [0; 4];
+    let is_read = file.read_at(&mut kind, end.saturating_add(4))? == kind.len();
+    Ok(end > 0 && is_read && [*b"mdat", *b"moof", *b"moov"].contains(&kind))
+}
+
 /// Size of the pictures of the first video track, by its first description (12.1.3).
 pub(in crate::video) fn picture_size(file: &File) -> io::Result<Option<[u32; 2]>> {
     /// Bytes of a table of descriptions before the first of them.
@@ -109,6 +121,17 @@ mod tests {
         for incomplete in [b"".as_slice(), b"\0\0\0", b"\0\0\0\x09mp4v\0"] {
             assert_eq!(size(&[&track(b"vmhd", incomplete)]), None);
         }
+    }
+
+    #[test]
+    fn a_file_that_ends_within_its_media_is_cut_off() {
+        let brand = b"\0\0\0\x0cftypisom".as_slice();
+        let media = b"\0\0\0\x0cmdatxxxx".as_slice();
+        let is_cut_off = |boxes: &[&[u8]]| is_cut_off(&file(boxes)).expect("readable");
+        assert!(!is_cut_off(&[brand, media]) && !is_cut_off(&[]));
+        assert!(is_cut_off(&[brand, &media[..10]]));
+        assert!(!is_cut_off(&[brand, media, b"\0\0\xff\xffxxxx"]), "bytes that are no box");
+        assert!(!is_cut_off(&[&media[..10]]), "no other box shows that this is an MP4");
     }
 
     #[test]
