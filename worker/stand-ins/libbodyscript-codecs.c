@@ -11,7 +11,7 @@
 
 static const char *const DECODERS[] = {
     "h264", "hevc", "vp8", "vp9", "mpeg4", "mpeg2video", "mjpeg", "vc1", "wmv1", "wmv2", "wmv3",
-    "h263", "msmpeg4v1", "msmpeg4v2", "msmpeg4", "prores", "cfhd", "png", "jpeg2000",
+    "h263", "msmpeg4v1", "msmpeg4v2", "msmpeg4", "prores", "cfhd", "jpeg2000",
     "aac", "aac_latm", "ac3", "eac3", "alac", "amrnb", "flac", "mp3float", "wmapro", "wmav1",
     "wmav2",
 };

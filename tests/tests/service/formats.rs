@@ -5,6 +5,8 @@ use anyhow::Result;
 use bodyscript_tests::fixture::{Clip, MATRIX};
 use bodyscript_tests::pose_table::PoseTable;
 use bodyscript_tests::programs::Run;
+use bodyscript_tests::recorded_footage;
+use serde_json::Value;
 
 const FRAMES: u32 = 8;
 
@@ -30,5 +32,46 @@ fn every_container_and_codec_gives_every_frame() -> Result<()> {
         }
     }
     println!("{} combinations of container and codec", videos.len());
+    Ok(())
+}
+
+/// Files of other programs: their frames, the time of the first and the time from one to the next.
+const RECORDED: &[(&str, u64, f64, f64)] = &[
+    ("durations_zero.mp4", 90, 0.0, 1.0 / 30.0),
+    ("exo__sample.mp4", 30, 0.0, 1001.0 / 30_000.0),
+    ("exo__sample_partially_fragmented.mp4", 30, 0.066_733, 1001.0 / 30_000.0),
+    ("h263.3gp", 90, 0.0, 1.0 / 30.0),
+    ("hevc_in_avi.avi", 90, 0.0, 1.0 / 30.0),
+    ("jpeg2000.mov", 20, 0.0, 1.0 / 30.0),
+    ("mdhd_30x_short.mp4", 90, 0.0, 1.0 / 30.0),
+    ("mediabunny__0.ts", 298, 0.0, 1.0 / 60.0),
+    ("mkv_poseroll_minus90.mkv", 90, 0.0, 1.0 / 30.0),
+    ("msmpeg4v3.avi", 90, 0.0, 1.0 / 30.0),
+    ("prores_hq.mov", 24, 0.0, 1.0 / 30.0),
+    ("truncated_faststart.mp4", 32, 0.0, 1.0 / 30.0),
+];
+
+#[test]
+fn files_of_other_programs_give_every_frame_at_its_time() -> Result<()> {
+    let mut videos = Vec::new();
+    for (name, ..) in RECORDED {
+        let Some(video) = recorded_footage::find(&format!("media/cases/{name}")) else {
+            return Ok(());
+        };
+        videos.push(video);
+    }
+    let folder = tempfile::tempdir()?;
+    let options = ["--formats", "csv,metadata", "--interval", "10"];
+    let run = Run::new(&options, &videos, folder.path())?.check()?;
+    for (video, (name, frames, start, step)) in videos.iter().zip(RECORDED) {
+        let metadata = std::fs::read(run.artefact(video, "metadata.json"))?;
+        let metadata: Value = serde_json::from_slice(&metadata)?;
+        assert_eq!(metadata["statistics"]["frames_decoded"], *frames, "{name}");
+        let table = PoseTable::read(&run.artefact(video, "pose_data.csv"))?;
+        for (frame, time) in &table.times {
+            let expected = start + f64::from(*frame) * step;
+            assert!((time - expected).abs() < 2e-3, "{name}: frame {frame} at {time}");
+        }
+    }
     Ok(())
 }

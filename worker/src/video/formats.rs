@@ -135,7 +135,6 @@ pub(super) const CODECS: &[Codec] = &[
     // Cameras and editing programs.
     codec("video/x-prores", None, "video/x-prores", "avdec_prores"),
     codec("video/x-cineform", None, "video/x-cineform", "avdec_cfhd"),
-    codec("image/png", Some("pngparse"), "image/png,parsed=true", "avdec_png"),
     codec("image/x-j2c", Some("jpeg2000parse"), "image/x-jpc,parsed=true", "avdec_jpeg2000"),
     codec("image/x-jpc", Some("jpeg2000parse"), "image/x-jpc,parsed=true", "avdec_jpeg2000"),
     // The advanced profile states its size in the stream as well as in the container.
@@ -155,6 +154,25 @@ pub(super) fn codec_of(caps: &gst::CapsRef) -> Option<&'static Codec> {
     CODECS.iter().find(|codec| {
         codec.caps.parse::<gst::Caps>().is_ok_and(|expected| caps.can_intersect(&expected))
     })
+}
+
+/// The codes of H.265 in AVI.
+const AVI_H265: [&[u8; 4]; 6] = [b"HEVC", b"hevc", b"H265", b"h265", b"X265", b"x265"];
+
+/// Names the codec of a track whose code its demuxer does not know; returns whether it has one.
+pub(super) fn name_codec(caps: &mut gst::Caps) -> bool {
+    let is_h265 = caps.structure(0).is_some_and(|track| {
+        let code = track.get::<i32>("fourcc").map(i32::to_le_bytes);
+        track.name() == "video/x-avi-unknown" && code.is_ok_and(|code| AVI_H265.contains(&&code))
+    });
+    if is_h265 {
+        for track in caps.make_mut().iter_mut() {
+            track.set_name("video/x-h265");
+            track.remove_field("fourcc");
+            track.set("stream-format", "byte-stream");
+        }
+    }
+    is_h265
 }
 
 /// Whether a track with these caps carries pictures.

@@ -21,6 +21,7 @@ use super::reader::reader;
 use super::track_events;
 use bodyscript_protocol::message::MediaLimits;
 use gstreamer as gst;
+use gstreamer::PadLinkCheck;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 use std::fs::File;
@@ -224,7 +225,8 @@ impl GraphBuilder {
     }
 
     fn add_parser(&self, track: &gst::Pad) -> Result<(), VideoError> {
-        let caps = track.current_caps().unwrap_or_else(|| track.query_caps(None));
+        let mut caps = track.current_caps().unwrap_or_else(|| track.query_caps(None));
+        let is_renamed = formats::name_codec(&mut caps);
         let container = {
             let mut found = self.found.lock().expect("no holder panics");
             found.tracks += 1;
@@ -251,7 +253,10 @@ impl GraphBuilder {
         filter.set_property_from_str("caps", requested);
         let pad = filter.static_pad("src").expect("a capsfilter has a src pad");
         self.record_data(track);
-        self.correct_events(track, codec);
+        if is_renamed {
+            track_events::name_codec(track);
+        }
+        self.correct_events(track, codec, container);
         self.block(&pad, codec, container, caps);
         guard::caps(&pad, &self.limits, &self.sender);
         if codec.decoder == "avdec_vp8" {
@@ -267,11 +272,13 @@ impl GraphBuilder {
         filter.sync_state_with_parent().map_err(graph_error("start its filter"))?;
         first.sync_state_with_parent().map_err(graph_error("start its parser"))?;
         let sink = first.static_pad("sink").expect("parsers and filters have a sink pad");
-        track.link(&sink).map(drop).map_err(graph_error("link its track"))
+        // The caps of a renamed track agree only once they have passed the pad.
+        let checks = if is_renamed { PadLinkCheck::HIERARCHY } else { PadLinkCheck::DEFAULT };
+        track.link_full(&sink, checks).map(drop).map_err(graph_error("link its track"))
     }
 
     /// Corrects what the demuxer states of the track.
-    fn correct_events(&self, track: &gst::Pad, codec: &Codec) {
+    fn correct_events(&self, track: &gst::Pad, codec: &Codec, container: &Container) {
         self.lacks_stamps.fetch_or(self.facts.lacks_times(track), Ordering::Relaxed);
         if !self.facts.has_edits(track) {
             track_events::remove_segment_end(track);
@@ -281,7 +288,10 @@ impl GraphBuilder {
         }
         if ["video/x-h264", "video/x-h265"].contains(&codec.caps) {
             track_events::use_range_of_stream(track);
-            track_events::record_missing_stamps(track, &self.lacks_stamps);
+            // AVI has no stamps; its frame rate is what states the times.
+            if container.demuxer != "avidemux" {
+                track_events::record_missing_stamps(track, &self.lacks_stamps);
+            }
             if self.facts.framing(track) == Framing::StartCodes {
                 track_events::state_start_codes(track);
             }

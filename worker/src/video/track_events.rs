@@ -1,6 +1,7 @@
 //! Corrects what a demuxer states of a track, in the events that pass its pad. Called by `source`.
 
 use super::colour;
+use super::formats;
 use super::mp4::parameter_sets;
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -47,6 +48,13 @@ pub(super) fn use_range_of_stream(track: &gst::Pad) {
         if !colour::is_full_range(caps) {
             caps.make_mut().iter_mut().for_each(|track| track.remove_field("colorimetry"));
         }
+    });
+}
+
+/// Names the codec in the caps that pass this pad.
+pub(super) fn name_codec(track: &gst::Pad) {
+    change_caps(track, |caps| {
+        formats::name_codec(caps);
     });
 }
 

@@ -41,7 +41,6 @@ const FORMATS: &[Format] = &[
     format("avenc_msmpeg4", "avimux"),
     format("avenc_msmpeg4v2", "avimux"),
     format("videoconvert ! avenc_prores_ks", "qtmux"),
-    format("videoconvert ! avenc_png", "qtmux"),
     format("openjpegenc", "mj2mux"),
     format("videoconvert ! avenc_cfhd", "qtmux"),
     Format { raw: ",width=352,height=288", ..format("avenc_h263", "3gppmux") },
