@@ -31,4 +31,4 @@ pub(crate) fn reach(name: &str) {
 
 /// Passes a failpoint.
 #[cfg(not(debug_assertions))]
-pub fn reach(_name: &str) {}
+pub(crate) fn reach(_name: &str) {}
