@@ -35,6 +35,11 @@ impl CorrectedFile {
         Self { file, corrections }
     }
 
+    /// The file as it is.
+    pub(super) const fn original(&self) -> &File {
+        &self.file
+    }
+
     /// Number of bytes.
     pub(super) fn size(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len().saturating_add(self.corrections.lead.len() as u64))

@@ -16,10 +16,6 @@ pub(super) struct FileFacts {
     pub(super) orientations: TrackOrientations,
     /// Whether it has the index of an MP4.
     pub(super) has_index: bool,
-    /// Whether the file ends within a box of media.
-    pub(super) is_cut_off: bool,
-    /// Size of the pictures in that index.
-    pub(super) picture_size: Option<[u32; 2]>,
     /// The tracks in that index.
     tracks: Tracks,
 }
@@ -40,11 +36,8 @@ impl FileFacts {
             None => Corrections { lead: Vec::new(), patches: durations::corrections(&tracks) },
         };
         let has_index = index::is_present(file)?;
-        let is_cut_off = index::is_cut_off(file)?;
-        let picture_size = index::picture_size(file)?;
         let orientations = TrackOrientations::of(file)?;
-        let facts = Self { orientations, has_index, is_cut_off, picture_size, tracks };
-        Ok((facts, corrections))
+        Ok((Self { orientations, has_index, tracks }, corrections))
     }
 
     /// Whether the track at this pad has an edit list, which states the presented part of its media.

@@ -15,7 +15,7 @@ use super::file_facts::FileFacts;
 use super::formats::{self, Codec, Container, ReadMode};
 use super::graph::{DynamicPipeline, RunningPipeline, element, graph_error};
 use super::guard;
-use super::mp4::Framing;
+use super::mp4::{Framing, index};
 use super::probe::{TrackFormat, check_size_min, too_small};
 use super::reader::reader;
 use super::track_events;
@@ -142,7 +142,7 @@ impl Source {
 
     /// The error for pictures under the least size in a file that the demuxer cannot read.
     fn small_picture(&self) -> Option<VideoError> {
-        let [width, height] = self.facts.picture_size?;
+        let [width, height] = index::picture_size(self.file.original()).ok()??;
         check_size_min(width, height).err()
     }
 

@@ -21,6 +21,7 @@ use super::events::{BlockedTrack, GraphEvent};
 use super::formats::{ReadMode, TimeOrigin};
 use super::graph::{element, graph_error};
 use super::guard;
+use super::mp4::index;
 use super::orientation::Orientation;
 use super::probe::{Probe, ProcessedPart, TrackFormat, length_max, too_long};
 use super::read_frame;
@@ -197,9 +198,6 @@ impl Decoder {
         match self.end {
             Some(End::Trimmed) => warnings.insert(Warning::Trimmed),
             Some(End::Truncated) => warnings.insert(Warning::Truncated),
-            Some(End::Complete) if self.source.facts.is_cut_off => {
-                warnings.insert(Warning::Truncated);
-            }
             Some(End::Complete) | None => {}
         }
         if self.size_changed.load(Ordering::Relaxed) {
@@ -255,7 +253,9 @@ impl Decoder {
         };
         let shown = last + self.format.frame_duration();
         let is_short = self.expected.is_some_and(|expected| shown + SHORTFALL_MIN < expected);
-        self.end = Some(if is_short { End::Truncated } else { End::Complete });
+        let is_cut_off =
+            index::is_cut_off(self.source.file.original()).map_err(VideoError::Read)?;
+        self.end = Some(if is_short || is_cut_off { End::Truncated } else { End::Complete });
         Ok(None)
     }
 
