@@ -63,7 +63,7 @@ fn every_kind_of_bad_video_has_its_own_error_code() -> Result<()> {
 }
 
 #[test]
-fn a_video_damaged_in_the_middle_gives_partial_results() -> Result<()> {
+fn a_video_that_is_cut_off_gives_partial_results() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("broken.mp4");
     Clip::new().moov(Moov::Front).truncated(0.7).encode(&video)?;
@@ -73,6 +73,25 @@ fn a_video_damaged_in_the_middle_gives_partial_results() -> Result<()> {
     let frames = status["statistics"]["frames_processed"].as_u64().context("frames")?;
     assert!((1..30).contains(&frames), "{frames} of 30 frames from 70 % of the file");
     assert_eq!(status["warnings"][0]["code"], "video_truncated", "{status}");
+    Ok(())
+}
+
+#[test]
+fn damage_that_the_decoder_conceals_is_reported() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("flipped.mp4");
+    Clip::new().moov(Moov::Front).encode(&video)?;
+    let mut bytes = std::fs::read(&video)?;
+    let middle = bytes.len() / 3..bytes.len() * 2 / 3;
+    bytes[middle].iter_mut().step_by(501).for_each(|byte| *byte ^= 0x55);
+    std::fs::write(&video, bytes)?;
+    let server = TestServer::start(&[])?;
+    let status = server.await_end(&server.submit(&video)?)?;
+    assert_eq!(status["status"], "completed", "{status}");
+    assert_eq!(status["statistics"]["frames_processed"], 30, "{status}");
+    let codes: Vec<_> = status["warnings"].as_array().context("warnings")?.iter().collect();
+    assert_eq!(codes.len(), 1, "{status}");
+    assert_eq!(codes[0]["code"], "video_damaged", "{status}");
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 
 #![allow(unsafe_code)]
 
+use super::decoder_errors;
 use gstreamer as gst;
 use gstreamer::glib::{self, LogField, LogLevel, LogWriterOutput};
 use std::ffi::{CStr, c_char};
@@ -35,6 +36,7 @@ pub(super) fn install() {
         gst::log::remove_default_log_function();
         gst::log::add_log_function(|category, level, _, _, _, object, message| {
             if level == gst::DebugLevel::Error {
+                decoder_errors::on_error(category.name());
                 log(category.name(), "error", || {
                     let text = message.get().unwrap_or_default();
                     object.map_or_else(|| text.to_string(), |object| format!("{object}: {text}"))

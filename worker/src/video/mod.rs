@@ -5,6 +5,7 @@ mod colour;
 mod converter;
 mod corrected_file;
 mod decode;
+mod decoder_errors;
 mod dynamic_range;
 mod encode;
 mod error;

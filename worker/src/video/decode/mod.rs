@@ -15,6 +15,7 @@ mod frame_clock;
 use super::FrameTime;
 use super::colour::Colours;
 use super::converter;
+use super::decoder_errors;
 use super::dynamic_range::DynamicRange;
 use super::error::VideoError;
 use super::events::{BlockedTrack, GraphEvent};
@@ -76,6 +77,8 @@ pub struct Decoder {
     end: Option<End>,
     /// Set once the size of the decoded pictures has changed.
     size_changed: Arc<AtomicBool>,
+    /// Set once the decoder has reported damage.
+    damaged: Arc<AtomicBool>,
     /// What was assumed or found damaged so far.
     warnings: Warnings,
 }
@@ -137,7 +140,7 @@ impl Decoder {
         });
         let file = Arc::clone(&source.file);
         let sound = SoundSource { file, container: track.container, origin, limit };
-        let (sink, size_changed) =
+        let LinkedDecoder { sink, size_changed, damaged } =
             link_decoder(&source, &track, (&format, range), orientation, limits)?;
         track.unblock();
         let decoder = Self {
@@ -153,6 +156,7 @@ impl Decoder {
             frames: 0,
             end: None,
             size_changed,
+            damaged,
             warnings: Warnings::NONE,
         };
         Ok((decoder, probe))
@@ -202,6 +206,9 @@ impl Decoder {
         }
         if self.size_changed.load(Ordering::Relaxed) {
             warnings.insert(Warning::SizeChanged);
+        }
+        if self.damaged.load(Ordering::Relaxed) {
+            warnings.insert(Warning::Damaged);
         }
         if self.clock.has_guessed() || self.source.lacks_stamps.load(Ordering::Relaxed) {
             warnings.insert(Warning::TimesEstimated);
@@ -310,6 +317,13 @@ fn stated_duration(track: &BlockedTrack) -> Option<Duration> {
     whole.checked_sub(before).filter(|duration| !duration.is_zero())
 }
 
+/// A decoder with all elements after it.
+struct LinkedDecoder {
+    sink: AppSink,
+    size_changed: Arc<AtomicBool>,
+    damaged: Arc<AtomicBool>,
+}
+
 /// Adds the decoder and all elements after it.
 fn link_decoder(
     source: &Source,
@@ -317,7 +331,7 @@ fn link_decoder(
     (format, range): (&TrackFormat, DynamicRange),
     orientation: Orientation,
     limits: &MediaLimits,
-) -> Result<(AppSink, Arc<AtomicBool>), VideoError> {
+) -> Result<LinkedDecoder, VideoError> {
     let decoder = element(track.codec.decoder)?;
     // Further threads would each hold frames. Not every decoder has the property.
     if decoder.has_property("max-threads") {
@@ -347,9 +361,10 @@ fn link_decoder(
     }
     let entry = decoder.static_pad("sink").expect("decoders have a sink pad");
     // The decoder's own caps are narrower than the codec's: profiles, bit depths.
+    let damaged = decoder_errors::flag_of(&entry);
     let unsupported = |_| VideoError::UnsupportedCodec(track.codec.caps.into());
     track.pad.link(&entry).map_err(unsupported)?;
-    Ok((sink, size_changed))
+    Ok(LinkedDecoder { sink, size_changed, damaged })
 }
 
 /// The sink that the pictures are pulled from.
