@@ -21,6 +21,8 @@ pub(super) struct Corrections {
     pub(super) lead: Vec<u8>,
     /// Replaced bytes.
     pub(super) patches: Vec<Patch>,
+    /// Number of zero bytes after the last of the file.
+    pub(super) tail_bytes: u64,
 }
 
 /// A file with its corrections; the file itself is never written.
@@ -42,12 +44,14 @@ impl CorrectedFile {
 
     /// Number of bytes.
     pub(super) fn size(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len().saturating_add(self.corrections.lead.len() as u64))
+        let Corrections { lead, tail_bytes, .. } = &self.corrections;
+        let own = self.file.metadata()?.len();
+        Ok(own.saturating_add(lead.len() as u64).saturating_add(*tail_bytes))
     }
 
     /// Reads from this offset on; returns the number of bytes, which is zero at the end.
     pub(super) fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        let Corrections { lead, patches } = &self.corrections;
+        let Corrections { lead, patches, tail_bytes } = &self.corrections;
         let lead_bytes = lead.len() as u64;
         let left = lead.get(offset.min(lead_bytes) as usize..).unwrap_or_default();
         let (own, rest) = into.split_at_mut(left.len().min(into.len()));
@@ -56,7 +60,13 @@ impl CorrectedFile {
         let offset = offset.saturating_sub(lead_bytes);
         let read = self.file.read_at(rest, offset)?;
         patches.iter().for_each(|patch| patch.apply(&mut rest[..read], offset));
-        Ok(own.len() + read)
+        if read == rest.len() || *tail_bytes == 0 {
+            return Ok(own.len() + read);
+        }
+        let left = self.size()?.saturating_sub(lead_bytes).saturating_sub(offset + read as u64);
+        let zeros = left.min((rest.len() - read) as u64) as usize;
+        rest[read..read + zeros].fill(0);
+        Ok(own.len() + read + zeros)
     }
 }
 
@@ -81,7 +91,9 @@ mod tests {
         let file = tempfile::tempfile().expect("a file");
         file.write_all_at(b"0123456789", 0).expect("room");
         let patches = patches.iter().map(|(at, bytes)| Patch { at: *at, bytes: bytes.to_vec() });
-        CorrectedFile::new(file, Corrections { lead: lead.to_vec(), patches: patches.collect() })
+        let corrections =
+            Corrections { lead: lead.to_vec(), patches: patches.collect(), tail_bytes: 0 };
+        CorrectedFile::new(file, corrections)
     }
 
     /// All bytes, read in parts of this length.
@@ -104,6 +116,16 @@ mod tests {
         }
         assert_eq!(file.size().expect("a size"), 12);
         assert_eq!(file.read_at(&mut [0; 12], 0).expect("readable"), 12, "not cut at the lead");
+    }
+
+    #[test]
+    fn zeros_follow_the_last_byte() {
+        let mut file = corrected(b"ab", &[(8, b"XYZ")]);
+        file.corrections.tail_bytes = 3;
+        for part in 1..17 {
+            assert_eq!(contents(&file, part), "ab01234567XY\0\0\0", "parts of {part}");
+        }
+        assert_eq!(file.size().expect("a size"), 15);
     }
 
     #[test]

@@ -10,6 +10,10 @@ use gstreamer as gst;
 use std::fs::File;
 use std::io;
 
+/// Zeros after the end of a file whose pictures begin with start codes. The last picture of a file that is cut off
+/// can be decoded as far as it is there, but the demuxer reads only complete samples.
+const TAIL_BYTES: u64 = 1 << 20;
+
 /// The facts of a file.
 pub(super) struct FileFacts {
     /// The orientations of its tracks.
@@ -33,7 +37,11 @@ impl FileFacts {
         let tracks = Tracks::of(file)?;
         let corrections = match transport_stream::correction(file)? {
             Some(correction) => correction,
-            None => Corrections { lead: Vec::new(), patches: durations::corrections(&tracks) },
+            None => Corrections {
+                patches: durations::corrections(&tracks),
+                tail_bytes: if tracks.have_start_codes() { TAIL_BYTES } else { 0 },
+                ..Corrections::default()
+            },
         };
         let has_index = index::is_present(file)?;
         let orientations = TrackOrientations::of(file)?;

@@ -124,7 +124,7 @@ impl Search {
         } else {
             packet::with_clock(map.video_id?, clock, framing)
         };
-        Some(Corrections { lead, patches: self.patches })
+        Some(Corrections { lead, patches: self.patches, tail_bytes: 0 })
     }
 }
 

@@ -64,6 +64,11 @@ impl Tracks {
     pub(in crate::video) fn of_number(&self, number: u64) -> Option<&Track> {
         self.tracks.iter().find(|track| u64::from(track.number) == number)
     }
+
+    /// Whether a track has coded pictures with start codes.
+    pub(in crate::video) fn have_start_codes(&self) -> bool {
+        self.tracks.iter().any(|track| track.framing == Framing::StartCodes)
+    }
 }
 
 impl Track {
