@@ -4,7 +4,7 @@ use crate::http::connections::admit;
 use crate::http::jobs::{self, events, files};
 use crate::http::middleware::{
     compress, cors, host, operators_only, refused_writes, request_counts, request_id,
-    security_headers, unidentified_clients,
+    security_headers, transfer_coding, unidentified_clients,
 };
 use crate::http::openapi::{self, Documents, Outline, info, problems};
 use crate::http::operators::monitor::{self, Monitor};
@@ -79,6 +79,7 @@ pub(crate) fn router(service: Service, settings: watch::Receiver<Settings>) -> R
         .layer(from_fn_with_state(state, refused_writes::report_refused_writes))
         .layer(from_fn_with_state(live.clone(), cors::refuse_cross_site_writes))
         .layer(from_fn(host::require_one_host))
+        .layer(from_fn(transfer_coding::require_chunked))
         .layer(from_fn_with_state(live.clone(), admit::admit))
         .layer(from_fn(security_headers::add_security_headers))
         .layer(from_fn_with_state(live.clone(), cors::cors))

@@ -97,9 +97,12 @@ async fn send(path: &Path, artefact: Artefact, request: Request) -> Result<Respo
     let mut file = ServeFile::new(path).ignore_multi_range_requests(true);
     let (parts, _) = request.into_parts();
     let mut request = Request::from_parts(parts, Body::empty());
-    // An invalid range must be ignored (RFC 9110, 14.2); `ServeFile` would refuse it.
-    if request.method() != Method::GET || !request.headers().get(RANGE).is_some_and(is_byte_range) {
-        request.headers_mut().remove(RANGE);
+    if let Some(range) = request.headers_mut().remove(RANGE)
+        && request.method() == Method::GET
+    {
+        let size = tokio::fs::metadata(path).await.map_err(|error| unreadable(path, &error))?.len();
+        let range = byte_ranges(&range, size);
+        request.headers_mut().extend(range.map(|range| (RANGE, range)));
     }
     if request.headers().contains_key(IF_RANGE) {
         // `ServeFile` does not evaluate `If-Range` (RFC 9110, 13.1.5).
@@ -132,17 +135,29 @@ async fn send(path: &Path, artefact: Artefact, request: Request) -> Result<Respo
     Ok(response)
 }
 
-/// Whether a `Range` is a valid range of bytes (RFC 9110, 14.1.2).
-fn is_byte_range(range: &HeaderValue) -> bool {
-    let number = |digits: &str| digits.parse::<u64>().ok();
-    let is_valid = |spec: &str| match spec.trim().split_once('-') {
-        Some(("", last)) => number(last).is_some(),
-        Some((first, "")) => number(first).is_some(),
-        Some((first, last)) => number(first).zip(number(last)).is_some_and(|(a, b)| a <= b),
-        None => false,
+/// The ranges of bytes in a `Range` (RFC 9110, 14.1.2), within a file of this size. An invalid one must be ignored
+/// (14.2), and a suffix longer than the file is the whole file; `ServeFile` refuses both.
+fn byte_ranges(range: &HeaderValue, size: u64) -> Option<HeaderValue> {
+    let (unit, set) = range.to_str().ok()?.split_once('=')?;
+    if !unit.eq_ignore_ascii_case("bytes") {
+        return None;
+    }
+    let within = |spec: &str| match spec.trim().split_once('-')? {
+        ("", last) => Some(format!("-{}", position(last)?.min(size))),
+        (first, "") => Some(format!("{}-", position(first)?)),
+        (first, last) => {
+            let (first, last) = (position(first)?, position(last)?);
+            (first <= last).then(|| format!("{first}-{}", last.min(size.max(first))))
+        }
     };
-    let parts = range.to_str().ok().and_then(|range| range.split_once('='));
-    parts.is_some_and(|(unit, set)| unit == "bytes" && set.split(',').all(is_valid))
+    let ranges: Option<Vec<String>> = set.split(',').map(within).collect();
+    format!("bytes={}", ranges?.join(",")).try_into().ok()
+}
+
+/// A number of any length: no file has as many bytes as the largest one.
+fn position(digits: &str) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
 fn is_current(request: &HeaderMap, current: &HeaderMap) -> bool {

@@ -34,6 +34,9 @@ const EXPOSED: &str = "Content-Disposition, Content-Range, Job-Id, Location, Ret
                        Tus-Version, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, \
                        X-Request-Id";
 
+/// The values of `Sec-Fetch-Site` for pages of the service, and for the user's own doing.
+const OWN_SITES: [&str; 2] = ["same-origin", "none"];
+
 /// Refuses requests that change something and come from a page of another origin.
 ///
 /// CORS alone does not prevent them: a browser sends a form to any origin without a preflight and
@@ -45,8 +48,10 @@ pub(crate) async fn refuse_cross_site_writes(
     next: Next,
 ) -> Response {
     let headers = request.headers();
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    let is_cross_site = matches!(site, Some(b"cross-site" | b"same-site"));
+    let is_own = |site: &HeaderValue| {
+        OWN_SITES.iter().any(|own| site.as_bytes().eq_ignore_ascii_case(own.as_bytes()))
+    };
+    let is_cross_site = !headers.get_all("sec-fetch-site").iter().all(is_own);
     if request.method().is_safe()
         || !is_cross_site
         || allowed_origin(&service.config.access.cors_origins, headers).is_some()

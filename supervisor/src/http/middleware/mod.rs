@@ -10,4 +10,5 @@ pub(crate) mod refused_writes;
 pub(crate) mod request_counts;
 pub(crate) mod request_id;
 pub(crate) mod security_headers;
+pub(crate) mod transfer_coding;
 pub(crate) mod unidentified_clients;

@@ -4,11 +4,13 @@
 
 use crate::config::HttpLimits;
 use crate::http::problem::ApiError;
-use crate::http::upload::body::{BodyError, Chunks};
+use crate::http::upload::body::Chunks;
+use crate::http::upload::form_bytes::{FormBytes, FormBytesError, Unparsed};
 use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, refuse_misspelt};
 use crate::http::upload::received_file::{ReceivedFile, ReceivingFile};
 use crate::policy::admission::ENVELOPE_BYTES_MAX;
 use crate::policy::display_name::DisplayName;
+use bytes::Bytes;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use std::path::Path;
 use tokio::fs::File;
@@ -38,24 +40,27 @@ pub(crate) async fn receive(
 ) -> Result<Received, ApiError> {
     let whole = limits.upload_bytes_max.saturating_add(ENVELOPE_BYTES_MAX);
     let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(whole));
-    let mut form = Multipart::with_constraints(chunks, boundary, constraints);
+    let (bytes, unparsed) = FormBytes::new(chunks);
+    let mut form = Multipart::with_constraints(bytes, boundary, constraints);
     let to_error = |error| to_api_error(error, limits);
     let mut video = None;
     while let Some(field) = form.next_field().await.map_err(to_error)? {
-        match field.name() {
+        unparsed.reset();
+        let mut field = FieldData { field, unparsed: &unparsed, limits };
+        match field.field.name() {
             Some("file") if video.is_some() => {
                 return Err(ApiError::RepeatedField { field: "file" });
             }
             Some("file") => {
-                let filename = DisplayName::new(field.file_name().unwrap_or_default());
-                video = Some((filename, receive_video(field, limits, (&mut *file, path)).await?));
+                let filename = DisplayName::new(field.field.file_name().unwrap_or_default());
+                video = Some((filename, receive_video(field, (&mut *file, path)).await?));
             }
-            // Other fields of clients are skipped by the next call of `next_field`.
             name => {
                 if let Some(name) = name.and_then(UploadOptions::known) {
-                    options.set(name, read_text(field, limits).await?.as_deref())?;
+                    options.set(name, read_text(field).await?.as_deref())?;
                 } else {
                     refuse_misspelt(name.unwrap_or_default())?;
+                    while field.chunk().await?.is_some() {}
                 }
             }
         }
@@ -64,25 +69,36 @@ pub(crate) async fn receive(
     Ok(Received { filename, video, options })
 }
 
+/// A field and what is read of it.
+struct FieldData<'a> {
+    field: Field<'a>,
+    unparsed: &'a Unparsed,
+    limits: FormLimits<'a>,
+}
+
+impl FieldData<'_> {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let chunk = self.field.chunk().await;
+        self.unparsed.reset();
+        chunk.map_err(|error| to_api_error(error, self.limits))
+    }
+}
+
 async fn receive_video(
-    mut field: Field<'_>,
-    limits: FormLimits<'_>,
+    mut field: FieldData<'_>,
     target: (&mut File, &Path),
 ) -> Result<ReceivedFile, ApiError> {
-    let mut receiving = ReceivingFile::new(target, limits.upload_bytes_max);
-    while let Some(chunk) = field.chunk().await.map_err(|error| to_api_error(error, limits))? {
+    let mut receiving = ReceivingFile::new(target, field.limits.upload_bytes_max);
+    while let Some(chunk) = field.chunk().await? {
         receiving.write(&chunk).await?;
     }
     receiving.finish().await
 }
 
 /// The text of a field; none if it is not UTF-8 or too long for any option.
-async fn read_text(
-    mut field: Field<'_>,
-    limits: FormLimits<'_>,
-) -> Result<Option<String>, ApiError> {
+async fn read_text(mut field: FieldData<'_>) -> Result<Option<String>, ApiError> {
     let mut text = Vec::new();
-    while let Some(chunk) = field.chunk().await.map_err(|error| to_api_error(error, limits))? {
+    while let Some(chunk) = field.chunk().await? {
         if text.len() + chunk.len() > VALUE_BYTES_MAX {
             return Ok(None);
         }
@@ -95,8 +111,9 @@ async fn read_text(
 fn to_api_error(error: multer::Error, limits: FormLimits<'_>) -> ApiError {
     match error {
         multer::Error::StreamSizeExceeded { .. } => ApiError::FormTooLarge,
-        multer::Error::StreamReadFailed(cause) => match cause.downcast_ref::<BodyError>() {
-            Some(error) => error.to_api_error(limits.http),
+        multer::Error::StreamReadFailed(cause) => match cause.downcast_ref::<FormBytesError>() {
+            Some(FormBytesError::Body(error)) => error.to_api_error(limits.http),
+            Some(FormBytesError::Unparsed) => ApiError::FormTooLarge,
             None => ApiError::UploadBroken,
         },
         // The body ended before the form was complete.

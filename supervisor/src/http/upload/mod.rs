@@ -7,6 +7,7 @@
 pub(crate) mod body;
 pub(crate) mod description;
 pub(crate) mod form;
+mod form_bytes;
 pub(crate) mod idempotency;
 pub(crate) mod options;
 pub(crate) mod received_file;
