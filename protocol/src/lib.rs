@@ -9,7 +9,8 @@
 //!     | -- Prepare ------------------>  |   version, sandbox layers
 //!     | <---------------------- Ready --|   models loaded, sandbox closed
 //!     | -- Start -------------------->  |   options, limits, artefacts; before Ready or long after
-//!     | <--------------------- Probed --|   the picture's facts, before a frame is decoded
+//!     | <--------------------- Probed --|   the picture's facts and the memory that decoding it needs
+//!     | -- Proceed ------------------>  |   that memory is there; only now a decoder is created
 //!     | <------------------- Progress --|   once a processed frame, any number of times
 //!     | -- Cancel ------------------->  |   at any time after Prepare
 //!     | <------------- Done or Failed --|   exactly one, then exit
@@ -33,4 +34,4 @@ pub mod warning;
 
 /// Version of everything in this crate that crosses the pipe. The first field of the first
 /// message, so that a mismatch is detected before anything else is read.
-pub const PROTOCOL_VERSION: u32 = 8;
+pub const PROTOCOL_VERSION: u32 = 9;

@@ -17,6 +17,8 @@ pub enum ToWorker {
     Start(Start),
     /// Stop as soon as you can.
     Cancel,
+    /// The reply to `Probed`: the memory cap has room for the video.
+    Proceed,
 }
 
 /// A message from the worker to the supervisor.
@@ -24,8 +26,8 @@ pub enum ToWorker {
 pub enum ToSupervisor {
     /// The sandbox is closed and the models are loaded; the video has not been touched.
     Ready(SandboxReport),
-    /// What the video is, before any frame of it is decoded.
-    Probed(VideoFacts),
+    /// What the video is, before a decoder for it exists. The worker then waits for `Proceed`.
+    Probed(Probed),
     /// Progress of the run.
     Progress(Progress),
     /// All artefacts are complete.
@@ -94,6 +96,15 @@ pub struct MediaLimits {
     pub area_px_max: u32,
     /// Highest nominal frame rate, in frames per second.
     pub frame_rate_max: u32,
+}
+
+/// A probed video.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probed {
+    /// Its properties.
+    pub facts: VideoFacts,
+    /// The memory cap that its worker needs, in bytes: an estimate with a margin.
+    pub memory_need_bytes: u64,
 }
 
 /// Properties of the video, from its container and caps.

@@ -4,12 +4,13 @@
 //! |----------|---------------------|--------------------------------------|-------------------|
 //! | Created  | Prepare             |                                      | Starting          |
 //! | Starting | Start (once), Cancel | Ready, Failed                       | Ready, Ended      |
-//! | Ready    | Start (once), Cancel | Probed (after Start), Failed        | Running, Ended    |
+//! | Ready    | Start (once), Cancel | Probed (after Start), Failed        | Probed, Ended     |
+//! | Probed   | Proceed, Cancel     | Failed                               | Running, Ended    |
 //! | Running  | Cancel              | Progress (never backwards), Done, Failed | Running, Ended |
 //! | Ended    | Cancel              |                                      |                   |
 
 use crate::limits::{FRAMES_MAX, LAYERS_MAX, TEXT_BYTES_MAX};
-use crate::message::{Progress, Summary, ToSupervisor, ToWorker, VideoFacts};
+use crate::message::{Probed, Progress, Summary, ToSupervisor, ToWorker};
 use crate::options::PEOPLE_MAX;
 use thiserror::Error;
 
@@ -22,6 +23,8 @@ pub enum Phase {
     Starting,
     /// The worker waits for its job, or has read no more than the video's headers.
     Ready,
+    /// The worker waits until its cap has room for the video.
+    Probed,
     /// Frames are being processed.
     Running,
     /// The worker has sent its final message.
@@ -86,10 +89,12 @@ impl Session {
             (Phase::Starting | Phase::Ready, ToWorker::Start(_)) if !self.has_job => {
                 self.has_job = true;
             }
+            (Phase::Probed, ToWorker::Proceed) => self.phase = Phase::Running,
             (Phase::Created, ToWorker::Cancel) => return Err(self.out_of_turn("Cancel")),
             (_, ToWorker::Cancel) => {}
             (_, ToWorker::Prepare(_)) => return Err(self.out_of_turn("Prepare")),
             (_, ToWorker::Start(_)) => return Err(self.out_of_turn("Start")),
+            (_, ToWorker::Proceed) => return Err(self.out_of_turn("Proceed")),
         }
         Ok(())
     }
@@ -99,7 +104,7 @@ impl Session {
         check_caps(message)?;
         self.phase = match (self.phase, message) {
             (Phase::Starting, ToSupervisor::Ready(_)) => Phase::Ready,
-            (Phase::Ready, ToSupervisor::Probed(_)) if self.has_job => Phase::Running,
+            (Phase::Ready, ToSupervisor::Probed(_)) if self.has_job => Phase::Probed,
             (Phase::Running, ToSupervisor::Progress(progress)) => {
                 self.advance(*progress)?;
                 Phase::Running
@@ -108,9 +113,10 @@ impl Session {
                 self.conclude(summary)?;
                 Phase::Ended
             }
-            (Phase::Starting | Phase::Ready | Phase::Running, ToSupervisor::Failed(_)) => {
-                Phase::Ended
-            }
+            (
+                Phase::Starting | Phase::Ready | Phase::Probed | Phase::Running,
+                ToSupervisor::Failed(_),
+            ) => Phase::Ended,
             (_, message) => return Err(self.out_of_turn(name(message))),
         };
         Ok(())
@@ -169,8 +175,8 @@ fn check_caps(message: &ToSupervisor) -> Result<(), Violation> {
                     LayerState::Off => true,
                 })
         }
-        ToSupervisor::Probed(VideoFacts { container, codec, frames_expected, .. }) => {
-            fits(container) && fits(codec) && *frames_expected <= FRAMES_MAX
+        ToSupervisor::Probed(Probed { facts, .. }) => {
+            fits(&facts.container) && fits(&facts.codec) && facts.frames_expected <= FRAMES_MAX
         }
         ToSupervisor::Failed(failure) => fits(&failure.detail),
         ToSupervisor::Progress(_) | ToSupervisor::Done(_) => true,

@@ -5,8 +5,8 @@ use bodyscript_protocol::codec::{self, Decoder};
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::message::{
-    Failure, JobParameters, MediaLimits, OnLong, Prepare, Progress, Start, Summary, ToSupervisor,
-    ToWorker, VideoFacts,
+    Failure, JobParameters, MediaLimits, OnLong, Prepare, Probed, Progress, Start, Summary,
+    ToSupervisor, ToWorker, VideoFacts,
 };
 use bodyscript_protocol::options::{FrameRate, Mode, Options, Sampling, Smoothing};
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
@@ -82,6 +82,11 @@ fn cancel() {
 }
 
 #[test]
+fn proceed() {
+    holds(&ToWorker::Proceed, "04000000 03000000");
+}
+
+#[test]
 fn ready() {
     let mut report = SandboxReport::default();
     report.record(Layer::Landlock, LayerState::Active("ABI 7".into()));
@@ -108,9 +113,10 @@ fn probed() {
         codec: "c".into(),
     };
     holds(
-        &ToSupervisor::Probed(facts),
-        "39000000 01000000 00050000 d0020000 1e000000 01000000 01 f31d000000000000 e6000000 00
-         5a000000 01 0100000000000000 6d 0100000000000000 63",
+        &ToSupervisor::Probed(Probed { facts, memory_need_bytes: 384 << 20 }),
+        "41000000 01000000 00050000 d0020000 1e000000 01000000 01 f31d000000000000 e6000000 00
+         5a000000 01 0100000000000000 6d 0100000000000000 63
+         0000001800000000",
     );
 }
 

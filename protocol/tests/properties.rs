@@ -4,15 +4,15 @@ use bodyscript_protocol::codec::{self, CodecError, Decoder};
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::limits::{MESSAGE_BYTES_MAX, TEXT_BYTES_MAX};
 use bodyscript_protocol::message::{
-    Failure, Prepare, Progress, Summary, ToSupervisor, ToWorker, VideoFacts,
+    Failure, Prepare, Probed, Progress, Summary, ToSupervisor, ToWorker, VideoFacts,
 };
 use bodyscript_protocol::options::Options;
 use bodyscript_protocol::sandbox_report::SandboxReport;
 use bodyscript_protocol::session::{Phase, Session, Violation};
 use proptest::prelude::*;
 
-fn facts(text: String) -> VideoFacts {
-    VideoFacts {
+fn probed(text: String) -> ToSupervisor {
+    let facts = VideoFacts {
         width: 2,
         height: 2,
         frame_rate: (0, 1),
@@ -23,13 +23,14 @@ fn facts(text: String) -> VideoFacts {
         mirrored: false,
         container: text,
         codec: String::new(),
-    }
+    };
+    ToSupervisor::Probed(Probed { facts, memory_need_bytes: u64::MAX })
 }
 
 fn any_message() -> impl Strategy<Value = ToSupervisor> {
     prop_oneof![
         Just(ToSupervisor::Ready(SandboxReport::default())),
-        Just(ToSupervisor::Probed(facts(String::new()))),
+        Just(probed(String::new())),
         (0..20_u32, 0..20_u32).prop_map(|(frames_done, frames_detected)| {
             ToSupervisor::Progress(Progress { frames_done, frames_detected })
         }),
@@ -103,10 +104,13 @@ proptest! {
         session.on_to_worker(&start()).expect("the job");
         let rank = |phase| match phase {
             Phase::Created => 0, Phase::Starting => 1, Phase::Ready => 2,
-            Phase::Running => 3, Phase::Ended => 4,
+            Phase::Probed => 3, Phase::Running => 4, Phase::Ended => 5,
         };
         let mut done = 0;
         for message in &messages {
+            if session.phase() == Phase::Probed {
+                session.on_to_worker(&ToWorker::Proceed).expect("the reply");
+            }
             let before = session.phase();
             let verdict = session.on_to_supervisor(message);
             prop_assert!(rank(session.phase()) >= rank(before));
@@ -190,9 +194,9 @@ fn texts_at_the_cap_pass_and_longer_ones_do_not() {
     session.on_to_worker(&prepare()).expect("the first message");
     session.on_to_worker(&start()).expect("the job");
     session.on_to_supervisor(&ToSupervisor::Ready(SandboxReport::default())).expect("ready");
-    let too_long = ToSupervisor::Probed(facts("x".repeat(TEXT_BYTES_MAX + 1)));
+    let too_long = probed("x".repeat(TEXT_BYTES_MAX + 1));
     assert_eq!(session.on_to_supervisor(&too_long), Err(Violation::OverCap { message: "Probed" }));
-    let fits = ToSupervisor::Probed(facts("x".repeat(TEXT_BYTES_MAX)));
+    let fits = probed("x".repeat(TEXT_BYTES_MAX));
     session.on_to_supervisor(&fits).expect("at the cap");
 }
 
@@ -213,9 +217,33 @@ fn a_job_may_come_long_after_ready_and_no_video_before_the_job() {
     let mut session = Session::default();
     session.on_to_worker(&prepare()).expect("the first message");
     session.on_to_supervisor(&ToSupervisor::Ready(SandboxReport::default())).expect("ready");
-    let probed = ToSupervisor::Probed(facts(String::new()));
+    let probed = probed(String::new());
     assert!(session.on_to_supervisor(&probed).is_err(), "of which video?");
     session.on_to_worker(&start()).expect("the job");
     session.on_to_supervisor(&probed).expect("its video");
     assert!(session.on_to_worker(&start()).is_err(), "one worker, one job");
+}
+
+#[test]
+fn no_frame_is_processed_before_the_supervisor_has_replied_to_the_facts() {
+    let progress = ToSupervisor::Progress(Progress { frames_done: 1, frames_detected: 0 });
+    let mut session = Session::default();
+    session.on_to_worker(&prepare()).expect("the first message");
+    session.on_to_worker(&start()).expect("the job");
+    session.on_to_supervisor(&ToSupervisor::Ready(SandboxReport::default())).expect("ready");
+    assert!(session.on_to_worker(&ToWorker::Proceed).is_err(), "nothing is probed");
+    session.on_to_supervisor(&probed(String::new())).expect("its video");
+    assert!(session.on_to_supervisor(&progress).is_err(), "without a reply");
+    assert!(session.on_to_supervisor(&probed(String::new())).is_err(), "probed twice");
+    session.on_to_worker(&ToWorker::Proceed).expect("the reply");
+    assert!(session.on_to_worker(&ToWorker::Proceed).is_err(), "replied twice");
+    session.on_to_supervisor(&progress).expect("a frame");
+    let mut refused = Session::default();
+    refused.on_to_worker(&prepare()).expect("the first message");
+    refused.on_to_worker(&start()).expect("the job");
+    refused.on_to_supervisor(&ToSupervisor::Ready(SandboxReport::default())).expect("ready");
+    refused.on_to_supervisor(&probed(String::new())).expect("its video");
+    refused.on_to_worker(&ToWorker::Cancel).expect("in place of a reply");
+    let fault = Failure { fault: Fault::Cancelled, detail: String::new() };
+    refused.on_to_supervisor(&ToSupervisor::Failed(fault)).expect("the end");
 }

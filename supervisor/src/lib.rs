@@ -33,7 +33,9 @@
 //!     |               | <-- Ticket ----- |                       |                 |
 //!     | == body ====> | == spool file    |                       |                 |
 //!     |               | -- Submit -----> | -- Assignment ------> | -- Start -----> |
-//!     | <-- 202 ----- | <-- Status ----- |                       | <-- Progress -- |
+//!     | <-- 202 ----- | <-- Status ----- | <-- CapRequest ------ | <-- Probed ---- |
+//!     |               |                  | -- CapReply --------> | -- Proceed ---> |
+//!     |               |                  |                       | <-- Progress -- |
 //!     | -- status --> | -- Status -----> | <~~ Live ~~~~~~~~~~~~ |                 |
 //!     |               |                  | <-- ExitReport ------ | <-- Done, exit  |
 //! ```
@@ -52,7 +54,8 @@
 //! A `Failed` job becomes `Pending` again if an operator retries it while its video exists.
 //!
 //! A `Pending` job starts only when a worker slot is free and its memory cap fits into the budget:
-//! the sum of the caps of all workers never exceeds it. A job is `Completed` only after its
+//! the sum of the caps of all workers never exceeds it. The cap of a `Processing` job may be raised if
+//! its video needs more; without memory it is requeued, uncounted. A job is `Completed` only after its
 //! artefacts are on the disk under their final names.
 //!
 //! Every transition is written to the journal; a start reads it back (`store::Recovered`).
@@ -78,7 +81,8 @@ pub use runner::attempt::exit_report::{
 };
 pub use runner::attempt::origin::Origin;
 pub use runner::attempt::{
-    Assignment, AttemptChannels, Deadlines, Live, WorkerSpec, run as run_attempt,
+    Assignment, AttemptChannels, CapReply, CapRequest, Deadlines, Live, WorkerSpec,
+    run as run_attempt,
 };
 pub use runner::containment::cage::{CageBackend, CageRequired, survey};
 pub use runner::factory::{WorkerFactory, WorkerFactoryError, WorkerFactorySettings};

@@ -7,7 +7,7 @@ use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::ToSupervisor;
 use bodyscript_protocol::sandbox_report::SandboxReport;
 use bodyscript_worker::ipc::{Channel, Inherited};
-use bodyscript_worker::job::{Job, Warmup, WarmupError, WorkerError, run};
+use bodyscript_worker::job::{Job, Warmup, WarmupError, WorkerError, probed, run};
 use bodyscript_worker::pose::Estimator;
 use bodyscript_worker::{inference, log, sandbox, video};
 use std::process::ExitCode;
@@ -56,16 +56,21 @@ fn run_worker(channel: &mut Channel) -> Result<(), WorkerError> {
     // 8. Report readiness and wait for a job.
     channel.send(&ToSupervisor::Ready(report))?;
     let start = channel.read_start()?.ok_or(WorkerError::Cancelled)?;
-    // 9. Receive the job's files, and watch for a cancellation.
+    // 9. Receive the job's files, and watch for further messages.
     let files = inherited.job_files.receive(&start.artefacts)?;
-    let cancelled = channel.watch_for_cancel()?;
-    // 10. Only now read the video.
-    let decoder = video::Decoder::open(files.video, &start.parameters.limits)?;
-    // 11. Frames in, poses out.
+    let (cancelled, reply) = channel.watch_for_messages()?;
+    // 10. Only now read the video: its headers.
+    let video = video::ProbedVideo::open(files.video, &start.parameters.limits)?;
+    // 11. Report its memory need, and wait until the cap has room for it.
+    channel.send(&ToSupervisor::Probed(probed(video.probe(), &start)))?;
+    if !channel.await_reply(reply)? {
+        return Err(WorkerError::Cancelled);
+    }
+    // 12. Frames in, poses out.
     let job = Job { start: &start, estimator: &estimator, cancelled: &cancelled };
     let artefacts = files.artefacts.into_iter().collect();
-    let summary = run(&job, decoder, artefacts, &mut |message| channel.send(message))?;
-    // 12. Everything is written.
+    let summary = run(&job, video, artefacts, &mut |message| channel.send(message))?;
+    // 13. Everything is written.
     Ok(channel.send(&ToSupervisor::Done(summary))?)
 }
 

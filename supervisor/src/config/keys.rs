@@ -45,7 +45,7 @@ pub(crate) static KEYS: [Key; 48] = [
     Key::new("frame_rate_max", "FPS", number(240, 1..=1000), "Maximum frame rate"),
     Key::new("worker_memory_bytes_max", "BYTES", bytes(384 * MIB, 32 * MIB), "Memory limit of a worker"),
     Key::new("worker_memory_retry_bytes_max", "BYTES", bytes(768 * MIB, 1),
-        "Memory limit of the retry after a worker ran out of memory"),
+        "Highest memory limit of a worker, for large videos and for the retry after it ran out of memory"),
     Key::new("memory_budget_bytes", "BYTES", bytes(0, 0),
         "Memory limit of all workers together (default: derived from this host)"),
     Key::new("worker_start_s_max", "SECONDS", number(20, 1..=DAY_S),

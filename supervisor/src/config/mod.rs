@@ -175,6 +175,11 @@ impl Config {
         self.workers.min(affordable.try_into().unwrap_or(usize::MAX)).max(1)
     }
 
+    /// The highest cap to which any worker may be raised, in bytes.
+    pub(crate) fn raised_bytes_max(&self) -> u64 {
+        self.worker_memory_retry_bytes_max.min(self.memory_budget_bytes)
+    }
+
     /// Threads of one job for pose detection: an equal share of the processors that this process
     /// may use, and at least one.
     pub(crate) fn threads_per_job(&self) -> NonZeroU32 {

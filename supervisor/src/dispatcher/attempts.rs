@@ -10,6 +10,7 @@ use crate::dispatcher::state::State;
 use crate::dispatcher::worker_pool::PooledWorker;
 use crate::policy::job::{AttemptRecord, Job, JobError, JobEvent, JobId};
 use crate::policy::verdict::{History, Verdict};
+use crate::runner::attempt::CapRequest;
 use crate::runner::attempt::exit_report::ExitReason;
 use crate::runner::containment::own_memory::own_rss_bytes;
 use bodyscript_protocol::message::JobParameters;
@@ -66,9 +67,19 @@ impl State {
                 spawn_failures: latest.clone().take_while(ended_as(ExitReason::SpawnFailed)).count()
                     as u32,
                 operator_restarts: latest.filter(ended_as(ExitReason::Operator)).count() as u32,
+                memory_waits: job.memory_waits,
                 memory_retry_bytes_max: self.config.worker_memory_retry_bytes_max,
                 memory_budget_bytes: self.config.memory_budget_bytes,
             },
+        }
+    }
+
+    /// Decides on a higher cap for a running attempt.
+    pub(crate) fn on_cap_request(&mut self, request: CapRequest) {
+        if let Some((id, memory_bytes_max)) = self.scheduler.decide_cap(request) {
+            let reserved_bytes = self.scheduler.reserved_bytes();
+            tracing::info!(job = %id, cap_bytes = memory_bytes_max, reserved_bytes, "cap raised");
+            self.change(id, JobEvent::Raised { memory_bytes_max });
         }
     }
 

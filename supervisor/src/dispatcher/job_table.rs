@@ -4,7 +4,7 @@
 //! Owned by the dispatcher's loop. The state of a job changes here only, in [`JobTable::apply`].
 
 use crate::policy::job::{AttemptRecord, IllegalTransition, Job, JobEvent, JobId, JobState};
-use crate::runner::attempt::exit_report::{ExitEvidence, ExitReport};
+use crate::runner::attempt::exit_report::{ExitEvidence, ExitReason, ExitReport};
 use crate::store::{JobRow, Moment};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -129,12 +129,17 @@ impl JobTable {
         self.get(id).map(Ok)
     }
 
-    /// Adds a finished attempt to its job.
+    /// Adds a finished attempt to its job. One that was given up until there is memory is not counted.
     pub(crate) fn record(&mut self, id: JobId, exit_report: ExitReport) {
         if let Some(entry) = self.entries.get_mut(&id) {
             let attempt = AttemptRecord::of(&exit_report);
+            let is_given_up = exit_report.end == ExitReason::MemoryAwaited;
             let ExitEvidence { facts, sandbox, .. } = exit_report.evidence;
-            entry.job.record(attempt, facts, sandbox);
+            if is_given_up {
+                entry.job.record_memory_wait(facts, sandbox);
+            } else {
+                entry.job.record(attempt, facts, sandbox);
+            }
         }
     }
 

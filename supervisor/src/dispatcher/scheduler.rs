@@ -13,12 +13,14 @@ use crate::dispatcher::job_table::JobTable;
 use crate::dispatcher::running::{AttemptExit, Running, RunningAttempts, Waiters};
 use crate::dispatcher::worker_pool::{PooledWorker, Standby, WorkerPool};
 use crate::policy::job::{JobId, JobState};
+use crate::policy::memory_cap::{self, Reserved};
 use crate::policy::poison::Poison;
 use crate::policy::queue::{Place, Queue};
 use crate::runner::attempt::exit_report::{ExitReason, Stop};
-use crate::runner::attempt::{AttemptChannels, Live, WorkerSpec};
+use crate::runner::attempt::{AttemptChannels, CapReply, CapRequest, Live, WorkerSpec};
 use crate::store::Pressure;
 use std::sync::Arc;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -36,13 +38,15 @@ pub(crate) struct NextStart {
     pub(crate) worker: PooledWorker,
 }
 
-/// A worker is gone.
+/// What happens to a worker.
 #[derive(Debug)]
-pub(crate) enum WorkerExit {
-    /// It ran an attempt.
-    Attempt(Box<AttemptExit>),
-    /// It was a standby worker.
-    Standby,
+pub(crate) enum WorkerEvent {
+    /// It is gone; it ran an attempt.
+    AttemptExit(Box<AttemptExit>),
+    /// It is gone; it was a standby worker.
+    StandbyExit,
+    /// Its video needs a higher memory cap.
+    CapRequest(CapRequest),
 }
 
 /// The queue, the attempts in progress and the standby workers.
@@ -54,6 +58,8 @@ pub(crate) struct Scheduler {
     running: RunningAttempts,
     pool: WorkerPool,
     breaker: Breaker,
+    /// The requests of all workers; the sender is cloned for each.
+    cap_requests: (UnboundedSender<CapRequest>, UnboundedReceiver<CapRequest>),
     waiting_for_drain: Vec<oneshot::Sender<()>>,
 }
 
@@ -68,6 +74,7 @@ impl Scheduler {
             running: RunningAttempts::default(),
             pool: WorkerPool::default(),
             breaker: Breaker::default(),
+            cap_requests: unbounded_channel(),
             waiting_for_drain: Vec::new(),
         }
     }
@@ -117,14 +124,24 @@ impl Scheduler {
         let needed = self.reserved_bytes() + memory_bytes_max;
         match needed.checked_sub(self.config.memory_budget_bytes) {
             None | Some(0) => {
-                let deadlines = self.config.deadlines;
                 let name = id.to_string();
-                Some(self.spawn(WorkerSpec { name, memory_bytes_max, deadlines, warms_up: false }))
+                Some(self.spawn(WorkerSpec { name, ..self.spec(memory_bytes_max) }))
             }
             Some(missing) => {
                 self.pool.release_memory(missing);
                 None
             }
+        }
+    }
+
+    /// A worker that waits in the pool.
+    fn spec(&self, memory_bytes_max: u64) -> WorkerSpec {
+        WorkerSpec {
+            name: "standby".into(),
+            memory_bytes_max,
+            raised_bytes_max: self.config.raised_bytes_max(),
+            deadlines: self.config.deadlines,
+            warms_up: false,
         }
     }
 
@@ -134,7 +151,9 @@ impl Scheduler {
         let (sender, live) = watch::channel(Live::default());
         let (stop, stopped) = oneshot::channel();
         let memory_bytes_max = spec.memory_bytes_max;
-        let channels = AttemptChannels { assignment: assigned, live: sender, stop: stopped };
+        let cap_requests = self.cap_requests.0.clone();
+        let channels =
+            AttemptChannels { assignment: assigned, live: sender, cap_requests, stop: stopped };
         let attempt = (self.runner)(spec, channels);
         let handle = WorkerHandle { assignment, live, attempt, is_standby: false };
         PooledWorker { handle, stop, memory_bytes_max }
@@ -166,12 +185,7 @@ impl Scheduler {
             && self.may_grow_pool(Instant::now())
             && self.reserved_bytes() + memory_bytes_max <= self.config.memory_budget_bytes
         {
-            let worker = self.spawn(WorkerSpec {
-                name: "standby".into(),
-                memory_bytes_max,
-                deadlines: self.config.deadlines,
-                warms_up: true,
-            });
+            let worker = self.spawn(WorkerSpec { warms_up: true, ..self.spec(memory_bytes_max) });
             self.pool.add(worker);
         }
     }
@@ -183,10 +197,34 @@ impl Scheduler {
     }
 }
 
-/// Exits and stops.
+/// Memory, exits and stops.
 impl Scheduler {
-    /// Waits until a worker is gone; none if there is none to wait for.
-    pub(crate) async fn next_exit(&mut self) -> Option<WorkerExit> {
+    /// Raises the cap of a running attempt if the budget has room, and answers; returns its job and
+    /// its new cap.
+    pub(crate) fn decide_cap(&mut self, request: CapRequest) -> Option<(JobId, u64)> {
+        let CapRequest { job, need_bytes, reply } = request;
+        let id = job.parse().ok()?;
+        let (total_bytes, budget_bytes) = (self.reserved_bytes(), self.config.memory_budget_bytes);
+        let limit_bytes = self.config.raised_bytes_max();
+        // An attempt that no longer waits may have been followed by another one of the same job.
+        let running = self.running.get_mut(id).filter(|_| !reply.is_closed())?;
+        let cap_bytes = running.memory_bytes_max;
+        let reserved = Reserved { cap_bytes, total_bytes, budget_bytes, limit_bytes };
+        let answer = memory_cap::decide(need_bytes, &reserved);
+        let raised = match answer {
+            CapReply::Granted { cap_bytes } => {
+                running.memory_bytes_max = cap_bytes;
+                assert!(self.reserved_bytes() <= budget_bytes, "the caps fit into the budget");
+                Some((id, cap_bytes))
+            }
+            CapReply::Later { .. } | CapReply::Never { .. } => None,
+        };
+        let _ = reply.send(answer);
+        raised
+    }
+
+    /// Waits until a worker is gone, or asks for memory.
+    pub(crate) async fn next_event(&mut self) -> WorkerEvent {
         tokio::select! {
             biased;
             Some(exit) = self.running.next_exit() => {
@@ -196,10 +234,12 @@ impl Scheduler {
                     Ok(_) => self.breaker.succeeded(),
                     Err(_) => {}
                 }
-                Some(WorkerExit::Attempt(Box::new(exit)))
+                WorkerEvent::AttemptExit(Box::new(exit))
             }
-            Some(()) = self.pool.next_exited() => Some(WorkerExit::Standby),
-            else => None,
+            Some(()) = self.pool.next_exited() => WorkerEvent::StandbyExit,
+            // Never closed, because this scheduler has a sender.
+            Some(request) = self.cap_requests.1.recv() => WorkerEvent::CapRequest(request),
+            else => std::future::pending().await,
         }
     }
 

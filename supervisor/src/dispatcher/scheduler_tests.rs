@@ -17,10 +17,10 @@ const CAP_BYTES: u64 = 128 << 20;
 const BUDGET_BYTES: u64 = 4 * CAP_BYTES;
 const WORKERS: u32 = 3;
 
-fn config() -> Arc<Config> {
+fn config(budget_bytes: u64) -> Arc<Config> {
     let raw = RawConfig::of(&format!(
         "workers = {WORKERS}\nstandby = 0\nworker_memory_bytes_max = {CAP_BYTES}\n\
-         memory_budget_bytes = {BUDGET_BYTES}\n"
+         memory_budget_bytes = {budget_bytes}\n"
     ));
     Arc::new(Config::load(&raw, None).expect("a configuration"))
 }
@@ -39,7 +39,7 @@ impl Fixture {
     fn new() -> Self {
         let runner: Runner = Arc::new(|_, _| Box::pin(std::future::pending()));
         Self {
-            scheduler: Scheduler::new(runner, config()),
+            scheduler: Scheduler::new(runner, config(BUDGET_BYTES)),
             jobs: JobTable::default(),
             poison: Poison::default(),
             ends: BTreeMap::new(),
@@ -87,7 +87,7 @@ impl Fixture {
 
     async fn end(&mut self, id: JobId) {
         drop(self.ends.remove(&id));
-        let Some(WorkerExit::Attempt(exit)) = self.scheduler.next_exit().await else {
+        let WorkerEvent::AttemptExit(exit) = self.scheduler.next_event().await else {
             panic!("an attempt ends")
         };
         assert_eq!(exit.id, id);
@@ -100,6 +100,15 @@ impl Fixture {
         let at = (Timestamp::UNIX_EPOCH, crate::store::Moment::from_ms(0));
         self.jobs.apply(id, event, at).expect("it is there").expect("legal");
         self.scheduler.requeue(self.places[&id], id);
+    }
+}
+
+impl Fixture {
+    /// What the worker of a running job is answered if its video needs so many caps.
+    fn request(&mut self, id: JobId, need_bytes: u64) -> Option<CapReply> {
+        let (reply, mut answer) = oneshot::channel();
+        self.scheduler.decide_cap(CapRequest { job: id.to_string(), need_bytes, reply });
+        answer.try_recv().ok()
     }
 }
 
@@ -152,6 +161,88 @@ fn content_that_may_crash_one_worker_too_many_is_held_back() {
 }
 
 #[test]
+fn a_cap_is_raised_while_the_budget_has_room() {
+    run(async {
+        let mut fixture = Fixture::new();
+        let [first, second] = [(); 2].map(|()| fixture.accept(1, ""));
+        assert_eq!((fixture.start(), fixture.start()), (Some(first), Some(second)));
+        let granted = CapReply::Granted { cap_bytes: 3 * CAP_BYTES };
+        assert_eq!(fixture.request(first, 3 * CAP_BYTES), Some(granted));
+        assert_eq!(fixture.scheduler.reserved_bytes(), BUDGET_BYTES);
+        let next = fixture.accept(1, "");
+        assert_eq!(fixture.start(), None, "nothing is left");
+        fixture.end(first).await;
+        assert_eq!(fixture.start(), Some(next));
+        assert_eq!(fixture.scheduler.reserved_bytes(), 2 * CAP_BYTES);
+    });
+}
+
+#[test]
+fn a_job_given_up_for_memory_starts_in_its_place_with_the_cap_it_needs() {
+    run(async {
+        let mut fixture = Fixture::new();
+        let [large, other, later] = [(); 3].map(|()| fixture.accept(1, ""));
+        assert_eq!([(); 3].map(|()| fixture.start()), [large, other, later].map(Some));
+        let answer = fixture.request(large, 3 * CAP_BYTES);
+        assert_eq!(answer, Some(CapReply::Later { cap_bytes: 3 * CAP_BYTES }));
+        assert_eq!(fixture.scheduler.reserved_bytes(), 3 * CAP_BYTES, "nothing is reserved for it");
+        let last = fixture.accept(1, "");
+        fixture.end(large).await;
+        fixture.requeue(large, 3);
+        assert_eq!(fixture.start(), None, "the last one would fit, but is behind it");
+        fixture.end(other).await;
+        assert_eq!((fixture.start(), fixture.start()), (Some(large), None));
+        fixture.end(later).await;
+        assert_eq!(fixture.start(), Some(last));
+    });
+}
+
+#[test]
+fn a_need_beyond_the_budget_is_refused_for_good() {
+    run(async {
+        let mut fixture = Fixture::new();
+        let only = fixture.accept(1, "");
+        assert_eq!(fixture.start(), Some(only));
+        for need in [BUDGET_BYTES + 1, u64::MAX] {
+            let limit_bytes = BUDGET_BYTES;
+            assert_eq!(fixture.request(only, need), Some(CapReply::Never { limit_bytes }));
+        }
+        assert_eq!(fixture.scheduler.reserved_bytes(), CAP_BYTES);
+    });
+}
+
+#[test]
+fn nothing_is_raised_above_a_budget_that_was_lowered_meanwhile() {
+    run(async {
+        let mut fixture = Fixture::new();
+        let ids = [(); 3].map(|()| fixture.accept(1, ""));
+        assert_eq!([(); 3].map(|()| fixture.start()), ids.map(Some));
+        fixture.scheduler.configure(config(2 * CAP_BYTES));
+        let answer = fixture.request(ids[0], 2 * CAP_BYTES);
+        assert_eq!(answer, Some(CapReply::Later { cap_bytes: 2 * CAP_BYTES }));
+        let limit_bytes = 2 * CAP_BYTES;
+        let answer = fixture.request(ids[0], 3 * CAP_BYTES);
+        assert_eq!(answer, Some(CapReply::Never { limit_bytes }));
+        assert_eq!(fixture.scheduler.reserved_bytes(), 3 * CAP_BYTES);
+    });
+}
+
+#[test]
+fn a_request_that_nothing_waits_for_changes_nothing() {
+    run(async {
+        let mut fixture = Fixture::new();
+        let only = fixture.accept(1, "");
+        assert_eq!(fixture.request(only, 1), None, "it does not run");
+        assert_eq!(fixture.start(), Some(only));
+        let (reply, answer) = oneshot::channel();
+        drop(answer);
+        let (job, need_bytes) = (only.to_string(), 2 * CAP_BYTES);
+        let raised = fixture.scheduler.decide_cap(CapRequest { job, need_bytes, reply });
+        assert_eq!((raised, fixture.scheduler.reserved_bytes()), (None, CAP_BYTES));
+    });
+}
+
+#[test]
 fn nothing_starts_while_draining() {
     run(async {
         let mut fixture = Fixture::new();
@@ -171,17 +262,18 @@ fn nothing_starts_while_draining() {
 proptest! {
     #[test]
     fn the_caps_of_all_workers_fit_into_the_budget(
-        steps in prop::collection::vec((0u8..3, 1u64..5), 1..60),
+        steps in prop::collection::vec((0u8..4, 1u64..6), 1..60),
     ) {
         run(async {
             let mut fixture = Fixture::new();
             for (step, caps) in steps {
                 match (step, fixture.ends.keys().next().copied()) {
-                    (0, _) => drop(fixture.accept(caps, "")),
+                    (0, _) => drop(fixture.accept(caps.min(4), "")),
                     (1, Some(id)) => {
                         fixture.end(id).await;
-                        fixture.requeue(id, caps);
+                        fixture.requeue(id, caps.min(4));
                     }
+                    (3, Some(id)) => drop(fixture.request(id, caps * CAP_BYTES)),
                     _ => while fixture.start().is_some() {},
                 }
                 let running: u64 =

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::dispatcher::counters::AttemptCounters;
 use crate::dispatcher::deletion::Deletion;
 use crate::dispatcher::job_table::JobTable;
-use crate::dispatcher::scheduler::{Scheduler, WorkerExit};
+use crate::dispatcher::scheduler::{Scheduler, WorkerEvent};
 use crate::dispatcher::status::{Place, Status};
 use crate::dispatcher::{Command, Results, Runner, SubmitError, Ticket};
 use crate::policy::eta::AttemptDurations;
@@ -115,9 +115,11 @@ impl State {
             self.scheduler.fill_pool(self.pressure);
             tokio::select! {
                 biased;
-                Some(exit) = self.scheduler.next_exit() => {
-                    if let WorkerExit::Attempt(exit) = exit {
-                        self.on_attempt_exit(*exit);
+                event = self.scheduler.next_event() => {
+                    match event {
+                        WorkerEvent::AttemptExit(exit) => self.on_attempt_exit(*exit),
+                        WorkerEvent::CapRequest(request) => self.on_cap_request(request),
+                        WorkerEvent::StandbyExit => {}
                     }
                     self.scheduler.notify_if_drained();
                 }

@@ -6,6 +6,7 @@ pub(crate) mod admission;
 pub(crate) mod display_name;
 pub(crate) mod eta;
 pub(crate) mod job;
+pub(crate) mod memory_cap;
 pub(crate) mod poison;
 pub(crate) mod queue;
 pub(crate) mod retention_rules;

@@ -51,8 +51,8 @@ pub(crate) enum SpawnWorkerError {
 pub(crate) struct ProcessSpec {
     /// Becomes part of the cage's name.
     pub(crate) name: String,
-    /// The memory cap, in bytes.
-    pub(crate) memory_bytes_max: u64,
+    /// The memory cap, and the highest to which it may be raised, in bytes.
+    pub(crate) caps: [u64; 2],
     /// The limit on processor time.
     pub(crate) cpu: Duration,
 }
@@ -105,7 +105,7 @@ fn prepare(
     parts: &FactoryParts,
     spec: ProcessSpec,
 ) -> Result<(SpawnPlan, ContainedProcess, [OwnedFd; 4]), SpawnWorkerError> {
-    let ProcessSpec { name, memory_bytes_max, cpu } = spec;
+    let ProcessSpec { name, caps, cpu } = spec;
     let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(SpawnWorkerError::Pipe);
     let (worker_in, frames_in) = pipe()?;
     let (frames_out, worker_out) = pipe()?;
@@ -115,7 +115,7 @@ fn prepare(
     for model in [&parts.detector, &parts.landmark] {
         descriptors.push(model.reopen()?.into());
     }
-    let cage = parts.cages.build(&cage_name(&name), memory_bytes_max)?;
+    let cage = parts.cages.build(&cage_name(&name), caps[0])?;
     let process = ContainedProcess::new(cage);
     let plan = SpawnPlan {
         program: parts.program.clone(),
@@ -123,7 +123,7 @@ fn prepare(
         environment: parts.environment.clone(),
         descriptors,
         entry: process.cage().entry()?,
-        limits: limits::of_worker(parts.cages.backend(), memory_bytes_max, cpu),
+        limits: limits::of_worker(parts.cages.backend(), caps, cpu),
     };
     Ok((plan, process, [frames_in, frames_out, log, handover]))
 }

@@ -3,7 +3,7 @@
 use bodyscript::ExitReport;
 use bodyscript::{Assignment, AttemptChannels, Deadlines, Live, Stop, WorkerSpec, run_attempt};
 use bodyscript::{
-    CageBackend, CageRequired, WorkerFactory, WorkerFactoryError, WorkerFactorySettings,
+    CageBackend, CageRequired, CapRequest, WorkerFactory, WorkerFactoryError, WorkerFactorySettings,
 };
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{JobParameters, MediaLimits, OnLong};
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) const MIB: u64 = 1 << 20;
 pub(crate) const CAP: u64 = 64 * MIB;
@@ -58,6 +58,8 @@ pub(crate) fn settings(files: &TempDir, worker_program: PathBuf) -> WorkerFactor
 pub(crate) struct Task {
     pub(crate) spec: WorkerSpec,
     pub(crate) assignment: Assignment,
+    /// Without a receiver there is no more memory.
+    pub(crate) cap_requests: mpsc::UnboundedSender<CapRequest>,
 }
 
 impl Task {
@@ -70,7 +72,8 @@ impl Task {
     ) -> ExitReport {
         let (sender, assignment) = oneshot::channel();
         sender.send(self.assignment).expect("a listener");
-        run_attempt(factory, self.spec, AttemptChannels { assignment, live, stop }).await
+        let channels = AttemptChannels { assignment, live, cap_requests: self.cap_requests, stop };
+        run_attempt(factory, self.spec, channels).await
     }
 }
 
@@ -117,6 +120,7 @@ impl Harness {
         let spec = WorkerSpec {
             name: "01TEST".into(),
             memory_bytes_max: CAP,
+            raised_bytes_max: 4 * CAP,
             deadlines: Deadlines {
                 start: Duration::from_secs(20),
                 progress: Duration::from_secs(20),
@@ -126,7 +130,8 @@ impl Harness {
             },
             warms_up: false,
         };
-        Task { spec, assignment: self.assignment(script) }
+        let (cap_requests, _) = mpsc::unbounded_channel();
+        Task { spec, assignment: self.assignment(script), cap_requests }
     }
 
     pub(crate) fn assignment(&self, script: &str) -> Assignment {

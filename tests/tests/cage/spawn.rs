@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 /// Longest wait for an exit; far beyond what the slowest machine needs.
@@ -149,7 +149,9 @@ async fn a_worker_that_can_get_no_job_is_ended_at_any_stage() {
     let (sender, assignment) = oneshot::channel();
     drop(sender);
     let (_stop, stop) = oneshot::channel();
-    let channels = AttemptChannels { assignment, live: watch::Sender::new(Live::default()), stop };
+    let live = watch::Sender::new(Live::default());
+    let (cap_requests, _) = mpsc::unbounded_channel();
+    let channels = AttemptChannels { assignment, live, cap_requests: cap_requests.clone(), stop };
     let attempt = timeout(WAIT_MAX, run_attempt(&harness.factory, spec(), channels));
     assert_eq!(
         attempt.await.expect("it ends").end,
@@ -163,7 +165,7 @@ async fn a_worker_that_can_get_no_job_is_ended_at_any_stage() {
     let attempt = run_attempt(
         &harness.factory,
         spec(),
-        AttemptChannels { assignment, live: live_sender, stop },
+        AttemptChannels { assignment, live: live_sender, cap_requests, stop },
     );
     let cancel = async {
         live.wait_for(|live| live.sandbox.is_some()).await.expect("it is ready");

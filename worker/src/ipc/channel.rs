@@ -13,6 +13,7 @@ use bodyscript_protocol::session::{Session, Violation};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use thiserror::Error;
 
 /// Why the channel failed.
@@ -68,6 +69,10 @@ impl CancelFlag {
     }
 }
 
+/// The supervisor's reply to the facts of the video.
+#[derive(Debug)]
+pub struct Reply(Receiver<ToWorker>);
+
 impl Channel {
     /// Waits for the preparation request.
     pub fn read_prepare(&mut self) -> Result<Prepare, ChannelError> {
@@ -87,7 +92,7 @@ impl Channel {
             match self.read()? {
                 ToWorker::Start(start) => return Ok(Some(start)),
                 ToWorker::Cancel => return Ok(None),
-                ToWorker::Prepare(_) => {}
+                ToWorker::Prepare(_) | ToWorker::Proceed => {}
             }
         }
     }
@@ -118,16 +123,27 @@ impl Channel {
         self.send(&ToSupervisor::Failed(Failure { fault, detail: cause[..end].to_owned() }))
     }
 
-    /// Reads further messages in a thread of its own: `Cancel` raises the flag, and the end of the
-    /// pipe ends the process at once, since the supervisor is gone.
-    pub fn watch_for_cancel(&mut self) -> Result<CancelFlag, ChannelError> {
+    /// Reads further messages in a thread of its own: `Cancel` raises the flag, the first of them is
+    /// also the reply to the facts, and the end of the pipe ends the process at once, since the
+    /// supervisor is gone.
+    pub fn watch_for_messages(&mut self) -> Result<(CancelFlag, Reply), ChannelError> {
         let flag = CancelFlag::default();
         let raised = flag.clone();
+        let (sender, reply) = channel();
+        let mut sender = Some(sender);
         let mut decoder = std::mem::take(&mut self.decoder);
-        std::thread::Builder::new().name("cancel".into()).spawn(move || {
+        std::thread::Builder::new().name("messages".into()).spawn(move || {
             loop {
                 match decoder.next::<ToWorker>() {
-                    Ok(Some(ToWorker::Cancel)) => raised.raise(),
+                    Ok(Some(ToWorker::Cancel)) => {
+                        raised.raise();
+                        // An error means that the reply is no longer awaited.
+                        let _ = sender.take().map(|sender| sender.send(ToWorker::Cancel));
+                    }
+                    Ok(Some(ToWorker::Proceed)) => match sender.take() {
+                        Some(sender) => drop(sender.send(ToWorker::Proceed)),
+                        None => exit(WorkerExit::Protocol),
+                    },
                     Ok(Some(ToWorker::Prepare(_) | ToWorker::Start(_))) | Err(_) => {
                         exit(WorkerExit::Protocol)
                     }
@@ -138,7 +154,14 @@ impl Channel {
                 }
             }
         })?;
-        Ok(flag)
+        Ok((flag, Reply(reply)))
+    }
+
+    /// Waits for the reply to the facts; returns whether the worker is to proceed.
+    pub fn await_reply(&mut self, Reply(reply): Reply) -> Result<bool, ChannelError> {
+        let message = reply.recv().map_err(|_| ChannelError::Closed)?;
+        self.session.on_to_worker(&message)?;
+        Ok(message == ToWorker::Proceed)
     }
 }
 

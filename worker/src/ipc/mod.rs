@@ -5,6 +5,6 @@ mod channel;
 mod inherited;
 mod job_files;
 
-pub use channel::{CancelFlag, Channel, ChannelError};
+pub use channel::{CancelFlag, Channel, ChannelError, Reply};
 pub use inherited::{Inherited, NotInherited};
 pub use job_files::{JobFiles, JobFilesError, JobFilesSocket};

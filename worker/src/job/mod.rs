@@ -2,10 +2,11 @@
 
 mod background;
 mod error;
+mod memory_need;
 mod run;
 mod sampling;
 mod warmup;
 
 pub use error::WorkerError;
-pub use run::{Job, run};
+pub use run::{Job, probed, run};
 pub use warmup::{Warmup, WarmupError};

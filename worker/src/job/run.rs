@@ -11,6 +11,7 @@
 
 use super::background::BackgroundValue;
 use super::error::WorkerError;
+use super::memory_need;
 use super::sampling::{self, Sampler};
 use crate::ipc::{CancelFlag, ChannelError};
 use crate::output::{
@@ -19,10 +20,10 @@ use crate::output::{
 };
 use crate::picture::Picture;
 use crate::pose::{Estimator, Frame, Person, TrackedFrame, Tracker, VideoFrame};
-use crate::video::{Decoder, FrameTime, Probe, SoundReport, VideoError};
+use crate::video::{Decoder, FrameTime, Probe, ProbedVideo, SoundReport, VideoError};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::limits::FRAMES_MAX;
-use bodyscript_protocol::message::{Start, Summary, ToSupervisor, VideoFacts};
+use bodyscript_protocol::message::{Probed, Start, Summary, ToSupervisor, VideoFacts};
 use bodyscript_protocol::warning::Warning;
 use std::thread;
 
@@ -43,12 +44,13 @@ type Send<'a> = dyn FnMut(&ToSupervisor) -> Result<(), ChannelError> + 'a;
 /// Runs to the end of the video, or of its part that is within the limits; sends progress messages.
 pub fn run(
     job: &Job<'_>,
-    (mut decoder, probe): (Decoder, Probe),
+    video: ProbedVideo,
     mut artefacts: ArtefactFiles,
     send: &mut Send<'_>,
 ) -> Result<Summary, WorkerError> {
+    let probe = video.probe().clone();
+    let mut decoder = video.decode()?;
     let facts = facts(&probe, job.start);
-    send(&ToSupervisor::Probed(facts.clone()))?;
     let report = VideoReport::new(&facts);
     let context = WriterContext { start: job.start, facts: &facts, report: &report };
     let data = DataWriters::create(&mut artefacts, &context)?;
@@ -147,6 +149,11 @@ impl Results<'_> {
         self.visuals.get()?.write(&picture, pts, clarity)?;
         Ok(picture)
     }
+}
+
+/// What is reported of a video before it is decoded.
+pub fn probed(probe: &Probe, start: &Start) -> Probed {
+    Probed { facts: facts(probe, start), memory_need_bytes: memory_need::bytes(probe, start) }
 }
 
 fn facts(probe: &Probe, start: &Start) -> VideoFacts {

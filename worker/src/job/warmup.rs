@@ -17,7 +17,7 @@ use crate::ipc::CancelFlag;
 use crate::output::ArtefactFiles;
 use crate::picture::Picture;
 use crate::pose::{Estimator, Roi};
-use crate::video::{self, Decoder, SyntheticClip, VideoError};
+use crate::video::{self, ProbedVideo, SyntheticClip, VideoError};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::{JobParameters, MediaLimits, OnLong, Start};
 use bodyscript_protocol::options::Options;
@@ -100,9 +100,9 @@ impl Warmup {
         // The pipeline does not run the second network where no person is detected.
         let [width, height] = SIZE;
         estimator.landmarks(&picture, &Roi::letterbox(width, height));
-        let decoder = Decoder::open(self.clip.into(), &start.parameters.limits)?;
+        let video = ProbedVideo::open(self.clip.into(), &start.parameters.limits)?;
         let job = Job { start: &start, estimator, cancelled };
-        run(&job, decoder, self.artefacts, &mut |_| Ok(())).map(drop)
+        run(&job, video, self.artefacts, &mut |_| Ok(())).map(drop)
     }
 }
 

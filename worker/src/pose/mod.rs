@@ -33,4 +33,4 @@ pub use landmarks::PoseEstimate;
 pub(crate) use person::{Frame, Person};
 pub use roi::Roi;
 pub use smooth::Smoother;
-pub(crate) use tracker::{TrackedFrame, Tracker, VideoFrame};
+pub(crate) use tracker::{TrackedFrame, Tracker, VideoFrame, search_bytes};

@@ -138,6 +138,17 @@ fn people(first: Option<(PoseEstimate, &'static str)>, others: Vec<Person>) -> V
     first.into_iter().chain(others).collect()
 }
 
+/// Memory that finding people takes beyond tracking: frames in progress and their enhanced pictures.
+pub(crate) fn search_bytes(mode: Mode, threads: NonZeroU32, size: [u32; 2]) -> u64 {
+    let pixels = u64::from(size[0]) * u64::from(size[1]);
+    let enhanced = pixels.saturating_mul(SearchBuffers::BYTES_PER_PIXEL as u64);
+    match limits(threads, size).concurrency {
+        _ if mode == Mode::Track => 0,
+        1 => enhanced,
+        _ => BYTES_MAX as u64,
+    }
+}
+
 /// How many frames of this size are processed at a time, and how many are kept.
 fn limits(threads: NonZeroU32, [width, height]: [u32; 2]) -> Limits {
     let pixels = (width as usize * height as usize).max(1);

@@ -34,7 +34,7 @@ impl Colours {
     }
 
     /// Those of pictures that are mapped to standard range.
-    pub(super) const BT709: Self = Self {
+    pub(crate) const BT709: Self = Self {
         matrix: VideoColorMatrix::Bt709,
         transfer: VideoTransferFunction::Bt709,
         primaries: VideoColorPrimaries::Bt709,

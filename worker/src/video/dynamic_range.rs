@@ -98,7 +98,7 @@ fn named(colorimetry: &str) -> Option<VideoTransferFunction> {
 }
 
 /// Bits of a sample; eight where the caps do not state it.
-fn bit_depth(caps: &gst::CapsRef) -> u32 {
+pub(super) fn bit_depth(caps: &gst::CapsRef) -> u32 {
     let Some(track) = caps.structure(0) else { return 8 };
     match track.name().as_str() {
         // Has never less.

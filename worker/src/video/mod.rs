@@ -33,7 +33,7 @@ mod transport_stream;
 mod write_frame;
 
 pub use colour::Colours;
-pub use decode::Decoder;
+pub use decode::{Decoder, ProbedVideo};
 pub use encode::{EncodeSpec, FinishingVideo, VideoWriter};
 pub use error::VideoError;
 pub use graph::stop_idle_threads;

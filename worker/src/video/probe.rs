@@ -30,6 +30,8 @@ pub struct Probe {
     pub container: String,
     /// Media type of the codec.
     pub codec: String,
+    /// Bits of a sample, as stated; eight where nothing is.
+    pub bit_depth: u32,
     /// Clockwise rotation that makes the picture upright: 0, 90, 180 or 270.
     pub rotation_degrees: u32,
     /// Whether the stored picture is mirrored left to right before that rotation.

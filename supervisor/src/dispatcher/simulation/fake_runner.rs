@@ -1,10 +1,11 @@
 //! Runs attempts without processes, in simulated time, and writes down what it is asked to do.
 
+use super::BUDGET_BYTES;
 use crate::dispatcher::RunningAttempt;
 use crate::runner::attempt::exit_report::{
     Cause, Deadline, ExitEvidence, ExitReason, ExitReport, FinalMessage, ProcessExit, Stop,
 };
-use crate::runner::attempt::{AttemptChannels, WorkerSpec};
+use crate::runner::attempt::{AttemptChannels, CapReply, CapRequest, WorkerSpec};
 use crate::runner::containment::cage::CageBackend;
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::fault::Fault;
@@ -15,6 +16,7 @@ use fastrand::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 const SUMMARY: Summary = Summary {
@@ -36,6 +38,10 @@ pub(super) struct KnownJob {
     pub(super) sha256: String,
     /// Whether its content crashes every worker.
     pub(super) is_deadly: bool,
+    /// The memory cap that its content needs, in bytes.
+    pub(super) need_bytes: u64,
+    /// Whether an attempt was given up until there is memory.
+    pub(super) is_given_up: bool,
 }
 
 /// What happened to an attempt.
@@ -58,6 +64,32 @@ pub(super) struct Record {
     /// Workers that each content has crashed.
     pub(super) crashes: BTreeMap<String, u32>,
     pub(super) ends: BTreeSet<&'static str>,
+    /// The caps of all workers together, in bytes.
+    pub(super) held_bytes: u64,
+    /// How often a cap was raised, and refused for good.
+    pub(super) raised: u32,
+    pub(super) refused: u32,
+}
+
+/// The cap of a worker while it exists.
+struct Cap {
+    record: Arc<Mutex<Record>>,
+    bytes: u64,
+}
+
+impl Cap {
+    fn raise_to(&mut self, bytes: u64) {
+        let mut record = self.record.lock().expect("no panic");
+        record.held_bytes += bytes - self.bytes;
+        self.bytes = bytes;
+        assert!(record.held_bytes <= BUDGET_BYTES, "{} bytes", record.held_bytes);
+    }
+}
+
+impl Drop for Cap {
+    fn drop(&mut self) {
+        self.record.lock().expect("no panic").held_bytes -= self.bytes;
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -92,7 +124,9 @@ impl FakeRunner {
     }
 
     async fn run(self, spec: WorkerSpec, channels: AttemptChannels) -> ExitReport {
-        let AttemptChannels { assignment, live, mut stop } = channels;
+        let AttemptChannels { assignment, live, cap_requests, mut stop } = channels;
+        let mut cap = Cap { record: Arc::clone(&self.record), bytes: 0 };
+        cap.raise_to(spec.memory_bytes_max);
         let mut evidence = ExitEvidence::blank(CageBackend::V2, spec.memory_bytes_max);
         evidence.pid = Some(1);
         evidence.sandbox = Some(SandboxReport::default());
@@ -108,6 +142,41 @@ impl FakeRunner {
         };
         let Ok(assignment) = assignment else { return stopped_report(evidence, None) };
         let job = self.record().jobs[&assignment.job].clone();
+        let name = assignment.job.clone();
+        assert!(!job.is_given_up || cap.bytes >= job.need_bytes, "{} bytes again", cap.bytes);
+        if cap.bytes < job.need_bytes {
+            let (reply, answer) = oneshot::channel();
+            let request = CapRequest { job: name.clone(), need_bytes: job.need_bytes, reply };
+            cap_requests.send(request).expect("the dispatcher listens");
+            let answer = tokio::select! {
+                biased;
+                stopped = &mut stop => return self.end(&job, stopped_report(evidence, stopped.ok())),
+                answer = answer => answer.expect("an answer"),
+            };
+            let cause = match answer {
+                CapReply::Granted { cap_bytes } => {
+                    cap.raise_to(cap_bytes);
+                    evidence.cap_bytes = cap_bytes;
+                    self.record().raised += 1;
+                    None
+                }
+                CapReply::Later { cap_bytes } => {
+                    let known = |job: &mut KnownJob| job.is_given_up = true;
+                    self.record().jobs.entry(name).and_modify(known);
+                    Some(Cause::MemoryAwaited { cap_bytes })
+                }
+                CapReply::Never { limit_bytes } => {
+                    self.record().refused += 1;
+                    Some(Cause::OverMemoryLimit { limit_bytes })
+                }
+            };
+            if cause.is_some() {
+                sleep(Duration::from_millis(2)).await;
+                let exit = Some(ProcessExit::Status(WorkerExit::Cancelled.code().into()));
+                let evidence = ExitEvidence { cause, exit, ..evidence };
+                return self.end(&job, ExitReport::from_evidence(evidence));
+            }
+        }
         let seed = self.seed ^ ((job.order as u64) << 20) ^ u64::from(assignment.number);
         let mut random = Rng::with_seed(seed);
         let work = Duration::from_nanos(random.u64(1_000_000..3_000_000_000));
@@ -117,11 +186,16 @@ impl FakeRunner {
             stopped = &mut stop => stopped_report(evidence, stopped.ok()),
             () = sleep(work) => exit(evidence, random.u32(0..20), &job),
         };
+        self.end(&job, exit_report)
+    }
+
+    /// Writes down how an attempt has ended.
+    fn end(&self, job: &KnownJob, exit_report: ExitReport) -> ExitReport {
         let end = exit_report.end;
         match end {
             ExitReason::Done => drop(self.record().crashes.remove(&job.sha256)),
             end if end.is_fatal() => {
-                *self.record().crashes.entry(job.sha256).or_default() += 1;
+                *self.record().crashes.entry(job.sha256.clone()).or_default() += 1;
             }
             _ => {}
         }

@@ -1,5 +1,5 @@
 //! The dispatcher in simulated time, with an invented runner: random uploads, exits, cancellations,
-//! removals, retries, worker restarts, reloads, drains, crashes of the dispatcher and steps of the
+//! removals, retries, memory needs, worker restarts, reloads, drains, crashes of the dispatcher and steps of the
 //! wall clock, and what must hold after each of them. A seed decides everything.
 
 mod fake_runner;
@@ -235,6 +235,18 @@ fn sha256(content: usize) -> String {
     format!("{content:064x}")
 }
 
+/// The memory cap that a content needs: that of a first attempt, more, all of the budget, or more than
+/// that.
+const fn need_bytes(content: usize) -> u64 {
+    match content % 12 {
+        7 | 8 => 2 * CAP_BYTES,
+        9 => 3 * CAP_BYTES - 1,
+        10 => BUDGET_BYTES,
+        11 => BUDGET_BYTES + 1,
+        _ => CAP_BYTES,
+    }
+}
+
 fn is_final(status: &str) -> bool {
     ["completed", "failed", "cancelled"].contains(&status)
 }
@@ -268,11 +280,21 @@ fn simulate(seed: u64, steps: usize) -> (BTreeSet<&'static str>, Record) {
 #[test]
 fn invariants_hold_after_each_of_ten_thousand_steps() {
     let (done, record) = simulate(1, 10_000);
-    for end in
-        ["done", "bad_input", "oom", "crash", "deadline", "spawn_failed", "cancelled", "operator"]
-    {
+    for end in [
+        "done",
+        "bad_input",
+        "oom",
+        "crash",
+        "deadline",
+        "memory_awaited",
+        "spawn_failed",
+        "cancelled",
+        "operator",
+    ] {
         assert!(record.ends.contains(end), "no attempt ended as {end}");
     }
+    assert!(record.raised > 0 && record.refused > 0, "{} {}", record.raised, record.refused);
+    assert_eq!(record.held_bytes, 0, "every worker is gone");
     for what in [
         "submit",
         "cancel",

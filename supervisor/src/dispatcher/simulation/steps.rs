@@ -1,7 +1,7 @@
 //! One random step of the simulation: what is asked of the service.
 
 use super::fake_runner::KnownJob;
-use super::{DEADLY, Expected, REPEATED, Simulation, config, is_final, sha256};
+use super::{DEADLY, Expected, REPEATED, Simulation, config, is_final, need_bytes, sha256};
 use crate::dispatcher::{Cancelled, Retried};
 use crate::policy::admission::Request;
 use crate::policy::display_name::DisplayName;
@@ -64,7 +64,8 @@ impl Simulation {
     pub(super) fn next_order(&mut self, id: JobId, content: usize) -> usize {
         self.orders += 1;
         let (order, is_deadly) = (self.orders, content < DEADLY);
-        let job = KnownJob { order, sha256: sha256(content), is_deadly };
+        let (sha256, need_bytes) = (sha256(content), need_bytes(content));
+        let job = KnownJob { order, sha256, is_deadly, need_bytes, is_given_up: false };
         self.runner.record().jobs.insert(id.to_string(), job);
         self.orders
     }

@@ -63,6 +63,8 @@ pub struct Job {
     pub attempts_made: u32,
     /// Number of finished attempts that count as executions of the video.
     pub executions: u32,
+    /// How often an attempt was given up until there is memory, since the start of the service.
+    pub memory_waits: u32,
     state: JobState,
 }
 
@@ -90,6 +92,7 @@ impl Job {
             attempts: Vec::new(),
             attempts_made: 0,
             executions: 0,
+            memory_waits: 0,
             state,
         }
     }
@@ -100,12 +103,13 @@ impl Job {
     }
 
     /// Applies an event, if it is legal in the current state. A retry by an operator starts with no
-    /// executions.
+    /// executions and no waits for memory.
     pub fn apply(&mut self, event: JobEvent, now: Timestamp) -> Result<(), IllegalTransition> {
         let is_retry = matches!(event, JobEvent::Retried { .. });
         self.state = self.state.after(event, now)?;
         if is_retry {
             self.executions = 0;
+            self.memory_waits = 0;
         }
         Ok(())
     }
@@ -124,13 +128,27 @@ impl Job {
         facts: Option<VideoFacts>,
         sandbox: Option<SandboxReport>,
     ) {
-        self.facts = facts.or(self.facts.take());
-        self.sandbox = sandbox.or(self.sandbox.take());
+        self.update(facts, sandbox);
         self.attempts_made += 1;
         self.executions += u32::from(attempt.is_counted);
         if self.attempts.len() == ATTEMPTS_KEPT_MAX {
             self.attempts.remove(0);
         }
         self.attempts.push(attempt);
+    }
+
+    /// Notes an attempt that was given up until there is memory. It is none of the finished ones.
+    pub fn record_memory_wait(
+        &mut self,
+        facts: Option<VideoFacts>,
+        sandbox: Option<SandboxReport>,
+    ) {
+        self.update(facts, sandbox);
+        self.memory_waits += 1;
+    }
+
+    fn update(&mut self, facts: Option<VideoFacts>, sandbox: Option<SandboxReport>) {
+        self.facts = facts.or(self.facts.take());
+        self.sandbox = sandbox.or(self.sandbox.take());
     }
 }

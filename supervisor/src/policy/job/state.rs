@@ -68,6 +68,11 @@ pub enum JobState {
 pub enum JobEvent {
     /// An attempt starts.
     Started,
+    /// The memory cap of the attempt was raised.
+    Raised {
+        /// Its new cap.
+        memory_bytes_max: u64,
+    },
     /// The attempt has ended and another one follows.
     Requeued {
         /// Memory cap of the next attempt.
@@ -143,6 +148,9 @@ impl JobState {
                 started_at: started_at.unwrap_or(now),
                 memory_bytes_max: *memory_bytes_max,
             },
+            (Self::Processing { started_at, .. }, JobEvent::Raised { memory_bytes_max }) => {
+                Self::Processing { started_at: *started_at, memory_bytes_max }
+            }
             (Self::Processing { .. }, JobEvent::Requeued { memory_bytes_max, reason }) => {
                 Self::Pending { started_at, memory_bytes_max, reason: Some(reason) }
             }
@@ -225,6 +233,25 @@ mod tests {
     }
 
     #[test]
+    fn a_raised_cap_is_that_of_the_attempt() {
+        let mut job = job();
+        job.apply(JobEvent::Started, second(1)).expect("legal");
+        job.apply(JobEvent::Raised { memory_bytes_max: 150 }, second(2)).expect("legal");
+        let expected = JobState::Processing { started_at: second(1), memory_bytes_max: 150 };
+        assert_eq!(job.state(), &expected);
+    }
+
+    #[test]
+    fn a_retry_by_an_operator_forgets_how_often_the_job_has_waited_for_memory() {
+        let mut job = job();
+        job.record_memory_wait(None, None);
+        assert_eq!((job.memory_waits, job.attempts_made, job.attempts.len()), (1, 0, 0));
+        job.apply(failed(), second(1)).expect("legal");
+        job.apply(retried(), second(2)).expect("legal");
+        assert_eq!(job.memory_waits, 0);
+    }
+
+    #[test]
     fn every_pair_of_state_and_event_matches_the_diagram() {
         let events = [
             JobEvent::Started,
@@ -233,14 +260,15 @@ mod tests {
             failed(),
             JobEvent::Cancelled,
             retried(),
+            JobEvent::Raised { memory_bytes_max: 400 },
         ];
-        let paths: [(&[JobEvent], [bool; 6]); 6] = [
-            (&[], [true, false, false, true, true, false]),
-            (&[JobEvent::Started], [false, true, true, true, true, false]),
-            (&[JobEvent::Started, JobEvent::Completed(SUMMARY)], [false; 6]),
-            (&[failed()], [false, false, false, false, false, true]),
-            (&[failed(), retried()], [true, false, false, true, true, false]),
-            (&[JobEvent::Cancelled], [false; 6]),
+        let paths: [(&[JobEvent], [bool; 7]); 6] = [
+            (&[], [true, false, false, true, true, false, false]),
+            (&[JobEvent::Started], [false, true, true, true, true, false, true]),
+            (&[JobEvent::Started, JobEvent::Completed(SUMMARY)], [false; 7]),
+            (&[failed()], [false, false, false, false, false, true, false]),
+            (&[failed(), retried()], [true, false, false, true, true, false, false]),
+            (&[JobEvent::Cancelled], [false; 7]),
         ];
         for (path, legal) in paths {
             for (event, legal) in events.iter().zip(legal) {

@@ -3,17 +3,18 @@
 //!
 //! Called by the dispatcher once per exit report. No video may run more than twice, over all jobs
 //! with the same content (the history counts their crashes), and no video may be called too large
-//! without proof.
+//! without proof, or an estimate from its size and codec.
 //!
 //! | end of the attempt                      | verdict                                             |
 //! |-----------------------------------------|-----------------------------------------------------|
 //! | done                                    | succeed                                             |
-//! | bad_input                               | reject                                              |
+//! | bad_input, a need beyond the limit too  | reject                                              |
 //! | oom, rss_cap                            | retry once at the larger cap if the budget has it, else reject |
 //! | crash; deadline before it was ready     | retry once, then fail                               |
 //! | sigsys, other deadlines, protocol       | fail                                                |
 //! | cancelled                               | cancel                                              |
 //! | operator, shutdown                      | requeue, not counted                                |
+//! | memory_awaited                          | retry at the cap that it needs, not counted; fail after many |
 //! | operator, too often for one job         | as crash: a worker can send itself SIGTERM forever  |
 //! | spawn_failed                            | requeue, not counted; fail after several in a row   |
 
@@ -28,6 +29,10 @@ pub(crate) const SPAWN_FAILURES_MAX: u32 = 5;
 /// Restarts of one job by an operator after which it fails if its worker is killed from outside.
 pub(crate) const OPERATOR_RESTARTS_MAX: u32 = 8;
 
+/// Attempts of one job that are given up until there is memory, after which it fails: each knows the
+/// need better than the one before, so there is rarely more than one.
+pub(crate) const MEMORY_WAITS_MAX: u32 = 8;
+
 /// The earlier attempts of the job, and the limits of the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct History {
@@ -37,6 +42,8 @@ pub(crate) struct History {
     pub spawn_failures: u32,
     /// Attempts of this job, among those kept, that ended as `operator`.
     pub operator_restarts: u32,
+    /// Attempts of this job that were given up until there is memory.
+    pub memory_waits: u32,
     /// Memory cap of a retry after the memory ran out, in bytes.
     pub memory_retry_bytes_max: u64,
     /// Memory budget of all workers together, in bytes.
@@ -101,12 +108,7 @@ pub(crate) fn decide(exit_report: &ExitReport, history: &History) -> Decision {
             "The worker was stopped because it attempted a forbidden system call. Re-encode the \
              video with another program and try again.",
         ),
-        ExitReason::Protocol => Decision::with_code(
-            Verdict::Fail,
-            "worker_protocol",
-            "The worker was stopped because it violated its protocol. Re-encode the video with \
-             another program, or contact the operator if it happens again.",
-        ),
+        ExitReason::Protocol => protocol(),
         ExitReason::Cancelled => {
             Decision::with_code(Verdict::Cancel, "cancelled", "The job was cancelled.")
         }
@@ -114,8 +116,34 @@ pub(crate) fn decide(exit_report: &ExitReport, history: &History) -> Decision {
         ExitReason::Shutdown => {
             Decision::without_code(Verdict::Requeue, "The service is restarting.")
         }
+        ExitReason::MemoryAwaited => memory_awaited(exit_report, history),
         ExitReason::SpawnFailed => spawn_failed(exit_report, history),
     }
+}
+
+/// Only a worker that states another need each time gets here often.
+fn memory_awaited(exit_report: &ExitReport, history: &History) -> Decision {
+    match exit_report.evidence.cause {
+        Some(Cause::MemoryAwaited { cap_bytes }) if history.memory_waits < MEMORY_WAITS_MAX => {
+            Decision::without_code(
+                Verdict::Retry { memory_bytes_max: cap_bytes },
+                format!(
+                    "The video needs {} of memory, which other videos use now.",
+                    mebibytes(cap_bytes)
+                ),
+            )
+        }
+        _ => protocol(),
+    }
+}
+
+fn protocol() -> Decision {
+    Decision::with_code(
+        Verdict::Fail,
+        "worker_protocol",
+        "The worker was stopped because it violated its protocol. Re-encode the video with \
+         another program, or contact the operator if it happens again.",
+    )
 }
 
 /// SIGTERM from outside may come from the worker itself, so it does not restart a job for ever.
@@ -137,6 +165,9 @@ fn is_last(history: &History) -> bool {
 }
 
 fn bad_input(exit_report: &ExitReport) -> Decision {
+    if let Some(Cause::OverMemoryLimit { limit_bytes }) = exit_report.evidence.cause {
+        return too_large(exit_report, limit_bytes);
+    }
     match exit_report.fault() {
         Some(fault) => Decision::with_code(Verdict::Reject, fault.code(), fault.sentence()),
         None => Decision::with_code(
@@ -161,13 +192,18 @@ fn out_of_memory(exit_report: &ExitReport, history: &History) -> Decision {
             ),
         );
     }
+    too_large(exit_report, cap)
+}
+
+fn too_large(exit_report: &ExitReport, limit_bytes: u64) -> Decision {
     let remedy = match &exit_report.evidence.facts {
         Some(facts) => {
             format!("It is {} × {} pixels. Send a smaller copy", facts.width, facts.height)
         }
         None => "Send a copy with smaller frames".into(),
     };
-    let sentence = format!("The video needed more than {} of memory. {remedy}.", mebibytes(cap));
+    let limit = mebibytes(limit_bytes);
+    let sentence = format!("The video needed more than {limit} of memory. {remedy}.");
     Decision::with_code(Verdict::Reject, "out_of_memory", sentence)
 }
 

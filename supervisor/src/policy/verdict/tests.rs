@@ -26,6 +26,7 @@ fn ends() -> Vec<ExitReason> {
         ExitReason::Cancelled,
         ExitReason::Operator,
         ExitReason::Shutdown,
+        ExitReason::MemoryAwaited,
         ExitReason::SpawnFailed,
     ];
     ends.extend(deadlines.map(ExitReason::Deadline));
@@ -64,6 +65,7 @@ fn history(executions: u32, memory_retry_bytes_max: u64, memory_budget_bytes: u6
         executions,
         spawn_failures: 0,
         operator_restarts: 0,
+        memory_waits: 0,
         memory_retry_bytes_max,
         memory_budget_bytes,
     }
@@ -245,4 +247,34 @@ fn only_kills_from_outside_exhaust_the_restarts_of_a_job() {
     assert_eq!(after(None, max - 1), (Verdict::Requeue, None));
     assert_eq!(after(None, max), (Verdict::Fail, Some("worker_killed")));
     assert_eq!(after(Some(Cause::Stop(Stop::Operator)), max), (Verdict::Requeue, None));
+}
+
+#[test]
+fn an_attempt_given_up_for_memory_is_followed_by_one_with_the_cap_it_needs() {
+    let mut ended = exit_report(ExitReason::MemoryAwaited, 384 * MIB);
+    ended.evidence.cause = Some(Cause::MemoryAwaited { cap_bytes: 600 * MIB });
+    // Whatever was executed before: this attempt executed nothing.
+    let after = |memory_waits| {
+        let history = history(EXECUTIONS_MAX - 1, 768 * MIB, 800 * MIB);
+        decide(&ended, &History { memory_waits, ..history })
+    };
+    let decision = after(MEMORY_WAITS_MAX - 1);
+    assert_eq!(decision.verdict, Verdict::Retry { memory_bytes_max: 600 * MIB });
+    assert_eq!(decision.sentence, "The video needs 600 MiB of memory, which other videos use now.");
+    assert!(!ended.end.is_counted() && !ended.end.is_fatal());
+    let last = after(MEMORY_WAITS_MAX);
+    assert_eq!((last.verdict, last.error_code), (Verdict::Fail, Some("worker_protocol")));
+}
+
+#[test]
+fn a_need_beyond_the_limit_is_rejected_and_the_limit_is_named() {
+    let mut ended = exit_report(ExitReason::BadInput, 384 * MIB);
+    ended.evidence.cause = Some(Cause::OverMemoryLimit { limit_bytes: 768 * MIB });
+    let decision = decide(&ended, &history(0, 768 * MIB, 2_048 * MIB));
+    assert_eq!((decision.verdict, decision.error_code), (Verdict::Reject, Some("out_of_memory")));
+    assert_eq!(
+        decision.sentence,
+        "The video needed more than 768 MiB of memory. It is 7680 × 4320 pixels. Send a smaller \
+         copy."
+    );
 }

@@ -6,7 +6,7 @@
 use crate::runner::attempt::exit_report::FinalMessage;
 use crate::runner::attempt::live::{Live, LogFields};
 use bodyscript_protocol::codec::{CodecError, Decoder, encode};
-use bodyscript_protocol::message::{Prepare, Progress, Start, ToSupervisor, ToWorker};
+use bodyscript_protocol::message::{Prepare, Probed, Progress, Start, ToSupervisor, ToWorker};
 use bodyscript_protocol::session::{Phase, Session, Violation};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -30,6 +30,8 @@ pub(crate) struct Conversation {
     session: Session,
     live: watch::Sender<Live>,
     received: Instant,
+    /// The memory need of the video, until it is taken.
+    memory_need: Option<u64>,
     final_message: Option<FinalMessage>,
     fields: LogFields,
 }
@@ -42,6 +44,7 @@ impl Conversation {
             session: Session::default(),
             live,
             received: Instant::now(),
+            memory_need: None,
             final_message: None,
             fields,
         }
@@ -60,6 +63,11 @@ impl Conversation {
     ) -> Result<Vec<u8>, ProtocolError> {
         self.fields = fields;
         self.encode_outgoing(&ToWorker::Start(start))
+    }
+
+    /// Encodes `Proceed`.
+    pub(crate) fn proceed(&mut self) -> Result<Vec<u8>, ProtocolError> {
+        self.encode_outgoing(&ToWorker::Proceed)
     }
 
     /// Encodes `Cancel`.
@@ -91,10 +99,13 @@ impl Conversation {
                 live.phase = phase;
                 live.sandbox = Some(sandbox);
             }),
-            ToSupervisor::Probed(facts) => self.publish(|live, phase| {
-                live.phase = phase;
-                live.facts = Some(facts);
-            }),
+            ToSupervisor::Probed(Probed { facts, memory_need_bytes }) => {
+                self.memory_need = Some(memory_need_bytes);
+                self.publish(|live, phase| {
+                    live.phase = phase;
+                    live.facts = Some(facts);
+                });
+            }
             ToSupervisor::Progress(progress) => self.on_progress(progress),
             ToSupervisor::Done(summary) => {
                 self.log_memory("encoded");
@@ -142,6 +153,16 @@ impl Conversation {
     /// Whether the worker has a job.
     pub(crate) const fn has_job(&self) -> bool {
         self.session.has_job()
+    }
+
+    /// The memory need of the video; none before it is probed, and once it is taken.
+    pub(crate) const fn take_memory_need(&mut self) -> Option<u64> {
+        self.memory_need.take()
+    }
+
+    /// The id of the job, once there is one.
+    pub(crate) fn job(&self) -> &str {
+        &self.fields.job
     }
 
     /// The phase of the session.

@@ -3,9 +3,13 @@
 //! Used by `attempt` alone. Each iteration handles the first event that occurs; until the worker
 //! has exited, nothing waits for a single event only.
 
+mod cap;
+
+use crate::runner::attempt::cap_request::{CapReply, CapRequests};
 use crate::runner::attempt::control::{Control, ControlEvent};
 use crate::runner::attempt::conversation::{Conversation, ProtocolError};
 use crate::runner::attempt::exit_report::{Cause, Deadline, ExitEvidence, ProcessExit};
+use crate::runner::attempt::pipe_reader::PipeReader;
 use crate::runner::attempt::stderr_ring::StderrRing;
 use crate::runner::attempt::{Assignment, Deadlines, LogFields};
 use crate::runner::containment::cage::CageBackend;
@@ -20,13 +24,10 @@ use nix::unistd::Pid;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
-
-/// Most bytes read from a pipe at once.
-const READ_BYTES_MAX: usize = 8 * 1024;
 
 /// Parts of the grace period: SIGTERM follows after one, SIGKILL after two, and the third lets the
 /// kernel free the memory, so a worker is gone within the grace period in any case.
@@ -43,6 +44,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 enum Event {
     Exited,
     Control(ControlEvent),
+    CapReply(CapReply),
     Frames(io::Result<usize>),
     Log(io::Result<usize>),
     Tick,
@@ -55,32 +57,6 @@ enum KillStage {
     Cancel,
     Sigterm,
     Sigkill,
-}
-
-/// The reading end of a pipe to which a worker writes, and its buffer.
-#[derive(Debug)]
-struct PipeReader {
-    pipe: pipe::Receiver,
-    buffer: Box<[u8]>,
-    is_open: bool,
-}
-
-impl PipeReader {
-    fn new(pipe: pipe::Receiver) -> Self {
-        Self { pipe, buffer: vec![0; READ_BYTES_MAX].into(), is_open: true }
-    }
-
-    /// Cancel-safe: bytes are either read completely or not at all.
-    async fn read(&mut self) -> io::Result<usize> {
-        self.pipe.read(&mut self.buffer).await
-    }
-
-    /// The bytes of a read. An end of file or an error closes the reader.
-    fn accept(&mut self, read: io::Result<usize>) -> &[u8] {
-        let bytes = read.unwrap_or(0);
-        self.is_open = bytes > 0;
-        &self.buffer[..bytes]
-    }
 }
 
 /// A running worker.
@@ -98,6 +74,7 @@ pub(crate) struct Drive {
     tick: Interval,
     deadlines: Deadlines,
     control: Control,
+    cap_requests: CapRequests,
     handover: OwnedFd,
     spawned_at: Instant,
     /// When the job was sent.
@@ -115,7 +92,7 @@ impl Drive {
         worker: Worker,
         conversation: Conversation,
         deadlines: Deadlines,
-        control: Control,
+        (control, cap_requests): (Control, CapRequests),
         evidence: ExitEvidence,
     ) -> Self {
         let Worker { process, pid, pidfd, frames_in, handover, frames_out, log } = worker;
@@ -139,6 +116,7 @@ impl Drive {
             tick,
             deadlines,
             control,
+            cap_requests,
             handover,
             spawned_at: Instant::now(),
             assigned_at: None,
@@ -179,13 +157,15 @@ impl Drive {
                 Event::Control(ControlEvent::Stop(stop)) => {
                     self.terminate(Cause::Stop(stop), KillStage::Cancel)
                 }
-                Event::Frames(read) => {
-                    if let Err(violation) = self.receive(read) {
+                Event::CapReply(reply) => self.on_cap_reply(reply).await,
+                Event::Frames(read) => match self.receive(read) {
+                    Ok(()) => self.check_need().await,
+                    Err(violation) => {
                         // Further output is not read: it may be a flood.
                         self.frames.is_open = false;
                         self.terminate(Cause::Violation(violation.to_string()), KillStage::Sigkill);
                     }
-                }
+                },
                 Event::Log(read) => self.receive_log(read),
                 Event::Tick => self.sample(),
                 Event::DeadlinePassed => self.on_deadline(),
@@ -229,6 +209,7 @@ impl Drive {
         tokio::select! {
             _ = self.pidfd.readable() => Event::Exited,
             event = self.control.next() => Event::Control(event),
+            reply = self.cap_requests.next_reply() => Event::CapReply(reply),
             read = self.frames.read(), if self.frames.is_open => Event::Frames(read),
             read = self.log.read(), if self.log.is_open => Event::Log(read),
             _ = self.tick.tick() => Event::Tick,
@@ -299,7 +280,7 @@ impl Drive {
             Phase::Ready if !self.conversation.has_job() => {
                 (after(self.spawned_at, Duration::MAX), Deadline::Start)
             }
-            Phase::Ready | Phase::Running | Phase::Ended => {
+            Phase::Ready | Phase::Probed | Phase::Running | Phase::Ended => {
                 let next = (after(self.conversation.received(), progress), Deadline::Progress);
                 let last = (after(self.started_at(), wall), Deadline::Wall);
                 if next.0 < last.0 { next } else { last }

@@ -62,6 +62,18 @@ pub enum Cause {
     Violation(String),
     /// The files of its job could not be sent.
     FilesNotSent(Errno),
+    /// Its cap could not be raised; why, in words.
+    CapNotRaised(String),
+    /// The video needs memory that others use now.
+    MemoryAwaited {
+        /// The cap that the next attempt needs, in bytes.
+        cap_bytes: u64,
+    },
+    /// The video needs more memory than any attempt may have.
+    OverMemoryLimit {
+        /// The limit, in bytes.
+        limit_bytes: u64,
+    },
 }
 
 /// The message that ends a job.

@@ -46,6 +46,8 @@ pub enum ExitReason {
     Operator,
     /// The service shut down.
     Shutdown,
+    /// Given up before it decoded anything: the video needs memory that others use now.
+    MemoryAwaited,
     /// No worker was spawned, or it ended before `Ready` and so before it touched the video.
     SpawnFailed,
 }
@@ -65,13 +67,14 @@ impl ExitReason {
             Self::Cancelled => "cancelled",
             Self::Operator => "operator",
             Self::Shutdown => "shutdown",
+            Self::MemoryAwaited => "memory_awaited",
             Self::SpawnFailed => "spawn_failed",
         }
     }
 
     /// Whether the attempt counts as an execution of the video.
     pub const fn is_counted(&self) -> bool {
-        !matches!(self, Self::Operator | Self::Shutdown | Self::SpawnFailed)
+        !matches!(self, Self::Operator | Self::Shutdown | Self::MemoryAwaited | Self::SpawnFailed)
     }
 
     /// Whether the video may have killed the worker, which counts towards poison.
@@ -88,6 +91,7 @@ impl ExitReason {
             | Self::Cancelled
             | Self::Operator
             | Self::Shutdown
+            | Self::MemoryAwaited
             | Self::SpawnFailed => false,
         }
     }
@@ -164,6 +168,15 @@ fn classify(evidence: &ExitEvidence) -> (ExitReason, String) {
         Some(Cause::Violation(what)) => (ExitReason::Protocol, escaped(what)),
         Some(Cause::FilesNotSent(errno)) => {
             (ExitReason::SpawnFailed, format!("the files of the job could not be sent: {errno}"))
+        }
+        Some(Cause::CapNotRaised(why)) => {
+            (ExitReason::SpawnFailed, format!("its memory cap could not be raised: {why}"))
+        }
+        Some(Cause::MemoryAwaited { cap_bytes }) => {
+            (ExitReason::MemoryAwaited, format!("the video needs a cap of {cap_bytes} bytes"))
+        }
+        Some(Cause::OverMemoryLimit { limit_bytes }) => {
+            (ExitReason::BadInput, format!("the video needs more than {limit_bytes} bytes"))
         }
         Some(Cause::Stop(_)) | None => match exit {
             ProcessExit::Signal(signal) => by_signal(evidence, signal),

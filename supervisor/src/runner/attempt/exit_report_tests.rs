@@ -63,6 +63,9 @@ fn any_cause() -> impl Strategy<Value = Option<Cause>> {
         Cause::Deadline(Deadline::ProcessExit),
         Cause::RssCap { rss_bytes: 1 << 30 },
         Cause::Violation("garbage".into()),
+        Cause::CapNotRaised("busy".into()),
+        Cause::MemoryAwaited { cap_bytes: 1 << 30 },
+        Cause::OverMemoryLimit { limit_bytes: 1 << 30 },
     ]))
 }
 
@@ -147,6 +150,15 @@ proptest! {
             }
             Some(Cause::RssCap { .. }) => prop_assert!(matches!(end, ExitReason::RssCap | ExitReason::Oom)),
             Some(Cause::Violation(_)) => prop_assert!(matches!(end, ExitReason::Protocol | ExitReason::Oom)),
+            Some(Cause::CapNotRaised(_)) => {
+                prop_assert!(matches!(end, ExitReason::SpawnFailed | ExitReason::Oom));
+            }
+            Some(Cause::MemoryAwaited { .. }) => {
+                prop_assert!(matches!(end, ExitReason::MemoryAwaited | ExitReason::Oom));
+            }
+            Some(Cause::OverMemoryLimit { .. }) => {
+                prop_assert!(matches!(end, ExitReason::BadInput | ExitReason::Oom));
+            }
             _ => {}
         }
         let is_stopped = |stop| evidence.cause == Some(Cause::Stop(stop));
@@ -162,16 +174,19 @@ proptest! {
     fn only_a_worker_that_was_ready_is_reported_as_crashed(evidence in any_evidence()) {
         let is_ready = evidence.sandbox.is_some();
         let has_process = evidence.exit.is_some();
+        let is_unraised = matches!(evidence.cause, Some(Cause::CapNotRaised(_)));
         match ExitReport::from_evidence(evidence).end {
             ExitReason::Crash(_) => prop_assert!(is_ready),
-            ExitReason::SpawnFailed => prop_assert!(!is_ready || !has_process),
+            ExitReason::SpawnFailed => prop_assert!(!is_ready || !has_process || is_unraised),
             _ => prop_assert!(has_process),
         }
     }
 
     #[test]
     fn bad_input_requires_the_matching_exit_status(evidence in any_evidence()) {
-        if ExitReport::from_evidence(evidence.clone()).end == ExitReason::BadInput {
+        let is_too_large = matches!(evidence.cause, Some(Cause::OverMemoryLimit { .. }));
+        let end = ExitReport::from_evidence(evidence.clone()).end;
+        if end == ExitReason::BadInput && !is_too_large {
             prop_assert_eq!(evidence.exit, Some(ProcessExit::Status(WorkerExit::BadInput.code().into())));
             let agrees = match evidence.final_message {
                 Some(FinalMessage::Failed(failure)) => failure.fault.is_bad_input(),

@@ -7,12 +7,15 @@
 //! 2. `Prepare` is sent. From then on the first event is handled: the assignment, a message, a log
 //!    line, a memory sample, a deadline, a stop, the exit. The assignment may be there from the
 //!    beginning or come much later: an idle worker has no deadline.
-//! 3. The supervisor ends a worker in stages within a grace period: `Cancel`, SIGTERM, SIGKILL to
+//! 3. Once the video is probed, its memory need is compared with the cap. A higher cap is requested
+//!    from the caller; the worker proceeds once it has it, or is ended.
+//! 4. The supervisor ends a worker in stages within a grace period: `Cancel`, SIGTERM, SIGKILL to
 //!    the whole cage. A missed deadline starts with SIGTERM, because a worker that missed one does
 //!    not read messages; a protocol violation or too much memory starts with SIGKILL.
-//! 4. The worker is reaped, the cage is emptied, its counters are read, then it is removed.
-//! 5. The rest of the pipes is read. The exit report is created and logged.
+//! 5. The worker is reaped, the cage is emptied, its counters are read, then it is removed.
+//! 6. The rest of the pipes is read. The exit report is created and logged.
 
+pub(crate) mod cap_request;
 pub(crate) mod control;
 pub(crate) mod conversation;
 pub(crate) mod drive;
@@ -20,10 +23,12 @@ pub(crate) mod evidence;
 pub(crate) mod exit_report;
 pub(crate) mod live;
 pub(crate) mod origin;
+pub(crate) mod pipe_reader;
 pub(crate) mod progress_rate;
 pub(crate) mod stderr_ring;
 pub(crate) mod trial;
 
+use crate::runner::attempt::cap_request::CapRequests;
 use crate::runner::attempt::conversation::Conversation;
 use crate::runner::attempt::exit_report::{ExitEvidence, ExitReason};
 use crate::runner::attempt::live::LogFields;
@@ -33,6 +38,7 @@ use crate::runner::spawn_worker::{ProcessSpec, spawn_worker};
 use bodyscript_protocol::PROTOCOL_VERSION;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{JobParameters, Prepare, Start};
+pub use cap_request::{CapReply, CapRequest};
 use control::Control;
 use drive::Drive;
 pub use live::Live;
@@ -41,7 +47,7 @@ use std::fs::File;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinError;
 
 use crate::runner::attempt::exit_report::{ExitReport, ProcessExit, Stop};
@@ -53,6 +59,8 @@ pub struct WorkerSpec {
     pub name: String,
     /// The memory cap, in bytes.
     pub memory_bytes_max: u64,
+    /// The highest cap to which it may be raised, in bytes.
+    pub raised_bytes_max: u64,
     /// Limits on time.
     pub deadlines: Deadlines,
     /// Whether it warms up before it is ready, because it waits on standby.
@@ -66,6 +74,8 @@ pub struct AttemptChannels {
     pub assignment: oneshot::Receiver<Assignment>,
     /// Publishes the state of the worker; closes once nothing of it is left.
     pub live: watch::Sender<Live>,
+    /// Asks for a higher memory cap. If its receiver is dropped, there is no memory.
+    pub cap_requests: mpsc::UnboundedSender<CapRequest>,
     /// Ends the attempt. Dropping its sender has no effect.
     pub stop: oneshot::Receiver<Stop>,
 }
@@ -137,15 +147,17 @@ async fn attempt(
     channels: AttemptChannels,
     caller_gone: oneshot::Receiver<Infallible>,
 ) -> ExitReport {
-    let WorkerSpec { name, memory_bytes_max, deadlines, warms_up } = spec;
-    let AttemptChannels { mut assignment, live, stop } = channels;
+    let WorkerSpec { name, memory_bytes_max, raised_bytes_max, deadlines, warms_up } = spec;
+    let AttemptChannels { mut assignment, live, cap_requests, stop } = channels;
     let evidence = ExitEvidence::blank(parts.cages.backend(), memory_bytes_max);
-    let process = ProcessSpec { name: name.clone(), memory_bytes_max, cpu: deadlines.cpu };
+    let caps = [memory_bytes_max, raised_bytes_max];
+    let process = ProcessSpec { name: name.clone(), caps, cpu: deadlines.cpu };
     let no_job = LogFields { job: name, attempt: 0, origin: Origin::NONE };
     let (evidence, fields) = match spawn_worker(&parts, process).await {
         Ok(worker) => {
             let conversation = Conversation::new(live, no_job);
             let control = Control::new(assignment, stop, caller_gone);
+            let control = (control, CapRequests::new(cap_requests));
             let drive = Drive::new(worker, conversation, deadlines, control, evidence);
             drive.run_to_exit(Prepare { warms_up, ..prepare(&parts) }).await
         }

@@ -8,7 +8,7 @@ use crate::runner::attempt::{AttemptChannels, Deadlines, Live, Stop, WorkerSpec,
 use crate::runner::factory::WorkerFactory;
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use thiserror::Error;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Why workers are not usable.
 #[derive(Debug, Error)]
@@ -41,12 +41,17 @@ pub(crate) async fn trial(
     memory_bytes_max: u64,
     deadlines: Deadlines,
 ) -> Result<SandboxReport, TrialError> {
-    let spec = WorkerSpec { name: "trial".into(), memory_bytes_max, deadlines, warms_up: false };
+    let raised_bytes_max = memory_bytes_max;
+    let name = "trial".into();
+    let spec = WorkerSpec { name, memory_bytes_max, raised_bytes_max, deadlines, warms_up: false };
     let (sender, mut live) = watch::channel(Live::default());
     let (stop, stopped) = oneshot::channel();
     // Nothing is sent; dropping the sender would end the worker.
     let (_assignment_sender, assignment) = oneshot::channel();
-    let attempt = run(factory, spec, AttemptChannels { assignment, live: sender, stop: stopped });
+    // Without a job there is nothing to ask for.
+    let (cap_requests, _) = mpsc::unbounded_channel();
+    let channels = AttemptChannels { assignment, live: sender, cap_requests, stop: stopped };
+    let attempt = run(factory, spec, channels);
     let stop_once_ready = async {
         // An error means that the worker has already exited.
         if live.wait_for(|live| live.sandbox.is_some()).await.is_ok() {

@@ -55,6 +55,11 @@ impl ContainedProcess {
         self.cage.as_deref().expect("only `remove_cage` takes the cage, when the guard ends")
     }
 
+    /// Raises the memory cap.
+    pub(crate) fn raise_cap(&self, memory_bytes_max: u64) -> Result<(), CageError> {
+        self.cage().raise(self.worker, memory_bytes_max)
+    }
+
     /// Sends SIGKILL to the worker and everything else in the cage.
     pub(crate) fn kill(&self) {
         if let Some(worker) = self.worker {

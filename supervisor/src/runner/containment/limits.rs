@@ -41,15 +41,29 @@ pub(crate) struct Limit {
     pub(crate) hard: u64,
 }
 
-/// The limits of one worker.
-pub(crate) fn of_worker(backend: CageBackend, memory_bytes_max: u64, cpu: Duration) -> Vec<Limit> {
+/// The limits of one worker, with its memory cap and the highest to which it may be raised.
+///
+/// Only a privileged supervisor can raise a hard limit later, so that of `RLIMIT_DATA` is the highest
+/// cap from the beginning. A worker cannot use it: its sandbox forbids to change limits, and its
+/// resident size is watched.
+pub(crate) fn of_worker(
+    backend: CageBackend,
+    [memory_bytes_max, raised_bytes_max]: [u64; 2],
+    cpu: Duration,
+) -> Vec<Limit> {
     let both = |resource, value| Limit { resource, soft: value, hard: value };
-    let loose = memory_bytes_max.saturating_add(ADDRESS_SPACE_SLACK_BYTES);
-    let data = if backend == CageBackend::Rlimit { memory_bytes_max } else { loose };
+    let raised_bytes_max = raised_bytes_max.max(memory_bytes_max);
+    let loose = raised_bytes_max.saturating_add(ADDRESS_SPACE_SLACK_BYTES);
+    let data = match backend {
+        CageBackend::Rlimit => {
+            Limit { resource: Resource::DATA, soft: memory_bytes_max, hard: raised_bytes_max }
+        }
+        CageBackend::V1 | CageBackend::V2 => both(Resource::DATA, loose),
+    };
     let cpu_s = cpu_seconds(cpu);
     let mut limits = vec![
         both(Resource::AS, loose),
-        both(Resource::DATA, data),
+        data,
         // SIGXCPU at the soft limit, SIGKILL at the hard limit.
         Limit { resource: Resource::CPU, soft: cpu_s, hard: cpu_s.saturating_add(1) },
         both(Resource::NOFILE, DESCRIPTORS_MAX),
@@ -100,19 +114,21 @@ mod tests {
     fn the_cap_limits_data_only_without_a_cgroup() {
         let cap = 64 << 20;
         let second = Duration::from_secs(1);
-        let rlimit = of_worker(CageBackend::Rlimit, cap, second);
-        assert_eq!(soft(&rlimit, Resource::DATA), Some(cap));
-        assert_eq!(soft(&rlimit, Resource::AS), Some(cap + ADDRESS_SPACE_SLACK_BYTES));
+        let raised = 2 * cap;
+        let rlimit = of_worker(CageBackend::Rlimit, [cap, raised], second);
+        let data = rlimit.iter().find(|limit| limit.resource == Resource::DATA).expect("a limit");
+        assert_eq!((data.soft, data.hard), (cap, raised));
+        assert_eq!(soft(&rlimit, Resource::AS), Some(raised + ADDRESS_SPACE_SLACK_BYTES));
         for backend in [CageBackend::V1, CageBackend::V2] {
-            let limits = of_worker(backend, cap, second);
-            assert_eq!(soft(&limits, Resource::DATA), Some(cap + ADDRESS_SPACE_SLACK_BYTES));
+            let limits = of_worker(backend, [cap, raised], second);
+            assert_eq!(soft(&limits, Resource::DATA), Some(raised + ADDRESS_SPACE_SLACK_BYTES));
             assert_eq!(soft(&limits, Resource::STACK), None);
         }
     }
 
     #[test]
     fn cpu_time_is_rounded_up_and_the_hard_limit_is_one_second_later() {
-        let limits = of_worker(CageBackend::V1, 1 << 20, Duration::from_millis(1_001));
+        let limits = of_worker(CageBackend::V1, [1 << 20; 2], Duration::from_millis(1_001));
         let cpu = limits.iter().find(|limit| limit.resource == Resource::CPU).expect("a limit");
         assert_eq!((cpu.soft, cpu.hard), (2, 3));
     }

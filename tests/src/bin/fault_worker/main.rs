@@ -9,8 +9,8 @@
 //! there is a video becomes ready and waits for one that is not an MP4.
 //!
 //! Otherwise the video is any file with a line `FAULT word word...`. The words are executed in
-//! order, after `Ready` and `Probed` are sent (those before `early` are ignored, those after it are
-//! executed before `Ready`). After the last word the worker sleeps.
+//! order, after `Ready` and `Probed` are sent and `Proceed` is received (those before `early` are
+//! ignored, those after it are executed before `Ready`). After the last word the worker sleeps.
 //!
 //! A worker that is asked to warm up reads the file beside this program that has the program's
 //! name and the extension `warm-up`: it `hangs` or `fails` as that says.
@@ -33,6 +33,8 @@
 //! | `held`          | waits as long as the file `/run/held` exists                              |
 //! | `silent`        | sleeps for ever                                                           |
 //! | `deaf`          | ignores `Cancel` and SIGTERM, at any position in the line                 |
+//! | `need:N`, `need-all` | states a memory need of N MiB, or of the highest number, at any position in the line; else of 0 |
+//! | `probed-twice`, `hasty` | sends `Probed` twice, or does not wait for `Proceed`; at any position |
 //! | `garbage`, `oversize`, `half-frame`, `out-of-turn` | breaks the protocol                    |
 //! | `close-stdout`  | closes its output                                                         |
 //! | `flood-stdout`, `flood-stderr` | writes for ever                                            |
@@ -53,7 +55,7 @@ use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::message::{ToSupervisor, ToWorker};
 use bodyscript_protocol::sandbox_report::{LayerState, SandboxReport};
-use messages::{exit_on_message, facts, fail, receive, send};
+use messages::{exit_on_message, fail, probe, receive, send};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::socket::MsgFlags;
 use resources::{detach, multiply, sleep_forever, sleep_holding, touched};
@@ -116,22 +118,28 @@ fn work() {
     let mut video = files.remove(0);
     let script = script(&mut video);
     let mut words: Vec<&str> = script.split_whitespace().collect();
-    if words.contains(&"deaf") {
+    let is_deaf = words.contains(&"deaf");
+    if is_deaf {
         // Before the first thread, so that all threads inherit it.
         SigSet::from(Signal::SIGTERM).thread_block().expect("the mask is ours");
-    } else {
-        thread::spawn(move || exit_on_message(messages));
     }
     let mut job = FaultyJob { start, files, frames_done: 0, memory: Vec::new() };
     if let Some(early) = words.iter().position(|word| *word == "early") {
         words.drain(..=early).for_each(drop);
+        if !is_deaf {
+            thread::spawn(move || exit_on_message(messages));
+        }
         words.iter().for_each(|word| job.execute(word));
         sleep_forever();
+        return;
     }
     if !is_pooled {
         send(&ready);
     }
-    send(&ToSupervisor::Probed(facts()));
+    probe(&words, &mut messages);
+    if !is_deaf {
+        thread::spawn(move || exit_on_message(messages));
+    }
     words.iter().for_each(|word| job.execute(word));
     sleep_forever();
 }

@@ -3,7 +3,7 @@
 use bodyscript_protocol::codec::{Decoder, encode};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::fault::Fault;
-use bodyscript_protocol::message::{Failure, ToSupervisor, ToWorker, VideoFacts};
+use bodyscript_protocol::message::{Failure, Probed, ToSupervisor, ToWorker, VideoFacts};
 use std::io::{self, Read, Write};
 use std::process::exit;
 
@@ -45,7 +45,30 @@ pub(super) fn fail(fault: Fault) -> ! {
     exit(status.into())
 }
 
-pub(super) fn facts() -> VideoFacts {
+/// Sends the facts of a video and waits for the reply, as the words of the video say.
+pub(super) fn probe(words: &[&str], messages: &mut Decoder) {
+    let mebibytes = words.iter().find_map(|word| word.strip_prefix("need:")).map(str::parse);
+    let memory_need_bytes = match mebibytes {
+        _ if words.contains(&"need-all") => u64::MAX,
+        Some(mebibytes) => mebibytes.map(|count: u64| count << 20).expect("a number of MiB"),
+        None => 0,
+    };
+    let probed = ToSupervisor::Probed(Probed { facts: facts(), memory_need_bytes });
+    send(&probed);
+    if words.contains(&"probed-twice") {
+        send(&probed);
+    }
+    while !words.contains(&"hasty") {
+        match receive(messages) {
+            Some(ToWorker::Proceed) => return,
+            Some(_) if words.contains(&"deaf") => {}
+            Some(_) => fail(Fault::Cancelled),
+            None => exit(WorkerExit::Orphaned.code().into()),
+        }
+    }
+}
+
+fn facts() -> VideoFacts {
     VideoFacts {
         width: 7680,
         height: 4320,

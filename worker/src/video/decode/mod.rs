@@ -1,5 +1,5 @@
 //! Decodes one video track into upright pictures with their real presentation times. Never opens a
-//! file, and never adds a decoder before the limits are checked.
+//! file, and never adds a decoder before the limits are checked (`probed_video`).
 //!
 //! ```text
 //! source |blocked ! <decoder> ! [deinterlace ! videoconvertscale ! capsfilter] ! [videoflip] ! appsink
@@ -11,20 +11,21 @@
 //! one large one.
 
 mod frame_clock;
+mod probed_video;
+
+pub use probed_video::ProbedVideo;
 
 use super::FrameTime;
-use super::colour::Colours;
 use super::converter;
 use super::decoder_errors;
 use super::dynamic_range::DynamicRange;
 use super::error::VideoError;
 use super::events::{BlockedTrack, GraphEvent};
-use super::formats::{ReadMode, TimeOrigin};
 use super::graph::{element, graph_error};
 use super::guard;
 use super::mp4::index;
 use super::orientation::Orientation;
-use super::probe::{Probe, ProcessedPart, TrackFormat, length_max, too_long};
+use super::probe::{Probe, TrackFormat, too_long};
 use super::read_frame;
 use super::sound::SoundSource;
 use super::source::Source;
@@ -37,10 +38,9 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
 use gstreamer_video::{VideoFrameRef, VideoInfo, VideoMeta};
-use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Bytes of queued pictures beyond one: few large ones, or two.
@@ -54,8 +54,6 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// A video that ends this much before its stated end is truncated. Not less: sound often lasts a
 /// little longer than the pictures.
 const SHORTFALL_MIN: Duration = Duration::from_secs(1);
-/// The frame rate that the ASF demuxer reports where the file states none, as most do.
-const ASF_DEFAULT_RATE: (u32, u32) = (25, 1);
 
 /// One video being decoded.
 pub struct Decoder {
@@ -92,74 +90,14 @@ enum End {
 }
 
 impl Decoder {
-    /// Reads the headers of a video and sets up its decoder.
+    /// Probes a video and creates its decoder at once.
     ///
     /// # Errors
-    /// The file is not a video, contains nothing that can be decoded, or exceeds a limit; see
-    /// [`VideoError`].
+    /// Those of [`ProbedVideo::open`] and [`ProbedVideo::decode`].
     pub fn open(video: OwnedFd, limits: &MediaLimits) -> Result<(Self, Probe), VideoError> {
-        let source = Source::start(File::from(video), limits)?;
-        let track = source.wait_for_track()?;
-        let caps = track.pad.current_caps().ok_or(VideoError::NoFrames)?;
-        let mut format = TrackFormat::of(&caps, limits)?;
-        if track.container.demuxer == "asfdemux" && format.frame_rate == ASF_DEFAULT_RATE {
-            format.frame_rate = (0, 1);
-        }
-        let orientation =
-            source.facts.orientations.at(&track.pad).unwrap_or_else(|| Orientation::of(&track.pad));
-        let duration = stated_duration(&track);
-        let part = ProcessedPart::of(duration, &format, limits)?;
-        let range = DynamicRange::of([&caps, &track.stated]);
-        let tone_map = match &range {
-            DynamicRange::Standard => None,
-            DynamicRange::High(coding) => Some(ToneMap::new(coding)),
-        };
-        let (width, height) = orientation.rotated_size((format.width, format.height));
-        let limit = Duration::from_millis(limits.duration_ms_max.into());
-        let bytes = source.file.size().map_err(VideoError::Read)?;
-        let probe = Probe {
-            width,
-            height,
-            frame_rate: format.frame_rate,
-            duration_ms: duration.map(|whole| whole.as_millis() as u64),
-            trimmed: part.trimmed,
-            container: track.container.media_type.into(),
-            codec: caps.structure(0).map_or_else(String::new, |codec| codec.name().to_string()),
-            rotation_degrees: orientation.degrees,
-            mirrored: orientation.mirrored,
-            colours: match range {
-                DynamicRange::Standard => Colours::of([&caps, &track.stated], format.height),
-                DynamicRange::High(_) => Colours::BT709,
-            },
-            frames_estimate: part.frames,
-            length_max: length_max(duration, bytes, limit),
-        };
-        let origin = Arc::new(match track.container.origin {
-            TimeOrigin::Zero => Duration::ZERO.into(),
-            TimeOrigin::FirstFrame => OnceLock::new(),
-        });
-        let file = Arc::clone(&source.file);
-        let sound = SoundSource { file, container: track.container, origin, limit };
-        let LinkedDecoder { sink, size_changed, damaged } =
-            link_decoder(&source, &track, (&format, range), orientation, limits)?;
-        track.unblock();
-        let decoder = Self {
-            source,
-            sink,
-            limits: *limits,
-            format,
-            tone_map,
-            expected: duration.map(|whole| whole.min(limit)),
-            sound,
-            clock: FrameClock::default(),
-            next: None,
-            frames: 0,
-            end: None,
-            size_changed,
-            damaged,
-            warnings: Warnings::NONE,
-        };
-        Ok((decoder, probe))
+        let video = ProbedVideo::open(video, limits)?;
+        let probe = video.probe().clone();
+        Ok((video.decode()?, probe))
     }
 
     /// Decodes the next frame into `into`. None after the last one or at the limit on the duration; a
@@ -300,21 +238,6 @@ impl Decoder {
         }
         Ok(())
     }
-}
-
-/// Duration of the presentation, where the container states it.
-fn stated_duration(track: &BlockedTrack) -> Option<Duration> {
-    if track.container.read_mode == ReadMode::Sequential {
-        // The demuxer estimates it from the first clock values.
-        return None;
-    }
-    let whole = Duration::from(track.pad.query_duration::<gst::ClockTime>()?);
-    let before = match track.container.origin {
-        TimeOrigin::Zero => Duration::ZERO,
-        TimeOrigin::FirstFrame => track.start,
-    };
-    // Files that were never finished state zero.
-    whole.checked_sub(before).filter(|duration| !duration.is_zero())
 }
 
 /// A decoder with all elements after it.

@@ -113,7 +113,8 @@ impl<'a> Run<'a> {
             },
             artefacts: Artefact::ALL.to_vec(),
         };
-        [ToWorker::Prepare(prepare), ToWorker::Start(start)]
+        // The reply to the facts waits in the pipe until the worker needs it.
+        [ToWorker::Prepare(prepare), ToWorker::Start(start), ToWorker::Proceed]
             .iter()
             .flat_map(|message| codec::encode(message).expect("a message fits in a frame"))
             .collect()

@@ -119,6 +119,9 @@ pub enum CageError {
         /// The file that lacks it.
         file: PathBuf,
     },
+    /// A resource limit of the worker could not be raised.
+    #[error("cannot raise the limit on data: {0}")]
+    Limit(#[source] io::Error),
     /// A file or group of the hierarchy could not be used.
     #[error("cannot {action} {}: {source}", .path.display())]
     Group {
@@ -167,10 +170,13 @@ pub(crate) trait Cages: Send + Sync + fmt::Debug {
     fn build(&self, name: &str, memory_bytes_max: u64) -> Result<Box<dyn Cage>, CageError>;
 }
 
-/// One cage. Order of calls: `entry`, `kill` until `is_empty`, `counters`, `remove`.
+/// One cage. Order of calls: `entry`, `raise` while the worker runs, `kill` until `is_empty`, `counters`, `remove`.
 pub(crate) trait Cage: Send + Sync + fmt::Debug {
     /// How the child enters.
     fn entry(&self) -> Result<CageEntry, CageError>;
+
+    /// Raises the cap. `worker` is given until it is reaped.
+    fn raise(&self, worker: Option<Pid>, memory_bytes_max: u64) -> Result<(), CageError>;
 
     /// Sends SIGKILL to everything inside. `worker` is given until it is reaped, because afterwards
     /// its process id may be reused.

@@ -7,6 +7,8 @@ use crate::runner::containment::cage::{Cage, CageBackend, CageEntry, CageError, 
 use crate::runner::containment::orphans;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rlimit::{Resource, prlimit};
+use std::io;
 
 /// Creates cages of limits alone; the child sets the limits itself.
 #[derive(Debug)]
@@ -29,6 +31,16 @@ struct Tree;
 impl Cage for Tree {
     fn entry(&self) -> Result<CageEntry, CageError> {
         Ok(CageEntry::default())
+    }
+
+    /// The watch on the resident size has the new cap from the caller.
+    fn raise(&self, worker: Option<Pid>, memory_bytes_max: u64) -> Result<(), CageError> {
+        let worker = worker.ok_or_else(|| CageError::Limit(io::ErrorKind::NotFound.into()))?;
+        let (mut soft, mut hard) = (0, 0);
+        prlimit(worker.as_raw(), Resource::DATA, None, Some((&mut soft, &mut hard)))
+            .map_err(CageError::Limit)?;
+        let raised = (memory_bytes_max.max(soft), memory_bytes_max.max(hard));
+        prlimit(worker.as_raw(), Resource::DATA, Some(raised), None).map_err(CageError::Limit)
     }
 
     fn kill(&self, worker: Option<Pid>) -> Result<(), CageError> {

@@ -117,6 +117,12 @@ impl Cage for Leaf {
         Ok(CageEntry { cgroup: None, join: self.groups().map(open).collect::<Result<_, _>>()? })
     }
 
+    /// The limit on memory and swap first, since it may not be the lower one.
+    fn raise(&self, _worker: Option<Pid>, memory_bytes_max: u64) -> Result<(), CageError> {
+        group::set_where_present(&self.memory, "memory.memsw.limit_in_bytes", memory_bytes_max)?;
+        group::set(&self.memory, "memory.limit_in_bytes", memory_bytes_max)
+    }
+
     fn kill(&self, _worker: Option<Pid>) -> Result<(), CageError> {
         self.groups().try_for_each(|group| group::kill_tree(group))
     }

@@ -132,6 +132,10 @@ impl Cage for Leaf {
         Ok(CageEntry { cgroup: Some(directory), join: vec![join] })
     }
 
+    fn raise(&self, _worker: Option<Pid>, memory_bytes_max: u64) -> Result<(), CageError> {
+        group::set(&self.group, "memory.max", memory_bytes_max)
+    }
+
     fn kill(&self, _worker: Option<Pid>) -> Result<(), CageError> {
         // Since Linux 5.14; before, one by one as in v1.
         match group::set(&self.group, "cgroup.kill", 1) {

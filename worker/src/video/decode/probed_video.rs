@@ -1,0 +1,141 @@
+//! A video whose headers are read and checked against the limits, and for which no decoder exists yet.
+//! Called by `run` through [`ProbedVideo`]; the data of its track is blocked until it is decoded.
+
+use super::super::colour::Colours;
+use super::super::dynamic_range::{DynamicRange, bit_depth};
+use super::super::error::VideoError;
+use super::super::events::BlockedTrack;
+use super::super::formats::{ReadMode, TimeOrigin};
+use super::super::orientation::Orientation;
+use super::super::probe::{Probe, ProcessedPart, TrackFormat, length_max};
+use super::super::sound::SoundSource;
+use super::super::source::Source;
+use super::super::tone_map::ToneMap;
+use super::frame_clock::FrameClock;
+use super::{Decoder, LinkedDecoder, link_decoder};
+use bodyscript_protocol::message::MediaLimits;
+use bodyscript_protocol::warning::Warnings;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// The frame rate that the ASF demuxer reports where the file states none, as most do.
+const ASF_DEFAULT_RATE: (u32, u32) = (25, 1);
+
+/// A video before its decoder exists.
+pub struct ProbedVideo {
+    source: Source,
+    track: BlockedTrack,
+    limits: MediaLimits,
+    format: TrackFormat,
+    range: DynamicRange,
+    orientation: Orientation,
+    /// Stated duration, trimmed at the limit.
+    expected: Option<Duration>,
+    sound: SoundSource,
+    probe: Probe,
+}
+
+impl ProbedVideo {
+    /// Reads the headers of a video.
+    ///
+    /// # Errors
+    /// The file is not a video, contains nothing that can be decoded, or exceeds a limit; see
+    /// [`VideoError`].
+    pub fn open(video: OwnedFd, limits: &MediaLimits) -> Result<Self, VideoError> {
+        let source = Source::start(File::from(video), limits)?;
+        let track = source.wait_for_track()?;
+        let caps = track.pad.current_caps().ok_or(VideoError::NoFrames)?;
+        let mut format = TrackFormat::of(&caps, limits)?;
+        if track.container.demuxer == "asfdemux" && format.frame_rate == ASF_DEFAULT_RATE {
+            format.frame_rate = (0, 1);
+        }
+        let orientation =
+            source.facts.orientations.at(&track.pad).unwrap_or_else(|| Orientation::of(&track.pad));
+        let duration = stated_duration(&track);
+        let part = ProcessedPart::of(duration, &format, limits)?;
+        let range = DynamicRange::of([&caps, &track.stated]);
+        let (width, height) = orientation.rotated_size((format.width, format.height));
+        let limit = Duration::from_millis(limits.duration_ms_max.into());
+        let bytes = source.file.size().map_err(VideoError::Read)?;
+        let probe = Probe {
+            width,
+            height,
+            frame_rate: format.frame_rate,
+            duration_ms: duration.map(|whole| whole.as_millis() as u64),
+            trimmed: part.trimmed,
+            container: track.container.media_type.into(),
+            codec: caps.structure(0).map_or_else(String::new, |codec| codec.name().to_string()),
+            bit_depth: bit_depth(&caps).max(bit_depth(&track.stated)),
+            rotation_degrees: orientation.degrees,
+            mirrored: orientation.mirrored,
+            colours: match range {
+                DynamicRange::Standard => Colours::of([&caps, &track.stated], format.height),
+                DynamicRange::High(_) => Colours::BT709,
+            },
+            frames_estimate: part.frames,
+            length_max: length_max(duration, bytes, limit),
+        };
+        let origin = Arc::new(match track.container.origin {
+            TimeOrigin::Zero => Duration::ZERO.into(),
+            TimeOrigin::FirstFrame => OnceLock::new(),
+        });
+        let file = Arc::clone(&source.file);
+        let sound = SoundSource { file, container: track.container, origin, limit };
+        let (limits, expected) = (*limits, duration.map(|whole| whole.min(limit)));
+        Ok(Self { source, track, limits, format, range, orientation, expected, sound, probe })
+    }
+
+    /// What is known of the video.
+    pub const fn probe(&self) -> &Probe {
+        &self.probe
+    }
+
+    /// Creates the decoder and starts to decode.
+    ///
+    /// # Errors
+    /// The decoder does not exist, or does not support the stream.
+    pub fn decode(self) -> Result<Decoder, VideoError> {
+        let Self { source, track, limits, format, range, orientation, expected, sound, .. } = self;
+        let LinkedDecoder { sink, size_changed, damaged } =
+            link_decoder(&source, &track, (&format, range), orientation, &limits)?;
+        track.unblock();
+        Ok(Decoder {
+            source,
+            sink,
+            limits,
+            format,
+            tone_map: match &range {
+                DynamicRange::Standard => None,
+                DynamicRange::High(coding) => Some(ToneMap::new(coding)),
+            },
+            expected,
+            sound,
+            clock: FrameClock::default(),
+            next: None,
+            frames: 0,
+            end: None,
+            size_changed,
+            damaged,
+            warnings: Warnings::NONE,
+        })
+    }
+}
+
+/// Duration of the presentation, where the container states it.
+fn stated_duration(track: &BlockedTrack) -> Option<Duration> {
+    if track.container.read_mode == ReadMode::Sequential {
+        // The demuxer estimates it from the first clock values.
+        return None;
+    }
+    let whole = Duration::from(track.pad.query_duration::<gst::ClockTime>()?);
+    let before = match track.container.origin {
+        TimeOrigin::Zero => Duration::ZERO,
+        TimeOrigin::FirstFrame => track.start,
+    };
+    // Files that were never finished state zero.
+    whole.checked_sub(before).filter(|duration| !duration.is_zero())
+}
