@@ -1,10 +1,11 @@
 //! Leftovers: no process, file or cgroup outlives a worker, whichever process ends first.
 
 use super::harness::{
-    Harness, cgroups_of, fault_worker, is_alive, orphans, run_exclusively, settings,
+    Harness, MIB, cgroups_of, fault_worker, is_alive, orphans, run_exclusively, settings,
 };
+use super::raised_cap::answered;
 use bodyscript::Live;
-use bodyscript::{CageBackend, WorkerFactory};
+use bodyscript::{CageBackend, CapReply, WorkerFactory};
 use bodyscript::{Deadline, ExitReason, ProcessExit};
 use bodyscript_protocol::session::Phase;
 use bodyscript_tests::report::skipped;
@@ -37,6 +38,10 @@ async fn processes_and_files_of_a_worker_are_removed_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn fork_and_memory_bombs_stay_within_the_cage() {
     let Some(harness) = Harness::cgroup() else { return };
+    // A user without privileges cannot raise a hard limit.
+    let granted = CapReply::Granted { cap_bytes: 200 * MIB };
+    let (exit_report, _) = answered(&harness, "need:150 touch:120 ok", granted).await;
+    assert_eq!(exit_report.end, ExitReason::Done, "{exit_report:?}");
     for script in ["fork-bomb", "thread-bomb"] {
         let mut task = harness.task(script);
         task.spec.deadlines.progress = Duration::from_secs(1);

@@ -7,4 +7,5 @@ mod exits;
 mod harness;
 mod leftovers;
 mod memory;
+mod raised_cap;
 mod spawn;

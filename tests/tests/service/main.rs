@@ -19,6 +19,7 @@ mod idempotency;
 mod journal_loss;
 mod logs;
 mod mannequin;
+mod memory_need;
 mod modes;
 mod multiple_people;
 mod operator_access;
