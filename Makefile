@@ -265,7 +265,7 @@ BENCH_ROUNDS ?= 5
 BENCH_PEERS := target/bench/venv/.installed
 
 .PHONY: bench
-bench: bench-build bench-peers ## Benchmark against other programs, write docs/performance.md (BENCH=inference,jobs,modes,memory,start,service, BENCH_ROUNDS)
+bench: bench-build bench-peers ## Benchmark against other programs, write docs/performance.md (BENCH=inference,jobs,modes,memory,codecs,start,service, BENCH_ROUNDS)
 	@BENCH="$(BENCH)" BENCH_ROUNDS="$(BENCH_ROUNDS)" target/release/bench
 
 .PHONY: bench-build

@@ -71,6 +71,17 @@ pub(crate) fn coded(
     kept(&format!("figure-{}.{extension}", name.replace(' ', "-")), |path| clip.encode(path))
 }
 
+/// A clip of this size and codec.
+pub(crate) fn sized_and_coded(
+    (size, width, height, frames): (&str, u32, u32, u32),
+    (name, codec, container, extension): (&str, Codec, Container, &str),
+) -> Result<PathBuf> {
+    let clip = Clip::new().size(width, height).frames(frames);
+    let clip = clip.codec(codec).container(container);
+    let file = format!("memory-{size}-{}.{extension}", name.replace([' ', ','], "-"));
+    kept(&file, |path| clip.encode(path))
+}
+
 /// 320x240.
 pub(crate) fn small(frames: u32) -> Result<PathBuf> {
     kept(&format!("figure-{frames}.mp4"), |path| Clip::new().frames(frames).encode(path))

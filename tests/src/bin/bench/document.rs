@@ -152,7 +152,7 @@ fn cell(Summary { min, median, max }: Summary) -> String {
 
 const HOW_TO_READ: &str = "\
 `make bench` measures this in half an hour or so, and writes this file and
-`target/bench/figures.json`. `BENCH=inference,jobs,modes,memory,start,service` chooses groups (the
+`target/bench/figures.json`. `BENCH=inference,jobs,modes,memory,codecs,start,service` chooses groups (the
 document is then `target/bench/performance.md`), `BENCH_ROUNDS` the rounds.
 
 Ours and the peers, pinned by `tests/bench/requirements.txt`, take turns, in reverse order every
@@ -169,6 +169,7 @@ const fn title(group: Group) -> &'static str {
         Group::Jobs => "Whole jobs",
         Group::Modes => "Modes that try several pictures",
         Group::Memory => "Memory",
+        Group::Codecs => "Memory by codec",
         Group::Start => "A job of one frame",
         Group::Service => "The service",
     }
@@ -192,6 +193,10 @@ const fn about(group: Group) -> &'static str {
         Group::Modes => {
             "The same enhancements, order, constants and early exits in OpenCV and MediaPipe \
              (`tests/bench/strategies.py`). Neither side writes pictures; ours writes its CSV."
+        }
+        Group::Codecs => {
+            "The peak of a worker with all default artefacts, on a rendered figure; programs, libraries and \
+             models are in the page cache. The same figures are in docs/memory.md."
         }
         Group::Memory => {
             "The page cache is emptied before each start of the service, whose trial worker then reads what \

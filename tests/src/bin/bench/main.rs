@@ -1,9 +1,10 @@
-//! Measures the service and its peers by turns on this machine, writes docs/performance.md and
-//! target/bench/figures.json, and fails if a ratio to a peer has fallen against the committed ones.
-//! Built and run by `make bench`.
+//! Measures the service and its peers by turns on this machine, writes docs/performance.md, a table of
+//! docs/memory.md and target/bench/figures.json, and fails if a ratio to a peer has fallen against the
+//! committed ones. Built and run by `make bench`.
 
 mod baseline;
 mod clips;
+mod codec_memory;
 mod crowds;
 mod document;
 mod ends;
@@ -91,12 +92,14 @@ fn take(group: Group, bench: &mut Bench) -> Result<()> {
         Group::Jobs => jobs::measure(bench),
         Group::Modes => jobs::measure_modes(bench),
         Group::Memory => memory::measure(bench),
+        Group::Codecs => codec_memory::measure(bench),
         Group::Start => start::measure(bench),
         Group::Service => service::measure(bench),
     }
 }
 
-/// The document is the committed one only of a run that has measured everything.
+/// The document is the committed one only of a run that has measured everything. The table of memory
+/// by codec is of one group.
 fn write(bench: &Bench, machine: &Machine, groups: &[Group], verdict: &Verdict) -> Result<()> {
     let Bench { figures, rounds, notes, .. } = bench;
     let report = Report { figures, machine, groups, rounds: *rounds, notes, verdict };
@@ -108,6 +111,9 @@ fn write(bench: &Bench, machine: &Machine, groups: &[Group], verdict: &Verdict) 
     let text = report.markdown();
     std::fs::write(&document, &text).with_context(|| document.display().to_string())?;
     std::fs::write(figures_file(), format!("{:#}\n", report.json()))?;
+    if groups.contains(&Group::Codecs) {
+        codec_memory::write_table(figures, &root().join("docs/memory.md"))?;
+    }
     println!("{text}");
     Ok(())
 }

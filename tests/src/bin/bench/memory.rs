@@ -62,14 +62,14 @@ fn forget_files() -> Result<()> {
     std::fs::write(path, what).with_context(|| format!("warm page cache: {path} needs root"))
 }
 
-struct Peaks {
-    worker: f64,
+pub(crate) struct Peaks {
+    pub(crate) worker: f64,
     supervisor: f64,
     together: f64,
 }
 
 /// Runs one job and measures memory with each request for its status.
-fn peaks_of_job(server: &TestServer, video: &Path) -> Result<Peaks> {
+pub(crate) fn peaks_of_job(server: &TestServer, video: &Path) -> Result<Peaks> {
     let id = server.submit(video)?;
     let mut together = 0;
     let status = loop {

@@ -13,6 +13,8 @@ pub(crate) enum Group {
     Modes,
     /// Peak memory.
     Memory,
+    /// Peak memory of a worker by codec and picture size.
+    Codecs,
     /// Jobs of one frame.
     Start,
     /// The service under load, and what it does at ends.
@@ -21,8 +23,15 @@ pub(crate) enum Group {
 
 impl Group {
     /// All of them, in the order of the document.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Inference, Self::Jobs, Self::Modes, Self::Memory, Self::Start, Self::Service];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Inference,
+        Self::Jobs,
+        Self::Modes,
+        Self::Memory,
+        Self::Codecs,
+        Self::Start,
+        Self::Service,
+    ];
 
     /// What `BENCH` calls it.
     pub(crate) const fn name(self) -> &'static str {
@@ -31,6 +40,7 @@ impl Group {
             Self::Jobs => "jobs",
             Self::Modes => "modes",
             Self::Memory => "memory",
+            Self::Codecs => "codecs",
             Self::Start => "start",
             Self::Service => "service",
         }
