@@ -3,6 +3,7 @@
 //! A worker sends numbers and names, never prose for people: it has read hostile input, so what a
 //! client reads is composed here, on the receiving side.
 
+use crate::codec_names;
 use crate::exit::WorkerExit;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,7 @@ pub enum Fault {
     NotAVideo,
     /// A container without a video track.
     NoVideoTrack,
-    /// A codec for which there is no decoder; its media type.
+    /// A codec for which there is no decoder; named as in [`codec_names`].
     UnsupportedCodec(String),
     /// The data ends or breaks before the first frame.
     Damaged,
@@ -123,7 +124,7 @@ impl Fault {
             Self::UnsupportedCodec(codec) => format!(
                 "{} isn't supported. Send H.264, H.265, VP8, VP9, AV1, MPEG-4, MPEG-2, MJPEG or \
                  WMV.",
-                codec_name(codec)
+                codec_names::name_of(codec)
                     .map_or("This video codec".to_owned(), |name| format!("{name} video"))
             ),
             Self::Damaged => "The video is damaged or truncated before its first frame. \
@@ -154,42 +155,6 @@ impl Fault {
             ),
         }
     }
-}
-
-/// Names of codecs by their GStreamer media types. A worker's text is never shown: a media type
-/// that is not in this list has no name.
-const CODEC_NAMES: [(&str, &str); 27] = [
-    ("image/jpeg2000", "JPEG 2000"),
-    ("image/png", "PNG"),
-    ("image/x-j2c", "JPEG 2000"),
-    ("image/x-jpc", "JPEG 2000"),
-    ("video/x-camtasia", "TechSmith Camtasia"),
-    ("video/x-cineform", "CineForm"),
-    ("video/x-cinepak", "Cinepak"),
-    ("video/x-dirac", "Dirac"),
-    ("video/x-divx", "DivX 3"),
-    ("video/x-dnxhd", "DNxHD"),
-    ("video/x-dv", "DV"),
-    ("video/x-ffv", "FFV1"),
-    ("video/x-flash-screen", "Flash Screen"),
-    ("video/x-flash-video", "Sorenson Spark"),
-    ("video/x-h261", "H.261"),
-    ("video/x-h263", "H.263"),
-    ("video/x-huffyuv", "HuffYUV"),
-    ("video/x-indeo", "Indeo"),
-    ("video/x-msmpeg", "Microsoft MPEG-4"),
-    ("video/x-pn-realvideo", "RealVideo"),
-    ("video/x-prores", "ProRes"),
-    ("video/x-raw", "Uncompressed"),
-    ("video/x-rle", "QuickTime Animation"),
-    ("video/x-smc", "QuickTime Graphics"),
-    ("video/x-svq", "Sorenson Video"),
-    ("video/x-theora", "Theora"),
-    ("video/x-wmv", "This version of Windows Media"),
-];
-
-fn codec_name(media_type: &str) -> Option<&'static str> {
-    CODEC_NAMES.iter().find(|(known, _)| *known == media_type).map(|(_, name)| *name)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@
 
 pub mod artefact;
 pub mod codec;
+pub mod codec_names;
 pub mod exit;
 pub mod fault;
 pub mod formats;

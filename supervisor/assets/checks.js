@@ -3,13 +3,17 @@
 import * as format from "./format.js";
 
 /** Extensions of video containers for which some systems report no media type. */
-const EXTENSIONS = /\.(mp4|m4v|mov|qt|3gp|3g2|mkv|webm|avi|wmv|asf|ts|m2ts|mts|mpe?g|vob|ogv|flv)$/i;
+const EXTENSIONS = /\.(mp4|m4v|mov|qt|3gp|3g2|mkv|webm|avi|wmv|asf|ts|m2ts|mts|mpe?g|vob|ogv|flv|mxf|dv|y4m|[hx]?26[45]|hevc|gif|a?png)$/i;
+/** Media types of animations and of containers that are not called video. */
+const OTHER_TYPES = ["application/mxf", "application/ogg", "image/apng", "image/gif", "image/png"];
 /** A browser and the service may measure slightly different durations. */
 const SLACK_S = 0.25;
 
 /** Checks type and size; gives a sentence, or null if both are fine. */
 export function checkFile(file, { upload_bytes_max: most }) {
-  const isVideo = file.type ? file.type.startsWith("video/") : EXTENSIONS.test(file.name);
+  const isVideo = file.type
+    ? file.type.startsWith("video/") || OTHER_TYPES.includes(file.type)
+    : EXTENSIONS.test(file.name);
   if (!isVideo) return `${file.name} is not a video. Select an MP4, MOV, WebM or similar file.`;
   if (!file.size) return `${file.name} is empty. Select another file.`;
   if (most && file.size > most) {

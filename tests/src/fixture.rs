@@ -2,6 +2,7 @@
 //! size, length and timing. Called by tests and benchmarks. Pictures and times depend only on the [`Clip`];
 //! the bytes of a file may differ, because muxers write the time and random identifiers.
 
+mod animation;
 mod decode;
 mod encode;
 pub mod footage;
@@ -235,7 +236,11 @@ impl Clip {
     /// If the container does not support the clip, or GStreamer fails to encode it.
     pub fn encode(&self, path: &Path) -> Result<()> {
         self.check()?;
-        encode::encode(self, path)?;
+        match self.container {
+            Container::Gif => animation::gif(self, path)?,
+            Container::Apng => animation::apng(self, path)?,
+            _ => encode::encode(self, path)?,
+        }
         surgery::rotate(path, self.rotation)?;
         surgery::hide(path, self.steady(self.hidden))?;
         if self.sound_start == SoundStart::Empty {
@@ -269,6 +274,11 @@ impl Clip {
             isobmff
                 || (self.moov == Moov::End && self.rotation == Rotation::None && self.hidden == 0),
             "only MP4 and QuickTime have a moov to place or to change"
+        );
+        ensure!(
+            self.tracks == Tracks::Video
+                || !matches!(self.container, Container::Gif | Container::Apng | Container::Y4m),
+            "animations and Y4M have no sound"
         );
         ensure!(
             self.tracks != Tracks::VideoThenAudio || self.container == Container::Mov,

@@ -12,6 +12,7 @@
 static const char *const DECODERS[] = {
     "h264", "hevc", "vp8", "vp9", "mpeg4", "mpeg2video", "mjpeg", "vc1", "wmv1", "wmv2", "wmv3",
     "h263", "msmpeg4v1", "msmpeg4v2", "msmpeg4", "prores", "cfhd", "jpeg2000",
+    "dnxhd", "dvvideo", "flv", "vp6", "vp6f", "vp6a",
     "aac", "aac_latm", "ac3", "eac3", "alac", "amrnb", "flac", "mp3float", "wmapro", "wmav1",
     "wmav2",
 };

@@ -43,10 +43,10 @@ const FLAGS: [&str; 14] = [
 
 /// One clip for each container, with sound, and one for each way to lay out an MP4.
 fn clips(folder: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
-    let clip = |container, codec| {
-        let clip = Clip::new().size(128, 96).frames(FRAMES).container(container).codec(codec);
-        clip.tracks(Tracks::VideoAndAudio)
+    let silent = |container, codec| {
+        Clip::new().size(128, 96).frames(FRAMES).container(container).codec(codec)
     };
+    let clip = |container, codec| silent(container, codec).tracks(Tracks::VideoAndAudio);
     [
         ("back.mp4", clip(Container::Mp4, Codec::H264)),
         ("front.mp4", clip(Container::Mp4, Codec::H264).moov(Moov::Front)),
@@ -60,6 +60,14 @@ fn clips(folder: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
         ("wmv.asf", clip(Container::Asf, Codec::Wmv2)),
         ("h264.ts", clip(Container::MpegTs, Codec::H264)),
         ("mpeg2.mpg", clip(Container::MpegPs, Codec::Mpeg2)),
+        ("spark.flv", clip(Container::Flv, Codec::SorensonSpark)),
+        ("theora.ogv", clip(Container::Ogg, Codec::Theora)),
+        ("mpeg2.mxf", clip(Container::Mxf, Codec::Mpeg2)),
+        ("png.mov", clip(Container::Mov, Codec::Png)),
+        ("raw.avi", clip(Container::Avi, Codec::Uncompressed)),
+        ("raw.y4m", silent(Container::Y4m, Codec::Uncompressed)),
+        ("steps.gif", silent(Container::Gif, Codec::Uncompressed)),
+        ("steps.png", silent(Container::Apng, Codec::Uncompressed)),
     ]
     .into_iter()
     .map(|(name, clip)| {

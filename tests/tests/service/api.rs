@@ -7,6 +7,22 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, ORIGIN, RETRY_AFTER};
 use serde_json::Value;
 
+/// Browsers name the files so.
+#[test]
+fn animations_and_other_containers_may_be_the_whole_body() -> Result<()> {
+    let server = start_fault_service(&[])?;
+    for (kind, expected) in [
+        ("image/gif", StatusCode::ACCEPTED),
+        ("image/png", StatusCode::ACCEPTED),
+        ("application/mxf", StatusCode::ACCEPTED),
+        ("image/jpeg", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ] {
+        let request = server.client().post(server.url("/api/upload")).header(CONTENT_TYPE, kind);
+        assert_eq!(request.body("FAULT ok\n").send()?.status(), expected, "{kind}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_video_may_be_the_whole_body() -> Result<()> {
     let server = start_fault_service(&[])?;

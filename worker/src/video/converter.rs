@@ -4,6 +4,7 @@
 //! Most videos never need the elements here, and creating them takes longer than decoding the first
 //! picture. They are added when the stream first needs them, and stay.
 
+use super::colour;
 use super::dynamic_range::DynamicRange;
 use super::error::VideoError;
 use super::events::GraphEvent;
@@ -42,7 +43,8 @@ pub(super) fn link(
             return None;
         }
         // This event and all data after it pass through the new elements.
-        insert(&source.upgrade()?, &next, &direct_caps, &dynamic).err().map(GraphEvent::Rejected)
+        let requested = requested_of(event.caps(), &direct_caps);
+        insert(&source.upgrade()?, &next, &requested, &dynamic).err().map(GraphEvent::Rejected)
     });
     Ok(size_changed)
 }
@@ -60,6 +62,16 @@ fn direct_caps(format: &TrackFormat, range: DynamicRange) -> gst::Caps {
         .field("height", format.height as i32)
         .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
         .build()
+}
+
+/// What decoded pictures are converted to. The converter would choose the matrix for RGB by the size
+/// of the picture.
+fn requested_of(decoded: &gst::CapsRef, direct_caps: &gst::Caps) -> gst::Caps {
+    let mut requested = direct_caps.clone();
+    if colour::is_rgb(decoded) {
+        requested.make_mut().set("colorimetry", colour::RGB_AS_SAMPLES);
+    }
+    requested
 }
 
 fn is_progressive(caps: &gst::CapsRef) -> bool {

@@ -40,7 +40,7 @@ pub enum VideoError {
     /// A container without a video track.
     #[error("{0} without a video track")]
     NoVideoTrack(String),
-    /// A video track for which there is no decoder; its media type.
+    /// A video track for which there is no decoder; its codec as `unsupported` names it.
     #[error("no decoder for {0}")]
     UnsupportedCodec(String),
     /// The data ends or breaks before the first frame.
@@ -99,6 +99,12 @@ pub enum VideoError {
 }
 
 impl VideoError {
+    /// The error for bytes that look like a stream without a container, which many files do, and
+    /// contain no picture.
+    pub(super) fn no_picture_found() -> Self {
+        Self::NotAVideo("start codes, but no picture".into())
+    }
+
     /// The fault reported to the supervisor.
     pub fn fault(&self) -> Fault {
         match *self {

@@ -15,6 +15,7 @@ use std::io;
 const TAIL_BYTES: u64 = 1 << 20;
 
 /// The facts of a file.
+#[derive(Default)]
 pub(super) struct FileFacts {
     /// The orientations of its tracks.
     pub(super) orientations: TrackOrientations,

@@ -4,12 +4,12 @@
 
 use gstreamer as gst;
 
-/// A container: its media type as reported by type finding, and its demuxer.
+/// A container: its media type as reported by type finding or by `frame_files`, and its demuxer.
 pub(super) struct Container {
     /// Media type.
     pub(super) media_type: &'static str,
-    /// Demuxer.
-    pub(super) demuxer: &'static str,
+    /// Demuxer; none for a file of one track whose frames need none.
+    pub(super) demuxer: Option<&'static str>,
     /// Where its presentation starts.
     pub(super) origin: TimeOrigin,
     /// How its demuxer reads the file.
@@ -32,6 +32,8 @@ pub(super) enum TimeOrigin {
     Zero,
     /// With the first frame, since the clock is the sender's.
     FirstFrame,
+    /// With the first frame, and there is no clock: frames follow each other at their rate.
+    NoClock,
 }
 
 /// A codec: its caps as reported by a demuxer, and the elements that decode it.
@@ -49,7 +51,15 @@ pub(super) struct Codec {
 
 const fn container(media_type: &'static str, demuxer: &'static str) -> Container {
     let (origin, read_mode) = (TimeOrigin::Zero, ReadMode::RandomAccess);
-    Container { media_type, demuxer, origin, read_mode }
+    Container { media_type, demuxer: Some(demuxer), origin, read_mode }
+}
+
+const fn bare(media_type: &'static str) -> Container {
+    Container { demuxer: None, ..container(media_type, "") }
+}
+
+const fn elementary(media_type: &'static str) -> Container {
+    Container { origin: TimeOrigin::NoClock, ..bare(media_type) }
 }
 
 const fn broadcast(media_type: &'static str, demuxer: &'static str) -> Container {
@@ -82,9 +92,20 @@ pub(super) const CONTAINERS: &[Container] = &[
     container("video/webm", "matroskademux"),
     container("audio/webm", "matroskademux"),
     container("video/x-msvideo", "avidemux"),
-    container("video/x-ms-asf", "asfdemux"),     // WMV
-    broadcast("video/mpegts", "tsdemux"),        // broadcast and camcorders
+    container("video/x-ms-asf", "asfdemux"), // WMV
+    container("video/x-flv", "flvdemux"),
+    container("application/ogg", "oggdemux"),
+    container("video/ogg", "oggdemux"),
+    container("audio/ogg", "oggdemux"),
+    container("application/mxf", "mxfdemux"),
+    broadcast("video/mpegts", "tsdemux"), // broadcast and camcorders
     program_stream("video/mpeg", "mpegpsdemux"), // MPG, VOB
+    bare("image/gif"),
+    bare("image/apng"),
+    bare("application/x-yuv4mpeg"),
+    bare("video/x-dv"),
+    elementary("video/x-h264"),
+    elementary("video/x-h265"),
 ];
 
 /// The codecs.
@@ -137,6 +158,18 @@ pub(super) const CODECS: &[Codec] = &[
     codec("video/x-cineform", None, "video/x-cineform", "avdec_cfhd"),
     codec("image/x-j2c", Some("jpeg2000parse"), "image/x-jpc,parsed=true", "avdec_jpeg2000"),
     codec("image/x-jpc", Some("jpeg2000parse"), "image/x-jpc,parsed=true", "avdec_jpeg2000"),
+    codec("video/x-dnxhd", None, "video/x-dnxhd", "avdec_dnxhd"),
+    codec("video/x-dv,systemstream=false", None, "video/x-dv", "avdec_dvvideo"),
+    // The decoder of libav mixes successive pictures.
+    codec("image/png", None, "image/png", "pngdec"),
+    // Flash.
+    codec("video/x-flash-video,flvversion=1", None, "video/x-flash-video", "avdec_flv"),
+    codec("video/x-vp6", None, "video/x-vp6", "avdec_vp6"),
+    codec("video/x-vp6-flash", None, "video/x-vp6-flash", "avdec_vp6f"),
+    codec("video/x-vp6-alpha", None, "video/x-vp6-alpha", "avdec_vp6a"),
+    codec("video/x-theora", None, "video/x-theora", "theoradec"),
+    // Frames that need no decoder.
+    codec("video/x-raw", None, "video/x-raw", "identity"),
     // The advanced profile states its size in the stream as well as in the container.
     codec("video/x-wmv,wmvversion=3,format={WVC1,WMVA}", None, "video/x-wmv", "avdec_vc1"),
 ];
@@ -144,7 +177,7 @@ pub(super) const CODECS: &[Codec] = &[
 /// The container of this type.
 pub(super) fn container_of(caps: &gst::CapsRef) -> Option<&'static Container> {
     let name = caps.structure(0)?.name();
-    // Only the systems layer of MPEG is a container; bare elementary streams are not read.
+    // Only the systems layer of MPEG is a container; its bare elementary streams are not read.
     let is_bare = caps.structure(0)?.get::<bool>("systemstream") == Ok(false);
     CONTAINERS.iter().find(|container| container.media_type == name && !is_bare)
 }
@@ -159,8 +192,16 @@ pub(super) fn codec_of(caps: &gst::CapsRef) -> Option<&'static Codec> {
 /// The codes of H.265 in AVI.
 const AVI_H265: [&[u8; 4]; 6] = [b"HEVC", b"hevc", b"H265", b"h265", b"X265", b"x265"];
 
-/// Names the codec of a track whose code its demuxer does not know; returns whether it has one.
+/// Names the codec of a track whose code its demuxer does not know, or names otherwise than its
+/// decoder does; returns whether it has one.
 pub(super) fn name_codec(caps: &mut gst::Caps) -> bool {
+    let is_whole_dv = caps.structure(0).is_some_and(|track| {
+        track.name() == "video/x-dv" && track.get::<bool>("systemstream") == Ok(true)
+    });
+    if is_whole_dv {
+        // The decoder takes the pictures and leaves the sound between them.
+        caps.make_mut().iter_mut().for_each(|track| track.set("systemstream", false));
+    }
     let is_h265 = caps.structure(0).is_some_and(|track| {
         let code = track.get::<i32>("fourcc").map(i32::to_le_bytes);
         track.name() == "video/x-avi-unknown" && code.is_ok_and(|code| AVI_H265.contains(&&code))
@@ -172,19 +213,22 @@ pub(super) fn name_codec(caps: &mut gst::Caps) -> bool {
             track.set("stream-format", "byte-stream");
         }
     }
-    is_h265
+    is_h265 || is_whole_dv
 }
 
 /// Whether a track with these caps carries pictures.
 pub(super) fn is_picture_track(caps: &gst::CapsRef) -> bool {
     caps.structure(0).is_some_and(|track| {
-        track.name().starts_with("video/") || track.name().starts_with("image/")
+        // Of an encrypted track.
+        let original = track.get::<&str>("original-media-type");
+        let name = original.unwrap_or(track.name().as_str());
+        name.starts_with("video/") || name.starts_with("image/")
     })
 }
 
 /// Every element named in the tables.
 pub(super) fn elements() -> impl Iterator<Item = &'static str> {
-    let demuxers = CONTAINERS.iter().map(|container| container.demuxer);
+    let demuxers = CONTAINERS.iter().filter_map(|container| container.demuxer);
     let parsers = CODECS.iter().filter_map(|codec| codec.parser);
     demuxers.chain(parsers).chain(CODECS.iter().map(|codec| codec.decoder))
 }

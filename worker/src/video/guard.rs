@@ -3,11 +3,14 @@
 //! a limit later is stopped as well; and by `sound`.
 
 use super::events::GraphEvent;
+use super::picture_header::{self, ReadHeader};
 use super::probe::{TrackFormat, check_size};
 use bodyscript_protocol::message::MediaLimits;
 use gstreamer as gst;
+use gstreamer::glib;
 use gstreamer::prelude::*;
-use std::sync::atomic::{AtomicBool, Ordering};
+use gstreamer_video::VideoInfo;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 
 /// Stops the flow when caps exceed a limit.
@@ -21,15 +24,42 @@ pub(super) fn caps(pad: &gst::Pad, limits: &MediaLimits, events: &Sender<GraphEv
     });
 }
 
-/// Stops the flow when a VP8 key frame states a size over a limit (RFC 6386, section 9.1). This
-/// codec has no parser, and its container may state another size.
-pub(super) fn vp8(pad: &gst::Pad, limits: &MediaLimits, events: &Sender<GraphEvent>) {
+/// The same for a codec whose pictures state their size: caps may lack it.
+pub(super) fn caps_with_size(pad: &gst::Pad, limits: &MediaLimits, events: &Sender<GraphEvent>) {
+    let limits = *limits;
+    watch(pad, events, move |info| match info.event()?.view() {
+        gst::EventView::Caps(caps) if caps.caps().structure(0)?.has_field("width") => {
+            TrackFormat::of(caps.caps(), &limits).err().map(GraphEvent::Rejected)
+        }
+        _ => None,
+    });
+}
+
+/// Stops the flow when a picture states a size over a limit.
+pub(super) fn picture_size(
+    pad: &gst::Pad,
+    read: ReadHeader,
+    limits: &MediaLimits,
+    events: &Sender<GraphEvent>,
+) {
     let limits = *limits;
     watch(pad, events, move |info| {
-        let mut head = [0; 10];
-        info.buffer()?.copy_to_slice(0, &mut head).ok()?;
-        let (width, height) = vp8_size(head)?;
-        check_size(width, height, &limits).err().map(GraphEvent::Rejected)
+        let header = picture_header::of_buffer(read, info.buffer()?)?;
+        check_size(header.width, header.height, &limits).err().map(GraphEvent::Rejected)
+    });
+}
+
+/// Stops the flow at a frame with fewer bytes than its caps require.
+pub(super) fn frame_bytes(pad: &gst::Pad, events: &Sender<GraphEvent>) {
+    let required = AtomicUsize::new(0);
+    watch(pad, events, move |info| {
+        if let Some(gst::EventView::Caps(caps)) = info.event().map(|event| event.view()) {
+            let bytes = VideoInfo::from_caps(caps.caps()).map_or(0, |info| info.size());
+            required.store(bytes, Ordering::Relaxed);
+        }
+        let is_short = info.buffer()?.size() < required.load(Ordering::Relaxed);
+        let cause = || glib::Error::new(gst::StreamError::Decode, "a frame is too short");
+        is_short.then(|| GraphEvent::Failed(cause()))
     });
 }
 
@@ -66,10 +96,4 @@ pub(super) fn stop(info: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
 pub(super) fn drop_data(info: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
     info.flow_res = Ok(gst::FlowSuccess::Ok);
     gst::PadProbeReturn::Handled
-}
-
-fn vp8_size(head: [u8; 10]) -> Option<(u32, u32)> {
-    let is_key_frame = head[0] & 1 == 0 && head[3..6] == [0x9d, 0x01, 0x2a];
-    let side = |at| u32::from(u16::from_le_bytes([head[at], head[at + 1]]) & 0x3fff);
-    is_key_frame.then(|| (side(6), side(8)))
 }

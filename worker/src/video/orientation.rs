@@ -110,6 +110,7 @@ impl Orientation {
 }
 
 /// The orientation of each track of an MP4, QuickTime or Matroska file, by the track's number.
+#[derive(Default)]
 pub(super) struct TrackOrientations(BTreeMap<u64, Orientation>);
 
 impl TrackOrientations {

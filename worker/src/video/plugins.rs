@@ -18,6 +18,11 @@ const PLUGINS: &[&str] = &[
     "asf",               // WMV
     "mpegtsdemux",       // MPEG transport streams
     "mpegpsdemux",       // MPEG program streams
+    "flv",               // FLV
+    "ogg",               // OGV
+    "theora",            // its decoder, which libav's plugin leaves out
+    "mxf",               // MXF
+    "png",               // the decoder of pictures in QuickTime files
     "videoparsersbad",   // picture sizes and framing of most codecs
     "jpegformat",        // the same for Motion JPEG
     "libav",             // decoders, and the audio encoder
@@ -85,6 +90,11 @@ const TYPE_FINDERS: &[&str] = &[
     "video/mpegts",
     "video/mpeg-sys",
     "image/jp2", // finds video/mj2
+    "video/x-flv",
+    "application/ogg", // also finds video/ogg
+    "application/mxf",
+    "video/x-h264",
+    "video/x-h265",
 ];
 
 /// Read by GStreamer and its libraries when they start.

@@ -6,19 +6,25 @@
 //!                                   `-- other tracks: not linked, so their data is dropped
 //! ```
 //!
+//! A file that `frame_files` reads has an element in place of all these, with the frames.
+//!
 //! Everything here runs before a decoder exists.
 
-use super::corrected_file::CorrectedFile;
+use super::corrected_file::{CorrectedFile, Corrections};
+use super::discovery::Discovery;
 use super::error::VideoError;
-use super::events::{BlockedTrack, GraphEvent};
+use super::events::{BlockedTrack, Described, GraphEvent, Hold};
 use super::file_facts::FileFacts;
-use super::formats::{self, Codec, Container, ReadMode};
+use super::formats::{self, Codec, Container, ReadMode, TimeOrigin};
+use super::frame_files::{self, FrameFile};
 use super::graph::{DynamicPipeline, RunningPipeline, element, graph_error};
 use super::guard;
 use super::mp4::{Framing, index};
-use super::probe::{TrackFormat, check_size_min, too_small};
+use super::picture_header;
+use super::probe::{TrackFormat, check_size_min};
 use super::reader::reader;
 use super::track_events;
+use super::unsupported;
 use bodyscript_protocol::message::MediaLimits;
 use gstreamer as gst;
 use gstreamer::PadLinkCheck;
@@ -53,18 +59,6 @@ pub(super) struct Source {
     found: Arc<Mutex<Discovery>>,
 }
 
-/// What the graph has found so far.
-#[derive(Default)]
-struct Discovery {
-    container: Option<&'static Container>,
-    tracks: u32,
-    unsupported: Option<String>,
-    /// The size of an unsupported track, if it is under the least one.
-    too_small: Option<[u32; 2]>,
-    has_track: bool,
-    has_data: bool,
-}
-
 /// Builds the graph from its callbacks.
 #[derive(Clone)]
 struct GraphBuilder {
@@ -79,6 +73,12 @@ struct GraphBuilder {
 impl Source {
     /// Starts reading.
     pub(super) fn start(video: File, limits: &MediaLimits) -> Result<Self, VideoError> {
+        if let Some(codec) = unsupported::container(&video) {
+            return Err(VideoError::UnsupportedCodec(codec.into()));
+        }
+        if let Some(frames) = frame_files::open(&video, limits)? {
+            return Self::of_frames(video, frames);
+        }
         let (facts, corrections) = FileFacts::read(&video)?;
         let facts = Arc::new(facts);
         let file = Arc::new(CorrectedFile::new(video, corrections));
@@ -109,8 +109,52 @@ impl Source {
         Ok(Self { pipeline, events, dynamic, sender, file, facts, lacks_stamps, found })
     }
 
+    /// The frames of this file; they are read once the decoder is linked.
+    fn of_frames(video: File, file: FrameFile) -> Result<Self, VideoError> {
+        let pipeline = RunningPipeline(gst::Pipeline::new());
+        let (sender, events) = channel();
+        let dynamic = DynamicPipeline::new(&pipeline.0);
+        forward_errors(&pipeline.0, &sender);
+        let FrameFile { container, codec, caps, duration, frames } = file;
+        let pad = frame_files::add_reader(&pipeline.0, &caps, frames)?;
+        let coding = formats::codec_of(&caps).ok_or(VideoError::NoFrames)?;
+        let described = Described { caps: caps.clone(), codec, duration };
+        let hold = Hold::NotStarted(dynamic.clone(), described);
+        let start = Duration::ZERO;
+        let track =
+            BlockedTrack { pad, codec: coding, container, stated: caps, start, header: None, hold };
+        // The receiver is below.
+        let _ = sender.send(GraphEvent::TrackReady(track));
+        Ok(Self {
+            pipeline,
+            events,
+            dynamic,
+            sender,
+            file: Arc::new(CorrectedFile::new(video, Corrections::default())),
+            facts: Arc::default(),
+            lacks_stamps: Arc::default(),
+            found: Arc::default(),
+        })
+    }
+
     /// Waits for the first data of the video track.
     pub(super) fn wait_for_track(&self) -> Result<BlockedTrack, VideoError> {
+        self.next_track().map_err(|error| {
+            let found = self.found.lock().expect("no holder panics");
+            let (has_track, container) = (found.has_track, found.container);
+            let is_clockless = container.is_some_and(|it| it.origin == TimeOrigin::NoClock);
+            if is_clockless && matches!(error, VideoError::NoFrames | VideoError::Damaged(_)) {
+                return VideoError::no_picture_found();
+            }
+            let is_vague = matches!(error, VideoError::NoVideoTrack(_) | VideoError::Damaged(_));
+            match unsupported::left_out(self.file.original()) {
+                Some(codec) if is_vague && !has_track => VideoError::UnsupportedCodec(codec.into()),
+                _ => error,
+            }
+        })
+    }
+
+    fn next_track(&self) -> Result<BlockedTrack, VideoError> {
         match self.events.recv_timeout(TIMEOUT) {
             Ok(GraphEvent::TrackReady(track)) => Ok(track),
             Ok(GraphEvent::Rejected(error)) => Err(error),
@@ -130,7 +174,7 @@ impl Source {
             Discovery { container: None, .. } if has_no_type => {
                 VideoError::NotAVideo("no container is recognised".into())
             }
-            Discovery { has_track: false, tracks: 1.., .. } => no_track(&found),
+            Discovery { has_track: false, tracks: 1.., .. } => found.no_track(),
             // The demuxer skips a track without a frame and then finds no track at all.
             Discovery { tracks: 0, .. } if self.facts.has_index => VideoError::NoFrames,
             _ if cause.matches(gst::ResourceError::Read) => {
@@ -164,17 +208,6 @@ fn presentation_time(pad: &gst::Pad, buffer: &gst::BufferRef) -> Option<Duration
     segment.to_stream_time(buffer.pts()?).map(Duration::from)
 }
 
-/// The error for a container without a supported video track.
-fn no_track(found: &Discovery) -> VideoError {
-    match (found.too_small, &found.unsupported) {
-        (Some(size), _) => too_small(size),
-        (None, Some(codec)) => VideoError::UnsupportedCodec(codec.clone()),
-        (None, None) => {
-            VideoError::NoVideoTrack(found.container.map_or("a file", |c| c.media_type).into())
-        }
-    }
-}
-
 fn forward_errors(pipeline: &gst::Pipeline, sender: &Sender<GraphEvent>) {
     let sender = sender.clone();
     let bus = pipeline.bus().expect("a pipeline has a bus");
@@ -198,14 +231,21 @@ impl GraphBuilder {
         let container =
             formats::container_of(caps).ok_or_else(|| VideoError::NotAVideo(caps.to_string()))?;
         self.found.lock().expect("no holder panics").container = Some(container);
-        let demuxer = element(container.demuxer)?;
+        let Some(demuxer) = container.demuxer else {
+            let track = finder.static_pad("src").expect("typefind has a src pad");
+            return self.add_parser(&track, caps.clone());
+        };
+        let demuxer = element(demuxer)?;
         let builder = self.clone();
-        demuxer.connect_pad_added(move |_, pad| builder.report(builder.add_parser(pad)));
+        demuxer.connect_pad_added(move |_, pad| {
+            let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+            builder.report(builder.add_parser(pad, caps));
+        });
         let builder = self.clone();
         demuxer.connect_no_more_pads(move |_| {
             let found = builder.found.lock().expect("no holder panics");
             if !found.has_track {
-                builder.report(Err(no_track(&found)));
+                builder.report(Err(found.no_track()));
             }
         });
         self.graph.add([&demuxer])?;
@@ -224,8 +264,7 @@ impl GraphBuilder {
         demuxer.sync_state_with_parent().map_err(graph_error("start its demuxer"))
     }
 
-    fn add_parser(&self, track: &gst::Pad) -> Result<(), VideoError> {
-        let mut caps = track.current_caps().unwrap_or_else(|| track.query_caps(None));
+    fn add_parser(&self, track: &gst::Pad, mut caps: gst::Caps) -> Result<(), VideoError> {
         let is_renamed = formats::name_codec(&mut caps);
         let container = {
             let mut found = self.found.lock().expect("no holder panics");
@@ -234,8 +273,7 @@ impl GraphBuilder {
                 return Ok(());
             }
             if formats::codec_of(&caps).is_none() {
-                let name = caps.structure(0).map_or("unknown", |track| track.name().as_str());
-                found.unsupported.get_or_insert_with(|| name.into());
+                found.unsupported.get_or_insert_with(|| unsupported::codec_of(&caps));
                 // Another codec would not help.
                 if let Err(VideoError::PictureTooSmall { width, height, .. }) =
                     TrackFormat::of(&caps, &self.limits)
@@ -258,10 +296,7 @@ impl GraphBuilder {
         }
         self.correct_events(track, codec, container);
         self.block(&pad, codec, container, caps);
-        guard::caps(&pad, &self.limits, &self.sender);
-        if codec.decoder == "avdec_vp8" {
-            guard::vp8(&pad, &self.limits, &self.sender);
-        }
+        self.guard(&pad, codec);
         self.graph.add([&filter])?;
         let mut first = filter.clone();
         if let Some(parser) = codec.parser {
@@ -277,6 +312,20 @@ impl GraphBuilder {
         track.link_full(&sink, checks).map(drop).map_err(graph_error("link its track"))
     }
 
+    /// Stops the data of the track when it exceeds a limit.
+    fn guard(&self, pad: &gst::Pad, codec: &Codec) {
+        match picture_header::reader_of(codec.decoder) {
+            Some(read) => {
+                guard::caps_with_size(pad, &self.limits, &self.sender);
+                guard::picture_size(pad, read, &self.limits, &self.sender);
+            }
+            None => guard::caps(pad, &self.limits, &self.sender),
+        }
+        if codec.decoder == "identity" {
+            guard::frame_bytes(pad, &self.sender);
+        }
+    }
+
     /// Corrects what the demuxer states of the track.
     fn correct_events(&self, track: &gst::Pad, codec: &Codec, container: &Container) {
         self.lacks_stamps.fetch_or(self.facts.lacks_times(track), Ordering::Relaxed);
@@ -289,7 +338,7 @@ impl GraphBuilder {
         if ["video/x-h264", "video/x-h265"].contains(&codec.caps) {
             track_events::use_range_of_stream(track);
             // AVI has no stamps; its frame rate is what states the times.
-            if container.demuxer != "avidemux" {
+            if container.demuxer != Some("avidemux") {
                 track_events::record_missing_stamps(track, &self.lacks_stamps);
             }
             if self.facts.framing(track) == Framing::StartCodes {
@@ -319,12 +368,16 @@ impl GraphBuilder {
         let mask = gst::PadProbeType::BLOCK | gst::PadProbeType::BUFFER;
         pad.add_probe(mask, move |pad, info| {
             if let Some(probe) = info.id.take() {
+                let header = picture_header::reader_of(codec.decoder).zip(info.buffer());
+                let header =
+                    header.and_then(|(read, buffer)| picture_header::of_buffer(read, buffer));
                 let start = info
                     .buffer()
                     .and_then(|buffer| presentation_time(pad, buffer))
                     .unwrap_or_default();
                 let (pad, stated) = (pad.clone(), stated.clone());
-                let track = BlockedTrack { pad, codec, container, stated, start, probe };
+                let hold = Hold::Probe(probe);
+                let track = BlockedTrack { pad, codec, container, stated, start, header, hold };
                 let _ = sender.send(GraphEvent::TrackReady(track));
             }
             gst::PadProbeReturn::Ok

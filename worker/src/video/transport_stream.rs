@@ -59,6 +59,20 @@ pub(super) fn correction(file: &File) -> io::Result<Option<Corrections>> {
     Ok(search.correction(framing))
 }
 
+/// The codec of pictures that the demuxer leaves out; none for any other file.
+pub(super) fn unreadable_codec(file: &File) -> io::Result<Option<&'static str>> {
+    let mut start = vec![0; PART_BYTES as usize];
+    let read = file.read_at(&mut start, 0)?;
+    let Some(framing) = Framing::of(&start[..read]) else { return Ok(None) };
+    let packets = || {
+        let packets = start[..read].chunks_exact(framing.bytes);
+        packets.filter_map(|bytes| Packet::read(&bytes[framing.header..]))
+    };
+    let tables = packets().filter(|packet| packet.id == 0);
+    let map_id = tables.filter_map(|packet| program::first_map(&packet)).next();
+    Ok(packets().filter(|packet| Some(packet.id) == map_id).find_map(|map| program::left_out(&map)))
+}
+
 /// Whether the search is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {

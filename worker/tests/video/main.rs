@@ -1,12 +1,14 @@
 //! Decoding and encoding of real files of every supported format. The files are created by
 //! `gst-launch-1.0` with the system's own plugins.
 
+mod animations;
 mod clip;
 mod colours;
 mod faults;
 mod formats;
 mod hdr;
 mod headers;
+mod more_formats;
 mod orientation;
 mod sound;
 mod times;

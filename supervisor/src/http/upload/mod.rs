@@ -177,6 +177,17 @@ pub(crate) fn check_webhook(service: &Service, options: &UploadOptions) -> Resul
     }
 }
 
+/// Media types of a plain video; browsers send those of images for animations.
+const PLAIN: [&str; 7] = [
+    "video/",
+    "application/octet-stream",
+    "application/mxf",
+    "application/ogg",
+    "image/apng",
+    "image/gif",
+    "image/png",
+];
+
 impl UploadEncoding {
     /// A PUT without `Content-Type` is the plain video.
     fn of(parts: &Parts) -> Result<Self, ApiError> {
@@ -185,7 +196,7 @@ impl UploadEncoding {
             kind => kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default(),
         };
         let lower = kind.to_ascii_lowercase();
-        if lower.starts_with("video/") || lower.starts_with("application/octet-stream") {
+        if PLAIN.iter().any(|plain| lower.starts_with(plain)) {
             return Ok(Self::Plain);
         }
         let boundary = multer::parse_boundary(kind).map_err(|_| ApiError::UnsupportedMediaType)?;

@@ -21,6 +21,7 @@ use super::decoder_errors;
 use super::dynamic_range::DynamicRange;
 use super::error::VideoError;
 use super::events::{BlockedTrack, GraphEvent};
+use super::formats::TimeOrigin;
 use super::graph::{element, graph_error};
 use super::guard;
 use super::mp4::index;
@@ -185,7 +186,10 @@ impl Decoder {
     /// An error ends the video, if at least one frame was decoded.
     fn end_early(&mut self, cause: &str) -> Result<Option<gst::Sample>, VideoError> {
         if self.frames == 0 {
-            return Err(VideoError::Damaged(cause.into()));
+            return Err(match self.sound.container.origin {
+                TimeOrigin::NoClock => VideoError::no_picture_found(),
+                TimeOrigin::Zero | TimeOrigin::FirstFrame => VideoError::Damaged(cause.into()),
+            });
         }
         tracing::info!(cause, frames = self.frames, "the video ends early");
         self.end = Some(End::Truncated);
@@ -220,6 +224,9 @@ impl Decoder {
 
     /// Presentation time of a frame as it is stated, from the start of the presentation.
     fn stamp_of(&self, sample: &gst::Sample) -> Option<Duration> {
+        if self.sound.container.origin == TimeOrigin::NoClock {
+            return None;
+        }
         let pts = sample.buffer()?.pts()?;
         let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
         let time = Duration::from(segment.to_stream_time(pts)?);
@@ -285,7 +292,7 @@ fn link_decoder(
     let entry = decoder.static_pad("sink").expect("decoders have a sink pad");
     // The decoder's own caps are narrower than the codec's: profiles, bit depths.
     let damaged = decoder_errors::flag_of(&entry);
-    let unsupported = |_| VideoError::UnsupportedCodec(track.codec.caps.into());
+    let unsupported = |_| VideoError::UnsupportedCodec(track.codec_name());
     track.pad.link(&entry).map_err(unsupported)?;
     Ok(LinkedDecoder { sink, size_changed, damaged })
 }

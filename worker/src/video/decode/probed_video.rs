@@ -15,8 +15,6 @@ use super::frame_clock::FrameClock;
 use super::{Decoder, LinkedDecoder, link_decoder};
 use bodyscript_protocol::message::MediaLimits;
 use bodyscript_protocol::warning::Warnings;
-use gstreamer as gst;
-use gstreamer::prelude::*;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
@@ -48,9 +46,9 @@ impl ProbedVideo {
     pub fn open(video: OwnedFd, limits: &MediaLimits) -> Result<Self, VideoError> {
         let source = Source::start(File::from(video), limits)?;
         let track = source.wait_for_track()?;
-        let caps = track.pad.current_caps().ok_or(VideoError::NoFrames)?;
+        let caps = track.caps().ok_or(VideoError::NoFrames)?;
         let mut format = TrackFormat::of(&caps, limits)?;
-        if track.container.demuxer == "asfdemux" && format.frame_rate == ASF_DEFAULT_RATE {
+        if track.container.demuxer == Some("asfdemux") && format.frame_rate == ASF_DEFAULT_RATE {
             format.frame_rate = (0, 1);
         }
         let orientation =
@@ -68,7 +66,7 @@ impl ProbedVideo {
             duration_ms: duration.map(|whole| whole.as_millis() as u64),
             trimmed: part.trimmed,
             container: track.container.media_type.into(),
-            codec: caps.structure(0).map_or_else(String::new, |codec| codec.name().to_string()),
+            codec: track.codec_name(),
             bit_depth: bit_depth(&caps).max(bit_depth(&track.stated)),
             rotation_degrees: orientation.degrees,
             mirrored: orientation.mirrored,
@@ -80,12 +78,14 @@ impl ProbedVideo {
             length_max: length_max(duration, bytes, limit),
         };
         let origin = Arc::new(match track.container.origin {
-            TimeOrigin::Zero => Duration::ZERO.into(),
+            TimeOrigin::Zero | TimeOrigin::NoClock => Duration::ZERO.into(),
             TimeOrigin::FirstFrame => OnceLock::new(),
         });
         let file = Arc::clone(&source.file);
         let sound = SoundSource { file, container: track.container, origin, limit };
-        let (limits, expected) = (*limits, duration.map(|whole| whole.min(limit)));
+        // The last frame of an animation may be shown for any time; its file says where it is cut off.
+        let expected = duration.filter(|_| track.container.demuxer.is_some());
+        let (limits, expected) = (*limits, expected.map(|whole| whole.min(limit)));
         Ok(Self { source, track, limits, format, range, orientation, expected, sound, probe })
     }
 
@@ -102,7 +102,7 @@ impl ProbedVideo {
         let Self { source, track, limits, format, range, orientation, expected, sound, .. } = self;
         let LinkedDecoder { sink, size_changed, damaged } =
             link_decoder(&source, &track, (&format, range), orientation, &limits)?;
-        track.unblock();
+        track.unblock()?;
         Ok(Decoder {
             source,
             sink,
@@ -131,11 +131,12 @@ fn stated_duration(track: &BlockedTrack) -> Option<Duration> {
         // The demuxer estimates it from the first clock values.
         return None;
     }
-    let whole = Duration::from(track.pad.query_duration::<gst::ClockTime>()?);
     let before = match track.container.origin {
+        TimeOrigin::NoClock => return None,
         TimeOrigin::Zero => Duration::ZERO,
         TimeOrigin::FirstFrame => track.start,
     };
+    let whole = track.duration()?;
     // Files that were never finished state zero.
     whole.checked_sub(before).filter(|duration| !duration.is_zero())
 }

@@ -92,6 +92,7 @@ impl Track {
         video: Arc<CorrectedFile>,
         container: &'static Container,
     ) -> Result<Self, NoTrack> {
+        let demuxer = container.demuxer.ok_or(NoTrack::Absent)?;
         let pipeline = RunningPipeline(gst::Pipeline::new());
         let (sender, events) = channel();
         let builder = GraphBuilder {
@@ -103,7 +104,7 @@ impl Track {
         };
         let (found, undecodable) = (Arc::clone(&builder.found), Arc::clone(&builder.undecodable));
         builder
-            .start(&pipeline.0, video)
+            .start(&pipeline.0, video, demuxer)
             .map_err(|error| NoTrack::Unreadable(None, error.to_string()))?;
         match events.recv_timeout(TIMEOUT) {
             Ok(TrackEvent::Linked(sink, codec)) => {
@@ -157,7 +158,12 @@ impl Discovery {
 }
 
 impl GraphBuilder {
-    fn start(self, pipeline: &gst::Pipeline, video: Arc<CorrectedFile>) -> Result<(), VideoError> {
+    fn start(
+        self,
+        pipeline: &gst::Pipeline,
+        video: Arc<CorrectedFile>,
+        demuxer: &'static str,
+    ) -> Result<(), VideoError> {
         let sender = self.sender.clone();
         let bus = pipeline.bus().expect("a pipeline has a bus");
         bus.set_sync_handler(move |_, message| {
@@ -177,7 +183,7 @@ impl GraphBuilder {
             queue.set_property("max-size-buffers", 2_u32);
             chain.push(queue);
         }
-        let demuxer = element(self.container.demuxer)?;
+        let demuxer = element(demuxer)?;
         chain.push(demuxer.clone());
         if self.container.origin == TimeOrigin::Zero {
             let (sender, found) = (self.sender.clone(), Arc::clone(&self.found));

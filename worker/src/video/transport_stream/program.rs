@@ -6,6 +6,15 @@ use crate::video::corrected_file::Patch;
 
 /// Kinds of streams that carry pictures: MPEG-1, MPEG-2, MPEG-4, H.264, H.265, VC-1.
 const VIDEO_KINDS: [u8; 6] = [0x01, 0x02, 0x10, 0x1b, 0x24, 0xea];
+/// Kinds of streams whose pictures the demuxer leaves out, by the codes of other containers.
+const LEFT_OUT: [(u8, &str); 6] = [
+    (0x32, "fourcc:jxsv"),
+    (0x33, "fourcc:vvc1"),
+    (0x35, "fourcc:evc1"),
+    (0x36, "fourcc:lvc1"),
+    (0xd2, "fourcc:avs2"),
+    (0xd4, "fourcc:avs3"),
+];
 /// Offset of the stream of the clock in a program map.
 const CLOCK_AT: usize = 8;
 /// Bytes of a program map before its descriptors.
@@ -32,6 +41,30 @@ pub(super) fn first_map(packet: &Packet<'_>) -> Option<u16> {
     Some(u16::from_be_bytes([first[2] & 0x1f, first[3]]))
 }
 
+fn id(bytes: &[u8]) -> u16 {
+    u16::from_be_bytes([bytes[0] & 0x1f, bytes[1]])
+}
+
+/// The kinds and numbers of the streams of a map that is complete in this packet.
+fn streams(packet: &Packet<'_>) -> Option<impl Iterator<Item = (u8, u16)>> {
+    let (table, _) = table(packet, 2)?;
+    let length = |bytes: &[u8]| usize::from(u16::from_be_bytes([bytes[0] & 0x0f, bytes[1]]));
+    let descriptors = length(table.get(CLOCK_AT + 2..HEADER_BYTES)?);
+    let end = table.len().checked_sub(CHECK_BYTES)?;
+    let mut streams = table.get(HEADER_BYTES + descriptors..end)?;
+    Some(std::iter::from_fn(move || {
+        let [kind, stream @ ..] = streams.first_chunk::<5>()?;
+        streams = streams.get(5 + length(&stream[2..])..).unwrap_or_default();
+        Some((*kind, id(stream)))
+    }))
+}
+
+/// The codec of the first stream that the demuxer leaves out.
+pub(super) fn left_out(packet: &Packet<'_>) -> Option<&'static str> {
+    let name = |kind| LEFT_OUT.iter().find(|(known, _)| *known == kind).map(|(_, name)| *name);
+    streams(packet)?.find_map(|(kind, _)| name(kind))
+}
+
 /// A program map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProgramMap {
@@ -45,19 +78,9 @@ impl ProgramMap {
     /// Reads a map that is complete in this packet.
     pub(super) fn read(packet: &Packet<'_>) -> Option<Self> {
         let (table, _) = table(packet, 2)?;
-        let id = |bytes: &[u8]| u16::from_be_bytes([bytes[0] & 0x1f, bytes[1]]);
         let clock_id = id(table.get(CLOCK_AT..CLOCK_AT + 2)?);
-        let length = |bytes: &[u8]| usize::from(u16::from_be_bytes([bytes[0] & 0x0f, bytes[1]]));
-        let descriptors = length(table.get(CLOCK_AT + 2..HEADER_BYTES)?);
-        let end = table.len().checked_sub(CHECK_BYTES)?;
-        let mut streams = table.get(HEADER_BYTES + descriptors..end)?;
-        while let Some([kind, stream @ ..]) = streams.first_chunk::<5>() {
-            if VIDEO_KINDS.contains(kind) {
-                return Some(Self { clock_id, video_id: Some(id(stream)) });
-            }
-            streams = streams.get(5 + length(&stream[2..])..).unwrap_or_default();
-        }
-        Some(Self { clock_id, video_id: None })
+        let video = streams(packet)?.find(|(kind, _)| VIDEO_KINDS.contains(kind));
+        Some(Self { clock_id, video_id: video.map(|(_, id)| id) })
     }
 
     /// The patch that makes the stream of the video that of the clock, for a packet at this offset in

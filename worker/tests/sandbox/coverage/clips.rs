@@ -24,6 +24,9 @@ const fn with(sound: &'static str, muxer: &'static str) -> Format {
 }
 
 const H264: &str = "x264enc";
+const DNXHD: &str = "videoconvert ! avenc_dnxhd bitrate=75000000";
+const HD: &str = ",width=1280,height=720,framerate=30000/1001";
+const DV: &str = ",width=720,height=576,framerate=25/1,pixel-aspect-ratio=16/15";
 
 /// Every codec, every container, and every kind of picture and sound that takes a further element.
 const FORMATS: &[Format] = &[
@@ -43,7 +46,18 @@ const FORMATS: &[Format] = &[
     format("videoconvert ! avenc_prores_ks", "qtmux"),
     format("openjpegenc", "mj2mux"),
     format("videoconvert ! avenc_cfhd", "qtmux"),
+    format("avenc_flv", "flvmux"),
+    format("theoraenc", "oggmux"),
+    format("mpeg2enc format=3 ! mpegvideoparse", "mxfmux"),
+    format("videoconvert ! pngenc", "qtmux"),
+    format("videoconvert ! video/x-raw,format=YUY2", "avimux"),
+    format("videoconvert ! video/x-raw,format=Y42B", "y4menc"),
+    format(H264, "h264parse ! video/x-h264,stream-format=byte-stream ! identity"),
+    format("x265enc", "h265parse ! video/x-h265,stream-format=byte-stream ! identity"),
     Format { raw: ",width=352,height=288", ..format("avenc_h263", "3gppmux") },
+    Format { raw: DV, ..format("avenc_dvvideo", "avimux") },
+    Format { raw: DV, ..format("avenc_dvvideo", "identity") },
+    Format { raw: HD, ..format(DNXHD, "mxfmux") },
     Format { raw: " ! taginject tags=image-orientation=rotate-90", ..format(H264, "qtmux") },
     Format { raw: ",interlace-mode=interleaved", ..format("x264enc interlaced=true", "mp4mux") },
     Format { raw: ",pixel-aspect-ratio=4/3", ..format(H264, "mp4mux") },
@@ -69,6 +83,27 @@ pub(super) fn of_every_format() -> impl Iterator<Item = (Format, NamedTempFile)>
     FORMATS.iter().map(|format| (*format, make(*format)))
 }
 
+/// One clip of each kind of animation, of two frames.
+pub(super) fn of_every_animation() -> [(&'static str, NamedTempFile); 2] {
+    let picture = |level: u8| vec![level; 160 * 120];
+    let (mut gif, mut apng) = (Vec::new(), Vec::new());
+    let grey: Vec<_> = (0..=255).flat_map(|level| [level; 3]).collect();
+    let mut encoder = gif::Encoder::new(&mut gif, 160, 120, &grey).expect("a GIF");
+    for level in [50, 200] {
+        let frame = gif::Frame::from_indexed_pixels(160, 120, picture(level), None);
+        encoder.write_frame(&frame).expect("it is written");
+    }
+    drop(encoder);
+    let mut encoder = png::Encoder::new(&mut apng, 160, 120);
+    encoder.set_animated(2, 0).expect("it can be animated");
+    let mut writer = encoder.write_header().expect("a header");
+    for level in [50, 200] {
+        writer.write_image_data(&picture(level)).expect("it is written");
+    }
+    writer.finish().expect("it ends");
+    [("GIF", file(&gif)), ("APNG", file(&apng))]
+}
+
 /// One clip in the commonest format.
 pub(super) fn plain() -> NamedTempFile {
     make(FORMATS[0])
@@ -84,7 +119,8 @@ pub(super) fn of_every_fault() -> Vec<(&'static str, NamedTempFile)> {
     ]
 }
 
-/// Every container, with sound where it is read differently.
+/// Every container, with sound where it is read differently. Not MXF: at some damage its demuxer aborts
+/// the process, which its cage contains.
 const DAMAGED: &[Format] = &[
     with("avenc_aac ! aacparse", "mp4mux"),
     with("avenc_aac ! aacparse", "mp4mux fragment-duration=100"),
@@ -94,6 +130,8 @@ const DAMAGED: &[Format] = &[
     Format { sound: "vorbisenc", ..format("vp8enc deadline=1", "webmmux") },
     format("jpegenc", "qtmux"),
     format("mpeg2enc format=3 ! mpegvideoparse", "mpegpsmux"),
+    with("avenc_aac ! aacparse", "flvmux"),
+    Format { sound: "vorbisenc", ..format("theoraenc", "oggmux") },
     Format { sound: "avenc_wmav2", ..format("avenc_wmv2", "asfmux") },
 ];
 

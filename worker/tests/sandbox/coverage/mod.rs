@@ -33,6 +33,9 @@ fn no_rule_of_the_policy_is_missing_or_unused() {
     for (format, clip) in clips::of_every_format() {
         used.extend(done(&format!("{format:?}"), Run::new(clip.path())));
     }
+    for (format, clip) in clips::of_every_animation() {
+        used.extend(done(format, Run::new(clip.path())));
+    }
     let clip = clips::plain();
     for mode in Mode::ALL {
         used.extend(done(mode.name(), Run { mode, ..Run::new(clip.path()) }));
@@ -81,7 +84,8 @@ fn no_rule_is_missing_for_errors_and_warnings_of_libraries() {
         errors += usize::from(ended.log.contains(" error: "));
         runs += 1;
     }
-    assert!(errors * 2 > runs, "libraries report errors in only {errors} of {runs} runs");
+    // Some decoders, as that of Theora, conceal damage without a word.
+    assert!(errors * 3 > runs, "libraries report errors in only {errors} of {runs} runs");
     // The order of the tracks differs between these files, and with it whether the demuxer fails.
     let has_critical = (0..CRITICAL_FILES_MAX).any(|_| {
         let clip = clips::that_may_raise_a_critical_message();

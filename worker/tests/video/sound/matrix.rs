@@ -88,6 +88,18 @@ fn avi() {
 }
 
 #[test]
+fn flash_ogg_and_mxf() {
+    let flash = pictures("x264enc bframes=0 key-int-max=12", "flvmux name=m");
+    check(flash, AAC, "aac", Copied);
+    check(flash, "audio/x-raw,rate=44100 ! lamemp3enc ! mpegaudioparse", "mp3", Copied);
+    let ogg = pictures("theoraenc", "oggmux name=m");
+    check(ogg, "vorbisenc", "vorbis", Reencoded);
+    check(ogg, "opusenc", "opus", Copied);
+    let raw = "audio/x-raw,format=S16LE,rate=48000";
+    check(pictures(MPEG2, "mxfmux name=m"), raw, "pcm", Reencoded);
+}
+
+#[test]
 fn transport_and_program_streams() {
     let h264 = "x264enc bframes=2 key-int-max=12";
     for encoder in [h264, MPEG2] {
