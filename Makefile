@@ -170,9 +170,10 @@ tools: browser-tools python-tools proxy-tools cargo-deny vm-image
 build-tests:
 	@$(MAKE) --no-print-directory build PROFILE=dev
 
+# Most whole-service tests wait for something most of the time.
 .PHONY: test-rust
 test-rust:
-	@cargo test --locked --workspace
+	@RUST_TEST_THREADS=$$((2 * $$(nproc))) cargo test --locked --workspace
 
 .PHONY: test-unprivileged
 test-unprivileged: ## As root: run the tests of cage and sandbox, and a whole job, as an unprivileged user

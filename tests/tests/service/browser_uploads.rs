@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use bodyscript_tests::browser::{Browser, ColourScheme};
 use bodyscript_tests::faulty_link::{FaultyLink, LinkFault};
 use bodyscript_tests::fixture::Clip;
+use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, fault_worker, names};
 use sha2::{Digest, Sha256};
@@ -245,7 +246,8 @@ fn a_retry_at_a_full_service_sends_only_a_small_chunk() -> Result<()> {
     let silent = fault_video(folder.path(), "silent")?;
     let running = server.submit(&silent)?;
     server.await_status(&running, |status| status["status"] == "processing")?;
-    server.submit(&silent)?;
+    // The broken upload keeps its place until the service notices.
+    wait_until("the last place is taken", || Ok(server.submit(&silent).is_ok()))?;
     line.repair();
     let before = line.forwarded();
     for _ in 0..RETRIES {

@@ -63,6 +63,20 @@ fn all_formats_contain_the_same_data() -> Result<()> {
     Ok(())
 }
 
+/// The preview keeps the shape of the video, and its short side can still be encoded.
+#[test]
+fn a_narrow_video_has_a_preview() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("narrow.mp4");
+    Clip::new().size(32, 1024).frames(3).encode(&video)?;
+    let run = Run::new(&[], std::slice::from_ref(&video), &folder.path().join("out"))?.check()?;
+    for artefact in [Artefact::Video, Artefact::Preview, Artefact::Thumbnail] {
+        let path = run.artefact(&video, artefact.file_name());
+        assert!(path.metadata()?.len() > 0, "{}", path.display());
+    }
+    Ok(())
+}
+
 fn check_openpose(path: &Path, table: &PoseTable) -> Result<()> {
     let mut archive = zip::ZipArchive::new(File::open(path)?)?;
     assert_eq!(archive.len(), FRAMES);

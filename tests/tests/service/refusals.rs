@@ -10,6 +10,13 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
+/// The beginning of a program stream of MPEG with sound whose description is damaged: its demuxer waits for more.
+const STALLING: [u8; 45] = [
+    0x00, 0x00, 0x01, 0xba, 0x21, 0x00, 0x01, 0x00, 0x01, 0x80, 0x02, 0x2b, 0x00, 0x00, 0x01, 0xbb,
+    0x00, 0x09, 0x80, 0x02, 0x2b, 0x04, 0x20, 0xff, 0xbd, 0xc0, 0x20, 0x00, 0x00, 0x01, 0xbd, 0x07,
+    0xdf, 0x21, 0x00, 0x03, 0x5f, 0x91, 0x80, 0x05, 0x00, 0x01, 0x0b, 0x77, 0x1e,
+];
+
 /// Faulty files, each with the expected error code.
 fn faulty(folder: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
     let file = |name: &str| folder.join(name);
@@ -23,6 +30,7 @@ fn faulty(folder: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
     Clip::new().frames(0).encode(&file("no_frames.mp4"))?;
     // The index comes last, so half of the file has none.
     Clip::new().moov(Moov::End).truncated(0.5).encode(&file("truncated.mp4"))?;
+    std::fs::write(file("stalling.mpg"), [&STALLING[..], &[0x55; 2000]].concat())?;
     Clip::new().size(320, 240).frames(5).encode(&file("large.mp4"))?;
     Clip::new().size(64, 24).frames(5).encode(&file("small.mp4"))?;
     Ok(vec![
@@ -33,6 +41,7 @@ fn faulty(folder: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
         (file("audio.mp4"), "no_video_track"),
         (file("no_frames.mp4"), "no_frames"),
         (file("truncated.mp4"), "damaged_video"),
+        (file("stalling.mpg"), "damaged_video"),
         (file("large.mp4"), "picture_too_large"),
     ])
 }

@@ -12,8 +12,10 @@ use std::time::Duration;
 
 /// How much of the video the preview shows.
 const PREVIEW_LENGTH: Duration = Duration::from_secs(3);
-/// Longest side of the preview, in pixels.
+/// Longest side of the preview, in pixels, unless the other would be too short for the encoder.
 const PREVIEW_SIDE_MAX: u32 = 480;
+/// Shortest side that the encoder takes, in pixels.
+const ENCODED_SIDE_MIN: u32 = 16;
 /// Width of the thumbnail, in pixels.
 const THUMBNAIL_WIDTH_MAX: u32 = 320;
 
@@ -44,14 +46,8 @@ impl Visuals {
             colours: probe.colours,
             duration_max: probe.length_max,
         };
-        let longest = full.width.max(full.height);
-        let small = |side: u32| (side * PREVIEW_SIDE_MAX / longest.max(PREVIEW_SIDE_MAX)).max(2);
-        let preview = EncodeSpec {
-            width: small(full.width),
-            height: small(full.height),
-            duration_max: PREVIEW_LENGTH,
-            ..full
-        };
+        let [width, height] = preview_size([full.width, full.height]);
+        let preview = EncodeSpec { width, height, duration_max: PREVIEW_LENGTH, ..full };
         let mut writer = |artefact, spec: &EncodeSpec| {
             artefacts.take(artefact).map(|file| VideoWriter::create(file.into(), spec)).transpose()
         };
@@ -106,5 +102,28 @@ impl Thumbnail {
             self.best = Some((clarity, video::thumbnail(picture, THUMBNAIL_WIDTH_MAX)?));
         }
         Ok(())
+    }
+}
+
+/// The size of the preview of a video of this size, of the same shape.
+fn preview_size(sides: [u32; 2]) -> [u32; 2] {
+    let [shortest, longest] = [sides[0].min(sides[1]), sides[0].max(sides[1])];
+    let least = longest.saturating_mul(ENCODED_SIDE_MIN).div_ceil(shortest.max(1));
+    let target = PREVIEW_SIDE_MAX.max(least).min(longest);
+    sides.map(|side| (u64::from(side) * u64::from(target) / u64::from(longest.max(1))) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::preview_size;
+
+    #[test]
+    fn a_preview_has_the_shape_of_its_video_and_sides_that_can_be_encoded() {
+        assert_eq!(preview_size([1920, 1080]), [480, 270]);
+        assert_eq!(preview_size([480, 640]), [360, 480]);
+        assert_eq!(preview_size([320, 240]), [320, 240], "not enlarged");
+        assert_eq!(preview_size([128, 4096]), [16, 512]);
+        assert_eq!(preview_size([8192, 32]), [4096, 16]);
+        assert_eq!(preview_size([32, 32]), [32, 32]);
     }
 }

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes in place of those of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +31,13 @@ pub(super) struct Corrections {
 pub(super) struct CorrectedFile {
     file: File,
     corrections: Corrections,
+    /// Number of reads.
+    reads: AtomicU64,
 }
 
 impl CorrectedFile {
     pub(super) fn new(file: File, corrections: Corrections) -> Self {
-        Self { file, corrections }
+        Self { file, corrections, reads: AtomicU64::new(0) }
     }
 
     /// The file as it is.
@@ -49,9 +52,15 @@ impl CorrectedFile {
         Ok(own.saturating_add(lead.len() as u64).saturating_add(*tail_bytes))
     }
 
+    /// Number of reads so far.
+    pub(super) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
     /// Reads from this offset on; returns the number of bytes, which is zero at the end.
     pub(super) fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
         let Corrections { lead, patches, tail_bytes } = &self.corrections;
+        self.reads.fetch_add(1, Ordering::Relaxed);
         let lead_bytes = lead.len() as u64;
         let left = lead.get(offset.min(lead_bytes) as usize..).unwrap_or_default();
         let (own, rest) = into.split_at_mut(left.len().min(into.len()));

@@ -90,9 +90,12 @@ pub enum VideoError {
     /// The layout of a decoded picture does not match its caps.
     #[error("a decoded picture cannot be converted: {0}")]
     Convert(String),
-    /// A video cannot be encoded or written.
-    #[error("the video cannot be written: {0}")]
+    /// A video cannot be encoded.
+    #[error("the video cannot be encoded: {0}")]
     Encode(String),
+    /// A video cannot be written.
+    #[error("the video cannot be written: {0}")]
+    Write(String),
     /// A thumbnail cannot be encoded or written.
     #[error("the thumbnail cannot be written: {0}")]
     Thumbnail(String),
@@ -103,6 +106,12 @@ impl VideoError {
     /// contain no picture.
     pub(super) fn no_picture_found() -> Self {
         Self::NotAVideo("start codes, but no picture".into())
+    }
+
+    /// The error of a graph that encodes and writes.
+    pub(super) fn of_encoding(cause: &gstreamer::glib::Error) -> Self {
+        let is_file = cause.is::<gstreamer::ResourceError>();
+        if is_file { Self::Write(cause.to_string()) } else { Self::Encode(cause.to_string()) }
     }
 
     /// The fault reported to the supervisor.
@@ -126,13 +135,14 @@ impl VideoError {
             Self::TooLong { duration_ms, duration_ms_max } => {
                 Fault::TooLong { duration_ms, duration_ms_max }
             }
-            Self::Encode(_) | Self::Thumbnail(_) => Fault::Output,
+            Self::Write(_) | Self::Thumbnail(_) => Fault::Output,
             Self::Init(_)
             | Self::Plugin { .. }
             | Self::Element(_)
             | Self::Graph { .. }
             | Self::Read(_)
-            | Self::Convert(_) => Fault::Media,
+            | Self::Convert(_)
+            | Self::Encode(_) => Fault::Media,
         }
     }
 }

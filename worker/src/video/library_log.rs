@@ -9,6 +9,7 @@
 #![allow(unsafe_code)]
 
 use super::decoder_errors;
+use bodyscript_protocol::exit::WorkerExit;
 use gstreamer as gst;
 use gstreamer::glib::{self, LogField, LogLevel, LogWriterOutput};
 use std::ffi::{CStr, c_char};
@@ -19,6 +20,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const LINES_MAX: u32 = 32;
 /// Longest text of one line, in bytes and escaped.
 const LINE_BYTES_MAX: usize = 240;
+
+/// How GLib begins the print of a failed assertion.
+const FAILED_ASSERTION: &[u8] = b"**\n";
 
 /// Number of messages so far.
 static MESSAGES: AtomicU32 = AtomicU32::new(0);
@@ -86,6 +90,12 @@ unsafe extern "C" fn on_print(text: *const c_char) {
     // SAFETY: GLib passes a string that ends with a NUL and lives through the call.
     let text = unsafe { CStr::from_ptr(text) };
     log("GLib", "print", || text.to_string_lossy().into_owned());
+    if text.to_bytes().starts_with(FAILED_ASSERTION) {
+        // The next thing GLib does is to abort. Some demuxers assert what a damaged file does not fulfil, and
+        // another attempt at it ends the same way.
+        // SAFETY: ends the process at once; nothing of it is used afterwards.
+        unsafe { libc::_exit(WorkerExit::BadInput.code().into()) };
+    }
 }
 
 /// Logs one line, up to the limit.

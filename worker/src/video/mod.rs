@@ -29,6 +29,7 @@ mod reader;
 mod resize;
 mod sound;
 mod source;
+mod stall;
 mod synthetic_clip;
 mod thumbnail;
 mod tone_map;

@@ -23,6 +23,7 @@ use super::mp4::{Framing, index};
 use super::picture_header;
 use super::probe::{TrackFormat, check_size_min};
 use super::reader::reader;
+use super::stall::StallWatch;
 use super::track_events;
 use super::unsupported;
 use bodyscript_protocol::message::MediaLimits;
@@ -32,13 +33,14 @@ use gstreamer::glib;
 use gstreamer::prelude::*;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Longest wait while the container is read. The supervisor's deadline is usually shorter; this one
-/// only bounds the wait.
-const TIMEOUT: Duration = Duration::from_secs(120);
+/// How often a wait for a track checks for a stall.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// How long a demuxer may wait for data, which it only does in damaged files.
+const STALL_MAX: Duration = Duration::from_secs(5);
 
 /// A running graph up to the blocked pad.
 pub(super) struct Source {
@@ -155,14 +157,26 @@ impl Source {
     }
 
     fn next_track(&self) -> Result<BlockedTrack, VideoError> {
-        match self.events.recv_timeout(TIMEOUT) {
-            Ok(GraphEvent::TrackReady(track)) => Ok(track),
-            Ok(GraphEvent::Rejected(error)) => Err(error),
-            Ok(GraphEvent::Failed(cause)) => {
+        match self.next_event()? {
+            GraphEvent::TrackReady(track) => Ok(track),
+            GraphEvent::Rejected(error) => Err(error),
+            GraphEvent::Failed(cause) => {
                 Err(self.small_picture().unwrap_or_else(|| self.classify(&cause)))
             }
-            Ok(GraphEvent::Ended(pad)) => Err(self.empty_track(&pad)),
-            Err(_) => Err(VideoError::Damaged("no track is found in the container".into())),
+            GraphEvent::Ended(pad) => Err(self.empty_track(&pad)),
+        }
+    }
+
+    fn next_event(&self) -> Result<GraphEvent, VideoError> {
+        let mut watch = StallWatch::new(&self.file, STALL_MAX);
+        loop {
+            match self.events.recv_timeout(POLL_INTERVAL) {
+                Ok(event) => return Ok(event),
+                Err(RecvTimeoutError::Timeout) if !watch.has_stalled(POLL_INTERVAL) => {}
+                Err(_) => {
+                    return Err(VideoError::Damaged("no track is found in the container".into()));
+                }
+            }
         }
     }
 

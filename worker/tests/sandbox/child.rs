@@ -4,6 +4,7 @@
 //! specified, makes the attempt, and prints the outcome to stdout.
 
 use crate::{attempts, work};
+use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::Prepare;
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use bodyscript_worker::sandbox;
@@ -94,6 +95,8 @@ pub(crate) enum Outcome {
     Succeeded,
     Failed(i32),
     Killed(i32),
+    /// The attempt ended the process with this status of a worker.
+    Exited(WorkerExit),
     /// The sandbox could not be closed, so there was no attempt.
     NotConfined,
     /// The child exited without a valid outcome: the test is broken.
@@ -109,6 +112,7 @@ impl Display for Outcome {
                 Ok(signal) => f.write_str(signal.as_str()),
                 Err(_) => write!(f, "signal {signal}"),
             },
+            Self::Exited(exit) => write!(f, "{exit:?}"),
             Self::NotConfined => f.write_str("not confined"),
             Self::Broken => f.write_str("broken"),
         }
@@ -174,6 +178,9 @@ impl ChildSpec {
             (Some(signal), _, _) => Outcome::Killed(signal),
             (None, Some(NOT_CONFINED), None) => Outcome::NotConfined,
             (None, Some(0), Some(outcome)) => outcome,
+            (None, Some(code), None) if code == i32::from(WorkerExit::BadInput.code()) => {
+                Outcome::Exited(WorkerExit::BadInput)
+            }
             _ => Outcome::Broken,
         };
         ChildExit { outcome, stdout, stderr }

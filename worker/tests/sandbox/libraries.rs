@@ -3,12 +3,13 @@
 
 use crate::attempts::Attempt;
 use crate::child::{ChildSpec, Outcome, User};
+use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::sandbox_report::Layer;
 use bodyscript_worker::{log, video};
 use gstreamer as gst;
 use gstreamer::glib;
 use nix::errno::Errno;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 /// More messages than are logged.
 const MANY: usize = 10_000;
@@ -24,6 +25,7 @@ pub(crate) fn prepare(name: &str) -> Option<Attempt> {
             (0..MANY).for_each(|n| glib::g_warning!("probe", "number {}", n));
             video::log_suppressed_messages();
         },
+        "glib_asserts" => fail_an_assertion,
         "glib_fails_fatally" => || glib::g_error!("probe", "out of everything"),
         _ => return None,
     };
@@ -40,6 +42,13 @@ fn print(text: &str) {
     let text = CString::new(text).expect("no NUL");
     // SAFETY: a format with one string, and a string.
     unsafe { glib::ffi::g_print(c"%s".as_ptr(), text.as_ptr()) };
+}
+
+#[allow(unsafe_code)]
+fn fail_an_assertion() {
+    let [domain, file, function] = [c"probe", c"demuxer.c", c"parse"].map(CStr::as_ptr);
+    // SAFETY: four texts that live through the call; it ends the process.
+    unsafe { glib::ffi::g_assertion_message_expr(domain, file, 7, function, c"size > 0".as_ptr()) };
 }
 
 /// Runs the task in the whole sandbox; returns its outcome and the lines of the log.
@@ -78,6 +87,15 @@ fn excess_messages_are_counted_and_reported_once() {
     assert_eq!(log.len(), lines + 1, "{log:#?}");
     let rest = format!("{} further messages of the media libraries", MANY - lines);
     assert!(log[lines].contains(&rest), "{log:#?}");
+}
+
+#[test]
+fn a_failed_assertion_ends_the_worker_as_a_damaged_video_does() {
+    for user in User::available() {
+        let (outcome, log) = run("glib_asserts", user);
+        assert_eq!(outcome, Outcome::Exited(WorkerExit::BadInput), "as {user}: {log:#?}");
+        assert!(log[0].contains("demuxer.c:7"), "as {user}: {log:#?}");
+    }
 }
 
 #[test]

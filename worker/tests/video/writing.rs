@@ -188,7 +188,7 @@ fn a_descriptor_that_cannot_be_written_is_an_error() {
         writer.write(&black, FrameTime { pts: Duration::from_secs_f64(seconds) }).err()
     });
     let failed = failed.or_else(|| writer.finish().err());
-    assert!(matches!(failed, Some(VideoError::Encode(_))), "{failed:?}");
+    assert!(matches!(failed, Some(VideoError::Write(_))), "{failed:?}");
 }
 
 #[test]

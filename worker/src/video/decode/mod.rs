@@ -30,6 +30,7 @@ use super::probe::{Probe, TrackFormat, too_long};
 use super::read_frame;
 use super::sound::SoundSource;
 use super::source::Source;
+use super::stall::StallWatch;
 use super::tone_map::ToneMap;
 use crate::picture::Picture;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
@@ -42,7 +43,7 @@ use gstreamer_video::{VideoFrameRef, VideoInfo, VideoMeta};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Bytes of queued pictures beyond one: few large ones, or two.
 const QUEUE_BYTES_MAX: u64 = 8 << 20;
@@ -50,8 +51,8 @@ const QUEUE_BYTES_MAX: u64 = 8 << 20;
 const QUEUE_MAX: u64 = 2;
 /// How often a wait for a picture checks for errors.
 const POLL_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(50);
-/// Longest wait for one picture.
-const TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a decoder may take for one picture without reading on.
+const STALL_MAX: Duration = Duration::from_secs(15);
 /// A video that ends this much before its stated end is truncated. Not less: sound often lasts a
 /// little longer than the pictures.
 const SHORTFALL_MIN: Duration = Duration::from_secs(1);
@@ -164,7 +165,8 @@ impl Decoder {
         if self.end.is_some() {
             return Ok(None);
         }
-        let deadline = Instant::now() + TIMEOUT;
+        let file = Arc::clone(&self.source.file);
+        let mut watch = StallWatch::new(&file, STALL_MAX);
         loop {
             if let Some(sample) = self.sink.try_pull_sample(POLL_INTERVAL) {
                 return Ok(Some(sample));
@@ -175,7 +177,7 @@ impl Decoder {
                 Ok(GraphEvent::Failed(cause)) => return self.end_early(&cause.to_string()),
                 Ok(GraphEvent::TrackReady(_) | GraphEvent::Ended(_)) => {}
                 Err(_) if is_over => return self.end(),
-                Err(_) if Instant::now() > deadline => {
+                Err(_) if watch.has_stalled(POLL_INTERVAL.into()) => {
                     return self.end_early("the decoder makes no progress");
                 }
                 Err(_) => {}

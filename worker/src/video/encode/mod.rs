@@ -214,7 +214,9 @@ impl VideoWriter {
     pub fn end(self) -> Result<FinishingVideo, VideoError> {
         match self.source.end_of_stream() {
             Ok(_) => Ok(FinishingVideo(self)),
-            Err(flow) => Err(VideoError::Encode(flow.to_string())),
+            Err(flow) => {
+                Err(self.failure().unwrap_or_else(|| VideoError::Encode(flow.to_string())))
+            }
         }
     }
 
@@ -233,16 +235,14 @@ impl VideoWriter {
         let message = bus.timed_pop_filtered(timeout, &kinds);
         match message.as_ref().map(|message| message.view()) {
             Some(gst::MessageView::Eos(_)) => {
-                self.fix_boxes().map_err(|cause| VideoError::Encode(cause.to_string()))?;
+                self.fix_boxes().map_err(|cause| VideoError::Write(cause.to_string()))?;
                 Ok(match &self.sound {
                     SoundState::Requested(_) => None,
                     SoundState::Linked(sound) => Some(sound.report()),
                     SoundState::Absent(report) => report.clone(),
                 })
             }
-            Some(gst::MessageView::Error(error)) => {
-                Err(VideoError::Encode(error.error().to_string()))
-            }
+            Some(gst::MessageView::Error(error)) => Err(VideoError::of_encoding(&error.error())),
             _ => Err(VideoError::Encode("the encoder does not finish".into())),
         }
     }
@@ -297,7 +297,7 @@ impl VideoWriter {
     fn failure(&self) -> Option<VideoError> {
         let message = self.pipeline.0.bus()?.pop_filtered(&[gst::MessageType::Error])?;
         match message.view() {
-            gst::MessageView::Error(error) => Some(VideoError::Encode(error.error().to_string())),
+            gst::MessageView::Error(error) => Some(VideoError::of_encoding(&error.error())),
             _ => None,
         }
     }

@@ -119,8 +119,7 @@ pub(super) fn of_every_fault() -> Vec<(&'static str, NamedTempFile)> {
     ]
 }
 
-/// Every container, with sound where it is read differently. Not MXF: at some damage its demuxer aborts
-/// the process, which its cage contains.
+/// Every container, with sound where it is read differently.
 const DAMAGED: &[Format] = &[
     with("avenc_aac ! aacparse", "mp4mux"),
     with("avenc_aac ! aacparse", "mp4mux fragment-duration=100"),
@@ -133,6 +132,7 @@ const DAMAGED: &[Format] = &[
     with("avenc_aac ! aacparse", "flvmux"),
     Format { sound: "vorbisenc", ..format("theoraenc", "oggmux") },
     Format { sound: "avenc_wmav2", ..format("avenc_wmv2", "asfmux") },
+    format("mpeg2enc format=3 ! mpegvideoparse", "mxfmux"),
 ];
 
 /// Clips with bytes of their headers and of their media inverted, so that demuxers, parsers
