@@ -28,8 +28,8 @@ const CODECS: [(&str, Codec, Container, &str); 9] = [
     ("H.265, 10 bits", Codec::H265Pq, Container::Mp4, "mp4"),
     ("VP9", Codec::Vp9, Container::WebM, "webm"),
     ("AV1", Codec::Av1, Container::Matroska, "mkv"),
-    ("MPEG-4 part 2", Codec::Mpeg4, Container::Avi, "avi"),
-    ("Motion JPEG", Codec::Mjpeg, Container::Avi, "avi"),
+    ("MPEG-4 part 2", Codec::Mpeg4, Container::Mp4, "mp4"),
+    ("Motion JPEG", Codec::Mjpeg, Container::Mov, "mov"),
     ("ProRes", Codec::ProRes, Container::Mov, "mov"),
 ];
 /// The first line of the table, and the line after its last.
