@@ -39,7 +39,10 @@ impl FileFacts {
         let corrections = match transport_stream::correction(file)? {
             Some(correction) => correction,
             None => Corrections {
-                patches: durations::corrections(&tracks),
+                patches: durations::corrections(&tracks)
+                    .into_iter()
+                    .chain(tracks.entry_types())
+                    .collect(),
                 tail_bytes: if tracks.have_start_codes() { TAIL_BYTES } else { 0 },
                 ..Corrections::default()
             },

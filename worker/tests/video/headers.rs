@@ -76,6 +76,18 @@ fn wrong_durations_lose_no_frame() {
 }
 
 #[test]
+fn dolby_vision_is_decoded_as_its_base_layer() {
+    for kind in [b"dva1", b"dvav"] {
+        let mut bytes = PLAIN.bytes();
+        let table = contents(&bytes, *b"stsd");
+        let at = table + contents(&bytes[table..], *b"avc1");
+        bytes[at - 4..at].copy_from_slice(kind);
+        let what = kind.escape_ascii().to_string();
+        assert_complete(&what, &decoded(&what, &bytes), 0.0);
+    }
+}
+
+#[test]
 fn a_missing_timescale_is_derived_from_the_stated_durations() {
     let whole = PLAIN.bytes();
     for missing in [MEDIA_TIMESCALE, MOVIE_TIMESCALE] {

@@ -2,6 +2,7 @@
 //! demuxer and muxer of 1.22 lack a feature.
 
 mod boxes;
+mod dolby_vision;
 pub(super) mod durations;
 pub(super) mod edit_lists;
 mod fields;

@@ -2,10 +2,12 @@
 //! pictures are framed (ISO/IEC 14496-12). Called by `file_facts`.
 
 use super::boxes::contents_of;
+use super::dolby_vision;
 use super::fields::Fields;
 use super::framing::{self, Framing};
 use super::tables::{for_each_entry, number_of};
 use super::time_header::{TimeHeader, known};
+use crate::video::corrected_file::Patch;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -33,6 +35,8 @@ pub(in crate::video) struct Track {
     pub(in crate::video) has_edits: bool,
     /// How its coded pictures are framed.
     pub(in crate::video) framing: Framing,
+    /// The type of its sample entry, where the demuxer has to be given another one.
+    entry_type: Option<Patch>,
     /// Whether it carries pictures.
     pub(super) is_picture: bool,
     /// Timescale and duration of its media.
@@ -63,6 +67,11 @@ impl Tracks {
     /// The track of this number.
     pub(in crate::video) fn of_number(&self, number: u64) -> Option<&Track> {
         self.tracks.iter().find(|track| u64::from(track.number) == number)
+    }
+
+    /// The types of sample entries that the demuxer has to be given.
+    pub(in crate::video) fn entry_types(&self) -> impl Iterator<Item = Patch> {
+        self.tracks.iter().filter_map(|track| track.entry_type.clone())
     }
 
     /// Whether a track has coded pictures with start codes.
@@ -97,6 +106,7 @@ impl Track {
             number,
             has_edits: edits.is_some(),
             framing,
+            entry_type: dolby_vision::correction(file, &samples)?,
             is_picture,
             media,
             ticks,
