@@ -76,8 +76,8 @@ fn wrong_durations_lose_no_frame() {
 }
 
 #[test]
-fn dolby_vision_is_decoded_as_its_base_layer() {
-    for kind in [b"dva1", b"dvav"] {
+fn variants_of_h264_are_decoded() {
+    for kind in [b"avc3", b"dva1", b"dvav"] {
         let mut bytes = PLAIN.bytes();
         let table = contents(&bytes, *b"stsd");
         let at = table + contents(&bytes[table..], *b"avc1");

@@ -2,9 +2,9 @@
 //! demuxer and muxer of 1.22 lack a feature.
 
 mod boxes;
-mod dolby_vision;
 pub(super) mod durations;
 pub(super) mod edit_lists;
+mod entry_type;
 mod fields;
 mod framing;
 pub(super) mod index;

@@ -2,7 +2,7 @@
 //! pictures are framed (ISO/IEC 14496-12). Called by `file_facts`.
 
 use super::boxes::contents_of;
-use super::dolby_vision;
+use super::entry_type;
 use super::fields::Fields;
 use super::framing::{self, Framing};
 use super::tables::{for_each_entry, number_of};
@@ -106,7 +106,7 @@ impl Track {
             number,
             has_edits: edits.is_some(),
             framing,
-            entry_type: dolby_vision::correction(file, &samples)?,
+            entry_type: entry_type::correction(file, &samples)?,
             is_picture,
             media,
             ticks,

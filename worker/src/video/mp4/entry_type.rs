@@ -1,5 +1,6 @@
-//! Names a track of Dolby Vision on top of H.264 as the H.264 that it can be decoded as: the demuxer knows such
-//! tracks of H.265 only. Called by `tracks`.
+//! Names variants of H.264 in MP4 as plain H.264, which they are decoded as: Dolby Vision on top of it, which the demuxer
+//! does not know, and parameter sets within the stream, which the decoder does not take by that name. Called by
+//! `tracks`.
 
 use super::boxes::boxes;
 use super::tracks::first;
@@ -12,8 +13,10 @@ use std::ops::Range;
 const ENTRIES_AT: u64 = 8;
 /// Bytes of a box before its type.
 const KIND_AT: u64 = 4;
-/// Types of sample entries, each with that of its base layer.
-const BASE_LAYERS: [([u8; 4], [u8; 4]); 2] = [(*b"dva1", *b"avc1"), (*b"dvav", *b"avc1")];
+/// The type of plain H.264.
+const PLAIN: [u8; 4] = *b"avc1";
+/// The types of its variants.
+const VARIANTS: [[u8; 4]; 3] = [*b"avc3", *b"dva1", *b"dvav"];
 
 /// The type of the first sample entry in this sample table, if it is to be replaced.
 pub(super) fn correction(file: &File, samples: &Range<u64>) -> io::Result<Option<Patch>> {
@@ -21,6 +24,6 @@ pub(super) fn correction(file: &File, samples: &Range<u64>) -> io::Result<Option
     let Some(entry) = boxes(file, table.start + ENTRIES_AT..table.end).next().transpose()? else {
         return Ok(None);
     };
-    let base = BASE_LAYERS.iter().find(|(kind, _)| *kind == entry.kind);
-    Ok(base.map(|(_, base)| Patch { at: entry.whole.start + KIND_AT, bytes: base.to_vec() }))
+    let patch = || Patch { at: entry.whole.start + KIND_AT, bytes: PLAIN.to_vec() };
+    Ok(VARIANTS.contains(&entry.kind).then(patch))
 }
