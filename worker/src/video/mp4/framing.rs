@@ -34,16 +34,18 @@ const KINDS: [[u8; 4]; 8] =
 /// Descriptions of the stream, within the sample entry.
 const DESCRIPTIONS: [[u8; 4]; 2] = [*b"avcC", *b"hvcC"];
 
-/// The framing of the track with this sample table.
-pub(super) fn of(file: &File, samples: &Range<u64>) -> io::Result<Framing> {
-    let Some(table) = first(file, samples, &[*b"stsd"])? else { return Ok(Framing::Lengths) };
-    let Some(entry) = boxes(file, table.start + ENTRIES_AT..table.end).next().transpose()? else {
-        return Ok(Framing::Lengths);
-    };
+/// The first sample entry in this sample table.
+pub(super) fn sample_entry(file: &File, samples: &Range<u64>) -> io::Result<Option<BoxHeader>> {
+    let Some(table) = first(file, samples, &[*b"stsd"])? else { return Ok(None) };
+    boxes(file, table.start + ENTRIES_AT..table.end).next().transpose()
+}
+
+/// The framing of the track with this sample table and sample entry.
+pub(super) fn of(file: &File, samples: &Range<u64>, entry: &BoxHeader) -> io::Result<Framing> {
     if !KINDS.contains(&entry.kind) {
         return Ok(Framing::Lengths);
     }
-    let has_start_codes = match description(file, &entry)? {
+    let has_start_codes = match description(file, entry)? {
         // Without a description only start codes can be decoded.
         None => true,
         Some(description) => {

@@ -100,13 +100,14 @@ impl Track {
         let handler = handler.map(|handler| Fields::read(file, &handler)).transpose()?;
         let is_picture = handler.and_then(|handler| handler.bytes(8)) == Some(*b"vide");
         let samples = first(file, track, &[*b"mdia", *b"minf", *b"stbl"])?.unwrap_or(0..0);
-        let framing = if is_picture { framing::of(file, &samples)? } else { Framing::default() };
+        let entry = if is_picture { framing::sample_entry(file, &samples)? } else { None };
+        let framing = entry.as_ref().map(|entry| framing::of(file, &samples, entry)).transpose()?;
         let (count, ticks) = durations(file, &samples)?;
         Ok(Some(Self {
             number,
             has_edits: edits.is_some(),
-            framing,
-            entry_type: entry_type::correction(file, &samples)?,
+            framing: framing.unwrap_or_default(),
+            entry_type: entry.as_ref().and_then(entry_type::correction),
             is_picture,
             media,
             ticks,
