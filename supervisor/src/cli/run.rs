@@ -8,6 +8,7 @@ use crate::dispatcher::status::Status;
 use crate::dispatcher::{Dispatcher, DispatcherStopped, SubmitError};
 use crate::ops::signals::Shutdown;
 use crate::policy::admission;
+use crate::policy::client::ClientAddress;
 use crate::policy::display_name::{DisplayName, visible};
 use crate::policy::job::{JobId, Upload};
 use crate::runner::attempt::exit_report::Stop;
@@ -193,7 +194,7 @@ async fn submit(
     video: &Video,
     options: Options,
 ) -> Result<JobId, RunError> {
-    let request = admission::Request { bytes: Some(0) };
+    let request = admission::Request { client: ClientAddress::ThisHost, bytes: Some(0) };
     let ticket = dispatcher.admit(request).await?.map_err(RunError::Refused)?;
     let id = JobId::random();
     state.adopt_upload(id, &video.path)?;

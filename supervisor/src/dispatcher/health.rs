@@ -2,12 +2,18 @@
 
 use crate::dispatcher::state::State;
 use crate::dispatcher::{Counts, Health};
-use crate::policy::admission::{Refusal, Request};
+use crate::policy::admission::{self, Refusal, Request};
+use crate::policy::client::ClientAddress;
 use crate::policy::job::JobState;
+use tokio::time::Instant;
 
 impl State {
     pub(crate) fn health(&self, disk_free_bytes: u64) -> Health {
-        let reason = match self.admit(&Request { bytes: Some(0) }, disk_free_bytes) {
+        let request = Request { client: ClientAddress::ThisHost, bytes: Some(0) };
+        let reason = match admission::decide(
+            &self.capacity(&request, disk_free_bytes, Instant::now()),
+            &request,
+        ) {
             Err(Refusal::JournalLost) => Some("the journal was removed, replaced or truncated"),
             Err(Refusal::DiskRefuses) => Some("the disk is not writable"),
             _ if self.scheduler.cannot_start_workers() => Some("workers cannot be started"),
@@ -38,7 +44,7 @@ impl State {
             workers: self.config.workers,
             standby,
             jobs,
-            uploads: self.uploads(),
+            uploads: self.uploads.len(),
             reserved_bytes: self.scheduler.reserved_bytes(),
             budget_bytes: self.config.memory_budget_bytes,
             workers_rss_bytes: running + pooled,

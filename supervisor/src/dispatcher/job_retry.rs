@@ -5,6 +5,7 @@
 
 use crate::dispatcher::Retried;
 use crate::dispatcher::state::State;
+use crate::policy::client::ClientAddress;
 use crate::policy::job::{JobEvent, JobId, JobState};
 use crate::store::RemovedPart;
 use tokio::sync::oneshot;
@@ -31,7 +32,8 @@ impl State {
         self.clear_poison(&sha256);
         let memory_bytes_max = self.config.worker_memory_bytes_max;
         self.change(id, JobEvent::Retried { memory_bytes_max });
-        self.scheduler.enqueue(id);
+        // Operators are programs on this host.
+        self.scheduler.enqueue(id, ClientAddress::ThisHost);
         self.notify_queue();
     }
 

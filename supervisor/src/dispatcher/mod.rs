@@ -30,6 +30,7 @@ use crate::dispatcher::status::{Numbers, Status};
 use crate::policy::admission::{Refusal, Request};
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{JobId, Upload};
+use crate::policy::open_upload::OpenUpload;
 use crate::runner::attempt::exit_report::{ExitReport, Stop};
 use crate::runner::attempt::origin::Origin;
 use crate::runner::attempt::{AttemptChannels, WorkerSpec};
@@ -90,10 +91,10 @@ impl From<&JournalError> for SubmitError {
     }
 }
 
-/// A reserved place in the queue, held during the upload and released by dropping it.
+/// An admitted upload. Its place in the queue is reserved while bytes arrive, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    _place: Arc<()>,
+    upload: Arc<OpenUpload>,
     origin: Origin,
 }
 
@@ -101,6 +102,11 @@ impl Ticket {
     /// Adds the request that carries the upload, for the log.
     pub(crate) fn from(self, origin: Origin) -> Self {
         Self { origin, ..self }
+    }
+
+    /// To be told of the bytes that arrive.
+    pub(crate) fn upload(&self) -> Arc<OpenUpload> {
+        Arc::clone(&self.upload)
     }
 }
 

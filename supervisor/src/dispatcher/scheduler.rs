@@ -12,6 +12,7 @@ use crate::dispatcher::breaker::Breaker;
 use crate::dispatcher::job_table::JobTable;
 use crate::dispatcher::running::{AttemptExit, Running, RunningAttempts, Waiters};
 use crate::dispatcher::worker_pool::{PooledWorker, Standby, WorkerPool};
+use crate::policy::client::ClientAddress;
 use crate::policy::job::{JobId, JobState};
 use crate::policy::memory_cap::{self, Reserved};
 use crate::policy::poison::Poison;
@@ -96,11 +97,11 @@ impl Scheduler {
             let state = jobs.get(id).map(|job| job.state());
             let Some(JobState::Pending { memory_bytes_max, .. }) = state else {
                 tracing::error!(job = %id, "a job in the queue is not pending");
-                self.queue.take(id);
+                self.queue.remove(id);
                 continue;
             };
             let worker = self.worker_for(id, *memory_bytes_max)?;
-            return self.queue.take(id).map(|place| NextStart { id, place, worker });
+            return self.queue.start(id).map(|place| NextStart { id, place, worker });
         }
     }
 
@@ -299,9 +300,9 @@ impl Scheduler {
 
 /// The queue, and figures.
 impl Scheduler {
-    /// Adds a job to the end of the queue.
-    pub(crate) fn enqueue(&mut self, id: JobId) {
-        self.queue.push(id);
+    /// Adds a job of a client to the queue.
+    pub(crate) fn enqueue(&mut self, id: JobId, client: ClientAddress) {
+        self.queue.push(id, client);
     }
 
     /// Returns a job to its place in the queue.
@@ -311,7 +312,7 @@ impl Scheduler {
 
     /// Takes a job out of the queue; false if it is not in it.
     pub(crate) fn dequeue(&mut self, id: JobId) -> bool {
-        self.queue.take(id).is_some()
+        self.queue.remove(id)
     }
 
     pub(crate) const fn queue(&self) -> &Queue {

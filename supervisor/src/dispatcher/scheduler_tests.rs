@@ -57,7 +57,7 @@ impl Fixture {
         };
         let id = JobId::random();
         self.jobs.insert(Job::new(id, upload, caps * CAP_BYTES, Timestamp::UNIX_EPOCH));
-        self.scheduler.enqueue(id);
+        self.scheduler.enqueue(id, ClientAddress::ThisHost);
         id
     }
 

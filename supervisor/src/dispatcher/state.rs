@@ -11,8 +11,10 @@ use crate::dispatcher::job_table::JobTable;
 use crate::dispatcher::scheduler::{Scheduler, WorkerEvent};
 use crate::dispatcher::status::{Place, Status};
 use crate::dispatcher::{Command, Results, Runner, SubmitError, Ticket};
+use crate::policy::client::ClientAddress;
 use crate::policy::eta::AttemptDurations;
 use crate::policy::job::{Job, JobEvent, JobId, JobState};
+use crate::policy::open_upload::OpenUploads;
 use crate::policy::poison::Poison;
 use crate::runner::attempt::exit_report::Stop;
 use crate::store::{
@@ -23,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// How often subscribers of a running job are notified of its progress.
 const TICK_INTERVAL: Duration = Duration::from_millis(200);
@@ -38,7 +40,7 @@ pub(crate) type SubmitReply = oneshot::Sender<Result<Status, SubmitError>>;
 pub(crate) struct StoredUpload {
     pub(crate) job: Job,
     /// Keeps the place reserved until the job is in the queue.
-    pub(crate) _ticket: Ticket,
+    pub(crate) ticket: Ticket,
     pub(crate) reply: SubmitReply,
     pub(crate) written: Result<(), Arc<JournalError>>,
 }
@@ -59,8 +61,7 @@ pub(crate) struct State {
     pub(crate) pressure: Pressure,
     pub(crate) durations: AttemptDurations,
     pub(crate) counters: AttemptCounters,
-    /// Its reference count is one more than the number of uploads in progress.
-    pub(crate) uploads: Arc<()>,
+    pub(crate) uploads: OpenUploads,
 }
 
 impl State {
@@ -77,7 +78,8 @@ impl State {
             job.lower_cap(config.memory_budget_bytes);
             // Accepted jobs are kept even if the limit of the queue is lower now.
             if ended.is_none() {
-                scheduler.enqueue(job.id);
+                // Whose they were is not in the journal.
+                scheduler.enqueue(job.id, ClientAddress::ThisHost);
             }
         }
         let mut state = Self {
@@ -94,7 +96,7 @@ impl State {
             measurements: JoinSet::new(),
             durations: AttemptDurations::default(),
             counters: AttemptCounters::default(),
-            uploads: Arc::new(()),
+            uploads: OpenUploads::default(),
         };
         state.discard_excess_videos();
         state.reject_poisoned();
@@ -152,7 +154,7 @@ impl State {
         // A dropped receiver means that the caller no longer waits for the reply.
         match command {
             Command::Admit { request, disk_free_bytes, reply } => {
-                drop(reply.send(self.admit(&request, disk_free_bytes)));
+                drop(reply.send(self.admit(&request, disk_free_bytes, Instant::now())));
             }
             Command::Submit { ticket, id, upload, reply } => {
                 self.submit(id, upload, ticket, reply);

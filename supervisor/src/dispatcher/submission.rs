@@ -7,22 +7,54 @@ use crate::dispatcher::state::{State, StoredUpload, SubmitReply};
 use crate::dispatcher::status::Status;
 use crate::dispatcher::{SubmitError, Ticket};
 use crate::policy::admission::{self, Admitted, Capacity, Refusal, Request};
+use crate::policy::client::ClientAddress;
 use crate::policy::job::{Job, JobId, Upload};
+use crate::policy::open_upload::OpenUpload;
 use crate::runner::attempt::origin::Origin;
 use crate::runner::containment::own_memory::own_rss_bytes;
 use crate::store::{JobRow, JournalEntry, JournalState, wall};
-use std::sync::Arc;
+use tokio::time::Instant;
 
 impl State {
     /// Reserves a place for an upload. `disk_free_bytes` was measured just before.
-    pub(crate) fn admit(&self, request: &Request, disk_free_bytes: u64) -> Result<Ticket, Refusal> {
+    pub(crate) fn admit(
+        &mut self,
+        request: &Request,
+        disk_free_bytes: u64,
+        now: Instant,
+    ) -> Result<Ticket, Refusal> {
+        let Admitted = admission::decide(&self.capacity(request, disk_free_bytes, now), request)?;
+        let bytes_max = request.bytes_max(self.config.upload_bytes_max);
+        let rate = self.config.http.body_rate_bytes_per_s_min;
+        let upload = OpenUpload::new(request.client, bytes_max, rate, now);
+        self.uploads.add(&upload);
+        Ok(Ticket { upload, origin: Origin::NONE })
+    }
+
+    pub(crate) fn capacity(
+        &self,
+        request: &Request,
+        disk_free_bytes: u64,
+        now: Instant,
+    ) -> Capacity {
         let journal = self.journal.state();
-        let capacity = Capacity {
+        let queue = self.scheduler.queue();
+        let places_of = |client| {
+            let uploads = self.uploads.places(now).filter(|other| *other == client);
+            uploads.count() + queue.len_of(client)
+        };
+        Capacity {
             is_open: self.scheduler.is_open(),
             journal_is_lost: journal == JournalState::Lost,
             memory_is_short: self.pressure.memory,
-            queue_len: self.scheduler.queue().len(),
-            uploads: self.uploads(),
+            queue_len: queue.len(),
+            uploads: self.uploads.places(now).count(),
+            places_of_client: match request.client {
+                // Programs on this host may send for many people.
+                ClientAddress::ThisHost => None,
+                client @ ClientAddress::Remote(_) => Some(places_of(client)),
+            },
+            upload_bytes_left: self.uploads.bytes_left(),
             queue_max: self.config.queue_max,
             workers: self.config.slots(),
             service_time: self.durations.service_time(),
@@ -30,14 +62,7 @@ impl State {
             disk_takes_writes: journal == JournalState::Writable && !self.files.refuses_writes(),
             disk_free_bytes,
             disk_free_bytes_min: self.config.disk_free_bytes_min,
-        };
-        let Admitted = admission::decide(&capacity, request)?;
-        Ok(Ticket { _place: self.uploads.clone(), origin: Origin::NONE })
-    }
-
-    /// Number of uploads in progress.
-    pub(crate) fn uploads(&self) -> usize {
-        Arc::strong_count(&self.uploads) - 1
+        }
     }
 
     /// Has the journal write the job; [`State::on_upload_stored`] continues. A repeated request,
@@ -57,7 +82,7 @@ impl State {
         self.submissions.spawn(async move {
             let row = JobRow { job: job.clone(), ended: None };
             let written = journal.commit(JournalEntry::Job(Box::new(row))).await;
-            StoredUpload { job, _ticket: ticket, reply, written }
+            StoredUpload { job, ticket, reply, written }
         });
     }
 
@@ -82,7 +107,7 @@ impl State {
 
     /// Queues a job that the journal has committed; refuses one that it has not.
     pub(crate) fn on_upload_stored(&mut self, stored: StoredUpload) {
-        let StoredUpload { job, reply, written, .. } = stored;
+        let StoredUpload { job, ticket, reply, written } = stored;
         let id = job.id;
         if let Err(error) = written {
             tracing::error!(job = %id, %error, "job not accepted");
@@ -105,7 +130,7 @@ impl State {
             trace_id = job.origin.trace_id(),
             "accepted"
         );
-        self.scheduler.enqueue(id);
+        self.scheduler.enqueue(id, ticket.upload.client());
         let is_poisoned = self.poison.is_poisoned(&job.upload.sha256);
         self.jobs.insert(job);
         self.notify_queue();

@@ -2,6 +2,7 @@
 //!
 //! Called by the dispatcher, which provides the numbers.
 
+use crate::policy::client::ClientAddress;
 use std::time::Duration;
 
 /// State of the service, as far as an admission depends on it.
@@ -15,8 +16,12 @@ pub(crate) struct Capacity {
     pub memory_is_short: bool,
     /// Number of queued jobs.
     pub queue_len: usize,
-    /// Uploads in progress; each needs a place in the queue and space on the disk.
+    /// Uploads in progress that need a place in the queue.
     pub uploads: usize,
+    /// How many of these and of the queued jobs are the client's; none for a client without a share.
+    pub places_of_client: Option<usize>,
+    /// Bytes that uploads in progress may still write.
+    pub upload_bytes_left: u64,
     /// Maximum number of queued jobs.
     pub queue_max: usize,
     /// Maximum number of concurrent attempts.
@@ -36,8 +41,17 @@ pub(crate) struct Capacity {
 /// A request to upload a video.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request {
+    /// Who sends it.
+    pub client: ClientAddress,
     /// Size of the body, if the client declares it.
     pub bytes: Option<u64>,
+}
+
+impl Request {
+    /// Most bytes that the upload writes to the disk.
+    pub(crate) fn bytes_max(&self, upload_bytes_max: u64) -> u64 {
+        self.bytes.unwrap_or(upload_bytes_max).min(upload_bytes_max)
+    }
 }
 
 /// Bytes of a body besides the video: the multipart framing of a form and its short fields.
@@ -59,7 +73,7 @@ pub enum Refusal {
         /// The limit, in bytes.
         upload_bytes_max: u64,
     },
-    /// The queue is full.
+    /// The queue is full, or what is left of it is kept for clients with fewer places.
     QueueFull {
         /// Estimated time until a place is free.
         retry_after: Duration,
@@ -92,17 +106,17 @@ pub(crate) fn decide(capacity: &Capacity, request: &Request) -> Result<Admitted,
         return Err(Refusal::MemoryShort { retry_after: whole_seconds(capacity.service_time) });
     }
     let places = capacity.queue_len + capacity.uploads;
-    if places >= capacity.queue_max {
-        let missing = places - capacity.queue_max + 1;
+    // Whoever has as many places as are left gets no more, so that the next client finds one.
+    let free = capacity.queue_max.saturating_sub(places);
+    if free == 0 || capacity.places_of_client.is_some_and(|own| own >= free) {
+        let missing = (places + 1).saturating_sub(capacity.queue_max).max(1);
         return Err(Refusal::QueueFull { retry_after: time_to_finish(missing, capacity) });
     }
     if !capacity.disk_takes_writes {
         return Err(Refusal::DiskRefuses);
     }
-    // Each upload in progress may still grow to the limit.
-    let reserved = upload_bytes_max.saturating_mul(capacity.uploads as u64);
-    let needed = request.bytes.unwrap_or(upload_bytes_max).min(upload_bytes_max);
-    let left = capacity.disk_free_bytes.saturating_sub(reserved).checked_sub(needed);
+    let unreserved = capacity.disk_free_bytes.saturating_sub(capacity.upload_bytes_left);
+    let left = unreserved.checked_sub(request.bytes_max(upload_bytes_max));
     if left.is_none_or(|left| left < capacity.disk_free_bytes_min) {
         return Err(Refusal::DiskFull);
     }
@@ -134,6 +148,8 @@ mod tests {
             memory_is_short: false,
             queue_len: 0,
             uploads: 0,
+            places_of_client: None,
+            upload_bytes_left: 0,
             queue_max: 10,
             workers: 2,
             service_time: Duration::from_millis(8200),
@@ -144,7 +160,11 @@ mod tests {
         }
     }
 
-    const SMALL: Request = Request { bytes: Some(1000) };
+    const fn request(bytes: Option<u64>) -> Request {
+        Request { client: ClientAddress::ThisHost, bytes }
+    }
+
+    const SMALL: Request = request(Some(1000));
 
     #[test]
     fn the_queue_is_filled_to_its_limit_and_not_beyond() {
@@ -153,6 +173,31 @@ mod tests {
         let past = Capacity { queue_len: 7, uploads: 3, ..capacity() };
         let retry_after = Duration::from_secs(9);
         assert_eq!(decide(&past, &SMALL), Err(Refusal::QueueFull { retry_after }));
+    }
+
+    /// The places of each client once none gets another, when they come one after the other.
+    fn filled(queue_max: usize, clients: usize) -> Vec<usize> {
+        let mut places = vec![0; clients];
+        for client in 0..clients {
+            loop {
+                let queue_len = places.iter().sum();
+                let places_of_client = Some(places[client]);
+                let at = Capacity { queue_len, queue_max, places_of_client, ..capacity() };
+                if decide(&at, &SMALL).is_err() {
+                    break;
+                }
+                places[client] += 1;
+            }
+        }
+        places
+    }
+
+    #[test]
+    fn whoever_comes_first_leaves_places_for_others() {
+        assert_eq!(filled(10, 5), [5, 3, 1, 1, 0]);
+        assert_eq!(filled(100, 8), [50, 25, 13, 6, 3, 2, 1, 0]);
+        assert_eq!(filled(2, 2), [1, 1]);
+        assert_eq!(filled(1, 2), [1, 0]);
     }
 
     #[test]
@@ -167,19 +212,19 @@ mod tests {
     #[test]
     fn a_body_at_the_limit_is_admitted_and_one_byte_more_is_refused() {
         let limit = 30 * MIB + ENVELOPE_BYTES_MAX;
-        assert_eq!(decide(&capacity(), &Request { bytes: Some(limit) }), Ok(Admitted));
+        assert_eq!(decide(&capacity(), &request(Some(limit))), Ok(Admitted));
         let refusal = Refusal::TooLarge { upload_bytes_max: 30 * MIB };
-        assert_eq!(decide(&capacity(), &Request { bytes: Some(limit + 1) }), Err(refusal));
+        assert_eq!(decide(&capacity(), &request(Some(limit + 1))), Err(refusal));
     }
 
     #[test]
     fn disk_space_is_reserved_for_uploads_in_progress() {
-        let at = Capacity { disk_free_bytes: 190 * MIB, uploads: 2, ..capacity() };
-        assert_eq!(decide(&at, &Request { bytes: None }), Ok(Admitted));
+        let at = Capacity { disk_free_bytes: 190 * MIB, upload_bytes_left: 60 * MIB, ..capacity() };
+        assert_eq!(decide(&at, &request(None)), Ok(Admitted));
         let past = Capacity { disk_free_bytes: 190 * MIB - 1, ..at };
-        assert_eq!(decide(&past, &Request { bytes: None }), Err(Refusal::DiskFull));
+        assert_eq!(decide(&past, &request(None)), Err(Refusal::DiskFull));
         let refusing = Capacity { disk_takes_writes: false, ..at };
-        assert_eq!(decide(&refusing, &Request { bytes: None }), Err(Refusal::DiskRefuses));
+        assert_eq!(decide(&refusing, &request(None)), Err(Refusal::DiskRefuses));
     }
 
     #[test]
@@ -195,21 +240,26 @@ mod tests {
     proptest! {
         #[test]
         fn an_admitted_upload_fits_into_queue_and_disk(
-            queue_len in 0usize..20, uploads in 0usize..20, queue_max in 1usize..20,
-            workers in 0usize..4, free in 0u64..2000, bytes in prop::option::of(0u64..40),
+            (queue_len, uploads, queue_max) in (0usize..20, 0usize..20, 1usize..20),
+            places_of_client in prop::option::of(0usize..20), workers in 0usize..4,
+            (free, bytes_left) in (0u64..2000, 0u64..100), bytes in prop::option::of(0u64..40),
         ) {
             let capacity = Capacity {
-                queue_len, uploads, queue_max, workers, disk_free_bytes: free * MIB, ..capacity()
+                queue_len, uploads, queue_max, workers, disk_free_bytes: free * MIB,
+                places_of_client, upload_bytes_left: bytes_left * MIB, ..capacity()
             };
-            let request = Request { bytes: bytes.map(|mib| mib * MIB) };
+            let request = request(bytes.map(|mib| mib * MIB));
             match decide(&capacity, &request) {
                 Ok(Admitted) => {
                     prop_assert!(queue_len + uploads < queue_max);
-                    let worst = uploads as u64 * 30 + bytes.unwrap_or(30).min(30);
+                    let free_places = queue_max - queue_len - uploads;
+                    prop_assert!(places_of_client.is_none_or(|own| own < free_places));
+                    let worst = bytes_left + bytes.unwrap_or(30).min(30);
                     prop_assert!(free >= worst + 100);
                 }
                 Err(Refusal::QueueFull { retry_after }) => {
-                    prop_assert!(queue_len + uploads >= queue_max);
+                    let places = queue_len + uploads + places_of_client.unwrap_or(0);
+                    prop_assert!(places >= queue_max);
                     prop_assert!((1..=600).contains(&retry_after.as_secs()));
                 }
                 Err(_) => {}

@@ -12,6 +12,7 @@ mod contract;
 mod deletions;
 mod disk;
 mod events;
+mod fairness;
 mod formats;
 mod ground_truth;
 mod hdr;

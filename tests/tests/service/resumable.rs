@@ -1,6 +1,7 @@
 //! Uploads in chunks, over connections that break, from the reference client and as single requests.
 
 use anyhow::{Context, Result};
+use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::programs;
 use bodyscript_tests::raw_tus::{BYTES, RawTus};
 use bodyscript_tests::server::TestServer;
@@ -175,6 +176,22 @@ fn an_aborted_or_expired_upload_is_removed() -> Result<()> {
     while std::fs::read_dir(brief.state_dir().join("resumable"))?.next().is_some() {
         std::thread::yield_now();
     }
+    Ok(())
+}
+
+#[test]
+fn abandoned_uploads_without_bytes_give_way_to_new_ones() -> Result<()> {
+    let server = start_fault_service(&["--resumable-uploads-max", "2"])?;
+    let tus = RawTus::of(&server);
+    let bytes = (1 << 20) + 1;
+    let (kept, empty) = (tus.begin(bytes + 1)?, tus.begin(9)?);
+    assert_eq!(tus.add(&kept, 0, vec![b'a'; bytes as usize])?.status(), StatusCode::NO_CONTENT);
+    wait_until("a third upload begins", || {
+        let third = tus.try_begin(&[("upload-length", "9")])?;
+        Ok(third.status() == StatusCode::CREATED)
+    })?;
+    assert_eq!(tus.ask(Method::HEAD, &empty, &[]).send()?.status(), StatusCode::NOT_FOUND);
+    assert_eq!(tus.offset(&kept)?, bytes);
     Ok(())
 }
 

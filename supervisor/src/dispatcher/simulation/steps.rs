@@ -4,6 +4,7 @@ use super::fake_runner::KnownJob;
 use super::{DEADLY, Expected, REPEATED, Simulation, config, is_final, need_bytes, sha256};
 use crate::dispatcher::{Cancelled, Retried};
 use crate::policy::admission::Request;
+use crate::policy::client::ClientAddress;
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{JobId, Upload};
 use bodyscript_protocol::options::Options;
@@ -33,7 +34,7 @@ impl Simulation {
     }
 
     async fn submit(&mut self) -> Option<&'static str> {
-        let request = Request { bytes: Some(1) };
+        let request = Request { client: ClientAddress::ThisHost, bytes: Some(1) };
         let ticket = self.dispatcher().admit(request).await.expect("it runs").ok()?;
         self.accepted += 1;
         let number = self.accepted;
@@ -138,7 +139,8 @@ impl Simulation {
         self.dispatcher().drain().await.expect("it runs");
         let health = self.dispatcher().health().await.expect("it runs");
         assert_eq!((health.jobs.processing, health.reserved_bytes), (0, 0), "it is drained");
-        let refused = self.dispatcher().admit(Request { bytes: Some(1) }).await.expect("it runs");
+        let request = Request { client: ClientAddress::ThisHost, bytes: Some(1) };
+        let refused = self.dispatcher().admit(request).await.expect("it runs");
         assert!(refused.is_err(), "a service that drains accepts nothing");
         self.stop().await;
         self.start_again();

@@ -2,11 +2,12 @@
 
 use crate::http::connections::registry::{ConnectionHandle, RequestSlot};
 use crate::http::connections::table::Limit;
-use crate::http::middleware::client_address::{ClientAddress, Peer};
+use crate::http::middleware::client_address::Peer;
 use crate::http::operators::health;
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::http::upload::body::refuse;
+use crate::policy::client::ClientAddress;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CONNECTION;

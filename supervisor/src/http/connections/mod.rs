@@ -18,4 +18,5 @@ pub(crate) mod admit;
 pub(crate) mod minimum_rate;
 pub(crate) mod registry;
 pub(crate) mod server;
+mod spare_descriptor;
 pub(crate) mod table;

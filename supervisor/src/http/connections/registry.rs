@@ -2,9 +2,10 @@
 
 use crate::config::HttpLimits;
 use crate::http::connections::table::{Capacity, Limit, Table};
-use crate::http::middleware::client_address::{ClientAddress, is_trusted};
+use crate::http::middleware::client_address::is_trusted;
 use crate::http::problem::ApiError;
 use crate::http::settings::Settings;
+use crate::policy::client::ClientAddress;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

@@ -5,6 +5,7 @@
 
 use crate::http::connections::minimum_rate::{MinimumRate, RateLimitedWrites};
 use crate::http::connections::registry::{Connection, Connections};
+use crate::http::connections::spare_descriptor::SpareDescriptor;
 use crate::http::middleware::client_address::Peer;
 use axum::Router;
 use hyper::Request;
@@ -58,6 +59,7 @@ pub(crate) async fn serve(
         .header_read_timeout(connections.limits().header_max)
         .max_buf_size(BUFFER_BYTES_MAX);
     let mut closing = pin!(closing);
+    let mut spare = SpareDescriptor::open();
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener) => accepted,
@@ -66,7 +68,7 @@ pub(crate) async fn serve(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                sleep(pause_after(&error, &connections)).await;
+                wait_after(&error, &connections, &listener, &mut spare).await;
                 continue;
             }
         };
@@ -129,9 +131,20 @@ async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Peer)> {
     Ok((stream, Peer(address)))
 }
 
-fn pause_after(error: &io::Error, connections: &Connections) -> Duration {
+/// Waits until a connection may be accepted again. Without descriptors, an idle connection is closed for the new one, or
+/// that is refused.
+async fn wait_after(
+    error: &io::Error,
+    connections: &Connections,
+    listener: &TcpListener,
+    spare: &mut SpareDescriptor,
+) {
     tracing::warn!(%error, "cannot accept a connection");
     let is_short =
         matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE));
-    if is_short && connections.evict_idle() { ACCEPT_PAUSE_SHORT } else { ACCEPT_PAUSE }
+    if is_short && connections.evict_idle() {
+        sleep(ACCEPT_PAUSE_SHORT).await;
+    } else if !is_short || !spare.refuse(listener).await {
+        sleep(ACCEPT_PAUSE).await;
+    }
 }

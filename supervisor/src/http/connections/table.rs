@@ -5,7 +5,7 @@
 //! and event streams, so that a connection for health checks is always available. If the table is
 //! full, the longest idle connection is closed for a new one.
 
-use crate::http::middleware::client_address::ClientAddress;
+use crate::policy::client::ClientAddress;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use tokio_util::sync::CancellationToken;

@@ -5,6 +5,7 @@
 //! trusted proxy. An invalid entry ends the search: the proxy that added it counts as the client,
 //! because entries before it are not trustworthy. All programs on this host are one client.
 
+use crate::policy::client::ClientAddress;
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -12,15 +13,6 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 /// The address of the peer of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
-
-/// A client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum ClientAddress {
-    /// Programs on this host that connect without a proxy.
-    ThisHost,
-    /// An IPv4 address, or the first address of an IPv6 /64 network.
-    Remote(IpAddr),
-}
 
 impl ClientAddress {
     /// The peer of a connection as a client, even if it is a proxy.

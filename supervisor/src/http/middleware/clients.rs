@@ -4,8 +4,9 @@
 //! share one address. The state is not persistent; a restart resets the limits.
 
 use crate::config::ClientLimits;
-use crate::http::middleware::client_address::{ClientAddress, Peer};
+use crate::http::middleware::client_address::Peer;
 use crate::http::problem::ApiError;
+use crate::policy::client::ClientAddress;
 use crate::policy::job::JobId;
 use axum::http::HeaderMap;
 use std::collections::HashMap;
@@ -40,7 +41,7 @@ pub(crate) struct Clients {
 #[derive(Debug)]
 pub(crate) struct ClientPermit {
     clients: Arc<Clients>,
-    client: Option<IpAddr>,
+    client: ClientAddress,
 }
 
 impl Clients {
@@ -50,33 +51,31 @@ impl Clients {
     }
 
     /// Counts an upload of this client, or refuses it.
-    pub(crate) fn admit(
-        self: &Arc<Self>,
-        client: Option<IpAddr>,
-    ) -> Result<ClientPermit, ApiError> {
-        if let Some(client) = client {
+    pub(crate) fn admit(self: &Arc<Self>, client: ClientAddress) -> Result<ClientPermit, ApiError> {
+        if let ClientAddress::Remote(client) = client {
             self.update(client, |usage| usage.admit(&self.limits, Instant::now()))?;
         }
         Ok(ClientPermit { clients: Arc::clone(self), client })
     }
 
-    /// The client that a request counts for; none for a program on this host.
-    pub(crate) fn client(&self, peer: Option<Peer>, headers: &HeaderMap) -> Option<IpAddr> {
-        let Peer(peer) = peer?;
-        match ClientAddress::of_request(peer.ip(), headers, &self.limits.trusted_proxies) {
-            ClientAddress::ThisHost => None,
-            ClientAddress::Remote(address) => Some(address),
-        }
+    /// The client that a request counts for.
+    pub(crate) fn client(&self, peer: Option<Peer>, headers: &HeaderMap) -> ClientAddress {
+        peer.map_or(ClientAddress::ThisHost, |Peer(peer)| {
+            ClientAddress::of_request(peer.ip(), headers, &self.limits.trusted_proxies)
+        })
     }
 
     /// Stops counting a finished job of this client.
-    pub(crate) fn forget(&self, client: IpAddr, job: JobId) {
-        self.update(client, |usage| usage.jobs.retain(|other| *other != job));
+    pub(crate) fn forget(&self, client: ClientAddress, job: JobId) {
+        if let ClientAddress::Remote(client) = client {
+            self.update(client, |usage| usage.jobs.retain(|other| *other != job));
+        }
     }
 
     /// The jobs of a client at its limit, empty below it. The caller removes finished ones with
     /// [`Self::forget`].
-    pub(crate) fn jobs_at_limit(&self, client: IpAddr) -> Vec<JobId> {
+    pub(crate) fn jobs_at_limit(&self, client: ClientAddress) -> Vec<JobId> {
+        let ClientAddress::Remote(client) = client else { return Vec::new() };
         self.update(client, |usage| match self.limits.jobs_max {
             max if usage.uploads + usage.jobs.len() < max => Vec::new(),
             _ => usage.jobs.clone(),
@@ -122,7 +121,7 @@ impl Client {
 impl ClientPermit {
     /// Counts the job that the upload becomes.
     pub(crate) fn add_job(&self, job: JobId) {
-        if let Some(client) = self.client {
+        if let ClientAddress::Remote(client) = self.client {
             self.clients.update(client, |usage| usage.jobs.push(job));
         }
     }
@@ -130,7 +129,7 @@ impl ClientPermit {
 
 impl Drop for ClientPermit {
     fn drop(&mut self) {
-        if let Some(client) = self.client {
+        if let ClientAddress::Remote(client) = self.client {
             self.clients.update(client, |usage| usage.uploads = usage.uploads.saturating_sub(1));
         }
     }

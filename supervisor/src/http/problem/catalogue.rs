@@ -140,7 +140,7 @@ responses! {
         "The limit of unfinished resumable uploads is reached (`resumable_uploads_max`)."
         "Try again after `Retry-After`, or send the video in one request.";
     QueueFull "queue_full" 503 Time
-        "The queue is full (`queue_max`)." "Try again after `Retry-After`.";
+        "The queue is full (`queue_max`), or what is left of it is kept for clients with fewer jobs." "Try again after `Retry-After`.";
     MemoryShort "memory_short" 503 Time
         "The host is low on memory." "Try again after `Retry-After`.";
     DiskFull "disk_full" 507 Time

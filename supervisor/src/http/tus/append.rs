@@ -64,7 +64,7 @@ async fn receive_and_complete(
     let Append { lock, ticket, checksum } = append;
     let id = lock.id();
     let announced = body.size_hint().exact().unwrap_or(0);
-    let mut chunks = Chunks::start(body, &service.config.http);
+    let mut chunks = Chunks::start(body, ticket.upload(), &service.config.http);
     if announced > record.length - record.offset {
         return Err(ApiError::UploadBeyondLength { length: record.length });
     }

@@ -15,7 +15,8 @@ use crate::http::openapi::Bytes;
 use crate::http::problem::ApiError;
 use crate::http::service::{LiveService, Service};
 use crate::http::upload::body::{discard, refuse};
-use crate::http::upload::{admit, blocking, check_webhook, origin, submit};
+use crate::http::upload::{admit, blocking, check_webhook, client_of, origin, submit};
+use crate::policy::admission::Request as Admission;
 use crate::policy::job::{JobId, Upload};
 use crate::store::Pressure;
 use crate::store::UploadLock;
@@ -185,14 +186,17 @@ pub(crate) async fn head(
     State(service): State<Service>,
     PathParam(id): PathParam<String>,
     _: ProtocolHeaders,
+    request: Request,
 ) -> Result<Response, ApiError> {
+    let (parts, _) = request.into_parts();
     let (lock, record) = find(&service, &id).await?;
     let id = lock.id();
     let state = if let Some(job) = job_of(&service, id).await? {
         UploadState { record, job: Some(job) }
     } else if record.is_complete() {
         // All bytes are stored, but the job could not be submitted before.
-        let ticket = service.dispatcher.admit(crate::policy::admission::Request { bytes: Some(0) });
+        let client = client_of(&service, &parts);
+        let ticket = service.dispatcher.admit(Admission { client, bytes: Some(0) });
         complete(&service, id, record, ticket.await??).await?
     } else {
         UploadState { record, job: None }
@@ -249,7 +253,7 @@ pub(crate) async fn override_method(
     let method = request.headers().get("x-http-method-override").map(HeaderValue::as_bytes);
     match method {
         Some(b"PATCH") => patch(service, id, version, request).await,
-        Some(b"HEAD") => head(service, id, version).await.into_response(),
+        Some(b"HEAD") => head(service, id, version, request).await.into_response(),
         Some(b"DELETE") => delete(service, id, version).await.into_response(),
         _ => {
             let accepted = "PATCH, HEAD or DELETE";
@@ -329,7 +333,8 @@ async fn begin_append(
         return Err(ApiError::OffsetConflict { offset: record.offset });
     }
     let bytes = Some(record.length - record.offset);
-    let ticket = service.dispatcher.admit(crate::policy::admission::Request { bytes }).await??;
+    let client = client_of(service, parts);
+    let ticket = service.dispatcher.admit(Admission { client, bytes }).await??;
     Ok((Append { lock, ticket: ticket.from(origin(parts)), checksum }, record))
 }
 

@@ -7,6 +7,7 @@
 use crate::config::HttpLimits;
 use crate::http::connections::minimum_rate::{MinimumRate, TooSlow};
 use crate::http::problem::ApiError;
+use crate::policy::open_upload::OpenUpload;
 use axum::body::Body;
 use axum::http::header::EXPECT;
 use axum::http::request::Parts;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body_util::BodyExt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use thiserror::Error;
@@ -61,9 +63,9 @@ pub(crate) struct Chunks {
 
 impl Chunks {
     /// Starts the task that reads the body.
-    pub(crate) fn start(body: Body, limits: &HttpLimits) -> Self {
+    pub(crate) fn start(body: Body, upload: Arc<OpenUpload>, limits: &HttpLimits) -> Self {
         let (sender, chunks) = mpsc::channel(1);
-        tokio::spawn(read_chunks(body, sender, limits.clone()));
+        tokio::spawn(read_chunks(body, upload, sender, limits.clone()));
         Self { chunks }
     }
 }
@@ -93,6 +95,7 @@ pub(crate) fn discard(body: Body) {
 
 async fn read_chunks(
     mut body: Body,
+    upload: Arc<OpenUpload>,
     chunks: mpsc::Sender<Result<Bytes, BodyError>>,
     limits: HttpLimits,
 ) {
@@ -108,7 +111,7 @@ async fn read_chunks(
         let chunk = match frame {
             Err(_) if stall < end => Err(BodyError::Stalled),
             Err(_) => Err(BodyError::TooSlow),
-            Ok(None) => return,
+            Ok(None) => return upload.complete(),
             Ok(Some(Err(_))) => Err(BodyError::ProtocolError),
             // Trailers are ignored.
             Ok(Some(Ok(frame))) => match frame.into_data() {
@@ -120,6 +123,7 @@ async fn read_chunks(
             },
         };
         let is_last = chunk.is_err();
+        upload.receive(chunk.as_ref().map_or(0, Bytes::len), Instant::now());
         if chunks.send(chunk).await.is_err() {
             return linger(body).await;
         }

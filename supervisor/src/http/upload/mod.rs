@@ -25,6 +25,7 @@ use crate::http::upload::form::{FormLimits, Received};
 use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, refuse_misspelt};
 use crate::http::upload::received_file::{ReceivedFile, ReceivingFile};
 use crate::policy::admission::Request as Admission;
+use crate::policy::client::ClientAddress;
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{JobId, Upload};
 use crate::runner::attempt::origin::Origin;
@@ -210,19 +211,21 @@ pub(crate) async fn admit(
     parts: &Parts,
     bytes: Option<u64>,
 ) -> Result<(Ticket, ClientPermit), ApiError> {
-    let peer = parts.extensions.get().copied();
+    let client = client_of(service, parts);
     let clients = &service.clients;
-    let client = clients.client(peer, &parts.headers);
-    if let Some(client) = client {
-        for job in clients.jobs_at_limit(client) {
-            if !is_unfinished(service, job).await? {
-                clients.forget(client, job);
-            }
+    for job in clients.jobs_at_limit(client) {
+        if !is_unfinished(service, job).await? {
+            clients.forget(client, job);
         }
     }
     let permit = clients.admit(client)?;
-    let ticket = service.dispatcher.admit(Admission { bytes }).await??;
+    let ticket = service.dispatcher.admit(Admission { client, bytes }).await??;
     Ok((ticket.from(origin(parts)), permit))
+}
+
+/// The client that a request counts for.
+pub(crate) fn client_of(service: &Service, parts: &Parts) -> ClientAddress {
+    service.clients.client(parts.extensions.get().copied(), &parts.headers)
 }
 
 /// The request id and trace id of a request.
@@ -259,7 +262,7 @@ async fn receive_and_submit(
 ) -> Result<Status, ApiError> {
     let StartedUpload { upload, ticket, id, partial, file } = started;
     let mut file = tokio::fs::File::from_std(file);
-    let chunks = Chunks::start(body, &service.config.http);
+    let chunks = Chunks::start(body, ticket.upload(), &service.config.http);
     let target = (&mut file, partial.path());
     let received = match upload.encoding {
         UploadEncoding::Form(boundary) => {

@@ -10,6 +10,7 @@
 //! gap nor unchecked bytes. The id is that of the future job and the only key. Called by
 //! `http::tus`; all calls block. An upload here is no job, and the journal does not know it.
 
+mod negligible;
 mod upload_lock;
 
 use crate::policy::job::JobId;
@@ -21,6 +22,7 @@ use crate::store::fs_atomic::{UNFINISHED, remove_file, replace};
 use crate::store::retention::Pressure;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::cmp::Reverse;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -89,7 +91,7 @@ impl Resumables {
         self.folder.join(format!("{id}{RECORD}"))
     }
 
-    /// Creates an upload; none if there are too many.
+    /// Creates an upload, if need be in place of a negligible one; none if there are too many.
     pub(crate) fn create(
         &self,
         id: JobId,
@@ -97,7 +99,8 @@ impl Resumables {
         metadata: String,
     ) -> Result<Option<ResumableRecord>, StateError> {
         let _guard = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.ids()?.len() >= self.limits.uploads_max {
+        let ids = self.ids()?;
+        if ids.len() >= self.limits.uploads_max && !self.remove_negligible(&ids)? {
             return Ok(None);
         }
         let path = self.data(id);
@@ -107,6 +110,24 @@ impl Resumables {
         let record = ResumableRecord { length, offset: 0, metadata, created: self.clock.now() };
         self.write(id, &record)?;
         Ok(Some(record))
+    }
+
+    /// Removes the upload that loses the least, among those that lose next to nothing; false if there is none.
+    fn remove_negligible(&self, ids: &[JobId]) -> Result<bool, StateError> {
+        let candidates = ids.iter().filter_map(|id| {
+            let lock = self.locks.try_take(*id)?;
+            let data = fs::metadata(self.data(*id)).ok()?;
+            let idle = data.modified().ok()?.elapsed().ok()?;
+            negligible::is_negligible(data.len(), idle).then_some((data.len(), Reverse(idle), lock))
+        });
+        let Some((bytes, Reverse(idle), lock)) =
+            candidates.min_by_key(|(bytes, idle, _)| (*bytes, *idle))
+        else {
+            return Ok(false);
+        };
+        tracing::info!(job = %lock.id(), bytes, ?idle, "resumable upload gives way to a new one");
+        self.remove(lock.id())?;
+        Ok(true)
     }
 
     /// The uploads with a data file.
