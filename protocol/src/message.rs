@@ -45,6 +45,8 @@ pub struct Prepare {
     pub layers: Vec<Layer>,
     /// The layers without which the worker must refuse to start.
     pub layers_required: Vec<Layer>,
+    /// The user and group that a worker started as root becomes, of which no other process is.
+    pub user_id: u32,
     /// Whether to process a generated video before `Ready`, so that code and memory are warm:
     /// the worker will wait in the pool.
     pub warms_up: bool,

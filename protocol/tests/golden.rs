@@ -32,11 +32,12 @@ fn prepare() {
         version: 4,
         layers: vec![Layer::Seccomp],
         layers_required: vec![],
+        user_id: 66_000,
         warms_up: true,
     };
     holds(
         &ToWorker::Prepare(prepare),
-        "1d000000 00000000 04000000 0100000000000000 06000000 0000000000000000 01",
+        "21000000 00000000 04000000 0100000000000000 06000000 0000000000000000 d0010100 01",
     );
 }
 

@@ -135,7 +135,13 @@ proptest! {
 
 fn prepare() -> ToWorker {
     let version = bodyscript_protocol::PROTOCOL_VERSION;
-    ToWorker::Prepare(Prepare { version, layers: vec![], layers_required: vec![], warms_up: false })
+    ToWorker::Prepare(Prepare {
+        version,
+        layers: vec![],
+        layers_required: vec![],
+        user_id: 1,
+        warms_up: false,
+    })
 }
 
 fn start() -> ToWorker {

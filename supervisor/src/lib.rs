@@ -86,6 +86,7 @@ pub use runner::attempt::{
 };
 pub use runner::containment::cage::{CageBackend, CageRequired, survey};
 pub use runner::factory::{WorkerFactory, WorkerFactoryError, WorkerFactorySettings};
+pub use runner::worker_users::UserIds;
 pub use store::{
     JOURNAL_FILE, JobRow, Journal, JournalEntry, OpenedJournal, StateDir, wall as wall_clock,
 };

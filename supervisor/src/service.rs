@@ -7,7 +7,7 @@ use crate::dispatcher::{Dispatcher, Runner};
 use crate::http::access::{Access, AccessError};
 use crate::http::connections::registry::Connections;
 use crate::http::middleware::clients::Clients;
-use crate::http::router::router;
+use crate::http::router::api;
 use crate::http::service::Service;
 use crate::http::settings::Settings;
 use crate::ops::commands::OperatorCommand;
@@ -122,9 +122,9 @@ pub(crate) async fn run(
         started_at: wall(),
         closing: closing.clone(),
     };
-    let router = router(service, settings_receiver.clone());
+    let api = api(service, settings_receiver.clone());
     let connections = [connections, Connections::new(&config.http, settings_receiver.clone())];
-    let server = tokio::spawn(listeners.serve(router, connections, closing.clone()));
+    let server = tokio::spawn(listeners.serve(api, connections, closing.clone()));
     let targets = Targets { dispatcher: dispatcher.clone(), webhooks, settings };
     let operations = Operations::new(targets, signals.shutdown_sender, source, addresses);
     let operations = tokio::spawn(run_operations(operations, signals.commands, control));

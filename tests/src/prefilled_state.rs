@@ -89,6 +89,7 @@ fn attempt(state: &str) -> AttemptRecord {
         cpu_ms: 5800,
         end: if state == "completed" { "done" } else { "bad_input" },
         is_counted: true,
+        is_killed: false,
     }
 }
 

@@ -28,7 +28,7 @@ const LAYERS_REQUIRED: [&str; 5] = names([
 
 /// Every key, in the order of the help.
 #[rustfmt::skip]
-pub(crate) static KEYS: [Key; 48] = [
+pub(crate) static KEYS: [Key; 49] = [
     Key::new("listen", "ADDR:PORT", text("127.0.0.1:8000"), "Address and port to listen on").at_next_start(),
     Key::new("operator_listen", "ADDR:PORT", text("127.0.0.1:8001"),
         "Address and port of the operator listener, or off; needs a token unless it is loopback").at_next_start(),
@@ -62,6 +62,8 @@ pub(crate) static KEYS: [Key; 48] = [
     Key::new("models_dir", "DIR", Kind::Path, "Folder of the model files").at_next_start(),
     Key::new("cage_required", "CAGE", choice("any", &["v2", "cgroup", "any"]),
         "Required memory cage").at_next_start(),
+    Key::new("worker_user_ids", "RANGE", text("66000-66999"),
+        "User ids that workers of a service of root become, each one of its own").at_next_start(),
     Key::new("sandbox_layers", "LAYER", list(&LAYERS), "Sandbox layers a worker applies").at_next_start(),
     Key::new("sandbox_required", "LAYER", list(&LAYERS_REQUIRED),
         "Sandbox layers without which a worker does not start").at_next_start(),

@@ -166,6 +166,7 @@ impl Config {
             cage_required: self.cage_required,
             layers: self.sandbox_layers.clone(),
             layers_required: self.sandbox_required.clone(),
+            user_ids: self.worker_user_ids,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::config::{
 use crate::policy::retention_rules::{ResumableLimits, RetentionPeriods};
 use crate::runner::attempt::Deadlines;
 use crate::runner::containment::cage::CageRequired;
+use crate::runner::worker_users::UserIds;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
 use bodyscript_protocol::sandbox_report::Layer;
 use std::net::SocketAddr;
@@ -51,6 +52,8 @@ pub(crate) struct Config {
     pub models_dir: PathBuf,
     /// The weakest cage that is accepted.
     pub cage_required: CageRequired,
+    /// Users that workers become if the service runs as root.
+    pub worker_user_ids: UserIds,
     /// Sandbox layers that a worker applies.
     pub sandbox_layers: Vec<Layer>,
     /// Sandbox layers without which a worker does not start.
@@ -118,6 +121,10 @@ impl Config {
                 "cgroup" => CageRequired::Cgroup,
                 _ => CageRequired::Any,
             },
+            worker_user_ids: given.text("worker_user_ids", |text| {
+                let accepted = "a range of user ids without 0, such as 66000-66999";
+                text.parse().map_err(|_| refused("worker_user_ids", text, accepted))
+            })?,
             sandbox_layers: layers(given, "sandbox_layers")?,
             sandbox_required: sandbox_required(given)?,
             result_ttl: given.seconds("result_ttl_s")?,

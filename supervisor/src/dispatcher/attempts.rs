@@ -63,10 +63,10 @@ impl State {
             },
             memory_bytes_max,
             history: History {
-                executions: job.executions.max(self.poison.crashes(&job.upload.sha256)),
+                executions: job.executions.max(self.poison.crashes(&job.upload.execution())),
                 spawn_failures: latest.clone().take_while(ended_as(ExitReason::SpawnFailed)).count()
                     as u32,
-                operator_restarts: latest.filter(ended_as(ExitReason::Operator)).count() as u32,
+                kills: latest.filter(|attempt| attempt.is_killed).count() as u32,
                 memory_waits: job.memory_waits,
                 memory_retry_bytes_max: self.config.worker_memory_retry_bytes_max,
                 memory_budget_bytes: self.config.memory_budget_bytes,
@@ -103,8 +103,8 @@ impl State {
                 self.notify_queue();
             }
         }
-        let sha256 = self.jobs.get(id).map(|job| &job.upload.sha256);
-        if sha256.is_some_and(|sha256| self.poison.is_poisoned(sha256)) {
+        let execution = self.jobs.get(id).map(|job| job.upload.execution());
+        if execution.is_some_and(|execution| self.poison.is_poisoned(&execution)) {
             self.reject_poisoned();
         }
         if let Some(waiters) = running.waiters {
@@ -124,8 +124,8 @@ impl State {
         if end.is_counted() && end != ExitReason::Cancelled {
             self.durations.learn(wall);
         }
-        let sha256 = self.jobs.get(id)?.upload.sha256.clone();
-        self.record_poison(&sha256, &exit_report);
+        let execution = self.jobs.get(id)?.upload.execution();
+        self.record_poison(&execution, &exit_report);
         let summary = exit_report.summary();
         self.jobs.record(id, exit_report);
         let failed = |sentence| {

@@ -28,8 +28,8 @@ impl State {
     }
 
     fn requeue_failed(&mut self, id: JobId) {
-        let Some(sha256) = self.jobs.get(id).map(|job| job.upload.sha256.clone()) else { return };
-        self.clear_poison(&sha256);
+        let Some(execution) = self.jobs.get(id).map(|job| job.upload.execution()) else { return };
+        self.clear_content(&execution);
         let memory_bytes_max = self.config.worker_memory_bytes_max;
         self.change(id, JobEvent::Retried { memory_bytes_max });
         // Operators are programs on this host.

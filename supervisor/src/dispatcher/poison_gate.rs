@@ -10,22 +10,28 @@ use crate::store::JournalEntry;
 impl State {
     /// Records the end of an attempt for its content. A worker that never became ready has not read
     /// the video.
-    pub(crate) fn record_poison(&mut self, sha256: &str, exit_report: &ExitReport) {
+    pub(crate) fn record_poison(&mut self, execution: &str, exit_report: &ExitReport) {
         let ExitReport { end, evidence, .. } = exit_report;
         if *end == ExitReason::Done {
-            self.clear_poison(sha256);
+            self.clear_poison(execution);
         } else if end.is_fatal()
             && evidence.sandbox.is_some()
-            && let Some(crashes) = self.poison.record_crash(sha256)
+            && let Some(crashes) = self.poison.record_crash(execution)
         {
-            self.journal.append(JournalEntry::Poison { sha256: sha256.into(), crashes });
+            self.journal.append(JournalEntry::Poison { execution: execution.into(), crashes });
         }
     }
 
-    /// Clears the crash count of this content.
-    pub(crate) fn clear_poison(&mut self, sha256: &str) {
-        if self.poison.clear(sha256) {
-            self.journal.append(JournalEntry::Poison { sha256: sha256.into(), crashes: 0 });
+    fn clear_poison(&mut self, execution: &str) {
+        if self.poison.clear(execution) {
+            self.journal.append(JournalEntry::Poison { execution: execution.into(), crashes: 0 });
+        }
+    }
+
+    /// Clears the crash counts of the content of this execution.
+    pub(crate) fn clear_content(&mut self, execution: &str) {
+        for execution in self.poison.executions_of(execution) {
+            self.clear_poison(&execution);
         }
     }
 
@@ -33,7 +39,7 @@ impl State {
     pub(crate) fn reject_poisoned(&mut self) {
         let is_poisoned = |id: &JobId| {
             let job = self.jobs.get(*id);
-            job.is_some_and(|job| self.poison.is_poisoned(&job.upload.sha256))
+            job.is_some_and(|job| self.poison.is_poisoned(&job.upload.execution()))
         };
         let poisoned: Vec<_> = self.scheduler.queue().iter().filter(is_poisoned).collect();
         for id in &poisoned {

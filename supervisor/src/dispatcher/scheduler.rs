@@ -15,7 +15,7 @@ use crate::dispatcher::worker_pool::{PooledWorker, Standby, WorkerPool};
 use crate::policy::client::ClientAddress;
 use crate::policy::job::{JobId, JobState};
 use crate::policy::memory_cap::{self, Reserved};
-use crate::policy::poison::Poison;
+use crate::policy::poison::{self, Poison};
 use crate::policy::queue::{Place, Queue};
 use crate::runner::attempt::exit_report::{ExitReason, Stop};
 use crate::runner::attempt::{AttemptChannels, CapReply, CapRequest, Live, WorkerSpec};
@@ -108,13 +108,20 @@ impl Scheduler {
     /// The first job in the queue whose content may be run by one more worker: each worker that
     /// already runs the same content may crash, and together they must not exceed the limit.
     fn next_job(&self, jobs: &JobTable, poison: &Poison) -> Option<JobId> {
-        let content = |id| jobs.get(id).map(|job| job.upload.sha256.as_str());
-        let running_on = |sha256| {
-            self.running.iter().filter(|(id, _)| content(*id) == Some(sha256)).count() as u32
+        let execution = |id| jobs.get(id).map(|job| job.upload.execution());
+        let running: Vec<_> = self.running.iter().filter_map(|(id, _)| execution(id)).collect();
+        let running_on = |execution: &str| {
+            let count =
+                |is: &dyn Fn(&str) -> bool| running.iter().filter(|it| is(it)).count() as u32;
+            let content = poison::content(execution);
+            poison::Running {
+                same: count(&|other| other == execution),
+                content: count(&|other| poison::content(other) == content),
+            }
         };
         self.queue
             .iter()
-            .find(|id| content(*id).is_none_or(|sha256| poison.allows(sha256, running_on(sha256))))
+            .find(|id| execution(*id).is_none_or(|it| poison.allows(&it, running_on(&it))))
     }
 
     /// A standby worker, or a new one if its cap fits into the budget.

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::RawConfig;
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{Job, JobEvent, Upload};
+use crate::policy::poison::execution;
 use crate::policy::verdict::{Decision, Verdict};
 use crate::runner::attempt::exit_report::{ExitEvidence, ExitReport};
 use crate::runner::containment::cage::CageBackend;
@@ -149,13 +150,13 @@ fn a_requeued_job_keeps_its_place() {
 fn content_that_may_crash_one_worker_too_many_is_held_back() {
     run(async {
         let mut fixture = Fixture::new();
-        fixture.poison.record_crash("a");
+        fixture.poison.record_crash(&execution("a", &Options::default()));
         let [first, second] = [(); 2].map(|()| fixture.accept(1, "a"));
         let other = fixture.accept(1, "b");
         assert_eq!((fixture.start(), fixture.start()), (Some(first), Some(other)));
         assert_eq!(fixture.start(), None, "it might be the third worker to crash");
         fixture.end(first).await;
-        fixture.poison.clear("a");
+        fixture.poison.clear(&execution("a", &Options::default()));
         assert_eq!(fixture.start(), Some(second));
     });
 }

@@ -131,7 +131,7 @@ impl State {
             "accepted"
         );
         self.scheduler.enqueue(id, ticket.upload.client());
-        let is_poisoned = self.poison.is_poisoned(&job.upload.sha256);
+        let is_poisoned = self.poison.is_poisoned(&job.upload.execution());
         self.jobs.insert(job);
         self.notify_queue();
         let _ = reply.send(self.status(id).ok_or(SubmitError::Unwritten));

@@ -1,6 +1,7 @@
 //! The HTTP interface: routes, handlers, middleware and the documents that describe them.
 
 pub(crate) mod access;
+pub(crate) mod api;
 pub(crate) mod connections;
 pub(crate) mod extract;
 pub(crate) mod jobs;

@@ -1,11 +1,8 @@
-//! The routes of the service and the middleware around them.
+//! The routes of the service.
 
-use crate::http::connections::admit;
+use crate::http::api::Api;
 use crate::http::jobs::{self, events, files};
-use crate::http::middleware::{
-    compress, cors, host, operators_only, refused_writes, request_counts, request_id,
-    security_headers, transfer_coding, unidentified_clients,
-};
+use crate::http::middleware::{operators_only, unidentified_clients};
 use crate::http::openapi::{self, Documents, Outline, info, problems};
 use crate::http::operators::monitor::{self, Monitor};
 use crate::http::operators::{health, job_metrics, openmetrics};
@@ -14,21 +11,18 @@ use crate::http::problem::ApiError;
 use crate::http::service::{LiveService, Service};
 use crate::http::settings::Settings;
 use crate::http::{tus, upload};
+use axum::Extension;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::IntoResponse;
 use axum::routing::get;
-use axum::{Extension, Router};
 use std::sync::Arc;
 use tokio::sync::watch;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Builds the router. Each request uses the settings in effect when it arrives.
-pub(crate) fn router(service: Service, settings: watch::Receiver<Settings>) -> Router {
-    let state = service.state.clone();
-    let live = LiveService { service, settings };
+/// Builds the interface. Each request uses the settings in effect when it arrives.
+pub(crate) fn api(service: Service, settings: watch::Receiver<Settings>) -> Api {
+    let live = LiveService { service: Arc::new(service), settings };
     tokio::spawn(tus::sweep_periodically(live.clone()));
     let operators = OpenApiRouter::new()
         .routes(routes!(jobs::list))
@@ -69,24 +63,12 @@ pub(crate) fn router(service: Service, settings: watch::Receiver<Settings>) -> R
         .merge(operators)
         .split_for_parts();
     // The pages and their assets are not part of the documented API.
-    described
+    let router = described
         .route("/", get(pages::index))
         .route("/assets/{name}", get(pages::asset))
         .layer(Extension(Documents::new(document)))
         .fallback(async || ApiError::UnknownAddress)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
-        .layer(from_fn_with_state(state, refused_writes::report_refused_writes))
-        .layer(from_fn_with_state(live.clone(), cors::refuse_cross_site_writes))
-        .layer(from_fn(host::require_one_host))
-        .layer(from_fn(transfer_coding::require_chunked))
-        .layer(from_fn_with_state(live.clone(), admit::admit))
-        .layer(from_fn(security_headers::add_security_headers))
-        .layer(from_fn_with_state(live.clone(), cors::cors))
-        .layer(from_fn(compress::exclude_head))
-        .layer(compress::layer())
-        .layer(from_fn(compress::weaken_etag))
-        .layer(from_fn_with_state(live.clone(), request_counts::count))
-        .layer(from_fn(request_id::assign_request_id))
-        .with_state(live)
+        .with_state(live.clone());
+    Api { router, live }
 }

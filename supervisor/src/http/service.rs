@@ -53,11 +53,16 @@ pub(crate) struct Service {
 /// The service and its changing settings, for each request and for background tasks.
 #[derive(Clone)]
 pub(crate) struct LiveService {
-    pub(crate) service: Service,
+    pub(crate) service: Arc<Service>,
     pub(crate) settings: watch::Receiver<Settings>,
 }
 
 impl LiveService {
+    /// The current configuration.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.settings.borrow().config.clone()
+    }
+
     /// The service with the current settings.
     pub(crate) fn current(&self) -> Service {
         let settings = self.settings.borrow();
@@ -66,7 +71,7 @@ impl LiveService {
             access: settings.access.clone(),
             clients: settings.clients.clone(),
             reload_refused: settings.reload_refused.is_some(),
-            ..self.service.clone()
+            ..Service::clone(&self.service)
         }
     }
 }

@@ -5,10 +5,10 @@
 
 use crate::config::Config;
 use crate::http::access::Listener;
+use crate::http::api::Api;
 use crate::http::connections::registry::Connections;
 use crate::http::connections::server;
 use crate::ops::systemd::Inherited;
-use axum::{Extension, Router};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -108,13 +108,15 @@ impl Listeners {
     /// listener have their own limit, so that clients of one cannot keep out those of the other.
     pub(crate) async fn serve(
         self,
-        router: Router,
+        api: Api,
         [public, operators]: [Arc<Connections>; 2],
         closing: CancellationToken,
     ) {
         let serve = |socket, listener: Listener, connections| {
-            let router = router.clone().layer(Extension(listener));
-            server::serve(socket, router, connections, closing.clone().cancelled_owned())
+            let closing = closing.clone().cancelled_owned();
+            let api = api.clone();
+            let respond = move |request| api.clone().respond(request);
+            server::serve((socket, listener), respond, connections, closing)
         };
         let public = serve(self.public, Listener::Public, public);
         match self.operators.map(|socket| serve(socket, Listener::Operators, operators)) {

@@ -6,6 +6,7 @@
 use crate::runner::containment::cage::{CageBackend, CageError, CageRequired, Cages, choose};
 use crate::runner::containment::orphans;
 use crate::runner::containment::spawn::{self, Spawner};
+use crate::runner::worker_users::{UserIds, WorkerUsers};
 
 use bodyscript_protocol::sandbox_report::Layer;
 use nix::errno::Errno;
@@ -53,6 +54,8 @@ pub struct WorkerFactorySettings {
     pub layers: Vec<Layer>,
     /// The sandbox layers without which a worker refuses to start.
     pub layers_required: Vec<Layer>,
+    /// The users that workers become if the service runs as root.
+    pub user_ids: UserIds,
 }
 
 /// Why there is no factory; an operator has to solve it.
@@ -118,6 +121,7 @@ pub(crate) struct FactoryParts {
     pub(crate) landmark: Model,
     pub(crate) layers: Vec<Layer>,
     pub(crate) layers_required: Vec<Layer>,
+    pub(crate) users: Arc<WorkerUsers>,
 }
 
 impl WorkerFactory {
@@ -158,6 +162,7 @@ impl WorkerFactory {
             landmark,
             layers: settings.layers.clone(),
             layers_required: settings.layers_required.clone(),
+            users: WorkerUsers::new(settings.user_ids),
         };
         Ok(Self { parts: Arc::new(parts) })
     }

@@ -6,3 +6,4 @@ pub(crate) mod attempt;
 pub(crate) mod containment;
 pub(crate) mod factory;
 pub(crate) mod spawn_worker;
+pub(crate) mod worker_users;

@@ -51,6 +51,7 @@ pub(crate) fn settings(files: &TempDir, worker_program: PathBuf) -> WorkerFactor
         cage_required: CageRequired::Any,
         layers: Vec::new(),
         layers_required: Vec::new(),
+        user_ids: "66000-66999".parse().expect("a range"),
     }
 }
 

@@ -54,6 +54,9 @@ const FLAGS: [&str; 18] = [
     "bodyscript=warn,bodyscript::ops::listeners=info,exit=info",
 ];
 
+/// As often a worker is killed before its job fails.
+const KILLS: usize = 9;
+
 /// How a job is made to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Scenario {
@@ -86,9 +89,10 @@ impl Scenario {
     fn expected(self) -> (&'static str, Option<&'static str>, &'static [&'static str]) {
         match self {
             Self::OutOfMemory => ("failed", Some("out_of_memory"), &["oom", "oom"]),
-            Self::OwnSigkill | Self::ForeignSigkill | Self::Segv => {
-                ("failed", Some("worker_crashed"), &["crash", "crash"])
+            Self::OwnSigkill | Self::ForeignSigkill => {
+                ("failed", Some("worker_killed"), &["killed"; KILLS])
             }
+            Self::Segv => ("failed", Some("worker_crashed"), &["crash", "crash"]),
             Self::Deadline => ("failed", Some("deadline_exceeded"), &["deadline"]),
             Self::Cancelled => ("cancelled", None, &["cancelled"]),
             Self::Good => ("completed", None, &["done"]),
@@ -139,7 +143,7 @@ impl Harness {
                 self.server.client().post(url).send()?.error_for_status()?;
             }
             Scenario::ForeignSigkill => {
-                for attempt in 0..2 {
+                for attempt in 0..KILLS {
                     let worker = self.await_worker(id, attempt)?;
                     kill(Pid::from_raw(worker), Signal::SIGKILL)?;
                 }

@@ -361,3 +361,32 @@ fn without_descriptors_a_connection_is_answered_with_503() -> Result<()> {
         Ok(route.ask("GET /livez")?.starts_with("HTTP/1.1 200 "))
     })
 }
+
+#[test]
+fn a_thousand_uploads_in_progress_take_little_memory() -> Result<()> {
+    let flags = ["--connections-max", "1100", "--client-connections-max", "1100"];
+    let server = start_unlimited_service(&[&flags[..], &["--stall-s-max", "600"]].concat())?;
+    rlimit::increase_nofile_limit(SIZE as u64 + 1024)?;
+    let route = route(&server, OTHER)?;
+    let before = metric(&server, "supervisor_resident_bytes")?;
+    let head = route.head("PUT /api/upload");
+    let begin = |_| {
+        let mut stream = route.connect()?;
+        stream.write_all(format!("{head}Content-Length: 1000000\r\n\r\nF").as_bytes())?;
+        Ok::<_, anyhow::Error>(stream)
+    };
+    let mut uploads = (0..SIZE).map(begin).collect::<Result<Vec<_>>>()?;
+    wait_until("all are in progress", || Ok(metric(&server, "uploads")? == SIZE))?;
+    let mut grown = metric(&server, "supervisor_resident_bytes")?.saturating_sub(before);
+    // While they send as well.
+    for _ in 0..3 {
+        for stream in &mut uploads {
+            stream.write_all(&[b'a'; 100_000])?;
+        }
+        let now = metric(&server, "supervisor_resident_bytes")?;
+        grown = grown.max(now.saturating_sub(before));
+    }
+    report::print_line(&format!("{SIZE} uploads in progress: {} KiB each", grown / SIZE / 1024));
+    ensure!(grown <= SIZE * 40 * 1024, "{grown} bytes for {SIZE} uploads");
+    Ok(())
+}

@@ -150,7 +150,8 @@ fn a_worker_restart_ends_the_attempts_as_operator() -> Result<()> {
 }
 
 #[test]
-fn sigterm_to_a_worker_restarts_its_job_a_limited_number_of_times() -> Result<()> {
+fn signals_from_outside_restart_a_job_a_limited_number_of_times_and_block_no_content() -> Result<()>
+{
     let harness = Harness::start("workers = 1")?;
     let (id, pid) = harness.running("progress:1 silent")?;
     kill(Pid::from_raw(pid), Signal::SIGTERM)?;
@@ -158,9 +159,15 @@ fn sigterm_to_a_worker_restarts_its_job_a_limited_number_of_times() -> Result<()
     assert_eq!(ends(&status), ["operator"], "{status}");
     assert_ne!(worker(&harness.server, &id)?, pid);
     harness.cancel(&id)?;
-    let status = harness.server.await_end(&harness.submit("sigterm")?)?;
-    assert_eq!(status["error_code"], "worker_killed", "{status}");
-    assert_eq!(ends(&status), ["operator"; 9]);
+    for (words, end) in [("sigterm", "operator"), ("sigkill", "killed")] {
+        let video = fault_video(harness.folder.path(), words)?;
+        // It is not known who sent the signal, so the content is not blocked.
+        for _ in 0..2 {
+            let status = harness.server.await_end(&harness.server.submit(&video)?)?;
+            assert_eq!(status["error_code"], "worker_killed", "{status}");
+            assert_eq!(ends(&status), [end; 9]);
+        }
+    }
     harness.server.stop()?;
     Ok(())
 }

@@ -103,3 +103,27 @@ fn success_bad_input_and_cancellation_do_not_count() -> Result<()> {
     server.stop()?;
     Ok(())
 }
+
+#[test]
+fn other_options_are_tried_until_the_content_has_crashed_six_workers() -> Result<()> {
+    let program = fault_worker()?;
+    let folder = tempfile::tempdir()?;
+    let server = TestServer::start(&flags(&program))?;
+    let bad = fault_video(folder.path(), "segv")?;
+    let end = |interval: &str| {
+        let accepted: Value = server.upload(&bad, &[("interval", interval)])?.json()?;
+        server.await_end(accepted["job_id"].as_str().context("an id")?)
+    };
+    for interval in ["1", "2", "3"] {
+        let status = end(interval)?;
+        assert_eq!(
+            (ends(&status), &status["error_code"]),
+            (vec!["crash"; 2], &"worker_crashed".into())
+        );
+        assert!(is_blocked(&end(interval)?), "with the same options");
+    }
+    let status = end("4")?;
+    assert!(is_blocked(&status), "with any options: {status}");
+    server.stop()?;
+    Ok(())
+}

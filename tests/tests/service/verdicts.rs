@@ -6,8 +6,10 @@ use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::leftovers::{cgroups_of, descendants, is_alive, orphans};
 use bodyscript_tests::polling::{ends, wait_until};
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::traces::fault_video;
+use bodyscript_tests::traces::{fault_video, fault_worker};
 use bodyscript_tests::{programs, report};
+use nix::sys::signal::Signal;
+use procfs::process::Process;
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
 use serde_json::Value;
@@ -115,7 +117,7 @@ fn each_exit_reason_has_its_verdict() -> Result<()> {
     let faults = Faults::start(&flags)?;
     let cases: [(&str, &str, &[&str]); 8] = [
         ("segv", "worker_crashed", &["crash", "crash"]),
-        ("touch:40 sigkill", "worker_crashed", &["crash", "crash"]),
+        ("touch:40 sigkill", "worker_killed", &["killed"; 9]),
         ("exit:0", "worker_crashed", &["crash", "crash"]),
         ("sigsys", "sandbox_violation", &["sigsys"]),
         ("garbage", "worker_protocol", &["protocol"]),
@@ -320,6 +322,41 @@ fn the_status_reports_the_sandbox_of_a_real_worker() -> Result<()> {
     }
     for optional in ["namespaces", "landlock"] {
         assert!(matches!(state(optional), Some("active" | "unavailable")), "{optional}: {status}");
+    }
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_supervisor_that_did_not_run_for_a_while_blames_no_video() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let program = fault_worker()?;
+    let flags = ["--workers", "4", "--worker-progress-s-max", "2", "--worker-grace-ms-max", "500"];
+    let server = TestServer::start(&[&[program[0].as_str(), &program[1]], &flags[..]].concat())?;
+    // Each reports progress in time, for longer than the deadline.
+    let words = format!("{} ok", "progress:1 sleep:500 ".repeat(8));
+    let submit = |_| server.submit(&fault_video(folder.path(), &words)?);
+    let jobs = (0..4).map(submit).collect::<Result<Vec<_>>>()?;
+    let worker = |job: &String| {
+        let status =
+            server.await_status(job, |status| status["current_frame"].as_u64() > Some(0))?;
+        Ok(status["worker"]["pid"].as_i64().context("a process")? as i32)
+    };
+    let workers = jobs.iter().map(worker).collect::<Result<Vec<i32>>>()?;
+    server.signal(Signal::SIGSTOP)?;
+    let ended = wait_until("the workers have exited", || {
+        let state = |pid: &i32| Ok::<_, anyhow::Error>(Process::new(*pid)?.stat()?.state);
+        Ok(workers.iter().map(state).collect::<Result<Vec<_>>>()?.iter().all(|state| *state == 'Z'))
+    });
+    server.signal(Signal::SIGCONT)?;
+    ended?;
+    for job in &jobs {
+        let status = server.await_end(job)?;
+        assert_eq!(
+            (ends(&status), &status["status"]),
+            (vec!["done"], &"completed".into()),
+            "{status}"
+        );
     }
     server.stop()?;
     Ok(())

@@ -11,12 +11,14 @@ use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, fault_worker};
 use bodyscript_tests::{programs, report};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 use procfs::process::{MMapPath, Process};
 use serde_json::Value;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 fn small_clip(folder: &TempDir) -> Result<PathBuf> {
@@ -232,5 +234,38 @@ fn a_pooled_worker_is_ended_when_a_job_needs_its_memory() -> Result<()> {
     assert_eq!(caps, [64 << 20, 160 << 20], "{status}");
     assert_eq!(attempts[1]["end"], "done", "{status}");
     server.stop()?;
+    Ok(())
+}
+
+/// Kills a process as the user "nobody"; gives whether that is permitted.
+fn kill_as_nobody(pid: i64) -> Result<bool> {
+    const NOBODY: u32 = 65_534;
+    let mut command = Command::new("kill");
+    command.args(["-KILL", &pid.to_string()]).uid(NOBODY).gid(NOBODY).stderr(Stdio::null());
+    Ok(command.status().context("kill(1)")?.success())
+}
+
+#[test]
+fn workers_of_root_are_users_of_their_own_that_no_other_program_may_kill() -> Result<()> {
+    if !geteuid().is_root() {
+        report::skipped("root", "the users of workers: only root gives them away");
+        return Ok(());
+    }
+    let server = TestServer::start(&["--standby", "1"])?;
+    let first = pooled_worker(&server, &[])?;
+    let user = |pid: i64| Ok::<_, anyhow::Error>(Process::new(i32::try_from(pid)?)?.status()?.ruid);
+    let first_user = user(first)?;
+    ensure!((66_000..=66_999).contains(&first_user), "user {first_user}");
+    ensure!(!kill_as_nobody(first)?, "another program killed a worker");
+    kill(Pid::from_raw(i32::try_from(first)?), Signal::SIGKILL)?;
+    let second = pooled_worker(&server, &[first])?;
+    assert_ne!(user(second)?, first_user);
+    server.stop()?;
+    // With one user for all of them, the same is possible.
+    let shared = TestServer::start(&["--standby", "1", "--worker-user-ids", "65534"])?;
+    let pid = pooled_worker(&shared, &[])?;
+    ensure!(user(pid)? == 65_534 && kill_as_nobody(pid)?, "the probe has no effect");
+    pooled_worker(&shared, &[pid])?;
+    shared.stop()?;
     Ok(())
 }

@@ -8,16 +8,16 @@ use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::unistd::{self, Gid, Uid};
 
-/// The kernel's overflow user and group ("nobody"), which own no files.
-const OVERFLOW_ID: u32 = 65_534;
+/// The kernel's overflow user and group ("nobody"), which own no files but may have other processes.
+pub(super) const OVERFLOW_ID: u32 = 65_534;
 
 /// Whether the worker changed its user.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Identity {
     /// It was not root, or stays root by configuration.
     Kept,
-    /// It was root and is the overflow user now.
-    Dropped,
+    /// It was root and is this user now.
+    Dropped(u32),
     /// It was root and the change failed.
     Failed(Errno),
 }
@@ -26,20 +26,28 @@ pub(super) enum Identity {
 ///
 /// To be called before a user namespace is created; needs `CAP_SETUID`, `CAP_SETGID` and, for the
 /// bounding set, `CAP_SETPCAP`.
-pub(super) fn drop_root() -> Identity {
+///
+/// A user namespace of the host may lack `user_id`; the overflow user is the next best.
+pub(super) fn drop_root(user_id: u32) -> Identity {
     if !unistd::geteuid().is_root() {
         return Identity::Kept;
     }
     let drop_ids = || {
         empty_bounding_set()?;
         unistd::setgroups(&[])?;
-        let (uid, gid) = (Uid::from_raw(OVERFLOW_ID), Gid::from_raw(OVERFLOW_ID));
-        unistd::setresgid(gid, gid, gid)?;
-        unistd::setresuid(uid, uid, uid)?;
+        let id = [user_id, OVERFLOW_ID].into_iter().find(|id| become_user(*id).is_ok());
+        let id = id.ok_or(Errno::EPERM)?;
         // The change made root the owner of /proc/self, where the namespaces' maps are written.
-        prctl::set_dumpable(true)
+        prctl::set_dumpable(true).map(|()| id)
     };
-    drop_ids().map_or_else(Identity::Failed, |()| Identity::Dropped)
+    drop_ids().map_or_else(Identity::Failed, Identity::Dropped)
+}
+
+/// Needs the group first: a user that is not root may not change it.
+fn become_user(id: u32) -> Result<(), Errno> {
+    let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
+    unistd::setresgid(gid, gid, gid)?;
+    unistd::setresuid(uid, uid, uid)
 }
 
 /// Empties the ambient, bounding, effective, permitted and inheritable sets.
@@ -61,7 +69,7 @@ pub(super) fn empty(identity: Identity) -> Result<String, SandboxError> {
     });
     match identity {
         Identity::Kept => {}
-        Identity::Dropped => achieved.push_str(", root became nobody"),
+        Identity::Dropped(id) => achieved.push_str(&format!(", root became user {id}")),
         Identity::Failed(errno) => achieved.push_str(&format!(", still root: {}", errno.desc())),
     }
     Ok(achieved)

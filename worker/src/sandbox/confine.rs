@@ -25,7 +25,7 @@ pub fn confine_early(prepare: &Prepare, report: &mut SandboxReport) -> Result<()
     setup.apply(Layer::NoNewPrivs, forbid_new_privileges)?;
     // Before the namespaces: the user namespace is owned by the user that creates it.
     let identity = match setup.is_enabled(Layer::Capabilities) {
-        true => capabilities::drop_root(),
+        true => capabilities::drop_root(prepare.user_id),
         false => capabilities::Identity::Kept,
     };
     setup.apply(Layer::Namespaces, namespaces::enter)?;

@@ -8,7 +8,7 @@
 //! confine_early   limits            setrlimit(2)
 //!                 descriptors       close_range(2)
 //!                 no new privileges prctl(2)
-//!                 uid 0             replaced by the overflow user
+//!                 uid 0             replaced by a user of the worker's own
 //!                 namespaces        unshare(2); the file tree is the system's libraries, read-only
 //!                 capabilities      all sets empty
 //!                 Landlock          nothing but the libraries can be read

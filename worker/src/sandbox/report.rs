@@ -2,6 +2,7 @@
 //! `bodyscript-worker --sandbox-report`, which `bodyscript doctor` runs; the process must exit
 //! afterwards.
 
+use super::capabilities::OVERFLOW_ID;
 use super::confine::{confine_early, lock_down};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::Prepare;
@@ -49,6 +50,7 @@ fn all_layers() -> Prepare {
         version: bodyscript_protocol::PROTOCOL_VERSION,
         layers: Layer::ALL.to_vec(),
         layers_required: Vec::new(),
+        user_id: OVERFLOW_ID,
         warms_up: false,
     }
 }

@@ -232,6 +232,7 @@ fn confine(spec: &ChildSpec) {
         version: bodyscript_protocol::PROTOCOL_VERSION,
         layers: spec.layers.clone(),
         layers_required: spec.required.clone(),
+        user_id: 66_000,
         warms_up: false,
     };
     let mut report = SandboxReport::default();

@@ -214,10 +214,11 @@ fn stopped_report(evidence: ExitEvidence, stop: Option<Stop>) -> ExitReport {
 /// How a worker ends that nobody stops.
 fn exit(evidence: ExitEvidence, pick: u32, job: &KnownJob) -> ExitReport {
     let status = |exit: WorkerExit| Some(ProcessExit::Status(exit.code().into()));
-    let killed = Some(ProcessExit::Signal(9));
+    let [killed, crashed] = [9, 11].map(|signal| Some(ProcessExit::Signal(signal)));
     ExitReport::from_evidence(match pick {
-        _ if job.is_deadly => ExitEvidence { exit: killed, ..evidence },
-        0 => ExitEvidence { exit: killed, ..evidence },
+        _ if job.is_deadly => ExitEvidence { exit: crashed, ..evidence },
+        0 => ExitEvidence { exit: crashed, ..evidence },
+        7 => ExitEvidence { exit: killed, ..evidence },
         1 => ExitEvidence { exit: killed, oom_kills: 1, limit_was_hit: true, ..evidence },
         2 => {
             let cause = Some(Cause::Deadline(Deadline::Progress));

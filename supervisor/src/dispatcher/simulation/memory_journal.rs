@@ -34,11 +34,11 @@ impl Engine for MemoryJournal {
                 }
                 contents.removed.insert(*job);
             }
-            JournalEntry::Poison { sha256, crashes: 0 } => {
-                contents.poison.remove(sha256);
+            JournalEntry::Poison { execution, crashes: 0 } => {
+                contents.poison.remove(execution);
             }
-            JournalEntry::Poison { sha256, crashes } => {
-                contents.poison.insert(sha256.clone(), *crashes);
+            JournalEntry::Poison { execution, crashes } => {
+                contents.poison.insert(execution.clone(), *crashes);
             }
             JournalEntry::Removed { part: RemovedPart::Upload, .. } | JournalEntry::Flush => {}
         }

@@ -290,6 +290,7 @@ fn invariants_hold_after_each_of_ten_thousand_steps() {
         "spawn_failed",
         "cancelled",
         "operator",
+        "killed",
     ] {
         assert!(record.ends.contains(end), "no attempt ended as {end}");
     }

@@ -1,18 +1,16 @@
-//! Middleware that admits or refuses each request by the limits per client and in total.
+//! Admits or refuses each request by the limits per client and in total.
 
+use crate::config::Config;
 use crate::http::connections::registry::{ConnectionHandle, RequestSlot};
 use crate::http::connections::table::Limit;
 use crate::http::middleware::client_address::Peer;
 use crate::http::operators::health;
 use crate::http::problem::ApiError;
-use crate::http::service::Service;
-use crate::http::upload::body::refuse;
 use crate::policy::client::ClientAddress;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderValue, Response};
-use axum::middleware::Next;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::pin::Pin;
@@ -29,20 +27,34 @@ impl Drop for RequestGuard {
     }
 }
 
-/// Counts a request, or refuses it. A refused request closes its connection, so that a client at
-/// its limit can't repeat requests on it without being counted.
-pub(crate) async fn admit(
-    State(service): State<Service>,
-    mut request: Request,
-    next: Next,
-) -> Response<Body> {
+/// A counted request.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    /// None if the request did not come over a counted connection.
+    guard: Option<RequestGuard>,
+    /// Whether it is beyond the limits.
+    is_reserved: bool,
+}
+
+impl Admitted {
+    /// Counts the request until its response has been sent.
+    pub(crate) fn complete(self, response: Response<Body>) -> Response<Body> {
+        let Some(guard) = self.guard else { return response };
+        let response = response.map(|body| Body::new(CountedBody { body, _guard: guard }));
+        if self.is_reserved { close(response) } else { response }
+    }
+}
+
+/// Counts a request, or refuses it. The connection of a refused request has to be closed, so that a client at its limit
+/// can't repeat requests on it without being counted.
+pub(crate) fn begin(config: &Config, request: &mut Request) -> Result<Admitted, ApiError> {
     let extensions = request.extensions();
     let (Some(Peer(peer)), Some(connection)) =
         (extensions.get::<Peer>().copied(), extensions.get::<ConnectionHandle>().cloned())
     else {
-        return next.run(request).await;
+        return Ok(Admitted { guard: None, is_reserved: false });
     };
-    let limits = &service.config.access.clients;
+    let limits = &config.access.clients;
     let client = ClientAddress::of_request(peer.ip(), request.headers(), &limits.trusted_proxies);
     let admitted =
         connection.connections.lock().begin(connection.id, client, limits.connections_max);
@@ -55,30 +67,22 @@ pub(crate) async fn admit(
             connection
                 .connections
                 .count_refusal(limit, ["client_connections_max", "connections_max"]);
-            let error = match limit {
+            return Err(match limit {
                 Limit::Client(max) => ApiError::TooManyConnections { connections_max: max },
                 Limit::All(_) => ApiError::ConnectionsExhausted,
-            };
-            let (parts, body) = request.into_parts();
-            return with_close(refuse(&parts, body, error));
+            });
         }
     };
-    // The connection was closed to make room just before, so the response reaches no client.
-    let Some(number) = number else { return with_close(closed_meanwhile()) };
+    // Without a number the connection was closed to make room just before, so the response reaches no client.
+    let number = number.ok_or(ApiError::ConnectionsExhausted)?;
     let slot = RequestSlot { connection, number };
-    let guard = RequestGuard(slot.clone());
+    let guard = Some(RequestGuard(slot.clone()));
     request.extensions_mut().insert(slot);
-    let response =
-        next.run(request).await.map(|body| Body::new(CountedBody { body, _guard: guard }));
-    if is_reserved { with_close(response) } else { response }
+    Ok(Admitted { guard, is_reserved })
 }
 
-fn closed_meanwhile() -> Response<Body> {
-    use axum::response::IntoResponse;
-    ApiError::ConnectionsExhausted.into_response()
-}
-
-fn with_close(mut response: Response<Body>) -> Response<Body> {
+/// Closes the connection after a response.
+pub(crate) fn close(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -18,5 +18,6 @@ pub(crate) mod admit;
 pub(crate) mod minimum_rate;
 pub(crate) mod registry;
 pub(crate) mod server;
+mod small_reads;
 mod spare_descriptor;
 pub(crate) mod table;

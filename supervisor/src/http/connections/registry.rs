@@ -10,6 +10,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,8 @@ pub(crate) struct LimitLabel {
 #[derive(Debug)]
 pub(crate) struct Connections {
     table: Mutex<Table>,
+    /// Their number, for each of them to read without the lock.
+    open: Arc<AtomicUsize>,
     settings: watch::Receiver<Settings>,
     refused: Refused,
 }
@@ -46,7 +49,8 @@ impl Connections {
     pub(crate) fn new(http: &HttpLimits, settings: watch::Receiver<Settings>) -> Arc<Self> {
         let HttpLimits { connections_max, streams_max, .. } = *http;
         let table = Mutex::new(Table::new(Capacity { connections_max, streams_max }));
-        Arc::new(Self { table, settings, refused: Refused::default() })
+        let open = Arc::default();
+        Arc::new(Self { table, open, settings, refused: Refused::default() })
     }
 
     /// Counts an accepted connection; none if a limit is reached.
@@ -59,12 +63,20 @@ impl Connections {
         };
         let opened = self.lock().open(ClientAddress::of_peer(peer.ip()), own_max);
         match opened {
-            Ok((id, evicted)) => Some(Connection { id, evicted, connections: self.clone() }),
+            Ok((id, evicted)) => {
+                self.open.fetch_add(1, Ordering::Relaxed);
+                Some(Connection { id, evicted, connections: self.clone() })
+            }
             Err(limit) => {
                 self.count_refusal(limit, ["client_connections_max", "connections_max"]);
                 None
             }
         }
+    }
+
+    /// The current number of connections.
+    pub(crate) fn open_count(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.open)
     }
 
     /// Closes an idle connection; returns whether there was one.
@@ -134,6 +146,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.connections.open.fetch_sub(1, Ordering::Relaxed);
         self.connections.lock().close(self.id);
     }
 }

@@ -3,11 +3,15 @@
 //! Not `axum::serve`, because that gives hyper no timer, without which hyper does not enforce its
 //! deadline on request headers.
 
+use crate::http::access::Listener;
 use crate::http::connections::minimum_rate::{MinimumRate, RateLimitedWrites};
 use crate::http::connections::registry::{Connection, Connections};
+use crate::http::connections::small_reads::SmallReads;
 use crate::http::connections::spare_descriptor::SpareDescriptor;
 use crate::http::middleware::client_address::Peer;
-use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use futures_util::FutureExt;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -16,6 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use nix::errno::Errno;
 use socket2::SockRef;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -26,7 +31,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
-use tower::ServiceExt;
 
 /// Maximum size of hyper's read buffer, in bytes. hyper checks it before a read that may add as
 /// much again, so a header is always below twice this size.
@@ -47,12 +51,14 @@ const ACCEPT_PAUSE_SHORT: Duration = Duration::from_millis(5);
 pub(crate) const CLOSING_MAX: Duration = Duration::from_secs(5);
 
 /// Serves until `closing` completes, then waits for responses in progress.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    router: Router,
+pub(crate) async fn serve<F>(
+    (listener, source): (TcpListener, Listener),
+    respond: impl Fn(Request<Body>) -> F + Clone + Send + 'static,
     connections: Arc<Connections>,
     closing: impl Future<Output = ()>,
-) {
+) where
+    F: Future<Output = Response> + Send + 'static,
+{
     let served = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -74,14 +80,16 @@ pub(crate) async fn serve(
         };
         let Some(connection) = connections.open(peer.0) else { continue };
         let handle = connection.handle();
-        let router = router.clone();
-        let respond = service_fn(move |mut request: Request<Incoming>| {
+        let respond = respond.clone();
+        let respond = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(source);
             request.extensions_mut().insert(handle.clone());
-            router.clone().oneshot(request)
+            respond(request).map(Ok::<_, Infallible>)
         });
         let serving =
-            http.serve_connection(TokioIo::new(limit_writes(stream, &connections)), respond);
+            http.serve_connection(TokioIo::new(limit_transfers(stream, &connections)), respond);
         tokio::spawn(serve_until_closed(served.watch(serving), connection));
         if connections.are_full() {
             // Lets the new connection read a header that has already arrived, so that it is busy
@@ -111,9 +119,9 @@ async fn serve_until_closed(
     }
 }
 
-/// Limits how long and how slowly a client may receive written data. Reads are limited elsewhere,
-/// differently for headers, bodies and event streams.
-fn limit_writes(
+/// Limits how long and how slowly a client may receive written data, and how much a read returns. The
+/// time of reads is limited elsewhere, differently for headers, bodies and event streams.
+fn limit_transfers(
     stream: TcpStream,
     connections: &Connections,
 ) -> impl AsyncRead + AsyncWrite + Unpin + use<> {
@@ -121,7 +129,7 @@ fn limit_writes(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.stall_max));
     let rate = MinimumRate::new(limits.body_rate_bytes_per_s_min, limits.stall_max);
-    RateLimitedWrites::new(Box::pin(stream), rate)
+    SmallReads::new(RateLimitedWrites::new(Box::pin(stream), rate), connections.open_count())
 }
 
 async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Peer)> {

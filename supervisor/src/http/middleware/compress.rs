@@ -3,12 +3,14 @@
 //! Videos, images, archives and Parquet are compressed already. Event streams are excluded,
 //! because a compressor would delay events. Responses to `HEAD` describe the uncompressed content.
 
+use axum::body::Body as AxumBody;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderValue, Method};
-use axum::middleware::Next;
 use axum::response::Response;
 use http_body::Body;
+use std::convert::Infallible;
+use tower::{Layer, Service, service_fn};
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 
@@ -23,11 +25,27 @@ const TEXT_TYPES: [&str; 5] = [
     "application/openmetrics-text",
 ];
 
-/// Compresses text responses, at the fastest level: higher ones save little more.
-pub(crate) fn layer() -> CompressionLayer<impl Predicate> {
-    CompressionLayer::new()
+/// Responds to a request, with a compressed response if it is text: at the fastest level, as higher ones save little
+/// more.
+pub(crate) async fn compress<F: Future<Output = Response>>(
+    request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
+    if request.method() == Method::HEAD {
+        return answer(request).await;
+    }
+    let mut answer = Some(answer);
+    let answer = service_fn(move |request| {
+        let answer = answer.take().expect("one request");
+        async { Ok::<_, Infallible>(answer(request).await) }
+    });
+    let layer = CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
-        .compress_when(SizeAbove::new(BYTES_MIN).and(IsText))
+        .compress_when(SizeAbove::new(BYTES_MIN).and(IsText));
+    let Ok(response) = layer.layer(answer).call(request).await;
+    let mut response = response.map(AxumBody::new);
+    weaken_etag(response.headers_mut());
+    response
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +53,7 @@ struct IsText;
 
 impl Predicate for IsText {
     fn should_compress<B: Body>(&self, response: &axum::http::Response<B>) -> bool {
-        is_text(response.headers()) && response.extensions().get::<Uncompressed>().is_none()
+        is_text(response.headers())
     }
 }
 
@@ -45,30 +63,13 @@ fn is_text(headers: &HeaderMap) -> bool {
         && !kind.starts_with("text/event-stream")
 }
 
-/// Marks a response that must not be compressed.
-#[derive(Debug, Clone, Copy)]
-struct Uncompressed;
-
-/// Excludes responses to `HEAD` from compression. Must be inside the compression layer.
-pub(crate) async fn exclude_head(request: Request, next: Next) -> Response {
-    let is_head = request.method() == Method::HEAD;
-    let mut response = next.run(request).await;
-    if is_head {
-        response.extensions_mut().insert(Uncompressed);
-    }
-    response
-}
-
 /// Makes the `ETag` of a compressed response weak, because its bytes differ from those of the file
-/// (RFC 9110, 8.8.1). Must be outside the compression layer.
-pub(crate) async fn weaken_etag(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+/// (RFC 9110, 8.8.1).
+fn weaken_etag(headers: &mut HeaderMap) {
     if headers.contains_key(CONTENT_ENCODING)
         && let Some(tag) = headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""))
         && let Ok(weak) = HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat())
     {
         headers.insert(ETAG, weak);
     }
-    response
 }

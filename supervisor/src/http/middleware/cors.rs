@@ -4,16 +4,13 @@
 //! every OPTIONS request itself, even one that is no preflight.
 
 use crate::http::problem::ApiError;
-use crate::http::service::Service;
-use crate::http::upload::body::refuse;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
     VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 /// Headers of the response to a preflight.
@@ -42,24 +39,16 @@ const OWN_SITES: [&str; 2] = ["same-origin", "none"];
 /// CORS alone does not prevent them: a browser sends a form to any origin without a preflight and
 /// only withholds the response. `Sec-Fetch-Site` (Fetch Metadata) is sent by browsers only, and is
 /// correct behind a proxy that changes the host name as well.
-pub(crate) async fn refuse_cross_site_writes(
-    State(service): State<Service>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(crate) fn check(allowed: &[String], request: &Request) -> Result<(), ApiError> {
     let headers = request.headers();
     let is_own = |site: &HeaderValue| {
         OWN_SITES.iter().any(|own| site.as_bytes().eq_ignore_ascii_case(own.as_bytes()))
     };
     let is_cross_site = !headers.get_all("sec-fetch-site").iter().all(is_own);
-    if request.method().is_safe()
-        || !is_cross_site
-        || allowed_origin(&service.config.access.cors_origins, headers).is_some()
-    {
-        return next.run(request).await;
+    if request.method().is_safe() || !is_cross_site || allowed_origin(allowed, headers).is_some() {
+        return Ok(());
     }
-    let (parts, body) = request.into_parts();
-    refuse(&parts, body, ApiError::OtherOrigin)
+    Err(ApiError::OtherOrigin)
 }
 
 /// The origin of the request, if it is allowed.
@@ -69,27 +58,51 @@ fn allowed_origin<'a>(allowed: &[String], headers: &'a HeaderMap) -> Option<&'a 
     })
 }
 
-/// Answers preflights, and adds CORS headers to the responses for allowed origins.
-pub(crate) async fn cors(State(service): State<Service>, request: Request, next: Next) -> Response {
-    let allowed = &service.config.access.cors_origins;
-    if allowed.is_empty() {
-        return next.run(request).await;
+/// What CORS requires of the response to a request.
+#[derive(Debug)]
+pub(crate) enum Cors {
+    /// No origin is allowed.
+    Off,
+    /// The request comes from no allowed origin.
+    Denied,
+    /// The request comes from this origin.
+    Allowed(HeaderValue),
+    /// This origin asks whether it may send a request.
+    Preflight(HeaderValue),
+}
+
+impl Cors {
+    pub(crate) fn of(allowed: &[String], request: &Request) -> Self {
+        if allowed.is_empty() {
+            return Self::Off;
+        }
+        let is_preflight = request.method() == Method::OPTIONS
+            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        match allowed_origin(allowed, request.headers()).cloned() {
+            None => Self::Denied,
+            Some(origin) if is_preflight => Self::Preflight(origin),
+            Some(origin) => Self::Allowed(origin),
+        }
     }
-    let origin = allowed_origin(allowed, request.headers()).cloned();
-    let is_preflight = request.method() == Method::OPTIONS
-        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = match &origin {
-        Some(_) if is_preflight => (StatusCode::NO_CONTENT, PREFLIGHT).into_response(),
-        _ => next.run(request).await,
-    };
-    let headers = response.headers_mut();
-    headers.append(VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = origin {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-        // Media elements load without CORS, so they need this header.
-        let policy = HeaderName::from_static("cross-origin-resource-policy");
-        headers.insert(policy, HeaderValue::from_static("cross-origin"));
+
+    /// The response to a preflight.
+    pub(crate) fn preflight(&self) -> Option<Response> {
+        let is_preflight = matches!(self, Self::Preflight(_));
+        is_preflight.then(|| (StatusCode::NO_CONTENT, PREFLIGHT).into_response())
     }
-    response
+
+    /// Adds the headers for allowed origins.
+    pub(crate) fn add_to(self, response: &mut Response) {
+        let headers = response.headers_mut();
+        if !matches!(self, Self::Off) {
+            headers.append(VARY, HeaderValue::from_static("Origin"));
+        }
+        if let Self::Allowed(origin) | Self::Preflight(origin) = self {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+            // Media elements load without CORS, so they need this header.
+            let policy = HeaderName::from_static("cross-origin-resource-policy");
+            headers.insert(policy, HeaderValue::from_static("cross-origin"));
+        }
+    }
 }

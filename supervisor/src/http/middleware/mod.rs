@@ -6,8 +6,6 @@ pub(crate) mod compress;
 pub(crate) mod cors;
 pub(crate) mod host;
 pub(crate) mod operators_only;
-pub(crate) mod refused_writes;
-pub(crate) mod request_counts;
 pub(crate) mod request_id;
 pub(crate) mod security_headers;
 pub(crate) mod transfer_coding;

@@ -1,16 +1,13 @@
 //! Headers that every response carries, against content sniffing, framing and stale caches.
 
-use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 
 /// Adds the headers. Scripts and styles may only be loaded from files of the service.
-pub(crate) async fn add_security_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub(crate) fn add(response: &mut Response) {
     let headers = response.headers_mut();
     for (name, value) in [
         (
@@ -26,7 +23,6 @@ pub(crate) async fn add_security_headers(request: Request, next: Next) -> Respon
         headers.insert(name, HeaderValue::from_static(value));
     }
     set_default(headers, CACHE_CONTROL, "no-store");
-    response
 }
 
 fn set_default(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {

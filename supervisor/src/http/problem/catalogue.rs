@@ -140,7 +140,8 @@ responses! {
         "The limit of unfinished resumable uploads is reached (`resumable_uploads_max`)."
         "Try again after `Retry-After`, or send the video in one request.";
     QueueFull "queue_full" 503 Time
-        "The queue is full (`queue_max`), or what is left of it is kept for clients with fewer jobs." "Try again after `Retry-After`.";
+        "The queue is full (`queue_max`), or what is left of it is kept for clients with fewer jobs."
+        "Try again after `Retry-After`.";
     MemoryShort "memory_short" 503 Time
         "The host is low on memory." "Try again after `Retry-After`.";
     DiskFull "disk_full" 507 Time
@@ -224,7 +225,8 @@ failures! {
         "Re-encode it with another program.";
     "worker_killed" Operator "The worker was killed nine times by another program."
         "Try again later; contact the operator if it happens again.";
-    "known_to_fail" Client "The same file has crashed its worker twice before."
+    "known_to_fail" Client
+        "The same file has crashed its worker twice before with these options, or six times with any."
         "Re-encode it with another program, or ask the operator to retry the job.";
     "sandbox_violation" Client "The worker attempted a forbidden system call."
         "Re-encode the video with another program.";

@@ -10,16 +10,12 @@ use crate::http::tus::headers::Checksum;
 use crate::http::tus::{UploadState, complete, job_of};
 use crate::http::upload::blocking;
 use crate::http::upload::body::Chunks;
+use crate::http::upload::file_writer::FileWriter;
 use crate::store::ResumableRecord;
-use crate::store::StateError;
 use crate::store::UploadLock;
 use axum::body::Body;
-use futures_util::StreamExt;
 use http_body::Body as _;
-use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
 use tracing::Instrument;
 
 /// Number of bytes after which the offset is committed.
@@ -36,8 +32,7 @@ pub(crate) struct Append {
 struct AppendTask {
     service: Service,
     lock: UploadLock,
-    file: File,
-    path: PathBuf,
+    file: FileWriter,
     record: ResumableRecord,
     checksum: Option<Checksum>,
     /// Bytes written after the committed offset.
@@ -79,10 +74,10 @@ async fn receive_and_complete(
     let uploads = Arc::clone(&service.resumables);
     let path = uploads.path(id);
     let (file, record) =
-        blocking(move || uploads.open_data(id, &record).map(|file| (File::from_std(file), record)))
-            .await??;
+        blocking(move || uploads.open_data(id, &record).map(|file| (file, record))).await??;
+    let file = FileWriter::new(file, &path);
     let mut task =
-        AppendTask { service: service.clone(), lock, file, path, record, checksum, pending: 0 };
+        AppendTask { service: service.clone(), lock, file, record, checksum, pending: 0 };
     let received = task.receive(chunks).await;
     let committed = match (received, task.checksum.take().map(Checksum::matches)) {
         (Ok(()), Some(false)) => return Err(ApiError::ChecksumMismatch),
@@ -117,12 +112,7 @@ impl AppendTask {
             if let Some(checksum) = &mut self.checksum {
                 checksum.update(&chunk);
             }
-            if let Err(source) = self.file.write_all(&chunk).await {
-                // Writes are buffered, so the failed one may be that of an earlier chunk, and it
-                // is unknown how many of the pending bytes are in the file.
-                self.pending = 0;
-                return Err(self.failed(source).into());
-            }
+            self.file.write(chunk).await?;
             self.pending += bytes;
             if self.checksum.is_none() && self.pending >= COMMIT_EVERY_BYTES {
                 self.commit().await?;
@@ -135,20 +125,12 @@ impl AppendTask {
         if self.pending == 0 {
             return Ok(());
         }
-        let synced = match self.file.flush().await {
-            Ok(()) => self.file.sync_data().await,
-            Err(error) => Err(error),
-        };
-        synced.map_err(|source| self.failed(source))?;
+        self.file.sync().await?;
         let mut record = self.record.clone();
         record.offset += self.pending;
         let (uploads, id) = (Arc::clone(&self.service.resumables), self.lock.id());
         self.record = blocking(move || uploads.write(id, &record).map(|()| record)).await??;
         self.pending = 0;
         Ok(())
-    }
-
-    fn failed(&self, source: std::io::Error) -> StateError {
-        StateError::Io { what: "written to", path: self.path.clone(), source }
     }
 }

@@ -165,14 +165,15 @@ pub(crate) async fn patch(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    match begin_append(&service, &id, &parts).await {
-        Ok((append, record)) => match append::run(service.clone(), append, record, body).await {
-            Ok(state) => {
-                (StatusCode::NO_CONTENT, response_headers(&service, &state)).into_response()
-            }
-            Err(error) => error.into_response(),
-        },
-        Err(error) => refuse(&parts, body, error),
+    let (append, record) = match begin_append(&service, &id, &parts).await {
+        Ok(begun) => begun,
+        Err(error) => return refuse(&parts, body, error),
+    };
+    // Frees the buffer that the header was received into.
+    drop(parts);
+    match append::run(service.clone(), append, record, body).await {
+        Ok(state) => (StatusCode::NO_CONTENT, response_headers(&service, &state)).into_response(),
+        Err(error) => error.into_response(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The body of an upload as a stream of chunks, with limits on stalls, rate and total time.
 //!
-//! A separate task reads the connection and passes on one chunk at a time. After the handler has
-//! refused an upload, the task reads and discards data for a while: closing the connection while
-//! the client still sends can make its kernel discard the response unread (RFC 9112, 9.6).
+//! After the handler has refused an upload, a task reads and discards data for a while: closing the
+//! connection while the client still sends can make its kernel discard the response unread (RFC 9112,
+//! 9.6).
 
 use crate::config::HttpLimits;
 use crate::http::connections::minimum_rate::{MinimumRate, TooSlow};
@@ -13,14 +13,10 @@ use axum::http::header::EXPECT;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::Stream;
 use http_body_util::BodyExt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 /// How long, and up to how many bytes, the body of a refused upload is read and discarded.
@@ -55,26 +51,67 @@ impl BodyError {
     }
 }
 
-/// The chunks of a body.
-#[derive(Debug)]
+/// The chunks of a body. What is left of it when this is dropped is discarded.
 pub(crate) struct Chunks {
-    chunks: mpsc::Receiver<Result<Bytes, BodyError>>,
+    /// None once it has ended or failed.
+    body: Option<Body>,
+    upload: Arc<OpenUpload>,
+    stall_max: Duration,
+    end: Instant,
+    rate: MinimumRate,
 }
 
 impl Chunks {
-    /// Starts the task that reads the body.
     pub(crate) fn start(body: Body, upload: Arc<OpenUpload>, limits: &HttpLimits) -> Self {
-        let (sender, chunks) = mpsc::channel(1);
-        tokio::spawn(read_chunks(body, upload, sender, limits.clone()));
-        Self { chunks }
+        Self {
+            body: Some(body),
+            upload,
+            stall_max: limits.stall_max,
+            end: Instant::now() + limits.upload_max,
+            rate: MinimumRate::new(limits.body_rate_bytes_per_s_min, limits.stall_max),
+        }
+    }
+
+    /// The next chunk; none at the end of the body and after an error. A call that is dropped loses nothing.
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
+        let chunk = self.read().await;
+        match &chunk {
+            Some(Ok(chunk)) => self.upload.receive(chunk.len(), Instant::now()),
+            Some(Err(_)) => self.body = None,
+            None if self.body.take().is_some() => self.upload.complete(),
+            None => {}
+        }
+        chunk
+    }
+
+    async fn read(&mut self) -> Option<Result<Bytes, BodyError>> {
+        let body = self.body.as_mut()?;
+        loop {
+            let now = Instant::now();
+            let stall = now + self.stall_max;
+            let frame = match timeout_at(stall.min(self.end), body.frame()).await {
+                Err(_) if stall < self.end => return Some(Err(BodyError::Stalled)),
+                Err(_) => return Some(Err(BodyError::TooSlow)),
+                Ok(None) => return None,
+                Ok(Some(Err(_))) => return Some(Err(BodyError::ProtocolError)),
+                Ok(Some(Ok(frame))) => frame,
+            };
+            // Trailers are ignored.
+            if let Ok(chunk) = frame.into_data() {
+                return Some(match self.rate.record(now.elapsed(), chunk.len()) {
+                    Ok(()) => Ok(chunk),
+                    Err(TooSlow) => Err(BodyError::BelowRate),
+                });
+            }
+        }
     }
 }
 
-impl Stream for Chunks {
-    type Item = Result<Bytes, BodyError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.chunks.poll_recv(cx)
+impl Drop for Chunks {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take() {
+            discard(body);
+        }
     }
 }
 
@@ -91,46 +128,6 @@ pub(crate) fn refuse(parts: &Parts, body: Body, error: ApiError) -> Response {
 /// Reads and discards a body, up to a limit.
 pub(crate) fn discard(body: Body) {
     tokio::spawn(linger(body));
-}
-
-async fn read_chunks(
-    mut body: Body,
-    upload: Arc<OpenUpload>,
-    chunks: mpsc::Sender<Result<Bytes, BodyError>>,
-    limits: HttpLimits,
-) {
-    let end = Instant::now() + limits.upload_max;
-    let mut rate = MinimumRate::new(limits.body_rate_bytes_per_s_min, limits.stall_max);
-    loop {
-        let now = Instant::now();
-        let stall = now + limits.stall_max;
-        let frame = tokio::select! {
-            frame = timeout_at(stall.min(end), body.frame()) => frame,
-            () = chunks.closed() => return linger(body).await,
-        };
-        let chunk = match frame {
-            Err(_) if stall < end => Err(BodyError::Stalled),
-            Err(_) => Err(BodyError::TooSlow),
-            Ok(None) => return upload.complete(),
-            Ok(Some(Err(_))) => Err(BodyError::ProtocolError),
-            // Trailers are ignored.
-            Ok(Some(Ok(frame))) => match frame.into_data() {
-                Ok(chunk) => match rate.record(now.elapsed(), chunk.len()) {
-                    Ok(()) => Ok(chunk),
-                    Err(TooSlow) => Err(BodyError::BelowRate),
-                },
-                Err(_) => continue,
-            },
-        };
-        let is_last = chunk.is_err();
-        upload.receive(chunk.as_ref().map_or(0, Bytes::len), Instant::now());
-        if chunks.send(chunk).await.is_err() {
-            return linger(body).await;
-        }
-        if is_last {
-            return;
-        }
-    }
 }
 
 async fn linger(mut body: Body) {

@@ -5,15 +5,14 @@
 use crate::config::HttpLimits;
 use crate::http::problem::ApiError;
 use crate::http::upload::body::Chunks;
-use crate::http::upload::form_bytes::{FormBytes, FormBytesError, Unparsed};
+use crate::http::upload::file_writer::FileWriter;
+use crate::http::upload::form_bytes::{FormBytesError, Unparsed, form_bytes};
 use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, refuse_misspelt};
 use crate::http::upload::received_file::{ReceivedFile, ReceivingFile};
 use crate::policy::admission::ENVELOPE_BYTES_MAX;
 use crate::policy::display_name::DisplayName;
 use bytes::Bytes;
 use multer::{Constraints, Field, Multipart, SizeLimit};
-use std::path::Path;
-use tokio::fs::File;
 
 /// Limits of a form.
 #[derive(Debug, Clone, Copy)]
@@ -35,12 +34,13 @@ pub(crate) async fn receive(
     chunks: Chunks,
     boundary: String,
     limits: FormLimits<'_>,
-    (file, path): (&mut File, &Path),
+    file: &FileWriter,
     mut options: UploadOptions,
 ) -> Result<Received, ApiError> {
     let whole = limits.upload_bytes_max.saturating_add(ENVELOPE_BYTES_MAX);
     let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(whole));
-    let (bytes, unparsed) = FormBytes::new(chunks);
+    let unparsed = Unparsed::default();
+    let bytes = form_bytes(chunks, unparsed.clone());
     let mut form = Multipart::with_constraints(bytes, boundary, constraints);
     let to_error = |error| to_api_error(error, limits);
     let mut video = None;
@@ -53,7 +53,7 @@ pub(crate) async fn receive(
             }
             Some("file") => {
                 let filename = DisplayName::new(field.field.file_name().unwrap_or_default());
-                video = Some((filename, receive_video(field, (&mut *file, path)).await?));
+                video = Some((filename, receive_video(field, file).await?));
             }
             name => {
                 if let Some(name) = name.and_then(UploadOptions::known) {
@@ -86,13 +86,13 @@ impl FieldData<'_> {
 
 async fn receive_video(
     mut field: FieldData<'_>,
-    target: (&mut File, &Path),
+    file: &FileWriter,
 ) -> Result<ReceivedFile, ApiError> {
-    let mut receiving = ReceivingFile::new(target, field.limits.upload_bytes_max);
+    let mut receiving = ReceivingFile::new(file, field.limits.upload_bytes_max);
     while let Some(chunk) = field.chunk().await? {
-        receiving.write(&chunk).await?;
+        receiving.write(chunk).await?;
     }
-    receiving.finish().await
+    Ok(receiving.finish())
 }
 
 /// The text of a field; none if it is not UTF-8 or too long for any option.

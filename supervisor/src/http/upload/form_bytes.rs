@@ -3,16 +3,18 @@
 
 use crate::http::upload::body::{BodyError, Chunks};
 use bytes::Bytes;
-use futures_util::Stream;
-use std::pin::Pin;
+use futures_util::{Stream, stream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
 use thiserror::Error;
+use tokio::task::yield_now;
 
 /// Most bytes that are passed on without any parsed in return, the last chunk apart. Browsers send a few hundred before
 /// each field.
 const UNPARSED_BYTES_MAX: usize = 16 * 1024;
+
+/// How often there is no chunk after one: the parser looks at it after one or two reads.
+const PAUSES: usize = 2;
 
 /// Why the stream ends early.
 #[derive(Debug, Clone, Copy, Error)]
@@ -21,14 +23,6 @@ pub(crate) enum FormBytesError {
     Body(#[from] BodyError),
     #[error("more than {UNPARSED_BYTES_MAX} bytes before a field")]
     Unparsed,
-}
-
-/// The stream for the parser.
-pub(crate) struct FormBytes {
-    chunks: Chunks,
-    unparsed: Unparsed,
-    /// Whether the parser has to look at the last chunk before it gets another: by itself it reads all there is.
-    pauses: bool,
 }
 
 /// Number of bytes that were passed on since the parser last produced something.
@@ -42,29 +36,23 @@ impl Unparsed {
     }
 }
 
-impl FormBytes {
-    pub(crate) fn new(chunks: Chunks) -> (Self, Unparsed) {
-        let unparsed = Unparsed::default();
-        (Self { chunks, unparsed: unparsed.clone(), pauses: false }, unparsed)
-    }
-}
-
-impl Stream for FormBytes {
-    type Item = Result<Bytes, FormBytesError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if std::mem::take(&mut self.pauses) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+/// The stream for the parser.
+pub(crate) fn form_bytes(
+    chunks: Chunks,
+    unparsed: Unparsed,
+) -> impl Stream<Item = Result<Bytes, FormBytesError>> {
+    stream::unfold((chunks, unparsed, 0), |(mut chunks, unparsed, pauses)| async move {
+        // Lets the parser look at the last chunk before it gets another: by itself it reads all there is.
+        for _ in 0..pauses {
+            yield_now().await;
         }
-        if self.unparsed.0.load(Ordering::Relaxed) > UNPARSED_BYTES_MAX {
-            return Poll::Ready(Some(Err(FormBytesError::Unparsed)));
-        }
-        let chunk = ready!(Pin::new(&mut self.chunks).poll_next(cx));
-        if let Some(Ok(bytes)) = &chunk {
-            self.unparsed.0.fetch_add(bytes.len(), Ordering::Relaxed);
-            self.pauses = true;
-        }
-        Poll::Ready(chunk.map(|chunk| chunk.map_err(FormBytesError::Body)))
-    }
+        let chunk = if unparsed.0.load(Ordering::Relaxed) > UNPARSED_BYTES_MAX {
+            Err(FormBytesError::Unparsed)
+        } else {
+            chunks.next().await?.map_err(FormBytesError::Body)
+        };
+        let bytes = chunk.as_ref().map_or(0, Bytes::len);
+        unparsed.0.fetch_add(bytes, Ordering::Relaxed);
+        Some((chunk, (chunks, unparsed, PAUSES)))
+    })
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod body;
 pub(crate) mod description;
+pub(crate) mod file_writer;
 pub(crate) mod form;
 mod form_bytes;
 pub(crate) mod idempotency;
@@ -21,6 +22,7 @@ use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::http::upload::body::{Chunks, refuse};
 use crate::http::upload::description::{UploadForm, UploadQuery};
+use crate::http::upload::file_writer::FileWriter;
 use crate::http::upload::form::{FormLimits, Received};
 use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, refuse_misspelt};
 use crate::http::upload::received_file::{ReceivedFile, ReceivingFile};
@@ -38,11 +40,9 @@ use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
 use http_body::Body as _;
 use serde::Serialize;
 use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
@@ -101,15 +101,18 @@ async fn receive(service: &Service, request: Request) -> Response {
         Ok(upload) => begin(service, &parts, bytes, upload).await,
         Err(error) => Err(error),
     };
-    match admitted {
-        Ok((started, permit)) => match receive_and_submit(service, body, started).await {
-            Ok(status) => {
-                permit.add_job(status.job_id);
-                accepted(status)
-            }
-            Err(error) => error.into_response(),
-        },
-        Err(error) => refuse(&parts, body, error),
+    let (started, permit) = match admitted {
+        Ok(admitted) => admitted,
+        Err(error) => return refuse(&parts, body, error),
+    };
+    // Frees the buffer that the header was received into.
+    drop(parts);
+    match receive_and_submit(service, body, started).await {
+        Ok(status) => {
+            permit.add_job(status.job_id);
+            accepted(status)
+        }
+        Err(error) => error.into_response(),
     }
 }
 
@@ -261,27 +264,26 @@ async fn receive_and_submit(
     started: StartedUpload,
 ) -> Result<Status, ApiError> {
     let StartedUpload { upload, ticket, id, partial, file } = started;
-    let mut file = tokio::fs::File::from_std(file);
+    let file = FileWriter::new(file, partial.path());
     let chunks = Chunks::start(body, ticket.upload(), &service.config.http);
-    let target = (&mut file, partial.path());
     let received = match upload.encoding {
         UploadEncoding::Form(boundary) => {
             let limits = FormLimits {
                 upload_bytes_max: service.config.upload_bytes_max,
                 http: &service.config.http,
             };
-            form::receive(chunks, boundary, limits, target, upload.options).await?
+            form::receive(chunks, boundary, limits, &file, upload.options).await?
         }
         UploadEncoding::Plain => Received {
             filename: upload.filename,
-            video: receive_plain(service, chunks, target).await?,
+            video: receive_plain(service, chunks, &file).await?,
             options: upload.options,
         },
     };
     check_webhook(service, &received.options)?;
     let webhook = received.options.webhook().cloned();
     let options = received.options.options()?;
-    let file = file.into_std().await;
+    let file = file.file();
     blocking(move || partial.complete(&file)).await??;
     let upload = Upload {
         filename: received.filename,
@@ -322,13 +324,13 @@ pub(crate) async fn submit(
 async fn receive_plain(
     service: &Service,
     mut chunks: Chunks,
-    target: (&mut tokio::fs::File, &Path),
+    file: &FileWriter,
 ) -> Result<ReceivedFile, ApiError> {
-    let mut receiving = ReceivingFile::new(target, service.config.upload_bytes_max);
+    let mut receiving = ReceivingFile::new(file, service.config.upload_bytes_max);
     while let Some(chunk) = chunks.next().await {
-        receiving.write(&chunk.map_err(|error| error.to_api_error(&service.config.http))?).await?;
+        receiving.write(chunk.map_err(|error| error.to_api_error(&service.config.http))?).await?;
     }
-    receiving.finish().await
+    Ok(receiving.finish())
 }
 
 fn accepted(status: Status) -> Response {

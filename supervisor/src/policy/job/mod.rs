@@ -7,6 +7,7 @@ pub(crate) mod record;
 pub(crate) mod state;
 
 use crate::policy::display_name::DisplayName;
+use crate::policy::poison;
 use crate::runner::attempt::origin::Origin;
 use bodyscript_protocol::message::VideoFacts;
 use bodyscript_protocol::options::Options;
@@ -39,6 +40,11 @@ impl Upload {
     /// Whether both are the same request for the same video; file names may differ.
     pub fn is_same_request(&self, other: &Self) -> bool {
         self.sha256 == other.sha256 && self.bytes == other.bytes && self.options == other.options
+    }
+
+    /// What a worker executes: the content with the options. Empty for a local file.
+    pub(crate) fn execution(&self) -> String {
+        poison::execution(&self.sha256, &self.options)
     }
 }
 

@@ -23,6 +23,9 @@ pub struct AttemptRecord {
     /// Whether the video was executed.
     #[serde(skip, default = "is_done_counted")]
     pub is_counted: bool,
+    /// Whether a signal from outside the service ended it.
+    #[serde(skip)]
+    pub is_killed: bool,
 }
 
 /// Only successful attempts are read from JSON: with the results that they published.
@@ -44,6 +47,7 @@ impl AttemptRecord {
             cpu_ms: exit_report.evidence.cpu.as_millis() as u64,
             end: exit_report.end.name(),
             is_counted: exit_report.end.is_counted(),
+            is_killed: exit_report.is_killed(),
         }
     }
 }

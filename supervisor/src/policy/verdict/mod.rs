@@ -13,12 +13,12 @@
 //! | crash; deadline before it was ready     | retry once, then fail                               |
 //! | sigsys, other deadlines, protocol       | fail                                                |
 //! | cancelled                               | cancel                                              |
-//! | operator, shutdown                      | requeue, not counted                                |
+//! | operator, killed, shutdown              | requeue, not counted                                |
 //! | memory_awaited                          | retry at the cap that it needs, not counted; fail after many |
-//! | operator, too often for one job         | as crash: a worker can send itself SIGTERM forever  |
+//! | killed from outside, too often          | fail: a worker can send itself signals forever      |
 //! | spawn_failed                            | requeue, not counted; fail after several in a row   |
 
-use crate::runner::attempt::exit_report::{Cause, Deadline, ExitReason, ExitReport, Stop};
+use crate::runner::attempt::exit_report::{Cause, Deadline, ExitReason, ExitReport};
 
 /// Maximum number of counted executions of one video.
 pub(crate) const EXECUTIONS_MAX: u32 = 2;
@@ -26,8 +26,8 @@ pub(crate) const EXECUTIONS_MAX: u32 = 2;
 /// Maximum number of consecutive failures to spawn a worker for one job.
 pub(crate) const SPAWN_FAILURES_MAX: u32 = 5;
 
-/// Restarts of one job by an operator after which it fails if its worker is killed from outside.
-pub(crate) const OPERATOR_RESTARTS_MAX: u32 = 8;
+/// Attempts of one job that signals from outside ended, after which it fails at the next one.
+pub(crate) const KILLS_MAX: u32 = 8;
 
 /// Attempts of one job that are given up until there is memory, after which it fails: each knows the
 /// need better than the one before, so there is rarely more than one.
@@ -40,8 +40,8 @@ pub(crate) struct History {
     pub executions: u32,
     /// Consecutive attempts of this job, immediately before this one, that ended as `spawn_failed`.
     pub spawn_failures: u32,
-    /// Attempts of this job, among those kept, that ended as `operator`.
-    pub operator_restarts: u32,
+    /// Attempts of this job, among those kept, that a signal from outside ended.
+    pub kills: u32,
     /// Attempts of this job that were given up until there is memory.
     pub memory_waits: u32,
     /// Memory cap of a retry after the memory ran out, in bytes.
@@ -112,7 +112,7 @@ pub(crate) fn decide(exit_report: &ExitReport, history: &History) -> Decision {
         ExitReason::Cancelled => {
             Decision::with_code(Verdict::Cancel, "cancelled", "The job was cancelled.")
         }
-        ExitReason::Operator => killed(exit_report, history),
+        ExitReason::Operator | ExitReason::Killed => killed(exit_report, history),
         ExitReason::Shutdown => {
             Decision::without_code(Verdict::Requeue, "The service is restarting.")
         }
@@ -146,11 +146,14 @@ fn protocol() -> Decision {
     )
 }
 
-/// SIGTERM from outside may come from the worker itself, so it does not restart a job for ever.
+/// A signal from outside may come from the worker itself, so it does not restart a job for ever.
 fn killed(exit_report: &ExitReport, history: &History) -> Decision {
-    let is_requested = exit_report.evidence.cause == Some(Cause::Stop(Stop::Operator));
-    if is_requested || history.operator_restarts < OPERATOR_RESTARTS_MAX {
-        return Decision::without_code(Verdict::Requeue, "An operator restarted the worker.");
+    if !exit_report.is_killed() || history.kills < KILLS_MAX {
+        let sentence = match exit_report.end {
+            ExitReason::Operator => "An operator restarted the worker.",
+            _ => "Another program killed the worker. Retrying.",
+        };
+        return Decision::without_code(Verdict::Requeue, sentence);
     }
     Decision::with_code(
         Verdict::Fail,

@@ -64,7 +64,7 @@ fn history(executions: u32, memory_retry_bytes_max: u64, memory_budget_bytes: u6
     History {
         executions,
         spawn_failures: 0,
-        operator_restarts: 0,
+        kills: 0,
         memory_waits: 0,
         memory_retry_bytes_max,
         memory_budget_bytes,
@@ -237,16 +237,20 @@ fn repeated_spawn_failures_fail_the_job() {
 
 #[test]
 fn only_kills_from_outside_exhaust_the_restarts_of_a_job() {
-    let after = |cause, operator_restarts| {
-        let mut ended = exit_report(ExitReason::Operator, MIB);
+    let after = |end, cause, kills| {
+        let mut ended = exit_report(end, MIB);
         ended.evidence.cause = cause;
-        let decision = decide(&ended, &History { operator_restarts, ..history(1, MIB, MIB) });
+        let decision = decide(&ended, &History { kills, ..history(1, MIB, MIB) });
         (decision.verdict, decision.error_code)
     };
-    let max = OPERATOR_RESTARTS_MAX;
-    assert_eq!(after(None, max - 1), (Verdict::Requeue, None));
-    assert_eq!(after(None, max), (Verdict::Fail, Some("worker_killed")));
-    assert_eq!(after(Some(Cause::Stop(Stop::Operator)), max), (Verdict::Requeue, None));
+    for end in [ExitReason::Operator, ExitReason::Killed] {
+        assert_eq!(after(end, None, KILLS_MAX - 1), (Verdict::Requeue, None));
+        assert_eq!(after(end, None, KILLS_MAX), (Verdict::Fail, Some("worker_killed")));
+        assert!(!end.is_counted() && !end.is_fatal(), "{end:?}");
+    }
+    let commanded =
+        after(ExitReason::Operator, Some(Cause::Stop(crate::Stop::Operator)), KILLS_MAX);
+    assert_eq!(commanded, (Verdict::Requeue, None));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::runner::attempt::live::{Live, LogFields};
 use bodyscript_protocol::codec::{CodecError, Decoder, encode};
 use bodyscript_protocol::message::{Prepare, Probed, Progress, Start, ToSupervisor, ToWorker};
 use bodyscript_protocol::session::{Phase, Session, Violation};
+use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -48,6 +49,11 @@ impl Conversation {
             final_message: None,
             fields,
         }
+    }
+
+    /// Moves the time of the last message, by time in which none could be received.
+    pub(crate) fn postpone(&mut self, lapse: Duration) {
+        self.received += lapse;
     }
 
     /// Encodes `Prepare`.

@@ -9,6 +9,7 @@ use crate::runner::attempt::cap_request::{CapReply, CapRequests};
 use crate::runner::attempt::control::{Control, ControlEvent};
 use crate::runner::attempt::conversation::{Conversation, ProtocolError};
 use crate::runner::attempt::exit_report::{Cause, Deadline, ExitEvidence, ProcessExit};
+use crate::runner::attempt::lapse::LapseWatch;
 use crate::runner::attempt::pipe_reader::PipeReader;
 use crate::runner::attempt::stderr_ring::StderrRing;
 use crate::runner::attempt::{Assignment, Deadlines, LogFields};
@@ -77,8 +78,11 @@ pub(crate) struct Drive {
     cap_requests: CapRequests,
     handover: OwnedFd,
     spawned_at: Instant,
-    /// When the job was sent.
+    /// When the job was sent. All moments are moved by the time in which the supervisor did not run.
     assigned_at: Option<Instant>,
+    /// How much that was since the job was sent.
+    lapsed: Duration,
+    lapse_watch: LapseWatch,
     /// Since when only the exit is expected.
     finished_at: Option<Instant>,
     /// The stage that was reached, and when the next is due.
@@ -120,6 +124,8 @@ impl Drive {
             handover,
             spawned_at: Instant::now(),
             assigned_at: None,
+            lapsed: Duration::ZERO,
+            lapse_watch: LapseWatch::new(Instant::now()),
             finished_at: None,
             stage: None,
             evidence: ExitEvidence {
@@ -148,7 +154,9 @@ impl Drive {
             self.terminate(Cause::Stop(stop), KillStage::Cancel);
         }
         loop {
-            match self.event().await {
+            let event = self.event().await;
+            self.postpone_after_lapse();
+            match event {
                 Event::Exited => break,
                 Event::Control(ControlEvent::Assign(assignment)) => {
                     let (start, fields) = self.send_files(assignment);
@@ -168,15 +176,34 @@ impl Drive {
                 },
                 Event::Log(read) => self.receive_log(read),
                 Event::Tick => self.sample(),
+                // Not if it was just postponed.
+                Event::DeadlinePassed if Instant::now() < self.next_deadline() => {}
                 Event::DeadlinePassed => self.on_deadline(),
             }
         }
         self.tear_down().await
     }
 
+    /// Moves all deadlines by the time in which the supervisor did not run.
+    fn postpone_after_lapse(&mut self) {
+        let Some(lapse) = self.lapse_watch.check(Instant::now()) else { return };
+        tracing::warn!(
+            pid = self.pid.as_raw(),
+            ?lapse,
+            "the supervisor did not run; deadlines are postponed"
+        );
+        self.lapsed += lapse;
+        self.spawned_at += lapse;
+        self.assigned_at = self.assigned_at.map(|moment| moment + lapse);
+        self.finished_at = self.finished_at.map(|moment| moment + lapse);
+        self.stage = self.stage.map(|(stage, due)| (stage, after(due, lapse)));
+        self.conversation.postpone(lapse);
+    }
+
     /// Sends the files of a job.
     fn send_files(&mut self, assignment: Assignment) -> (Start, LogFields) {
         self.assigned_at = Some(Instant::now());
+        self.lapsed = Duration::ZERO;
         let fields = LogFields::of(&assignment);
         let (start, files) = assignment.split();
         if let Err(errno) = fd_passing::send_files(&self.handover, &files) {
@@ -326,13 +353,13 @@ impl Drive {
 
     /// After the exit: empties and removes the cage, and reads the rest of the pipes.
     async fn tear_down(self) -> (ExitEvidence, LogFields) {
-        let started_at = self.started_at();
+        let (started_at, lapsed) = (self.started_at(), self.lapsed);
         let Self { process, mut frames, mut log, mut ring, mut conversation, .. } = self;
         let mut evidence = self.evidence;
         // An error means that the runtime shuts down; dropping the guard has done the same.
         let torn_down = tokio::task::spawn_blocking(move || process.tear_down()).await;
         let Teardown { reaped, counters } = torn_down.unwrap_or_default();
-        evidence.wall = started_at.elapsed();
+        evidence.wall = started_at.elapsed() + lapsed;
         let drained = timeout(DRAIN_TIMEOUT, async {
             while log.is_open {
                 let read = log.read().await;

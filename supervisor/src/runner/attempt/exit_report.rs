@@ -44,6 +44,8 @@ pub enum ExitReason {
     Cancelled,
     /// An operator ended it, by a command or by SIGTERM to its process.
     Operator,
+    /// SIGKILL from outside the service: from another program, or from a kernel short of memory elsewhere.
+    Killed,
     /// The service shut down.
     Shutdown,
     /// Given up before it decoded anything: the video needs memory that others use now.
@@ -66,6 +68,7 @@ impl ExitReason {
             Self::Protocol => "protocol",
             Self::Cancelled => "cancelled",
             Self::Operator => "operator",
+            Self::Killed => "killed",
             Self::Shutdown => "shutdown",
             Self::MemoryAwaited => "memory_awaited",
             Self::SpawnFailed => "spawn_failed",
@@ -74,7 +77,14 @@ impl ExitReason {
 
     /// Whether the attempt counts as an execution of the video.
     pub const fn is_counted(&self) -> bool {
-        !matches!(self, Self::Operator | Self::Shutdown | Self::MemoryAwaited | Self::SpawnFailed)
+        !matches!(
+            self,
+            Self::Operator
+                | Self::Killed
+                | Self::Shutdown
+                | Self::MemoryAwaited
+                | Self::SpawnFailed
+        )
     }
 
     /// Whether the video may have killed the worker, which counts towards poison.
@@ -90,6 +100,7 @@ impl ExitReason {
             | Self::BadInput
             | Self::Cancelled
             | Self::Operator
+            | Self::Killed
             | Self::Shutdown
             | Self::MemoryAwaited
             | Self::SpawnFailed => false,
@@ -121,6 +132,12 @@ impl ExitReport {
             Some(FinalMessage::Done(summary)) if self.end == ExitReason::Done => Some(summary),
             _ => None,
         }
+    }
+
+    /// Whether a signal from outside the service ended it, and not a command of an operator.
+    pub fn is_killed(&self) -> bool {
+        let is_commanded = self.evidence.cause == Some(Cause::Stop(Stop::Operator));
+        matches!(self.end, ExitReason::Operator | ExitReason::Killed) && !is_commanded
     }
 
     /// The fault that the worker reported.
@@ -209,8 +226,10 @@ fn by_signal(evidence: &ExitEvidence, signal: i32) -> (ExitReason, String) {
         SIGKILL if evidence.oom_kills > 0 => {
             let detail = "killed by the kernel's OOM killer below its own cap: the host or the \
                           service is short of memory";
-            crash(evidence, exit, detail.into())
+            (ExitReason::Killed, detail.into())
         }
+        // The supervisor's own has a cause. Whether the worker sent it to itself is not known either.
+        SIGKILL => (ExitReason::Killed, "SIGKILL from outside the service".into()),
         SIGXFSZ => crash(evidence, exit, "wrote more than a file may hold".into()),
         _ => crash(evidence, exit, exit.to_string()),
     }

@@ -219,21 +219,18 @@ fn a_sigterm_from_outside_is_reported_as_operator() {
 }
 
 #[test]
-fn a_sigkill_alone_is_a_crash() {
+fn a_sigkill_alone_is_reported_as_killed() {
     for backend in CageBackend::ALL {
         let evidence = ExitEvidence { backend, ..killed_by(SIGKILL) };
-        assert_eq!(
-            ExitReport::from_evidence(evidence).end,
-            ExitReason::Crash(ProcessExit::Signal(SIGKILL))
-        );
+        assert_eq!(ExitReport::from_evidence(evidence).end, ExitReason::Killed);
     }
 }
 
 #[test]
-fn an_oom_kill_below_the_cap_is_reported_as_a_crash() {
+fn an_oom_kill_below_the_cap_is_reported_as_killed() {
     let evidence = ExitEvidence { oom_kills: 1, limit_was_hit: false, ..killed_by(SIGKILL) };
     let exit_report = ExitReport::from_evidence(evidence);
-    assert_eq!(exit_report.end, ExitReason::Crash(ProcessExit::Signal(SIGKILL)));
+    assert_eq!(exit_report.end, ExitReason::Killed);
     assert!(exit_report.detail.contains("below its own cap"), "{}", exit_report.detail);
 }
 
@@ -279,6 +276,7 @@ fn the_names_of_ends_do_not_change() {
         (ExitReason::Protocol, "protocol"),
         (ExitReason::Cancelled, "cancelled"),
         (ExitReason::Operator, "operator"),
+        (ExitReason::Killed, "killed"),
         (ExitReason::Shutdown, "shutdown"),
         (ExitReason::SpawnFailed, "spawn_failed"),
     ];

@@ -21,6 +21,7 @@ pub(crate) mod conversation;
 pub(crate) mod drive;
 pub(crate) mod evidence;
 pub(crate) mod exit_report;
+mod lapse;
 pub(crate) mod live;
 pub(crate) mod origin;
 pub(crate) mod pipe_reader;
@@ -35,6 +36,7 @@ use crate::runner::attempt::live::LogFields;
 use crate::runner::attempt::origin::Origin;
 use crate::runner::factory::{FactoryParts, WorkerFactory};
 use crate::runner::spawn_worker::{ProcessSpec, spawn_worker};
+use crate::runner::worker_users::WorkerUser;
 use bodyscript_protocol::PROTOCOL_VERSION;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{JobParameters, Prepare, Start};
@@ -159,7 +161,9 @@ async fn attempt(
             let control = Control::new(assignment, stop, caller_gone);
             let control = (control, CapRequests::new(cap_requests));
             let drive = Drive::new(worker, conversation, deadlines, control, evidence);
-            drive.run_to_exit(Prepare { warms_up, ..prepare(&parts) }).await
+            // Its own until it is reaped.
+            let user = parts.users.take();
+            drive.run_to_exit(Prepare { warms_up, ..prepare(&parts, &user) }).await
         }
         Err(error) => {
             let fields =
@@ -173,11 +177,12 @@ async fn attempt(
 }
 
 /// The first message to every worker.
-fn prepare(parts: &FactoryParts) -> Prepare {
+fn prepare(parts: &FactoryParts, user: &WorkerUser) -> Prepare {
     Prepare {
         version: PROTOCOL_VERSION,
         layers: parts.layers.clone(),
         layers_required: parts.layers_required.clone(),
+        user_id: user.id,
         warms_up: false,
     }
 }

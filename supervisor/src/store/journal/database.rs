@@ -4,7 +4,7 @@
 //! cost is the sync (`synchronous=FULL`), not the rows.
 
 use crate::policy::job::{Job, JobId};
-use crate::policy::poison::CONTENTS_KEPT_MAX;
+use crate::policy::poison::EXECUTIONS_KEPT_MAX;
 use crate::store::clock::{Clock, Saved};
 use crate::store::journal::files::Files;
 use crate::store::journal::loss::{self, Completeness, Contents, History, Loss};
@@ -252,19 +252,19 @@ fn write(connection: &Connection, entry: &JournalEntry, clock: &Clock) -> rusqli
             }
             write_deletion(connection, *job, part.name(), why)
         }
-        JournalEntry::Poison { sha256, crashes: 0 } => {
+        JournalEntry::Poison { execution, crashes: 0 } => {
             let mut delete = connection.prepare("DELETE FROM poison WHERE sha256 = ?1")?;
-            delete.execute([sha256]).map(drop)
+            delete.execute([execution]).map(drop)
         }
-        JournalEntry::Poison { sha256, crashes } => {
+        JournalEntry::Poison { execution, crashes } => {
             let mut insert =
                 connection.prepare("INSERT OR REPLACE INTO poison VALUES (?1, ?2, ?3)")?;
-            insert.execute(params![sha256, crashes, clock.now().as_ms()])?;
+            insert.execute(params![execution, crashes, clock.now().as_ms()])?;
             let mut trim = connection.prepare(
                 "DELETE FROM poison WHERE sha256 IN
                  (SELECT sha256 FROM poison ORDER BY clock_ms DESC LIMIT -1 OFFSET ?1)",
             )?;
-            trim.execute([CONTENTS_KEPT_MAX as i64]).map(drop)
+            trim.execute([EXECUTIONS_KEPT_MAX as i64]).map(drop)
         }
         JournalEntry::Flush => Ok(()),
     }

@@ -38,10 +38,10 @@ pub enum JournalEntry {
         /// The reason.
         why: &'static str,
     },
-    /// How many workers a video's content has crashed; 0 removes it from the poison list.
+    /// How many workers an execution has crashed; 0 removes it from the poison list.
     Poison {
-        /// The SHA-256 of the content.
-        sha256: String,
+        /// The content of the video and the options.
+        execution: String,
         /// The number of crashes.
         crashes: u32,
     },

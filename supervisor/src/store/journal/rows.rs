@@ -154,19 +154,22 @@ fn state(row: &Row<'_>) -> Result<JobState> {
 
 /// A row of `attempts`, without its job and number.
 pub(crate) fn read_attempt(row: &Row<'_>) -> Result<AttemptRecord> {
+    let end = end_name(&row.get::<_, String>("end")?).ok_or_else(|| unreadable("end"))?;
     Ok(AttemptRecord {
         cap_bytes: row.get::<_, i64>("cap_bytes")? as u64,
         peak_bytes: row.get::<_, i64>("peak_bytes")? as u64,
         wall_ms: row.get::<_, i64>("wall_ms")? as u64,
         cpu_ms: row.get::<_, i64>("cpu_ms")? as u64,
-        end: end_name(&row.get::<_, String>("end")?).ok_or_else(|| unreadable("end"))?,
+        end,
         is_counted: row.get("is_counted")?,
+        // Which of the ends by an operator were no command is not stored.
+        is_killed: end == ExitReason::Killed.name(),
     })
 }
 
 /// The name of an end, from the stored text.
 fn end_name(text: &str) -> Option<&'static str> {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 13] = [
         ExitReason::Done.name(),
         ExitReason::BadInput.name(),
         ExitReason::Oom.name(),
@@ -177,6 +180,7 @@ fn end_name(text: &str) -> Option<&'static str> {
         ExitReason::Protocol.name(),
         ExitReason::Cancelled.name(),
         ExitReason::Operator.name(),
+        ExitReason::Killed.name(),
         ExitReason::Shutdown.name(),
         ExitReason::SpawnFailed.name(),
     ];

@@ -48,6 +48,7 @@ pub(crate) const STEPS: [&str; 2] = [
 
     -- Content that ended its workers, and how often.
     CREATE TABLE poison (
+        -- The SHA-256 of the content, a space and a digest of the options.
         sha256 TEXT PRIMARY KEY,
         deaths INTEGER NOT NULL,
         clock_ms INTEGER NOT NULL

@@ -51,6 +51,7 @@ fn record(end: &'static str) -> AttemptRecord {
         cpu_ms: 4,
         end,
         is_counted: end != "shutdown",
+        is_killed: false,
     }
 }
 
@@ -171,7 +172,8 @@ fn deletions(folder: &Path) -> Vec<(String, String, String)> {
 #[test]
 fn poison_is_kept_until_it_is_reset() {
     let folder = tempfile::tempdir().expect("a folder");
-    let poison = |sha256: &str, crashes| JournalEntry::Poison { sha256: sha256.into(), crashes };
+    let poison =
+        |execution: &str, crashes| JournalEntry::Poison { execution: execution.into(), crashes };
     let entries = vec![poison("a", 1), poison("b", 1), poison("a", 2), poison("b", 0)];
     let past = written_and_reopened(folder.path(), entries);
     assert_eq!(past.poison, [("a".to_owned(), 2)]);

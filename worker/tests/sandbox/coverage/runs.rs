@@ -90,6 +90,7 @@ impl<'a> Run<'a> {
             version: bodyscript_protocol::PROTOCOL_VERSION,
             layers: Layer::ALL.to_vec(),
             layers_required: Layer::ALL.to_vec(),
+            user_id: 66_000,
             warms_up: self.warms_up,
         };
         let limits = MediaLimits {

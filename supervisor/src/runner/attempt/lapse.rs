@@ -1,0 +1,42 @@
+//! Notices that the supervisor itself did not run for a while: it was stopped, suspended or starved of the processor. What
+//! a worker did meanwhile is still in its pipes, so its deadlines must not be judged by that time.
+
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Longest time between two events of an attempt, of which there are several in a second.
+const GAP_MAX: Duration = Duration::from_secs(1);
+
+/// When the supervisor was last seen to run.
+#[derive(Debug)]
+pub(super) struct LapseWatch {
+    seen: Instant,
+}
+
+impl LapseWatch {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { seen: now }
+    }
+
+    /// To be called at every event: how long the supervisor did not run before it, if it did not.
+    pub(super) fn check(&mut self, now: Instant) -> Option<Duration> {
+        let gap = now.saturating_duration_since(self.seen);
+        self.seen = now;
+        (gap > GAP_MAX).then_some(gap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_long_gaps_are_lapses_and_each_is_reported_once() {
+        let start = Instant::now();
+        let mut watch = LapseWatch::new(start);
+        assert_eq!(watch.check(start + GAP_MAX), None);
+        let later = start + GAP_MAX + Duration::from_secs(7);
+        assert_eq!(watch.check(later), Some(Duration::from_secs(7)));
+        assert_eq!(watch.check(later), None);
+    }
+}
