@@ -137,3 +137,16 @@ fn start_codes_in_place_of_lengths_are_read() {
         clip::assert_levels(encoder, &decoded(encoder, &bytes).levels, 0..PLAIN.frames);
     }
 }
+
+#[test]
+fn an_absurd_duration_is_not_reported() {
+    let mut bytes = Clip { muxer: "matroskamux", encoder: "x264enc bframes=0", ..PLAIN }.bytes();
+    // Duration, a float of eight bytes.
+    let element = [0x44, 0x89, 0x88];
+    let at = bytes.windows(3).position(|part| part == element).expect("a duration") + element.len();
+    let decode = |bytes: &[u8]| decoded("matroska", bytes);
+    assert!(decode(&bytes).probe.duration_ms.is_some(), "the unchanged one is");
+    bytes[at..at + 8].copy_from_slice(&1e12_f64.to_be_bytes());
+    let decoded = decode(&bytes);
+    assert_eq!((decoded.probe.duration_ms, decoded.times.len()), (None, PLAIN.frames as usize));
+}

@@ -125,6 +125,9 @@ impl ProbedVideo {
     }
 }
 
+/// Longest duration that a container is believed: one that states centuries is damaged.
+const DURATION_STATED_MAX: Duration = Duration::from_secs(366 * 86_400);
+
 /// Duration of the presentation, where the container states it.
 fn stated_duration(track: &BlockedTrack) -> Option<Duration> {
     if track.container.read_mode == ReadMode::Sequential {
@@ -138,5 +141,6 @@ fn stated_duration(track: &BlockedTrack) -> Option<Duration> {
     };
     let whole = track.duration()?;
     // Files that were never finished state zero.
-    whole.checked_sub(before).filter(|duration| !duration.is_zero())
+    let is_possible = |duration: &Duration| !duration.is_zero() && *duration <= DURATION_STATED_MAX;
+    whole.checked_sub(before).filter(is_possible)
 }
