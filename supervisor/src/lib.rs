@@ -63,6 +63,7 @@
 pub(crate) mod cli;
 pub(crate) mod config;
 pub(crate) mod dispatcher;
+pub mod fuzzing;
 pub(crate) mod http;
 pub(crate) mod ops;
 pub(crate) mod policy;

@@ -69,7 +69,7 @@ impl RawConfig {
         self.over_text(&text, path)
     }
 
-    fn over_text(&self, text: &str, path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn over_text(&self, text: &str, path: &Path) -> Result<Self, ConfigError> {
         let parse = |source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) };
         let mut values = Table::new();
         flatten(text.parse().map_err(parse)?, "", &mut values)?;

@@ -27,7 +27,7 @@ pub(crate) use fs_atomic::{UNFINISHED, remove_file, replace};
 #[cfg(test)]
 pub(crate) use journal::{Engine, WriteRequest};
 pub use journal::{FILE as JOURNAL_FILE, JobRow, Journal, JournalEntry, OpenedJournal};
-pub(crate) use journal::{JournalError, JournalState, RemovedPart};
+pub(crate) use journal::{JournalError, JournalState, RemovedPart, read_row_of_lines};
 pub(crate) use outcome::Outcome;
 pub(crate) use recovery::Recovered;
 pub(crate) use resumable::{ResumableRecord, Resumables, UploadLock};

@@ -108,9 +108,10 @@ fn scenarios() -> Vec<Scenario> {
         match n % 50 {
             5 | 30 => scenarios.push(Scenario::Segv),
             10 => scenarios.push(Scenario::Deadline),
-            15 | 40 => scenarios.push(Scenario::OwnSigkill),
+            // Each takes nine attempts.
+            15 if n % 100 < 50 => scenarios.push(Scenario::OwnSigkill),
             20 => scenarios.push(Scenario::Cancelled),
-            25 => scenarios.push(Scenario::ForeignSigkill),
+            25 if n % 100 < 50 => scenarios.push(Scenario::ForeignSigkill),
             35 => scenarios.push(Scenario::Good),
             _ => {}
         }

@@ -14,6 +14,7 @@ mod disk;
 mod events;
 mod fairness;
 mod formats;
+mod fuzz_corpus;
 mod ground_truth;
 mod hdr;
 mod idempotency;

@@ -137,7 +137,7 @@ async fn send(path: &Path, artefact: Artefact, request: Request) -> Result<Respo
 
 /// The ranges of bytes in a `Range` (RFC 9110, 14.1.2), within a file of this size. An invalid one must be ignored
 /// (14.2), and a suffix longer than the file is the whole file; `ServeFile` refuses both.
-fn byte_ranges(range: &HeaderValue, size: u64) -> Option<HeaderValue> {
+pub(crate) fn byte_ranges(range: &HeaderValue, size: u64) -> Option<HeaderValue> {
     let (unit, set) = range.to_str().ok()?.split_once('=')?;
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;

@@ -29,6 +29,7 @@ pub(crate) use files::FileProblem;
 use loss::Contents;
 pub(crate) use loss::Loss;
 pub use rows::JobRow;
+pub(crate) use rows::read_row_of_lines;
 use std::collections::HashSet;
 use std::error::Error;
 use std::fmt::Debug;

@@ -10,8 +10,8 @@ use crate::runner::attempt::origin::Origin;
 use crate::store::clock::Moment;
 use bodyscript_protocol::message::Summary;
 use jiff::Timestamp;
-use rusqlite::types::Type;
-use rusqlite::{Row, named_params};
+use rusqlite::types::{Type, Value};
+use rusqlite::{Connection, Row, named_params, params_from_iter};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -118,6 +118,33 @@ pub(crate) fn read(row: &Row<'_>) -> Result<JobRow> {
     job.attempts_made = row.get("attempts_made")?;
     job.executions = row.get("executions")?;
     Ok(JobRow { job, ended: row.get::<_, Option<i64>>("ended_clock_ms")?.map(Moment::from_ms) })
+}
+
+/// Reads a row with these columns, one in each line, for the fuzz targets.
+pub(crate) fn read_row_of_lines(text: &str) {
+    const COLUMNS: &str = "?1 AS id, ?2 AS filename, ?3 AS bytes, ?4 AS sha256, ?5 AS options, \
+        ?6 AS created_ms, ?7 AS state, ?8 AS started_ms, ?9 AS completed_ms, \
+        ?10 AS memory_bytes_max, ?11 AS reason, ?12 AS summary, ?13 AS error_code, \
+        ?14 AS error_sentence, ?15 AS facts, ?16 AS posture, ?17 AS attempts_made, \
+        ?18 AS executions, ?19 AS ended_clock_ms, ?20 AS idempotency_key, ?21 AS request_id, \
+        ?22 AS trace_id, ?23 AS cap_bytes, ?24 AS peak_bytes, ?25 AS wall_ms, ?26 AS cpu_ms, \
+        ?27 AS end, ?28 AS is_counted";
+    thread_local! {
+        static CONNECTION: Connection = Connection::open_in_memory().expect("memory");
+    }
+    let value = |line: &str| line.parse().map_or(Value::Text(line.into()), Value::Integer);
+    let lines = text.split('\n').map(value).chain(std::iter::repeat(Value::Null));
+    CONNECTION.with(|connection| {
+        let query = format!("SELECT {COLUMNS}");
+        let mut statement = connection.prepare(&query).expect("a statement");
+        let _ = statement.query_row(params_from_iter(lines.take(28)), |row| {
+            let _ = read_attempt(row);
+            let job = read(row)?;
+            // What is read can be written.
+            drop(json(&job.job.upload.options));
+            Ok(())
+        });
+    });
 }
 
 fn state(row: &Row<'_>) -> Result<JobState> {

@@ -1,0 +1,3 @@
+//! The functions that the fuzz targets call.
+
+pub mod targets;
