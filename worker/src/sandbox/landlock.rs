@@ -13,7 +13,7 @@ use ::landlock::{
 use std::fs;
 
 /// The newest ABI whose rights are denied here; further rights of a newer kernel are not.
-const NEWEST: ABI = ABI::V7;
+const NEWEST: ABI = ABI::V10;
 
 /// Allows reading what [`policy::READABLE`] lists, but not executing it: mapping a library does not
 /// need that right.
@@ -57,4 +57,18 @@ fn restrict(ruleset: RulesetCreated) -> Result<ABI, SandboxError> {
 /// Rules apply to the calling thread and those it starts, so there must be no other.
 fn is_single_threaded() -> bool {
     fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::landlock::BitFlags;
+
+    #[test]
+    fn every_right_that_the_crate_knows_is_handled() {
+        assert_eq!(AccessFs::from_all(NEWEST), BitFlags::all());
+        assert_eq!(AccessNet::from_all(NEWEST), BitFlags::all());
+        assert_eq!(Scope::from_all(NEWEST), BitFlags::all());
+        assert_eq!(NEWEST, ABI::from(i32::MAX), "the newest version that the crate knows");
+    }
 }
