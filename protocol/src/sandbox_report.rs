@@ -20,16 +20,22 @@ pub enum Layer {
     Landlock,
     /// System calls restricted (seccomp(2)).
     Seccomp,
+    /// No memory becomes executable (`PR_SET_MDWE`).
+    Mdwe,
+    /// Code and constants stay mapped as they are (mseal(2)).
+    Mseal,
 }
 
 impl Layer {
     /// Every layer, in the order in which they are enabled.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Rlimits,
         Self::Descriptors,
         Self::NoNewPrivs,
+        Self::Mdwe,
         Self::Namespaces,
         Self::Capabilities,
+        Self::Mseal,
         Self::Landlock,
         Self::Seccomp,
     ];
@@ -44,6 +50,8 @@ impl Layer {
             Self::Capabilities => "capabilities",
             Self::Landlock => "landlock",
             Self::Seccomp => "seccomp",
+            Self::Mdwe => "mdwe",
+            Self::Mseal => "mseal",
         }
     }
 }

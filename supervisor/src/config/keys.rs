@@ -15,7 +15,7 @@ const CONNECTIONS_LIMIT: u32 = 65_536;
 /// seconds, even if the connection is interrupted in between.
 const BODY_RATE_BYTES_PER_S_MIN: u64 = 1024;
 
-const LAYERS: [&str; 7] = names(Layer::ALL);
+const LAYERS: [&str; 9] = names(Layer::ALL);
 
 /// Layers that every supported host provides. The others are applied where the host allows them.
 const LAYERS_REQUIRED: [&str; 5] = names([

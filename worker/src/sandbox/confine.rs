@@ -2,7 +2,7 @@
 //! documentation.
 
 use super::error::SandboxError;
-use super::{capabilities, descriptors, landlock, namespaces, rlimits, seccomp};
+use super::{capabilities, descriptors, landlock, mdwe, mseal, namespaces, rlimits, seccomp};
 use bodyscript_protocol::limits::TEXT_BYTES_MAX;
 use bodyscript_protocol::message::Prepare;
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
@@ -23,6 +23,7 @@ pub fn confine_early(prepare: &Prepare, report: &mut SandboxReport) -> Result<()
     setup.apply(Layer::Rlimits, rlimits::lower)?;
     setup.apply(Layer::Descriptors, descriptors::close_strays)?;
     setup.apply(Layer::NoNewPrivs, forbid_new_privileges)?;
+    setup.apply(Layer::Mdwe, mdwe::refuse_exec_gain)?;
     // Before the namespaces: the user namespace is owned by the user that creates it.
     let identity = match setup.is_enabled(Layer::Capabilities) {
         true => capabilities::drop_root(prepare.user_id),
@@ -50,6 +51,8 @@ pub fn confine_early(prepare: &Prepare, report: &mut SandboxReport) -> Result<()
 /// A required layer is not available on this host.
 pub fn lock_down(prepare: &Prepare, report: &mut SandboxReport) -> Result<(), SandboxError> {
     let mut setup = LayerSetup { prepare, report };
+    // Before Landlock: the list of mappings is a file.
+    setup.apply(Layer::Mseal, mseal::seal_code)?;
     setup.apply(Layer::Landlock, landlock::deny_all)?;
     setup.apply(Layer::Seccomp, seccomp::install)
 }

@@ -28,6 +28,15 @@ pub enum SandboxError {
     /// `PR_SET_NO_NEW_PRIVS` failed.
     #[error("cannot set no_new_privs: {0}")]
     NoNewPrivs(Errno),
+    /// `PR_SET_MDWE` failed.
+    #[error("cannot keep memory from becoming executable (PR_SET_MDWE, Linux 6.3): {0}")]
+    Mdwe(Errno),
+    /// The list of mappings could not be read.
+    #[error("cannot read /proc/self/maps: {0}")]
+    Mappings(io::Error),
+    /// Code could not be sealed.
+    #[error("cannot seal code (mseal, Linux 6.10): {0}")]
+    Seal(Errno),
     /// The host grants no namespaces.
     #[error("cannot enter new namespaces (unshare): {0}")]
     Unshare(Errno),

@@ -8,13 +8,15 @@
 //! confine_early   limits            setrlimit(2)
 //!                 descriptors       close_range(2)
 //!                 no new privileges prctl(2)
+//!                 executable memory none is gained (PR_SET_MDWE)
 //!                 uid 0             replaced by a user of the worker's own
 //!                 namespaces        unshare(2); the file tree is the system's libraries, read-only
 //!                 capabilities      all sets empty
 //!                 Landlock          nothing but the libraries can be read
 //!                 parent's death    kills the worker
 //!   (models are loaded, the media framework loads its plugins)
-//! lock_down       Landlock          no file at all, no TCP, no signal to others
+//! lock_down       seals             code and constants stay mapped as they are (mseal)
+//!                 Landlock          no file at all, no TCP, no signal to others
 //!                 seccomp           only the listed system calls
 //! ```
 //!
@@ -30,6 +32,8 @@ mod confine;
 mod descriptors;
 mod error;
 mod landlock;
+mod mdwe;
+mod mseal;
 mod namespaces;
 pub mod policy;
 mod report;

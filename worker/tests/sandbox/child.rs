@@ -3,7 +3,7 @@
 //! The child is this program again, with a specification in its environment; it confines itself as
 //! specified, makes the attempt, and prints the outcome to stdout.
 
-use crate::{attempts, work};
+use crate::{attempts, kernel, work};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::Prepare;
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
@@ -50,7 +50,7 @@ pub(crate) enum Stage {
 pub(crate) enum Host {
     /// This one.
     Real,
-    /// One without Landlock, namespaces and `close_range`.
+    /// One without Landlock, namespaces, `close_range` and `mseal`.
     Limited,
     /// This one, but with a second thread in the process.
     Threaded,
@@ -135,6 +135,11 @@ impl ChildSpec {
 
     pub(crate) fn layers(self, layers: &[Layer]) -> Self {
         Self { layers: layers.to_vec(), ..self }
+    }
+
+    /// Every layer, and all that this kernel provides required.
+    pub(crate) fn all_layers(self) -> Self {
+        self.layers(&Layer::ALL).required(&kernel::provided())
     }
 
     pub(crate) fn required(self, required: &[Layer]) -> Self {
@@ -255,7 +260,12 @@ fn confine(spec: &ChildSpec) {
 
 /// Denies this process what an older or stricter host does not support.
 fn deny_host_features() {
-    let missing = [libc::SYS_landlock_create_ruleset, libc::SYS_close_range, libc::SYS_unshare];
+    let missing = [
+        libc::SYS_landlock_create_ruleset,
+        libc::SYS_close_range,
+        libc::SYS_unshare,
+        libc::SYS_mseal,
+    ];
     let filter = SeccompFilter::new(
         missing.into_iter().map(|call| (call, Vec::new())).collect(),
         SeccompAction::Allow,

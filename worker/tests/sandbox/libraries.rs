@@ -4,7 +4,6 @@
 use crate::attempts::Attempt;
 use crate::child::{ChildSpec, Outcome, User};
 use bodyscript_protocol::exit::WorkerExit;
-use bodyscript_protocol::sandbox_report::Layer;
 use bodyscript_worker::{log, video};
 use gstreamer as gst;
 use gstreamer::glib;
@@ -53,7 +52,7 @@ fn fail_an_assertion() {
 
 /// Runs the task in the whole sandbox; returns its outcome and the lines of the log.
 fn run(task: &str, user: User) -> (Outcome, Vec<String>) {
-    let end = ChildSpec::new(task, user).layers(&Layer::ALL).required(&Layer::ALL).run();
+    let end = ChildSpec::new(task, user).all_layers().run();
     let others = ["active", "outcome: "];
     let stray: Vec<_> =
         end.stdout.lines().filter(|line| !others.iter().any(|o| line.contains(o))).collect();

@@ -13,7 +13,10 @@ mod attempts;
 mod child;
 mod claims;
 mod coverage;
+mod kernel;
 mod libraries;
+#[path = "../../../tests/src/report.rs"]
+pub mod report;
 mod work;
 
 use bodyscript_protocol::sandbox_report::Layer;
@@ -36,7 +39,7 @@ static BEFORE_MAIN: extern "C" fn() = {
 
 /// Runs a task inside the whole sandbox.
 fn run_confined(task: &str, user: User) -> child::ChildExit {
-    ChildSpec::new(task, user).layers(&Layer::ALL).required(&Layer::ALL).run()
+    ChildSpec::new(task, user).all_layers().run()
 }
 
 macro_rules! ordinary_tasks {
@@ -123,7 +126,7 @@ fn an_unavailable_layer_is_reported_and_the_others_are_active() {
     let spec = ChildSpec::new("idle", User::own()).layers(&Layer::ALL).on(Host::Limited);
     let end = spec.run();
     assert_eq!(end.outcome, Outcome::Succeeded, "{}", end.stderr);
-    for missing in ["descriptors", "namespaces", "landlock"] {
+    for missing in ["descriptors", "namespaces", "mseal", "landlock"] {
         assert!(end.stdout.contains(&format!("{missing}: unavailable")), "{}", end.stdout);
     }
     for active in ["rlimits", "no_new_privs", "capabilities", "seccomp"] {
@@ -133,7 +136,7 @@ fn an_unavailable_layer_is_reported_and_the_others_are_active() {
 
 #[test]
 fn an_unavailable_required_layer_stops_the_worker() {
-    for layer in [Layer::Descriptors, Layer::Namespaces, Layer::Landlock] {
+    for layer in [Layer::Descriptors, Layer::Namespaces, Layer::Mseal, Layer::Landlock] {
         let spec = ChildSpec::new("idle", User::own()).layers(&Layer::ALL).on(Host::Limited);
         let end = spec.required(&[layer]).run();
         assert_eq!(end.outcome, Outcome::NotConfined, "{}", end.stdout);

@@ -3,6 +3,7 @@
 //! Selected by name in the child's specification. A successful attempt must do no harm, as it is
 //! also made without any sandbox, and by root.
 
+mod code;
 mod files;
 mod kernel;
 mod machine;
@@ -20,6 +21,7 @@ pub(crate) type Attempt = Box<dyn FnOnce() -> Result<(), Errno>>;
 /// Makes ready for the attempt of this name, if there is one.
 pub(crate) fn prepare(name: &str) -> Option<Attempt> {
     let all = [
+        code::ALL,
         files::ALL,
         kernel::ALL,
         machine::ALL,

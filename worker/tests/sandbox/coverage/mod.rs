@@ -12,7 +12,6 @@ use crate::child::{ChildSpec, User};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::ToSupervisor;
 use bodyscript_protocol::options::Mode;
-use bodyscript_protocol::sandbox_report::Layer;
 use bodyscript_worker::sandbox::policy;
 use recorder::Recording;
 use runs::{Run, RunResult};
@@ -114,7 +113,7 @@ fn done(what: &str, run: Run<'_>) -> BTreeSet<usize> {
 }
 
 fn run_task(task: &str) -> Recording {
-    let spec = ChildSpec::new(task, User::own()).layers(&Layer::ALL).required(&Layer::ALL);
+    let spec = ChildSpec::new(task, User::own()).all_layers();
     let folder = tempfile::tempdir().expect("the folder for temporary files is writable");
     let recording = recorder::record(spec.command(&folder));
     assert!(recording.executed.is_empty(), "{task}: {recording:?}");

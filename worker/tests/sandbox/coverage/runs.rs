@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
         let prepare = Prepare {
             version: bodyscript_protocol::PROTOCOL_VERSION,
             layers: Layer::ALL.to_vec(),
-            layers_required: Layer::ALL.to_vec(),
+            layers_required: crate::kernel::provided(),
             user_id: 66_000,
             warms_up: self.warms_up,
         };

@@ -1,0 +1,31 @@
+//! The layers that not every supported kernel provides, and those that this one does.
+
+use crate::report;
+use bodyscript_protocol::sandbox_report::Layer;
+use std::fs;
+
+/// Whether this kernel provides a layer; true for those that every supported one has.
+pub(crate) fn provides(layer: Layer) -> bool {
+    match layer {
+        Layer::Mdwe => version() >= (6, 3),
+        Layer::Mseal => version() >= (6, 10),
+        _ => true,
+    }
+}
+
+/// Every layer that this kernel provides.
+pub(crate) fn provided() -> Vec<Layer> {
+    Layer::ALL.into_iter().filter(|layer| provides(*layer)).collect()
+}
+
+/// Counts a check that this kernel lacks the layer for.
+pub(crate) fn skip(check: &str, layer: &str) {
+    report::skipped("kernel-layers", &format!("{check}: this kernel has no {layer}"));
+}
+
+fn version() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("Linux has a release");
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut next = || numbers.next()?.parse().ok();
+    next().zip(next()).unwrap_or_else(|| panic!("no version in {release:?}"))
+}
