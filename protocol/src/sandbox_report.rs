@@ -24,11 +24,27 @@ pub enum Layer {
     Mdwe,
     /// Code and constants stay mapped as they are (mseal(2)).
     Mseal,
+    /// No processor core shared with other processes (PR_SCHED_CORE(2const)).
+    CoreScheduling,
 }
 
 impl Layer {
     /// Every layer, in the order in which they are enabled.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::Rlimits,
+        Self::Descriptors,
+        Self::NoNewPrivs,
+        Self::Mdwe,
+        Self::CoreScheduling,
+        Self::Namespaces,
+        Self::Capabilities,
+        Self::Mseal,
+        Self::Landlock,
+        Self::Seccomp,
+    ];
+
+    /// The layers that are applied by default: all but core scheduling, which costs speed.
+    pub const DEFAULT: [Self; 9] = [
         Self::Rlimits,
         Self::Descriptors,
         Self::NoNewPrivs,
@@ -52,6 +68,7 @@ impl Layer {
             Self::Seccomp => "seccomp",
             Self::Mdwe => "mdwe",
             Self::Mseal => "mseal",
+            Self::CoreScheduling => "core_scheduling",
         }
     }
 }

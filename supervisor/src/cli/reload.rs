@@ -69,6 +69,7 @@ mod tests {
         worker_grace_ms_max = 7
         cage_required = "cgroup"
         sandbox_layers = ["seccomp"]
+        core_scheduling = true
         sandbox_required = ["seccomp"]
         result_ttl_s = 7
         pressure_ttl_s = 6

@@ -31,6 +31,7 @@ pub(crate) enum Kind {
     Number { default: u32, range: RangeInclusive<u32> },
     Bytes { default: u64, min: u64 },
     Choice { default: &'static str, names: &'static [&'static str] },
+    Switch { default: bool },
     Text { default: &'static str },
     Path,
     List { default: &'static [&'static str] },
@@ -81,6 +82,7 @@ impl Key {
         match self.kind {
             Kind::Number { .. } => self.check_type::<u32>(value),
             Kind::Bytes { .. } => self.check_type::<ByteCount>(value),
+            Kind::Switch { .. } => self.check_type::<bool>(value),
             Kind::Choice { .. } | Kind::Text { .. } | Kind::Path => {
                 self.check_type::<String>(value)
             }
@@ -106,6 +108,10 @@ impl Kind {
             // TOML has no number for the largest ones, which a later check refuses.
             Self::Bytes { .. } => match text.parse::<ByteCount>() {
                 Ok(_) => Ok(text.into()),
+                Err(error) => Err(error.to_string()),
+            },
+            Self::Switch { .. } => match text.parse::<bool>() {
+                Ok(switch) => Ok(switch.into()),
                 Err(error) => Err(error.to_string()),
             },
             _ => Ok(text.into()),

@@ -15,7 +15,7 @@ const CONNECTIONS_LIMIT: u32 = 65_536;
 /// seconds, even if the connection is interrupted in between.
 const BODY_RATE_BYTES_PER_S_MIN: u64 = 1024;
 
-const LAYERS: [&str; 9] = names(Layer::ALL);
+const LAYERS: [&str; 9] = names(Layer::DEFAULT);
 
 /// Layers that every supported host provides. The others are applied where the host allows them.
 const LAYERS_REQUIRED: [&str; 5] = names([
@@ -65,6 +65,8 @@ pub(crate) static KEYS: [Key; 49] = [
     Key::new("worker_user_ids", "RANGE", text("66000-66999"),
         "User ids that workers of a service of root become, each one of its own").at_next_start(),
     Key::new("sandbox_layers", "LAYER", list(&LAYERS), "Sandbox layers a worker applies").at_next_start(),
+    Key::new("core_scheduling", "WHETHER", switch(false),
+        "Whether a worker shares a processor core with its own threads only").at_next_start(),
     Key::new("sandbox_required", "LAYER", list(&LAYERS_REQUIRED),
         "Sandbox layers without which a worker does not start").at_next_start(),
     Key::new("result_ttl_s", "SECONDS", number(3600, 1..=365 * DAY_S), "Time results are kept"),
@@ -133,6 +135,10 @@ const fn bytes(default: u64, min: u64) -> Kind {
 
 const fn choice(default: &'static str, names: &'static [&'static str]) -> Kind {
     Kind::Choice { default, names }
+}
+
+const fn switch(default: bool) -> Kind {
+    Kind::Switch { default }
 }
 
 const fn text(default: &'static str) -> Kind {

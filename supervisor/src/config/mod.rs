@@ -196,6 +196,7 @@ fn share(processors: usize, jobs: usize) -> NonZeroU32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bodyscript_protocol::sandbox_report::Layer;
 
     #[test]
     fn concurrent_jobs_share_the_processors_and_each_has_at_least_one() {
@@ -217,6 +218,21 @@ mod tests {
             assert!(shown.lines().any(|shown| shown == line), "{shown}");
         }
         assert_eq!(resolve(&shown).show(), shown);
+    }
+
+    #[test]
+    fn core_scheduling_is_a_layer_that_a_key_of_its_own_adds() {
+        let layer = Layer::CoreScheduling;
+        assert!(!resolve("").sandbox_layers.contains(&layer));
+        let both = "core_scheduling = true\nsandbox_required = [\"core_scheduling\"]";
+        assert!(resolve(both).sandbox_layers.contains(&layer));
+        assert_eq!(resolve(both).sandbox_required, [layer]);
+        for refused in
+            ["sandbox_required = [\"core_scheduling\"]", "sandbox_layers = [\"core_scheduling\"]"]
+        {
+            let error = Config::resolve(RawConfig::of(refused)).expect_err("without the key");
+            assert!(error.to_string().contains("core_scheduling"), "{error}");
+        }
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl Config {
                 let accepted = "a range of user ids without 0, such as 66000-66999";
                 text.parse().map_err(|_| refused("worker_user_ids", text, accepted))
             })?,
-            sandbox_layers: layers(given, "sandbox_layers")?,
+            sandbox_layers: sandbox_layers(given)?,
             sandbox_required: sandbox_required(given)?,
             result_ttl: given.seconds("result_ttl_s")?,
             pressure_ttl,
@@ -210,25 +210,42 @@ fn deadlines(values: &mut Values) -> Result<Deadlines> {
     })
 }
 
-fn layers(values: &mut Values, key: &'static str) -> Result<Vec<Layer>> {
+fn layers(values: &mut Values, key: &'static str, known: &[Layer]) -> Result<Vec<Layer>> {
     let parse = |name: &str| {
-        let accepted = || format!("a list of {}", Layer::ALL.map(Layer::name).join(", "));
-        let found = Layer::ALL.into_iter().find(|layer| layer.name() == name);
+        let names = || known.iter().map(|layer| layer.name()).collect::<Vec<_>>().join(", ");
+        let accepted = || format!("a list of {}", names());
+        let found = known.iter().copied().find(|layer| layer.name() == name);
         found.ok_or_else(|| refused(key, name, accepted()))
     };
     values.list(key, parse, |layer| layer.name().to_owned())
 }
 
+/// The listed layers, and core scheduling, which has a key of its own because it costs speed.
+fn sandbox_layers(values: &mut Values) -> Result<Vec<Layer>> {
+    let mut applied = layers(values, "sandbox_layers", &Layer::DEFAULT)?;
+    if values.switch("core_scheduling")? {
+        applied.push(Layer::CoreScheduling);
+    }
+    Ok(applied)
+}
+
 fn sandbox_required(values: &mut Values) -> Result<Vec<Layer>> {
     let key = "sandbox_required";
-    let applied = layers(values, "sandbox_layers")?;
+    let applied = sandbox_layers(values)?;
     let is_applied = |name: &&str| applied.iter().any(|layer| layer.name() == *name);
     let default: Vec<_> = default_list(key).filter(is_applied).collect();
     values.set_default(key, default);
-    let required = layers(values, key)?;
+    let required = layers(values, key, &Layer::ALL)?;
     match required.iter().find(|layer| !applied.contains(layer)) {
         None => Ok(required),
-        Some(layer) => Err(refused(key, layer.name(), "only layers that sandbox_layers contains")),
+        Some(layer) => Err(refused(
+            key,
+            layer.name(),
+            match layer {
+                Layer::CoreScheduling => "core_scheduling = true with it",
+                _ => "only layers that sandbox_layers contains",
+            },
+        )),
     }
 }
 

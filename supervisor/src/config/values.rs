@@ -104,6 +104,13 @@ impl Values {
         Ok(*name)
     }
 
+    pub(crate) fn switch(&mut self, key: &'static str) -> Result<bool> {
+        let Kind::Switch { default } = row(key).kind else { panic!("{key} is no switch") };
+        let value = self.given_value(key).unwrap_or(default);
+        self.keep(key, value);
+        Ok(value)
+    }
+
     /// A text from which `parse` makes the value.
     pub(crate) fn text<T: Display>(
         &mut self,

@@ -2,7 +2,9 @@
 //! documentation.
 
 use super::error::SandboxError;
-use super::{capabilities, descriptors, landlock, mdwe, mseal, namespaces, rlimits, seccomp};
+use super::{
+    capabilities, core_scheduling, descriptors, landlock, mdwe, mseal, namespaces, rlimits, seccomp,
+};
 use bodyscript_protocol::limits::TEXT_BYTES_MAX;
 use bodyscript_protocol::message::Prepare;
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
@@ -24,6 +26,7 @@ pub fn confine_early(prepare: &Prepare, report: &mut SandboxReport) -> Result<()
     setup.apply(Layer::Descriptors, descriptors::close_strays)?;
     setup.apply(Layer::NoNewPrivs, forbid_new_privileges)?;
     setup.apply(Layer::Mdwe, mdwe::refuse_exec_gain)?;
+    setup.apply(Layer::CoreScheduling, core_scheduling::tag)?;
     // Before the namespaces: the user namespace is owned by the user that creates it.
     let identity = match setup.is_enabled(Layer::Capabilities) {
         true => capabilities::drop_root(prepare.user_id),

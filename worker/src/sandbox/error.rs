@@ -31,6 +31,9 @@ pub enum SandboxError {
     /// `PR_SET_MDWE` failed.
     #[error("cannot keep memory from becoming executable (PR_SET_MDWE, Linux 6.3): {0}")]
     Mdwe(Errno),
+    /// The process could not be tagged.
+    #[error("cannot keep others off its core (PR_SCHED_CORE, Linux 5.14, with SMT enabled): {0}")]
+    CoreScheduling(Errno),
     /// The list of mappings could not be read.
     #[error("cannot read /proc/self/maps: {0}")]
     Mappings(io::Error),

@@ -9,6 +9,7 @@
 //!                 descriptors       close_range(2)
 //!                 no new privileges prctl(2)
 //!                 executable memory none is gained (PR_SET_MDWE)
+//!                 core scheduling   no core shared with others, if configured (PR_SCHED_CORE)
 //!                 uid 0             replaced by a user of the worker's own
 //!                 namespaces        unshare(2); the file tree is the system's libraries, read-only
 //!                 capabilities      all sets empty
@@ -29,6 +30,7 @@
 
 mod capabilities;
 mod confine;
+mod core_scheduling;
 mod descriptors;
 mod error;
 mod landlock;

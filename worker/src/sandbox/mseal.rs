@@ -9,17 +9,22 @@
 use super::error::SandboxError;
 use nix::errno::Errno;
 use std::collections::HashSet;
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
 
 /// This process's mappings (proc_pid_maps(5)).
 const MAPS: &str = "/proc/self/maps";
+/// About the length of that list, whose size the kernel does not state.
+const MAPS_BYTES: usize = 64 << 10;
 /// A page that older interfaces of the kernel need: not in the address space of the process.
 const VSYSCALL: &str = "[vsyscall]";
 
 /// Seals all of it.
 pub(super) fn seal_code() -> Result<String, SandboxError> {
-    let maps = fs::read(MAPS).map_err(SandboxError::Mappings)?;
+    let mut maps = Vec::with_capacity(MAPS_BYTES);
+    let read = File::open(MAPS).and_then(|mut file| file.read_to_end(&mut maps));
+    read.map_err(SandboxError::Mappings)?;
     let ranges = sealable(&String::from_utf8_lossy(&maps));
     for range in &ranges {
         let length = range.end - range.start;

@@ -155,6 +155,23 @@ fn a_layer_both_required_and_switched_off_stops_the_worker() {
 }
 
 #[test]
+fn a_core_is_shared_with_own_threads_only_or_the_layer_is_unavailable() {
+    let layer = Layer::CoreScheduling;
+    for user in User::available() {
+        let spec = ChildSpec::new("core_is_not_shared", user).until(Stage::Early);
+        let (without, with) = (spec.clone().run(), spec.layers(&[layer]).required(&[layer]).run());
+        if kernel::provides(layer) {
+            assert_eq!(without.outcome, Outcome::Failed(libc::ENODATA), "as {user}");
+            assert_eq!(with.outcome, Outcome::Succeeded, "as {user}: {}", with.stderr);
+        } else {
+            assert_eq!(with.outcome, Outcome::NotConfined, "as {user}: {}", with.stdout);
+            assert!(with.stderr.contains("core_scheduling"), "{}", with.stderr);
+            kernel::skip("the tag of a worker", layer.name());
+        }
+    }
+}
+
+#[test]
 fn landlock_is_not_applied_in_a_process_with_several_threads() {
     let spec = ChildSpec::new("idle", User::own()).layers(&[Layer::Landlock]);
     let end = spec.on(Host::Threaded).run();

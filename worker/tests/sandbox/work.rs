@@ -1,7 +1,7 @@
 //! Ordinary operations of a worker inside the closed sandbox, and other tasks of the tests.
 
 use crate::attempts::{Attempt, call};
-use crate::libraries;
+use crate::{kernel, libraries};
 use bodyscript_worker::sandbox::policy::{self, Action, Comparison};
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -29,6 +29,7 @@ pub(crate) fn prepare(name: &str) -> Option<Attempt> {
         "abort" => Box::new(|| std::process::abort()),
         "load_a_library" => Box::new(load_a_library),
         "parent_death_and_dumps" => Box::new(parent_death_and_dumps),
+        "core_is_not_shared" => Box::new(core_is_not_shared),
         "idle" => Box::new(|| Ok(())),
         other => return libraries::prepare(other),
     })
@@ -143,6 +144,10 @@ fn load_a_library() -> Result<(), Errno> {
     // constructor.
     let handle = unsafe { libc::dlopen(c"libresolv.so.2".as_ptr(), libc::RTLD_NOW) };
     if handle.is_null() { Err(Errno::ENOENT) } else { Ok(()) }
+}
+
+fn core_is_not_shared() -> Result<(), Errno> {
+    if kernel::core_tag()? == 0 { Err(Errno::ENODATA) } else { Ok(()) }
 }
 
 fn parent_death_and_dumps() -> Result<(), Errno> {
