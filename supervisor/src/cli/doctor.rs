@@ -5,6 +5,7 @@ use crate::config::{ByteCount, Config};
 use crate::http::access::Access;
 use crate::runner::factory::WorkerFactory;
 use crate::store::SetAsideTotals;
+use bodyscript_protocol::sandbox_report::Layer;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,7 +66,8 @@ struct LayerLine {
 
 /// Prints the report; the exit status is 0 if the service would work.
 pub(crate) fn doctor(config: &Config, json: bool) -> Result<ExitCode, DoctorError> {
-    let mut findings = vec![factory(config), memory(config), state_dir(config), operators(config)];
+    let mut findings = factory(config);
+    findings.extend([memory(config), state_dir(config), operators(config)]);
     findings.extend(set_aside(config));
     findings.extend(sandbox(config));
     findings.extend(gstreamer());
@@ -81,7 +83,7 @@ fn finding(what: impl Into<String>, state: State, detail: impl Into<String>) -> 
 }
 
 /// Opens the worker factory, which checks the worker's program, the models and the cage.
-fn factory(config: &Config) -> Finding {
+fn factory(config: &Config) -> Vec<Finding> {
     match WorkerFactory::open(&config.factory()) {
         Ok(factory) => {
             let detail = format!(
@@ -90,9 +92,20 @@ fn factory(config: &Config) -> Finding {
                 config.worker_program.display(),
                 config.models_dir.display()
             );
-            finding("workers", State::Good, detail)
+            vec![finding("workers", State::Good, detail), share(&factory)]
         }
-        Err(error) => finding("workers", State::Bad, error.to_string()),
+        Err(error) => vec![finding("workers", State::Bad, error.to_string())],
+    }
+}
+
+/// Whether workers can take processors from the supervisor.
+fn share(factory: &WorkerFactory) -> Finding {
+    match factory.shared_by_weight()[..] {
+        [] => finding("share", State::Weak, "workers have no lower share of processors or disk"),
+        ref resources => {
+            let detail = format!("workers have a lower share of {}", resources.join(" and "));
+            finding("share", State::Good, detail)
+        }
     }
 }
 
@@ -167,13 +180,21 @@ fn sandbox(config: &Config) -> Vec<Finding> {
         Err(error) => return vec![finding("sandbox", State::Bad, error.to_string())],
     };
     let layer_finding = |line: LayerLine| {
-        let is_required = config.sandbox_required.iter().any(|layer| layer.name() == line.layer);
+        let is_in = |layers: &[Layer]| layers.iter().any(|layer| layer.name() == line.layer);
+        let is_required = is_in(&config.sandbox_required);
+        let is_expected = is_in(&config.sandbox_layers) || is_in(&Layer::DEFAULT);
         let state = match (line.state.as_str(), is_required) {
             ("active", _) => State::Good,
-            (_, false) => State::Weak,
             (_, true) => State::Bad,
+            (_, false) if is_expected => State::Weak,
+            // The layers that only the configuration adds.
+            (_, false) => State::Good,
         };
-        let need = if is_required { "required" } else { "not required" };
+        let need = match (is_required, is_expected) {
+            (true, _) => "required",
+            (false, true) => "not required",
+            (false, false) => "not configured",
+        };
         let detail = match line.detail.as_str() {
             "" => format!("{} ({need})", line.state),
             detail => format!("{}: {detail} ({need})", line.state),

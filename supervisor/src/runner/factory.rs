@@ -167,6 +167,11 @@ impl WorkerFactory {
         Ok(Self { parts: Arc::new(parts) })
     }
 
+    /// What workers together get less of than the supervisor while it is scarce.
+    pub fn shared_by_weight(&self) -> Vec<&'static str> {
+        self.parts.cages.shared_by_weight()
+    }
+
     /// The kind of cage that workers run in.
     pub fn cage_backend(&self) -> CageBackend {
         self.parts.cages.backend()

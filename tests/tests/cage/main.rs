@@ -8,4 +8,5 @@ mod harness;
 mod leftovers;
 mod memory;
 mod raised_cap;
+mod shares;
 mod spawn;

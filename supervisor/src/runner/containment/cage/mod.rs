@@ -166,6 +166,9 @@ pub(crate) trait Cages: Send + Sync + fmt::Debug {
     /// The kind.
     fn backend(&self) -> CageBackend;
 
+    /// What workers together get less of than the supervisor while it is scarce.
+    fn shared_by_weight(&self) -> Vec<&'static str>;
+
     /// A cage of at most `memory_bytes_max`; `name` is unique and a legal file name.
     fn build(&self, name: &str, memory_bytes_max: u64) -> Result<Box<dyn Cage>, CageError>;
 }

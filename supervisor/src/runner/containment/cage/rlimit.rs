@@ -19,6 +19,10 @@ impl Cages for Limits {
         CageBackend::Rlimit
     }
 
+    fn shared_by_weight(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     fn build(&self, _name: &str, _memory_bytes_max: u64) -> Result<Box<dyn Cage>, CageError> {
         Ok(Box::new(Tree))
     }

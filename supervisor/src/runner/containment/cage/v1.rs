@@ -1,4 +1,4 @@
-//! Cages of cgroup v1: a group below the supervisor's own in the memory and pids hierarchies.
+//! Cages of cgroup v1: a group below the supervisor's own in the memory, pids and cpu hierarchies.
 //!
 //! The limits of the supervisor's own group therefore still hold. A v1 group supports neither
 //! cloning into it nor killing it at once: the child writes itself in before exec, and all members
@@ -16,11 +16,16 @@ use std::path::{Path, PathBuf};
 /// 0).
 const CHARGE_BYTES: u64 = 64 * 4096;
 
+/// The share of processors of all workers together; each thread outside groups, such as the
+/// supervisor's, has 1024. It only counts while processors are scarce.
+const CPU_SHARES: u32 = 256;
+
 /// The supervisor's groups: one per hierarchy, with one child per cage.
 #[derive(Debug)]
 pub(crate) struct Groups {
     memory: PathBuf,
     pids: Option<PathBuf>,
+    cpu: Option<PathBuf>,
 }
 
 impl Groups {
@@ -32,8 +37,16 @@ impl Groups {
         let pids = own_group("pids", &name)
             .inspect_err(|error| tracing::warn!(%error, "no cgroup limits the number of processes"))
             .ok();
-        let groups = Self { memory, pids };
+        let cpu = own_group("cpu", &name)
+            .inspect_err(
+                |error| tracing::debug!(%error, "workers have no lower share of processors"),
+            )
+            .ok();
+        let groups = Self { memory, pids, cpu };
         group::set_where_present(&groups.memory, "memory.use_hierarchy", 1)?;
+        if let Some(cpu) = &groups.cpu {
+            group::set(cpu, "cpu.shares", CPU_SHARES)?;
+        }
         oom_kills(&groups.memory)?;
         Ok(groups)
     }
@@ -49,7 +62,7 @@ fn own_group(controller: &'static str, name: &str) -> Result<PathBuf, CageError>
 
 impl Drop for Groups {
     fn drop(&mut self) {
-        for own in std::iter::once(&self.memory).chain(&self.pids) {
+        for own in std::iter::once(&self.memory).chain(&self.pids).chain(&self.cpu) {
             if let Err(error) = group::remove_tree(own) {
                 tracing::warn!(%error, "cannot remove the cgroup; the next start removes it");
             }
@@ -62,10 +75,15 @@ impl Cages for Groups {
         CageBackend::V1
     }
 
+    fn shared_by_weight(&self) -> Vec<&'static str> {
+        self.cpu.iter().map(|_| "processors").collect()
+    }
+
     fn build(&self, name: &str, memory_bytes_max: u64) -> Result<Box<dyn Cage>, CageError> {
         let leaf = Leaf {
             memory: self.memory.join(name),
             pids: self.pids.as_ref().map(|pids| pids.join(name)),
+            cpu: self.cpu.as_ref().map(|cpu| cpu.join(name)),
         };
         leaf.set_up(memory_bytes_max).inspect_err(|_| {
             let _ = leaf.remove();
@@ -79,6 +97,7 @@ impl Cages for Groups {
 struct Leaf {
     memory: PathBuf,
     pids: Option<PathBuf>,
+    cpu: Option<PathBuf>,
 }
 
 impl Leaf {
@@ -99,11 +118,15 @@ impl Leaf {
             group::make(pids)?;
             group::set(pids, "pids.max", TASKS_MAX)?;
         }
+        // Equal shares for all workers, whatever the number of their threads.
+        if let Some(cpu) = &self.cpu {
+            group::make(cpu)?;
+        }
         Ok(())
     }
 
     fn groups(&self) -> impl Iterator<Item = &PathBuf> {
-        std::iter::once(&self.memory).chain(&self.pids)
+        std::iter::once(&self.memory).chain(&self.pids).chain(&self.cpu)
     }
 }
 

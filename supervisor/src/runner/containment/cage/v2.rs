@@ -20,8 +20,16 @@ use std::path::{Path, PathBuf};
 /// The leaf to which the supervisor moves itself; also the value of systemd's `DelegateSubgroup=`.
 const SUPERVISOR: &str = "supervisor";
 
-/// A worker's CPU weight; the supervisor's is 100.
-const CPU_WEIGHT: u32 = 50;
+/// The weight of all workers together, for processors and disk; the supervisor's is 100. It only
+/// counts while both want more than there is, so that nothing stays idle. A limit (`cpu.max`) would
+/// hold back a worker on an idle host as well, and no value of it fits every number of jobs.
+const WEIGHT: &str = "25";
+
+/// The controllers of that weight, the files in which it is set, and what the controller divides.
+/// A kernel has `io.weight` or that of its BFQ scheduler, or neither; the file of the latter is
+/// there without effect while no disk uses that scheduler.
+const WEIGHTS: [(&str, &[&str], &str); 2] =
+    [("cpu", &["cpu.weight"], "processors"), ("io", &["io.weight", "io.bfq.weight"], "disk")];
 
 /// The group of this supervisor in the delegated subtree.
 #[derive(Debug)]
@@ -59,10 +67,12 @@ impl Subtree {
         group::make(&self.own)?;
         for group in [&self.root, &self.own] {
             group::set(group, "cgroup.subtree_control", "+memory +pids")?;
-            // The CPU weight is optional.
-            let _ = group::set(group, "cgroup.subtree_control", "+cpu");
+            for (controller, ..) in WEIGHTS {
+                // Optional: the group may be delegated without it.
+                let _ = group::set(group, "cgroup.subtree_control", format!("+{controller}"));
+            }
         }
-        Ok(())
+        set_weights(&self.own)
     }
 }
 
@@ -84,7 +94,9 @@ impl Drop for Subtree {
         if !group::supervisor_groups(&self.root).is_empty() {
             return;
         }
-        let _ = group::set(&self.root, "cgroup.subtree_control", "-cpu");
+        for (controller, ..) in WEIGHTS {
+            let _ = group::set(&self.root, "cgroup.subtree_control", format!("-{controller}"));
+        }
         let _ = group::set(&self.root, "cgroup.subtree_control", "-memory -pids");
         let _ = group::set(&self.root, "cgroup.procs", std::process::id());
         let _ = group::remove_tree(&self.root.join(SUPERVISOR));
@@ -94,6 +106,12 @@ impl Drop for Subtree {
 impl Cages for Subtree {
     fn backend(&self) -> CageBackend {
         CageBackend::V2
+    }
+
+    fn shared_by_weight(&self) -> Vec<&'static str> {
+        let has_one = |files: &[&str]| files.iter().any(|file| self.own.join(file).exists());
+        let set = WEIGHTS.iter().filter(|(_, files, _)| has_one(files));
+        set.map(|(.., resource)| *resource).collect()
     }
 
     fn build(&self, name: &str, memory_bytes_max: u64) -> Result<Box<dyn Cage>, CageError> {
@@ -110,8 +128,15 @@ fn set_up_leaf(leaf: &Path, memory_bytes_max: u64) -> Result<(), CageError> {
     group::set(leaf, "memory.max", memory_bytes_max)?;
     group::set_where_present(leaf, "memory.swap.max", 0)?;
     group::set_where_present(leaf, "memory.oom.group", 1)?;
-    group::set(leaf, "pids.max", TASKS_MAX)?;
-    group::set_where_present(leaf, "cpu.weight", CPU_WEIGHT)
+    group::set(leaf, "pids.max", TASKS_MAX)
+}
+
+/// Sets the weight of a group in the files that it has.
+fn set_weights(own: &Path) -> Result<(), CageError> {
+    for file in WEIGHTS.iter().flat_map(|(_, files, _)| *files) {
+        group::set_where_present(own, file, WEIGHT)?;
+    }
+    Ok(())
 }
 
 /// One cage.
@@ -176,5 +201,35 @@ mod tests {
         let unit = PathBuf::from("/sys/fs/cgroup/system.slice/bodyscript.service");
         assert_eq!(delegated(unit.join(SUPERVISOR)), unit);
         assert_eq!(delegated(unit.clone()), unit);
+    }
+
+    #[test]
+    fn the_weight_of_workers_is_set_where_the_group_has_the_controller() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let subtree =
+            |own: &str| Subtree { root: folder.path().join("none"), own: folder.path().join(own) };
+        for (own, files, shared) in [
+            ("neither", [].as_slice(), [].as_slice()),
+            ("cpu", &["cpu.weight"], &["processors"]),
+            ("both", &["cpu.weight", "io.bfq.weight"], &["processors", "disk"]),
+        ] {
+            let subtree = subtree(own);
+            std::fs::create_dir(&subtree.own).expect("a group");
+            for file in files {
+                std::fs::write(subtree.own.join(file), "").expect("a file of the controller");
+            }
+            set_weights(&subtree.own).expect("set");
+            for file in files {
+                let set = std::fs::read_to_string(subtree.own.join(file)).expect("readable");
+                assert_eq!(set, WEIGHT, "{file}");
+                std::fs::remove_file(subtree.own.join(file)).expect("removed");
+            }
+            let left = std::fs::read_dir(&subtree.own).expect("a group").count();
+            assert_eq!(left, 0, "no other file is written");
+            for file in files {
+                std::fs::write(subtree.own.join(file), "").expect("a file of the controller");
+            }
+            assert_eq!(subtree.shared_by_weight(), shared);
+        }
     }
 }
