@@ -3,6 +3,7 @@
 
 use super::corrected_file::Corrections;
 use super::error::VideoError;
+use super::mp4::structure::{self, StructureError};
 use super::mp4::{Framing, Track, Tracks, durations, index};
 use super::orientation::{TrackOrientations, track_number};
 use super::transport_stream;
@@ -28,6 +29,10 @@ pub(super) struct FileFacts {
 impl FileFacts {
     /// Reads the facts, and what the demuxer has to be given in place of the file's own bytes.
     pub(super) fn read(file: &File) -> Result<(Self, Corrections), VideoError> {
+        structure::check(file).map_err(|error| match error {
+            StructureError::Read(error) => VideoError::Read(error),
+            fault => VideoError::Damaged(fault.to_string()),
+        })?;
         if index::lacks_index_for_fragments(file).map_err(VideoError::Read)? {
             return Err(VideoError::Damaged("fragments without an index".into()));
         }

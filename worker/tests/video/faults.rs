@@ -165,6 +165,22 @@ fn fragments_without_an_index_are_rejected_at_once() {
     assert!(error.to_string().contains("fragments without an index"), "{error}");
 }
 
+/// The demuxer sees none of it.
+#[test]
+fn a_table_without_room_for_its_entries_is_refused() {
+    let whole = PLAIN.bytes();
+    for table in [b"stts", b"stsc", b"stsz", b"stco", b"elst"] {
+        let mut bytes = whole.clone();
+        let at = bytes.windows(4).position(|name| name == table).expect("a table");
+        let number_at = if table == b"stsz" { at + 12 } else { at + 8 };
+        bytes[number_at..number_at + 4].copy_from_slice(&0x0fff_ffff_u32.to_be_bytes());
+        let error = open(file_of(&bytes), &LIMITS).err().expect("a refusal");
+        assert_eq!(error.fault(), Fault::Damaged);
+        assert!(error.to_string().contains("states more entries than it has"), "{error}");
+    }
+    decode(file_of(&whole), &LIMITS).expect("the file is right otherwise");
+}
+
 #[test]
 fn a_track_without_a_frame() {
     let mut bytes = Clip { muxer: "matroskamux", ..PLAIN }.bytes();

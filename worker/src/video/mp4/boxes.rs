@@ -54,7 +54,7 @@ pub(in crate::video) fn contents_of(
 }
 
 /// The box at the start of this range, if it is complete.
-fn header(file: &File, within: Range<u64>) -> io::Result<Option<BoxHeader>> {
+pub(super) fn header(file: &File, within: Range<u64>) -> io::Result<Option<BoxHeader>> {
     let Range { start, end } = within;
     let left = end.saturating_sub(start);
     if left < HEADER_BYTES {

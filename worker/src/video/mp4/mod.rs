@@ -10,6 +10,7 @@ mod framing;
 pub(super) mod index;
 pub(super) mod opus;
 mod parameter_sets;
+pub(super) mod structure;
 mod tables;
 mod time_header;
 pub(super) mod timestamps;
