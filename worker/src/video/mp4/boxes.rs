@@ -1,7 +1,6 @@
 //! Reads the headers of the boxes of MP4 and QuickTime files (ISO/IEC 14496-12, 4.2). Called by the
 //! files of this folder and by `orientation`; never reads the contents of a box.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -24,7 +23,7 @@ pub(super) struct BoxHeader {
 
 /// The boxes within a range of the file, up to the first incomplete one.
 pub(super) fn boxes(
-    file: &File,
+    file: &impl FileExt,
     within: Range<u64>,
 ) -> impl Iterator<Item = io::Result<BoxHeader>> {
     let mut at = within.start;
@@ -38,7 +37,7 @@ pub(super) fn boxes(
 
 /// The contents of every box on a path of types, from the outermost to the innermost.
 pub(in crate::video) fn contents_of(
-    file: &File,
+    file: &impl FileExt,
     within: Range<u64>,
     path: &[[u8; 4]],
 ) -> io::Result<Vec<Range<u64>>> {
@@ -54,7 +53,7 @@ pub(in crate::video) fn contents_of(
 }
 
 /// The box at the start of this range, if it is complete.
-pub(super) fn header(file: &File, within: Range<u64>) -> io::Result<Option<BoxHeader>> {
+pub(super) fn header(file: &impl FileExt, within: Range<u64>) -> io::Result<Option<BoxHeader>> {
     let Range { start, end } = within;
     let left = end.saturating_sub(start);
     if left < HEADER_BYTES {

@@ -1,6 +1,5 @@
 //! Reads numbers at the beginning of a box. Called by the files of this folder that read an index.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -13,7 +12,7 @@ pub(super) struct Fields(Vec<u8>);
 
 impl Fields {
     /// Reads the beginning of these contents.
-    pub(super) fn read(file: &File, contents: &Range<u64>) -> io::Result<Self> {
+    pub(super) fn read(file: &impl FileExt, contents: &Range<u64>) -> io::Result<Self> {
         let length = contents.end.saturating_sub(contents.start).min(BYTES_MAX);
         let mut bytes = vec![0; length as usize];
         file.read_exact_at(&mut bytes, contents.start)?;

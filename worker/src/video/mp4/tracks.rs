@@ -11,6 +11,7 @@ use crate::video::corrected_file::Patch;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 
 /// Most tracks that are read; further ones are ignored.
 const TRACKS_MAX: usize = 64;
@@ -119,7 +120,7 @@ impl Track {
 
 /// The contents of the first box on a path of types.
 pub(super) fn first(
-    file: &File,
+    file: &impl FileExt,
     within: &Range<u64>,
     path: &[[u8; 4]],
 ) -> io::Result<Option<Range<u64>>> {

@@ -2,9 +2,11 @@
 //! vulnerabilities with, before the demuxer sees them (ISO/IEC 14496-12). Called by `file_facts`.
 //!
 //! A file that was cut off, and wrong numbers that the demuxer handles or that are corrected
-//! (`durations`), are not refused: incomplete boxes at the end of the file end the walk. Memory does
-//! not depend on the file, work is limited by the number of its boxes.
+//! (`durations`), are not refused: incomplete boxes at the end of the file end the walk. Work is
+//! limited by the number of boxes; memory does not depend on the file, but for a compressed index,
+//! which has a limit.
 
+mod compressed;
 mod tables;
 
 use super::boxes::{BoxHeader, header};
@@ -27,15 +29,15 @@ const HEADER_BYTES: u64 = 8;
 const CONTAINERS: &[&[u8; 4]] = &[
     b"moov", b"trak", b"edts", b"mdia", b"minf", b"dinf", b"stbl", b"mvex", b"moof", b"traf",
     b"mfra", b"udta", b"gmhd", b"tref", b"sinf", b"schi", b"ilst", b"----", b"wave", b"clip",
-    b"matt", b"rmra", b"rmda",
+    b"matt", b"rmra", b"rmda", b"cmov",
 ];
 
-/// Boxes without which a file has no pictures: their sizes have to be right. Others may be filled with
-/// anything, as programs do at the end of `udta`.
+/// Boxes of the index without which a file has no pictures: their sizes have to be right. Others may be
+/// filled with anything, as programs do at the end of `udta`; a damaged fragment loses its own pictures.
 const STRUCTURE: &[&[u8; 4]] = &[
     b"mvhd", b"trak", b"tkhd", b"edts", b"elst", b"mdia", b"mdhd", b"hdlr", b"minf", b"stbl",
     b"stsd", b"stts", b"ctts", b"stss", b"stsc", b"stsz", b"stz2", b"stco", b"co64", b"mvex",
-    b"trex", b"mfhd", b"traf", b"tfhd", b"tfdt", b"trun",
+    b"trex",
 ];
 
 /// Why a file is refused.
@@ -62,6 +64,9 @@ pub(in crate::video) enum StructureError {
     /// A track states more samples than the file can have.
     #[error("a track states {0} samples, more than the file has room for")]
     Samples(u32),
+    /// A compressed index is not as stated, too large, or holds another one.
+    #[error("a compressed index cannot be read")]
+    Compressed,
     /// A description of samples is too short, or does not fit.
     #[error("a description of samples is shorter than its fields")]
     Description,
@@ -69,7 +74,15 @@ pub(in crate::video) enum StructureError {
 
 /// Checks the boxes of a file; a file of another format has none.
 pub(in crate::video) fn check(file: &File) -> Result<(), StructureError> {
-    let length = file.metadata()?.len();
+    walk(file, file.metadata()?.len(), |index| compressed::check(file, index))
+}
+
+/// Checks all boxes of this many bytes; the contents of a compressed index are passed on.
+fn walk(
+    file: &impl FileExt,
+    length: u64,
+    check_compressed: impl Fn(&Range<u64>) -> Result<(), StructureError>,
+) -> Result<(), StructureError> {
     let (mut boxes, mut tracks) = (0, 0);
     let mut handler = [0; 4];
     // What is left of each container, from the outermost to the innermost.
@@ -89,6 +102,7 @@ pub(in crate::video) fn check(file: &File) -> Result<(), StructureError> {
         match &found.kind {
             b"trak" => tracks += 1,
             b"mdia" => handler = handler_of(file, &found.contents)?,
+            b"cmvd" => check_compressed(&found.contents)?,
             b"stsd" => check_descriptions(file, &found.contents, handler)?,
             _ => tables::check(file, &found, length)?,
         }
@@ -109,7 +123,7 @@ pub(in crate::video) fn check(file: &File) -> Result<(), StructureError> {
 }
 
 /// Checks what follows the last complete box in a container: nothing, or filling.
-fn check_rest(file: &File, rest: Range<u64>) -> Result<(), StructureError> {
+fn check_rest(file: &impl FileExt, rest: Range<u64>) -> Result<(), StructureError> {
     if rest.end.saturating_sub(rest.start) < HEADER_BYTES {
         return Ok(());
     }
@@ -134,7 +148,7 @@ fn children(found: &BoxHeader) -> Option<Range<u64>> {
 }
 
 /// The type of a track's media; zeros without one.
-fn handler_of(file: &File, media: &Range<u64>) -> io::Result<[u8; 4]> {
+fn handler_of(file: &impl FileExt, media: &Range<u64>) -> io::Result<[u8; 4]> {
     let mut handler = [0; 4];
     let found = first(file, media, &[*b"hdlr"])?.filter(|found| found.end - found.start >= 12);
     if let Some(found) = found {
@@ -145,7 +159,7 @@ fn handler_of(file: &File, media: &Range<u64>) -> io::Result<[u8; 4]> {
 
 /// Checks that the descriptions of a track's samples fit, and have the fields of their type.
 fn check_descriptions(
-    file: &File,
+    file: &impl FileExt,
     contents: &Range<u64>,
     handler: [u8; 4],
 ) -> Result<(), StructureError> {

@@ -3,7 +3,7 @@
 use super::{StructureError, name};
 use crate::video::mp4::boxes::BoxHeader;
 use crate::video::mp4::fields::Fields;
-use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 /// A track may state this many times more samples than the file has bytes: compressed sound of
 /// QuickTime counts samples as they are decoded.
@@ -17,7 +17,11 @@ struct Layout {
 }
 
 /// Checks one box; others than tables pass.
-pub(super) fn check(file: &File, found: &BoxHeader, length: u64) -> Result<(), StructureError> {
+pub(super) fn check(
+    file: &impl FileExt,
+    found: &BoxHeader,
+    length: u64,
+) -> Result<(), StructureError> {
     let is_known = |kind: &[u8; 4]| {
         [
             b"stts", b"ctts", b"stss", b"stps", b"stsc", b"stco", b"co64", b"stsz", b"stz2",

@@ -1,7 +1,10 @@
 //! Each rule of the structure, at its limit and one past it.
 
 use super::*;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use proptest::prelude::*;
+use std::io::Write;
 
 fn boxed(kind: &[u8; 4], contents: &[u8]) -> Vec<u8> {
     let size = (8 + contents.len()) as u32;
@@ -166,9 +169,32 @@ fn a_box_of_the_structure_beyond_the_one_around_it_is_refused() {
         let broken = |kind: &[u8; 4]| [&size.to_be_bytes(), kind.as_slice(), &[0; 8]].concat();
         let fault = checked(&boxed(b"moov", &broken(b"trak")));
         assert!(matches!(fault, Err(StructureError::Size(_))), "{size}: {fault:?}");
+        is_fine(&boxed(b"moof", &broken(b"traf")));
         // What programs leave at the end of an index.
         is_fine(&boxed(b"moov", &broken(b"udta")));
         is_fine(&boxed(b"moov", &boxed(b"udta", &broken(b"abcd"))));
+    }
+}
+
+/// A file whose index is compressed.
+fn compressed(index: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(words(&[index.len() as u32]), Compression::fast());
+    encoder.write_all(index).expect("memory");
+    let data = boxed(b"cmvd", &encoder.finish().expect("memory"));
+    boxed(b"moov", &boxed(b"cmov", &[boxed(b"dcom", b"zlib"), data].concat()))
+}
+
+#[test]
+fn a_compressed_index_is_checked_as_any_other() {
+    let tracks = |number| compressed(&boxed(b"moov", &boxed(b"trak", b"").repeat(number)));
+    is_fine(&tracks(TRACKS_MAX as usize));
+    assert!(matches!(checked(&tracks(TRACKS_MAX as usize + 1)), Err(StructureError::Tracks)));
+    let padded = |bytes: usize| compressed(&boxed(b"free", &vec![0; bytes - 8]));
+    is_fine(&padded(32 << 20));
+    let twice = compressed(&tracks(1));
+    for refused in [padded((32 << 20) + 1), twice, boxed(b"cmvd", b""), boxed(b"cmvd", &[0; 20])] {
+        let fault = checked(&refused);
+        assert!(matches!(fault, Err(StructureError::Compressed)), "{fault:?}");
     }
 }
 
