@@ -25,6 +25,7 @@ put 644 "$programs"/{libavfilter.so.8,libavformat.so.59,libbodyscript-codecs.so}
 put 644 models/{pose_detection,pose_landmark_full}.{onnx,packed} models/{MANIFEST.toml,NOTICE} usr/share/bodyscript/models
 put 644 systemd/bodyscript.toml etc/bodyscript
 put 644 systemd/bodyscript.{service,socket} lib/systemd/system
+put 644 systemd/apparmor/bodyscript etc/apparmor.d
 put_as 644 systemd/bodyscript.sysusers usr/lib/sysusers.d/bodyscript.conf
 put_as 644 systemd/bodyscript.tmpfiles usr/lib/tmpfiles.d/bodyscript.conf
 put 644 systemd/bodyscript.service.d/*.conf systemd/bodyscript-operator.socket usr/share/doc/bodyscript/examples
@@ -45,7 +46,7 @@ libraries=$(cd "$work" && dpkg-shlibdeps -O debian/bodyscript/usr/bin/bodyscript
 
 mkdir "$root/DEBIAN"
 install -m 755 "$debian"/{postinst,postrm,prerm} "$root/DEBIAN/"
-echo /etc/bodyscript/bodyscript.toml >"$root/DEBIAN/conffiles"
+printf '%s\n' /etc/apparmor.d/bodyscript /etc/bodyscript/bodyscript.toml >"$root/DEBIAN/conffiles"
 size=$(du --summarize --apparent-size --block-size=1024 "$root" | cut -f1)
 cat >"$root/DEBIAN/control" <<END
 Package: bodyscript

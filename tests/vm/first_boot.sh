@@ -7,7 +7,8 @@ dpkg -i bodyscript.deb >/tmp/install.log 2>&1 || { cat /tmp/install.log; fail "d
 cat >/etc/bodyscript/bodyscript.toml <<-END
 	cage_required = "v2"
 	worker_start_s_max = 300
-	worker_progress_s_max = 300
+	worker_progress_s_max = 900
+	worker_grace_ms_max = 10000
 	worker_wall_s_max = 1200
 	worker_cpu_s_max = 1200
 	drain_s_max = 5
@@ -30,6 +31,31 @@ await is_over "$real"
 expect "$(field "$real" .status)" completed "status: $(field "$real" .error)"
 layers=$(field "$real" '[.posture[] | select(.state == "active") | .layer] | join(" ")')
 passed "$(field "$real" .statistics.frames_processed) frames; sandbox: $layers; peak $(field "$real" '.attempts[0].peak_bytes')"
+
+begin "AppArmor confines the supervisor and its workers"
+echo 'standby = 1' >>/etc/bodyscript/bodyscript.toml
+systemctl reload $unit
+await workers
+for process in "$(show MainPID)" $(workers); do
+	expect "$(confinement "$process")" "bodyscript (enforce)" "confinement of $(cat "/proc/$process/comm")"
+done
+sed -i '/^standby/d' /etc/bodyscript/bodyscript.toml
+systemctl reload $unit
+await no_workers
+# The profile denies what users without it may do.
+cp /etc/bodyscript/bodyscript.toml /root/settings.toml
+bodyscript config check --config /root/settings.toml
+! aa-exec -p bodyscript -- bodyscript config check --config /root/settings.toml 2>/dev/null ||
+	fail "the profile allows reading any file"
+denials | grep -q /root/settings.toml || fail "the kernel does not log what the profile denies"
+expect "$(denials | grep -vc /root/settings.toml || true)" 0 "denials to the service: $(denials)"
+passed
+
+begin "workers have a lower share of processors than the supervisor"
+groups=/sys/fs/cgroup/system.slice/$unit
+expect "$(cat $groups/supervisor/cpu.weight)" 100 "the supervisor's weight"
+expect "$(cat $groups/bodyscript-*/cpu.weight)" 25 "the weight of all workers"
+passed "$(cat $groups/cgroup.subtree_control)"
 
 begin "the operator listener, bound by the service or by systemd"
 for path in /api/jobs /metrics /monitor; do
@@ -55,6 +81,8 @@ passed
 
 begin "the kernel kills only the worker that is out of memory; another job finishes"
 install -D -m 755 fault_worker /opt/fault_worker
+echo '/opt/fault_worker mrix,' >/etc/apparmor.d/local/bodyscript
+apparmor_parser -r /etc/apparmor.d/bodyscript
 cat >>/etc/bodyscript/bodyscript.toml <<-END
 	worker_program = "/opt/fault_worker"
 	worker_memory_bytes_max = "64 MiB"

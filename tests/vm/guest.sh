@@ -15,6 +15,7 @@ passed() { echo "vm: $((SECONDS - began)) s  $scenario${1:+: $1}"; }
 fail() {
 	echo "vm: FAILED in '$scenario': $*"
 	systemctl --no-pager status $unit || true
+	denials | tail -20
 	journalctl --no-pager -b -u $unit -n 2000 -o cat | grep -v touched | tail -60 || true
 	exit 1
 }
@@ -73,6 +74,10 @@ code_of() {
 	{ echo "FAULT ok"; head -c $(($1 * 1024)) /dev/zero; } >/tmp/sized.mp4
 	curl -sS --max-time 120 -o /dev/null -w '%{http_code}' -F "file=@/tmp/sized.mp4" $base/api/upload
 }
+# What AppArmor denied the service in this boot.
+denials() { journalctl --no-pager -b -k -o cat | grep 'apparmor="DENIED".*profile="bodyscript"' || true; }
+confinement() { tr -d '\0' <"/proc/$1/attr/current"; }
+workers() { pgrep -f '^bodyscript-worker'; }
 no_workers() { ! pgrep -f 'fault_worker|bodyscript-worker' >/dev/null; }
 
 boot=first_boot.sh

@@ -7,7 +7,7 @@ here=$(dirname "$(realpath "$0")")
 mkdir -p "$1"
 out=$(realpath "$1")
 suite=bookworm
-packages=(systemd systemd-sysv dbus libnss-systemd kmod procps util-linux init-system-helpers
+packages=(systemd systemd-sysv dbus libnss-systemd kmod procps util-linux init-system-helpers apparmor
 	curl jq gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav)
 # Needed to mount the root file system, in the order in which they need each other.

@@ -25,7 +25,7 @@ status=0
 timeout "$seconds_max" qemu-system-x86_64 -M q35 "${accelerator[@]}" -cpu max -smp 2 -m 2048 \
 	-display none -nodefaults -serial "file:$image/console.log" -monitor none \
 	-kernel "$image/kernel" -initrd "$image/initrd" \
-	-append "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off audit=0 random.trust_cpu=on cryptomgr.notests tsc=reliable systemd.show_status=0" \
+	-append "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off random.trust_cpu=on cryptomgr.notests tsc=reliable systemd.show_status=0" \
 	-drive "if=none,id=root,file=$work/root.img,format=raw" -device virtio-blk-pci,drive=root \
 	-drive "if=none,id=in,file=$work/in.tar,format=raw,readonly=on" -device virtio-blk-pci,drive=in \
 	</dev/null || status=$?
