@@ -28,7 +28,7 @@ const LAYERS_REQUIRED: [&str; 5] = names([
 
 /// Every key, in the order of the help.
 #[rustfmt::skip]
-pub(crate) static KEYS: [Key; 49] = [
+pub(crate) static KEYS: [Key; 50] = [
     Key::new("listen", "ADDR:PORT", text("127.0.0.1:8000"), "Address and port to listen on").at_next_start(),
     Key::new("operator_listen", "ADDR:PORT", text("127.0.0.1:8001"),
         "Address and port of the operator listener, or off; needs a token unless it is loopback").at_next_start(),
