@@ -3,6 +3,7 @@
 //!
 //! A new format is a variant of [`Artefact`] and a row of the table; the worker has the writers.
 
+use crate::limits::FILE_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
 /// One file a worker writes.
@@ -40,7 +41,39 @@ struct Row {
     is_default: bool,
     title: &'static str,
     content: &'static str,
+    size: SizeBound,
 }
+
+/// The largest size that an artefact can have, in bytes: more than any video leads to, so that a larger file
+/// shows that its worker does not do its job.
+struct SizeBound {
+    /// Independent of the video.
+    flat: u64,
+    /// For each processed frame.
+    frame: u64,
+    /// For each person in each processed frame.
+    person: u64,
+}
+
+impl SizeBound {
+    const fn flat(bytes: u64) -> Self {
+        Self { flat: bytes, frame: 0, person: 0 }
+    }
+
+    /// A table: its head, and what each frame and each person in it add.
+    const fn table(head: u64, frame: u64, person: u64) -> Self {
+        Self { flat: head, frame, person }
+    }
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+/// Bytes of a number with its separator, as text: the longest that a pose leads to has half as many.
+const NUMBER_BYTES: u64 = 24;
+/// Bytes of one landmark of one person, in any table.
+const ROW_BYTES: u64 = 14 * NUMBER_BYTES;
+const LANDMARKS: u64 = crate::pose::LANDMARKS as u64;
 
 /// One row for each artefact. The order is that of the variants, which are bits of
 /// [`crate::formats::Formats`] in messages and journals: a new one goes last.
@@ -53,6 +86,7 @@ const TABLE: &[Row] = &[
         is_default: true,
         title: "Video",
         content: "The video with skeleton overlay and sound",
+        size: SizeBound::flat(FILE_BYTES_MAX),
     },
     Row {
         artefact: Artefact::Csv,
@@ -62,6 +96,7 @@ const TABLE: &[Row] = &[
         is_default: true,
         title: "Landmarks, CSV",
         content: "One row per processed frame and landmark",
+        size: SizeBound::table(KIB, LANDMARKS * ROW_BYTES, LANDMARKS * ROW_BYTES),
     },
     Row {
         artefact: Artefact::Json,
@@ -71,6 +106,7 @@ const TABLE: &[Row] = &[
         is_default: true,
         title: "Landmarks, JSON",
         content: "Same data as JSON",
+        size: SizeBound::table(16 * KIB, 256, 256 + LANDMARKS * ROW_BYTES),
     },
     Row {
         artefact: Artefact::Thumbnail,
@@ -80,6 +116,7 @@ const TABLE: &[Row] = &[
         is_default: true,
         title: "Thumbnail",
         content: "Frame with the most visible pose",
+        size: SizeBound::flat(16 * MIB),
     },
     Row {
         artefact: Artefact::Preview,
@@ -89,6 +126,7 @@ const TABLE: &[Row] = &[
         is_default: true,
         title: "Preview",
         content: "First three seconds in reduced size",
+        size: SizeBound::flat(64 * MIB),
     },
     Row {
         artefact: Artefact::Metadata,
@@ -98,6 +136,7 @@ const TABLE: &[Row] = &[
         is_default: true,
         title: "Metadata",
         content: "Source and run details",
+        size: SizeBound::flat(64 * KIB),
     },
     Row {
         artefact: Artefact::OpenPose,
@@ -107,6 +146,7 @@ const TABLE: &[Row] = &[
         is_default: false,
         title: "OpenPose JSON",
         content: "Keypoints in OpenPose order, one document per frame",
+        size: SizeBound::table(KIB, KIB, KIB + 3 * 25 * NUMBER_BYTES),
     },
     Row {
         artefact: Artefact::Trc,
@@ -117,6 +157,7 @@ const TABLE: &[Row] = &[
         is_default: false,
         title: "TRC",
         content: "Marker trajectories for OpenSim",
+        size: SizeBound::table(16 * KIB, (2 + 3 * LANDMARKS) * NUMBER_BYTES, 0),
     },
     Row {
         artefact: Artefact::Parquet,
@@ -126,6 +167,7 @@ const TABLE: &[Row] = &[
         is_default: false,
         title: "Parquet",
         content: "Landmarks in typed columns, for pandas, R and DuckDB",
+        size: SizeBound::table(64 * KIB, LANDMARKS * ROW_BYTES, LANDMARKS * ROW_BYTES),
     },
     Row {
         artefact: Artefact::Angles,
@@ -135,6 +177,7 @@ const TABLE: &[Row] = &[
         is_default: false,
         title: "Joint angles, CSV",
         content: "Joint angles in degrees, one row per frame and person",
+        size: SizeBound::table(KIB, 21 * NUMBER_BYTES, 21 * NUMBER_BYTES),
     },
 ];
 
@@ -185,6 +228,14 @@ impl Artefact {
         self.row().content
     }
 
+    /// The largest size that its file can have, in bytes, with this many processed frames and people in each.
+    pub const fn bytes_max(self, frames: u64, people_max: u32) -> u64 {
+        let SizeBound { flat, frame, person } = self.row().size;
+        let of_frame = frame.saturating_add(person.saturating_mul(people_max as u64));
+        let bytes = flat.saturating_add(of_frame.saturating_mul(frames));
+        if bytes < FILE_BYTES_MAX { bytes } else { FILE_BYTES_MAX }
+    }
+
     /// The artefact with this file name.
     pub fn from_file_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|artefact| artefact.file_name() == name)
@@ -206,5 +257,14 @@ mod tests {
             assert_eq!(Artefact::from_name(artefact.name()), Some(artefact));
             assert_eq!(Artefact::from_file_name(artefact.file_name()), Some(artefact));
         }
+    }
+
+    #[test]
+    fn a_table_may_grow_with_frames_and_people_and_never_beyond_the_largest_file() {
+        let bytes_max = |frames, people| Artefact::Csv.bytes_max(frames, people);
+        assert!(bytes_max(1, 1) < 64 * KIB, "{}", bytes_max(1, 1));
+        assert!(bytes_max(2, 1) > bytes_max(1, 1) && bytes_max(1, 2) > bytes_max(1, 1));
+        assert_eq!(bytes_max(u64::MAX, u32::MAX), FILE_BYTES_MAX);
+        assert_eq!(Artefact::Metadata.bytes_max(1, 1), Artefact::Metadata.bytes_max(1_000, 5));
     }
 }

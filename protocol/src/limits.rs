@@ -14,6 +14,17 @@ pub const LAYERS_MAX: usize = 16;
 /// an hour at 1,000 frames/s is a third of it.
 pub const FRAMES_MAX: u32 = 10_000_000;
 
+/// Largest file that a worker may write, in bytes. The overlay of a full-length video takes a
+/// tenth.
+pub const FILE_BYTES_MAX: u64 = 256 << 20;
+
+/// Longest duration that a container can state, in milliseconds: media libraries count nanoseconds in 64 bits.
+pub const DURATION_MS_MAX: u64 = u64::MAX / 1_000_000;
+
+/// Most jitter that landmarks can have, as a fraction of the picture's diagonal: far more than a region can move
+/// between two frames.
+pub const JITTER_MAX: f32 = 1000.0;
+
 /// Width of the length prefix of a message, in bytes.
 pub const PREFIX_BYTES: usize = size_of::<u32>();
 

@@ -100,6 +100,15 @@ pub struct MediaLimits {
     pub frame_rate_max: u32,
 }
 
+impl MediaLimits {
+    /// Most frames that are decoded of one video: those of the longest one at the highest rate, and one
+    /// second more, because nominal rates and durations are rounded.
+    pub const fn frames_max(&self) -> u64 {
+        let frame_rate_max = self.frame_rate_max as u64;
+        frame_rate_max * self.duration_ms_max as u64 / 1000 + 1 + frame_rate_max
+    }
+}
+
 /// A probed video.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probed {

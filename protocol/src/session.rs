@@ -9,9 +9,9 @@
 //! | Running  | Cancel              | Progress (never backwards), Done, Failed | Running, Ended |
 //! | Ended    | Cancel              |                                      |                   |
 
-use crate::limits::{FRAMES_MAX, LAYERS_MAX, TEXT_BYTES_MAX};
-use crate::message::{Probed, Progress, Summary, ToSupervisor, ToWorker};
-use crate::options::PEOPLE_MAX;
+use crate::limits::{LAYERS_MAX, TEXT_BYTES_MAX};
+use crate::message::{JobParameters, Probed, Progress, Summary, ToSupervisor, ToWorker};
+use crate::report_limits::{check_facts, frames_max, is_possible};
 use thiserror::Error;
 
 /// The phase of the session.
@@ -48,6 +48,14 @@ pub enum Violation {
         /// The message's name.
         message: &'static str,
     },
+    /// Properties of a video that no video within the limits has.
+    #[error("{message} reports an impossible {what}")]
+    ImpossibleFacts {
+        /// The message's name.
+        message: &'static str,
+        /// The property.
+        what: &'static str,
+    },
     /// A text or list over its cap.
     #[error("{message} carries more than its cap")]
     OverCap {
@@ -60,14 +68,15 @@ pub enum Violation {
 #[derive(Debug)]
 pub struct Session {
     phase: Phase,
-    has_job: bool,
+    /// Those of the job, once `Start` was sent.
+    job: Option<JobParameters>,
     progress: Progress,
 }
 
 impl Default for Session {
     fn default() -> Self {
         let progress = Progress { frames_done: 0, frames_detected: 0 };
-        Self { phase: Phase::Created, has_job: false, progress }
+        Self { phase: Phase::Created, job: None, progress }
     }
 }
 
@@ -79,15 +88,15 @@ impl Session {
 
     /// Whether `Start` was sent.
     pub const fn has_job(&self) -> bool {
-        self.has_job
+        self.job.is_some()
     }
 
     /// Advances the session by a message to the worker.
     pub fn on_to_worker(&mut self, message: &ToWorker) -> Result<(), Violation> {
         match (self.phase, message) {
             (Phase::Created, ToWorker::Prepare(_)) => self.phase = Phase::Starting,
-            (Phase::Starting | Phase::Ready, ToWorker::Start(_)) if !self.has_job => {
-                self.has_job = true;
+            (Phase::Starting | Phase::Ready, ToWorker::Start(start)) if self.job.is_none() => {
+                self.job = Some(start.parameters);
             }
             (Phase::Probed, ToWorker::Proceed) => self.phase = Phase::Running,
             (Phase::Created, ToWorker::Cancel) => return Err(self.out_of_turn("Cancel")),
@@ -102,50 +111,46 @@ impl Session {
     /// Advances the session by a message to the supervisor.
     pub fn on_to_supervisor(&mut self, message: &ToSupervisor) -> Result<(), Violation> {
         check_caps(message)?;
-        self.phase = match (self.phase, message) {
-            (Phase::Starting, ToSupervisor::Ready(_)) => Phase::Ready,
-            (Phase::Ready, ToSupervisor::Probed(_)) if self.has_job => Phase::Probed,
-            (Phase::Running, ToSupervisor::Progress(progress)) => {
-                self.advance(*progress)?;
+        self.phase = match (self.phase, message, &self.job) {
+            (Phase::Starting, ToSupervisor::Ready(_), _) => Phase::Ready,
+            (Phase::Ready, ToSupervisor::Probed(probed), Some(job)) => {
+                let message = "Probed";
+                check_facts(&probed.facts, &job.limits)
+                    .map_err(|what| Violation::ImpossibleFacts { message, what })?;
+                Phase::Probed
+            }
+            (Phase::Running, ToSupervisor::Progress(progress), Some(job)) => {
+                self.check_progress(*progress, job)?;
+                self.progress = *progress;
                 Phase::Running
             }
-            (Phase::Running, ToSupervisor::Done(summary)) => {
-                self.conclude(summary)?;
+            (Phase::Running, ToSupervisor::Done(summary), Some(job)) => {
+                self.check_end(summary, job)?;
                 Phase::Ended
             }
             (
                 Phase::Starting | Phase::Ready | Phase::Probed | Phase::Running,
                 ToSupervisor::Failed(_),
+                _,
             ) => Phase::Ended,
-            (_, message) => return Err(self.out_of_turn(name(message))),
+            (_, message, _) => return Err(self.out_of_turn(name(message))),
         };
         Ok(())
     }
 
-    fn advance(&mut self, next: Progress) -> Result<(), Violation> {
+    fn check_progress(&self, next: Progress, job: &JobParameters) -> Result<(), Violation> {
         let last = self.progress;
         let possible = next.frames_done > last.frames_done
-            && next.frames_done <= FRAMES_MAX
+            && u64::from(next.frames_done) <= frames_max(job)
             && next.frames_detected >= last.frames_detected
             && next.frames_detected <= next.frames_done;
-        if !possible {
-            return Err(Violation::ImpossibleCounts { message: "Progress" });
-        }
-        self.progress = next;
-        Ok(())
+        if possible { Ok(()) } else { Err(Violation::ImpossibleCounts { message: "Progress" }) }
     }
 
-    fn conclude(&self, summary: &Summary) -> Result<(), Violation> {
-        let possible = summary.frames_processed >= self.progress.frames_done
-            && summary.frames_processed <= summary.frames_decoded
-            && summary.frames_decoded <= FRAMES_MAX
-            && summary.frames_detected >= self.progress.frames_detected
-            && summary.frames_detected <= summary.frames_processed
-            && (0.0..=1.0).contains(&summary.mean_visibility)
-            && summary.track_losses <= summary.frames_detected
-            && (0.0..=f32::MAX).contains(&summary.jitter)
-            && u64::from(summary.people)
-                <= u64::from(summary.frames_processed) * u64::from(PEOPLE_MAX);
+    fn check_end(&self, summary: &Summary, job: &JobParameters) -> Result<(), Violation> {
+        let possible = is_possible(summary, job)
+            && summary.frames_processed >= self.progress.frames_done
+            && summary.frames_detected >= self.progress.frames_detected;
         if possible { Ok(()) } else { Err(Violation::ImpossibleCounts { message: "Done" }) }
     }
 
@@ -175,9 +180,7 @@ fn check_caps(message: &ToSupervisor) -> Result<(), Violation> {
                     LayerState::Off => true,
                 })
         }
-        ToSupervisor::Probed(Probed { facts, .. }) => {
-            fits(&facts.container) && fits(&facts.codec) && facts.frames_expected <= FRAMES_MAX
-        }
+        ToSupervisor::Probed(Probed { facts, .. }) => fits(&facts.container) && fits(&facts.codec),
         ToSupervisor::Failed(failure) => fits(&failure.detail),
         ToSupervisor::Progress(_) | ToSupervisor::Done(_) => true,
     };

@@ -151,11 +151,11 @@ fn start() -> ToWorker {
         parameters: JobParameters {
             options: Options::default(),
             limits: MediaLimits {
-                duration_ms_max: 1,
+                duration_ms_max: 10_000,
                 on_long: OnLong::Trim,
-                side_px_max: 1,
-                area_px_max: 1,
-                frame_rate_max: 1,
+                side_px_max: 8192,
+                area_px_max: 8192 * 4320,
+                frame_rate_max: 240,
             },
             threads: std::num::NonZeroU32::MIN,
         },

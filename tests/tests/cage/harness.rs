@@ -151,8 +151,8 @@ impl Harness {
                 limits: MediaLimits {
                     duration_ms_max: 10_000,
                     on_long: OnLong::Trim,
-                    side_px_max: 4_096,
-                    area_px_max: 4_096 * 2_304,
+                    side_px_max: 8_192,
+                    area_px_max: 8_192 * 4_320,
                     frame_rate_max: 120,
                 },
                 threads: std::num::NonZeroU32::MIN,

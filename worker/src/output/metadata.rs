@@ -3,10 +3,10 @@
 use super::error::OutputError;
 use super::statistics::StatisticsReport;
 use super::video_report::VideoReport;
-use super::writer::SCHEMA_VERSION;
 use crate::inference::ModelName;
 use crate::video::SoundReport;
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::layout::SCHEMA_VERSION;
 use bodyscript_protocol::message::{Start, Summary};
 use bodyscript_protocol::options::{OPTIONS, Options, Values};
 use bodyscript_protocol::warning::WarningRow;

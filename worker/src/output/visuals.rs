@@ -7,17 +7,12 @@ use crate::video::{
     VideoWriter,
 };
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::layout::{THUMBNAIL_WIDTH_MAX, preview_size};
 use std::fs::File;
 use std::time::Duration;
 
 /// How much of the video the preview shows.
 const PREVIEW_LENGTH: Duration = Duration::from_secs(3);
-/// Longest side of the preview, in pixels, unless the other would be too short for the encoder.
-const PREVIEW_SIDE_MAX: u32 = 480;
-/// Shortest side that the encoder takes, in pixels.
-const ENCODED_SIDE_MIN: u32 = 16;
-/// Width of the thumbnail, in pixels.
-const THUMBNAIL_WIDTH_MAX: u32 = 320;
 
 /// Writes those of the three that are requested.
 pub(crate) struct Visuals {
@@ -102,28 +97,5 @@ impl Thumbnail {
             self.best = Some((clarity, video::thumbnail(picture, THUMBNAIL_WIDTH_MAX)?));
         }
         Ok(())
-    }
-}
-
-/// The size of the preview of a video of this size, of the same shape.
-fn preview_size(sides: [u32; 2]) -> [u32; 2] {
-    let [shortest, longest] = [sides[0].min(sides[1]), sides[0].max(sides[1])];
-    let least = longest.saturating_mul(ENCODED_SIDE_MIN).div_ceil(shortest.max(1));
-    let target = PREVIEW_SIDE_MAX.max(least).min(longest);
-    sides.map(|side| (u64::from(side) * u64::from(target) / u64::from(longest.max(1))) as u32)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::preview_size;
-
-    #[test]
-    fn a_preview_has_the_shape_of_its_video_and_sides_that_can_be_encoded() {
-        assert_eq!(preview_size([1920, 1080]), [480, 270]);
-        assert_eq!(preview_size([480, 640]), [360, 480]);
-        assert_eq!(preview_size([320, 240]), [320, 240], "not enlarged");
-        assert_eq!(preview_size([128, 4096]), [16, 512]);
-        assert_eq!(preview_size([8192, 32]), [4096, 16]);
-        assert_eq!(preview_size([32, 32]), [32, 32]);
     }
 }

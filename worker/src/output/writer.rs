@@ -8,10 +8,6 @@ use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{Start, Summary, VideoFacts};
 use std::fs::File;
 
-/// Version of the layout of all data artefacts. It rises when a reader of the previous one would
-/// fail.
-pub(super) const SCHEMA_VERSION: u32 = 1;
-
 /// Writes an artefact from frames that come one by one, and keeps none of them.
 pub(super) trait FrameWriter {
     /// Adds one frame.

@@ -3,6 +3,7 @@
 use super::error::VideoError;
 use super::resize::resize;
 use crate::picture::{Layout, Picture, RgbPicture, Subsampling};
+use bodyscript_protocol::layout::thumbnail_size;
 use jpeg_encoder::{ColorType, Encoder};
 use std::fs::File;
 use std::io::Write;
@@ -19,11 +20,10 @@ pub fn thumbnail(picture: &Picture, width_max: u32) -> Result<RgbPicture, VideoE
     if width <= width_max {
         return Ok(picture.into());
     }
-    let height = u64::from(height) * u64::from(width_max) / u64::from(width);
-    let height = (height as u32).max(1);
+    let [width, height] = thumbnail_size([width, height], width_max);
     // Without chroma subsampling.
     let subsampling = Subsampling::Yuv444;
-    let mut smaller = Picture::new(Layout { width: width_max, height, subsampling, range });
+    let mut smaller = Picture::new(Layout { width, height, subsampling, range });
     resize(&mut Default::default(), picture, &mut smaller).map_err(VideoError::Thumbnail)?;
     Ok((&smaller).into())
 }

@@ -4,6 +4,7 @@
 //! supervisor's own hard limits remain the upper bound.
 
 use crate::runner::containment::cage::CageBackend;
+use bodyscript_protocol::limits::FILE_BYTES_MAX;
 use nix::unistd::{Uid, getuid};
 use procfs::process::all_processes;
 use rlimit::Resource;
@@ -12,10 +13,6 @@ use std::time::Duration;
 /// Address space beyond the cap, in bytes. Code, libraries, thread stacks and reserved heaps take
 /// address space without being memory: a tight limit would fail healthy workers.
 const ADDRESS_SPACE_SLACK_BYTES: u64 = 4 << 30;
-
-/// Largest file that a worker may write, in bytes. The overlay of a full-length video takes a
-/// tenth.
-const FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// Most open descriptors: a pipeline opens a pair for each of its threads and buses.
 const DESCRIPTORS_MAX: u64 = 256;

@@ -4,6 +4,7 @@ use crate::output::error::OutputError;
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::{Frame, Person};
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::layout::CSV_COLUMNS as COLUMNS;
 use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::pose::{LANDMARKS, Landmark};
 use std::fs::File;
@@ -13,24 +14,6 @@ pub(super) const FORMAT: DataFormat = DataFormat {
     artefact: Artefact::Csv,
     create: |file, _| Ok(Box::new(CsvWriter::create(file)?)),
 };
-
-/// The columns. The first seven are those of the service's predecessor, in its order.
-const COLUMNS: [&str; 14] = [
-    "frame_id",
-    "landmark_id",
-    "x",
-    "y",
-    "z",
-    "visibility",
-    "strategy",
-    "presence",
-    "world_x",
-    "world_y",
-    "world_z",
-    "time_s",
-    "detected",
-    "person_id",
-];
 
 /// Writes the table row by row.
 struct CsvWriter {

@@ -3,9 +3,10 @@
 use crate::output::error::OutputError;
 use crate::output::statistics::StatisticsReport;
 use crate::output::video_report::VideoReport;
-use crate::output::writer::{DataFormat, FrameWriter, SCHEMA_VERSION};
+use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::layout::SCHEMA_VERSION;
 use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::pose::{CONNECTIONS, Landmark, NAMES};
 use serde::Serialize;

@@ -9,6 +9,7 @@ use crate::output::error::OutputError;
 use crate::output::writer::{DataFormat, FrameWriter, WriterContext};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::layout::{OPENPOSE_POINTS as POINTS, OPENPOSE_VERSION, openpose_name};
 use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::pose::Pose;
 use serde::Serialize;
@@ -24,11 +25,6 @@ pub(super) const FORMAT: DataFormat = DataFormat {
         Ok(Box::new(OpenPoseWriter::create(file, (facts.width, facts.height))))
     },
 };
-
-/// Version of OpenPose's layout that is written.
-const VERSION: f32 = 1.3;
-/// Points of the BODY_25 model.
-const POINTS: usize = 25;
 
 /// Where a point of BODY_25 comes from.
 #[derive(Clone, Copy)]
@@ -106,14 +102,14 @@ impl OpenPoseWriter {
     }
 
     fn add(&mut self, frame: &Frame<'_>) -> io::Result<()> {
-        let name = format!("pose_{:012}_keypoints.json", frame.id);
+        let name = openpose_name(frame.id);
         let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
         let people = frame.people.iter().map(|person| PersonKeypoints {
             person_id: [person.id],
             pose_keypoints_2d: points(&person.pose, self.size),
             ..PersonKeypoints::default()
         });
-        let document = Document { version: VERSION, people: people.collect() };
+        let document = Document { version: OPENPOSE_VERSION, people: people.collect() };
         // In one write: the archive updates its checksum at every write.
         let text = serde_json::to_vec(&document)?;
         self.archive.start_file(name, stored)?;

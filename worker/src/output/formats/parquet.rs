@@ -5,9 +5,10 @@
 //! dictionary and run length anyway.
 
 use crate::output::error::OutputError;
-use crate::output::writer::{DataFormat, FrameWriter, SCHEMA_VERSION};
+use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::{Frame, Person};
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::layout::SCHEMA_VERSION;
 use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::pose::LANDMARKS;
 use parquet::data_type::{

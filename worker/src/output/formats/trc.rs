@@ -11,8 +11,9 @@ use crate::output::error::OutputError;
 use crate::output::writer::{DataFormat, FrameWriter, WriterContext};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::layout::{TRC_TITLES, trc_labels};
 use bodyscript_protocol::message::Summary;
-use bodyscript_protocol::pose::{LANDMARKS, Landmark, NAMES};
+use bodyscript_protocol::pose::{LANDMARKS, Landmark};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
@@ -75,22 +76,10 @@ impl TrcWriter {
     fn header(&self) -> String {
         let [camera, rate] = self.rates().map(|rate| format!("{rate:<12.6}"));
         let rows = format!("{:<10}", self.rows);
-        let mut header = format!(
-            "PathFileType\t4\t(X/Y/Z)\tpose.trc\n\
-             DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\t\
-             OrigDataStartFrame\tOrigNumFrames\n\
-             {rate}\t{camera}\t{rows}\t{LANDMARKS}\tmm\t{rate}\t1\t{rows}\n\
-             Frame#\tTime\t"
-        );
-        for name in NAMES {
-            let _ = write!(header, "{name}\t\t\t");
-        }
-        header.push_str("\n\t\t");
-        for i in 1..=LANDMARKS {
-            let _ = write!(header, "X{i}\tY{i}\tZ{i}\t");
-        }
-        header.push_str("\n\n");
-        header
+        let numbers = format!("{rate}\t{camera}\t{rows}\t{LANDMARKS}\tmm\t{rate}\t1\t{rows}");
+        let titles = TRC_TITLES.map(String::from);
+        let lines = titles.into_iter().chain([numbers]).chain(trc_labels());
+        lines.map(|line| line + "\n").collect()
     }
 
     fn row(&mut self, frame: &Frame<'_>) -> String {

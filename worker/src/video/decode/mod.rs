@@ -239,9 +239,8 @@ impl Decoder {
     /// nothing else does.
     fn count_frame(&mut self) -> Result<(), VideoError> {
         self.frames += 1;
-        let MediaLimits { frame_rate_max, duration_ms_max, .. } = self.limits;
-        let frames_max = u64::from(frame_rate_max) * u64::from(duration_ms_max) / 1000 + 1;
-        if u64::from(self.frames) > frames_max + u64::from(frame_rate_max) {
+        if u64::from(self.frames) > self.limits.frames_max() {
+            let frame_rate_max = self.limits.frame_rate_max;
             let frame_rate = frame_rate_max + 1;
             return Err(VideoError::FrameRateTooHigh { frame_rate, frame_rate_max });
         }

@@ -3,6 +3,7 @@
 use crate::video::colour::Colours;
 use crate::video::error::VideoError;
 use crate::video::graph::element;
+use bodyscript_protocol::layout::encoded_size;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video::{VideoFormat, VideoInfo};
@@ -50,7 +51,7 @@ pub struct EncodeSpec {
 
 /// The format of the pictures.
 pub(super) fn video_info(spec: &EncodeSpec) -> Result<VideoInfo, VideoError> {
-    let (width, height) = (spec.width & !1, spec.height & !1);
+    let [width, height] = encoded_size([spec.width, spec.height]);
     let (num, den) = nominal_rate(spec);
     VideoInfo::builder(VideoFormat::I420, width, height)
         .fps(gst::Fraction::new(num as i32, den as i32))

@@ -20,6 +20,7 @@ use crate::output::error::OutputError;
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::layout::{ANGLE_KEYS as KEYS, ANGLES as NAMES};
 use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::pose::Pose;
 use std::fs::File;
@@ -30,30 +31,6 @@ pub(super) const FORMAT: DataFormat = DataFormat {
     artefact: Artefact::Angles,
     create: |file, _| Ok(Box::new(AnglesWriter::create(file)?)),
 };
-
-/// The columns before the angles.
-const KEYS: [&str; 4] = ["frame_id", "person_id", "time_s", "detected"];
-
-/// The angles, in the order of their columns.
-const NAMES: [&str; 17] = [
-    "left_hip_flexion_deg",
-    "left_hip_abduction_deg",
-    "left_knee_flexion_deg",
-    "left_ankle_dorsiflexion_deg",
-    "left_shoulder_flexion_deg",
-    "left_shoulder_abduction_deg",
-    "left_elbow_flexion_deg",
-    "right_hip_flexion_deg",
-    "right_hip_abduction_deg",
-    "right_knee_flexion_deg",
-    "right_ankle_dorsiflexion_deg",
-    "right_shoulder_flexion_deg",
-    "right_shoulder_abduction_deg",
-    "right_elbow_flexion_deg",
-    "trunk_flexion_deg",
-    "trunk_lateral_flexion_deg",
-    "trunk_rotation_deg",
-];
 
 /// Least share of a limb in the sagittal plane for its flexion to be defined: ten degrees.
 const SAGITTAL_SHARE_MIN: f64 = 0.17;

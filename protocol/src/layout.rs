@@ -1,0 +1,133 @@
+//! The layouts of the artefacts, as far as both sides depend on them: a worker writes by them, the supervisor
+//! checks by them before it publishes.
+
+use crate::pose::{LANDMARKS, NAMES};
+use std::fmt::Write;
+
+/// Version of the layout of all data artefacts. It rises when a reader of the previous one would
+/// fail.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The columns of pose_data.csv. The first seven are those of the service's predecessor, in its order.
+pub const CSV_COLUMNS: [&str; 14] = [
+    "frame_id",
+    "landmark_id",
+    "x",
+    "y",
+    "z",
+    "visibility",
+    "strategy",
+    "presence",
+    "world_x",
+    "world_y",
+    "world_z",
+    "time_s",
+    "detected",
+    "person_id",
+];
+
+/// The columns of joint_angles.csv before the angles.
+pub const ANGLE_KEYS: [&str; 4] = ["frame_id", "person_id", "time_s", "detected"];
+
+/// The angles of joint_angles.csv, in the order of their columns.
+pub const ANGLES: [&str; 17] = [
+    "left_hip_flexion_deg",
+    "left_hip_abduction_deg",
+    "left_knee_flexion_deg",
+    "left_ankle_dorsiflexion_deg",
+    "left_shoulder_flexion_deg",
+    "left_shoulder_abduction_deg",
+    "left_elbow_flexion_deg",
+    "right_hip_flexion_deg",
+    "right_hip_abduction_deg",
+    "right_knee_flexion_deg",
+    "right_ankle_dorsiflexion_deg",
+    "right_shoulder_flexion_deg",
+    "right_shoulder_abduction_deg",
+    "right_elbow_flexion_deg",
+    "trunk_flexion_deg",
+    "trunk_lateral_flexion_deg",
+    "trunk_rotation_deg",
+];
+
+/// The lines of pose.trc before the one with its numbers.
+pub const TRC_TITLES: [&str; 2] = [
+    "PathFileType\t4\t(X/Y/Z)\tpose.trc",
+    "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame\t\
+     OrigNumFrames",
+];
+
+/// The lines of pose.trc after the one with its numbers: markers, axes, and an empty one.
+pub fn trc_labels() -> [String; 3] {
+    let mut markers = String::from("Frame#\tTime\t");
+    let mut axes = String::from("\t\t");
+    for (i, name) in (1..=LANDMARKS).zip(NAMES) {
+        let _ = write!(markers, "{name}\t\t\t");
+        let _ = write!(axes, "X{i}\tY{i}\tZ{i}\t");
+    }
+    [markers, axes, String::new()]
+}
+
+/// The name of a frame's document in openpose.zip.
+pub fn openpose_name(frame_id: u32) -> String {
+    format!("pose_{frame_id:012}_keypoints.json")
+}
+
+/// Version of OpenPose's layout that is written.
+pub const OPENPOSE_VERSION: f32 = 1.3;
+
+/// Points of one person in OpenPose's layout: its BODY_25 model.
+pub const OPENPOSE_POINTS: usize = 25;
+
+/// Longest side of the preview, in pixels, unless the other would be too short for the encoder.
+const PREVIEW_SIDE_MAX: u32 = 480;
+
+/// Shortest side that the encoder takes, in pixels.
+const ENCODED_SIDE_MIN: u32 = 16;
+
+/// Width of the thumbnail, in pixels.
+pub const THUMBNAIL_WIDTH_MAX: u32 = 320;
+
+/// The size of the preview of a video of this size, of the same shape; encoded it has even sides.
+pub fn preview_size(sides: [u32; 2]) -> [u32; 2] {
+    let [shortest, longest] = [sides[0].min(sides[1]), sides[0].max(sides[1])];
+    let least = longest.saturating_mul(ENCODED_SIDE_MIN).div_ceil(shortest.max(1));
+    let target = PREVIEW_SIDE_MAX.max(least).min(longest);
+    sides.map(|side| (u64::from(side) * u64::from(target) / u64::from(longest.max(1))) as u32)
+}
+
+/// The size at which pictures of this size are encoded: 4:2:0 needs even sides.
+pub fn encoded_size(sides: [u32; 2]) -> [u32; 2] {
+    sides.map(|side| side & !1)
+}
+
+/// The size of a picture of this size made at most so wide.
+pub fn thumbnail_size([width, height]: [u32; 2], width_max: u32) -> [u32; 2] {
+    if width <= width_max {
+        return [width, height];
+    }
+    let height = u64::from(height) * u64::from(width_max) / u64::from(width);
+    [width_max, (height as u32).max(1)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preview_has_the_shape_of_its_video_and_sides_that_can_be_encoded() {
+        assert_eq!(preview_size([1920, 1080]), [480, 270]);
+        assert_eq!(preview_size([480, 640]), [360, 480]);
+        assert_eq!(preview_size([320, 240]), [320, 240], "not enlarged");
+        assert_eq!(preview_size([128, 4096]), [16, 512]);
+        assert_eq!(preview_size([8192, 32]), [4096, 16]);
+        assert_eq!(preview_size([32, 32]), [32, 32]);
+    }
+
+    #[test]
+    fn a_thumbnail_is_never_wider_than_allowed_and_never_without_rows() {
+        assert_eq!(thumbnail_size([1080, 720], 320), [320, 213]);
+        assert_eq!(thumbnail_size([320, 4096], 320), [320, 4096]);
+        assert_eq!(thumbnail_size([16_384, 32], 320), [320, 1]);
+    }
+}
