@@ -77,6 +77,51 @@ fn a_narrow_video_has_a_preview() -> Result<()> {
     Ok(())
 }
 
+/// Where the kind of the last box of this kind is: a draft of the index may be left in free space before it.
+fn find(mp4: &[u8], kind: &[u8; 4]) -> usize {
+    mp4.windows(4).rposition(|window| window == kind).expect("the box is there")
+}
+
+fn number(mp4: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes(mp4[at..at + 4].try_into().expect("four bytes"))
+}
+
+/// An MP4 whose index is at its end, shown so much later: its list of edits gets an empty one.
+fn delayed(mut mp4: Vec<u8>, seconds: u32) -> Vec<u8> {
+    let find = |mp4: &[u8], kind: &[u8; 4]| {
+        mp4.windows(4).position(|window| window == kind).expect("the box is there")
+    };
+    let number =
+        |mp4: &[u8], at: usize| u32::from_be_bytes(mp4[at..at + 4].try_into().expect("four bytes"));
+    let scale = find(&mp4, b"mvhd") + 16;
+    let entry = [seconds * number(&mp4, scale), u32::MAX, 1 << 16].map(u32::to_be_bytes).concat();
+    for kind in [b"moov", b"trak", b"edts", b"elst"] {
+        let size = find(&mp4, kind) - 4;
+        let grown = number(&mp4, size) + entry.len() as u32;
+        mp4[size..size + 4].copy_from_slice(&grown.to_be_bytes());
+    }
+    let entries = find(&mp4, b"elst") + 8;
+    mp4[entries + 3] += 1;
+    mp4.splice(entries + 4..entries + 4, entry);
+    mp4
+}
+
+/// Its first picture is shown after the time that a preview covers.
+#[test]
+fn a_video_that_begins_late_has_a_preview_with_a_picture() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("late.mp4");
+    Clip::new().size(64, 64).frames(3).encode(&video)?;
+    std::fs::write(&video, delayed(std::fs::read(&video)?, 4))?;
+    let run = Run::new(&[], std::slice::from_ref(&video), &folder.path().join("out"))?.check()?;
+    for (artefact, pictures) in [(Artefact::Video, 3), (Artefact::Preview, 1)] {
+        let mp4 = std::fs::read(run.artefact(&video, artefact.file_name()))?;
+        // Version, flags and a common size come before the number of samples.
+        assert_eq!(number(&mp4, find(&mp4, b"stsz") + 12), pictures, "{artefact:?}");
+    }
+    Ok(())
+}
+
 fn check_openpose(path: &Path, table: &PoseTable) -> Result<()> {
     let mut archive = zip::ZipArchive::new(File::open(path)?)?;
     assert_eq!(archive.len(), FRAMES);

@@ -18,6 +18,8 @@ const PREVIEW_LENGTH: Duration = Duration::from_secs(3);
 pub(crate) struct Visuals {
     video: Option<VideoWriter>,
     preview: Option<VideoWriter>,
+    /// Whether a frame was written.
+    has_begun: bool,
     thumbnail: Option<Thumbnail>,
 }
 
@@ -49,6 +51,7 @@ impl Visuals {
         Ok(Self {
             video: writer(Artefact::Video, &full)?.map(|video| video.with_sound(sound)),
             preview: writer(Artefact::Preview, &preview)?,
+            has_begun: false,
             thumbnail: artefacts
                 .take(Artefact::Thumbnail)
                 .map(|file| Thumbnail { file, best: None }),
@@ -66,8 +69,10 @@ impl Visuals {
         if let Some(video) = &mut self.video {
             video.write(picture, time)?;
         }
+        // A video may begin later than its preview ends, which has the first frame at least.
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
         match &mut self.preview {
-            Some(preview) if pts < PREVIEW_LENGTH => preview.write(picture, time)?,
+            Some(preview) if pts < PREVIEW_LENGTH || is_first => preview.write(picture, time)?,
             // Finished early, so that its encoder's memory is free for the rest of the run.
             preview => drop(preview.take().map(VideoWriter::finish).transpose()?),
         }
