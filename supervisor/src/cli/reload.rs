@@ -71,6 +71,7 @@ mod tests {
         sandbox_layers = ["seccomp"]
         core_scheduling = true
         sandbox_required = ["seccomp"]
+        results_bytes_max = 7
         result_ttl_s = 7
         pressure_ttl_s = 6
         disk_free_bytes_min = 7

@@ -28,7 +28,7 @@ const LAYERS_REQUIRED: [&str; 5] = names([
 
 /// Every key, in the order of the help.
 #[rustfmt::skip]
-pub(crate) static KEYS: [Key; 50] = [
+pub(crate) static KEYS: [Key; 51] = [
     Key::new("listen", "ADDR:PORT", text("127.0.0.1:8000"), "Address and port to listen on").at_next_start(),
     Key::new("operator_listen", "ADDR:PORT", text("127.0.0.1:8001"),
         "Address and port of the operator listener, or off; needs a token unless it is loopback").at_next_start(),
@@ -69,6 +69,8 @@ pub(crate) static KEYS: [Key; 50] = [
         "Whether a worker shares a processor core with its own threads only").at_next_start(),
     Key::new("sandbox_required", "LAYER", list(&LAYERS_REQUIRED),
         "Sandbox layers without which a worker does not start").at_next_start(),
+    Key::new("results_bytes_max", "BYTES", bytes(1024 * MIB, 1),
+        "Maximum size of all results of a video together"),
     Key::new("result_ttl_s", "SECONDS", number(3600, 1..=365 * DAY_S), "Time results are kept"),
     Key::new("pressure_ttl_s", "SECONDS", number(600, 0..=365 * DAY_S),
         "Time results are kept while memory or disk space is low"),

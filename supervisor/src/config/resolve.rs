@@ -58,6 +58,8 @@ pub(crate) struct Config {
     pub sandbox_layers: Vec<Layer>,
     /// Sandbox layers without which a worker does not start.
     pub sandbox_required: Vec<Layer>,
+    /// Limit on the size of all results of a job together, in bytes.
+    pub results_bytes_max: u64,
     /// How long results are kept.
     pub result_ttl: Duration,
     /// How long results are kept while memory or disk space is low.
@@ -127,6 +129,7 @@ impl Config {
             })?,
             sandbox_layers: sandbox_layers(given)?,
             sandbox_required: sandbox_required(given)?,
+            results_bytes_max: given.bytes("results_bytes_max")?,
             result_ttl: given.seconds("result_ttl_s")?,
             pressure_ttl,
             disk_free_bytes_min: given.bytes("disk_free_bytes_min")?,

@@ -31,6 +31,7 @@ pub(crate) struct AttemptPlan {
     pub(crate) origin: Origin,
     pub(crate) parameters: JobParameters,
     pub(crate) memory_bytes_max: u64,
+    pub(crate) results_bytes_max: u64,
     pub(crate) history: History,
 }
 
@@ -91,6 +92,7 @@ pub(crate) async fn run(
         video,
         artefacts,
         parameters: plan.parameters,
+        results_bytes_max: plan.results_bytes_max,
     });
     let folder = Arc::new(folder);
     let (exit_report, synced) = join!(attempt, sync_early(Arc::clone(&folder), live));

@@ -62,6 +62,7 @@ impl State {
                 threads: self.config.threads_per_job(),
             },
             memory_bytes_max,
+            results_bytes_max: self.config.results_bytes_max,
             history: History {
                 executions: job.executions.max(self.poison.crashes(&job.upload.execution())),
                 spawn_failures: latest.clone().take_while(ended_as(ExitReason::SpawnFailed)).count()

@@ -6,4 +6,5 @@ pub(crate) mod attempt;
 pub(crate) mod containment;
 pub(crate) mod factory;
 pub(crate) mod spawn_worker;
+pub(crate) mod validation;
 pub(crate) mod worker_users;

@@ -4,6 +4,7 @@ use super::harness::{CAP, Harness, MIB, send_stop};
 use bodyscript::CageBackend;
 use bodyscript::{Deadline, ExitReason, ProcessExit};
 use bodyscript::{Deadlines, Live, Stop};
+use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::fault::Fault;
 use nix::sys::signal::Signal;
 use std::io::{Read, Seek};
@@ -79,6 +80,9 @@ async fn a_panic_message_is_in_the_log() {
 async fn the_size_of_a_file_is_limited() {
     let harness = Harness::open();
     let mut task = harness.task("fill-disk");
+    // Other artefacts have smaller limits of their own.
+    task.assignment.artefacts.truncate(1);
+    task.assignment.artefacts[0].0 = Artefact::Video;
     // The file counts as memory if the folder for temporary files is in memory.
     task.spec.memory_bytes_max = 512 * MIB;
     let exit_report = harness.attempt(task).await;
@@ -87,6 +91,22 @@ async fn the_size_of_a_file_is_limited() {
         ExitReason::Crash(ProcessExit::Signal(Signal::SIGXFSZ as i32)),
         "{exit_report:?}"
     );
+    harness.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_artefacts_are_not_what_it_reports_violates_the_protocol() {
+    let harness = Harness::open();
+    for script in ["empty", "html", "rows", "nan"] {
+        let exit_report = harness.run_script(script).await;
+        assert_eq!(exit_report.end, ExitReason::Protocol, "{script}: {exit_report:?}");
+        assert!(exit_report.detail.starts_with("pose_data.csv: "), "{}", exit_report.detail);
+        assert!(exit_report.summary().is_none(), "{script}: it has a result");
+        // The control: without artefacts to check the same worker succeeds.
+        let mut task = harness.task(script);
+        task.assignment.artefacts.clear();
+        assert_eq!(harness.attempt(task).await.end, ExitReason::Done, "{script}");
+    }
     harness.close();
 }
 

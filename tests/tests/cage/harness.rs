@@ -157,6 +157,7 @@ impl Harness {
                 },
                 threads: std::num::NonZeroU32::MIN,
             },
+            results_bytes_max: 1 << 30,
         }
     }
 

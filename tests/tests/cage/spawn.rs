@@ -1,9 +1,9 @@
 //! Spawning: what a worker inherits, and which failures prevent its start.
 
 use super::harness::{Harness, fault_worker, settings};
-use bodyscript::ExitReason;
 use bodyscript::{AttemptChannels, Live, Stop, run_attempt};
 use bodyscript::{CageRequired, WorkerFactory, WorkerFactoryError, WorkerFactorySettings, survey};
+use bodyscript::{ExitReason, ProcessExit};
 use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::time::Duration;
@@ -77,9 +77,10 @@ async fn a_worker_starts_with_the_agreed_descriptors_and_nothing_else() {
     // A descriptor without close-on-exec, as some libraries open them.
     let inheritable = File::open("/dev/null").expect("a device");
     keep_over_exec(&inheritable);
-    let task = harness.task("inspect done exit:0");
+    let task = harness.task("inspect exit:3");
     let mut report = task.assignment.artefacts[0].1.try_clone().expect("a descriptor");
-    assert_eq!(harness.attempt(task).await.end, ExitReason::Done);
+    let end = harness.attempt(task).await.end;
+    assert_eq!(end, ExitReason::Crash(ProcessExit::Status(3)));
     let mut text = String::new();
     report.rewind().expect("a file");
     report.read_to_string(&mut text).expect("text");

@@ -20,6 +20,7 @@ mod hdr;
 mod idempotency;
 mod journal_loss;
 mod logs;
+mod lying_workers;
 mod mannequin;
 mod memory_need;
 mod modes;

@@ -221,6 +221,9 @@ failures! {
     "bad_input" Client "The video can't be read." "Export it again, for example as H.264 in MP4.";
     "out_of_memory" Client "The video needed more memory than the limit, including the retry."
         "Send a copy with smaller frames.";
+    "results_too_large" Client
+        "The results exceed `results_bytes_max`, or one of them 256 MiB."
+        "Send a shorter or smaller video, or choose fewer formats.";
     "worker_crashed" Client "The worker crashed on this video, twice."
         "Re-encode it with another program.";
     "worker_killed" Operator "The worker was killed nine times by another program."

@@ -8,8 +8,9 @@
 //! | end of the attempt                      | verdict                                             |
 //! |-----------------------------------------|-----------------------------------------------------|
 //! | done                                    | succeed                                             |
-//! | bad_input, a need beyond the limit too  | reject                                              |
+//! | bad_input, a need or results beyond the limit too | reject                                    |
 //! | oom, rss_cap                            | retry once at the larger cap if the budget has it, else reject |
+//! | a file beyond the limit of the kernel   | reject                                              |
 //! | crash; deadline before it was ready     | retry once, then fail                               |
 //! | sigsys, other deadlines, protocol       | fail                                                |
 //! | cancelled                               | cancel                                              |
@@ -18,7 +19,9 @@
 //! | killed from outside, too often          | fail: a worker can send itself signals forever      |
 //! | spawn_failed                            | requeue, not counted; fail after several in a row   |
 
-use crate::runner::attempt::exit_report::{Cause, Deadline, ExitReason, ExitReport};
+use crate::runner::attempt::exit_report::{Cause, Deadline, ExitReason, ExitReport, ProcessExit};
+use bodyscript_protocol::limits::FILE_BYTES_MAX;
+use nix::libc::SIGXFSZ;
 
 /// Maximum number of counted executions of one video.
 pub(crate) const EXECUTIONS_MAX: u32 = 2;
@@ -97,6 +100,7 @@ pub(crate) fn decide(exit_report: &ExitReport, history: &History) -> Decision {
         ExitReason::Done => Decision::without_code(Verdict::Succeed, "The video was processed."),
         ExitReason::BadInput => bad_input(exit_report),
         ExitReason::Oom | ExitReason::RssCap => out_of_memory(exit_report, history),
+        ExitReason::Crash(ProcessExit::Signal(SIGXFSZ)) => results_too_large(FILE_BYTES_MAX),
         ExitReason::Crash(_) => retry_or(exit_report, history, crashed(exit_report)),
         ExitReason::Deadline(Deadline::Start) => {
             retry_or(exit_report, history, too_slow(Deadline::Start))
@@ -119,6 +123,18 @@ pub(crate) fn decide(exit_report: &ExitReport, history: &History) -> Decision {
         ExitReason::MemoryAwaited => memory_awaited(exit_report, history),
         ExitReason::SpawnFailed => spawn_failed(exit_report, history),
     }
+}
+
+fn results_too_large(limit_bytes: u64) -> Decision {
+    Decision::with_code(
+        Verdict::Reject,
+        "results_too_large",
+        format!(
+            "The results are larger than the limit of {}. Send a shorter or smaller video, or \
+             choose fewer formats.",
+            mebibytes(limit_bytes)
+        ),
+    )
 }
 
 /// Only a worker that states another need each time gets here often.
@@ -170,6 +186,9 @@ fn is_last(history: &History) -> bool {
 fn bad_input(exit_report: &ExitReport) -> Decision {
     if let Some(Cause::OverMemoryLimit { limit_bytes }) = exit_report.evidence.cause {
         return too_large(exit_report, limit_bytes);
+    }
+    if let Some(Cause::ResultsTooLarge { limit_bytes }) = exit_report.evidence.cause {
+        return results_too_large(limit_bytes);
     }
     match exit_report.fault() {
         Some(fault) => Decision::with_code(Verdict::Reject, fault.code(), fault.sentence()),

@@ -282,3 +282,17 @@ fn a_need_beyond_the_limit_is_rejected_and_the_limit_is_named() {
          copy."
     );
 }
+
+#[test]
+fn results_beyond_a_limit_are_rejected_and_the_limit_is_named() {
+    let mut together = exit_report(ExitReason::BadInput, 384 * MIB);
+    together.evidence.cause = Some(Cause::ResultsTooLarge { limit_bytes: 1024 * MIB });
+    let alone = exit_report(ExitReason::Crash(ProcessExit::Signal(SIGXFSZ)), 384 * MIB);
+    for (ended, limit) in [(together, "1024 MiB"), (alone, "256 MiB")] {
+        let decision = decide(&ended, &history(0, 768 * MIB, 2_048 * MIB));
+        let code = Some("results_too_large");
+        assert_eq!((decision.verdict, decision.error_code), (Verdict::Reject, code));
+        let sentence = &decision.sentence;
+        assert!(sentence.contains(&format!("the limit of {limit}. Send a shorter")), "{sentence}");
+    }
+}

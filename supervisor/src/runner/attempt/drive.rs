@@ -4,6 +4,7 @@
 //! has exited, nothing waits for a single event only.
 
 mod cap;
+mod sizes;
 
 use crate::runner::attempt::cap_request::{CapReply, CapRequests};
 use crate::runner::attempt::control::{Control, ControlEvent};
@@ -11,6 +12,7 @@ use crate::runner::attempt::conversation::{Conversation, ProtocolError};
 use crate::runner::attempt::exit_report::{Cause, Deadline, ExitEvidence, ProcessExit};
 use crate::runner::attempt::lapse::LapseWatch;
 use crate::runner::attempt::pipe_reader::PipeReader;
+use crate::runner::attempt::results::Results;
 use crate::runner::attempt::stderr_ring::StderrRing;
 use crate::runner::attempt::{Assignment, Deadlines, LogFields};
 use crate::runner::containment::cage::CageBackend;
@@ -77,6 +79,8 @@ pub(crate) struct Drive {
     control: Control,
     cap_requests: CapRequests,
     handover: OwnedFd,
+    /// The files of the job, once it is sent.
+    results: Option<Results>,
     spawned_at: Instant,
     /// When the job was sent. All moments are moved by the time in which the supervisor did not run.
     assigned_at: Option<Instant>,
@@ -122,6 +126,7 @@ impl Drive {
             control,
             cap_requests,
             handover,
+            results: None,
             spawned_at: Instant::now(),
             assigned_at: None,
             lapsed: Duration::ZERO,
@@ -136,9 +141,12 @@ impl Drive {
         }
     }
 
-    /// Sends `prepare`, handles events until the worker exits, and returns the evidence and the
-    /// fields of its log lines.
-    pub(crate) async fn run_to_exit(mut self, prepare: Prepare) -> (ExitEvidence, LogFields) {
+    /// Sends `prepare`, handles events until the worker exits, and returns the evidence, the
+    /// fields of its log lines, and the files of its job.
+    pub(crate) async fn run_to_exit(
+        mut self,
+        prepare: Prepare,
+    ) -> (ExitEvidence, LogFields, Option<Results>) {
         // Files go first: a worker that has read `Start` finds them in its socket.
         let (job, stop) = match self.control.initial_event() {
             Some(ControlEvent::Assign(assignment)) => (Some(self.send_files(assignment)), None),
@@ -205,10 +213,12 @@ impl Drive {
         self.assigned_at = Some(Instant::now());
         self.lapsed = Duration::ZERO;
         let fields = LogFields::of(&assignment);
-        let (start, files) = assignment.split();
+        let (start, video, results) = Results::of(assignment);
+        let files: Vec<_> = std::iter::once(&video).chain(results.files()).collect();
         if let Err(errno) = fd_passing::send_files(&self.handover, &files) {
             self.terminate(Cause::FilesNotSent(errno), KillStage::Sigkill);
         }
+        self.results = Some(results);
         (start, fields)
     }
 
@@ -261,6 +271,7 @@ impl Drive {
     }
 
     fn sample(&mut self) {
+        self.check_sizes();
         let sample = self.watch.sample();
         let counters = self.process.cage().counters().unwrap_or_default();
         self.conversation.publish(|live, _| {
@@ -352,9 +363,9 @@ impl Drive {
     }
 
     /// After the exit: empties and removes the cage, and reads the rest of the pipes.
-    async fn tear_down(self) -> (ExitEvidence, LogFields) {
+    async fn tear_down(self) -> (ExitEvidence, LogFields, Option<Results>) {
         let (started_at, lapsed) = (self.started_at(), self.lapsed);
-        let Self { process, mut frames, mut log, mut ring, mut conversation, .. } = self;
+        let Self { process, mut frames, mut log, mut ring, mut conversation, results, .. } = self;
         let mut evidence = self.evidence;
         // An error means that the runtime shuts down; dropping the guard has done the same.
         let torn_down = tokio::task::spawn_blocking(move || process.tear_down()).await;
@@ -390,7 +401,7 @@ impl Drive {
         evidence.has_partial_message = conversation.has_partial_message();
         let (final_message, fields) = conversation.close();
         evidence.final_message = final_message;
-        (evidence, fields)
+        (evidence, fields, results)
     }
 }
 

@@ -69,6 +69,13 @@ pub enum Cause {
         /// The cap that the next attempt needs, in bytes.
         cap_bytes: u64,
     },
+    /// The results are larger than those of any job may be.
+    ResultsTooLarge {
+        /// The limit, in bytes.
+        limit_bytes: u64,
+    },
+    /// The results could not be read for their check; why, in words.
+    ResultsUnreadable(String),
     /// The video needs more memory than any attempt may have.
     OverMemoryLimit {
         /// The limit, in bytes.

@@ -192,6 +192,12 @@ fn classify(evidence: &ExitEvidence) -> (ExitReason, String) {
         Some(Cause::MemoryAwaited { cap_bytes }) => {
             (ExitReason::MemoryAwaited, format!("the video needs a cap of {cap_bytes} bytes"))
         }
+        Some(Cause::ResultsTooLarge { limit_bytes }) => {
+            (ExitReason::BadInput, format!("its results have more than {limit_bytes} bytes"))
+        }
+        Some(Cause::ResultsUnreadable(why)) => {
+            (ExitReason::SpawnFailed, format!("its results cannot be read: {}", escaped(why)))
+        }
         Some(Cause::OverMemoryLimit { limit_bytes }) => {
             (ExitReason::BadInput, format!("the video needs more than {limit_bytes} bytes"))
         }

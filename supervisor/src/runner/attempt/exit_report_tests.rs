@@ -66,6 +66,8 @@ fn any_cause() -> impl Strategy<Value = Option<Cause>> {
         Cause::CapNotRaised("busy".into()),
         Cause::MemoryAwaited { cap_bytes: 1 << 30 },
         Cause::OverMemoryLimit { limit_bytes: 1 << 30 },
+        Cause::ResultsTooLarge { limit_bytes: 1 << 30 },
+        Cause::ResultsUnreadable("broken".into()),
     ]))
 }
 
@@ -150,13 +152,13 @@ proptest! {
             }
             Some(Cause::RssCap { .. }) => prop_assert!(matches!(end, ExitReason::RssCap | ExitReason::Oom)),
             Some(Cause::Violation(_)) => prop_assert!(matches!(end, ExitReason::Protocol | ExitReason::Oom)),
-            Some(Cause::CapNotRaised(_)) => {
+            Some(Cause::CapNotRaised(_) | Cause::ResultsUnreadable(_)) => {
                 prop_assert!(matches!(end, ExitReason::SpawnFailed | ExitReason::Oom));
             }
             Some(Cause::MemoryAwaited { .. }) => {
                 prop_assert!(matches!(end, ExitReason::MemoryAwaited | ExitReason::Oom));
             }
-            Some(Cause::OverMemoryLimit { .. }) => {
+            Some(Cause::OverMemoryLimit { .. } | Cause::ResultsTooLarge { .. }) => {
                 prop_assert!(matches!(end, ExitReason::BadInput | ExitReason::Oom));
             }
             _ => {}
@@ -174,7 +176,10 @@ proptest! {
     fn only_a_worker_that_was_ready_is_reported_as_crashed(evidence in any_evidence()) {
         let is_ready = evidence.sandbox.is_some();
         let has_process = evidence.exit.is_some();
-        let is_unraised = matches!(evidence.cause, Some(Cause::CapNotRaised(_)));
+        let is_unraised = matches!(
+            evidence.cause,
+            Some(Cause::CapNotRaised(_) | Cause::ResultsUnreadable(_))
+        );
         match ExitReport::from_evidence(evidence).end {
             ExitReason::Crash(_) => prop_assert!(is_ready),
             ExitReason::SpawnFailed => prop_assert!(!is_ready || !has_process || is_unraised),
@@ -184,7 +189,10 @@ proptest! {
 
     #[test]
     fn bad_input_requires_the_matching_exit_status(evidence in any_evidence()) {
-        let is_too_large = matches!(evidence.cause, Some(Cause::OverMemoryLimit { .. }));
+        let is_too_large = matches!(
+            evidence.cause,
+            Some(Cause::OverMemoryLimit { .. } | Cause::ResultsTooLarge { .. })
+        );
         let end = ExitReport::from_evidence(evidence.clone()).end;
         if end == ExitReason::BadInput && !is_too_large {
             prop_assert_eq!(evidence.exit, Some(ProcessExit::Status(WorkerExit::BadInput.code().into())));

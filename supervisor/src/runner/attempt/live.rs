@@ -25,6 +25,8 @@ pub struct Live {
     pub rss_bytes: u64,
     /// Most memory used so far, in bytes.
     pub peak_bytes: u64,
+    /// What it has written so far, in bytes.
+    pub results_bytes: u64,
 }
 
 impl Default for Live {
@@ -38,6 +40,7 @@ impl Default for Live {
             sandbox: None,
             rss_bytes: 0,
             peak_bytes: 0,
+            results_bytes: 0,
         }
     }
 }

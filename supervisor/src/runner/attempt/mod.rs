@@ -13,7 +13,8 @@
 //!    the whole cage. A missed deadline starts with SIGTERM, because a worker that missed one does
 //!    not read messages; a protocol violation or too much memory starts with SIGKILL.
 //! 5. The worker is reaped, the cage is emptied, its counters are read, then it is removed.
-//! 6. The rest of the pipes is read. The exit report is created and logged.
+//! 6. The rest of the pipes is read. Of a worker that succeeded, the artefacts are checked
+//!    ([`crate::runner::validation`]). The exit report is created and logged.
 
 pub(crate) mod cap_request;
 pub(crate) mod control;
@@ -26,6 +27,7 @@ pub(crate) mod live;
 pub(crate) mod origin;
 pub(crate) mod pipe_reader;
 pub(crate) mod progress_rate;
+pub(crate) mod results;
 pub(crate) mod stderr_ring;
 pub(crate) mod trial;
 
@@ -39,7 +41,7 @@ use crate::runner::spawn_worker::{ProcessSpec, spawn_worker};
 use crate::runner::worker_users::WorkerUser;
 use bodyscript_protocol::PROTOCOL_VERSION;
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::message::{JobParameters, Prepare, Start};
+use bodyscript_protocol::message::{JobParameters, Prepare};
 pub use cap_request::{CapReply, CapRequest};
 use control::Control;
 use drive::Drive;
@@ -97,6 +99,8 @@ pub struct Assignment {
     pub artefacts: Vec<(Artefact, File)>,
     /// How to process the video.
     pub parameters: JobParameters,
+    /// The limit on the size of all artefacts together, in bytes.
+    pub results_bytes_max: u64,
 }
 
 /// Limits on time, for one attempt.
@@ -155,7 +159,7 @@ async fn attempt(
     let caps = [memory_bytes_max, raised_bytes_max];
     let process = ProcessSpec { name: name.clone(), caps, cpu: deadlines.cpu };
     let no_job = LogFields { job: name, attempt: 0, origin: Origin::NONE };
-    let (evidence, fields) = match spawn_worker(&parts, process).await {
+    let (evidence, fields, results) = match spawn_worker(&parts, process).await {
         Ok(worker) => {
             let conversation = Conversation::new(live, no_job);
             let control = Control::new(assignment, stop, caller_gone);
@@ -168,10 +172,13 @@ async fn attempt(
         Err(error) => {
             let fields =
                 assignment.try_recv().map_or(no_job, |assignment| LogFields::of(&assignment));
-            (ExitEvidence { spawn_error: Some(error.to_string()), ..evidence }, fields)
+            (ExitEvidence { spawn_error: Some(error.to_string()), ..evidence }, fields, None)
         }
     };
-    let exit_report = ExitReport::from_evidence(evidence);
+    let exit_report = match (ExitReport::from_evidence(evidence), results) {
+        (exit_report, Some(results)) => results.verify(exit_report).await,
+        (exit_report, None) => exit_report,
+    };
     log_exit(&fields, &exit_report);
     exit_report
 }
@@ -184,15 +191,6 @@ fn prepare(parts: &FactoryParts, user: &WorkerUser) -> Prepare {
         layers_required: parts.layers_required.clone(),
         user_id: user.id,
         warms_up: false,
-    }
-}
-
-impl Assignment {
-    /// The message that describes the job, and the files that go with it.
-    fn split(self) -> (Start, Vec<File>) {
-        let (artefacts, files): (Vec<_>, Vec<_>) = self.artefacts.into_iter().unzip();
-        let start = Start { job: self.job, parameters: self.parameters, artefacts };
-        (start, [self.video].into_iter().chain(files).collect())
     }
 }
 

@@ -16,8 +16,8 @@ pub(crate) fn open() -> Result<(OwnedFd, OwnedFd), Errno> {
 }
 
 /// Sends the files.
-pub(crate) fn send_files(socket: &OwnedFd, files: &[File]) -> Result<(), Errno> {
-    let numbers: Vec<_> = files.iter().map(AsRawFd::as_raw_fd).collect();
+pub(crate) fn send_files(socket: &OwnedFd, files: &[&File]) -> Result<(), Errno> {
+    let numbers: Vec<_> = files.iter().map(|file| file.as_raw_fd()).collect();
     let (data, rights) = ([IoSlice::new(&[0])], [ControlMessage::ScmRights(&numbers)]);
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     match sendmsg::<UnixAddr>(socket.as_raw_fd(), &data, &rights, flags, None) {

@@ -1,17 +1,18 @@
 //! What the words of a video make the worker do.
 
-use crate::messages::{fail, send, write};
+use crate::MIB;
+use crate::messages::{facts, fail, send, write};
 use crate::resources::{multiply, reserved, sleep_forever, spawn, touched};
-use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::inherited;
 use bodyscript_protocol::limits::{MESSAGE_BYTES_MAX, TEXT_BYTES_MAX};
 use bodyscript_protocol::message::{Progress, Start, Summary, ToSupervisor};
 use bodyscript_protocol::sandbox_report::SandboxReport;
+use bodyscript_sample_results::{SampleRun, summary};
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::{close, getpgrp, getpid, getppid, getsid};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::mem::forget;
 use std::path::Path;
 use std::process::exit;
@@ -36,8 +37,11 @@ impl FaultyJob {
         let (name, number) = word.split_once(':').unwrap_or((word, "0"));
         let number: usize = number.parse().expect("a number after the colon");
         match name {
-            "deaf" | "need" | "need-all" | "probed-twice" | "hasty" => {}
+            "deaf" | "need" | "need-all" | "probed-twice" | "hasty" | "absurd" => {}
             "ok" => self.succeed(),
+            "empty" | "html" | "rows" | "no-moov" | "nan" | "crowd" | "huge" => {
+                self.lie(name, number)
+            }
             "bad-input" => fail(Fault::NotAVideo),
             "done" => self.send_done(),
             "progress" => (0..number).for_each(|_| self.progress()),
@@ -57,6 +61,7 @@ impl FaultyJob {
                 }
             }
             "fill-disk" => self.fill_disk(),
+            "write" => self.files[0].write_all(&vec![0; number * MIB]).expect("room"),
             "inspect" => self.inspect(),
             "flood-stdout" => loop {
                 self.progress();
@@ -65,31 +70,34 @@ impl FaultyJob {
         }
     }
 
-    fn progress(&mut self) {
+    pub(super) fn progress(&mut self) {
         self.frames_done += 1;
         let frames_done = self.frames_done;
         send(&ToSupervisor::Progress(Progress { frames_done, frames_detected: frames_done }));
     }
 
     fn send_done(&self) {
-        let frames = self.frames_done;
-        send(&ToSupervisor::Done(Summary {
-            frames_decoded: frames,
-            frames_processed: frames,
-            frames_detected: frames,
-            mean_visibility: 0.5,
-            track_losses: 0,
-            jitter: 0.0,
-            people: u32::from(frames > 0),
-            warnings: bodyscript_protocol::warning::Warnings::NONE,
-        }));
+        send(&ToSupervisor::Done(self.run().summary));
+    }
+
+    /// What an honest worker would report and write.
+    pub(super) fn run(&self) -> SampleRun {
+        let Start { job, parameters, .. } = self.start.clone();
+        let interval = parameters.options.sampling.interval().unwrap_or(1);
+        let frames_decoded =
+            self.frames_done.saturating_sub(1) * interval + self.frames_done.min(1);
+        let summary = Summary { frames_decoded, ..summary(self.frames_done) };
+        SampleRun { job, parameters, facts: facts(), summary }
     }
 
     fn succeed(&mut self) {
-        for (artefact, file) in self.start.artefacts.iter().zip(&mut self.files) {
-            file.write_all(sample(*artefact)).expect("room for a small file");
-        }
         (0..3).for_each(|_| self.progress());
+        let run = self.run();
+        for (artefact, file) in self.start.artefacts.iter().zip(&mut self.files) {
+            // In place of what other words have written.
+            file.set_len(0).and_then(|()| file.rewind()).expect("a file");
+            file.write_all(&run.artefact(*artefact)).expect("room for a small file");
+        }
         self.send_done();
         exit(0);
     }
@@ -171,21 +179,5 @@ fn fail_by(name: &str) {
         "leak-child" => drop(spawn("detach").expect("a child").wait()),
         "kill-parent" => eprintln!("kill the parent: {:?}", kill(getppid(), Signal::SIGKILL)),
         unknown => panic!("no such word: {unknown}"),
-    }
-}
-
-/// A small file of each kind: enough of the format to be recognised.
-const fn sample(artefact: Artefact) -> &'static [u8] {
-    match artefact {
-        Artefact::Video | Artefact::Preview => {
-            b"\0\0\0\x18ftypisom\0\0\x02\0isommp41\0\0\0\x08mdat\0\0\0\x08moov"
-        }
-        Artefact::Csv => b"frame_id,landmark_id,x,y,z,visibility,strategy\n",
-        Artefact::Json | Artefact::Metadata => b"{}\n",
-        Artefact::Thumbnail => b"\xff\xd8\xff\xd9",
-        Artefact::OpenPose => b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        Artefact::Trc => b"PathFileType\t4\t(X/Y/Z)\tpose.trc\n",
-        Artefact::Parquet => b"PAR1PAR1",
-        Artefact::Angles => b"frame_id,person_id,time_s,detected\n",
     }
 }

@@ -18,6 +18,11 @@
 //! | word            | what it does                                                             |
 //! |-----------------|--------------------------------------------------------------------------|
 //! | `ok`            | writes small artefacts, sends `Progress` and `Done`, exits with 0         |
+//! | `empty`, `html` | ends like `ok`, but leaves every artefact empty, or writes markup to it     |
+//! | `rows`, `no-moov`, `nan` | ends like `ok`, but every table lacks its last frame, the videos have no index, or a number is none |
+//! | `crowd`         | ends like `ok`, but reports 500,000 people                                |
+//! | `huge:N`        | makes every artefact N MiB long, and goes on to the next word             |
+//! | `absurd`        | states facts that no video has, at any position in the line               |
 //! | `bad-input`     | sends `Failed(NotAVideo)`, exits with its status                          |
 //! | `done`          | sends `Done` and goes on to the next word                                 |
 //! | `progress:N`    | sends N times `Progress`                                                  |
@@ -40,11 +45,13 @@
 //! | `flood-stdout`, `flood-stderr` | writes for ever                                            |
 //! | `fork-bomb`, `thread-bomb` | creates processes or threads until that fails                  |
 //! | `leak-child`    | leaves a process behind, in a session of its own and without a parent     |
+//! | `write:N`       | writes N MiB to the first artefact                                       |
 //! | `fill-disk`     | writes to the first artefact until that fails                             |
 //! | `kill-parent`   | sends SIGKILL to the supervisor; with this worker it succeeds              |
 //! | `inspect`       | writes what it inherited to the first artefact, as `key=value` lines       |
 
 mod actions;
+mod lies;
 mod messages;
 mod resources;
 mod video;

@@ -53,7 +53,8 @@ pub(super) fn probe(words: &[&str], messages: &mut Decoder) {
         Some(mebibytes) => mebibytes.map(|count: u64| count << 20).expect("a number of MiB"),
         None => 0,
     };
-    let probed = ToSupervisor::Probed(Probed { facts: facts(), memory_need_bytes });
+    let facts = if words.contains(&"absurd") { absurd_facts() } else { facts() };
+    let probed = ToSupervisor::Probed(Probed { facts, memory_need_bytes });
     send(&probed);
     if words.contains(&"probed-twice") {
         send(&probed);
@@ -68,7 +69,7 @@ pub(super) fn probe(words: &[&str], messages: &mut Decoder) {
     }
 }
 
-fn facts() -> VideoFacts {
+pub(super) fn facts() -> VideoFacts {
     VideoFacts {
         width: 7680,
         height: 4320,
@@ -80,5 +81,18 @@ fn facts() -> VideoFacts {
         mirrored: false,
         container: "application/x-fault".into(),
         codec: "video/x-fault".into(),
+    }
+}
+
+fn absurd_facts() -> VideoFacts {
+    VideoFacts {
+        width: u32::MAX,
+        height: 0,
+        frame_rate: (u32::MAX, 0),
+        duration_ms: Some(u64::MAX),
+        rotation_degrees: 12_345,
+        container: "\u{202e}<img src=x onerror=alert(1)>".into(),
+        codec: "a\r\nX-Injected: 1\u{1b}[2J".into(),
+        ..facts()
     }
 }

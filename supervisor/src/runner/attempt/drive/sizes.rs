@@ -1,0 +1,16 @@
+//! The sizes of a running worker's files: whether it may go on writing.
+
+use super::{Drive, KillStage};
+
+impl Drive {
+    /// Publishes how much the worker has written, or ends it if that is too much.
+    pub(super) fn check_sizes(&mut self) {
+        match self.results.as_ref().map(|results| results.measure()) {
+            None => {}
+            Some(Ok(results_bytes)) => {
+                self.conversation.publish(|live, _| live.results_bytes = results_bytes);
+            }
+            Some(Err(cause)) => self.terminate(cause, KillStage::Sigkill),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The files that a worker writes: how large they are while it runs, and whether they are what it said
+//! once it has exited.
+//!
+//! Held by `drive` from the moment the job is sent.
+
+use crate::runner::attempt::Assignment;
+use crate::runner::attempt::exit_report::{
+    Cause, ExitEvidence, ExitReason, ExitReport, FinalMessage,
+};
+use crate::runner::validation::{Expected, ValidationError, validate};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::message::{JobParameters, Start};
+use std::fs::File;
+use tokio::task::spawn_blocking;
+
+/// The artefacts of one job.
+#[derive(Debug)]
+pub(crate) struct Results {
+    job: String,
+    parameters: JobParameters,
+    artefacts: Vec<(Artefact, File)>,
+    /// The limit on all of them together.
+    bytes_max: u64,
+}
+
+impl Results {
+    /// The message that describes the job, the files that go with it, and what is kept of them.
+    pub(super) fn of(assignment: Assignment) -> (Start, File, Self) {
+        let Assignment { job, video, artefacts, parameters, results_bytes_max, .. } = assignment;
+        let names = artefacts.iter().map(|(artefact, _)| *artefact).collect();
+        let start = Start { job: job.clone(), parameters, artefacts: names };
+        (start, video, Self { job, parameters, artefacts, bytes_max: results_bytes_max })
+    }
+
+    /// The files to be written to, in the order of the message.
+    pub(super) fn files(&self) -> impl Iterator<Item = &File> {
+        self.artefacts.iter().map(|(_, file)| file)
+    }
+
+    /// The size of all files, in bytes, or why the worker may not go on.
+    pub(super) fn measure(&self) -> Result<u64, Cause> {
+        let JobParameters { options, limits, .. } = self.parameters;
+        let mut total: u64 = 0;
+        for (artefact, file) in &self.artefacts {
+            // A disk that does not answer now is found when the results are read.
+            let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+            if bytes > artefact.bytes_max(limits.frames_max(), options.people_max) {
+                let name = artefact.file_name();
+                return Err(Cause::Violation(format!("{name}: too large, with {bytes} bytes")));
+            }
+            total = total.saturating_add(bytes);
+        }
+        match total {
+            total if total > self.bytes_max => {
+                Err(Cause::ResultsTooLarge { limit_bytes: self.bytes_max })
+            }
+            total => Ok(total),
+        }
+    }
+
+    /// The exit report, corrected if the worker ended well but did not write what it said.
+    pub(super) async fn verify(self, exit_report: ExitReport) -> ExitReport {
+        let ExitReport { end: ExitReason::Done, evidence, .. } = &exit_report else {
+            return exit_report;
+        };
+        let (Some(facts), Some(FinalMessage::Done(summary))) =
+            (evidence.facts.clone(), evidence.final_message.clone())
+        else {
+            return exit_report;
+        };
+        let measured = self.measure();
+        let Self { job, parameters, artefacts, .. } = self;
+        let expected = Expected { job, parameters, facts, summary };
+        let check = move || validate(&artefacts, &expected);
+        let checked = match measured {
+            // An error of the task means that the runtime shuts down: the attempt is not recorded.
+            Ok(_) => match spawn_blocking(check).await {
+                Ok(checked) => checked.map_err(cause_of),
+                Err(error) => Err(Cause::ResultsUnreadable(error.to_string())),
+            },
+            Err(cause) => Err(cause),
+        };
+        match checked {
+            Ok(()) => exit_report,
+            Err(cause) => ExitReport::from_evidence(ExitEvidence {
+                cause: Some(cause),
+                ..exit_report.evidence
+            }),
+        }
+    }
+}
+
+fn cause_of(error: ValidationError) -> Cause {
+    match error {
+        ValidationError::Invalid { .. } => Cause::Violation(error.to_string()),
+        ValidationError::Unreadable { .. } => Cause::ResultsUnreadable(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::attempt::origin::Origin;
+    use bodyscript_protocol::message::{MediaLimits, OnLong};
+    use bodyscript_protocol::options::Options;
+    use std::num::NonZeroU32;
+
+    fn results(artefacts: &[Artefact], results_bytes_max: u64) -> Results {
+        let file = || tempfile::tempfile().expect("a file");
+        let limits = MediaLimits {
+            duration_ms_max: 1_000,
+            on_long: OnLong::Trim,
+            side_px_max: 640,
+            area_px_max: 640 * 480,
+            frame_rate_max: 10,
+        };
+        let options = Options::default();
+        let (_, _, results) = Results::of(Assignment {
+            job: "job".into(),
+            number: 1,
+            origin: Origin::NONE,
+            video: file(),
+            artefacts: artefacts.iter().map(|artefact| (*artefact, file())).collect(),
+            parameters: JobParameters { options, limits, threads: NonZeroU32::MIN },
+            results_bytes_max,
+        });
+        results
+    }
+
+    #[test]
+    fn each_artefact_has_a_limit_that_follows_from_the_frames_and_people_of_the_job() {
+        let results = results(&[Artefact::Video, Artefact::Csv], u64::MAX);
+        let csv = results.files().nth(1).expect("a file");
+        // Ten frames, and what rounding may add.
+        let bytes_max = Artefact::Csv.bytes_max(21, 1);
+        csv.set_len(bytes_max).expect("a sparse file");
+        assert_eq!(results.measure(), Ok(bytes_max));
+        csv.set_len(bytes_max + 1).expect("a sparse file");
+        let refused = results.measure().expect_err("too large");
+        assert!(matches!(refused, Cause::Violation(what) if what.starts_with("pose_data.csv: ")));
+    }
+
+    #[test]
+    fn all_artefacts_together_have_a_limit() {
+        let results = results(&[Artefact::Video, Artefact::Preview], 5_000);
+        let sizes = |video, preview| {
+            for (file, bytes) in results.files().zip([video, preview]) {
+                file.set_len(bytes).expect("a sparse file");
+            }
+            results.measure()
+        };
+        assert_eq!(sizes(2_000, 3_000), Ok(5_000));
+        assert_eq!(sizes(2_001, 3_000), Err(Cause::ResultsTooLarge { limit_bytes: 5_000 }));
+    }
+}

@@ -1,0 +1,118 @@
+//! Checks the artefacts of a worker before they are published: they are what the worker said it wrote, and
+//! nothing else.
+//!
+//! Called by `attempt` once the worker has exited with `Done` and no process of it is left, so that the files do
+//! not change any more. The checks walk headers, tables and indexes of what a worker wrote; they decode no
+//! picture and no sound, and never see the client's file. Each has a bound on its memory (a buffer and one row)
+//! and on its work: tables beyond [`SCANNED_BYTES_MAX`] are checked at both ends.
+//!
+//! A new artefact does not compile without a check.
+
+mod angles;
+mod boxes;
+mod content;
+mod csv;
+mod invalid;
+mod jpeg;
+mod json;
+mod metadata;
+mod mp4;
+mod openpose;
+mod parquet;
+mod poses;
+mod reports;
+mod table;
+mod text_limit;
+mod thrift;
+mod trc;
+
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::message::{JobParameters, Summary, VideoFacts};
+use content::Content;
+use invalid::Invalid;
+use std::fs::File;
+use std::io;
+use thiserror::Error;
+
+/// Most bytes of one artefact that are read from its beginning.
+const SCANNED_BYTES_MAX: u64 = 32 << 20;
+
+/// What a worker said of its job, and what it was told.
+#[derive(Debug, Clone)]
+pub(crate) struct Expected {
+    /// The job's id.
+    pub(crate) job: String,
+    /// How the video was to be processed.
+    pub(crate) parameters: JobParameters,
+    /// The video.
+    pub(crate) facts: VideoFacts,
+    /// The totals of the run.
+    pub(crate) summary: Summary,
+}
+
+/// Why results are not published.
+#[derive(Debug, Error)]
+pub(crate) enum ValidationError {
+    /// An artefact is not what the worker said.
+    #[error("{}: {why}", .artefact.file_name())]
+    Invalid {
+        /// The artefact.
+        artefact: Artefact,
+        /// What is wrong with it.
+        why: Invalid,
+    },
+    /// The disk does not return it.
+    #[error("{} cannot be read: {source}", .artefact.file_name())]
+    Unreadable {
+        /// The artefact.
+        artefact: Artefact,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+type Check = fn(&Content<'_>, &Expected) -> Result<(), Invalid>;
+
+const fn check_of(artefact: Artefact) -> Check {
+    match artefact {
+        Artefact::Video => mp4::check_video,
+        Artefact::Csv => csv::check,
+        Artefact::Json => json::check,
+        Artefact::Thumbnail => jpeg::check,
+        Artefact::Preview => mp4::check_preview,
+        Artefact::Metadata => metadata::check,
+        Artefact::OpenPose => openpose::check,
+        Artefact::Trc => trc::check,
+        Artefact::Parquet => parquet::check,
+        Artefact::Angles => angles::check,
+    }
+}
+
+/// Checks all artefacts of a job. Blocks.
+pub(crate) fn validate(
+    artefacts: &[(Artefact, File)],
+    expected: &Expected,
+) -> Result<(), ValidationError> {
+    artefacts.iter().try_for_each(|(artefact, file)| {
+        let artefact = *artefact;
+        let unreadable = |source| ValidationError::Unreadable { artefact, source };
+        let content = Content::of_file(file).map_err(unreadable)?;
+        match check(artefact, &content, expected) {
+            Ok(()) => Ok(()),
+            Err(Invalid::Unreadable(source)) => Err(unreadable(source)),
+            Err(why) => Err(ValidationError::Invalid { artefact, why }),
+        }
+    })
+}
+
+fn check(artefact: Artefact, content: &Content<'_>, expected: &Expected) -> Result<(), Invalid> {
+    let frames = expected.summary.frames_processed.into();
+    let bytes_max = artefact.bytes_max(frames, expected.parameters.options.people_max);
+    if content.bytes() > bytes_max {
+        return Err(Invalid::TooLarge { bytes: content.bytes(), bytes_max });
+    }
+    check_of(artefact)(content, expected)
+}
+
+#[cfg(test)]
+mod tests;

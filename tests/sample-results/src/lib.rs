@@ -1,0 +1,64 @@
+//! Small artefacts of every kind that agree with what their worker reports: the fault worker writes them, and the
+//! supervisor's checks are tested with them and with damaged copies of them.
+//!
+//! They have no pictures: what is coded in them is zeros.
+
+mod binary;
+mod media;
+mod tables;
+
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::message::{JobParameters, Summary, VideoFacts};
+use bodyscript_protocol::warning::Warnings;
+
+/// A run: the job and what its worker reports.
+#[derive(Debug, Clone)]
+pub struct SampleRun {
+    /// The job's id.
+    pub job: String,
+    /// How its video is processed.
+    pub parameters: JobParameters,
+    /// The video.
+    pub facts: VideoFacts,
+    /// The totals.
+    pub summary: Summary,
+}
+
+impl SampleRun {
+    /// The bytes of one artefact.
+    pub fn artefact(&self, artefact: Artefact) -> Vec<u8> {
+        match artefact {
+            Artefact::Video => media::video(self),
+            Artefact::Csv => tables::csv(self).into(),
+            Artefact::Json => tables::json(self).into(),
+            Artefact::Thumbnail => media::thumbnail(self),
+            Artefact::Preview => media::preview(self),
+            Artefact::Metadata => tables::metadata(self).into(),
+            Artefact::OpenPose => binary::openpose(self),
+            Artefact::Trc => tables::trc(self).into(),
+            Artefact::Parquet => binary::parquet(self),
+            Artefact::Angles => tables::angles(self).into(),
+        }
+    }
+
+    /// The numbers of the processed frames, and whether the person is found in each: in the first ones.
+    fn frames(&self) -> impl Iterator<Item = (u32, bool)> {
+        let interval = self.parameters.options.sampling.interval().unwrap_or(1);
+        let Summary { frames_processed, frames_detected, .. } = self.summary;
+        (0..frames_processed).map(move |n| (n * interval, n < frames_detected))
+    }
+}
+
+/// The totals of a run in which every frame is processed and has one person.
+pub fn summary(frames: u32) -> Summary {
+    Summary {
+        frames_decoded: frames,
+        frames_processed: frames,
+        frames_detected: frames,
+        mean_visibility: 0.5,
+        track_losses: 0,
+        jitter: 0.0,
+        people: u32::from(frames > 0),
+        warnings: Warnings::NONE,
+    }
+}

@@ -1,0 +1,121 @@
+//! Tables and documents of text.
+
+use crate::SampleRun;
+use bodyscript_protocol::layout::{
+    ANGLE_KEYS, ANGLES, CSV_COLUMNS, SCHEMA_VERSION, TRC_TITLES, trc_labels,
+};
+use bodyscript_protocol::message::VideoFacts;
+use bodyscript_protocol::options::{OPTIONS, Values};
+use bodyscript_protocol::pose::{CONNECTIONS, LANDMARKS, NAMES};
+use serde_json::{Value, json};
+
+pub(crate) fn csv(run: &SampleRun) -> String {
+    let mut text = CSV_COLUMNS.join(",") + "\n";
+    for (frame, is_detected) in run.frames() {
+        for landmark in 0..LANDMARKS {
+            let values = match is_detected {
+                true => "0.25,0.5,-0.125000,0.9,track,0.9,0.0,-0.1,0.2",
+                false => ",,,,,,,,",
+            };
+            text += &format!("{frame},{landmark},{values},{}.5,{is_detected},0\n", frame);
+        }
+    }
+    text
+}
+
+pub(crate) fn angles(run: &SampleRun) -> String {
+    let columns: Vec<_> = ANGLE_KEYS.into_iter().chain(ANGLES).collect();
+    let mut text = columns.join(",") + "\n";
+    for (frame, is_detected) in run.frames() {
+        let angle = if is_detected { ",1.500" } else { "," };
+        text += &format!("{frame},0,{frame}.5,{is_detected}{}\n", angle.repeat(ANGLES.len()));
+    }
+    text
+}
+
+pub(crate) fn trc(run: &SampleRun) -> String {
+    let rows = run.summary.frames_processed;
+    let numbers = format!("30.0\t30.0\t{rows}   \t{LANDMARKS}\tmm\t30.0\t1\t{rows}");
+    let titles = TRC_TITLES.map(String::from);
+    let head = titles.into_iter().chain([numbers]).chain(trc_labels());
+    let rows = (1..).zip(run.frames()).map(|(number, (frame, is_detected))| {
+        let cell = if is_detected { "1.5\t" } else { "\t" };
+        format!("{number}\t{frame}.5\t{}", cell.repeat(3 * LANDMARKS))
+    });
+    head.chain(rows).map(|line| line + "\n").collect()
+}
+
+pub(crate) fn json(run: &SampleRun) -> String {
+    let landmark = json!({"x": 0.25, "y": 0.5, "z": 0.0, "visibility": 0.5, "presence": 0.5,
+        "world": [0.0, 0.0, 0.0]});
+    let landmarks = vec![landmark; LANDMARKS];
+    let frames = run.frames().map(|(frame, is_detected)| {
+        let person = json!({"person_id": 0, "strategy": "track", "landmarks": landmarks});
+        let people = if is_detected { vec![person] } else { Vec::new() };
+        let frame = json!({"frame_id": frame, "time_s": 0.5, "detected": is_detected,
+            "strategy": is_detected.then_some("track"), "people": people});
+        frame.to_string()
+    });
+    let frames = frames.collect::<Vec<_>>().join(",\n");
+    format!(
+        "{{\"schema_version\":{SCHEMA_VERSION},\"video\":{},\"landmark_names\":{},\
+         \"connections\":{},\"frames\":[\n{frames}\n],\"statistics\":{},\"warnings\":{}}}\n",
+        video(&run.facts),
+        json!(NAMES.as_slice()),
+        json!(CONNECTIONS.as_slice()),
+        statistics(run),
+        warnings(run),
+    )
+}
+
+pub(crate) fn metadata(run: &SampleRun) -> String {
+    let mut document = json!({
+        "schema_version": SCHEMA_VERSION,
+        "generator": "sample",
+        "job_id": run.job,
+        "models": ["a.onnx", "b.onnx"],
+        "video": video(&run.facts),
+        "sound": null,
+        "statistics": statistics(run),
+        "warnings": warnings(run),
+    });
+    for row in OPTIONS.iter().filter(|row| !matches!(row.values, Values::ListOf(_))) {
+        document[row.name] = json!((row.get)(&run.parameters.options));
+    }
+    document.to_string() + "\n"
+}
+
+fn video(facts: &VideoFacts) -> Value {
+    let (num, den) = facts.frame_rate;
+    json!({
+        "width": facts.width,
+        "height": facts.height,
+        "frame_rate": (num > 0).then_some([num, den]),
+        "duration_s": facts.duration_ms.map(|ms| ms as f64 / 1000.0),
+        "trimmed": facts.trimmed,
+        "rotation_degrees": facts.rotation_degrees,
+        "mirrored": facts.mirrored,
+        "container": facts.container,
+        "codec": facts.codec,
+    })
+}
+
+fn statistics(run: &SampleRun) -> Value {
+    let summary = &run.summary;
+    let processed = f64::from(summary.frames_processed.max(1));
+    json!({
+        "frames_decoded": summary.frames_decoded,
+        "frames_processed": summary.frames_processed,
+        "frames_detected": summary.frames_detected,
+        "detection_rate": f64::from(summary.frames_detected) / processed,
+        "average_quality": summary.mean_visibility,
+        "track_losses": summary.track_losses,
+        "jitter": summary.jitter,
+        "people": summary.people,
+    })
+}
+
+fn warnings(run: &SampleRun) -> Value {
+    let rows = run.summary.warnings.iter();
+    rows.map(|row| json!({"code": row.code, "sentence": row.sentence})).collect()
+}
