@@ -18,7 +18,7 @@ use bodyscript_protocol::message::JobParameters;
 impl State {
     /// Starts attempts until a worker slot or memory is missing.
     pub(crate) fn start_attempts(&mut self) {
-        while !self.files.refuses_writes()
+        while !self.disk_is_awaited()
             && let Some(next) = self.scheduler.next_start(&self.jobs, &self.poison)
         {
             self.start(next);
@@ -69,6 +69,7 @@ impl State {
                     as u32,
                 kills: latest.filter(|attempt| attempt.is_killed).count() as u32,
                 memory_waits: job.memory_waits,
+                disk_waits: job.disk_waits,
                 memory_retry_bytes_max: self.config.worker_memory_retry_bytes_max,
                 memory_budget_bytes: self.config.memory_budget_bytes,
             },

@@ -26,6 +26,7 @@ impl State {
     /// Removes expired jobs, oldest first.
     pub(crate) fn sweep(&mut self, pressure: Pressure) {
         self.pressure = pressure;
+        self.protect_disk(pressure);
         if pressure.disk {
             self.discard_videos_beyond(0, "low disk space");
         }

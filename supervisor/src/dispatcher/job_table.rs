@@ -129,16 +129,17 @@ impl JobTable {
         self.get(id).map(Ok)
     }
 
-    /// Adds a finished attempt to its job. One that was given up until there is memory is not counted.
+    /// Adds a finished attempt to its job. One that was given up until there is memory or disk space is
+    /// not counted.
     pub(crate) fn record(&mut self, id: JobId, exit_report: ExitReport) {
         if let Some(entry) = self.entries.get_mut(&id) {
             let attempt = AttemptRecord::of(&exit_report);
-            let is_given_up = exit_report.end == ExitReason::MemoryAwaited;
+            let end = exit_report.end;
             let ExitEvidence { facts, sandbox, .. } = exit_report.evidence;
-            if is_given_up {
-                entry.job.record_memory_wait(facts, sandbox);
-            } else {
-                entry.job.record(attempt, facts, sandbox);
+            match end {
+                ExitReason::MemoryAwaited => entry.job.record_memory_wait(facts, sandbox),
+                ExitReason::DiskAwaited => entry.job.record_disk_wait(facts, sandbox),
+                _ => entry.job.record(attempt, facts, sandbox),
             }
         }
     }

@@ -11,6 +11,7 @@ pub(crate) mod cancellation;
 pub(crate) mod counters;
 pub(crate) mod deletion;
 pub(crate) mod deletion_retry;
+pub(crate) mod disk_space;
 pub(crate) mod expiry;
 pub(crate) mod health;
 pub(crate) mod job_retry;

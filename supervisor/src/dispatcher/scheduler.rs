@@ -273,6 +273,22 @@ impl Scheduler {
         Some(self.running.get_mut(id)?.end(Stop::Cancelled))
     }
 
+    /// Stops the attempt that has written most, unless one is being stopped; returns its job and what it has
+    /// written.
+    pub(crate) fn stop_largest(&mut self, why: Stop) -> Option<(JobId, u64)> {
+        if self.running.iter().any(|(_, running)| running.stop.is_none()) {
+            return None;
+        }
+        let written = self.running.iter_mut().map(|(id, running)| {
+            let bytes = running.live.borrow().results_bytes;
+            (id, running, bytes)
+        });
+        let (id, running, bytes) =
+            written.filter(|(.., bytes)| *bytes > 0).max_by_key(|(.., bytes)| *bytes)?;
+        running.send_stop(why);
+        Some((id, bytes))
+    }
+
     /// Stops every worker.
     pub(crate) fn stop_all(&mut self, why: Stop) {
         if why == Stop::Shutdown {

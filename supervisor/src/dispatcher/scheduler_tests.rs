@@ -162,6 +162,24 @@ fn content_that_may_crash_one_worker_too_many_is_held_back() {
 }
 
 #[test]
+fn the_attempt_that_has_written_most_is_stopped_one_at_a_time() {
+    run(async {
+        let mut fixture = Fixture::new();
+        let ids = [(); 3].map(|()| fixture.accept(1, ""));
+        assert_eq!([(); 3].map(|()| fixture.start()), ids.map(Some));
+        assert_eq!(fixture.scheduler.stop_largest(Stop::DiskLow), None, "none has written");
+        for (id, results_bytes) in ids.into_iter().zip([1, 3, 2]) {
+            let live = watch::channel(Live { results_bytes, ..Live::default() }).1;
+            fixture.scheduler.running.get_mut(id).expect("it runs").live = live;
+        }
+        assert_eq!(fixture.scheduler.stop_largest(Stop::DiskLow), Some((ids[1], 3)));
+        assert_eq!(fixture.scheduler.stop_largest(Stop::DiskLow), None, "one is being stopped");
+        fixture.end(ids[1]).await;
+        assert_eq!(fixture.scheduler.stop_largest(Stop::DiskLow), Some((ids[2], 2)));
+    });
+}
+
+#[test]
 fn a_cap_is_raised_while_the_budget_has_room() {
     run(async {
         let mut fixture = Fixture::new();

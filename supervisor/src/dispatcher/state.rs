@@ -59,6 +59,8 @@ pub(crate) struct State {
     /// At most one is in progress.
     pub(crate) measurements: JoinSet<Pressure>,
     pub(crate) pressure: Pressure,
+    /// Whether attempts were stopped for lack of disk space, which is not over yet.
+    pub(crate) awaits_disk: bool,
     pub(crate) durations: AttemptDurations,
     pub(crate) counters: AttemptCounters,
     pub(crate) uploads: OpenUploads,
@@ -94,6 +96,7 @@ impl State {
             clock,
             submissions: JoinSet::new(),
             measurements: JoinSet::new(),
+            awaits_disk: false,
             durations: AttemptDurations::default(),
             counters: AttemptCounters::default(),
             uploads: OpenUploads::default(),
@@ -134,6 +137,10 @@ impl State {
                     Err(error) => tracing::error!(%error, "measuring memory and disk failed"),
                 },
                 _ = ticks.tick(), if self.scheduler.has_workers() => {
+                    // Workers can fill a disk sooner than results expire.
+                    if !self.scheduler.running().is_empty() {
+                        self.measure();
+                    }
                     for id in self.scheduler.poll_workers() {
                         self.jobs.notify(id);
                     }

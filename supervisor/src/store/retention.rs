@@ -28,6 +28,8 @@ pub(crate) struct Pressure {
     pub memory: bool,
     /// Disk space.
     pub disk: bool,
+    /// Disk space, so much that less than half of what is to stay free is left.
+    pub disk_critical: bool,
 }
 
 impl Pressure {
@@ -38,8 +40,12 @@ impl Pressure {
 
     /// Measures the host.
     pub(crate) fn measure(state: &StateDir, disk_free_bytes_min: u64) -> Self {
-        let disk = state.free_bytes().is_ok_and(|free| free < disk_free_bytes_min);
-        Self { memory: is_memory_short(), disk }
+        let free_bytes = state.free_bytes().unwrap_or(u64::MAX);
+        Self {
+            memory: is_memory_short(),
+            disk: free_bytes < disk_free_bytes_min,
+            disk_critical: free_bytes < disk_free_bytes_min / 2,
+        }
     }
 }
 
@@ -95,6 +101,21 @@ pub(crate) fn sweep_orphans(state: &StateDir, claims: &Claims) -> Result<usize, 
 mod tests {
     use super::*;
     use crate::policy::job::JobId;
+
+    #[test]
+    fn disk_space_is_critical_below_half_of_what_is_to_stay_free() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (state, _lock) = StateDir::open(folder.path()).expect("opens");
+        let free_bytes = state.free_bytes().expect("a figure");
+        // With a distance to each limit, because others use the disk as well.
+        let cases = [(0, (false, false)), (free_bytes / 2, (false, false))];
+        let short = [(free_bytes / 2 * 3, (true, false)), (free_bytes * 3, (true, true))];
+        for (disk_free_bytes_min, expected) in cases.into_iter().chain(short) {
+            let Pressure { disk, disk_critical, .. } =
+                Pressure::measure(&state, disk_free_bytes_min);
+            assert_eq!((disk, disk_critical), expected, "{disk_free_bytes_min} of {free_bytes}");
+        }
+    }
 
     #[test]
     fn a_start_keeps_what_is_claimed_and_sweeps_the_rest() {

@@ -71,6 +71,8 @@ pub struct Job {
     pub executions: u32,
     /// How often an attempt was given up until there is memory, since the start of the service.
     pub memory_waits: u32,
+    /// How often an attempt was given up until there is disk space, since the start of the service.
+    pub disk_waits: u32,
     state: JobState,
 }
 
@@ -99,6 +101,7 @@ impl Job {
             attempts_made: 0,
             executions: 0,
             memory_waits: 0,
+            disk_waits: 0,
             state,
         }
     }
@@ -109,13 +112,14 @@ impl Job {
     }
 
     /// Applies an event, if it is legal in the current state. A retry by an operator starts with no
-    /// executions and no waits for memory.
+    /// executions and no waits for memory or disk space.
     pub fn apply(&mut self, event: JobEvent, now: Timestamp) -> Result<(), IllegalTransition> {
         let is_retry = matches!(event, JobEvent::Retried { .. });
         self.state = self.state.after(event, now)?;
         if is_retry {
             self.executions = 0;
             self.memory_waits = 0;
+            self.disk_waits = 0;
         }
         Ok(())
     }
@@ -151,6 +155,12 @@ impl Job {
     ) {
         self.update(facts, sandbox);
         self.memory_waits += 1;
+    }
+
+    /// Notes an attempt that was given up until there is disk space. It is none of the finished ones.
+    pub fn record_disk_wait(&mut self, facts: Option<VideoFacts>, sandbox: Option<SandboxReport>) {
+        self.update(facts, sandbox);
+        self.disk_waits += 1;
     }
 
     fn update(&mut self, facts: Option<VideoFacts>, sandbox: Option<SandboxReport>) {

@@ -15,6 +15,7 @@
 //! | sigsys, other deadlines, protocol       | fail                                                |
 //! | cancelled                               | cancel                                              |
 //! | operator, killed, shutdown              | requeue, not counted                                |
+//! | disk_awaited                            | requeue, not counted; fail after many               |
 //! | memory_awaited                          | retry at the cap that it needs, not counted; fail after many |
 //! | killed from outside, too often          | fail: a worker can send itself signals forever      |
 //! | spawn_failed                            | requeue, not counted; fail after several in a row   |
@@ -36,6 +37,10 @@ pub(crate) const KILLS_MAX: u32 = 8;
 /// need better than the one before, so there is rarely more than one.
 pub(crate) const MEMORY_WAITS_MAX: u32 = 8;
 
+/// Attempts of one job that are given up until there is disk space, after which it fails: its results alone may
+/// fill the disk.
+pub(crate) const DISK_WAITS_MAX: u32 = 8;
+
 /// The earlier attempts of the job, and the limits of the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct History {
@@ -47,6 +52,8 @@ pub(crate) struct History {
     pub kills: u32,
     /// Attempts of this job that were given up until there is memory.
     pub memory_waits: u32,
+    /// Attempts of this job that were given up until there is disk space.
+    pub disk_waits: u32,
     /// Memory cap of a retry after the memory ran out, in bytes.
     pub memory_retry_bytes_max: u64,
     /// Memory budget of all workers together, in bytes.
@@ -121,8 +128,21 @@ pub(crate) fn decide(exit_report: &ExitReport, history: &History) -> Decision {
             Decision::without_code(Verdict::Requeue, "The service is restarting.")
         }
         ExitReason::MemoryAwaited => memory_awaited(exit_report, history),
+        ExitReason::DiskAwaited => disk_awaited(history),
         ExitReason::SpawnFailed => spawn_failed(exit_report, history),
     }
+}
+
+fn disk_awaited(history: &History) -> Decision {
+    if history.disk_waits < DISK_WAITS_MAX {
+        return Decision::without_code(Verdict::Requeue, "Waiting for disk space.");
+    }
+    Decision::with_code(
+        Verdict::Fail,
+        "output_failed",
+        "The service ran out of disk space again and again while writing the results. Try again \
+         later.",
+    )
 }
 
 fn results_too_large(limit_bytes: u64) -> Decision {

@@ -27,6 +27,7 @@ fn ends() -> Vec<ExitReason> {
         ExitReason::Operator,
         ExitReason::Shutdown,
         ExitReason::MemoryAwaited,
+        ExitReason::DiskAwaited,
         ExitReason::SpawnFailed,
     ];
     ends.extend(deadlines.map(ExitReason::Deadline));
@@ -66,6 +67,7 @@ fn history(executions: u32, memory_retry_bytes_max: u64, memory_budget_bytes: u6
         spawn_failures: 0,
         kills: 0,
         memory_waits: 0,
+        disk_waits: 0,
         memory_retry_bytes_max,
         memory_budget_bytes,
     }
@@ -162,7 +164,9 @@ proptest! {
     ) {
         let verdict = decide(&exit_report, &history).verdict;
         match exit_report.end {
-            ExitReason::Operator | ExitReason::Shutdown => prop_assert_eq!(verdict, Verdict::Requeue),
+            ExitReason::Operator | ExitReason::Shutdown | ExitReason::DiskAwaited => {
+                prop_assert_eq!(verdict, Verdict::Requeue)
+            }
             ExitReason::SpawnFailed => prop_assert!(matches!(verdict, Verdict::Requeue | Verdict::Fail)),
             ExitReason::Cancelled => prop_assert_eq!(verdict, Verdict::Cancel),
             ExitReason::BadInput => prop_assert_eq!(verdict, Verdict::Reject),
@@ -281,6 +285,19 @@ fn a_need_beyond_the_limit_is_rejected_and_the_limit_is_named() {
         "The video needed more than 768 MiB of memory. It is 7680 × 4320 pixels. Send a smaller \
          copy."
     );
+}
+
+#[test]
+fn an_attempt_given_up_for_disk_space_is_queued_again_a_few_times() {
+    let ended = exit_report(ExitReason::DiskAwaited, 384 * MIB);
+    let after = |disk_waits| {
+        let history = history(EXECUTIONS_MAX - 1, 768 * MIB, 800 * MIB);
+        let decision = decide(&ended, &History { disk_waits, ..history });
+        (decision.verdict, decision.error_code)
+    };
+    assert!(!ended.end.is_counted() && !ended.end.is_fatal());
+    assert_eq!(after(DISK_WAITS_MAX - 1), (Verdict::Requeue, None));
+    assert_eq!(after(DISK_WAITS_MAX), (Verdict::Fail, Some("output_failed")));
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub enum Stop {
     Operator,
     /// The service shuts down; the job is to run again at the next start.
     Shutdown,
+    /// The disk runs out of space; the job is to run again once there is more.
+    DiskLow,
 }
 
 /// A limit on time.

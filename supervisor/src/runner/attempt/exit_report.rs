@@ -50,6 +50,8 @@ pub enum ExitReason {
     Shutdown,
     /// Given up before it decoded anything: the video needs memory that others use now.
     MemoryAwaited,
+    /// Given up because the disk runs out of space.
+    DiskAwaited,
     /// No worker was spawned, or it ended before `Ready` and so before it touched the video.
     SpawnFailed,
 }
@@ -71,6 +73,7 @@ impl ExitReason {
             Self::Killed => "killed",
             Self::Shutdown => "shutdown",
             Self::MemoryAwaited => "memory_awaited",
+            Self::DiskAwaited => "disk_awaited",
             Self::SpawnFailed => "spawn_failed",
         }
     }
@@ -83,6 +86,7 @@ impl ExitReason {
                 | Self::Killed
                 | Self::Shutdown
                 | Self::MemoryAwaited
+                | Self::DiskAwaited
                 | Self::SpawnFailed
         )
     }
@@ -103,6 +107,7 @@ impl ExitReason {
             | Self::Killed
             | Self::Shutdown
             | Self::MemoryAwaited
+            | Self::DiskAwaited
             | Self::SpawnFailed => false,
         }
     }
@@ -164,6 +169,9 @@ fn classify(evidence: &ExitEvidence) -> (ExitReason, String) {
         }
         Some(Cause::Stop(Stop::Shutdown)) if !complete => {
             return (ExitReason::Shutdown, "ended by the shutdown of the service".into());
+        }
+        Some(Cause::Stop(Stop::DiskLow)) if !complete => {
+            return (ExitReason::DiskAwaited, "ended because the disk runs out of space".into());
         }
         _ => {}
     }

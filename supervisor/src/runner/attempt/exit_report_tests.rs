@@ -66,6 +66,7 @@ fn any_cause() -> impl Strategy<Value = Option<Cause>> {
         Cause::CapNotRaised("busy".into()),
         Cause::MemoryAwaited { cap_bytes: 1 << 30 },
         Cause::OverMemoryLimit { limit_bytes: 1 << 30 },
+        Cause::Stop(Stop::DiskLow),
         Cause::ResultsTooLarge { limit_bytes: 1 << 30 },
         Cause::ResultsUnreadable("broken".into()),
     ]))
@@ -168,6 +169,7 @@ proptest! {
         let is_terminated = evidence.exit == Some(ProcessExit::Signal(SIGTERM));
         prop_assert!(end != ExitReason::Operator || is_stopped(Stop::Operator) || is_terminated);
         prop_assert!(end != ExitReason::Shutdown || is_stopped(Stop::Shutdown));
+        prop_assert!(end != ExitReason::DiskAwaited || is_stopped(Stop::DiskLow));
         let is_over_cap = matches!(evidence.cause, Some(Cause::RssCap { .. }));
         prop_assert!(end != ExitReason::RssCap || is_over_cap);
     }

@@ -342,3 +342,52 @@ fn without_descriptors_uploads_are_refused_until_some_are_free() -> Result<()> {
     server.stop()?;
     Ok(())
 }
+
+/// Two workers on a disk of 8 MiB, of which 4 MiB are to stay free.
+const TWO_WORKERS: [&str; 6] =
+    ["--disk-free-bytes-min", "4MiB", "--upload-bytes-max", "64KiB", "--workers", "2"];
+
+/// Writes nearly as much as the disk has.
+const FILLS: &str = "progress:1 write:7 sleep:2000 ok";
+
+#[test]
+fn a_job_that_would_fill_the_disk_is_stopped_and_its_neighbour_is_not() -> Result<()> {
+    let harness = Harness::on(Disk::small, "a job that fills a disk", &TWO_WORKERS)?;
+    let Some(harness) = harness else { return Ok(()) };
+    let neighbour = harness.submit("progress:1 sleep:3000 ok")?;
+    let filling = harness.submit(FILLS)?;
+    let over = harness.server.await_end(&filling)?;
+    ensure!(over["error_code"] == "output_failed", "again and again: {over}");
+    ensure!(over["attempts"].as_array().is_some_and(Vec::is_empty), "none is counted: {over}");
+    let over = harness.server.await_end(&neighbour)?;
+    ensure!(over["status"] == "completed", "{over}");
+    harness.check_it_works()?;
+    let log = harness.server.stop()?;
+    ensure!(log.contains("an attempt is stopped for lack of disk space"), "{log}");
+    // Without the limit the same job fills the disk and is not stopped.
+    let harness = Harness::on(Disk::small, "a job that fills a disk", &NO_FREE_MINIMUM)?;
+    let harness = harness.context("a disk, as before")?;
+    let over = harness.server.await_end(&harness.submit(FILLS)?)?;
+    ensure!(over["status"] == "completed", "{over}");
+    harness.server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_job_on_a_disk_that_others_fill_waits_for_space() -> Result<()> {
+    let harness = Harness::on(Disk::small, "a job on a disk that fills", &TWO_WORKERS)?;
+    let Some(harness) = harness else { return Ok(()) };
+    let id = harness.submit("progress:1 write:1 sleep:2000 ok")?;
+    harness.server.await_status(&id, |status| status["current_frame"] == 1)?;
+    harness.disk.fill_except(1024 * KIB)?;
+    let waiting = harness.server.await_status(&id, |status| status["status"] == "pending")?;
+    ensure!(waiting["message"].as_str().is_some_and(|it| it.contains("disk space")), "{waiting}");
+    harness.disk.free()?;
+    let over = harness.server.await_end(&id)?;
+    ensure!(
+        over["status"] == "completed"
+            && over["attempts"].as_array().is_some_and(|it| it.len() == 1)
+    );
+    harness.server.stop()?;
+    Ok(())
+}
