@@ -10,6 +10,7 @@
 //!      '-> sandbox
 //! ```
 
+pub mod fuzzing;
 pub mod inference;
 pub mod ipc;
 pub mod job;

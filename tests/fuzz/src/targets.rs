@@ -5,9 +5,10 @@
 use bodyscript_protocol::codec::{Decoder, encode};
 use bodyscript_protocol::message::{ToSupervisor, ToWorker};
 use bodyscript_protocol::session::Session;
+use std::io::Write;
 
 /// The targets by name: each has a file in `fuzz_targets` and a folder in `corpus`.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+pub const TARGETS: [(&str, fn(&[u8])); 8] = [
     ("frame_codec", frame_codec),
     ("session", session),
     ("form", bodyscript::fuzzing::form),
@@ -15,6 +16,7 @@ pub const TARGETS: [(&str, fn(&[u8])); 7] = [
     ("range", bodyscript::fuzzing::range),
     ("config", bodyscript::fuzzing::config),
     ("journal_row", bodyscript::fuzzing::journal_row),
+    ("mp4_structure", mp4_structure),
 ];
 
 /// Bytes of a worker, in the parts that the first byte says. What is decoded is encoded again.
@@ -54,4 +56,11 @@ pub fn session(bytes: &[u8]) {
             return;
         }
     }
+}
+
+/// A video.
+pub fn mp4_structure(bytes: &[u8]) {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(bytes).expect("room for a small file");
+    bodyscript_worker::fuzzing::mp4_structure(&file);
 }

@@ -50,7 +50,13 @@ pub use sound::{Outcome, SoundReport, SoundSource};
 pub(crate) use synthetic_clip::SyntheticClip;
 pub use thumbnail::{thumbnail, write_thumbnail};
 
+use std::fs::File;
 use std::time::Duration;
+
+/// Whether a file is no MP4 or one with a structure that programs write.
+pub(crate) fn has_sound_mp4_structure(file: &File) -> bool {
+    mp4::structure::check(file).is_ok()
+}
 
 /// The presentation time of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
