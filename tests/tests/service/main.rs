@@ -4,6 +4,7 @@
 
 mod accuracy;
 mod api;
+mod apparmor;
 mod browser;
 mod browser_uploads;
 mod cli;
