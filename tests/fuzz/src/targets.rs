@@ -7,8 +7,11 @@ use bodyscript_protocol::message::{ToSupervisor, ToWorker};
 use bodyscript_protocol::session::Session;
 use std::io::Write;
 
+/// What is fuzzed.
+pub type Target = fn(&[u8]);
+
 /// The targets by name: each has a file in `fuzz_targets` and a folder in `corpus`.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("frame_codec", frame_codec),
     ("session", session),
     ("form", bodyscript::fuzzing::form),
