@@ -24,6 +24,7 @@ pub(crate) mod scheduler;
 pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod submission;
+mod ticket;
 pub(crate) mod worker_pool;
 
 use crate::config::Config;
@@ -31,9 +32,7 @@ use crate::dispatcher::status::{Numbers, Status};
 use crate::policy::admission::{Refusal, Request};
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{JobId, Upload};
-use crate::policy::open_upload::OpenUpload;
 use crate::runner::attempt::exit_report::{ExitReport, Stop};
-use crate::runner::attempt::origin::Origin;
 use crate::runner::attempt::{AttemptChannels, WorkerSpec};
 use crate::store::{JournalError, Pressure, Recovered, StateDir};
 pub(crate) use counters::AttemptCounters;
@@ -44,6 +43,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use thiserror::Error;
+pub(crate) use ticket::Ticket;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 pub(crate) use worker_pool::Standby;
@@ -89,25 +89,6 @@ impl From<&JournalError> for SubmitError {
             error if error.is_disk_full() => Self::DiskFull,
             _ => Self::Unwritten,
         }
-    }
-}
-
-/// An admitted upload. Its place in the queue is reserved while bytes arrive, until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    upload: Arc<OpenUpload>,
-    origin: Origin,
-}
-
-impl Ticket {
-    /// Adds the request that carries the upload, for the log.
-    pub(crate) fn from(self, origin: Origin) -> Self {
-        Self { origin, ..self }
-    }
-
-    /// To be told of the bytes that arrive.
-    pub(crate) fn upload(&self) -> Arc<OpenUpload> {
-        Arc::clone(&self.upload)
     }
 }
 

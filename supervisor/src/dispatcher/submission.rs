@@ -10,7 +10,6 @@ use crate::policy::admission::{self, Admitted, Capacity, Refusal, Request};
 use crate::policy::client::ClientAddress;
 use crate::policy::job::{Job, JobId, Upload};
 use crate::policy::open_upload::OpenUpload;
-use crate::runner::attempt::origin::Origin;
 use crate::runner::containment::own_memory::own_rss_bytes;
 use crate::store::{JobRow, JournalEntry, JournalState, wall};
 use tokio::time::Instant;
@@ -28,7 +27,7 @@ impl State {
         let rate = self.config.http.body_rate_bytes_per_s_min;
         let upload = OpenUpload::new(request.client, bytes_max, rate, now);
         self.uploads.add(&upload);
-        Ok(Ticket { upload, origin: Origin::NONE })
+        Ok(Ticket::new(upload))
     }
 
     pub(crate) fn capacity(
@@ -130,7 +129,7 @@ impl State {
             trace_id = job.origin.trace_id(),
             "accepted"
         );
-        self.scheduler.enqueue(id, ticket.upload.client());
+        self.scheduler.enqueue(id, ticket.upload().client());
         let is_poisoned = self.poison.is_poisoned(&job.upload.execution());
         self.jobs.insert(job);
         self.notify_queue();

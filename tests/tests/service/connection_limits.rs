@@ -339,24 +339,21 @@ fn the_service_raises_its_file_limit_to_what_its_settings_need() -> Result<()> {
 
 #[test]
 fn without_descriptors_a_connection_is_answered_with_503() -> Result<()> {
-    let server = start_unlimited_service(&["--stall-s-max", "600"])?;
+    let limits = ["--client-streams-max", "100", "--client-connections-max", "200"];
+    let server = start_unlimited_service(&limits)?;
+    let job = lasting_job(&server)?;
+    server.await_status(&job, |status| status["status"] == "processing")?;
     let pid = server.pid().to_string();
     let limited = Command::new("prlimit").args(["--pid", &pid, "--nofile=64:64"]).status()?;
     ensure!(limited.success(), "prlimit(1): {limited}");
     let route = route(&server, OTHER)?;
-    // Uploads in progress are not closed to make room.
-    let begin = |_| {
-        let mut stream = route.connect()?;
-        let head = route.head("PUT /api/upload");
-        stream.write_all(format!("{head}Content-Length: 1000000\r\n\r\nF").as_bytes())?;
-        Ok::<_, anyhow::Error>(stream)
-    };
-    let uploads = (0..60).map(begin).collect::<Result<Vec<_>>>()?;
+    // Streams are not closed to make room.
+    let flood = ConnectionFlood::start(route.clone(), Behaviour::Watch(job), 80)?;
     wait_until("a connection is refused", || {
         let response = route.ask("GET /livez")?;
         Ok(response.starts_with("HTTP/1.1 503 ") && response.contains("\"overloaded\""))
     })?;
-    drop(uploads);
+    drop(flood);
     wait_until("connections are served", || {
         Ok(route.ask("GET /livez")?.starts_with("HTTP/1.1 200 "))
     })

@@ -6,6 +6,7 @@ use bodyscript_tests::connection_flood::Route;
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::start_fault_service;
 use reqwest::StatusCode;
+use reqwest::blocking::Client;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread::sleep;
@@ -41,7 +42,9 @@ fn read_to_close(mut stream: TcpStream) -> Result<String> {
 }
 
 fn is_served(server: &TestServer) -> Result<()> {
-    ensure!(server.get("/livez")?.status() == StatusCode::OK);
+    // On a connection of its own: the service closes idle ones at any moment.
+    let client = Client::builder().no_proxy().pool_max_idle_per_host(0).build()?;
+    ensure!(client.get(server.url("/livez")).send()?.status() == StatusCode::OK);
     Ok(())
 }
 

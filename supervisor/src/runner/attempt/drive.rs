@@ -4,13 +4,13 @@
 //! has exited, nothing waits for a single event only.
 
 mod cap;
+mod lapse;
 mod sizes;
 
 use crate::runner::attempt::cap_request::{CapReply, CapRequests};
 use crate::runner::attempt::control::{Control, ControlEvent};
 use crate::runner::attempt::conversation::{Conversation, ProtocolError};
 use crate::runner::attempt::exit_report::{Cause, Deadline, ExitEvidence, ProcessExit};
-use crate::runner::attempt::lapse::LapseWatch;
 use crate::runner::attempt::pipe_reader::PipeReader;
 use crate::runner::attempt::results::Results;
 use crate::runner::attempt::stderr_ring::StderrRing;
@@ -22,6 +22,7 @@ use crate::runner::containment::{fd_passing, limits, orphans};
 use crate::runner::spawn_worker::Worker;
 use bodyscript_protocol::message::{Prepare, Start};
 use bodyscript_protocol::session::Phase;
+use lapse::LapseWatch;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io;
@@ -190,22 +191,6 @@ impl Drive {
             }
         }
         self.tear_down().await
-    }
-
-    /// Moves all deadlines by the time in which the supervisor did not run.
-    fn postpone_after_lapse(&mut self) {
-        let Some(lapse) = self.lapse_watch.check(Instant::now()) else { return };
-        tracing::warn!(
-            pid = self.pid.as_raw(),
-            ?lapse,
-            "the supervisor did not run; deadlines are postponed"
-        );
-        self.lapsed += lapse;
-        self.spawned_at += lapse;
-        self.assigned_at = self.assigned_at.map(|moment| moment + lapse);
-        self.finished_at = self.finished_at.map(|moment| moment + lapse);
-        self.stage = self.stage.map(|(stage, due)| (stage, after(due, lapse)));
-        self.conversation.postpone(lapse);
     }
 
     /// Sends the files of a job.

@@ -22,7 +22,6 @@ pub(crate) mod conversation;
 pub(crate) mod drive;
 pub(crate) mod evidence;
 pub(crate) mod exit_report;
-mod lapse;
 pub(crate) mod live;
 pub(crate) mod origin;
 pub(crate) mod pipe_reader;

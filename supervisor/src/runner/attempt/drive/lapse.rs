@@ -1,6 +1,7 @@
 //! Notices that the supervisor itself did not run for a while: it was stopped, suspended or starved of the processor. What
 //! a worker did meanwhile is still in its pipes, so its deadlines must not be judged by that time.
 
+use super::{Drive, after};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -23,6 +24,24 @@ impl LapseWatch {
         let gap = now.saturating_duration_since(self.seen);
         self.seen = now;
         (gap > GAP_MAX).then_some(gap)
+    }
+}
+
+impl Drive {
+    /// Moves all deadlines by the time in which the supervisor did not run.
+    pub(super) fn postpone_after_lapse(&mut self) {
+        let Some(lapse) = self.lapse_watch.check(Instant::now()) else { return };
+        tracing::warn!(
+            pid = self.pid.as_raw(),
+            ?lapse,
+            "the supervisor did not run; deadlines are postponed"
+        );
+        self.lapsed += lapse;
+        self.spawned_at += lapse;
+        self.assigned_at = self.assigned_at.map(|moment| moment + lapse);
+        self.finished_at = self.finished_at.map(|moment| moment + lapse);
+        self.stage = self.stage.map(|(stage, due)| (stage, after(due, lapse)));
+        self.conversation.postpone(lapse);
     }
 }
 
