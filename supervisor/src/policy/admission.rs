@@ -106,7 +106,7 @@ pub(crate) fn decide(capacity: &Capacity, request: &Request) -> Result<Admitted,
         return Err(Refusal::MemoryShort { retry_after: whole_seconds(capacity.service_time) });
     }
     let places = capacity.queue_len + capacity.uploads;
-    // Whoever has as many places as are left gets no more, so that the next client finds one.
+    // A client with as many places as are left gets no more, so that the next client finds one.
     let free = capacity.queue_max.saturating_sub(places);
     if free == 0 || capacity.places_of_client.is_some_and(|own| own >= free) {
         let missing = (places + 1).saturating_sub(capacity.queue_max).max(1);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_first_leaves_places_for_others() {
+    fn the_first_clients_leave_places_for_others() {
         assert_eq!(filled(10, 5), [5, 3, 1, 1, 0]);
         assert_eq!(filled(100, 8), [50, 25, 13, 6, 3, 2, 1, 0]);
         assert_eq!(filled(2, 2), [1, 1]);

@@ -4,6 +4,7 @@
 //! events. A client that transfers nothing is handled by the stall deadline; this detects one that
 //! transfers just enough to never miss it.
 
+use crate::http::connections::small_reads::SmallReads;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -48,18 +49,19 @@ impl MinimumRate {
     }
 }
 
-/// A stream whose peer must receive written data at the minimum rate.
+/// A stream with limited reads, whose peer must receive written data at the minimum rate.
 #[derive(Debug)]
-pub(crate) struct RateLimitedWrites<S> {
+pub(crate) struct LimitedStream<S> {
     stream: S,
+    reads: SmallReads,
     rate: MinimumRate,
     /// When the current write began to wait for the peer.
     waiting_since: Option<Instant>,
 }
 
-impl<S> RateLimitedWrites<S> {
-    pub(crate) fn new(stream: S, rate: MinimumRate) -> Self {
-        Self { stream, rate, waiting_since: None }
+impl<S> LimitedStream<S> {
+    pub(crate) fn new(stream: S, reads: SmallReads, rate: MinimumRate) -> Self {
+        Self { stream, reads, rate, waiting_since: None }
     }
 
     fn check(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -81,17 +83,18 @@ impl<S> RateLimitedWrites<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for RateLimitedWrites<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for LimitedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let Self { stream, reads, .. } = &mut *self;
+        reads.poll_read(Pin::new(stream), context, buffer)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for RateLimitedWrites<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for LimitedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

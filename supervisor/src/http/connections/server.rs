@@ -4,7 +4,7 @@
 //! deadline on request headers.
 
 use crate::http::access::Listener;
-use crate::http::connections::minimum_rate::{MinimumRate, RateLimitedWrites};
+use crate::http::connections::minimum_rate::{LimitedStream, MinimumRate};
 use crate::http::connections::registry::{Connection, Connections};
 use crate::http::connections::small_reads::SmallReads;
 use crate::http::connections::spare_descriptor::SpareDescriptor;
@@ -129,7 +129,7 @@ fn limit_transfers(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.stall_max));
     let rate = MinimumRate::new(limits.body_rate_bytes_per_s_min, limits.stall_max);
-    SmallReads::new(RateLimitedWrites::new(Box::pin(stream), rate), connections.open_count())
+    LimitedStream::new(Box::pin(stream), SmallReads::new(connections.open_count()), rate)
 }
 
 async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Peer)> {

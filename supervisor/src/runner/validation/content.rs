@@ -1,6 +1,6 @@
 //! The bytes of one artefact, read at given positions through small buffers.
 //!
-//! The file's own offset is neither used nor changed: the descriptor is shared with whoever wrote the file.
+//! The file's own offset is neither used nor changed: the descriptor is shared with the worker that wrote the file.
 
 use super::invalid::Invalid;
 use std::fs::File;
