@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod api;
+pub(crate) mod blocking;
 pub(crate) mod connections;
 pub(crate) mod extract;
 pub(crate) mod jobs;

@@ -4,11 +4,11 @@
 //! received before must still be committed. With a checksum, all bytes are committed or none.
 
 use crate::dispatcher::Ticket;
+use crate::http::blocking::blocking;
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::http::tus::headers::Checksum;
 use crate::http::tus::{UploadState, complete, job_of};
-use crate::http::upload::blocking;
 use crate::http::upload::body::Chunks;
 use crate::http::upload::file_writer::FileWriter;
 use crate::store::ResumableRecord;

@@ -10,12 +10,13 @@ pub(crate) mod headers;
 pub(crate) mod refusals;
 
 use crate::dispatcher::Ticket;
+use crate::http::blocking::blocking;
 use crate::http::extract::PathParam;
 use crate::http::openapi::Bytes;
 use crate::http::problem::ApiError;
 use crate::http::service::{LiveService, Service};
 use crate::http::upload::body::{discard, refuse};
-use crate::http::upload::{admit, blocking, check_webhook, client_of, origin, submit};
+use crate::http::upload::{admit, check_webhook, client_of, origin, submit};
 use crate::policy::admission::Request as Admission;
 use crate::policy::job::{JobId, Upload};
 use crate::store::Pressure;

@@ -1,8 +1,8 @@
 //! Writes chunks to a file, outside the threads of the runtime and without a buffer: a chunk is freed once it is written, so
 //! that an upload that waits for its client holds none.
 
+use crate::http::blocking::blocking;
 use crate::http::problem::ApiError;
-use crate::http::upload::blocking;
 use crate::store::failed;
 use bytes::Bytes;
 use std::fs::File;

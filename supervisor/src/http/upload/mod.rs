@@ -15,6 +15,7 @@ pub(crate) mod received_file;
 
 use crate::dispatcher::Ticket;
 use crate::dispatcher::status::Status;
+use crate::http::blocking::blocking;
 use crate::http::middleware::clients::ClientPermit;
 use crate::http::openapi::Bytes;
 use crate::http::openapi::refusals::refusals;
@@ -44,7 +45,6 @@ use http_body::Body as _;
 use serde::Serialize;
 use std::fs::File;
 use std::sync::Arc;
-use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 
 /// The response to an upload.
@@ -351,11 +351,4 @@ async fn is_unfinished(service: &Service, job: JobId) -> Result<bool, ApiError> 
     }
     let uploads = Arc::clone(&service.resumables);
     Ok(blocking(move || uploads.find(job)).await??.is_some())
-}
-
-/// Runs blocking I/O outside the threads of the runtime.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ApiError> {
-    spawn_blocking(work).await.map_err(|_| ApiError::Internal)
 }
