@@ -2,13 +2,13 @@
 //!
 //! Without it a connection would wait in the queue of the listener, without a response, until others end.
 
+use crate::http::connections::admit::close;
 use crate::http::problem::ApiError;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http_body_util::{BodyExt, Limited};
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -56,7 +56,5 @@ impl SpareDescriptor {
 async fn refusal(request: Request<Incoming>) -> Result<hyper::Response<Body>, Infallible> {
     // A small body is read: the client's kernel may drop the response if the connection is closed before.
     let _ = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
-    let mut response = ApiError::ConnectionsExhausted.into_response();
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    Ok(response)
+    Ok(close(ApiError::ConnectionsExhausted.into_response()))
 }
