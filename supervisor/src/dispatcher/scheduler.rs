@@ -108,6 +108,9 @@ impl Scheduler {
     /// The first job in the queue whose content may be run by one more worker: each worker that
     /// already runs the same content may crash, and together they must not exceed the limit.
     fn next_job(&self, jobs: &JobTable, poison: &Poison) -> Option<JobId> {
+        if self.queue.is_empty() {
+            return None;
+        }
         let execution = |id| jobs.get(id).map(|job| job.upload.execution());
         let running: Vec<_> = self.running.iter().filter_map(|(id, _)| execution(id)).collect();
         let running_on = |execution: &str| {
