@@ -84,7 +84,7 @@ worker-files:
 	done
 	$(MAKE) --no-print-directory $(STAND_INS:%=$(BUILT)/%)
 
-$(foreach name,$(STAND_INS),target/debug/$(name) target/release/$(name)): $(wildcard worker/stand-ins/*.c)
+$(foreach folder,debug release package/release,$(STAND_INS:%=target/$(folder)/%)): $(wildcard worker/stand-ins/*.c)
 	@source=worker/stand-ins/$(firstword $(subst ., ,$(@F))).c
 	$(CC) -shared -fPIC -O1 -Wall -Wl,-soname,$(@F) \
 		-Wl,--version-script=<(echo '$(VERSION_$(@F)) { global: *; };') -o $@ "$$source"
@@ -214,10 +214,32 @@ deny: cargo-deny ## Check licences, sources and advisories of all dependencies
 
 .PHONY: deb
 deb: setup ## Build the Debian package (PROFILE=release or dev) and check it with lintian
-	@cargo build --locked --profile $(PROFILE) $(TARGETS) $(if $(filter dev,$(PROFILE)),,--package xtask)
-	$(MAKE) --no-print-directory worker-files package PROFILE=$(PROFILE)
+	@$(MAKE) --no-print-directory deb-$(PROFILE)
 	lintian --version >/dev/null 2>&1 || { tests/skips.sh skip lintian "it is not installed"; exit 0; }
 	lintian --fail-on error target/debian/bodyscript_*.deb
+
+.PHONY: deb-dev
+deb-dev:
+	@cargo build --locked --profile dev $(TARGETS)
+	$(MAKE) --no-print-directory worker-files package PROFILE=dev
+
+# A release is compiled with flags of its own, so in a folder of its own.
+.PHONY: deb-release
+deb-release: sbom-tools
+	@supervisor/debian/programs.sh $(SBOM)/bin target/package $(PROGRAMS) --package xtask --bins
+	$(MAKE) --no-print-directory worker-files package BUILT=target/package/release
+
+# What writes the dependencies of a release into its programs and into its list of components.
+SBOM := target/sbom
+SBOM_TOOLS := cargo-auditable@0.7.7 cargo-cyclonedx@0.5.9
+
+.PHONY: sbom-tools
+sbom-tools: $(SBOM_TOOLS:%=$(SBOM)/.%)
+
+$(SBOM)/.%:
+	@cargo install --quiet --locked --debug --root $(SBOM) --target-dir target/tmp/sbom $*
+	rm -rf target/tmp/sbom
+	touch $@
 
 # The package of what is built already.
 .PHONY: package

@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Builds the Debian package with Debian's own tools from what is compiled already.
+# Builds the Debian package with Debian's own tools from what is compiled already. The same files give the same package,
+# byte for byte.
 # usage: package.sh PROGRAMS_DIR MANUAL_DIR OUT_DIR; called by `make package`.
 set -euo pipefail
+umask 022
+export LC_ALL=C
 programs=$(realpath "$1") manual=$(realpath "$2")
 mkdir -p "$3"
 out=$(realpath "$3")
@@ -9,6 +12,9 @@ cd "$(dirname "$0")/../.."
 debian=$PWD/supervisor/debian
 version=$(dpkg-parsechangelog -l "$debian/changelog" -S Version)
 architecture=$(dpkg --print-architecture)
+name=bodyscript_${version}_$architecture
+# No file of the package is younger.
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(dpkg-parsechangelog -l "$debian/changelog" -S Timestamp)}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -43,11 +49,20 @@ gzip -9n "$root"/usr/share/man/man1/*.1 "$root/usr/share/doc/bodyscript/changelo
 printf 'Source: bodyscript\n\nPackage: bodyscript\nArchitecture: any\n' >"$work/debian/control"
 libraries=$(cd "$work" && dpkg-shlibdeps -O debian/bodyscript/usr/bin/bodyscript \
 	debian/bodyscript/usr/lib/bodyscript/bodyscript-worker | sed -n 's/^shlibs:Depends=//p')
+plugins="gstreamer1.0-plugins-base, gstreamer1.0-plugins-good, gstreamer1.0-plugins-bad,
+ gstreamer1.0-plugins-ugly, gstreamer1.0-libav"
+
+# Only a release has lists of components beside its programs.
+if [ -e "$programs/bodyscript.cdx.json" ]; then
+	"$debian/sbom.py" "$version" "$libraries, $plugins" "$programs"/bodyscript{,-worker}.cdx.json >"$out/$name.cdx.json"
+	put_as 644 "$out/$name.cdx.json" usr/share/doc/bodyscript/bodyscript.cdx.json
+fi
 
 mkdir "$root/DEBIAN"
 install -m 755 "$debian"/{postinst,postrm,prerm} "$root/DEBIAN/"
 printf '%s\n' /etc/apparmor.d/bodyscript /etc/bodyscript/bodyscript.toml >"$root/DEBIAN/conffiles"
-size=$(du --summarize --apparent-size --block-size=1024 "$root" | cut -f1)
+# Files in KiB, as Debian counts them; the size of a folder depends on the file system.
+size=$(find "$root" -type f -printf '%s\n' | awk '{ kib += int(($1 + 1023) / 1024) } END { print kib }')
 cat >"$root/DEBIAN/control" <<END
 Package: bodyscript
 Version: $version
@@ -57,8 +72,7 @@ Priority: optional
 Maintainer: BodyScript maintainers <maintainers@bodyscript.dev>
 Installed-Size: $size
 Depends: $libraries, systemd | systemd-standalone-sysusers, init-system-helpers (>= 1.52),
- gstreamer1.0-plugins-base, gstreamer1.0-plugins-good, gstreamer1.0-plugins-bad,
- gstreamer1.0-plugins-ugly, gstreamer1.0-libav
+ $plugins
 Recommends: ca-certificates
 Description: human pose estimation for short videos, over HTTP
  BodyScript takes short videos over HTTP and gives back the human pose in them:
@@ -68,4 +82,4 @@ Description: human pose estimation for short videos, over HTTP
  nothing else.
 END
 (cd "$root" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
-dpkg-deb --root-owner-group --build "$root" "$out/bodyscript_${version}_${architecture}.deb" >/dev/null
+dpkg-deb --root-owner-group --build "$root" "$out/$name.deb" >/dev/null
