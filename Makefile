@@ -276,8 +276,12 @@ SOAK_JOBS ?= 10000
 SOAK_MUTANTS ?= 2000
 SOAK_MUTANT_SEED ?= 1000
 
+.PHONY: reproducible
+reproducible: setup sbom-tools ## Build the package of the last commit twice and compare; a quarter of an hour
+	@tests/reproducible.sh $(SBOM)
+
 .PHONY: soak
-soak: setup ## Kill the service 1,000 times, run 10,000 jobs and 2,000 damaged videos (SOAK_CRASHES, _JOBS, _MUTANTS); about two hours
+soak: setup reproducible ## Kill the service 1,000 times, run 10,000 jobs and 2,000 damaged videos (SOAK_CRASHES, _JOBS, _MUTANTS); about two hours
 	@$(MAKE) --no-print-directory build PROFILE=dev
 	CRASHES=$(SOAK_CRASHES) cargo test --locked --workspace --test load crash:: -- --nocapture
 	SOAK_JOBS=$(SOAK_JOBS) cargo test --locked --workspace --test load soak:: -- --nocapture
