@@ -20,12 +20,10 @@ use crate::runner::attempt;
 use crate::runner::attempt::exit_report::Stop;
 use crate::runner::attempt::trial::{TrialError, trial};
 use crate::runner::factory::{WorkerFactory, WorkerFactoryError};
-use crate::store::Recovered;
-use crate::store::Resumables;
-use crate::store::StateDir;
-use crate::store::StateError;
-use crate::store::wall;
-use crate::store::{Journal, JournalError};
+use crate::store::{
+    ArtefactStore, Journal, JournalError, Objects, ObjectsError, Recovered, Resumables, StateDir,
+    StateError, wall,
+};
 use crate::webhook::{WebhookError, WebhookSender, Webhooks};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,6 +49,9 @@ pub enum ServiceError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The store that hosts share cannot be used.
+    #[error(transparent)]
+    Objects(#[from] ObjectsError),
     /// The webhook configuration cannot be used.
     #[error(transparent)]
     Webhook(#[from] WebhookError),
@@ -87,19 +88,14 @@ pub(crate) async fn run(
     let sandbox = trial(&factory, config.worker_memory_bytes_max, config.deadlines).await?;
     let (past, writer) = Journal::open(state.root())?;
     let resumables = Resumables::open(&state, past.clock.clone(), config.resumable)?;
-    let recovered = Recovered::from(past, &state)?;
-    tracing::info!(
-        cage = %factory.cage_backend(),
-        sandbox = sandbox.summary(),
-        workers = config.workers,
-        memory_budget_bytes = config.memory_budget_bytes,
-        state_dir = %config.state_dir.display(),
-        "ready"
-    );
+    let objects = config.artefacts.as_ref().map(Objects::open).transpose()?;
+    let artefacts = ArtefactStore::new(state.clone(), objects);
+    let recovered = Recovered::from(past, &artefacts)?;
+    log_ready(&config, &factory, &sandbox.summary());
     let cage = factory.cage_backend().to_string();
     let control = control(&state);
     let (dispatcher, dispatcher_task) =
-        Dispatcher::start(config.clone(), runner(factory), state.clone(), recovered);
+        Dispatcher::start(config.clone(), runner(factory), artefacts.clone(), recovered);
     let closing = CancellationToken::new();
     let webhooks = Webhooks::open(webhook_sender, state.root(), &dispatcher, &closing)?;
     let clients = Clients::new(config.access.clients.clone());
@@ -113,6 +109,7 @@ pub(crate) async fn run(
         clients: settings_receiver.borrow().clients.clone(),
         connections: connections.clone(),
         reload_refused: false,
+        artefacts: artefacts.clone(),
         state,
         cage,
         requests: Default::default(),
@@ -128,11 +125,13 @@ pub(crate) async fn run(
     let targets = Targets { dispatcher: dispatcher.clone(), webhooks, settings };
     let operations = Operations::new(targets, signals.shutdown_sender, source, addresses);
     let operations = tokio::spawn(run_operations(operations, signals.commands, control));
+    let probe = tokio::spawn(async move { artefacts.probe().await });
     let report = systemd::report_on(dispatcher.clone());
     systemd::ready();
 
     drain(&dispatcher, &settings_receiver, signals.shutdown).await;
     report.abort();
+    probe.abort();
     operations.abort();
     closing.cancel();
     let _ = server.await;
@@ -144,6 +143,17 @@ pub(crate) async fn run(
     let _ = tokio::task::spawn_blocking(move || writer.join()).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+fn log_ready(config: &Config, factory: &WorkerFactory, sandbox: &str) {
+    tracing::info!(
+        cage = %factory.cage_backend(),
+        sandbox,
+        workers = config.workers,
+        memory_budget_bytes = config.memory_budget_bytes,
+        state_dir = %config.state_dir.display(),
+        "ready"
+    );
 }
 
 /// Reads the secrets that the configuration names: the operator token and the key that signs

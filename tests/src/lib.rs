@@ -10,6 +10,7 @@ pub mod faulty_link;
 pub mod fixture;
 pub mod leftovers;
 pub mod mutant;
+pub mod object_server;
 pub mod polling;
 pub mod pose_table;
 pub mod prefilled_state;

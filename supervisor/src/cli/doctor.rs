@@ -4,7 +4,7 @@ use crate::cli::output;
 use crate::config::{ByteCount, Config};
 use crate::http::access::Access;
 use crate::runner::factory::WorkerFactory;
-use crate::store::SetAsideTotals;
+use crate::store::{Objects, SetAsideTotals};
 use bodyscript_protocol::sandbox_report::Layer;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -65,9 +65,10 @@ struct LayerLine {
 }
 
 /// Prints the report; the exit status is 0 if the service would work.
-pub(crate) fn doctor(config: &Config, json: bool) -> Result<ExitCode, DoctorError> {
+pub(crate) async fn doctor(config: &Config, json: bool) -> Result<ExitCode, DoctorError> {
     let mut findings = factory(config);
     findings.extend([memory(config), state_dir(config), operators(config)]);
+    findings.extend(artefacts(config).await);
     findings.extend(set_aside(config));
     findings.extend(sandbox(config));
     findings.extend(gstreamer());
@@ -136,6 +137,19 @@ fn state_dir(config: &Config) -> Finding {
             finding("state_dir", State::Bad, format!("{detail}: {error}; set another state_dir"))
         }
     }
+}
+
+/// Whether the shared store, if there is one, answers.
+async fn artefacts(config: &Config) -> Option<Finding> {
+    let artefacts = config.artefacts.as_ref()?;
+    let answer = match Objects::open(artefacts) {
+        Ok(objects) => objects.probe().await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    Some(match answer {
+        Ok(()) => finding("artefacts", State::Good, format!("{} answers", artefacts.url)),
+        Err(error) => finding("artefacts", State::Bad, error),
+    })
 }
 
 /// Files that earlier starts have set aside, if any.

@@ -146,7 +146,7 @@ impl Cli {
             Command::Doctor(command) => {
                 let config = command.settings.load_with_log("warn")?;
                 telemetry::init(&config.log, config.log_format);
-                Ok(doctor::doctor(&config, command.json)?)
+                Ok(runtime()?.block_on(doctor::doctor(&config, command.json))?)
             }
             Command::Config(ConfigCommand::Check(settings)) => {
                 let config = settings.load()?;

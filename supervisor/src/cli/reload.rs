@@ -75,6 +75,10 @@ mod tests {
         result_ttl_s = 7
         pressure_ttl_s = 6
         disk_free_bytes_min = 7
+        artefacts_url = "s3://other"
+        artefacts_endpoint = "http://127.0.0.1:7"
+        artefacts_credentials_file = "/other"
+        artefacts_redirect = true
         connections_max = 7
         streams_max = 6
         body_rate_bytes_per_s_min = 7

@@ -14,9 +14,7 @@ use crate::policy::job::{JobId, Upload};
 use crate::runner::attempt::exit_report::Stop;
 use crate::runner::factory::{WorkerFactory, WorkerFactoryError};
 use crate::service::runner;
-use crate::store::Recovered;
-use crate::store::StateDir;
-use crate::store::StateError;
+use crate::store::{ArtefactStore, Recovered, StateDir, StateError};
 use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::options::Options;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -89,6 +87,7 @@ const fn remedy(refusal: &admission::Refusal) -> &'static str {
         admission::Refusal::MemoryShort { .. } => "the host is low on memory; try again later",
         // These cannot occur: the queue has a place for every video, and the limits do not apply.
         admission::Refusal::Closing
+        | admission::Refusal::StoreUnreachable
         | admission::Refusal::JournalLost
         | admission::Refusal::QueueFull { .. }
         | admission::Refusal::TooLarge { .. } => "the command is stopping",
@@ -126,8 +125,9 @@ pub(crate) async fn run(
     // The videos are not copied, so no disk space is needed for them.
     config.upload_bytes_max = 0;
     let factory = WorkerFactory::open(&config.factory())?;
+    let files = ArtefactStore::new(state.clone(), None);
     let (dispatcher, dispatcher_task) =
-        Dispatcher::start(Arc::new(config), runner(factory), state.clone(), Recovered::nothing());
+        Dispatcher::start(Arc::new(config), runner(factory), files, Recovered::nothing());
     let mut shutdown = Shutdown::from_signals().map_err(RunError::Signals)?;
 
     let display = Display::new(&videos);

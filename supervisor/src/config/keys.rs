@@ -28,7 +28,7 @@ const LAYERS_REQUIRED: [&str; 5] = names([
 
 /// Every key, in the order of the help.
 #[rustfmt::skip]
-pub(crate) static KEYS: [Key; 51] = [
+pub(crate) static KEYS: [Key; 55] = [
     Key::new("listen", "ADDR:PORT", text("127.0.0.1:8000"), "Address and port to listen on").at_next_start(),
     Key::new("operator_listen", "ADDR:PORT", text("127.0.0.1:8001"),
         "Address and port of the operator listener, or off; needs a token unless it is loopback").at_next_start(),
@@ -76,6 +76,16 @@ pub(crate) static KEYS: [Key; 51] = [
         "Time results are kept while memory or disk space is low"),
     Key::new("disk_free_bytes_min", "BYTES", bytes(256 * MIB, 0),
         "Free disk space below which uploads are refused"),
+    Key::new("artefacts_url", "URL", text("local"),
+        "Store of uploads and results that hosts share: local (state_dir only), s3://bucket/prefix or \
+         file:///folder").at_next_start(),
+    Key::new("artefacts_endpoint", "URL", text(""),
+        "Address of a store that speaks S3 (default: that of Amazon)").at_next_start(),
+    Key::new("artefacts_credentials_file", "FILE", Kind::Path,
+        "File with the key for the store (default: the systemd credential `artefacts-credentials`, if it \
+         exists; else the environment)").at_next_start(),
+    Key::new("artefacts_redirect", "WHETHER", switch(false),
+        "Whether downloads are redirected to the store, by a URL that is valid for 10 minutes").at_next_start(),
     Key::new("connections_max", "N", number(512, 1..=CONNECTIONS_LIMIT),
         "Maximum number of concurrent connections").at_next_start(),
     Key::new("streams_max", "N", number(256, 0..=u32::MAX),

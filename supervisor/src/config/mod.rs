@@ -8,6 +8,7 @@
 //! "30 MB" is 31,457,280 bytes.
 
 pub(crate) mod access;
+pub(crate) mod artefacts;
 pub(crate) mod bytes;
 pub(crate) mod connections;
 pub(crate) mod defaults;
@@ -244,13 +245,14 @@ mod tests {
     }
 
     /// Keys whose defaults depend on the host.
-    const HOST_DEPENDENT: [&str; 6] = [
+    const HOST_DEPENDENT: [&str; 7] = [
         "state_dir",
         "worker_program",
         "models_dir",
         "memory_budget_bytes",
         "token_file",
         "webhook_secret_file",
+        "artefacts_credentials_file",
     ];
 
     #[test]

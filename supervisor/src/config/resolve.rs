@@ -3,12 +3,13 @@
 
 use crate::config::values::{Result, Values, default_list, refused};
 use crate::config::{
-    AccessConfig, ByteCount, HttpLimits, RawConfig, WebhookConfig, defaults, listen,
+    AccessConfig, ByteCount, HttpLimits, RawConfig, WebhookConfig, artefacts, defaults, listen,
 };
 use crate::policy::retention_rules::{ResumableLimits, RetentionPeriods};
 use crate::runner::attempt::Deadlines;
 use crate::runner::containment::cage::CageRequired;
 use crate::runner::worker_users::UserIds;
+use crate::store::ObjectsConfig;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
 use bodyscript_protocol::sandbox_report::Layer;
 use std::net::SocketAddr;
@@ -66,6 +67,8 @@ pub(crate) struct Config {
     pub pressure_ttl: Duration,
     /// Free disk space below which uploads are refused, in bytes.
     pub disk_free_bytes_min: u64,
+    /// The store of uploads and results that hosts share; none if files are in `state_dir` only.
+    pub artefacts: Option<ObjectsConfig>,
     /// Limits on connections and requests.
     pub http: HttpLimits,
     /// Limits on resumable uploads.
@@ -133,6 +136,7 @@ impl Config {
             result_ttl: given.seconds("result_ttl_s")?,
             pressure_ttl,
             disk_free_bytes_min: given.bytes("disk_free_bytes_min")?,
+            artefacts: artefacts::read(given)?,
             http: HttpLimits::read(given)?,
             resumable: resumable(given, pressure_ttl)?,
             webhook: WebhookConfig::read(given)?,

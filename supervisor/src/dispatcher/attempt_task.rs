@@ -12,22 +12,32 @@ use crate::runner::attempt::exit_report::{ExitEvidence, ExitReport};
 use crate::runner::attempt::origin::Origin;
 use crate::runner::attempt::{Assignment, Live};
 use crate::runner::containment::cage::CageBackend;
-use crate::store::{AttemptFolder, Outcome, StateDir, StateError};
+use crate::store::{ArtefactStore, AttemptFolder, Outcome, StateError};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::message::JobParameters;
 use bodyscript_protocol::session::Phase;
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::join;
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// Pause between two tries to share results.
+const SHARE_PAUSE: Duration = Duration::from_secs(2);
 
 /// The input of an attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct AttemptPlan {
     pub(crate) job: JobId,
     pub(crate) number: u32,
+    /// The number of this start of the job, under which its results are shared.
+    pub(crate) claim: u32,
+    /// Cancelled when the results are not to be kept until they can be shared.
+    pub(crate) give_up: CancellationToken,
     pub(crate) origin: Origin,
     pub(crate) parameters: JobParameters,
     pub(crate) memory_bytes_max: u64,
@@ -54,22 +64,21 @@ pub(crate) struct FinishedAttempt {
 
 /// Runs one attempt: sends the assignment to the worker and waits for its exit.
 pub(crate) async fn run(
-    state: StateDir,
+    store: ArtefactStore,
     plan: AttemptPlan,
     worker: WorkerHandle,
 ) -> FinishedAttempt {
     let WorkerHandle { assignment, live, attempt, is_standby } = worker;
     let job = plan.job;
-    let prepared = blocking({
-        let (state, number, formats) =
-            (state.clone(), plan.number, plan.parameters.options.formats);
-        move || prepare(&state, (job, number), formats)
-    });
     let discard = {
-        let (state, number) = (state.clone(), plan.number);
-        move || state.discard_attempt(job, number)
+        let (store, number) = (store.clone(), plan.number);
+        move || {
+            let store = store.clone();
+            async move { store.discard_attempt(job, number).await }
+        }
     };
-    let (folder, video, artefacts) = match prepared.await {
+    let formats = plan.parameters.options.formats;
+    let (folder, video, artefacts) = match prepare(&store, (job, plan.number), formats).await {
         Ok(prepared) => prepared,
         Err(error) => {
             drop(assignment);
@@ -78,7 +87,7 @@ pub(crate) async fn run(
                 attempt.await;
             }
             if error.is_disk_full() {
-                state.report_refused_write();
+                store.folder().report_refused_write();
             }
             retry_until_done(job, discard).await;
             return preparation_failed(&plan, &error);
@@ -97,20 +106,23 @@ pub(crate) async fn run(
     let folder = Arc::new(folder);
     let (exit_report, synced) = join!(attempt, sync_early(Arc::clone(&folder), live));
     let decision = decide(&exit_report, &plan.history);
-    let outcome = outcome(&exit_report, &decision);
-    let Some(outcome) = outcome else {
+    let Some(outcome) = outcome(&exit_report, &decision, plan.claim) else {
         retry_until_done(job, discard).await;
         return FinishedAttempt { decision, exit_report };
     };
-    let publish = move || synced.and_then(|()| folder.publish(&outcome.to_bytes()));
-    let decision = match blocking(publish).await {
+    let published = match synced {
+        Ok(()) => publish(&store, &plan, folder, outcome.to_bytes()).await,
+        Err(error) => Err(error),
+    };
+    let decision = match published {
         Err(error) => {
             tracing::error!(%job, %error, "cannot publish the results");
             if error.is_disk_full() {
-                state.report_refused_write();
+                store.folder().report_refused_write();
             }
             retry_until_done(job, discard).await;
-            output_failed()
+            // Only a stop ends the wait for the shared store.
+            if error.is_of_shared_store() { not_shared() } else { output_failed() }
         }
         Ok(()) => decision,
     };
@@ -131,22 +143,46 @@ async fn sync_early(
 }
 
 /// The outcome to publish with the artefacts, if the attempt succeeded.
-fn outcome(exit_report: &ExitReport, decision: &Decision) -> Option<Outcome> {
+fn outcome(exit_report: &ExitReport, decision: &Decision, claim: u32) -> Option<Outcome> {
     let summary = exit_report.summary().filter(|_| decision.verdict == Verdict::Succeed)?;
     let ExitEvidence { facts, sandbox, .. } = exit_report.evidence.clone();
-    Some(Outcome { attempt: AttemptRecord::of(exit_report), summary, facts, sandbox })
+    Some(Outcome { attempt: AttemptRecord::of(exit_report), claim, summary, facts, sandbox })
 }
 
 type Prepared = (AttemptFolder, File, Vec<(Artefact, File)>);
 
-fn prepare(
-    state: &StateDir,
+async fn prepare(
+    store: &ArtefactStore,
     (job, number): (JobId, u32),
     formats: Formats,
 ) -> Result<Prepared, StateError> {
-    let video = state.open_upload(job)?;
-    let (folder, artefacts) = state.begin_attempt(job, number, formats)?;
-    Ok((folder, video, artefacts))
+    store.fetch_upload(job).await?;
+    let folder = store.folder().clone();
+    blocking(move || {
+        let video = folder.open_upload(job)?;
+        let (folder, artefacts) = folder.begin_attempt(job, number, formats)?;
+        Ok((folder, video, artefacts))
+    })
+    .await
+}
+
+/// Shares the results, if there is a shared store, and publishes them in the state folder. While the shared store does
+/// not answer, the results are kept.
+async fn publish(
+    store: &ArtefactStore,
+    plan: &AttemptPlan,
+    folder: Arc<AttemptFolder>,
+    outcome: Vec<u8>,
+) -> Result<(), StateError> {
+    let folder = blocking(move || folder.write_outcome(&outcome).map(|()| folder)).await?;
+    while let Err(error) = store.share_results((plan.job, plan.claim), &folder).await {
+        tracing::warn!(job = %plan.job, %error, "the results are kept until they can be shared");
+        tokio::select! {
+            () = plan.give_up.cancelled() => return Err(error),
+            () = sleep(SHARE_PAUSE) => {}
+        }
+    }
+    blocking(move || folder.publish()).await
 }
 
 /// The result of an attempt whose files could not be opened. It counts as a failed spawn, but an
@@ -169,6 +205,15 @@ fn preparation_failed(plan: &AttemptPlan, error: &StateError) -> FinishedAttempt
         ..ExitEvidence::blank(CageBackend::Rlimit, plan.memory_bytes_max)
     };
     FinishedAttempt { decision, exit_report: ExitReport::from_evidence(evidence) }
+}
+
+/// The decision on results that were not shared before the service stopped, or the job was cancelled.
+fn not_shared() -> Decision {
+    Decision {
+        verdict: Verdict::Requeue,
+        error_code: None,
+        sentence: "The service stopped before it could share the results.".into(),
+    }
 }
 
 fn output_failed() -> Decision {

@@ -14,11 +14,13 @@ use crate::runner::attempt::CapRequest;
 use crate::runner::attempt::exit_report::ExitReason;
 use crate::runner::containment::own_memory::own_rss_bytes;
 use bodyscript_protocol::message::JobParameters;
+use tokio_util::sync::CancellationToken;
 
 impl State {
     /// Starts attempts until a worker slot or memory is missing.
     pub(crate) fn start_attempts(&mut self) {
         while !self.disk_is_awaited()
+            && self.files.is_reachable()
             && let Some(next) = self.scheduler.next_start(&self.jobs, &self.poison)
         {
             self.start(next);
@@ -32,7 +34,9 @@ impl State {
         let plan = self.plan(job, memory_bytes_max);
         let (attempt, origin, is_standby) = (plan.number, plan.origin.clone(), handle.is_standby);
         let live = handle.live.clone();
-        let running = Running { live, stop: Some(stop), memory_bytes_max, place, waiters: None };
+        let give_up = plan.give_up.clone();
+        let running =
+            Running { live, stop: Some(stop), memory_bytes_max, place, give_up, waiters: None };
         let work = attempt_task::run(self.files.clone(), plan, handle);
         self.scheduler.run(id, running, work);
         tracing::info!(
@@ -55,6 +59,8 @@ impl State {
         AttemptPlan {
             job: job.id,
             number: job.attempts_made + 1,
+            claim: job.claims,
+            give_up: CancellationToken::new(),
             origin: job.origin.clone(),
             parameters: JobParameters {
                 options: job.upload.options,

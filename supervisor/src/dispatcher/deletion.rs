@@ -6,18 +6,18 @@
 
 use crate::dispatcher::deletion_retry::retry_until_done;
 use crate::policy::job::JobId;
-use crate::store::{Journal, JournalEntry, RemovedPart, StateDir, failpoint};
-use tokio::task::{JoinHandle, spawn_blocking};
+use crate::store::{ArtefactStore, Journal, JournalEntry, RemovedPart, failpoint};
+use tokio::task::JoinHandle;
 
 /// Deletes files, with a record in the journal.
 #[derive(Debug)]
 pub(crate) struct Deletion {
     journal: Journal,
-    files: StateDir,
+    files: ArtefactStore,
 }
 
 impl Deletion {
-    pub(crate) const fn new(journal: Journal, files: StateDir) -> Self {
+    pub(crate) const fn new(journal: Journal, files: ArtefactStore) -> Self {
         Self { journal, files }
     }
 
@@ -30,9 +30,9 @@ impl Deletion {
         tokio::spawn(async move {
             let _ = written.await;
             failpoint::reach("removal_committed");
-            let remove = move || match part {
-                RemovedPart::Job => files.remove(id),
-                RemovedPart::Upload => files.remove_leftovers(id),
+            let remove = move || {
+                let files = files.clone();
+                async move { files.remove(id, part).await }
             };
             retry_until_done(id, remove).await;
             failpoint::reach("removal_done");
@@ -43,8 +43,8 @@ impl Deletion {
     /// submitted again, and a late retry would delete it then.
     pub(crate) fn delete_upload(&self, id: JobId) {
         let files = self.files.clone();
-        spawn_blocking(move || {
-            if let Err(error) = files.remove_upload(id) {
+        tokio::spawn(async move {
+            if let Err(error) = files.remove_upload(id).await {
                 tracing::error!(job = %id, %error, "cannot delete an upload before the next start");
             }
         });

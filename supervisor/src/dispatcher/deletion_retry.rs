@@ -6,7 +6,6 @@
 use crate::policy::job::JobId;
 use crate::store::StateError;
 use std::time::Duration;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 /// First pause between two tries; each further one is twice as long.
@@ -17,11 +16,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// Deletes files of a job. Returns after the first try; if it failed for a passing reason, retries
 /// continue in the background.
-pub(crate) async fn retry_until_done(
-    job: JobId,
-    delete: impl Fn() -> Result<(), StateError> + Clone + Send + 'static,
-) {
-    if let Err(error) = try_once(delete.clone()).await {
+pub(crate) async fn retry_until_done<F>(job: JobId, delete: impl Fn() -> F + Send + 'static)
+where
+    F: Future<Output = Result<(), StateError>> + Send + 'static,
+{
+    if let Err(error) = delete().await {
         if !error.may_pass() {
             tracing::error!(%job, %error, "cannot delete files of a job");
             return;
@@ -31,28 +30,19 @@ pub(crate) async fn retry_until_done(
     }
 }
 
-async fn retry_in_background(
-    job: JobId,
-    delete: impl Fn() -> Result<(), StateError> + Clone + Send + 'static,
-) {
+async fn retry_in_background<F>(job: JobId, delete: impl Fn() -> F + Send)
+where
+    F: Future<Output = Result<(), StateError>> + Send + 'static,
+{
     let mut pause = PAUSE_MIN;
     loop {
         sleep(pause).await;
-        match try_once(delete.clone()).await {
+        match delete().await {
             Ok(()) => return tracing::info!(%job, "files of a job deleted"),
             Err(error) if error.may_pass() => pause = (pause * 2).min(PAUSE_MAX),
             Err(error) => {
                 return tracing::error!(%job, %error, "cannot delete files of a job");
             }
         }
-    }
-}
-
-async fn try_once(
-    delete: impl Fn() -> Result<(), StateError> + Send + 'static,
-) -> Result<(), StateError> {
-    match spawn_blocking(delete).await {
-        Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -11,7 +11,7 @@ use crate::store::Pressure;
 impl State {
     /// Whether attempts wait until the disk has space or accepts writes.
     pub(crate) fn disk_is_awaited(&self) -> bool {
-        self.awaits_disk || self.files.refuses_writes()
+        self.awaits_disk || self.files.folder().refuses_writes()
     }
 
     /// Stops an attempt if too little space is left, unless one is being stopped already.

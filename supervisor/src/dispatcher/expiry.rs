@@ -17,8 +17,8 @@ impl State {
             let files = self.files.clone();
             let disk_free_bytes_min = self.config.disk_free_bytes_min;
             self.measurements.spawn_blocking(move || {
-                files.test_writes();
-                Pressure::measure(&files, disk_free_bytes_min)
+                files.folder().test_writes();
+                Pressure::measure(files.folder(), disk_free_bytes_min)
             });
         }
     }

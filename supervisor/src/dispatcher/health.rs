@@ -16,6 +16,9 @@ impl State {
         ) {
             Err(Refusal::JournalLost) => Some("the journal was removed, replaced or truncated"),
             Err(Refusal::DiskRefuses) => Some("the disk is not writable"),
+            Err(Refusal::StoreUnreachable) => {
+                Some("the store of uploads and results does not answer")
+            }
             _ if self.scheduler.cannot_start_workers() => Some("workers cannot be started"),
             Ok(_) => None,
             Err(Refusal::Closing) => Some("the service is stopping"),

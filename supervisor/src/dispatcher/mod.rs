@@ -34,7 +34,7 @@ use crate::policy::display_name::DisplayName;
 use crate::policy::job::{JobId, Upload};
 use crate::runner::attempt::exit_report::{ExitReport, Stop};
 use crate::runner::attempt::{AttemptChannels, WorkerSpec};
-use crate::store::{JournalError, Pressure, Recovered, StateDir};
+use crate::store::{ArtefactStore, JournalError, Pressure, Recovered, ResultsOf};
 pub(crate) use counters::AttemptCounters;
 pub(crate) use listing::{Listing, Page};
 pub(crate) use recent::Recent;
@@ -117,6 +117,8 @@ pub(crate) enum Retried {
 pub(crate) enum Results {
     /// The results are published.
     Ready {
+        /// Which they are.
+        of: ResultsOf,
         /// File name of the video, as given by the client.
         filename: DisplayName,
     },
@@ -244,7 +246,7 @@ pub(crate) enum Command {
 pub(crate) struct Dispatcher {
     commands: mpsc::Sender<Command>,
     counters: AttemptCounters,
-    files: StateDir,
+    files: ArtefactStore,
 }
 
 impl Dispatcher {
@@ -252,7 +254,7 @@ impl Dispatcher {
     pub(crate) fn start(
         config: Arc<Config>,
         runner: Runner,
-        files: StateDir,
+        files: ArtefactStore,
         recovered: Recovered,
     ) -> (Self, JoinHandle<()>) {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
@@ -353,7 +355,7 @@ impl Dispatcher {
     /// a file system does not respond, and the dispatcher must not.
     async fn disk_free_bytes(&self) -> u64 {
         let files = self.files.clone();
-        let measured = spawn_blocking(move || files.free_bytes()).await;
+        let measured = spawn_blocking(move || files.folder().free_bytes()).await;
         measured.ok().and_then(Result::ok).unwrap_or(0)
     }
 

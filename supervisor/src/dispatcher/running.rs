@@ -11,6 +11,7 @@ use crate::runner::attempt::exit_report::Stop;
 use std::collections::{BTreeMap, HashMap};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{self, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 /// An attempt in progress.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Running {
     pub(crate) memory_bytes_max: u64,
     /// The place of the job in the queue, should it be queued again.
     pub(crate) place: Place,
+    /// Ends the wait for a shared store that does not take the results.
+    pub(crate) give_up: CancellationToken,
     /// Set once a cancellation or removal waits for the attempt to end.
     pub(crate) waiters: Option<Waiters>,
 }
@@ -49,6 +52,7 @@ pub(crate) struct RunningAttempts {
 
 impl Running {
     pub(crate) fn send_stop(&mut self, why: Stop) {
+        self.give_up.cancel();
         if let Some(stop) = self.stop.take() {
             // An error means that the attempt has just ended by itself.
             let _ = stop.send(why);

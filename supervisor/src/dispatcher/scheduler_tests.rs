@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
 
 const CAP_BYTES: u64 = 128 << 20;
 const BUDGET_BYTES: u64 = 4 * CAP_BYTES;
@@ -70,7 +71,9 @@ impl Fixture {
         self.jobs.apply(id, JobEvent::Started, at)?.expect("legal");
         let PooledWorker { handle, stop, memory_bytes_max } = worker;
         let live = handle.live.clone();
-        let running = Running { live, stop: Some(stop), memory_bytes_max, place, waiters: None };
+        let give_up = CancellationToken::new();
+        let running =
+            Running { live, stop: Some(stop), memory_bytes_max, place, give_up, waiters: None };
         let (end, ended) = oneshot::channel();
         self.ends.insert(id, end);
         self.places.insert(id, place);

@@ -18,8 +18,8 @@ use crate::policy::open_upload::OpenUploads;
 use crate::policy::poison::Poison;
 use crate::runner::attempt::exit_report::Stop;
 use crate::store::{
-    Clock, JobRow, Journal, JournalEntry, JournalError, Pressure, Recovered, RemovedPart, StateDir,
-    wall,
+    ArtefactStore, Clock, JobRow, Journal, JournalEntry, JournalError, Pressure, Recovered,
+    RemovedPart, ResultsOf, wall,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub(crate) struct StoredUpload {
 /// The state of the service; owned by one task.
 pub(crate) struct State {
     pub(crate) config: Arc<Config>,
-    pub(crate) files: StateDir,
+    pub(crate) files: ArtefactStore,
     pub(crate) journal: Journal,
     pub(crate) clock: Clock,
     pub(crate) jobs: JobTable,
@@ -70,7 +70,7 @@ impl State {
     pub(crate) fn new(
         config: Arc<Config>,
         runner: Runner,
-        files: StateDir,
+        files: ArtefactStore,
         recovered: Recovered,
     ) -> Self {
         let Recovered { journal, clock, mut jobs, poison, uploads } = recovered;
@@ -85,7 +85,7 @@ impl State {
             }
         }
         let mut state = Self {
-            pressure: Pressure::measure(&files, config.disk_free_bytes_min),
+            pressure: Pressure::measure(files.folder(), config.disk_free_bytes_min),
             jobs: JobTable::restore(jobs, &uploads),
             scheduler,
             deletion: Deletion::new(journal.clone(), files.clone()),
@@ -229,7 +229,10 @@ impl State {
     fn results(&self, id: JobId) -> Option<Results> {
         let job = self.jobs.get(id)?;
         Some(match job.state() {
-            JobState::Completed { .. } => Results::Ready { filename: job.upload.filename.clone() },
+            JobState::Completed { completed_at, .. } => Results::Ready {
+                of: ResultsOf { job: id, claim: job.claims, completed_at: *completed_at },
+                filename: job.upload.filename.clone(),
+            },
             state => Results::NotReady { state: state.name() },
         })
     }

@@ -58,7 +58,9 @@ impl State {
             workers: self.config.slots(),
             service_time: self.durations.service_time(),
             upload_bytes_max: self.config.upload_bytes_max,
-            disk_takes_writes: journal == JournalState::Writable && !self.files.refuses_writes(),
+            disk_takes_writes: journal == JournalState::Writable
+                && !self.files.folder().refuses_writes(),
+            store_is_reachable: self.files.is_reachable(),
             disk_free_bytes,
             disk_free_bytes_min: self.config.disk_free_bytes_min,
         }

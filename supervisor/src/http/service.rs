@@ -7,8 +7,7 @@ use crate::http::connections::registry::Connections;
 use crate::http::middleware::clients::Clients;
 use crate::http::request_counter::RequestCounter;
 use crate::http::settings::Settings;
-use crate::store::Resumables;
-use crate::store::StateDir;
+use crate::store::{ArtefactStore, Resumables, StateDir};
 use crate::webhook::Webhooks;
 use axum::extract::FromRef;
 use jiff::Timestamp;
@@ -24,8 +23,10 @@ pub(crate) struct Service {
     pub dispatcher: Dispatcher,
     /// The configuration.
     pub config: Arc<Config>,
-    /// The state folder, with uploads and results.
+    /// The state folder, in which uploads arrive.
     pub state: StateDir,
+    /// The files of jobs.
+    pub artefacts: ArtefactStore,
     /// Description of the memory cage of workers.
     pub cage: String,
     /// How operators are authenticated.

@@ -32,6 +32,8 @@ pub(crate) struct Capacity {
     pub upload_bytes_max: u64,
     /// Whether the last writes to the disk succeeded.
     pub disk_takes_writes: bool,
+    /// Whether the store that hosts share, if there is one, answers.
+    pub store_is_reachable: bool,
     /// Free disk space in bytes.
     pub disk_free_bytes: u64,
     /// Free disk space that must remain, in bytes.
@@ -87,6 +89,8 @@ pub enum Refusal {
     DiskFull,
     /// Writes to the disk fail.
     DiskRefuses,
+    /// The store that hosts share does not answer.
+    StoreUnreachable,
 }
 
 /// Decides one request.
@@ -114,6 +118,9 @@ pub(crate) fn decide(capacity: &Capacity, request: &Request) -> Result<Admitted,
     }
     if !capacity.disk_takes_writes {
         return Err(Refusal::DiskRefuses);
+    }
+    if !capacity.store_is_reachable {
+        return Err(Refusal::StoreUnreachable);
     }
     let unreserved = capacity.disk_free_bytes.saturating_sub(capacity.upload_bytes_left);
     let left = unreserved.checked_sub(request.bytes_max(upload_bytes_max));
@@ -155,6 +162,7 @@ mod tests {
             service_time: Duration::from_millis(8200),
             upload_bytes_max: 30 * MIB,
             disk_takes_writes: true,
+            store_is_reachable: true,
             disk_free_bytes: 1000 * MIB,
             disk_free_bytes_min: 100 * MIB,
         }

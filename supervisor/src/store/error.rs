@@ -30,6 +30,16 @@ pub enum StateError {
         /// The error.
         source: Box<StateError>,
     },
+    /// The shared store failed.
+    #[error("{object} in the store of `artefacts_url` cannot be {what}: {source}")]
+    Object {
+        /// The operation.
+        what: &'static str,
+        /// The name of the object.
+        object: String,
+        /// The error.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A system call failed.
     #[error("{} cannot be {what}: {source}", path.display())]
     Io {
@@ -59,7 +69,12 @@ impl StateError {
 
     /// Whether the host is the cause, so that a retry may succeed, and not the request.
     pub fn may_pass(&self) -> bool {
-        self.is_disk_full() || self.is_out_of_descriptors()
+        self.is_disk_full() || self.is_out_of_descriptors() || self.is_of_shared_store()
+    }
+
+    /// Whether the shared store does not answer, or refuses.
+    pub const fn is_of_shared_store(&self) -> bool {
+        matches!(self, Self::Object { .. })
     }
 }
 

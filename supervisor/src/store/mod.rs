@@ -2,20 +2,24 @@
 //! resumable uploads, and the clock on which results expire.
 //!
 //! The rest of the program uses the names of this module only, none of which depends on the engine
-//! behind it: SQLite for the journal, a folder for files. All calls block unless they say otherwise.
+//! behind it: SQLite for the journal, a folder and a store of objects for files. All calls block unless they say
+//! otherwise.
 
+mod artefact_store;
 mod artefacts;
 mod clock;
 mod error;
 pub(crate) mod failpoint;
 mod fs_atomic;
 mod journal;
+mod objects;
 mod outcome;
 mod recovery;
 mod resumable;
 mod retention;
 mod set_aside;
 
+pub(crate) use artefact_store::{ArtefactStore, ResultsOf};
 pub use artefacts::StateDir;
 pub(crate) use artefacts::{AttemptFolder, PartialUpload};
 #[cfg(test)]
@@ -28,6 +32,8 @@ pub(crate) use fs_atomic::{UNFINISHED, remove_file, replace};
 pub(crate) use journal::{Engine, WriteRequest};
 pub use journal::{FILE as JOURNAL_FILE, JobRow, Journal, JournalEntry, OpenedJournal};
 pub(crate) use journal::{JournalError, JournalState, RemovedPart, read_row_of_lines};
+pub(crate) use objects::ObjectsError;
+pub(crate) use objects::{Objects, ObjectsConfig, ObjectsUrl};
 pub(crate) use outcome::Outcome;
 pub(crate) use recovery::Recovered;
 pub(crate) use resumable::{ResumableRecord, Resumables, UploadLock};

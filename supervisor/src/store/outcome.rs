@@ -13,6 +13,9 @@ pub(crate) struct Outcome {
     /// The record of the attempt in its job.
     #[serde(flatten)]
     pub attempt: AttemptRecord,
+    /// The number of the claim that made it.
+    #[serde(default)]
+    pub claim: u32,
     /// The worker's summary.
     pub summary: Summary,
     /// The video.

@@ -6,6 +6,7 @@
 //! `WorkerFactory::open`.
 
 use crate::policy::job::{Job, JobError, JobEvent, JobId, JobState};
+use crate::store::artefact_store::ArtefactStore;
 use crate::store::artefacts::StateDir;
 use crate::store::clock::{self, Clock};
 use crate::store::error::StateError;
@@ -65,7 +66,8 @@ impl Recovered {
     ///
     /// # Errors
     /// If the state folder cannot be read or cleaned; an operator has to solve it.
-    pub(crate) fn from(past: OpenedJournal, state: &StateDir) -> Result<Self, StateError> {
+    pub(crate) fn from(past: OpenedJournal, store: &ArtefactStore) -> Result<Self, StateError> {
+        let state = store.folder();
         let OpenedJournal { journal, clock, jobs, poison, removed, lost } = past;
         if let Some((cause, aside)) = lost {
             log_set_aside(&cause.to_string(), &aside);
@@ -78,7 +80,12 @@ impl Recovered {
             .into_iter()
             .filter_map(|row| {
                 let id = row.job.id;
-                let found = find_files(state, &row.job, (&uploads, &results));
+                let mut found = find_files(state, &row.job, (&uploads, &results));
+                // What is not in the state folder is fetched when it is needed.
+                if store.is_shared() {
+                    found.upload = true;
+                    found.results |= matches!(row.job.state(), JobState::Completed { .. });
+                }
                 resolve(row, found, &journal, &clock).or_else(|| {
                     let why = "its results were gone at a start";
                     tracing::error!(job = %id, "removed: {why}");
@@ -152,6 +159,7 @@ fn resolve(
     journal: &Journal,
     clock: &Clock,
 ) -> Option<JobRow> {
+    let mut claim = None;
     let events = match resolution(job.state(), found) {
         Resolution::Unchanged => return Some(JobRow { job, ended }),
         Resolution::ResultsMissing => return None,
@@ -164,6 +172,7 @@ fn resolve(
             job.record(outcome.attempt, outcome.facts, outcome.sandbox);
             let started =
                 matches!(job.state(), JobState::Pending { .. }).then_some(JobEvent::Started);
+            claim = Some(outcome.claim);
             started.into_iter().chain([JobEvent::Completed(outcome.summary)]).collect()
         }
     };
@@ -172,6 +181,7 @@ fn resolve(
             tracing::error!(job = %job.id, %error, "recovery applied an illegal change");
         }
     }
+    job.claims = claim.unwrap_or(job.claims);
     let state = job.state();
     tracing::info!(
         job = %job.id,

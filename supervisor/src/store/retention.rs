@@ -125,7 +125,7 @@ mod tests {
             let (attempt, _files) = state
                 .begin_attempt(id, 1, bodyscript_protocol::formats::Formats::DEFAULT)
                 .expect("begins");
-            attempt.publish(b"").expect("publishes");
+            attempt.publish().expect("publishes");
             state
                 .begin_attempt(id, 2, bodyscript_protocol::formats::Formats::DEFAULT)
                 .expect("begins");

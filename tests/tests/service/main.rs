@@ -38,6 +38,7 @@ mod requests;
 mod responses;
 mod resumable;
 mod service_manager;
+mod shared_artefacts;
 mod sound;
 mod third_party_readers;
 mod timeouts;

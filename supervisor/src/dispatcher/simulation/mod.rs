@@ -11,7 +11,7 @@ use crate::config::{Config, RawConfig};
 use crate::dispatcher::status::Numbers;
 use crate::policy::job::JobId;
 use crate::policy::verdict::EXECUTIONS_MAX;
-use crate::store::{Recovered, StateDir, simulated};
+use crate::store::{ArtefactStore, Recovered, StateDir, simulated};
 use fake_runner::{Event, FakeRunner, Record};
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -117,11 +117,12 @@ impl Simulation {
 
     /// Starts the dispatcher with what the journal and the files have.
     fn start(&mut self) {
-        let recovered = Recovered::from(self.journal.open(), &self.files).expect("recovers");
+        let store = ArtefactStore::new(self.files.clone(), None);
+        let recovered = Recovered::from(self.journal.open(), &store).expect("recovers");
         let fake = self.runner.clone();
         let runner = Arc::new(move |spec, channels| fake.spawn(spec, channels));
         let config = Arc::clone(&self.config);
-        self.service = Some(Dispatcher::start(config, runner, self.files.clone(), recovered));
+        self.service = Some(Dispatcher::start(config, runner, store, recovered));
     }
 
     /// Starts it again: the jobs are queued in the order in which they were first accepted.

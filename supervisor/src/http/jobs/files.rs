@@ -11,6 +11,7 @@ use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::JobId;
+use crate::store::ResultsOf;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -18,7 +19,7 @@ use axum::http::header::{
     RANGE,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use bodyscript_protocol::artefact::Artefact;
 use std::path::Path;
 use tower_http::services::ServeFile;
@@ -26,7 +27,7 @@ use utoipa::IntoResponses;
 
 refusals! {
     FileRefusals: UnknownAddress JobNotFound FileNotFound NotCompleted ConditionFailed
-        RangeNotSatisfiable Stopping;
+        RangeNotSatisfiable StoreUnreachable Stopping;
 }
 
 /// The successful responses to a request for a file.
@@ -39,6 +40,9 @@ enum FileAnswers {
     /// The requested range
     #[response(status = 206, content_type = "*/*")]
     Part(Bytes),
+    /// The address of the file in the store of results (`artefacts_redirect`), for downloads only
+    #[response(status = 307)]
+    Elsewhere,
     /// The client's copy is current
     #[response(status = 304)]
     Current,
@@ -58,8 +62,8 @@ pub(crate) async fn serve(
     request: Request,
 ) -> Result<Response, ApiError> {
     let artefact = Artefact::from_file_name(&name).ok_or(ApiError::FileNotFound)?;
-    let (id, _) = results(&service, &id).await?;
-    send(&service.state.result(id, artefact), artefact, request).await
+    let (of, _) = results(&service, &id).await?;
+    send(&service.artefacts.result(of, artefact).await?, artefact, request).await
 }
 
 /// Download a result file
@@ -76,18 +80,38 @@ pub(crate) async fn download(
     request: Request,
 ) -> Result<Response, ApiError> {
     let artefact = Artefact::from_name(&kind).ok_or(ApiError::FileNotFound)?;
-    let (id, filename) = results(&service, &id).await?;
-    let mut response = send(&service.state.result(id, artefact), artefact, request).await?;
+    let (of, filename) = results(&service, &id).await?;
     let attachment = filename.attachment(artefact.file_name());
+    if request.method() == Method::GET
+        && let Some(url) = redirect(&service, of, artefact, &attachment).await?
+    {
+        return Ok(url);
+    }
+    let file = service.artefacts.result(of, artefact).await?;
+    let mut response = send(&file, artefact, request).await?;
     let attachment = HeaderValue::try_from(attachment).map_err(|_| ApiError::Internal)?;
     response.headers_mut().insert(CONTENT_DISPOSITION, attachment);
     Ok(response)
 }
 
-async fn results(service: &Service, id: &str) -> Result<(JobId, DisplayName), ApiError> {
-    let id = id.parse().map_err(|_| ApiError::JobNotFound)?;
+/// The redirect to the shared store, if there is one and it is to serve downloads.
+async fn redirect(
+    service: &Service,
+    of: ResultsOf,
+    artefact: Artefact,
+    attachment: &str,
+) -> Result<Option<Response>, ApiError> {
+    if !service.config.artefacts.as_ref().is_some_and(|artefacts| artefacts.redirect) {
+        return Ok(None);
+    }
+    let url = service.artefacts.result_url(of, artefact, attachment).await?;
+    Ok(url.map(|url| Redirect::temporary(&url).into_response()))
+}
+
+async fn results(service: &Service, id: &str) -> Result<(ResultsOf, DisplayName), ApiError> {
+    let id: JobId = id.parse().map_err(|_| ApiError::JobNotFound)?;
     match service.dispatcher.results(id).await? {
-        Some(Results::Ready { filename }) => Ok((id, filename)),
+        Some(Results::Ready { of, filename }) => Ok((of, filename)),
         Some(Results::NotReady { state }) => Err(ApiError::NotCompleted { status: state }),
         None => Err(ApiError::JobNotFound),
     }

@@ -147,6 +147,9 @@ responses! {
     DiskFull "disk_full" 507 Time
         "There is not enough free disk space (`disk_free_bytes_min`), or the disk can't be written."
         "Try again after `Retry-After`; contact the operator if this persists.";
+    StoreUnreachable "store_unreachable" 503 Time
+        "The store of videos and results (`artefacts_url`) does not answer."
+        "Try again after `Retry-After`; contact the operator if this persists.";
     JournalLost "journal_lost" 503 Time
         "The journal of jobs was removed, replaced or truncated while the service was running."
         "Try again after `Retry-After`; contact the operator, who finds the steps in the runbook.";

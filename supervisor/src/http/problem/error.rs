@@ -190,6 +190,9 @@ pub(crate) enum ApiError {
     /// A write to the disk failed.
     #[error("The service can't write to its disk at the moment. Try again later.")]
     DiskRefuses,
+    /// The store that hosts share does not answer.
+    #[error("The service can't reach its store of videos and results. Try again later.")]
+    StoreUnreachable,
     /// The limit of open files is reached.
     #[error("The service has reached its limit of open files. Try again shortly.")]
     Overloaded,
@@ -304,6 +307,7 @@ impl ApiError {
             Self::QueueFull { .. } => Code::QueueFull,
             Self::MemoryShort { .. } => Code::MemoryShort,
             Self::DiskFull | Self::DiskRefuses => Code::DiskFull,
+            Self::StoreUnreachable => Code::StoreUnreachable,
             Self::Overloaded | Self::ConnectionsExhausted => Code::Overloaded,
             Self::JournalLost => Code::JournalLost,
             Self::Stopping => Code::Stopping,
@@ -347,6 +351,7 @@ impl From<Refusal> for ApiError {
             Refusal::MemoryShort { retry_after } => Self::MemoryShort { retry_after },
             Refusal::DiskFull => Self::DiskFull,
             Refusal::DiskRefuses => Self::DiskRefuses,
+            Refusal::StoreUnreachable => Self::StoreUnreachable,
         }
     }
 }
@@ -369,6 +374,7 @@ impl From<StateError> for ApiError {
         match () {
             () if error.is_disk_full() => Self::DiskRefuses,
             () if error.is_out_of_descriptors() => Self::Overloaded,
+            () if error.is_of_shared_store() => Self::StoreUnreachable,
             () => Self::Internal,
         }
     }

@@ -16,7 +16,7 @@ use crate::http::openapi::Bytes;
 use crate::http::problem::ApiError;
 use crate::http::service::{LiveService, Service};
 use crate::http::upload::body::{discard, refuse};
-use crate::http::upload::{admit, check_webhook, client_of, origin, submit};
+use crate::http::upload::{admit, check_webhook, client_of, origin, share_and_submit};
 use crate::policy::admission::Request as Admission;
 use crate::policy::job::{JobId, Upload};
 use crate::store::Pressure;
@@ -387,7 +387,7 @@ async fn complete(
             options: options.options()?,
             idempotency_key: None,
         };
-        submit(service, (ticket, id), upload, webhook).await?;
+        share_and_submit(service, (ticket, id), upload, webhook).await?;
     }
     let uploads = Arc::clone(&service.resumables);
     if let Err(error) = blocking(move || uploads.release(id)).await? {

@@ -64,7 +64,7 @@ pub(crate) struct Accepted {
 refusals! {
     UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField
         ConflictingFields InvalidField WebhooksOff UploadTooLarge FormTooLarge UploadStalled
-        UploadTooSlow UploadBroken QueueFull MemoryShort DiskFull JournalLost Overloaded
+        UploadTooSlow UploadBroken QueueFull MemoryShort DiskFull StoreUnreachable JournalLost Overloaded
         TooManyUploads TooManyJobs KeyReused KeyBusy OtherOrigin Stopping;
 }
 
@@ -292,11 +292,26 @@ async fn receive_and_submit(
         options,
         idempotency_key: upload.key,
     };
+    share_and_submit(service, (ticket, id), upload, webhook).await
+}
+
+/// Shares a complete upload with other hosts, if there are any, and submits it as a job.
+pub(crate) async fn share_and_submit(
+    service: &Service,
+    (ticket, id): (Ticket, JobId),
+    upload: Upload,
+    webhook: Option<WebhookUrl>,
+) -> Result<Status, ApiError> {
+    if let Err(error) = service.artefacts.share_upload(id).await {
+        let state = service.state.clone();
+        blocking(move || state.remove_upload(id)).await??;
+        return Err(error.into());
+    }
     submit(service, (ticket, id), upload, webhook).await
 }
 
 /// Submits an upload as a job. Its webhook is recorded on disk before the job is accepted.
-pub(crate) async fn submit(
+async fn submit(
     service: &Service,
     (ticket, id): (Ticket, JobId),
     upload: Upload,
@@ -307,8 +322,7 @@ pub(crate) async fn submit(
     };
     let webhooks = &service.webhooks;
     if let Err(error) = webhooks.record(id, &url).await {
-        let state = service.state.clone();
-        blocking(move || state.remove(id)).await??;
+        service.artefacts.remove_upload(id).await?;
         return Err(error.into());
     }
     let submitted = service.dispatcher.submit(ticket, id, upload).await;

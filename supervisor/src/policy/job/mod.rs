@@ -69,6 +69,8 @@ pub struct Job {
     pub attempts_made: u32,
     /// Number of finished attempts that count as executions of the video.
     pub executions: u32,
+    /// Number of started attempts, of any end.
+    pub claims: u32,
     /// How often an attempt was given up until there is memory, since the start of the service.
     pub memory_waits: u32,
     /// How often an attempt was given up until there is disk space, since the start of the service.
@@ -100,6 +102,7 @@ impl Job {
             attempts: Vec::new(),
             attempts_made: 0,
             executions: 0,
+            claims: 0,
             memory_waits: 0,
             disk_waits: 0,
             state,
@@ -115,7 +118,9 @@ impl Job {
     /// executions and no waits for memory or disk space.
     pub fn apply(&mut self, event: JobEvent, now: Timestamp) -> Result<(), IllegalTransition> {
         let is_retry = matches!(event, JobEvent::Retried { .. });
+        let is_start = matches!(event, JobEvent::Started);
         self.state = self.state.after(event, now)?;
+        self.claims += u32::from(is_start);
         if is_retry {
             self.executions = 0;
             self.memory_waits = 0;

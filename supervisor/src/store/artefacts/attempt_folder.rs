@@ -50,16 +50,23 @@ impl AttemptFolder {
         Ok((Self { path, number, published, formats }, files))
     }
 
-    /// Writes the outcome, syncs the artefacts and makes them the job's results.
+    /// Writes the outcome beside the artefacts.
     ///
     /// # Errors
-    /// When the disk fails, or a newer attempt at the job has begun or published.
-    pub fn publish(&self, outcome: &[u8]) -> Result<(), StateError> {
+    /// When the disk fails.
+    pub fn write_outcome(&self, outcome: &[u8]) -> Result<(), StateError> {
         failpoint::reach("attempt_done");
         let path = self.path.join(OUTCOME);
         fs::write(&path, outcome).map_err(failed("written to", &path))?;
         failpoint::reach("outcome_written");
-        sync(&path)?;
+        sync(&path)
+    }
+
+    /// Syncs the artefacts and makes them, with the outcome, the job's results.
+    ///
+    /// # Errors
+    /// When the disk fails, or a newer attempt at the job has begun or published.
+    pub fn publish(&self) -> Result<(), StateError> {
         self.sync_artefacts()?;
         sync(&self.path)?;
         failpoint::reach("attempt_synced");
@@ -69,6 +76,12 @@ impl AttemptFolder {
         rename(&self.path, &self.published)?;
         failpoint::reach("attempt_published");
         Ok(())
+    }
+
+    /// The name and path of each file that will be published.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, PathBuf)> {
+        let names = self.formats.iter().map(Artefact::file_name).chain([OUTCOME]);
+        names.map(|name| (name, self.path.join(name)))
     }
 
     /// Syncs the artefacts as they are now. [`Self::publish`] repeats it, at no cost if nothing has

@@ -126,6 +126,13 @@ impl StateDir {
         self.results().join(id.to_string()).join(artefact.file_name())
     }
 
+    /// Creates the folder for copies of the results of a job.
+    pub(crate) fn create_results(&self, id: JobId) -> Result<PathBuf, StateError> {
+        let folder = self.results().join(id.to_string());
+        create_folder(&folder)?;
+        Ok(folder)
+    }
+
     /// Creates the file that receives an upload.
     pub fn begin_upload(&self, id: JobId) -> Result<(PartialUpload, File), StateError> {
         PartialUpload::create(self.spool().join(format!("{id}.part")), self.upload(id))
@@ -233,7 +240,8 @@ mod tests {
             file.write_all(artefact.file_name().as_bytes()).expect("writes");
         }
         assert!(!state.result(id, Artefact::Csv).exists());
-        attempt.publish(b"{}").expect("publishes");
+        attempt.write_outcome(b"{}").expect("writes");
+        attempt.publish().expect("publishes");
         assert_eq!(state.outcome(id).as_deref(), Some(&b"{}"[..]));
         for artefact in Artefact::ALL {
             if !formats.contains(artefact) {
@@ -255,10 +263,12 @@ mod tests {
         let id = JobId::random();
         let (first, _) = state.begin_attempt(id, 9, Formats::DEFAULT).expect("begins");
         let (second, _) = state.begin_attempt(id, 10, Formats::DEFAULT).expect("begins");
-        assert!(matches!(first.publish(b"first"), Err(StateError::Stale(_))));
+        first.write_outcome(b"first").expect("writes");
+        assert!(matches!(first.publish(), Err(StateError::Stale(_))));
         assert!(!state.result(id, Artefact::Csv).exists());
-        second.publish(b"second").expect("publishes");
-        assert!(first.publish(b"first").is_err());
+        second.write_outcome(b"second").expect("writes");
+        second.publish().expect("publishes");
+        assert!(first.publish().is_err());
         assert_eq!(state.outcome(id).as_deref(), Some(&b"second"[..]));
     }
 

@@ -30,17 +30,18 @@ pub struct JobRow {
 pub(crate) const INSERT_OR_UPDATE: &str = "
     INSERT INTO jobs (id, filename, bytes, sha256, options, created_ms, state, started_ms,
         completed_ms, memory_bytes_max, reason, summary, error_code, error_sentence, facts,
-        posture, attempts_made, executions, ended_clock_ms, idempotency_key, request_id, trace_id)
+        posture, attempts_made, executions, claims, ended_clock_ms, idempotency_key, request_id,
+        trace_id)
     VALUES (:id, :filename, :bytes, :sha256, :options, :created_ms, :state, :started_ms,
         :completed_ms, :memory_bytes_max, :reason, :summary, :error_code, :error_sentence, :facts,
-        :posture, :attempts_made, :executions, :ended_clock_ms, :idempotency_key, :request_id,
-        :trace_id)
+        :posture, :attempts_made, :executions, :claims, :ended_clock_ms, :idempotency_key,
+        :request_id, :trace_id)
     ON CONFLICT (id) DO UPDATE SET state = excluded.state, started_ms = excluded.started_ms,
         completed_ms = excluded.completed_ms, memory_bytes_max = excluded.memory_bytes_max,
         reason = excluded.reason, summary = excluded.summary, error_code = excluded.error_code,
         error_sentence = excluded.error_sentence, facts = excluded.facts,
         posture = excluded.posture, attempts_made = excluded.attempts_made,
-        executions = excluded.executions, ended_clock_ms = excluded.ended_clock_ms";
+        executions = excluded.executions, claims = excluded.claims, ended_clock_ms = excluded.ended_clock_ms";
 
 /// The columns that depend on the state.
 #[derive(Debug, Default)]
@@ -95,6 +96,7 @@ pub(crate) fn write(
         ":posture": job.sandbox.as_ref().map(json),
         ":attempts_made": job.attempts_made,
         ":executions": job.executions,
+        ":claims": job.claims,
         ":ended_clock_ms": ended.map(Moment::as_ms),
         ":idempotency_key": job.upload.idempotency_key,
         ":request_id": job.origin.request_id(),
@@ -117,6 +119,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<JobRow> {
     job.sandbox = details(row, "posture")?;
     job.attempts_made = row.get("attempts_made")?;
     job.executions = row.get("executions")?;
+    job.claims = row.get("claims")?;
     Ok(JobRow { job, ended: row.get::<_, Option<i64>>("ended_clock_ms")?.map(Moment::from_ms) })
 }
 
@@ -128,7 +131,7 @@ pub(crate) fn read_row_of_lines(text: &str) {
         ?14 AS error_sentence, ?15 AS facts, ?16 AS posture, ?17 AS attempts_made, \
         ?18 AS executions, ?19 AS ended_clock_ms, ?20 AS idempotency_key, ?21 AS request_id, \
         ?22 AS trace_id, ?23 AS cap_bytes, ?24 AS peak_bytes, ?25 AS wall_ms, ?26 AS cpu_ms, \
-        ?27 AS end, ?28 AS is_counted";
+        ?27 AS end, ?28 AS is_counted, ?29 AS claims";
     thread_local! {
         static CONNECTION: Connection = Connection::open_in_memory().expect("memory");
     }
@@ -137,7 +140,7 @@ pub(crate) fn read_row_of_lines(text: &str) {
     CONNECTION.with(|connection| {
         let query = format!("SELECT {COLUMNS}");
         let mut statement = connection.prepare(&query).expect("a statement");
-        let _ = statement.query_row(params_from_iter(lines.take(28)), |row| {
+        let _ = statement.query_row(params_from_iter(lines.take(29)), |row| {
             let _ = read_attempt(row);
             let job = read(row)?;
             // What is read can be written.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Result};
 
 /// Each step migrates one version to the next; a released step is never changed.
-pub(crate) const STEPS: [&str; 2] = [
+pub(crate) const STEPS: [&str; 3] = [
     "
     CREATE TABLE settings (
         key TEXT PRIMARY KEY,
@@ -67,6 +67,10 @@ pub(crate) const STEPS: [&str; 2] = [
     "
     ALTER TABLE jobs ADD COLUMN request_id TEXT;
     ALTER TABLE jobs ADD COLUMN trace_id TEXT;
+",
+    // How many attempts were started.
+    "
+    ALTER TABLE jobs ADD COLUMN claims INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

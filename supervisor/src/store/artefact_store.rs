@@ -1,0 +1,186 @@
+//! The files of jobs as the rest of the program uses them: in the state folder and, if one is configured, in a store
+//! that hosts share ([`crate::store::objects`]).
+//!
+//! The state folder is where workers read and write, and a cache of what is shared. Without a shared store the calls
+//! here do what those of [`StateDir`] do. None blocks.
+
+use crate::policy::job::JobId;
+use crate::store::artefacts::{AttemptFolder, StateDir};
+use crate::store::error::{StateError, failed};
+use crate::store::journal::RemovedPart;
+use crate::store::objects::Objects;
+use bodyscript_protocol::artefact::Artefact;
+use jiff::Timestamp;
+use std::fs::{self, FileTimes, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+/// How often the shared store is asked whether it answers.
+const PROBE_PERIOD: Duration = Duration::from_secs(5);
+
+/// The files of jobs.
+#[derive(Debug, Clone)]
+pub(crate) struct ArtefactStore {
+    folder: StateDir,
+    objects: Option<Objects>,
+}
+
+/// The results of a job: which claim made them, and when it completed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ResultsOf {
+    /// The job.
+    pub job: JobId,
+    /// The number of the claim.
+    pub claim: u32,
+    /// When the job completed.
+    pub completed_at: Timestamp,
+}
+
+impl ArtefactStore {
+    /// Files in the state folder, and in a shared store if there is one.
+    pub(crate) const fn new(folder: StateDir, objects: Option<Objects>) -> Self {
+        Self { folder, objects }
+    }
+
+    /// The state folder.
+    pub(crate) const fn folder(&self) -> &StateDir {
+        &self.folder
+    }
+
+    /// Whether there is a shared store.
+    pub(crate) const fn is_shared(&self) -> bool {
+        self.objects.is_some()
+    }
+
+    /// Whether the shared store, if there is one, has answered its last request.
+    pub(crate) fn is_reachable(&self) -> bool {
+        self.objects.as_ref().is_none_or(Objects::is_reachable)
+    }
+
+    /// Asks the shared store now and then whether it answers; returns at once without one.
+    pub(crate) async fn probe(&self) {
+        let Some(objects) = &self.objects else { return };
+        loop {
+            // The result is noted and logged there.
+            let _ = objects.probe().await;
+            sleep(PROBE_PERIOD).await;
+        }
+    }
+
+    /// Shares a complete upload.
+    pub(crate) async fn share_upload(&self, id: JobId) -> Result<(), StateError> {
+        match &self.objects {
+            Some(objects) => objects.put(&self.folder.upload(id), &objects.upload(id)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Fetches a shared upload, unless it is in the state folder.
+    pub(crate) async fn fetch_upload(&self, id: JobId) -> Result<(), StateError> {
+        let Some(objects) = &self.objects else { return Ok(()) };
+        let file = self.folder.upload(id);
+        if !file.exists() {
+            objects.get(&objects.upload(id), &file).await?;
+        }
+        Ok(())
+    }
+
+    /// Shares the artefacts and the outcome of a finished attempt.
+    pub(crate) async fn share_results(
+        &self,
+        (job, claim): (JobId, u32),
+        folder: &AttemptFolder,
+    ) -> Result<(), StateError> {
+        let Some(objects) = &self.objects else { return Ok(()) };
+        for (name, file) in folder.files() {
+            objects.put(&file, &objects.result(job, claim, name)).await?;
+        }
+        Ok(())
+    }
+
+    /// The path of an artefact of a completed job, fetched if need be. If there is none, neither is the file.
+    pub(crate) async fn result(
+        &self,
+        of: ResultsOf,
+        artefact: Artefact,
+    ) -> Result<PathBuf, StateError> {
+        let file = self.folder.result(of.job, artefact);
+        let Some(objects) = &self.objects else { return Ok(file) };
+        if !file.exists() {
+            let folder = self.folder.create_results(of.job)?;
+            let object = objects.result(of.job, of.claim, artefact.file_name());
+            if !objects.get(&object, &folder.join(artefact.file_name())).await? {
+                return Ok(file);
+            }
+        }
+        date(&file, of.completed_at).map_err(failed("dated", &file))?;
+        Ok(file)
+    }
+
+    /// The URL from which a client can download an artefact of a completed job for a while, under this
+    /// `Content-Disposition`; none without a store that has such URLs.
+    pub(crate) async fn result_url(
+        &self,
+        of: ResultsOf,
+        artefact: Artefact,
+        disposition: &str,
+    ) -> Result<Option<String>, StateError> {
+        let Some(objects) = &self.objects else { return Ok(None) };
+        let object = objects.result(of.job, of.claim, artefact.file_name());
+        objects.url(&object, artefact.media_type(), disposition).await
+    }
+
+    /// Removes files of a job.
+    pub(crate) async fn remove(&self, id: JobId, part: RemovedPart) -> Result<(), StateError> {
+        let folder = self.folder.clone();
+        let removed = blocking(move || match part {
+            RemovedPart::Job => folder.remove(id),
+            RemovedPart::Upload => folder.remove_leftovers(id),
+        });
+        removed.await?;
+        let Some(objects) = &self.objects else { return Ok(()) };
+        objects.remove_upload(id).await?;
+        match part {
+            RemovedPart::Job => objects.remove_results(id).await,
+            RemovedPart::Upload => Ok(()),
+        }
+    }
+
+    /// Removes an upload that did not become a job.
+    pub(crate) async fn remove_upload(&self, id: JobId) -> Result<(), StateError> {
+        let folder = self.folder.clone();
+        blocking(move || folder.remove_upload(id)).await?;
+        match &self.objects {
+            Some(objects) => objects.remove_upload(id).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the folder of an attempt.
+    pub(crate) async fn discard_attempt(&self, id: JobId, number: u32) -> Result<(), StateError> {
+        let folder = self.folder.clone();
+        blocking(move || folder.discard_attempt(id, number)).await
+    }
+}
+
+/// Gives a copy the same date on every host, from which `Last-Modified` and `ETag` follow.
+fn date(file: &Path, at: Timestamp) -> io::Result<()> {
+    let since_1970 = Duration::from_millis(at.as_millisecond().unsigned_abs());
+    let at = SystemTime::UNIX_EPOCH + since_1970;
+    if fs::metadata(file)?.modified()? != at {
+        let times = FileTimes::new().set_modified(at);
+        OpenOptions::new().write(true).open(file)?.set_times(times)?;
+    }
+    Ok(())
+}
+
+/// Runs file operations on a thread that may block.
+async fn blocking<T: Send + 'static>(operation: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(operation).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
