@@ -319,6 +319,14 @@ $(BENCH_PEERS): tests/bench/requirements.txt
 		echo "bench-peers: pip is not there or cannot reach its index: none of the $$(grep -c == $<) packages of $<"
 	fi
 
+LOAD ?=
+
+.PHONY: load
+load: build target/users/.installed ## Run simulated users against the service, write docs/load.md (LOAD=five,row,mixed,fifty)
+	@[ -e target/users/.installed ] || { echo "load: locust is not there" >&2; exit 1; }
+	target/users/bin/python tests/users/run.py --programs "$(BUILT)" --folder target/users --scenarios "$(LOAD)"
+	target/users/bin/python tests/users/report.py target/users/figures.json $(if $(LOAD),target/users,docs)
+
 .PHONY: models
 models: ## Convert the models from their source package and compare
 	@python3 -m venv target/models-venv
