@@ -14,7 +14,9 @@ import psutil
 def machine():
     processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     name = processor[1] if processor else "unknown processor"
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], check=False, capture_output=True, text=True
+    )
     return {
         "machine": f"{os.cpu_count()} x {name}, {psutil.virtual_memory().total >> 30} GiB",
         "kernel": platform.release(),

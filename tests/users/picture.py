@@ -49,7 +49,7 @@ def draw_times(axes, summaries):
         text = f"{latency['median']:.1f} / {latency['p95']:.1f} / {latency['max']:.1f} s"
         axes.annotate(text, (latency["median"], row), (0, 8), textcoords="offset points", color="#374151")
     axes.set_xscale("log")
-    least, most = of["median"].min() / 1.5, of["max"].max() * 1.6
+    least, most = of["median"].min() / 1.5, of["max"].max() * 2.5
     axes.set_xlim(least, most)
     axes.xaxis.set_major_locator(FixedLocator([tick for tick in TICKS_S if least <= tick <= most]))
     axes.xaxis.set_major_formatter(ScalarFormatter())

@@ -29,13 +29,13 @@ A run fails unless
 - the supervisor has at most 128 MiB, which is what the default of `memory_budget_bytes` leaves for it;
 - no job, file of a job, worker or control group is left, and the service exits with 0 on SIGTERM.
 
-Times are not judged. They are those of one machine with {cores} processors, which also runs the users.
+Times are not judged. They are those of one machine with {cores} processors, which also runs the users; other programs on it
+(see its load average below) make all of them longer.
 """
 
 TIMES = """\
 Seconds from the start of the first upload until the user sees that the job is completed; in the last two columns
-from the start of the upload that was accepted.
-The sample is that of `make demo`: 150 frames of 640x480, 0.1 MB. The files of 5, 10 and 20 MB are ten seconds of 1280x720,
+from the start of the upload that was accepted. The sample is that of `make demo`: 150 frames of 640x480, 0.1 MB. The files of 5, 10 and 20 MB are ten seconds of 1280x720,
 1920x1080 and 1920x1080 at 30 frames/s, made from the sample and noise.
 """
 
