@@ -35,8 +35,9 @@ Times are not judged. They are those of one machine with {cores} processors, whi
 
 TIMES = """\
 Seconds from the start of the first upload until the user sees that the job is completed; in the last two columns
-from the start of the upload that was accepted. The sample is that of `make demo`: 150 frames of 640x480, 0.1 MB. The files of 5, 10 and 20 MB are ten seconds of 1280x720,
-1920x1080 and 1920x1080 at 30 frames/s, made from the sample and noise.
+from the start of the upload that was accepted. The sample is that of `make demo`: 150 frames of 640x480, 0.1 MB.
+The files of 5, 10 and 20 MB are ten seconds of 1280x720, 1920x1080 and 1920x1080 at 30 frames/s, made from the
+sample and noise.
 """
 
 HOW_TO_RUN = """\
