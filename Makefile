@@ -214,14 +214,14 @@ deny: cargo-deny ## Check licences, sources and advisories of all dependencies
 
 .PHONY: deb
 deb: setup ## Build the Debian package (PROFILE=release or dev) and check it with lintian
-	@$(MAKE) --no-print-directory deb-$(PROFILE)
+	@$(MAKE) --no-print-directory deb-$(PROFILE) PROFILE=$(PROFILE)
 	lintian --version >/dev/null 2>&1 || { tests/skips.sh skip lintian "it is not installed"; exit 0; }
 	lintian --fail-on error target/debian/bodyscript_*.deb
 
 .PHONY: deb-dev
 deb-dev:
 	@cargo build --locked --profile dev $(TARGETS)
-	$(MAKE) --no-print-directory worker-files package PROFILE=dev
+	$(MAKE) --no-print-directory worker-files package
 
 # A release is compiled with flags of its own, so in a folder of its own.
 .PHONY: deb-release
