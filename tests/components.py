@@ -16,6 +16,8 @@ def dependencies(program):
     dumped = subprocess.run(
         ["objcopy", "--dump-section", ".dep-v0=/dev/stdout", program, "/dev/null"], check=True, capture_output=True
     )
+    if not dumped.stdout:
+        sys.exit(f"components: {program} does not list its dependencies")
     packages = json.loads(zlib.decompress(dumped.stdout))["packages"]
     return {(package["name"], package["version"]) for package in packages}
 
