@@ -277,7 +277,7 @@ SOAK_MUTANTS ?= 2000
 SOAK_MUTANT_SEED ?= 1000
 
 .PHONY: reproducible
-reproducible: setup sbom-tools ## Build the package of the last commit twice and compare; a quarter of an hour
+reproducible: setup sbom-tools ## Build the package of the last commit twice and compare; about twenty minutes
 	@tests/reproducible.sh $(SBOM)
 
 .PHONY: soak
