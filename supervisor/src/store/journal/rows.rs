@@ -131,7 +131,7 @@ pub(crate) fn read_row_of_lines(text: &str) {
         ?14 AS error_sentence, ?15 AS facts, ?16 AS posture, ?17 AS attempts_made, \
         ?18 AS executions, ?19 AS ended_clock_ms, ?20 AS idempotency_key, ?21 AS request_id, \
         ?22 AS trace_id, ?23 AS cap_bytes, ?24 AS peak_bytes, ?25 AS wall_ms, ?26 AS cpu_ms, \
-        ?27 AS end, ?28 AS is_counted, ?29 AS claims";
+        ?27 AS end, ?28 AS is_counted, ifnull(?29, 0) AS claims";
     thread_local! {
         static CONNECTION: Connection = Connection::open_in_memory().expect("memory");
     }
