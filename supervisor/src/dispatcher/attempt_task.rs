@@ -12,7 +12,7 @@ use crate::runner::attempt::exit_report::{ExitEvidence, ExitReport};
 use crate::runner::attempt::origin::Origin;
 use crate::runner::attempt::{Assignment, Live};
 use crate::runner::containment::cage::CageBackend;
-use crate::store::{ArtefactStore, AttemptFolder, Outcome, StateError};
+use crate::store::{ArtefactStore, AttemptFolder, Outcome, StateError, blocking};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::message::JobParameters;
@@ -22,7 +22,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::join;
 use tokio::sync::{oneshot, watch};
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -221,13 +220,5 @@ fn output_failed() -> Decision {
         verdict: Verdict::Fail,
         error_code: Some("output_failed"),
         sentence: "The service could not write the results to its disk. Try again later.".into(),
-    }
-}
-
-/// Runs blocking file operations on a thread of their own, so that they do not stall the runtime.
-async fn blocking<T: Send + 'static>(operation: impl FnOnce() -> T + Send + 'static) -> T {
-    match spawn_blocking(operation).await {
-        Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

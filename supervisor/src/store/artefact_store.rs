@@ -6,6 +6,7 @@
 
 use crate::policy::job::JobId;
 use crate::store::artefacts::{AttemptFolder, StateDir};
+use crate::store::blocking::blocking;
 use crate::store::error::{StateError, failed};
 use crate::store::journal::RemovedPart;
 use crate::store::objects::Objects;
@@ -15,7 +16,7 @@ use std::fs::{self, FileTimes, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use tokio::task::spawn_blocking;
+use tokio::fs::try_exists;
 use tokio::time::sleep;
 
 /// How often the shared store is asked whether it answers.
@@ -82,7 +83,7 @@ impl ArtefactStore {
     pub(crate) async fn fetch_upload(&self, id: JobId) -> Result<(), StateError> {
         let Some(objects) = &self.objects else { return Ok(()) };
         let file = self.folder.upload(id);
-        if !file.exists() {
+        if !is_there(&file).await? {
             objects.get(&objects.upload(id), &file).await?;
         }
         Ok(())
@@ -109,15 +110,19 @@ impl ArtefactStore {
     ) -> Result<PathBuf, StateError> {
         let file = self.folder.result(of.job, artefact);
         let Some(objects) = &self.objects else { return Ok(file) };
-        if !file.exists() {
-            let folder = self.folder.create_results(of.job)?;
+        if !is_there(&file).await? {
+            let state = self.folder.clone();
+            let folder = blocking(move || state.create_results(of.job)).await?;
             let object = objects.result(of.job, of.claim, artefact.file_name());
             if !objects.get(&object, &folder.join(artefact.file_name())).await? {
                 return Ok(file);
             }
         }
-        date(&file, of.completed_at).map_err(failed("dated", &file))?;
-        Ok(file)
+        blocking(move || match date(&file, of.completed_at) {
+            Ok(()) => Ok(file),
+            Err(error) => Err(failed("dated", &file)(error)),
+        })
+        .await
     }
 
     /// The URL from which a client can download an artefact of a completed job for a while, under this
@@ -166,6 +171,10 @@ impl ArtefactStore {
     }
 }
 
+async fn is_there(file: &Path) -> Result<bool, StateError> {
+    try_exists(file).await.map_err(failed("found", file))
+}
+
 /// Gives a copy the same date on every host, from which `Last-Modified` and `ETag` follow.
 fn date(file: &Path, at: Timestamp) -> io::Result<()> {
     let since_1970 = Duration::from_millis(at.as_millisecond().unsigned_abs());
@@ -175,12 +184,4 @@ fn date(file: &Path, at: Timestamp) -> io::Result<()> {
         OpenOptions::new().write(true).open(file)?.set_times(times)?;
     }
     Ok(())
-}
-
-/// Runs file operations on a thread that may block.
-async fn blocking<T: Send + 'static>(operation: impl FnOnce() -> T + Send + 'static) -> T {
-    match spawn_blocking(operation).await {
-        Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
 }

@@ -7,6 +7,7 @@
 
 mod artefact_store;
 mod artefacts;
+mod blocking;
 mod clock;
 mod error;
 pub(crate) mod failpoint;
@@ -22,6 +23,7 @@ mod set_aside;
 pub(crate) use artefact_store::{ArtefactStore, ResultsOf};
 pub use artefacts::StateDir;
 pub(crate) use artefacts::{AttemptFolder, PartialUpload};
+pub(crate) use blocking::blocking;
 #[cfg(test)]
 pub(crate) use clock::simulated;
 pub use clock::wall;
