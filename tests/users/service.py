@@ -17,7 +17,7 @@ SAMPLE_EVERY_S = 0.25
 # Longest wait for anything but the videos; far beyond what a slow machine needs.
 WAIT_S = 120
 WORKERS = 2
-JOB_FOLDERS = ("spool", "attempts", "results")
+JOB_FOLDERS = ("spool", "jobs", "results")
 PR_SET_CHILD_SUBREAPER = 36
 
 
