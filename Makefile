@@ -120,21 +120,30 @@ target/%/.installed: tests/%/requirements.txt
 		echo "python-tools: pip is not there or cannot reach its index: none of the $$(grep -c . $<) packages of $<"
 	fi
 
-# Reverse proxies to test the examples of docs/proxies with, and their libraries. Their packages are
-# unpacked and not installed: installing them would start servers on port 80 of this machine.
+# Programs from Debian's packages, with the libraries that `make setup` does not install. The packages are unpacked and not
+# installed: installing them would start servers on this machine.
 PROXY_PACKAGES := nginx haproxy caddy liblua5.3-0 libopentracing1 libopentracing-c-wrapper0
+DATABASE_PACKAGES := postgresql-15 postgresql-client-15 libpq5
 PROXIES := target/proxies/.unpacked
+DATABASE := target/database/.unpacked
 
 .PHONY: proxy-tools
 proxy-tools: $(PROXIES) ## Fetch the reverse proxies for the tests of docs/proxies
 
-$(PROXIES):
-	@rm -rf target/proxies && mkdir -p target/proxies/packages && cd target/proxies/packages
-	if apt-get download -qq $(PROXY_PACKAGES) 2>error; then
+.PHONY: database-tools
+database-tools: $(DATABASE) ## Fetch PostgreSQL for the tests of hosts that share a journal
+
+$(PROXIES): UNPACKED := $(PROXY_PACKAGES)
+$(PROXIES): TOOLS := proxy-tools
+$(DATABASE): UNPACKED := $(DATABASE_PACKAGES)
+$(DATABASE): TOOLS := database-tools
+$(PROXIES) $(DATABASE):
+	@rm -rf $(@D) && mkdir -p $(@D)/packages && cd $(@D)/packages
+	if apt-get download -qq $(UNPACKED) 2>error; then
 		for package in *.deb; do dpkg-deb -x "$$package" ..; done
 		touch ../.unpacked
 	else
-		echo "proxy-tools: none of the $(words $(PROXY_PACKAGES)) packages: $$(tail -1 error)"
+		echo "$(TOOLS): none of the $(words $(UNPACKED)) packages: $$(tail -1 error)"
 	fi
 
 # The sections of a test run, each with the minutes it took. What is downloaded comes while the first compile.
@@ -164,7 +173,7 @@ test: setup ## Run all tests and checks
 	tests/skips.sh count
 
 .PHONY: tools
-tools: browser-tools python-tools proxy-tools cargo-deny vm-image
+tools: browser-tools python-tools proxy-tools database-tools cargo-deny vm-image
 
 .PHONY: build-tests
 build-tests:

@@ -2,9 +2,11 @@
 //! test. Called by the tests of this workspace; the service must never depend on it.
 
 pub mod browser;
+pub mod cluster;
 pub mod connection_flood;
 pub mod crash_ledger;
 pub mod ctl;
+pub mod database;
 pub mod disks;
 pub mod faulty_link;
 pub mod fixture;

@@ -7,12 +7,16 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::blocking::Client;
+use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// The bucket that a store has at its start.
-pub const BUCKET: &str = "videos";
+const BUCKET: &str = "videos";
+
+/// Of any user: the store accepts all.
+const CREDENTIALS: &str = "[default]\naws_access_key_id = test\naws_secret_access_key = test\n";
 
 /// A running store.
 #[derive(Debug)]
@@ -52,6 +56,20 @@ impl ObjectServer {
     /// Its address.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// The flags of a service with its files in this store, below the prefix `a`. The folder gets a file with credentials.
+    pub fn flags(&self, folder: &Path) -> Result<Vec<String>> {
+        let credentials = folder.join("credentials");
+        fs::write(&credentials, CREDENTIALS)?;
+        Ok(vec![
+            "--artefacts-url".into(),
+            format!("s3://{BUCKET}/a"),
+            "--artefacts-endpoint".into(),
+            self.endpoint.clone(),
+            "--artefacts-credentials-file".into(),
+            credentials.to_string_lossy().into_owned(),
+        ])
     }
 
     /// The names of all objects, sorted.

@@ -56,7 +56,8 @@ impl TestServer {
         Self::launch_at([port, 0], folder, flags, failpoint)
     }
 
-    fn start_at(ports: [u16; 2], folder: Arc<TempDir>, flags: &[&str]) -> Result<Self> {
+    /// As [`TestServer::start_in`], on these ports: the public one and the operators'.
+    pub fn start_at(ports: [u16; 2], folder: Arc<TempDir>, flags: &[&str]) -> Result<Self> {
         let mut server = Self::launch_at(ports, folder, flags, None)?;
         server.await_ready()?;
         Ok(server)
@@ -176,6 +177,11 @@ impl TestServer {
         }
     }
 
+    /// The ports on which it listens: the public one and the operators'.
+    pub fn ports(&self) -> Result<[u16; 2]> {
+        Ok([port(&self.base)?, port(&self.operator_url("")?)?])
+    }
+
     /// A client for requests this type has no method for.
     pub fn client(&self) -> &Client {
         &self.client
@@ -289,7 +295,7 @@ impl TestServer {
 
     /// As [`TestServer::restart`], with an action while no service runs.
     pub fn restart_after(self, flags: &[&str], pause: impl FnOnce() -> Result<()>) -> Result<Self> {
-        let ports = [port(&self.base)?, port(&self.operator_url("")?)?];
+        let ports = self.ports()?;
         let folder = self.kill()?;
         pause()?;
         Self::start_at(ports, folder, flags)

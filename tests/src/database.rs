@@ -1,0 +1,278 @@
+//! A PostgreSQL server for one test on loopback, from Debian's packages as `make database-tools` unpacks them. What it
+//! has confirmed survives a crash, as in production: only what concerns speed is configured otherwise.
+
+use crate::leftovers::{descendants, is_alive};
+use crate::polling::wait_until;
+use crate::report;
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, User, geteuid};
+use std::env::consts::ARCH;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::{OpenOptionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// The role of the services, and the database that it owns.
+const NAME: &str = "bodyscript";
+
+/// The role of the tests.
+const SUPERUSER: &str = "postgres";
+
+/// Services need their password; the tests connect through the socket in the server's folder.
+const ACCESS: &str = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+
+/// The server refuses to run as root.
+const UNPRIVILEGED_USER: &str = "nobody";
+
+/// Without compiled queries, whose library is not unpacked; without time zones, which a host may lack; and with one call
+/// for all files where a start after a crash would sync a thousand, one by one.
+const SETTINGS: [&str; 6] = [
+    "jit=off",
+    "max_connections=100",
+    "timezone=GMT",
+    "log_timezone=GMT",
+    "shared_buffers=32MB",
+    "recovery_init_sync_method=syncfs",
+];
+
+/// A server, which may be stopped.
+#[derive(Debug)]
+pub struct Database {
+    child: Child,
+    port: u16,
+    programs: Programs,
+    folder: TempDir,
+}
+
+impl Database {
+    /// Starts a server with an empty database; none, which counts as a skip, if its programs are not unpacked.
+    pub fn start() -> Result<Option<Self>> {
+        let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/database");
+        if !tools.join(".unpacked").exists() {
+            report::skipped("database", "PostgreSQL is not unpacked; run `make database-tools`");
+            return Ok(None);
+        }
+        let folder = tempfile::tempdir()?;
+        let programs = Programs::new(tools.join("usr"), folder.path())?;
+        programs.create_data()?;
+        // The port was free a moment ago; if another process takes it, the start fails.
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let child = programs.launch(port)?;
+        let database = Self { child, port, programs, folder };
+        database.await_ready()?;
+        database.create_role()?;
+        Ok(Some(database))
+    }
+
+    /// The role and its password, which is in a file that only the user of this process reads.
+    fn create_role(&self) -> Result<()> {
+        let password = format!("{:032x}", fastrand::u128(..));
+        let mut file = File::options();
+        let file = file.write(true).create_new(true).mode(0o600).open(self.password_file());
+        file?.write_all(password.as_bytes())?;
+        self.psql(SUPERUSER, &format!("CREATE ROLE {NAME} LOGIN PASSWORD '{password}'"))?;
+        self.psql(SUPERUSER, &format!("CREATE DATABASE {NAME} OWNER {NAME}"))?;
+        Ok(())
+    }
+
+    /// The address of the database for services, without the password.
+    pub fn url(&self) -> String {
+        format!("postgres://{NAME}@127.0.0.1:{}/{NAME}", self.port)
+    }
+
+    /// The file with the password of the services.
+    pub fn password_file(&self) -> PathBuf {
+        self.folder.path().join("password")
+    }
+
+    /// The flags of a service with its journal in this database.
+    pub fn flags(&self) -> Vec<String> {
+        let password_file = self.password_file().to_string_lossy().into_owned();
+        vec!["--journal-url".into(), self.url(), "--journal-password-file".into(), password_file]
+    }
+
+    /// The rows of a query of a superuser, one a line, their columns separated by `|`.
+    pub fn query(&self, sql: &str) -> Result<String> {
+        self.psql(NAME, sql)
+    }
+
+    fn psql(&self, database: &str, sql: &str) -> Result<String> {
+        let output = self
+            .programs
+            .command("psql")
+            .args(["--no-psqlrc", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"])
+            .args(["--username", SUPERUSER, "--dbname", database, "--command", sql])
+            .args(["--port", &self.port.to_string(), "--host"])
+            .arg(self.folder.path())
+            .env("PGCONNECT_TIMEOUT", "10")
+            .output()
+            .context("psql cannot be run")?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{sql}: {}; log: {}", error.trim(), self.log());
+        Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+    }
+
+    /// Ends the server without a checkpoint, as a crash does: its next start recovers from the log of its writes.
+    /// (SIGKILL would leave its child processes.)
+    pub fn crash(&mut self) -> Result<()> {
+        self.end(Signal::SIGQUIT)
+    }
+
+    /// Ends the server in order. Connections are closed at once.
+    pub fn stop(&mut self) -> Result<()> {
+        self.end(Signal::SIGINT)
+    }
+
+    /// Starts a server that has ended, at the same address and with its data.
+    pub fn start_again(&mut self) -> Result<()> {
+        ensure!(self.is_over()?, "the database still runs");
+        self.child = self.programs.launch(self.port)?;
+        self.await_ready()
+    }
+
+    /// Stops it without ending it: connections are accepted by the kernel, and nothing is answered.
+    pub fn suspend(&self) -> Result<()> {
+        self.signal_all(Signal::SIGSTOP)
+    }
+
+    /// Continues it.
+    pub fn resume(&self) -> Result<()> {
+        self.signal_all(Signal::SIGCONT)
+    }
+
+    /// Everything the server has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// The server first, which creates no more processes after that. They are in no process group of it.
+    fn signal_all(&self, signal: Signal) -> Result<()> {
+        kill(self.pid(), signal)?;
+        for pid in descendants(self.pid().as_raw()) {
+            // It may have exited meanwhile.
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, signal: Signal) -> Result<()> {
+        ensure!(!self.is_over()?, "the database has ended; log: {}", self.log());
+        // A suspended process acts on no other signal.
+        self.resume()?;
+        kill(self.pid(), signal)?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    fn is_over(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    fn await_ready(&self) -> Result<()> {
+        let answers = || {
+            ensure!(is_alive(self.pid().as_raw()), "the database has ended");
+            Ok(self.psql(SUPERUSER, "SELECT 1").is_ok())
+        };
+        wait_until("the database answers", answers).with_context(|| self.log())
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.crash();
+        }
+    }
+}
+
+/// The programs, and the folder and the user with which they run.
+#[derive(Debug)]
+struct Programs {
+    unpacked: PathBuf,
+    folder: PathBuf,
+    /// None if it is the user of this process.
+    user: Option<User>,
+}
+
+impl Programs {
+    fn new(unpacked: PathBuf, folder: &Path) -> Result<Self> {
+        let mut programs = Self { unpacked, folder: folder.to_owned(), user: None };
+        if geteuid().is_root() {
+            let user = User::from_name(UNPRIVILEGED_USER)?;
+            let user = user.with_context(|| format!("there is no user {UNPRIVILEGED_USER}"))?;
+            chown(folder, Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
+            programs.user = Some(user);
+        }
+        let probe = programs.command("postgres").arg("--version").output();
+        if probe.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
+            programs.copy()?;
+        }
+        Ok(programs)
+    }
+
+    /// Copies them to where the user can read them: the source tree may be in a folder of root.
+    fn copy(&mut self) -> Result<()> {
+        let copy = self.folder.join("programs");
+        let copied = Command::new("cp").arg("--archive").args([&self.unpacked, &copy]).output()?;
+        ensure!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+        self.unpacked = copy;
+        Ok(())
+    }
+
+    /// A program without the environment of the tests, which may name another server.
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(self.unpacked.join("lib/postgresql/15/bin").join(name));
+        command
+            .current_dir(&self.folder)
+            .env_clear()
+            .env("LC_ALL", "C")
+            .env("LD_LIBRARY_PATH", self.unpacked.join(format!("lib/{ARCH}-linux-gnu")))
+            .stdin(Stdio::null());
+        if let Some(user) = &self.user {
+            command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        }
+        command
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    fn create_data(&self) -> Result<()> {
+        let output = self
+            .command("initdb")
+            // What a test survives are crashes of the server, not of the host.
+            .args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C"])
+            .args(["--username", SUPERUSER, "--pgdata"])
+            .arg(self.data())
+            .output()
+            .context("initdb cannot be run")?;
+        let error = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "initdb ended with {}: {error}", output.status);
+        Ok(fs::write(self.data().join("pg_hba.conf"), ACCESS)?)
+    }
+
+    fn launch(&self, port: u16) -> Result<Child> {
+        let log = File::options().create(true).append(true).open(self.folder.join("log"))?;
+        self.command("postgres")
+            .args(["-c", "listen_addresses=127.0.0.1", "-p", &port.to_string()])
+            .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]))
+            .arg("-k")
+            .arg(&self.folder)
+            .arg("-D")
+            .arg(self.data())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("the database cannot be started")
+    }
+}
