@@ -21,11 +21,12 @@ use crate::runner::attempt::exit_report::Stop;
 use crate::runner::attempt::trial::{TrialError, trial};
 use crate::runner::factory::{WorkerFactory, WorkerFactoryError};
 use crate::store::{
-    ArtefactStore, Journal, JournalError, Objects, ObjectsError, Recovered, Resumables, StateDir,
-    StateError, wall,
+    ArtefactStore, Journal, JournalError, Objects, ObjectsError, OpenedJournal, Recovered,
+    Resumables, StateDir, StateError, WebhookRecords, closed, wall,
 };
 use crate::webhook::{WebhookError, WebhookSender, Webhooks};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 use thiserror::Error;
@@ -86,10 +87,12 @@ pub(crate) async fn run(
     let (state, _lock) = StateDir::open(&config.state_dir)?;
     let factory = WorkerFactory::open(&config.factory())?;
     let sandbox = trial(&factory, config.worker_memory_bytes_max, config.deadlines).await?;
-    let (past, writer) = Journal::open(state.root())?;
+    let (mut past, writer) = open_journal(&config, &state).await?;
     let resumables = Resumables::open(&state, past.clock.clone(), config.resumable)?;
     let objects = config.artefacts.as_ref().map(Objects::open).transpose()?;
     let artefacts = ArtefactStore::new(state.clone(), objects);
+    let records = WebhookRecords::of(state.root(), &past.journal);
+    let adopted = std::mem::replace(&mut past.webhooks, closed());
     let recovered = Recovered::from(past, &artefacts)?;
     log_ready(&config, &factory, &sandbox.summary());
     let cage = factory.cage_backend().to_string();
@@ -97,7 +100,7 @@ pub(crate) async fn run(
     let (dispatcher, dispatcher_task) =
         Dispatcher::start(config.clone(), runner(factory), artefacts.clone(), recovered);
     let closing = CancellationToken::new();
-    let webhooks = Webhooks::open(webhook_sender, state.root(), &dispatcher, &closing)?;
+    let webhooks = Webhooks::open(webhook_sender, records, adopted, &dispatcher, &closing)?;
     let clients = Clients::new(config.access.clients.clone());
     let (settings, settings_receiver) =
         watch::channel(Settings { config: config.clone(), access, clients, reload_refused: None });
@@ -140,9 +143,23 @@ pub(crate) async fn run(
     drop(dispatcher);
     let _ = dispatcher_task.await;
     // Returns once everything is written.
-    let _ = tokio::task::spawn_blocking(move || writer.join()).await;
+    writer.await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Opens the journal; the future ends once every handle is dropped and everything is written.
+async fn open_journal(
+    config: &Config,
+    state: &StateDir,
+) -> Result<(OpenedJournal, Pin<Box<dyn Future<Output = ()> + Send>>), JournalError> {
+    let Some(shared) = config.journal.clone() else {
+        let (past, writer) = Journal::open(state.root())?;
+        let joined = tokio::task::spawn_blocking(move || drop(writer.join()));
+        return Ok((past, Box::pin(async move { drop(joined.await) })));
+    };
+    let (past, writer) = Journal::open_shared(shared, config.memory_budget_bytes, state).await?;
+    Ok((past, Box::pin(async move { drop(writer.await) })))
 }
 
 fn log_ready(config: &Config, factory: &WorkerFactory, sandbox: &str) {

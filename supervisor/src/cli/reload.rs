@@ -75,6 +75,11 @@ mod tests {
         result_ttl_s = 7
         pressure_ttl_s = 6
         disk_free_bytes_min = 7
+        journal_url = "postgres://other@other/other"
+        journal_password_file = "/other"
+        host_name = "another"
+        lease_s = 7
+        journal_poll_ms = 70
         artefacts_url = "s3://other"
         artefacts_endpoint = "http://127.0.0.1:7"
         artefacts_credentials_file = "/other"

@@ -88,6 +88,7 @@ const fn remedy(refusal: &admission::Refusal) -> &'static str {
         // These cannot occur: the queue has a place for every video, and the limits do not apply.
         admission::Refusal::Closing
         | admission::Refusal::StoreUnreachable
+        | admission::Refusal::JournalUnreachable
         | admission::Refusal::JournalLost
         | admission::Refusal::QueueFull { .. }
         | admission::Refusal::TooLarge { .. } => "the command is stopping",

@@ -5,7 +5,7 @@ use crate::config::values::{Result, Values, refused};
 use crate::store::{ObjectsConfig, ObjectsUrl};
 
 /// The value of `artefacts_url` for files in `state_dir` only.
-const LOCAL: &str = "local";
+pub(crate) const LOCAL: &str = "local";
 
 /// Reads the settings; none if files are in `state_dir` only.
 pub(crate) fn read(values: &mut Values) -> Result<Option<ObjectsConfig>> {

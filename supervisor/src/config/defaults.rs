@@ -56,6 +56,14 @@ pub(crate) fn credential(name: &str) -> Option<PathBuf> {
     Some(Path::new(&folder).join(name)).filter(|path| path.exists())
 }
 
+/// The name of the system; `host` if it has none that is accepted.
+pub(crate) fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
+    let name: String = name.chars().filter(plain).take(64).collect();
+    if name.is_empty() { "host".into() } else { name }
+}
+
 /// Three quarters of the memory available to this process, less a reserve, in bytes.
 ///
 /// The available memory is the minimum of the host's (proc(5), `MemAvailable`) and the limits of

@@ -28,7 +28,7 @@ const LAYERS_REQUIRED: [&str; 5] = names([
 
 /// Every key, in the order of the help.
 #[rustfmt::skip]
-pub(crate) static KEYS: [Key; 55] = [
+pub(crate) static KEYS: [Key; 60] = [
     Key::new("listen", "ADDR:PORT", text("127.0.0.1:8000"), "Address and port to listen on").at_next_start(),
     Key::new("operator_listen", "ADDR:PORT", text("127.0.0.1:8001"),
         "Address and port of the operator listener, or off; needs a token unless it is loopback").at_next_start(),
@@ -76,6 +76,17 @@ pub(crate) static KEYS: [Key; 55] = [
         "Time results are kept while memory or disk space is low"),
     Key::new("disk_free_bytes_min", "BYTES", bytes(256 * MIB, 0),
         "Free disk space below which uploads are refused"),
+    Key::new("journal_url", "URL", text("sqlite:"),
+        "Journal of jobs: sqlite: (state_dir) or postgres://user@host/database, which hosts share").at_next_start(),
+    Key::new("journal_password_file", "FILE", Kind::Path,
+        "File with the password for the database (default: the systemd credential `journal-password`, if it \
+         exists)").at_next_start(),
+    Key::new("host_name", "NAME", text(""),
+        "Name of this host among those that share the journal (default: that of the system)").at_next_start(),
+    Key::new("lease_s", "SECONDS", number(20, 2..=3600),
+        "Time without a sign of a host after which others run its jobs").at_next_start(),
+    Key::new("journal_poll_ms", "MILLISECONDS", number(250, 10..=10_000),
+        "How often changes of other hosts are read").at_next_start(),
     Key::new("artefacts_url", "URL", text("local"),
         "Store of uploads and results that hosts share: local (state_dir only), s3://bucket/prefix or \
          file:///folder").at_next_start(),

@@ -12,6 +12,7 @@ pub(crate) mod artefacts;
 pub(crate) mod bytes;
 pub(crate) mod connections;
 pub(crate) mod defaults;
+pub(crate) mod journal;
 pub(crate) mod key;
 pub(crate) mod keys;
 pub(crate) mod listen;
@@ -245,7 +246,9 @@ mod tests {
     }
 
     /// Keys whose defaults depend on the host.
-    const HOST_DEPENDENT: [&str; 7] = [
+    const HOST_DEPENDENT: [&str; 9] = [
+        "host_name",
+        "journal_password_file",
         "state_dir",
         "worker_program",
         "models_dir",

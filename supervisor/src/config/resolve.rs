@@ -3,13 +3,14 @@
 
 use crate::config::values::{Result, Values, default_list, refused};
 use crate::config::{
-    AccessConfig, ByteCount, HttpLimits, RawConfig, WebhookConfig, artefacts, defaults, listen,
+    AccessConfig, ByteCount, HttpLimits, RawConfig, WebhookConfig, artefacts, defaults, journal,
+    listen,
 };
 use crate::policy::retention_rules::{ResumableLimits, RetentionPeriods};
 use crate::runner::attempt::Deadlines;
 use crate::runner::containment::cage::CageRequired;
 use crate::runner::worker_users::UserIds;
-use crate::store::ObjectsConfig;
+use crate::store::{ObjectsConfig, SharedJournalConfig};
 use bodyscript_protocol::message::{MediaLimits, OnLong};
 use bodyscript_protocol::sandbox_report::Layer;
 use std::net::SocketAddr;
@@ -67,6 +68,8 @@ pub(crate) struct Config {
     pub pressure_ttl: Duration,
     /// Free disk space below which uploads are refused, in bytes.
     pub disk_free_bytes_min: u64,
+    /// The journal that hosts share; none if it is in `state_dir`.
+    pub journal: Option<SharedJournalConfig>,
     /// The store of uploads and results that hosts share; none if files are in `state_dir` only.
     pub artefacts: Option<ObjectsConfig>,
     /// Limits on connections and requests.
@@ -136,6 +139,7 @@ impl Config {
             result_ttl: given.seconds("result_ttl_s")?,
             pressure_ttl,
             disk_free_bytes_min: given.bytes("disk_free_bytes_min")?,
+            journal: journal::read(given)?,
             artefacts: artefacts::read(given)?,
             http: HttpLimits::read(given)?,
             resumable: resumable(given, pressure_ttl)?,
@@ -150,6 +154,11 @@ impl Config {
             },
             in_effect: Table::new(),
         };
+        if config.journal.is_some() && config.artefacts.is_none() {
+            let accepted =
+                "a store that hosts share, because journal_url names a database that they share";
+            return Err(refused("artefacts_url", artefacts::LOCAL, accepted));
+        }
         Ok(Self { in_effect: values.in_effect(), ..config })
     }
 }

@@ -2,22 +2,26 @@
 //! publishes the artefacts.
 //!
 //! Runs as a task of its own, started by `scheduler`. It shares no state with the dispatcher: its
-//! input is passed by value, its result is returned as a [`FinishedAttempt`].
+//! input is passed by value, its result is returned as an [`AttemptResult`].
+//!
+//! In a journal that hosts share, the attempt begins once the journal has its start, and its results are published in
+//! the state folder once the journal has its end ([`crate::dispatcher::settlement`]).
 
 use crate::dispatcher::RunningAttempt;
 use crate::dispatcher::deletion_retry::retry_until_done;
 use crate::policy::job::{AttemptRecord, JobId};
 use crate::policy::verdict::{Decision, History, Verdict, decide};
-use crate::runner::attempt::exit_report::{ExitEvidence, ExitReport};
+use crate::runner::attempt::exit_report::{Cause, ExitEvidence, ExitReport, Stop};
 use crate::runner::attempt::origin::Origin;
 use crate::runner::attempt::{Assignment, Live};
 use crate::runner::containment::cage::CageBackend;
-use crate::store::{ArtefactStore, AttemptFolder, Outcome, StateError, blocking};
+use crate::store::{ArtefactStore, AttemptFolder, JournalError, Outcome, StateError, blocking};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::message::JobParameters;
 use bodyscript_protocol::session::Phase;
 use std::fs::File;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::join;
@@ -33,7 +37,7 @@ const SHARE_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct AttemptPlan {
     pub(crate) job: JobId,
     pub(crate) number: u32,
-    /// The number of this start of the job, under which its results are shared.
+    /// The number of this start of the job, after which its folder is named and under which its results are shared.
     pub(crate) claim: u32,
     /// Cancelled when the results are not to be kept until they can be shared.
     pub(crate) give_up: CancellationToken,
@@ -54,11 +58,31 @@ pub(crate) struct WorkerHandle {
     pub(crate) is_standby: bool,
 }
 
+/// Resolves once a shared journal has the start of the attempt, or has refused it.
+pub(crate) type Start = Pin<Box<dyn Future<Output = Result<(), Arc<JournalError>>> + Send>>;
+
 /// The result of an attempt.
+#[derive(Debug)]
+pub(crate) enum AttemptResult {
+    /// It has ended.
+    Finished(Box<FinishedAttempt>),
+    /// It has not begun: the journal has refused it.
+    Refused(Arc<JournalError>),
+}
+
+/// An attempt that has ended.
 #[derive(Debug)]
 pub(crate) struct FinishedAttempt {
     pub(crate) decision: Decision,
     pub(crate) exit_report: ExitReport,
+    /// Results that are shared and wait for the journal.
+    pub(crate) shared: Option<Arc<AttemptFolder>>,
+}
+
+impl FinishedAttempt {
+    fn without_results(decision: Decision, exit_report: ExitReport) -> AttemptResult {
+        AttemptResult::Finished(Box::new(Self { decision, exit_report, shared: None }))
+    }
 }
 
 /// Runs one attempt: sends the assignment to the worker and waits for its exit.
@@ -66,30 +90,39 @@ pub(crate) async fn run(
     store: ArtefactStore,
     plan: AttemptPlan,
     worker: WorkerHandle,
-) -> FinishedAttempt {
+    start: Option<Start>,
+) -> AttemptResult {
+    let is_shared = start.is_some();
+    if let Some(start) = start {
+        let started = tokio::select! {
+            started = start => started.map_err(AttemptResult::Refused),
+            () = plan.give_up.cancelled() => Err(stopped_before_start(&plan)),
+        };
+        if let Err(refused) = started {
+            release(worker).await;
+            return refused;
+        }
+    }
     let WorkerHandle { assignment, live, attempt, is_standby } = worker;
     let job = plan.job;
     let discard = {
-        let (store, number) = (store.clone(), plan.number);
+        let (store, claim) = (store.clone(), plan.claim);
         move || {
             let store = store.clone();
-            async move { store.discard_attempt(job, number).await }
+            async move { store.discard_attempt(job, claim).await }
         }
     };
     let formats = plan.parameters.options.formats;
-    let (folder, video, artefacts) = match prepare(&store, (job, plan.number), formats).await {
+    let (folder, video, artefacts) = match prepare(&store, (job, plan.claim), formats).await {
         Ok(prepared) => prepared,
         Err(error) => {
-            drop(assignment);
-            if is_standby {
-                // The memory of the worker may be reserved again once this returns.
-                attempt.await;
-            }
+            release(WorkerHandle { assignment, live, attempt, is_standby }).await;
             if error.is_disk_full() {
                 store.folder().report_refused_write();
             }
             retry_until_done(job, discard).await;
-            return preparation_failed(&plan, &error);
+            let is_lost = error.is_missing(&store.folder().upload(job));
+            return preparation_failed(&plan, &error, is_lost);
         }
     };
     // If the worker has exited, its exit report gives the reason.
@@ -107,13 +140,16 @@ pub(crate) async fn run(
     let decision = decide(&exit_report, &plan.history);
     let Some(outcome) = outcome(&exit_report, &decision, plan.claim) else {
         retry_until_done(job, discard).await;
-        return FinishedAttempt { decision, exit_report };
+        return FinishedAttempt::without_results(decision, exit_report);
     };
     let published = match synced {
-        Ok(()) => publish(&store, &plan, folder, outcome.to_bytes()).await,
+        Ok(()) => publish(&store, &plan, folder, outcome.to_bytes(), is_shared).await,
         Err(error) => Err(error),
     };
-    let decision = match published {
+    match published {
+        Ok(shared) => {
+            AttemptResult::Finished(Box::new(FinishedAttempt { decision, exit_report, shared }))
+        }
         Err(error) => {
             tracing::error!(%job, %error, "cannot publish the results");
             if error.is_disk_full() {
@@ -121,11 +157,19 @@ pub(crate) async fn run(
             }
             retry_until_done(job, discard).await;
             // Only a stop ends the wait for the shared store.
-            if error.is_of_shared_store() { not_shared() } else { output_failed() }
+            let decision = if error.is_of_shared_store() { not_shared() } else { output_failed() };
+            FinishedAttempt::without_results(decision, exit_report)
         }
-        Ok(()) => decision,
-    };
-    FinishedAttempt { decision, exit_report }
+    }
+}
+
+/// Lets a worker exit that gets no job.
+async fn release(WorkerHandle { assignment, attempt, is_standby, .. }: WorkerHandle) {
+    drop(assignment);
+    if is_standby {
+        // The memory of the worker may be reserved again once this returns.
+        attempt.await;
+    }
 }
 
 /// Syncs the artefacts to the disk as soon as the worker has sent its last message, in parallel
@@ -152,58 +196,79 @@ type Prepared = (AttemptFolder, File, Vec<(Artefact, File)>);
 
 async fn prepare(
     store: &ArtefactStore,
-    (job, number): (JobId, u32),
+    (job, claim): (JobId, u32),
     formats: Formats,
 ) -> Result<Prepared, StateError> {
     store.fetch_upload(job).await?;
     let folder = store.folder().clone();
     blocking(move || {
         let video = folder.open_upload(job)?;
-        let (folder, artefacts) = folder.begin_attempt(job, number, formats)?;
+        let (folder, artefacts) = folder.begin_attempt(job, claim, formats)?;
         Ok((folder, video, artefacts))
     })
     .await
 }
 
-/// Shares the results, if there is a shared store, and publishes them in the state folder. While the shared store does
-/// not answer, the results are kept.
+/// Shares the results, if there is a shared store, and publishes them in the state folder; in a shared journal that
+/// comes later, and the folder is returned. While the store does not answer, the results are kept.
 async fn publish(
     store: &ArtefactStore,
     plan: &AttemptPlan,
     folder: Arc<AttemptFolder>,
     outcome: Vec<u8>,
-) -> Result<(), StateError> {
+    is_shared: bool,
+) -> Result<Option<Arc<AttemptFolder>>, StateError> {
     let folder = blocking(move || folder.write_outcome(&outcome).map(|()| folder)).await?;
     while let Err(error) = store.share_results((plan.job, plan.claim), &folder).await {
+        if !error.is_of_shared_store() {
+            return Err(error);
+        }
         tracing::warn!(job = %plan.job, %error, "the results are kept until they can be shared");
         tokio::select! {
             () = plan.give_up.cancelled() => return Err(error),
             () = sleep(SHARE_PAUSE) => {}
         }
     }
-    blocking(move || folder.publish()).await
+    if is_shared {
+        return Ok(Some(folder));
+    }
+    blocking(move || folder.publish()).await.map(|()| None)
+}
+
+/// The result of an attempt that was stopped before the journal had its start.
+fn stopped_before_start(plan: &AttemptPlan) -> AttemptResult {
+    let evidence = ExitEvidence {
+        cause: Some(Cause::Stop(Stop::Shutdown)),
+        ..ExitEvidence::blank(CageBackend::Rlimit, plan.memory_bytes_max)
+    };
+    let exit_report = ExitReport::from_evidence(evidence);
+    FinishedAttempt::without_results(decide(&exit_report, &plan.history), exit_report)
 }
 
 /// The result of an attempt whose files could not be opened. It counts as a failed spawn, but an
 /// error that may pass never fails the job: the job is requeued.
-fn preparation_failed(plan: &AttemptPlan, error: &StateError) -> FinishedAttempt {
+fn preparation_failed(plan: &AttemptPlan, error: &StateError, is_lost: bool) -> AttemptResult {
     tracing::error!(job = %plan.job, %error, "cannot start an attempt");
     let is_last = !error.may_pass()
         && plan.history.spawn_failures + 1 >= crate::policy::verdict::SPAWN_FAILURES_MAX;
-    let decision = if is_last {
-        output_failed()
-    } else {
-        Decision {
+    let decision = match () {
+        () if is_lost => Decision {
+            verdict: Verdict::Fail,
+            error_code: Some("upload_lost"),
+            sentence: "The service lost the video. Upload it again.".into(),
+        },
+        () if is_last => output_failed(),
+        () => Decision {
             verdict: Verdict::Requeue,
             error_code: None,
             sentence: "The service cannot open the files of the job.".into(),
-        }
+        },
     };
     let evidence = ExitEvidence {
         spawn_error: Some(error.to_string()),
         ..ExitEvidence::blank(CageBackend::Rlimit, plan.memory_bytes_max)
     };
-    FinishedAttempt { decision, exit_report: ExitReport::from_evidence(evidence) }
+    FinishedAttempt::without_results(decision, ExitReport::from_evidence(evidence))
 }
 
 /// The decision on results that were not shared before the service stopped, or the job was cancelled.

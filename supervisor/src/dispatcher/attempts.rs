@@ -3,16 +3,17 @@
 //! Part of the dispatcher's loop. [`crate::dispatcher::scheduler`] decides which job starts,
 //! [`crate::dispatcher::attempt_task`] runs the attempt.
 
-use crate::dispatcher::attempt_task::{self, AttemptPlan, FinishedAttempt};
+use crate::dispatcher::attempt_task::{self, AttemptPlan, AttemptResult, FinishedAttempt};
 use crate::dispatcher::running::{AttemptExit, Running};
 use crate::dispatcher::scheduler::NextStart;
 use crate::dispatcher::state::State;
 use crate::dispatcher::worker_pool::PooledWorker;
-use crate::policy::job::{AttemptRecord, Job, JobError, JobEvent, JobId};
+use crate::policy::job::{AttemptRecord, Job, JobError, JobEvent};
 use crate::policy::verdict::{History, Verdict};
 use crate::runner::attempt::CapRequest;
-use crate::runner::attempt::exit_report::ExitReason;
+use crate::runner::attempt::exit_report::{ExitEvidence, ExitReason};
 use crate::runner::containment::own_memory::own_rss_bytes;
+use crate::store::JournalState;
 use bodyscript_protocol::message::JobParameters;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,7 @@ impl State {
     pub(crate) fn start_attempts(&mut self) {
         while !self.disk_is_awaited()
             && self.files.is_reachable()
+            && self.journal.state() != JournalState::Unreachable
             && let Some(next) = self.scheduler.next_start(&self.jobs, &self.poison)
         {
             self.start(next);
@@ -28,16 +30,24 @@ impl State {
     }
 
     fn start(&mut self, NextStart { id, place, worker }: NextStart) {
-        self.change(id, JobEvent::Started);
+        let start = self.begin(id);
         let Some(job) = self.jobs.get(id) else { return };
         let PooledWorker { handle, stop, memory_bytes_max } = worker;
         let plan = self.plan(job, memory_bytes_max);
         let (attempt, origin, is_standby) = (plan.number, plan.origin.clone(), handle.is_standby);
         let live = handle.live.clone();
         let give_up = plan.give_up.clone();
-        let running =
-            Running { live, stop: Some(stop), memory_bytes_max, place, give_up, waiters: None };
-        let work = attempt_task::run(self.files.clone(), plan, handle);
+        let running = Running {
+            live,
+            stop: Some(stop),
+            memory_bytes_max,
+            claim: plan.claim,
+            place,
+            give_up,
+            told_at: None,
+            waiters: None,
+        };
+        let work = attempt_task::run(self.files.clone(), plan, handle, start);
         self.scheduler.run(id, running, work);
         tracing::info!(
             job = %id,
@@ -93,56 +103,80 @@ impl State {
 
     /// Handles the end of an attempt.
     pub(crate) fn on_attempt_exit(&mut self, AttemptExit { id, running, result }: AttemptExit) {
+        let mut shared = None;
+        let result = match result {
+            Ok(AttemptResult::Refused(error)) => return self.on_refused_start(id, running, &error),
+            Ok(AttemptResult::Finished(finished)) => {
+                shared.clone_from(&finished.shared);
+                Ok(finished)
+            }
+            Err(error) => Err(error),
+        };
+        let Some(mut job) =
+            self.jobs.get(id).filter(|job| self.is_own(job, running.claim)).cloned()
+        else {
+            return self.drop_attempt(id, running, shared);
+        };
         let event = match result {
-            Ok(finished) => self.record(id, finished, &running),
+            Ok(finished) => self.record(&mut job, *finished, &running),
             Err(error) => {
                 tracing::error!(job = %id, %error, "an attempt failed: internal error");
-                Some(JobEvent::Failed(JobError {
+                JobEvent::Failed(JobError {
                     code: "internal".into(),
                     sentence: "The service failed to process the job. Contact the operator.".into(),
-                }))
+                })
             }
         };
-        if let Some(event) = event {
+        let execution = job.upload.execution();
+        if self.journal.is_shared() {
+            self.settle_attempt(job, event, running, shared);
+        } else {
             let is_requeued = matches!(event, JobEvent::Requeued { .. });
+            if let Some(known) = self.jobs.get_mut(id) {
+                *known = job;
+            }
             self.change(id, event);
             if is_requeued {
                 self.scheduler.requeue(running.place, id);
                 self.notify_queue();
             }
+            if let Some(waiters) = running.waiters {
+                self.notify_waiters(id, waiters);
+            }
         }
-        let execution = self.jobs.get(id).map(|job| job.upload.execution());
-        if execution.is_some_and(|execution| self.poison.is_poisoned(&execution)) {
+        if self.poison.is_poisoned(&execution) {
             self.reject_poisoned();
-        }
-        if let Some(waiters) = running.waiters {
-            self.notify_waiters(id, waiters);
         }
     }
 
-    /// Records an attempt; returns the event that follows for the job.
+    /// Records an attempt in its job; returns the event that follows.
     fn record(
         &mut self,
-        id: JobId,
-        FinishedAttempt { decision, exit_report }: FinishedAttempt,
+        job: &mut Job,
+        FinishedAttempt { decision, exit_report, .. }: FinishedAttempt,
         running: &Running,
-    ) -> Option<JobEvent> {
+    ) -> JobEvent {
         let (end, wall) = (exit_report.end, exit_report.evidence.wall);
         self.counters.count(end.name(), wall);
         if end.is_counted() && end != ExitReason::Cancelled {
             self.durations.learn(wall);
         }
-        let execution = self.jobs.get(id)?.upload.execution();
-        self.record_poison(&execution, &exit_report);
+        self.record_poison(&job.upload.execution(), &exit_report);
         let summary = exit_report.summary();
-        self.jobs.record(id, exit_report);
+        let attempt = AttemptRecord::of(&exit_report);
+        let ExitEvidence { facts, sandbox, .. } = exit_report.evidence;
+        match end {
+            ExitReason::MemoryAwaited => job.record_memory_wait(facts, sandbox),
+            ExitReason::DiskAwaited => job.record_disk_wait(facts, sandbox),
+            _ => job.record(attempt, facts, sandbox),
+        }
         let failed = |sentence| {
             JobEvent::Failed(JobError {
                 code: decision.error_code.unwrap_or("failed").into(),
                 sentence,
             })
         };
-        Some(match (decision.verdict, summary) {
+        match (decision.verdict, summary) {
             (Verdict::Succeed, Some(summary)) => JobEvent::Completed(summary),
             (Verdict::Cancel, _) => JobEvent::Cancelled,
             // A cancelled or removed job is not run again, whichever end came first.
@@ -157,6 +191,6 @@ impl State {
                 reason: decision.sentence,
             },
             (Verdict::Succeed | Verdict::Reject | Verdict::Fail, _) => failed(decision.sentence),
-        })
+        }
     }
 }

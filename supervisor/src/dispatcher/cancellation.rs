@@ -6,8 +6,8 @@ use crate::dispatcher::Cancelled;
 use crate::dispatcher::running::Waiters;
 use crate::dispatcher::state::State;
 use crate::dispatcher::status::Status;
-use crate::policy::job::{JobEvent, JobId};
-use crate::store::{JournalEntry, RemovedPart};
+use crate::policy::job::{JobEvent, JobId, JobState};
+use crate::store::{JobRequest, JournalEntry, RemovedPart};
 use tokio::sync::oneshot;
 
 impl State {
@@ -16,11 +16,33 @@ impl State {
             waiters.cancel.push(reply);
             return;
         }
+        if self.journal.is_shared() {
+            return self.cancel_shared(id, reply);
+        }
         if self.scheduler.dequeue(id) {
             self.change(id, JobEvent::Cancelled);
             self.notify_queue();
         }
         self.answer_cancelled(id, vec![reply]);
+    }
+
+    /// Cancels a job that may be on another host.
+    fn cancel_shared(&mut self, id: JobId, reply: oneshot::Sender<Option<Cancelled>>) {
+        if let Some(waiters) = self.settlements.waiters(id) {
+            waiters.cancel.push(reply);
+            return;
+        }
+        match self.jobs.get(id).map(|job| (job.clone(), job.state().clone())) {
+            Some((_, JobState::Processing { .. })) => {
+                self.ask_host(id, JobRequest::Cancel).cancel.push(reply);
+            }
+            Some((job, JobState::Pending { .. })) => {
+                self.scheduler.dequeue(id);
+                self.settle_cancellation(job, reply);
+                self.notify_queue();
+            }
+            _ => self.answer_cancelled(id, vec![reply]),
+        }
     }
 
     /// Replies that a job is cancelled, once the journal has it and no restart can requeue it.
@@ -42,6 +64,9 @@ impl State {
             waiters.remove.push(reply);
             return;
         }
+        if self.journal.is_shared() {
+            return self.remove_shared(id, reply);
+        }
         if self.scheduler.dequeue(id) {
             self.notify_queue();
         }
@@ -54,6 +79,25 @@ impl State {
             let _ = deleted.await;
             let _ = reply.send(true);
         });
+    }
+
+    /// Removes a job that may be on another host.
+    fn remove_shared(&mut self, id: JobId, reply: oneshot::Sender<bool>) {
+        if let Some(waiters) = self.settlements.waiters(id) {
+            waiters.remove.push(reply);
+            return;
+        }
+        match self.jobs.get(id).map(|job| job.state()) {
+            None => drop(reply.send(false)),
+            Some(JobState::Processing { .. }) => {
+                self.ask_host(id, JobRequest::Remove).remove.push(reply);
+            }
+            Some(_) => {
+                self.scheduler.dequeue(id);
+                self.settle_removal(id, "by request", Some(reply));
+                self.notify_queue();
+            }
+        }
     }
 
     /// Replies to the callers that wait for the end of an attempt.

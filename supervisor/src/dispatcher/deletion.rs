@@ -29,14 +29,19 @@ impl Deletion {
         let files = self.files.clone();
         tokio::spawn(async move {
             let _ = written.await;
-            failpoint::reach("removal_committed");
-            let remove = move || {
-                let files = files.clone();
-                async move { files.remove(id, part).await }
-            };
-            retry_until_done(id, remove).await;
-            failpoint::reach("removal_done");
+            remove(files, id, part).await;
         })
+    }
+
+    /// Deletes files of a job that the journal has removed.
+    pub(crate) fn delete_files(
+        &self,
+        id: JobId,
+        part: RemovedPart,
+        why: &'static str,
+    ) -> JoinHandle<()> {
+        tracing::info!(job = %id, part = part.name(), why, "removed");
+        tokio::spawn(remove(self.files.clone(), id, part))
     }
 
     /// Deletes an upload that did not become a job. Without a retry: a resumable upload may be
@@ -49,4 +54,14 @@ impl Deletion {
             }
         });
     }
+}
+
+async fn remove(files: ArtefactStore, id: JobId, part: RemovedPart) {
+    failpoint::reach("removal_committed");
+    let remove = move || {
+        let files = files.clone();
+        async move { files.remove(id, part).await }
+    };
+    retry_until_done(id, remove).await;
+    failpoint::reach("removal_done");
 }

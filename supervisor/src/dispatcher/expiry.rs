@@ -5,7 +5,7 @@
 
 use crate::dispatcher::state::State;
 use crate::policy::retention_rules::RetentionPeriods;
-use crate::store::{ENDED_KEPT_MAX, Pressure, RemovedPart};
+use crate::store::{ENDED_KEPT_MAX, Pressure};
 
 /// Jobs that expire in one sweep, which blocks the loop; the next sweep continues.
 const SWEPT_MAX: usize = 1000;
@@ -45,8 +45,7 @@ impl State {
                 () if self.jobs.ended_len() > ENDED_KEPT_MAX => "limit of jobs reached",
                 () => return,
             };
-            self.jobs.remove(id);
-            drop(self.deletion.delete(id, RemovedPart::Job, why));
+            self.expire(id, why);
         }
     }
 }

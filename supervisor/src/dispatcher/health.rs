@@ -16,6 +16,7 @@ impl State {
         ) {
             Err(Refusal::JournalLost) => Some("the journal was removed, replaced or truncated"),
             Err(Refusal::DiskRefuses) => Some("the disk is not writable"),
+            Err(Refusal::JournalUnreachable) => Some("the database of the journal does not answer"),
             Err(Refusal::StoreUnreachable) => {
                 Some("the store of uploads and results does not answer")
             }

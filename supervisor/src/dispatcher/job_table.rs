@@ -1,13 +1,14 @@
-//! All jobs by id, with what else they are found by: idempotency keys, the order of their ends, and
-//! the failed jobs whose video is kept.
+//! All jobs by id, with what else they are found by: idempotency keys, whether a worker processes them, the order of
+//! their ends, and the failed jobs whose video is kept.
 //!
-//! Owned by the dispatcher's loop. The state of a job changes here only, in [`JobTable::apply`].
+//! Owned by the dispatcher's loop. The state of a job changes here only: in [`JobTable::apply`], and in
+//! [`JobTable::replace`] once the journal has the change.
 
-use crate::policy::job::{AttemptRecord, IllegalTransition, Job, JobEvent, JobId, JobState};
-use crate::runner::attempt::exit_report::{ExitEvidence, ExitReason, ExitReport};
+use crate::policy::host::HostId;
+use crate::policy::job::{IllegalTransition, Job, JobEvent, JobId, JobState};
 use crate::store::{JobRow, Moment};
 use jiff::Timestamp;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use tokio::sync::watch;
 
 /// A job and the channel that notifies its subscribers.
@@ -29,6 +30,8 @@ pub(crate) struct JobTable {
     ended: VecDeque<(Moment, JobId)>,
     /// Failed jobs whose video is kept for a retry, in the order of their ends.
     retained_videos: VecDeque<JobId>,
+    /// Jobs that a worker processes, on any host.
+    processing: BTreeSet<JobId>,
 }
 
 impl JobTable {
@@ -55,16 +58,42 @@ impl JobTable {
         if let Some(key) = &job.upload.idempotency_key {
             self.keys.insert(key.clone(), job.id);
         }
+        if is_processing(&job) {
+            self.processing.insert(job.id);
+        }
         let (changes, _) = watch::channel(0);
         self.entries.insert(job.id, JobEntry { job, changes, ended });
+    }
+
+    /// Takes a job as the journal has it, in place of the one with its id if there is one.
+    pub(crate) fn replace(&mut self, JobRow { job, ended }: JobRow) {
+        let id = job.id;
+        let changes = self.entries.get(&id).map(|entry| entry.changes.clone());
+        let was_ended = self.entries.get(&id).and_then(|entry| entry.ended);
+        if was_ended != ended {
+            self.drop_end(id);
+        }
+        self.processing.remove(&id);
+        let has_failed = is_failed(&job);
+        self.insert_entry(job, ended);
+        if let (Some(changes), Some(entry)) = (changes, self.entries.get_mut(&id)) {
+            entry.changes = changes;
+        }
+        if let Some(ended) = ended.filter(|_| was_ended != ended) {
+            let place = self.ended.partition_point(|other| *other < (ended, id));
+            self.ended.insert(place, (ended, id));
+            self.retained_videos.extend(has_failed.then_some(id));
+        }
+        self.notify(id);
     }
 
     /// Removes a job; none if there is none with this id.
     pub(crate) fn remove(&mut self, id: JobId) -> Option<Job> {
         let JobEntry { job, .. } = self.entries.remove(&id)?;
         if let Some(key) = &job.upload.idempotency_key {
-            self.keys.remove(key);
+            self.release_key(key, id);
         }
+        self.processing.remove(&id);
         self.drop_end(id);
         Some(job)
     }
@@ -112,12 +141,19 @@ impl JobTable {
         id: JobId,
         event: JobEvent,
         (wall, now): (Timestamp, Moment),
+        host: HostId,
     ) -> Option<Result<&Job, IllegalTransition>> {
         let entry = self.entries.get_mut(&id)?;
         if let Err(error) = entry.job.apply(event, wall) {
             return Some(Err(error));
         }
         let (is_over, has_failed) = (entry.job.state().is_final(), is_failed(&entry.job));
+        entry.job.host = is_processing(&entry.job).then_some(host);
+        if is_processing(&entry.job) {
+            self.processing.insert(id);
+        } else {
+            self.processing.remove(&id);
+        }
         entry.ended = is_over.then_some(now);
         if is_over {
             self.ended.push_back((now, id));
@@ -129,19 +165,14 @@ impl JobTable {
         self.get(id).map(Ok)
     }
 
-    /// Adds a finished attempt to its job. One that was given up until there is memory or disk space is
-    /// not counted.
-    pub(crate) fn record(&mut self, id: JobId, exit_report: ExitReport) {
-        if let Some(entry) = self.entries.get_mut(&id) {
-            let attempt = AttemptRecord::of(&exit_report);
-            let end = exit_report.end;
-            let ExitEvidence { facts, sandbox, .. } = exit_report.evidence;
-            match end {
-                ExitReason::MemoryAwaited => entry.job.record_memory_wait(facts, sandbox),
-                ExitReason::DiskAwaited => entry.job.record_disk_wait(facts, sandbox),
-                _ => entry.job.record(attempt, facts, sandbox),
-            }
-        }
+    /// A job, to add what is known of its attempts.
+    pub(crate) fn get_mut(&mut self, id: JobId) -> Option<&mut Job> {
+        self.entries.get_mut(&id).map(|entry| &mut entry.job)
+    }
+
+    /// Jobs that a worker processes, on any host.
+    pub(crate) fn processing(&self) -> impl Iterator<Item = &Job> {
+        self.processing.iter().filter_map(|id| self.get(*id))
     }
 
     /// Lowers the memory caps of all pending jobs to the available memory.
@@ -162,8 +193,10 @@ impl JobTable {
     }
 
     /// Releases the idempotency key of a job that was not inserted.
-    pub(crate) fn release_key(&mut self, key: &str) {
-        self.keys.remove(key);
+    pub(crate) fn release_key(&mut self, key: &str, id: JobId) {
+        if self.keys.get(key) == Some(&id) {
+            self.keys.remove(key);
+        }
     }
 
     /// The job that ended first, and when.
@@ -190,6 +223,10 @@ impl JobTable {
     pub(crate) fn pop_retained_video(&mut self, kept_max: usize) -> Option<JobId> {
         (self.retained_videos.len() > kept_max).then(|| self.retained_videos.pop_front())?
     }
+}
+
+const fn is_processing(job: &Job) -> bool {
+    matches!(job.state(), JobState::Processing { .. })
 }
 
 fn is_failed(job: &Job) -> bool {
@@ -242,6 +279,10 @@ mod tests {
                 prop_assert_eq!(table.job_of_key(key), Some(job.id));
             }
         }
+        let is_processing = |job: &&Job| super::is_processing(job);
+        let processing: BTreeSet<_> =
+            table.iter().filter(is_processing).map(|job| job.id).collect();
+        prop_assert_eq!(&processing, &table.processing);
         prop_assert!(table.keys.values().all(|id| table.get(*id).is_some()));
         Ok(())
     }
@@ -249,7 +290,7 @@ mod tests {
     proptest! {
         #[test]
         fn all_lists_agree_with_the_jobs(
-            steps in prop::collection::vec((0u8..7, 0usize..6), 0..80),
+            steps in prop::collection::vec((0u8..8, 0usize..6), 0..80),
         ) {
             let ids: Vec<_> = (0..6).map(|_| JobId::random()).collect();
             let mut table = JobTable::default();
@@ -258,10 +299,19 @@ mod tests {
                 match step {
                     0..4 => {
                         let at = (Timestamp::UNIX_EPOCH, Moment::from_ms(time as i64));
-                        drop(table.apply(id, event(step), at));
+                        drop(table.apply(id, event(step), at, HostId::ALONE));
                     }
                     4 => drop(table.remove(id)),
                     5 => drop(table.pop_retained_video(1)),
+                    // As another host changes it.
+                    6 if let Some(mut row) = table.row(id) => {
+                        let at = Timestamp::UNIX_EPOCH;
+                        if row.job.apply(event(time as u8 % 4), at).is_ok() {
+                            let is_over = row.job.state().is_final();
+                            row.ended = is_over.then_some(Moment::from_ms(time as i64));
+                            table.replace(row);
+                        }
+                    }
                     _ if table.get(id).is_none() => {
                         table.insert(job(id, (pick % 2 == 0).then_some(pick)));
                     }

@@ -17,12 +17,18 @@ pub(crate) mod health;
 pub(crate) mod job_retry;
 pub(crate) mod job_table;
 pub(crate) mod listing;
+mod lookup;
 pub(crate) mod poison_gate;
 pub(crate) mod recent;
 pub(crate) mod running;
 pub(crate) mod scheduler;
+mod settlement;
+pub(crate) mod settlements;
+mod shared_progress;
+mod sharing;
 pub(crate) mod state;
 pub(crate) mod status;
+mod store_sweep;
 pub(crate) mod submission;
 mod ticket;
 pub(crate) mod worker_pool;
@@ -71,6 +77,9 @@ pub enum SubmitError {
     /// The files of the journal are not those that the next start would open.
     #[error("the journal was removed, replaced or truncated")]
     JournalLost,
+    /// The database that hosts share does not answer.
+    #[error("the journal does not answer")]
+    JournalUnreachable,
     /// The journal row could not be written.
     #[error("could not write the job to the journal")]
     Unwritten,
@@ -86,6 +95,7 @@ impl From<&JournalError> for SubmitError {
     fn from(error: &JournalError) -> Self {
         match error {
             JournalError::Lost(_) => Self::JournalLost,
+            JournalError::Unreachable => Self::JournalUnreachable,
             error if error.is_disk_full() => Self::DiskFull,
             _ => Self::Unwritten,
         }

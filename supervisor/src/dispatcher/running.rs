@@ -3,7 +3,7 @@
 //! Owned by the scheduler. A worker's memory counts as reserved until its attempt has ended.
 
 use crate::dispatcher::Cancelled;
-use crate::dispatcher::attempt_task::FinishedAttempt;
+use crate::dispatcher::attempt_task::AttemptResult;
 use crate::policy::job::JobId;
 use crate::policy::queue::Place;
 use crate::runner::attempt::Live;
@@ -11,6 +11,7 @@ use crate::runner::attempt::exit_report::Stop;
 use std::collections::{BTreeMap, HashMap};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{self, JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// An attempt in progress.
@@ -19,10 +20,14 @@ pub(crate) struct Running {
     pub(crate) live: watch::Receiver<Live>,
     pub(crate) stop: Option<oneshot::Sender<Stop>>,
     pub(crate) memory_bytes_max: u64,
+    /// The number of this start of the job.
+    pub(crate) claim: u32,
     /// The place of the job in the queue, should it be queued again.
     pub(crate) place: Place,
     /// Ends the wait for a shared store that does not take the results.
     pub(crate) give_up: CancellationToken,
+    /// When the other hosts were last told of its progress.
+    pub(crate) told_at: Option<Instant>,
     /// Set once a cancellation or removal waits for the attempt to end.
     pub(crate) waiters: Option<Waiters>,
 }
@@ -39,14 +44,14 @@ pub(crate) struct Waiters {
 pub(crate) struct AttemptExit {
     pub(crate) id: JobId,
     pub(crate) running: Running,
-    pub(crate) result: Result<FinishedAttempt, JoinError>,
+    pub(crate) result: Result<AttemptResult, JoinError>,
 }
 
 /// All attempts in progress.
 #[derive(Debug, Default)]
 pub(crate) struct RunningAttempts {
     by_job: BTreeMap<JobId, Running>,
-    tasks: JoinSet<FinishedAttempt>,
+    tasks: JoinSet<AttemptResult>,
     jobs: HashMap<task::Id, JobId>,
 }
 
@@ -57,6 +62,11 @@ impl Running {
             // An error means that the attempt has just ended by itself.
             let _ = stop.send(why);
         }
+    }
+
+    /// Stops an attempt whose results would be refused.
+    pub(crate) fn fence(&mut self) {
+        self.send_stop(Stop::Operator);
     }
 
     /// Stops the attempt for good and returns its waiters, so that the caller can add one.
@@ -72,7 +82,7 @@ impl RunningAttempts {
         &mut self,
         id: JobId,
         running: Running,
-        work: impl Future<Output = FinishedAttempt> + Send + 'static,
+        work: impl Future<Output = AttemptResult> + Send + 'static,
     ) {
         let task = self.tasks.spawn(work);
         self.jobs.insert(task.id(), id);

@@ -7,7 +7,7 @@
 
 use crate::config::Config;
 use crate::dispatcher::Runner;
-use crate::dispatcher::attempt_task::{FinishedAttempt, WorkerHandle};
+use crate::dispatcher::attempt_task::{AttemptResult, WorkerHandle};
 use crate::dispatcher::breaker::Breaker;
 use crate::dispatcher::job_table::JobTable;
 use crate::dispatcher::running::{AttemptExit, Running, RunningAttempts, Waiters};
@@ -105,14 +105,14 @@ impl Scheduler {
         }
     }
 
-    /// The first job in the queue whose content may be run by one more worker: each worker that
-    /// already runs the same content may crash, and together they must not exceed the limit.
+    /// The first job in the queue that ever fits into the budget and whose content may be run by one more worker: each
+    /// worker that already runs the same content, on any host, may crash, and together they must not exceed the limit.
     fn next_job(&self, jobs: &JobTable, poison: &Poison) -> Option<JobId> {
         if self.queue.is_empty() {
             return None;
         }
         let execution = |id| jobs.get(id).map(|job| job.upload.execution());
-        let running: Vec<_> = self.running.iter().filter_map(|(id, _)| execution(id)).collect();
+        let running: Vec<_> = jobs.processing().map(|job| job.upload.execution()).collect();
         let running_on = |execution: &str| {
             let count =
                 |is: &dyn Fn(&str) -> bool| running.iter().filter(|it| is(it)).count() as u32;
@@ -122,9 +122,15 @@ impl Scheduler {
                 content: count(&|other| poison::content(other) == content),
             }
         };
-        self.queue
-            .iter()
-            .find(|id| execution(*id).is_none_or(|it| poison.allows(&it, running_on(&it))))
+        // Of jobs that hosts share, some may be for a host with more memory.
+        let budget_bytes = self.config.memory_budget_bytes;
+        let fits = |id| match jobs.get(id).map(|job| job.state()) {
+            Some(JobState::Pending { memory_bytes_max: cap, .. }) => *cap <= budget_bytes,
+            _ => true,
+        };
+        self.queue.iter().find(|id| {
+            fits(*id) && execution(*id).is_none_or(|it| poison.allows(&it, running_on(&it)))
+        })
     }
 
     /// A standby worker, or a new one if its cap fits into the budget.
@@ -175,7 +181,7 @@ impl Scheduler {
         &mut self,
         id: JobId,
         running: Running,
-        work: impl Future<Output = FinishedAttempt> + Send + 'static,
+        work: impl Future<Output = AttemptResult> + Send + 'static,
     ) {
         self.running.spawn(id, running, work);
         let budget_bytes = self.config.memory_budget_bytes;
@@ -240,10 +246,11 @@ impl Scheduler {
             biased;
             Some(exit) = self.running.next_exit() => {
                 // A worker that was spawned shows that workers can be spawned.
-                match exit.result.as_ref().map(|finished| finished.exit_report.end) {
-                    Ok(ExitReason::SpawnFailed) => self.breaker.failed(Instant::now()),
-                    Ok(_) => self.breaker.succeeded(),
-                    Err(_) => {}
+                if let Ok(AttemptResult::Finished(finished)) = &exit.result {
+                    match finished.exit_report.end {
+                        ExitReason::SpawnFailed => self.breaker.failed(Instant::now()),
+                        _ => self.breaker.succeeded(),
+                    }
                 }
                 WorkerEvent::AttemptExit(Box::new(exit))
             }
@@ -334,6 +341,16 @@ impl Scheduler {
     /// Returns a job to its place in the queue.
     pub(crate) fn requeue(&mut self, place: Place, id: JobId) {
         self.queue.put_back(place, id);
+    }
+
+    /// For what other hosts do.
+    pub(crate) const fn queue_mut(&mut self) -> &mut Queue {
+        &mut self.queue
+    }
+
+    /// The attempt of a job, to be stopped.
+    pub(crate) fn running_mut(&mut self, id: JobId) -> Option<&mut Running> {
+        self.running.get_mut(id)
     }
 
     /// Takes a job out of the queue; false if it is not in it.

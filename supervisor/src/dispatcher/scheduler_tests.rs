@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::config::RawConfig;
+use crate::dispatcher::attempt_task::FinishedAttempt;
 use crate::policy::display_name::DisplayName;
+use crate::policy::host::HostId;
 use crate::policy::job::{Job, JobEvent, Upload};
 use crate::policy::poison::execution;
 use crate::policy::verdict::{Decision, Verdict};
@@ -68,12 +70,20 @@ impl Fixture {
         let NextStart { id, place, worker } =
             self.scheduler.next_start(&self.jobs, &self.poison)?;
         let at = (Timestamp::UNIX_EPOCH, crate::store::Moment::from_ms(0));
-        self.jobs.apply(id, JobEvent::Started, at)?.expect("legal");
+        self.jobs.apply(id, JobEvent::Started, at, HostId::ALONE)?.expect("legal");
         let PooledWorker { handle, stop, memory_bytes_max } = worker;
         let live = handle.live.clone();
         let give_up = CancellationToken::new();
-        let running =
-            Running { live, stop: Some(stop), memory_bytes_max, place, give_up, waiters: None };
+        let running = Running {
+            live,
+            stop: Some(stop),
+            memory_bytes_max,
+            claim: 1,
+            place,
+            give_up,
+            told_at: None,
+            waiters: None,
+        };
         let (end, ended) = oneshot::channel();
         self.ends.insert(id, end);
         self.places.insert(id, place);
@@ -84,7 +94,11 @@ impl Fixture {
                 ExitReport { end: ExitReason::Done, ..ExitReport::from_evidence(evidence) };
             let sentence = String::new();
             let decision = Decision { verdict: Verdict::Succeed, error_code: None, sentence };
-            FinishedAttempt { decision, exit_report }
+            AttemptResult::Finished(Box::new(FinishedAttempt {
+                decision,
+                exit_report,
+                shared: None,
+            }))
         });
         Some(id)
     }
@@ -102,7 +116,7 @@ impl Fixture {
         let reason = String::new();
         let event = JobEvent::Requeued { memory_bytes_max: caps * CAP_BYTES, reason };
         let at = (Timestamp::UNIX_EPOCH, crate::store::Moment::from_ms(0));
-        self.jobs.apply(id, event, at).expect("it is there").expect("legal");
+        self.jobs.apply(id, event, at, HostId::ALONE).expect("it is there").expect("legal");
         self.scheduler.requeue(self.places[&id], id);
     }
 }

@@ -8,21 +8,27 @@ use crate::config::Config;
 use crate::dispatcher::counters::AttemptCounters;
 use crate::dispatcher::deletion::Deletion;
 use crate::dispatcher::job_table::JobTable;
+use crate::dispatcher::running::Waiters;
 use crate::dispatcher::scheduler::{Scheduler, WorkerEvent};
-use crate::dispatcher::status::{Place, Status};
+use crate::dispatcher::settlements::Settlements;
+use crate::dispatcher::status::{self, Status};
 use crate::dispatcher::{Command, Results, Runner, SubmitError, Ticket};
-use crate::policy::client::ClientAddress;
 use crate::policy::eta::AttemptDurations;
+use crate::policy::host::HostId;
 use crate::policy::job::{Job, JobEvent, JobId, JobState};
 use crate::policy::open_upload::OpenUploads;
 use crate::policy::poison::Poison;
+use crate::policy::queue::Place;
+use crate::runner::attempt::Live;
 use crate::runner::attempt::exit_report::Stop;
 use crate::store::{
-    ArtefactStore, Clock, JobRow, Journal, JournalEntry, JournalError, Pressure, Recovered,
-    RemovedPart, ResultsOf, wall,
+    ArtefactStore, Clock, JobRow, Journal, JournalEntry, JournalError, JournalEvent, Pressure,
+    Recovered, RemovedPart, ResultsOf, SharingHost,
 };
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -45,6 +51,13 @@ pub(crate) struct StoredUpload {
     pub(crate) written: Result<(), Arc<JournalError>>,
 }
 
+/// A command about a job that a shared journal was asked for.
+pub(crate) struct LookedUp {
+    pub(crate) id: JobId,
+    pub(crate) command: Command,
+    pub(crate) answer: Result<(), Arc<JournalError>>,
+}
+
 /// The state of the service; owned by one task.
 pub(crate) struct State {
     pub(crate) config: Arc<Config>,
@@ -55,7 +68,24 @@ pub(crate) struct State {
     pub(crate) scheduler: Scheduler,
     pub(crate) deletion: Deletion,
     pub(crate) poison: Poison,
+    /// This run of the service, among those that share the journal.
+    pub(crate) host: HostId,
+    /// What other hosts change.
+    events: UnboundedReceiver<JournalEvent>,
+    /// All hosts, this one included; none if the journal is not shared.
+    pub(crate) hosts: Vec<SharingHost>,
     pub(crate) submissions: JoinSet<StoredUpload>,
+    pub(crate) settlements: Settlements,
+    /// Commands that wait for the journal.
+    pub(crate) lookups: JoinSet<LookedUp>,
+    /// Places in the queue of jobs that other hosts process, should they be queued again.
+    pub(crate) places: HashMap<JobId, Place>,
+    /// When this host last looked through the shared store.
+    pub(crate) store_swept_at: Instant,
+    /// What other hosts tell of their attempts.
+    pub(crate) remote_live: HashMap<JobId, Live>,
+    /// Who waits for what other hosts were asked to do.
+    pub(crate) remote_waiters: HashMap<JobId, Waiters>,
     /// At most one is in progress.
     pub(crate) measurements: JoinSet<Pressure>,
     pub(crate) pressure: Pressure,
@@ -73,17 +103,22 @@ impl State {
         files: ArtefactStore,
         recovered: Recovered,
     ) -> Self {
-        let Recovered { journal, clock, mut jobs, poison, uploads } = recovered;
+        let Recovered { journal, clock, mut jobs, poison, uploads, host, events } = recovered;
+        let is_shared = journal.is_shared();
         let mut scheduler = Scheduler::new(runner, Arc::clone(&config));
-        for JobRow { job, ended } in &mut jobs {
+        for JobRow { job, .. } in &mut jobs {
             // The budget may have been larger then; a job with a cap above it could never start.
-            job.lower_cap(config.memory_budget_bytes);
+            if !is_shared {
+                job.lower_cap(config.memory_budget_bytes);
+            }
             // Accepted jobs are kept even if the limit of the queue is lower now.
-            if ended.is_none() {
-                // Whose they were is not in the journal.
-                scheduler.enqueue(job.id, ClientAddress::ThisHost);
+            if matches!(job.state(), JobState::Pending { .. }) {
+                scheduler.enqueue(job.id, job.client);
             }
         }
+        let failed = |row: &&JobRow| matches!(row.job.state(), JobState::Failed { .. });
+        let shared_videos = jobs.iter().filter(failed).filter(|_| is_shared).map(|row| row.job.id);
+        let uploads = uploads.into_iter().chain(shared_videos).collect();
         let mut state = Self {
             pressure: Pressure::measure(files.folder(), config.disk_free_bytes_min),
             jobs: JobTable::restore(jobs, &uploads),
@@ -94,7 +129,16 @@ impl State {
             files,
             journal,
             clock,
+            host,
+            events,
+            hosts: Vec::new(),
             submissions: JoinSet::new(),
+            settlements: Settlements::default(),
+            lookups: JoinSet::new(),
+            places: HashMap::new(),
+            store_swept_at: Instant::now(),
+            remote_live: HashMap::new(),
+            remote_waiters: HashMap::new(),
             measurements: JoinSet::new(),
             awaits_disk: false,
             durations: AttemptDurations::default(),
@@ -115,7 +159,11 @@ impl State {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut has_handles = true;
-        while has_handles || !self.submissions.is_empty() || self.scheduler.has_workers() {
+        while has_handles
+            || !self.submissions.is_empty()
+            || self.scheduler.has_workers()
+            || self.settlements.are_awaited(!has_handles)
+        {
             self.start_attempts();
             self.scheduler.fill_pool(self.pressure);
             tokio::select! {
@@ -132,6 +180,12 @@ impl State {
                     Ok(upload) => self.on_upload_stored(upload),
                     Err(error) => tracing::error!(%error, "submitting an upload failed"),
                 },
+                Some(settled) = self.settlements.next() => self.on_settled(settled),
+                Some(event) = self.events.recv() => self.on_journal_event(event),
+                Some(looked_up) = self.lookups.join_next() => match looked_up {
+                    Ok(looked_up) => self.on_looked_up(looked_up),
+                    Err(error) => tracing::error!(%error, "asking for a job failed"),
+                },
                 Some(measured) = self.measurements.join_next() => match measured {
                     Ok(pressure) => self.sweep(pressure),
                     Err(error) => tracing::error!(%error, "measuring memory and disk failed"),
@@ -143,11 +197,19 @@ impl State {
                     }
                     for id in self.scheduler.poll_workers() {
                         self.jobs.notify(id);
+                        self.tell_progress(id);
                     }
                 }
-                _ = sweeps.tick() => self.measure(),
+                _ = sweeps.tick() => {
+                    self.measure();
+                    self.sweep_store();
+                }
                 command = inbox.recv(), if has_handles => match command {
-                    Some(command) => self.handle_command(command),
+                    Some(command) => {
+                        if let Some(command) = self.look_up(command) {
+                            self.execute(command);
+                        }
+                    }
                     None => {
                         has_handles = false;
                         self.scheduler.stop_all(Stop::Shutdown);
@@ -157,7 +219,7 @@ impl State {
         }
     }
 
-    fn handle_command(&mut self, command: Command) {
+    pub(crate) fn execute(&mut self, command: Command) {
         // A dropped receiver means that the caller no longer waits for the reply.
         match command {
             Command::Admit { request, disk_free_bytes, reply } => {
@@ -200,12 +262,14 @@ impl State {
 
     fn configure(&mut self, config: Arc<Config>) {
         self.scheduler.configure(Arc::clone(&config));
-        self.jobs.lower_caps(config.memory_budget_bytes);
+        if !self.journal.is_shared() {
+            self.jobs.lower_caps(config.memory_budget_bytes);
+        }
         self.config = config;
         self.discard_excess_videos();
     }
 
-    fn discard_excess_videos(&mut self) {
+    pub(crate) fn discard_excess_videos(&mut self) {
         self.discard_videos_beyond(self.config.queue_max, "limit of failed jobs reached");
     }
 
@@ -215,14 +279,15 @@ impl State {
         // The queue is searched linearly, so only for pending jobs.
         let is_pending = matches!(job.state(), JobState::Pending { .. });
         let place = if is_pending { self.place(id) } else { None };
-        Some(Status::of(job, place, self.scheduler.queue().len(), live.as_deref()))
+        let live = live.as_deref().or_else(|| self.remote_live.get(&id));
+        Some(Status::of(job, place, self.scheduler.queue().len(), live))
     }
 
-    fn place(&self, id: JobId) -> Option<Place> {
+    fn place(&self, id: JobId) -> Option<status::Place> {
         let queue = self.scheduler.queue();
         queue.position(id).map(|position| {
             let time_left = self.durations.time_left(position, self.config.slots());
-            Place { position, total: queue.len(), time_left }
+            status::Place { position, total: queue.len(), time_left }
         })
     }
 
@@ -239,29 +304,36 @@ impl State {
 
     /// Changes the state of a job: logs it, notifies subscribers and writes it to the journal.
     pub(crate) fn change(&mut self, id: JobId, event: JobEvent) {
-        let job = match self.jobs.apply(id, event, (wall(), self.clock.now())) {
-            None => return,
-            Some(Err(error)) => {
-                tracing::error!(job = %id, %error, "illegal change of state");
-                return;
-            }
-            Some(Ok(job)) => job,
-        };
-        let state = job.state();
-        let code = match state {
-            JobState::Failed { error, .. } => Some(error.code.as_ref()),
-            _ => None,
-        };
-        tracing::info!(job = %id, state = state.name(), code, "job");
-        let (is_final, is_failed) = (state.is_final(), code.is_some());
-        if let Some(row) = self.jobs.row(id) {
-            self.journal.append(JournalEntry::Job(Box::new(row)));
-        }
+        let Some(row) = self.apply(id, event) else { return };
+        let is_final = row.job.state().is_final();
+        let is_failed = matches!(row.job.state(), JobState::Failed { .. });
+        self.journal.append(JournalEntry::Job(Box::new(row)));
         if is_failed {
             self.discard_excess_videos();
         } else if is_final {
             drop(self.deletion.delete(id, RemovedPart::Upload, "its job has ended"));
         }
+    }
+
+    /// Changes the state of a job, to be written to the journal as returned; none if that is not legal.
+    pub(crate) fn apply(&mut self, id: JobId, event: JobEvent) -> Option<JobRow> {
+        let now = (self.clock.wall(), self.clock.now());
+        if let Err(error) = self.jobs.apply(id, event, now, self.host)? {
+            tracing::error!(job = %id, %error, "illegal change of state");
+            return None;
+        }
+        let row = self.jobs.row(id)?;
+        self.log_change(&row.job);
+        Some(row)
+    }
+
+    pub(crate) fn log_change(&self, job: &Job) {
+        let state = job.state();
+        let code = match state {
+            JobState::Failed { error, .. } => Some(error.code.as_ref()),
+            _ => None,
+        };
+        tracing::info!(job = %job.id, state = state.name(), code, "job");
     }
 
     /// Notifies the subscribers of queued jobs, whose positions may have changed.

@@ -11,7 +11,7 @@ use crate::policy::client::ClientAddress;
 use crate::policy::job::{Job, JobId, Upload};
 use crate::policy::open_upload::OpenUpload;
 use crate::runner::containment::own_memory::own_rss_bytes;
-use crate::store::{JobRow, JournalEntry, JournalState, wall};
+use crate::store::{JobRow, JournalEntry, JournalError, JournalState};
 use tokio::time::Instant;
 
 impl State {
@@ -45,6 +45,7 @@ impl State {
         Capacity {
             is_open: self.scheduler.is_open(),
             journal_is_lost: journal == JournalState::Lost,
+            journal_is_reachable: journal != JournalState::Unreachable,
             memory_is_short: self.pressure.memory,
             queue_len: queue.len(),
             uploads: self.uploads.places(now).count(),
@@ -58,7 +59,7 @@ impl State {
             workers: self.config.slots(),
             service_time: self.durations.service_time(),
             upload_bytes_max: self.config.upload_bytes_max,
-            disk_takes_writes: journal == JournalState::Writable
+            disk_takes_writes: journal != JournalState::Failing
                 && !self.files.folder().refuses_writes(),
             store_is_reachable: self.files.is_reachable(),
             disk_free_bytes,
@@ -77,8 +78,9 @@ impl State {
             }
             self.jobs.reserve_key(key.clone(), id);
         }
-        let mut job = Job::new(id, upload, self.config.worker_memory_bytes_max, wall());
+        let mut job = Job::new(id, upload, self.config.worker_memory_bytes_max, self.clock.wall());
         job.origin = ticket.origin.clone();
+        job.client = ticket.upload().client();
         let journal = self.journal.clone();
         self.submissions.spawn(async move {
             let row = JobRow { job: job.clone(), ended: None };
@@ -108,14 +110,20 @@ impl State {
 
     /// Queues a job that the journal has committed; refuses one that it has not.
     pub(crate) fn on_upload_stored(&mut self, stored: StoredUpload) {
-        let StoredUpload { job, ticket, reply, written } = stored;
+        // The place is reserved until this returns.
+        let StoredUpload { job, ticket: _ticket, reply, written } = stored;
         let id = job.id;
         if let Err(error) = written {
             tracing::error!(job = %id, %error, "job not accepted");
             if let Some(key) = &job.upload.idempotency_key {
-                self.jobs.release_key(key);
+                self.jobs.release_key(key, id);
             }
             self.deletion.delete_upload(id);
+            if let JournalError::KeyTaken(row) = &*error {
+                self.take_newer((**row).clone());
+                self.repeat(self.repeated(row.job.id, &job.upload), reply);
+                return;
+            }
             let _ = reply.send(Err(SubmitError::from(&*error)));
             return;
         }
@@ -131,10 +139,13 @@ impl State {
             trace_id = job.origin.trace_id(),
             "accepted"
         );
-        self.scheduler.enqueue(id, ticket.upload().client());
         let is_poisoned = self.poison.is_poisoned(&job.upload.execution());
-        self.jobs.insert(job);
-        self.notify_queue();
+        // A shared journal may have told of it already.
+        if self.jobs.get(id).is_none() {
+            self.scheduler.enqueue(id, job.client);
+            self.jobs.insert(job);
+            self.notify_queue();
+        }
         let _ = reply.send(self.status(id).ok_or(SubmitError::Unwritten));
         if is_poisoned {
             self.reject_poisoned();

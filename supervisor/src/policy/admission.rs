@@ -12,6 +12,8 @@ pub(crate) struct Capacity {
     pub is_open: bool,
     /// Whether the files of the journal are not those that the next start would open.
     pub journal_is_lost: bool,
+    /// Whether the journal, if hosts share it, answers.
+    pub journal_is_reachable: bool,
     /// Whether processes on the host are stalled for lack of memory.
     pub memory_is_short: bool,
     /// Number of queued jobs.
@@ -91,6 +93,8 @@ pub enum Refusal {
     DiskRefuses,
     /// The store that hosts share does not answer.
     StoreUnreachable,
+    /// The journal that hosts share does not answer.
+    JournalUnreachable,
 }
 
 /// Decides one request.
@@ -101,6 +105,9 @@ pub(crate) fn decide(capacity: &Capacity, request: &Request) -> Result<Admitted,
     }
     if capacity.journal_is_lost {
         return Err(Refusal::JournalLost);
+    }
+    if !capacity.journal_is_reachable {
+        return Err(Refusal::JournalUnreachable);
     }
     let body_bytes_max = upload_bytes_max.saturating_add(ENVELOPE_BYTES_MAX);
     if request.bytes.is_some_and(|bytes| bytes > body_bytes_max) {
@@ -152,6 +159,7 @@ mod tests {
         Capacity {
             is_open: true,
             journal_is_lost: false,
+            journal_is_reachable: true,
             memory_is_short: false,
             queue_len: 0,
             uploads: 0,
@@ -241,6 +249,8 @@ mod tests {
         assert_eq!(decide(&closing, &SMALL), Err(Refusal::Closing));
         let lost = Capacity { journal_is_lost: true, queue_len: 10, ..capacity() };
         assert_eq!(decide(&lost, &SMALL), Err(Refusal::JournalLost));
+        let unreachable = Capacity { journal_is_reachable: false, ..capacity() };
+        assert_eq!(decide(&unreachable, &SMALL), Err(Refusal::JournalUnreachable));
         let short = Capacity { memory_is_short: true, ..capacity() };
         assert!(matches!(decide(&short, &SMALL), Err(Refusal::MemoryShort { .. })));
     }

@@ -6,6 +6,7 @@ pub(crate) mod admission;
 pub(crate) mod client;
 pub(crate) mod display_name;
 pub(crate) mod eta;
+pub(crate) mod host;
 pub(crate) mod job;
 pub(crate) mod memory_cap;
 pub(crate) mod open_upload;

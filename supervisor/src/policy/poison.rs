@@ -90,6 +90,15 @@ impl Poison {
         (!execution.is_empty()).then(|| self.insert(execution, crashes))
     }
 
+    /// Takes the count of an execution from a journal that hosts share.
+    pub(crate) fn set(&mut self, execution: &str, crashes: u32) {
+        if crashes == 0 {
+            self.clear(execution);
+        } else {
+            self.insert(execution, crashes);
+        }
+    }
+
     /// Clears the count of an execution; false if there was none.
     pub(crate) fn clear(&mut self, execution: &str) -> bool {
         let had_one = self.remove(execution);

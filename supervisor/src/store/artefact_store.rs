@@ -9,7 +9,7 @@ use crate::store::artefacts::{AttemptFolder, StateDir};
 use crate::store::blocking::blocking;
 use crate::store::error::{StateError, failed};
 use crate::store::journal::RemovedPart;
-use crate::store::objects::Objects;
+use crate::store::objects::{Objects, Stored};
 use bodyscript_protocol::artefact::Artefact;
 use jiff::Timestamp;
 use std::fs::{self, FileTimes, OpenOptions};
@@ -152,6 +152,50 @@ impl ArtefactStore {
             RemovedPart::Job => objects.remove_results(id).await,
             RemovedPart::Upload => Ok(()),
         }
+    }
+
+    /// Removes the results of a claim that the journal has refused.
+    pub(crate) async fn discard_results(&self, id: JobId, claim: u32) -> Result<(), StateError> {
+        match &self.objects {
+            Some(objects) => objects.remove_claim(id, claim).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the results of all claims of a completed job but the one that completed it: of hosts that were lost.
+    pub(crate) async fn discard_other_results(
+        &self,
+        id: JobId,
+        claim: u32,
+    ) -> Result<(), StateError> {
+        match &self.objects {
+            Some(objects) => objects.remove_other_claims(id, claim).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Removes objects from before this time that `is_kept` does not know; returns how many.
+    pub(crate) async fn sweep(
+        &self,
+        before: Timestamp,
+        is_kept: impl Fn(&Stored) -> bool + Send,
+    ) -> Result<usize, StateError> {
+        match &self.objects {
+            Some(objects) => objects.sweep(before, is_kept).await,
+            None => Ok(0),
+        }
+    }
+
+    /// Removes the copies of a job that another host has removed; what cannot be removed is left to the next start.
+    pub(crate) fn remove_local(&self, id: JobId) {
+        let folder = self.folder.clone();
+        drop(tokio::task::spawn_blocking(move || folder.remove(id)));
+    }
+
+    /// Removes the copy of the upload of a job that another host has ended; likewise.
+    pub(crate) fn remove_local_upload(&self, id: JobId) {
+        let folder = self.folder.clone();
+        drop(tokio::task::spawn_blocking(move || folder.remove_upload(id)));
     }
 
     /// Removes an upload that did not become a job.

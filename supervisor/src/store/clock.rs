@@ -68,6 +68,8 @@ pub struct Clock {
     boot_id: String,
     /// Difference to the time since the boot.
     ahead_ms: i64,
+    /// Whether its moments are those of a wall clock that hosts share.
+    is_shared: bool,
 }
 
 impl Clock {
@@ -82,7 +84,20 @@ impl Clock {
             Some(saved) if saved.boot_id == boot.id => saved.ahead_ms,
             Some(saved) => saved.seen.0.saturating_sub(boot.up_ms),
         };
-        Self { boot_id: boot.id, ahead_ms }
+        Self { boot_id: boot.id, ahead_ms, is_shared: false }
+    }
+
+    /// Continues from the wall clock of a database that hosts share, in milliseconds since 1970. Their own wall clocks
+    /// may differ.
+    pub(crate) fn shared(now_ms: i64) -> Self {
+        let Boot { id, up_ms } = Boot::now();
+        Self { boot_id: id, ahead_ms: now_ms.saturating_sub(up_ms), is_shared: true }
+    }
+
+    /// The time for people.
+    pub(crate) fn wall(&self) -> Timestamp {
+        let shared = self.is_shared.then(|| Timestamp::from_millisecond(self.now().0).ok());
+        shared.flatten().unwrap_or_else(wall)
     }
 
     /// The current time.
@@ -103,7 +118,8 @@ fn boot_id() -> String {
     read.map_or_else(|_| format!("unknown-{}", std::process::id()), |id| id.trim().to_owned())
 }
 
-fn up_ms() -> i64 {
+/// Milliseconds since the boot, suspends included.
+pub(crate) fn up_ms() -> i64 {
     #[cfg(test)]
     if let Some((up_ms, _)) = simulated::now() {
         return up_ms;

@@ -67,6 +67,12 @@ impl StateError {
             if matches!(source.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem))
     }
 
+    /// Whether this file is not there.
+    pub(crate) fn is_missing(&self, file: &Path) -> bool {
+        matches!(self, Self::Io { path, source, .. }
+            if path == file && source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Whether the host is the cause, so that a retry may succeed, and not the request.
     pub fn may_pass(&self) -> bool {
         self.is_disk_full() || self.is_out_of_descriptors() || self.is_of_shared_store()

@@ -19,6 +19,7 @@ mod recovery;
 mod resumable;
 mod retention;
 mod set_aside;
+mod webhook_records;
 
 pub(crate) use artefact_store::{ArtefactStore, ResultsOf};
 pub use artefacts::StateDir;
@@ -29,15 +30,18 @@ pub(crate) use clock::simulated;
 pub use clock::wall;
 pub(crate) use clock::{Clock, Moment};
 pub(crate) use error::{StateError, failed};
-pub(crate) use fs_atomic::{UNFINISHED, remove_file, replace};
 #[cfg(test)]
 pub(crate) use journal::{Engine, WriteRequest};
 pub use journal::{FILE as JOURNAL_FILE, JobRow, Journal, JournalEntry, OpenedJournal};
-pub(crate) use journal::{JournalError, JournalState, RemovedPart, read_row_of_lines};
+pub(crate) use journal::{
+    JobRequest, JournalError, JournalEvent, JournalState, RemovedPart, SharedJournalConfig,
+    SharingHost, WebhookRecord, closed, read_row_of_lines,
+};
 pub(crate) use objects::ObjectsError;
-pub(crate) use objects::{Objects, ObjectsConfig, ObjectsUrl};
+pub(crate) use objects::{Objects, ObjectsConfig, ObjectsUrl, Stored};
 pub(crate) use outcome::Outcome;
 pub(crate) use recovery::Recovered;
 pub(crate) use resumable::{ResumableRecord, Resumables, UploadLock};
 pub(crate) use retention::{ENDED_KEPT_MAX, Pressure};
 pub(crate) use set_aside::SetAsideTotals;
+pub(crate) use webhook_records::{RecordError, WebhookRecords};

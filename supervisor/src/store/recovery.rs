@@ -5,17 +5,21 @@
 //! jobs, which are set aside. The worker processes and cgroups of a dead supervisor are removed by
 //! `WorkerFactory::open`.
 
+use crate::policy::host::HostId;
 use crate::policy::job::{Job, JobError, JobEvent, JobId, JobState};
 use crate::store::artefact_store::ArtefactStore;
 use crate::store::artefacts::StateDir;
 use crate::store::clock::{self, Clock};
 use crate::store::error::StateError;
 use crate::store::failpoint;
-use crate::store::journal::{JobRow, Journal, JournalEntry, OpenedJournal, RemovedPart};
+use crate::store::journal::{
+    JobRow, Journal, JournalEntry, JournalEvent, OpenedJournal, RemovedPart,
+};
 use crate::store::outcome::Outcome;
 use crate::store::retention::{Claims, sweep_orphans};
 use crate::store::set_aside::{SetAside, SetAsideTotals, set_aside_unknown};
 use std::collections::HashSet;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// The state with which the dispatcher starts.
 #[derive(Debug)]
@@ -30,6 +34,10 @@ pub(crate) struct Recovered {
     pub poison: Vec<(String, u32)>,
     /// The jobs whose video exists.
     pub uploads: HashSet<JobId>,
+    /// This run of the service, among those that share the journal.
+    pub host: HostId,
+    /// What other hosts change.
+    pub events: UnboundedReceiver<JournalEvent>,
 }
 
 /// The files of one job.
@@ -58,8 +66,9 @@ enum Resolution {
 impl Recovered {
     /// Nothing: for a program that exits with its jobs.
     pub(crate) fn nothing() -> Self {
-        let OpenedJournal { journal, clock, jobs, poison, .. } = OpenedJournal::without_journal();
-        Self { journal, clock, jobs, poison, uploads: HashSet::new() }
+        let past = OpenedJournal::without_journal();
+        let OpenedJournal { journal, clock, jobs, poison, host, events, .. } = past;
+        Self { journal, clock, jobs, poison, uploads: HashSet::new(), host, events }
     }
 
     /// Reconciles journal and files, and removes files that belong to no job.
@@ -68,7 +77,10 @@ impl Recovered {
     /// If the state folder cannot be read or cleaned; an operator has to solve it.
     pub(crate) fn from(past: OpenedJournal, store: &ArtefactStore) -> Result<Self, StateError> {
         let state = store.folder();
-        let OpenedJournal { journal, clock, jobs, poison, removed, lost } = past;
+        if past.journal.is_shared() {
+            return Self::from_shared(past, state);
+        }
+        let OpenedJournal { journal, clock, jobs, poison, removed, lost, host, events, .. } = past;
         if let Some((cause, aside)) = lost {
             log_set_aside(&cause.to_string(), &aside);
         }
@@ -111,7 +123,17 @@ impl Recovered {
         let swept = sweep_orphans(state, &claims(&jobs))?;
         failpoint::reach("recovery_swept");
         tracing::info!(jobs = jobs.len(), swept, "recovered");
-        Ok(Self { journal, clock, jobs, poison, uploads })
+        Ok(Self { journal, clock, jobs, poison, uploads, host, events })
+    }
+
+    /// The jobs of all hosts. Their files are in the shared store, and the state folder has copies only; a job that this
+    /// host processed is queued again like that of any lost host.
+    fn from_shared(past: OpenedJournal, state: &StateDir) -> Result<Self, StateError> {
+        let OpenedJournal { journal, clock, jobs, poison, host, events, .. } = past;
+        let kept = Claims { uploads: HashSet::new(), ..claims(&jobs) };
+        let swept = sweep_orphans(state, &kept)?;
+        tracing::info!(jobs = jobs.len(), swept, "recovered");
+        Ok(Self { journal, clock, jobs, poison, uploads: HashSet::new(), host, events })
     }
 }
 

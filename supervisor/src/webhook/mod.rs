@@ -1,11 +1,8 @@
 //! Delivers a signed webhook to the URL of the client when a job ends, with retries.
 //!
-//! ```text
-//! <state_dir>/webhooks/<id>.json   URL and number of tries of a pending webhook
-//! ```
-//!
-//! The record is on disk before the job is accepted and is deleted after delivery, so a restart
-//! loses no webhook. It may repeat one, which the receiver detects by `webhook-id`. One task per
+//! The record ([`crate::store::WebhookRecords`]) is written before the job is accepted and is deleted after delivery, so
+//! neither a restart nor the loss of a host loses a webhook. It may repeat one, which the receiver detects by
+//! `webhook-id`. One task per
 //! record waits for the end of the job, then tries until the receiver accepts or the tries are used
 //! up. It pauses while webhooks are not configured, and retries at once when their configuration
 //! changes. The payload is the status document, in the format of Standard Webhooks 1.0
@@ -19,21 +16,16 @@ pub(crate) mod sign;
 use crate::dispatcher::Dispatcher;
 use crate::dispatcher::status::Status;
 use crate::policy::job::JobId;
-use crate::store::{StateError, failed};
-use crate::store::{UNFINISHED, remove_file, replace};
+use crate::store::{RecordError, StateError, WebhookRecord, WebhookRecords};
 use address::WebhookUrl;
 pub(crate) use sender::WebhookSender;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -56,17 +48,10 @@ pub enum WebhookError {
     Certificates(String),
 }
 
-/// The record of a pending webhook.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct PendingWebhook {
-    url: String,
-    tries: usize,
-}
-
 /// All pending webhooks.
 #[derive(Debug)]
 pub(crate) struct Webhooks {
-    folder: PathBuf,
+    records: WebhookRecords,
     /// None while webhooks are not configured.
     sender: watch::Sender<Option<Arc<WebhookSender>>>,
     dispatcher: Dispatcher,
@@ -74,25 +59,34 @@ pub(crate) struct Webhooks {
 }
 
 impl Webhooks {
-    /// Resumes the pending webhooks of an earlier run.
+    /// Resumes the pending webhooks of an earlier run, and takes over those of lost hosts.
     ///
     /// # Errors
     /// If the folder can't be read.
     pub(crate) fn open(
         sender: Option<Arc<WebhookSender>>,
-        root: &Path,
+        records: WebhookRecords,
+        mut adopted: UnboundedReceiver<(JobId, WebhookRecord)>,
         dispatcher: &Dispatcher,
         closing: &CancellationToken,
     ) -> Result<Arc<Self>, StateError> {
         let webhooks = Arc::new(Self {
-            folder: root.join("webhooks"),
+            records,
             sender: watch::Sender::new(sender),
             dispatcher: dispatcher.clone(),
             closing: closing.clone(),
         });
-        for (id, pending) in webhooks.pending()? {
+        for (id, pending) in webhooks.records.left()? {
             tokio::spawn(Arc::clone(&webhooks).deliver_and_remove(id, pending));
         }
+        let this = Arc::clone(&webhooks);
+        tokio::spawn(async move {
+            while let Some(Some((id, pending))) =
+                this.closing.run_until_cancelled(adopted.recv()).await
+            {
+                tokio::spawn(Arc::clone(&this).deliver_and_remove(id, pending));
+            }
+        });
         Ok(webhooks)
     }
 
@@ -113,86 +107,32 @@ impl Webhooks {
         });
     }
 
-    fn path(&self, id: JobId) -> PathBuf {
-        self.folder.join(format!("{id}.json"))
-    }
-
-    fn pending(&self) -> Result<Vec<(JobId, PendingWebhook)>, StateError> {
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed("listed", &self.folder)(error)),
-        };
-        let pending = |entry: fs::DirEntry| {
-            let name = entry.file_name().into_string().ok()?;
-            if name.ends_with(UNFINISHED) {
-                // Left by a crash. It has no effect; if it can't be deleted, the next start will.
-                let _ = fs::remove_file(entry.path());
-            }
-            let id = name.strip_suffix(".json")?.parse().ok()?;
-            Some((id, serde_json::from_slice(&fs::read(entry.path()).ok()?).ok()?))
-        };
-        Ok(entries.filter_map(|entry| pending(entry.ok()?)).collect())
-    }
-
-    /// Writes a record to disk durably.
-    fn write(&self, id: JobId, pending: &PendingWebhook) -> Result<(), StateError> {
-        self.create_folder().map_err(failed("created", &self.folder))?;
-        replace(&self.path(id), &serde_json::to_vec(pending).expect("a record is plain data"))
-    }
-
-    /// Creates the folder, with the first record.
-    fn create_folder(&self) -> io::Result<()> {
-        match DirBuilder::new().mode(0o700).create(&self.folder) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) => File::open(self.folder.parent().unwrap_or(&self.folder))?.sync_all(),
-        }
-    }
-
-    fn remove(&self, id: JobId) {
-        if let Err(error) = remove_file(&self.path(id)) {
-            tracing::warn!(job = %id, %error, "cannot delete the record of a webhook");
-        }
-    }
-
-    /// Records the webhook of a job that is about to be accepted. It is on disk on return.
-    pub(crate) async fn record(
-        self: &Arc<Self>,
-        id: JobId,
-        address: &WebhookUrl,
-    ) -> Result<(), StateError> {
-        self.save(id, &PendingWebhook { url: address.to_string(), tries: 0 }).await
-    }
-
-    async fn save(self: &Arc<Self>, id: JobId, pending: &PendingWebhook) -> Result<(), StateError> {
-        let (this, pending) = (Arc::clone(self), pending.clone());
-        let written = spawn_blocking(move || this.write(id, &pending)).await;
-        written
-            .unwrap_or_else(|error| Err(failed("written", &self.folder)(io::Error::other(error))))
+    /// Records the webhook of a job that is about to be accepted. It survives a crash on return.
+    pub(crate) async fn record(&self, id: JobId, address: &WebhookUrl) -> Result<(), RecordError> {
+        self.records.write(id, &WebhookRecord { url: address.to_string(), tries: 0 }).await
     }
 
     /// Starts the delivery for an accepted job, at its end.
     pub(crate) fn deliver_at_end(self: &Arc<Self>, id: JobId, address: &WebhookUrl) {
-        let pending = PendingWebhook { url: address.to_string(), tries: 0 };
+        let pending = WebhookRecord { url: address.to_string(), tries: 0 };
         tokio::spawn(Arc::clone(self).deliver_and_remove(id, pending));
     }
 
     /// Deletes the record of a job that was not accepted.
-    pub(crate) fn discard(&self, id: JobId) {
-        self.remove(id);
+    pub(crate) async fn discard(&self, id: JobId) {
+        self.records.remove(id).await;
     }
 
-    async fn deliver_and_remove(self: Arc<Self>, id: JobId, pending: PendingWebhook) {
+    async fn deliver_and_remove(self: Arc<Self>, id: JobId, pending: WebhookRecord) {
         tokio::select! {
-            () = self.deliver(id, pending) => self.remove(id),
+            () = self.deliver(id, pending) => self.records.remove(id).await,
             // The record is kept for the next run.
             () = self.closing.cancelled() => {}
         }
     }
 
     /// Returns when the webhook is delivered, given up or no longer needed.
-    async fn deliver(self: &Arc<Self>, id: JobId, mut pending: PendingWebhook) {
+    async fn deliver(self: &Arc<Self>, id: JobId, mut pending: WebhookRecord) {
         let Some(status) = self.end_of(id).await else { return };
         let Ok(address) = pending.url.parse::<WebhookUrl>() else { return };
         let (name, body) = (format!("msg_{id}"), payload(&status));
@@ -218,7 +158,7 @@ impl Webhooks {
                 return;
             };
             pending.tries += 1;
-            if let Err(error) = self.save(id, &pending).await {
+            if let Err(error) = self.records.write(id, &pending).await {
                 tracing::warn!(job = %id, %error, "cannot record the attempts of a webhook");
             }
             tokio::select! {

@@ -11,19 +11,19 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader};
 
 /// One event of a stream.
-struct Event {
-    id: String,
-    status: Value,
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) status: Value,
 }
 
-fn listen(server: &TestServer, job: &str, last: Option<&str>) -> Result<Response> {
+pub(crate) fn listen(server: &TestServer, job: &str, last: Option<&str>) -> Result<Response> {
     let request = server.client().get(server.url(&format!("/api/events/{job}")));
     let request = last.iter().fold(request, |request, last| request.header("last-event-id", *last));
     Ok(request.send()?)
 }
 
 /// The next event; none at the end of the stream.
-fn next(lines: &mut impl BufRead) -> Result<Option<Event>> {
+pub(crate) fn next(lines: &mut impl BufRead) -> Result<Option<Event>> {
     let (mut id, mut status) = (String::new(), None);
     let mut line = String::new();
     while lines.read_line(&mut line)? > 0 {

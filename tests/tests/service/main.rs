@@ -8,6 +8,7 @@ mod apparmor;
 mod browser;
 mod browser_uploads;
 mod cli;
+mod cluster;
 mod connection_limits;
 mod contract;
 mod deletions;

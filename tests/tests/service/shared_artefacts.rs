@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::Clip;
-use bodyscript_tests::object_server::{BUCKET, ObjectServer};
+use bodyscript_tests::object_server::ObjectServer;
 use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, fault_worker};
@@ -12,24 +12,6 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
-
-const CREDENTIALS: &str = "[default]\naws_access_key_id = test\naws_secret_access_key = test\n";
-
-/// The flags of a service with files in this store, below the prefix `a`.
-fn flags(store: &ObjectServer, folder: &Path) -> Result<Vec<String>> {
-    let credentials = folder.join("credentials");
-    fs::write(&credentials, CREDENTIALS)?;
-    let url = format!("s3://{BUCKET}/a");
-    Ok(vec![
-        "--artefacts-url".into(),
-        url,
-        "--artefacts-endpoint".into(),
-        store.endpoint().into(),
-        "--artefacts-credentials-file".into(),
-        credentials.to_string_lossy().into_owned(),
-    ])
-}
 
 fn start(flags: &[String], more: &[&str]) -> Result<TestServer> {
     let flags: Vec<_> = flags.iter().map(String::as_str).chain(more.iter().copied()).collect();
@@ -58,7 +40,7 @@ fn results_are_served_from_the_store_wherever_the_local_copy_is() -> Result<()> 
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("clip.mp4");
     Clip::new().size(160, 120).frames(12).encode(&video)?;
-    let flags = flags(&store, folder.path())?;
+    let flags = store.flags(folder.path())?;
     let server = start(&flags, &[])?;
     let id = server.submit(&video)?;
     let status = server.await_end(&id)?;
@@ -104,7 +86,7 @@ fn results_are_served_from_the_store_wherever_the_local_copy_is() -> Result<()> 
 fn downloads_are_redirected_to_the_store_if_it_is_to_serve_them() -> Result<()> {
     let Some(store) = ObjectServer::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
-    let flags = flags(&store, folder.path())?;
+    let flags = store.flags(folder.path())?;
     let [flag, program] = fault_worker()?;
     let server = start(&flags, &["--artefacts-redirect", "true", &flag, &program])?;
     let id = server.submit(&fault_video(folder.path(), "ok")?)?;
@@ -130,7 +112,7 @@ fn downloads_are_redirected_to_the_store_if_it_is_to_serve_them() -> Result<()> 
 fn while_the_store_does_not_answer_uploads_are_refused_and_results_kept() -> Result<()> {
     let Some(store) = ObjectServer::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
-    let flags = flags(&store, folder.path())?;
+    let flags = store.flags(folder.path())?;
     let [flag, program] = fault_worker()?;
     let server = start(&flags, &["--workers", "1", &flag, &program])?;
     let running = server.submit(&fault_video(folder.path(), "progress:1 sleep:1000 ok")?)?;
@@ -163,7 +145,7 @@ fn while_the_store_does_not_answer_uploads_are_refused_and_results_kept() -> Res
 fn a_cancelled_job_does_not_wait_for_the_store() -> Result<()> {
     let Some(store) = ObjectServer::start()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
-    let flags = flags(&store, folder.path())?;
+    let flags = store.flags(folder.path())?;
     let [flag, program] = fault_worker()?;
     let server = start(&flags, &[&flag, &program])?;
     let id = server.submit(&fault_video(folder.path(), "progress:1 sleep:1000 ok")?)?;
@@ -177,6 +159,25 @@ fn a_cancelled_job_does_not_wait_for_the_store() -> Result<()> {
     let cleanup = server.url(&format!("/api/cleanup/{id}"));
     server.client().delete(cleanup).send()?.error_for_status()?;
     wait_until("nothing is left in the store", || Ok(store.names()?.is_empty()))?;
+    server.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_job_whose_video_is_gone_fails_and_says_so() -> Result<()> {
+    let (folder, shared) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let url = format!("file://{}", shared.path().display());
+    let [flag, program] = fault_worker()?;
+    let flags = ["--workers", "1", "--artefacts-url", &url, &flag, &program];
+    let server = TestServer::start(&flags)?;
+    let running = server.submit(&fault_video(folder.path(), "progress:1 sleep:1500 ok")?)?;
+    server.await_status(&running, |status| !status["posture"].is_null())?;
+    let waiting = server.submit(&fault_video(folder.path(), "ok")?)?;
+    fs::remove_file(shared.path().join("uploads").join(&waiting))?;
+    fs::remove_file(server.state_dir().join("spool").join(&waiting))?;
+    let status = server.await_end(&waiting)?;
+    assert_eq!(status["error_code"], "upload_lost", "{status}");
+    assert_eq!(server.await_end(&running)?["status"], "completed");
     server.stop()?;
     Ok(())
 }

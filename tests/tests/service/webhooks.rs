@@ -20,18 +20,18 @@ use tempfile::TempDir;
 const SECRET: &[u8] = b"a secret of more than 24 bytes";
 
 /// A received webhook.
-struct Webhook {
+pub(crate) struct Webhook {
     headers: HashMap<String, String>,
     body: Vec<u8>,
 }
 
 impl Webhook {
-    fn json(&self) -> Result<Value> {
+    pub(crate) fn json(&self) -> Result<Value> {
         Ok(serde_json::from_slice(&self.body)?)
     }
 
     /// Whether it is signed with the secret.
-    fn is_signed(&self) -> Result<bool> {
+    pub(crate) fn is_signed(&self) -> Result<bool> {
         self.is_signed_with(SECRET)
     }
 
@@ -49,14 +49,14 @@ impl Webhook {
 }
 
 /// A listener for webhooks, and its address.
-fn listen() -> Result<(TcpListener, String)> {
+pub(crate) fn listen() -> Result<(TcpListener, String)> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let url = format!("http://localhost:{}/webhook?by=post", listener.local_addr()?.port());
     Ok((listener, url))
 }
 
 /// Receives the next webhook and responds with this status.
-fn receive(listener: &TcpListener, status: &str) -> Result<Webhook> {
+pub(crate) fn receive(listener: &TcpListener, status: &str) -> Result<Webhook> {
     let (stream, _) = listener.accept()?;
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
@@ -83,7 +83,7 @@ fn secret(folder: &TempDir) -> Result<PathBuf> {
 }
 
 /// Flags of a service that may send webhooks to this host.
-fn flags(folder: &TempDir) -> Result<Vec<String>> {
+pub(crate) fn flags(folder: &TempDir) -> Result<Vec<String>> {
     let [flag, program] = fault_worker()?;
     let secret = secret(folder)?.to_string_lossy().into_owned();
     let networks = ["--webhook-networks".into(), "127.0.0.0/8,::1".into()];
@@ -97,7 +97,12 @@ fn start(flags: &[String]) -> Result<TestServer> {
     TestServer::start(&flags.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn submit(server: &TestServer, folder: &TempDir, words: &str, url: &str) -> Result<String> {
+pub(crate) fn submit(
+    server: &TestServer,
+    folder: &TempDir,
+    words: &str,
+    url: &str,
+) -> Result<String> {
     let video = fault_video(folder.path(), words)?;
     let answer = server.upload(&video, &[("webhook_url", url)])?;
     let (status, answer) = (answer.status(), answer.json::<Value>()?);

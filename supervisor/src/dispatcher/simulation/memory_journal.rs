@@ -1,8 +1,9 @@
 //! A journal in memory, which survives the dispatcher but not the test. Entries are written at once.
 
+use crate::policy::host::HostId;
 use crate::policy::job::JobId;
 use crate::store::{
-    Clock, Engine, JobRow, Journal, JournalEntry, OpenedJournal, RemovedPart, WriteRequest,
+    Clock, Engine, JobRow, Journal, JournalEntry, OpenedJournal, RemovedPart, WriteRequest, closed,
 };
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -40,7 +41,12 @@ impl Engine for MemoryJournal {
             JournalEntry::Poison { execution, crashes } => {
                 contents.poison.insert(execution.clone(), *crashes);
             }
-            JournalEntry::Removed { part: RemovedPart::Upload, .. } | JournalEntry::Flush => {}
+            JournalEntry::Removed { part: RemovedPart::Upload, .. }
+            | JournalEntry::Request { .. }
+            | JournalEntry::Progress { .. }
+            | JournalEntry::Webhook { .. }
+            | JournalEntry::Look { .. }
+            | JournalEntry::Flush => {}
         }
         drop(contents);
         request.answer(Ok(()));
@@ -58,6 +64,9 @@ impl MemoryJournal {
             poison: contents.poison.clone().into_iter().collect(),
             removed: contents.removed.clone(),
             lost: None,
+            host: HostId::ALONE,
+            events: closed(),
+            webhooks: closed(),
         }
     }
 }

@@ -9,7 +9,7 @@ pub(crate) mod urls;
 pub(crate) mod worker;
 
 use crate::policy::display_name::DisplayName;
-use crate::policy::job::{AttemptRecord, Job, JobId, JobState};
+use crate::policy::job::{AttemptRecord, Job, JobId, JobState, Revision};
 use crate::runner::attempt::Live;
 use bodyscript_protocol::warning::WarningRow;
 use jiff::Timestamp;
@@ -91,6 +91,9 @@ pub(crate) struct Status {
     pub attempts: Vec<AttemptRecord>,
     /// Worker of the current attempt.
     pub worker: Option<WorkerStatus>,
+    /// The latest change of the job.
+    #[serde(skip)]
+    pub revision: Revision,
     /// Sandbox of the latest attempt.
     #[serde(rename = "posture")]
     pub sandbox: Option<Vec<LayerReport>>,
@@ -167,6 +170,7 @@ impl Status {
             urls: matches!(state, JobState::Completed { .. }).then(|| Urls::of(job)),
             attempts: job.attempts.clone(),
             worker: live.and_then(|live| WorkerStatus::of(state, live)),
+            revision: job.revision,
             sandbox: live
                 .and_then(|live| live.sandbox.as_ref())
                 .or(job.sandbox.as_ref())

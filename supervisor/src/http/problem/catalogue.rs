@@ -150,6 +150,9 @@ responses! {
     StoreUnreachable "store_unreachable" 503 Time
         "The store of videos and results (`artefacts_url`) does not answer."
         "Try again after `Retry-After`; contact the operator if this persists.";
+    JournalUnreachable "journal_unreachable" 503 Time
+        "The database with the journal of jobs (`journal_url`) does not answer."
+        "Try again after `Retry-After`; contact the operator if this persists.";
     JournalLost "journal_lost" 503 Time
         "The journal of jobs was removed, replaced or truncated while the service was running."
         "Try again after `Retry-After`; contact the operator, who finds the steps in the runbook.";
@@ -231,6 +234,8 @@ failures! {
         "Re-encode it with another program.";
     "worker_killed" Operator "The worker was killed nine times by another program."
         "Try again later; contact the operator if it happens again.";
+    "host_lost" Operator "Eight hosts were lost while they processed the video."
+        "Contact the operator.";
     "known_to_fail" Client
         "The same file has crashed its worker twice before with these options, or six times with any."
         "Re-encode it with another program, or ask the operator to retry the job.";

@@ -4,7 +4,7 @@ use crate::config::ByteCount;
 use crate::dispatcher::{DispatcherStopped, SubmitError};
 use crate::http::problem::catalogue::{Code, Remedy};
 use crate::policy::admission::Refusal;
-use crate::store::StateError;
+use crate::store::{RecordError, StateError};
 use std::time::Duration;
 use thiserror::Error;
 
@@ -193,6 +193,9 @@ pub(crate) enum ApiError {
     /// The store that hosts share does not answer.
     #[error("The service can't reach its store of videos and results. Try again later.")]
     StoreUnreachable,
+    /// The journal that hosts share does not answer.
+    #[error("The service can't reach its journal of jobs. Try again later.")]
+    JournalUnreachable,
     /// The limit of open files is reached.
     #[error("The service has reached its limit of open files. Try again shortly.")]
     Overloaded,
@@ -308,6 +311,7 @@ impl ApiError {
             Self::MemoryShort { .. } => Code::MemoryShort,
             Self::DiskFull | Self::DiskRefuses => Code::DiskFull,
             Self::StoreUnreachable => Code::StoreUnreachable,
+            Self::JournalUnreachable => Code::JournalUnreachable,
             Self::Overloaded | Self::ConnectionsExhausted => Code::Overloaded,
             Self::JournalLost => Code::JournalLost,
             Self::Stopping => Code::Stopping,
@@ -352,6 +356,7 @@ impl From<Refusal> for ApiError {
             Refusal::DiskFull => Self::DiskFull,
             Refusal::DiskRefuses => Self::DiskRefuses,
             Refusal::StoreUnreachable => Self::StoreUnreachable,
+            Refusal::JournalUnreachable => Self::JournalUnreachable,
         }
     }
 }
@@ -361,9 +366,19 @@ impl From<SubmitError> for ApiError {
         match reason {
             SubmitError::DiskFull => Self::DiskRefuses,
             SubmitError::JournalLost => Self::JournalLost,
+            SubmitError::JournalUnreachable => Self::JournalUnreachable,
             SubmitError::Unwritten => Self::Internal,
             SubmitError::KeyReused => Self::KeyReused,
             SubmitError::KeyBusy => Self::KeyBusy,
+        }
+    }
+}
+
+impl From<RecordError> for ApiError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::State(error) => error.into(),
+            RecordError::Journal(error) => SubmitError::from(&*error).into(),
         }
     }
 }

@@ -6,10 +6,10 @@ refusals! {
     ResumableStartRefusals: TusVersion InvalidHeader RepeatedField ConflictingFields
         InvalidField WebhooksOff UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow
         UploadBroken UploadLocked ChecksumMismatch TooManyResumable QueueFull MemoryShort
-        DiskFull StoreUnreachable JournalLost Overloaded TooManyUploads TooManyJobs OtherOrigin Stopping;
+        DiskFull StoreUnreachable JournalUnreachable JournalLost Overloaded TooManyUploads TooManyJobs OtherOrigin Stopping;
     ResumableAppendRefusals: TusVersion UnknownAddress UploadNotFound InvalidHeader
         UnsupportedMediaType OffsetConflict UploadBeyondLength UploadStalled UploadTooSlow
-        UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull StoreUnreachable JournalLost
+        UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull StoreUnreachable JournalUnreachable JournalLost
         Overloaded OtherOrigin Stopping;
     ResumableRefusals: Overloaded TusVersion UnknownAddress UploadNotFound UploadLocked
         OtherOrigin Stopping;

@@ -64,7 +64,7 @@ pub(crate) struct Accepted {
 refusals! {
     UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField
         ConflictingFields InvalidField WebhooksOff UploadTooLarge FormTooLarge UploadStalled
-        UploadTooSlow UploadBroken QueueFull MemoryShort DiskFull StoreUnreachable JournalLost Overloaded
+        UploadTooSlow UploadBroken QueueFull MemoryShort DiskFull StoreUnreachable JournalUnreachable JournalLost Overloaded
         TooManyUploads TooManyJobs KeyReused KeyBusy OtherOrigin Stopping;
 }
 
@@ -329,7 +329,7 @@ async fn submit(
     match &submitted {
         // The job of an earlier request with the same key has its own webhook record.
         Ok(Ok(status)) if status.job_id == id => webhooks.deliver_at_end(id, &url),
-        _ => webhooks.discard(id),
+        _ => webhooks.discard(id).await,
     }
     Ok(submitted??)
 }

@@ -4,9 +4,12 @@
 
 pub(crate) mod id;
 pub(crate) mod record;
+pub(crate) mod revision;
 pub(crate) mod state;
 
+use crate::policy::client::ClientAddress;
 use crate::policy::display_name::DisplayName;
+use crate::policy::host::HostId;
 use crate::policy::poison;
 use crate::runner::attempt::origin::Origin;
 use bodyscript_protocol::message::VideoFacts;
@@ -15,6 +18,7 @@ use bodyscript_protocol::sandbox_report::SandboxReport;
 pub use id::JobId;
 use jiff::Timestamp;
 pub use record::AttemptRecord;
+pub(crate) use revision::Revision;
 pub(crate) use state::{IllegalTransition, JobState};
 pub use state::{JobError, JobEvent};
 
@@ -71,6 +75,16 @@ pub struct Job {
     pub executions: u32,
     /// Number of started attempts, of any end.
     pub claims: u32,
+    /// The latest change.
+    pub(crate) revision: Revision,
+    /// The change before it.
+    pub(crate) replaced: Revision,
+    /// Who sent it.
+    pub(crate) client: ClientAddress,
+    /// The host that processes it.
+    pub(crate) host: Option<HostId>,
+    /// How many hosts were lost while they processed it.
+    pub lost_hosts: u32,
     /// How often an attempt was given up until there is memory, since the start of the service.
     pub memory_waits: u32,
     /// How often an attempt was given up until there is disk space, since the start of the service.
@@ -82,7 +96,8 @@ impl Job {
     /// A new job in the queue.
     pub fn new(id: JobId, upload: Upload, memory_bytes_max: u64, now: Timestamp) -> Self {
         let state = JobState::Pending { started_at: None, memory_bytes_max, reason: None };
-        Self::from_journal(id, upload, now, state)
+        let revision = Revision::NONE.next();
+        Self { revision, ..Self::from_journal(id, upload, now, state) }
     }
 
     /// A job read from the journal; the caller fills in the remaining fields.
@@ -103,6 +118,11 @@ impl Job {
             attempts_made: 0,
             executions: 0,
             claims: 0,
+            revision: Revision::NONE,
+            replaced: Revision::NONE,
+            client: ClientAddress::ThisHost,
+            host: None,
+            lost_hosts: 0,
             memory_waits: 0,
             disk_waits: 0,
             state,
@@ -120,13 +140,23 @@ impl Job {
         let is_retry = matches!(event, JobEvent::Retried { .. });
         let is_start = matches!(event, JobEvent::Started);
         self.state = self.state.after(event, now)?;
+        self.replaced = self.revision;
+        self.revision = self.revision.next();
         self.claims += u32::from(is_start);
         if is_retry {
             self.executions = 0;
+            self.lost_hosts = 0;
             self.memory_waits = 0;
             self.disk_waits = 0;
         }
         Ok(())
+    }
+
+    /// Notes, as a change, that the host that processes it is known by another id.
+    pub(crate) fn move_to(&mut self, host: HostId) {
+        self.host = Some(host);
+        self.replaced = self.revision;
+        self.revision = self.revision.next();
     }
 
     /// Lowers the memory cap of a pending job to the available memory.

@@ -6,7 +6,7 @@
 use crate::store::error::StateError;
 use crate::store::error::failed;
 use crate::store::failpoint;
-use crate::store::fs_atomic::{create_file, create_folder, names, rename, sync};
+use crate::store::fs_atomic::{create_file, create_folder, names, remove_folder, rename, sync};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::formats::Formats;
 use std::fs::{self, File};
@@ -21,6 +21,14 @@ pub(crate) const OUTCOME: &str = "outcome.json";
 /// The folder name of an attempt.
 pub(crate) fn name(number: u32) -> String {
     format!("{ATTEMPT}{number}")
+}
+
+/// Removes the folder of an attempt, and that of its job if it is then empty.
+pub(crate) fn discard(path: &Path) -> Result<(), StateError> {
+    remove_folder(path)?;
+    // Fails while there is another attempt, as intended.
+    let _ = path.parent().map(fs::remove_dir);
+    Ok(())
 }
 
 /// The folder to which one attempt writes.
@@ -76,6 +84,14 @@ impl AttemptFolder {
         rename(&self.path, &self.published)?;
         failpoint::reach("attempt_published");
         Ok(())
+    }
+
+    /// Removes it, and the folder of its job if that is then empty.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn discard(&self) -> Result<(), StateError> {
+        discard(&self.path)
     }
 
     /// The name and path of each file that will be published.

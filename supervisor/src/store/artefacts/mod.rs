@@ -5,7 +5,7 @@
 //!   lock                       held by the one supervisor that uses the folder
 //!   spool/<id>.part            an upload in progress
 //!   spool/<id>                 a complete upload, until its job is over
-//!   jobs/<id>/attempt-<n>/     what attempt n is writing
+//!   jobs/<id>/attempt-<n>/     what the n-th start of the job is writing
 //!   results/<id>/              the artefacts of a completed job, and its outcome
 //!   webhooks/                  webhooks that are not delivered yet ([`crate::webhook`])
 //!   resumable/                 uploads that come in several requests ([`crate::store::resumable`])
@@ -180,10 +180,7 @@ impl StateDir {
     /// Removes the folder of an attempt, and that of its job if it is then empty.
     pub fn discard_attempt(&self, id: JobId, number: u32) -> Result<(), StateError> {
         let job = self.jobs().join(id.to_string());
-        remove_folder(&job.join(attempt_folder::name(number)))?;
-        // Fails while there is another attempt, as intended.
-        let _ = fs::remove_dir(job);
-        Ok(())
+        attempt_folder::discard(&job.join(attempt_folder::name(number)))
     }
 
     /// Removes a complete upload.

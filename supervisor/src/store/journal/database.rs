@@ -266,7 +266,11 @@ fn write(connection: &Connection, entry: &JournalEntry, clock: &Clock) -> rusqli
             )?;
             trim.execute([EXECUTIONS_KEPT_MAX as i64]).map(drop)
         }
-        JournalEntry::Flush => Ok(()),
+        JournalEntry::Request { .. }
+        | JournalEntry::Progress { .. }
+        | JournalEntry::Webhook { .. }
+        | JournalEntry::Look { .. }
+        | JournalEntry::Flush => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@
 use crate::policy::job::JobId;
 use crate::store::clock::Saved;
 use crate::store::error::StateError;
-use crate::store::journal::rows::JobRow;
+use crate::store::journal::JobRow;
 use crate::store::journal::{FILE, JournalError};
 use crate::store::set_aside::{SetAside, set_aside_unknown};
 use std::collections::HashSet;

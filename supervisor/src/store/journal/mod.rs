@@ -1,4 +1,4 @@
-//! The journal: jobs, attempts, poison and deletions on disk, in SQLite.
+//! The journal: jobs, attempts, poison and deletions, in SQLite on disk or in PostgreSQL, which hosts share.
 //!
 //! The dispatcher owns the state; it sends every change to the journal, and a start reads it back.
 //! One thread owns the database, so that a slow disk blocks no async task. Changes are written in
@@ -8,27 +8,35 @@
 //! If something cannot be written (a full disk), a waiting caller gets an error; anything else is
 //! kept and retried, the latest state of each job only. While the files are not those that a start
 //! would open ([`JournalState::Lost`]) nothing is written at all.
+//!
+//! In a shared journal ([`crate::store::journal::postgres`]) a change is refused if another host has changed the job
+//! meanwhile ([`JournalError::Superseded`]).
 
 mod database;
 mod entry;
 mod files;
 mod loss;
+mod postgres;
 mod rows;
 mod schema;
 mod sqlite_error;
+mod stored_job;
 mod writer;
 
+use crate::policy::host::HostId;
 use crate::policy::job::JobId;
 use crate::store::clock::Clock;
 use crate::store::error::StateError;
 use crate::store::set_aside::SetAside;
 use database::Store;
-pub use entry::JournalEntry;
-pub(crate) use entry::{RemovedPart, WriteRequest};
+pub(crate) use entry::{
+    JobRequest, JournalEvent, RemovedPart, SharingHost, WebhookRecord, WriteRequest,
+};
+pub use entry::{JobRow, JournalEntry};
 pub(crate) use files::FileProblem;
 use loss::Contents;
 pub(crate) use loss::Loss;
-pub use rows::JobRow;
+pub(crate) use postgres::{DatabaseError, SharedJournalConfig};
 pub(crate) use rows::read_row_of_lines;
 use std::collections::HashSet;
 use std::error::Error;
@@ -38,6 +46,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 use writer::{Writer, WriterThread};
 
@@ -92,6 +101,18 @@ pub enum JournalError {
         /// The error of the engine.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The database that hosts share cannot be used.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The database that hosts share does not answer.
+    #[error("the database of `journal_url` does not answer")]
+    Unreachable,
+    /// Another host has changed the job, which is as given here, or has removed it.
+    #[error("another host has changed the job")]
+    Superseded(Option<Box<JobRow>>),
+    /// The idempotency key is that of this job, which another host has accepted.
+    #[error("another host has accepted a job with this idempotency key")]
+    KeyTaken(Box<JobRow>),
     /// Its thread cannot be started.
     #[error("cannot start the thread of the journal: {0}")]
     Thread(#[source] io::Error),
@@ -132,6 +153,8 @@ pub enum JournalState {
     Failing,
     /// The files were removed, replaced or modified by another process.
     Lost,
+    /// The database that hosts share does not answer.
+    Unreachable,
 }
 
 /// What an earlier run wrote, and the journal of this run.
@@ -149,6 +172,12 @@ pub struct OpenedJournal {
     pub removed: HashSet<JobId>,
     /// How the journal was lost, completely or in part, and what was set aside for it.
     pub lost: Option<(Loss, SetAside)>,
+    /// This run of the service, among those that share the journal.
+    pub(crate) host: HostId,
+    /// What other hosts change; nothing if there are none.
+    pub(crate) events: UnboundedReceiver<JournalEvent>,
+    /// Webhooks that this host delivers in place of a lost one, or of its own last run; nothing if there are no hosts.
+    pub(crate) webhooks: UnboundedReceiver<(JobId, WebhookRecord)>,
 }
 
 impl OpenedJournal {
@@ -162,8 +191,16 @@ impl OpenedJournal {
             poison: Vec::new(),
             removed: HashSet::new(),
             lost: None,
+            host: HostId::ALONE,
+            events: closed(),
+            webhooks: closed(),
         }
     }
+}
+
+/// What other hosts tell, if there are none.
+pub(crate) fn closed<T>() -> UnboundedReceiver<T> {
+    unbounded_channel().1
 }
 
 /// Keeps the entries of a journal.
@@ -188,6 +225,7 @@ impl Engine for NoEngine {
 pub struct Journal {
     engine: Arc<dyn Engine>,
     state: watch::Receiver<JournalState>,
+    is_shared: bool,
 }
 
 impl Journal {
@@ -227,14 +265,31 @@ impl Journal {
             .name("journal".into())
             .spawn(move || writer.run(&inbox))
             .map_err(JournalError::Thread)?;
-        let journal = Self { engine: Arc::new(WriterThread(requests)), state };
+        let journal = Self { engine: Arc::new(WriterThread(requests)), state, is_shared: false };
         let Contents { jobs, poison, removed, .. } = contents;
-        Ok((OpenedJournal { journal, clock, jobs, poison, removed, lost }, thread))
+        let past = OpenedJournal {
+            journal,
+            clock,
+            jobs,
+            poison,
+            removed,
+            lost,
+            host: HostId::ALONE,
+            events: closed(),
+            webhooks: closed(),
+        };
+        Ok((past, thread))
     }
 
     /// A journal kept by an engine that always writes.
     pub(crate) fn with_engine(engine: impl Engine + 'static) -> Self {
-        Self { engine: Arc::new(engine), state: watch::channel(JournalState::Writable).1 }
+        let state = watch::channel(JournalState::Writable).1;
+        Self { engine: Arc::new(engine), state, is_shared: false }
+    }
+
+    /// Whether other hosts change it too.
+    pub(crate) const fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Sends a change to be written, without waiting.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Result};
 
 /// Each step migrates one version to the next; a released step is never changed.
-pub(crate) const STEPS: [&str; 3] = [
+pub(crate) const STEPS: [&str; 4] = [
     "
     CREATE TABLE settings (
         key TEXT PRIMARY KEY,
@@ -71,6 +71,10 @@ pub(crate) const STEPS: [&str; 3] = [
     // How many attempts were started.
     "
     ALTER TABLE jobs ADD COLUMN claims INTEGER NOT NULL DEFAULT 0;
+",
+    // The latest change, after which events are named.
+    "
+    ALTER TABLE jobs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

@@ -15,10 +15,11 @@ use crate::policy::job::JobId;
 use crate::store::error::{StateError, failed};
 use futures_util::{StreamExt, TryStreamExt};
 use hyper::Method;
+use jiff::Timestamp;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer};
-use object_store::{Error, ObjectStore, ObjectStoreExt};
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
 pub(crate) use open::{ObjectsConfig, ObjectsError, ObjectsUrl};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,6 +43,15 @@ pub(crate) struct Objects {
     is_reachable: Arc<AtomicBool>,
 }
 
+/// What an object in the store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// The video of a job.
+    Upload(JobId),
+    /// A result of this claim of a job.
+    Results(JobId, u32),
+}
+
 impl Objects {
     fn new(store: Arc<dyn ObjectStore>, signer: Option<Arc<dyn Signer>>, prefix: Path) -> Self {
         Self { store, signer, prefix, is_reachable: Arc::new(AtomicBool::new(true)) }
@@ -55,8 +65,12 @@ impl Objects {
         self.prefix.clone().join("results").join(id.to_string())
     }
 
+    fn claim(&self, id: JobId, claim: u32) -> Path {
+        self.results(id).join(claim.to_string())
+    }
+
     pub(crate) fn result(&self, id: JobId, claim: u32, name: &str) -> Path {
-        self.results(id).join(claim.to_string()).join(name)
+        self.claim(id, claim).join(name)
     }
 
     /// Whether the last request was answered.
@@ -135,10 +149,62 @@ impl Objects {
         self.remove_below(&self.results(id)).await
     }
 
+    /// Removes the results of one claim.
+    pub(crate) async fn remove_claim(&self, id: JobId, claim: u32) -> Result<(), StateError> {
+        self.remove_below(&self.claim(id, claim)).await
+    }
+
+    /// Removes the results of all claims of a job but one.
+    pub(crate) async fn remove_other_claims(
+        &self,
+        id: JobId,
+        claim: u32,
+    ) -> Result<(), StateError> {
+        let kept = self.claim(id, claim);
+        for object in self.list(&self.results(id)).await? {
+            if !object.location.prefix_matches(&kept) {
+                self.remove(&object.location).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes objects from before this time that `is_kept` does not know, and returns how many. Younger ones may be of
+    /// uploads and attempts that nobody knows yet.
+    pub(crate) async fn sweep(
+        &self,
+        before: Timestamp,
+        is_kept: impl Fn(&Stored) -> bool + Send,
+    ) -> Result<usize, StateError> {
+        let mut removed = 0;
+        for object in self.list(&self.prefix).await? {
+            let stored = self.stored(&object.location).filter(|stored| !is_kept(stored));
+            if stored.is_some() && object.last_modified.timestamp() < before.as_second() {
+                self.remove(&object.location).await?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// What an object is; none if it is none of this service.
+    fn stored(&self, path: &Path) -> Option<Stored> {
+        let mut parts = path.prefix_match(&self.prefix)?;
+        let (kind, id) = (parts.next()?, parts.next()?.as_ref().parse().ok()?);
+        match kind.as_ref() {
+            "uploads" => Some(Stored::Upload(id)),
+            "results" => Some(Stored::Results(id, parts.next()?.as_ref().parse().ok()?)),
+            _ => None,
+        }
+    }
+
+    async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>, StateError> {
+        let listed = self.store.list(Some(folder)).try_collect().await;
+        self.note(listed.map_err(|error| refused("listed", folder, error)))
+    }
+
     async fn remove_below(&self, folder: &Path) -> Result<(), StateError> {
-        let listed: Result<Vec<_>, _> = self.store.list(Some(folder)).try_collect().await;
-        let listed = self.note(listed.map_err(|error| refused("listed", folder, error)))?;
-        for object in listed {
+        for object in self.list(folder).await? {
             self.remove(&object.location).await?;
         }
         Ok(())
@@ -196,6 +262,7 @@ fn refused(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::ToSpan;
     use object_store::memory::InMemory;
 
     fn objects() -> (tempfile::TempDir, Objects) {
@@ -246,6 +313,32 @@ mod tests {
         objects.remove_results(id).await.expect("removes");
         objects.remove_results(id).await.expect("removes what is not there");
         let left = [format!("a/b/results/{other}/1/a.csv"), format!("a/b/uploads/{other}")];
+        assert_eq!(names(&objects).await, left);
+    }
+
+    #[tokio::test]
+    async fn a_sweep_removes_what_is_old_and_unknown() {
+        let (folder, objects) = objects();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "content").expect("writes");
+        let (id, unknown) = (JobId::random(), JobId::random());
+        let foreign = objects.prefix.clone().join("notes").join("readme");
+        for path in [
+            objects.upload(unknown),
+            objects.result(id, 1, "a.csv"),
+            objects.result(id, 2, "a.csv"),
+            foreign,
+        ] {
+            objects.put(&file, &path).await.expect("writes");
+        }
+        let is_kept = |stored: &Stored| *stored == Stored::Results(id, 2);
+        let (past, future) = (Timestamp::now() - 60.seconds(), Timestamp::now() + 60.seconds());
+        assert_eq!(objects.sweep(past, is_kept).await.expect("sweeps"), 0);
+        assert_eq!(objects.sweep(future, is_kept).await.expect("sweeps"), 2);
+        let left = ["a/b/notes/readme".into(), format!("a/b/results/{id}/2/a.csv")];
+        assert_eq!(names(&objects).await, left);
+        objects.put(&file, &objects.result(id, 1, "a.csv")).await.expect("writes");
+        objects.remove_other_claims(id, 2).await.expect("removes");
         assert_eq!(names(&objects).await, left);
     }
 

@@ -1,0 +1,200 @@
+//! A journal in PostgreSQL, which hosts share.
+//!
+//! Every host has all jobs in its own memory, and asks several times a second for those that were changed. A change is
+//! written only if the job is still at the revision that the host knows ([`crate::policy::job::Revision`]), so of two
+//! hosts that start the same job one is refused, and a host that was taken for lost ([`leases`]) can end nothing that
+//! another has started meanwhile. See docs/adr/0025-postgresql.md.
+
+mod connection;
+mod document;
+mod hosts;
+mod leases;
+mod schema;
+mod session;
+mod task;
+mod webhooks;
+
+use crate::policy::host::HostId;
+use crate::store::artefacts::StateDir;
+use crate::store::clock::Clock;
+use crate::store::error::StateError;
+use crate::store::fs_atomic::replace;
+use crate::store::journal::{
+    Engine, FILE, Journal, JournalError, JournalState, OpenedJournal, WriteRequest,
+};
+use connection::Address;
+use session::{Found, Session};
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use task::{Channels, Task};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// File in the state folder with the last run of this host, whose jobs need not wait for the end of a lease.
+const LAST_RUN: &str = "host";
+
+/// Settings of a journal that hosts share.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedJournalConfig {
+    /// `postgres://user@host/database`.
+    pub url: String,
+    /// File with the password.
+    pub password_file: Option<PathBuf>,
+    /// Name of this host, for operators.
+    pub host_name: String,
+    /// Time without a sign of a host after which its jobs are run elsewhere.
+    pub lease: Duration,
+    /// How often changes of other hosts are read.
+    pub poll: Duration,
+}
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The URL is wrong.
+    #[error("`journal_url` is not the URL of a database: {0}")]
+    Address(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The password cannot be read.
+    #[error("`journal_password_file` {}: {source}", path.display())]
+    Password {
+        /// The file.
+        path: PathBuf,
+        /// The error.
+        source: io::Error,
+    },
+    /// There is no connection.
+    #[error("the database of `journal_url` cannot be connected to: {}", chain(source))]
+    Connect {
+        /// The error.
+        source: tokio_postgres::Error,
+    },
+    /// It is too old.
+    #[error("the database of `journal_url` is PostgreSQL {major}; at least 15 is needed")]
+    TooOld {
+        /// Its major version.
+        major: i32,
+    },
+    /// A newer version of this program changed its tables.
+    #[error(
+        "the tables of `journal_url` are of version {0}, which a newer bodyscript made; start that one"
+    )]
+    Newer(i32),
+    /// The state folder has jobs that are not in the database.
+    #[error(
+        "{} has a journal of its own, whose jobs would no longer be found: choose another state_dir, or remove the file",
+        .0.display()
+    )]
+    OwnJournal(PathBuf),
+    /// The certificates that the host trusts cannot be used.
+    #[error("cannot use the certificates of this host: {0}")]
+    Certificates(String),
+    /// An operation failed.
+    #[error("the database of `journal_url`: {what} failed: {}", chain(source))]
+    Step {
+        /// The operation.
+        what: &'static str,
+        /// The error.
+        source: tokio_postgres::Error,
+    },
+    /// An operation took too long.
+    #[error("the database of `journal_url` did not answer for {} s", .0.as_secs())]
+    Silent(Duration),
+    /// The last run cannot be noted.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// An error with its causes: those of the driver have the reason in them.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// The task that writes and follows the journal, as its callers see it.
+#[derive(Debug)]
+struct Requests(UnboundedSender<WriteRequest>);
+
+impl Engine for Requests {
+    fn write(&self, request: WriteRequest) {
+        if self.0.send(request).is_err() {
+            tracing::error!("the task of the journal has ended");
+        }
+    }
+}
+
+impl Journal {
+    /// Opens the journal that this host shares with others. The task ends once every handle is dropped and everything
+    /// is written.
+    ///
+    /// # Errors
+    /// If the database cannot be used; an operator has to solve it.
+    pub(crate) async fn open_shared(
+        settings: SharedJournalConfig,
+        memory_budget_bytes: u64,
+        folder: &StateDir,
+    ) -> Result<(OpenedJournal, JoinHandle<()>), JournalError> {
+        let own = folder.root().join(FILE);
+        if own.exists() {
+            return Err(DatabaseError::OwnJournal(own).into());
+        }
+        let session = Session::open(&Address::of(&settings)?).await?;
+        let host = HostId::random();
+        let last_run = folder.root().join(LAST_RUN);
+        if let Some(last) = last_run_of(&last_run) {
+            session.forget(last).await?;
+        }
+        note_run(&last_run, host)?;
+        let clock = Clock::shared(session.now_ms().await?);
+        session.register(host, &settings.host_name, memory_budget_bytes).await?;
+        let (position, found) = session.all().await?;
+        let mut jobs = Vec::new();
+        let mut removed = HashSet::new();
+        for found in found {
+            match found {
+                Found::Job { row, .. } => jobs.push(*row),
+                Found::Removed(id) => drop(removed.insert(id)),
+            }
+        }
+        let poison = session.poison(None).await?;
+        let (state_sender, state) = watch::channel(JournalState::Writable);
+        let (requests, inbox) = unbounded_channel();
+        let (events_sender, events) = unbounded_channel();
+        let (webhooks_sender, webhooks) = unbounded_channel();
+        let task = Task::new(
+            task::Settings { shared: settings, memory_budget_bytes, last_run },
+            Channels {
+                inbox,
+                events: events_sender,
+                webhooks: webhooks_sender,
+                state: state_sender,
+            },
+            (session, host, position),
+        );
+        let journal = Self { engine: Arc::new(Requests(requests)), state, is_shared: true };
+        let opened = OpenedJournal {
+            journal,
+            clock,
+            jobs,
+            poison,
+            removed,
+            lost: None,
+            host,
+            events,
+            webhooks,
+        };
+        Ok((opened, tokio::spawn(task.run())))
+    }
+}
+
+fn last_run_of(path: &Path) -> Option<HostId> {
+    let text = std::fs::read_to_string(path).ok()?;
+    text.trim().parse().ok().map(HostId::from_journal)
+}
+
+fn note_run(path: &Path, host: HostId) -> Result<(), StateError> {
+    replace(path, format!("{}\n", host.for_journal()).as_bytes())
+}

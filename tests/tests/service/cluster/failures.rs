@@ -1,0 +1,102 @@
+//! A host or the database fails while a job runs: the job is completed once, by whoever may.
+
+use super::{
+    TAKEOVER, await_completion, await_end_on, await_exit, await_runner, check_served_alike, claims,
+    runs,
+};
+use anyhow::{Result, ensure};
+use bodyscript_tests::cluster::{Cluster, LEASE};
+use bodyscript_tests::polling::{ends, wait_until};
+use bodyscript_tests::traces::fault_video;
+use reqwest::StatusCode;
+use serde_json::Value;
+
+/// In the log of a host that wanted to publish results of a job that another has taken over.
+const REFUSED: &str = "the end of an attempt is refused";
+
+const FLAGS: [&str; 2] = ["--workers", "2"];
+
+/// Hosts whose log has a line with these words and the job.
+fn hosts_that_log(cluster: &Cluster, words: &str, id: &str) -> Vec<usize> {
+    let is_logged = |host: &usize| {
+        cluster.log(*host).lines().any(|line| line.contains(words) && line.contains(id))
+    };
+    (0..cluster.size()).filter(is_logged).collect()
+}
+
+#[test]
+fn a_killed_host_loses_no_job() -> Result<()> {
+    let Some(mut cluster) = Cluster::start(2, &FLAGS)? else { return Ok(()) };
+    let videos = tempfile::tempdir()?;
+    let video = fault_video(videos.path(), "progress:1 sleep:5000 ok")?;
+    let id = cluster.host(0).submit(&video)?;
+    let runner = await_runner(&cluster, &id)?;
+    cluster.kill(runner)?;
+    let other = 1 - runner;
+    let status = await_end_on(&cluster, other, &id)?;
+    ensure!(status["status"] == "completed", "{status}; {}", cluster.log(other));
+    assert_eq!(ends(&status), ["done"], "an attempt that its host ended is not counted");
+    assert_eq!(hosts_that_log(&cluster, TAKEOVER, &id), [other], "{}", cluster.log(other));
+
+    cluster.start_again(runner)?;
+    assert_eq!(await_completion(&cluster, &id)?, status);
+    check_served_alike(&cluster, &id)?;
+    assert_eq!((runs(&cluster, runner, &id), runs(&cluster, other, &id)), (0, 1));
+    cluster.stop()
+}
+
+#[test]
+fn a_suspended_host_publishes_nothing_late() -> Result<()> {
+    let Some(cluster) = Cluster::start(2, &FLAGS)? else { return Ok(()) };
+    let videos = tempfile::tempdir()?;
+    let video = fault_video(videos.path(), "progress:1 sleep:3000 ok")?;
+    let id = cluster.host(0).submit(&video)?;
+    let runner = await_runner(&cluster, &id)?;
+    // Its worker ends meanwhile, and has its results ready when the host continues.
+    cluster.suspend(runner)?;
+    let status = await_end_on(&cluster, 1 - runner, &id)?;
+    cluster.resume(runner)?;
+    ensure!(status["status"] == "completed", "{status}");
+    wait_until("the late publication is refused", || {
+        Ok(hosts_that_log(&cluster, REFUSED, &id) == [runner])
+    })?;
+    assert_eq!(await_completion(&cluster, &id)?, status);
+    check_served_alike(&cluster, &id)?;
+    wait_until("the store has the results of one claim", || {
+        Ok(claims(&cluster.store().names()?, &id).len() == 1)
+    })?;
+    cluster.stop()
+}
+
+#[test]
+fn an_outage_of_the_database_kills_no_attempt() -> Result<()> {
+    let Some(mut cluster) = Cluster::start(2, &FLAGS)? else { return Ok(()) };
+    let videos = tempfile::tempdir()?;
+    // It ends during the outage, which lasts longer than a lease.
+    let words = format!("progress:1 sleep:{} ok", 2 * LEASE.as_millis());
+    let id = cluster.host(0).submit(&fault_video(videos.path(), &words)?)?;
+    let runner = await_runner(&cluster, &id)?;
+    cluster.database().stop()?;
+    for host in 0..cluster.size() {
+        let refused = cluster.host(host).upload(&fault_video(videos.path(), "ok")?, &[])?;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(refused.headers().contains_key("retry-after"));
+        assert_eq!(refused.json::<Value>()?["code"], "journal_unreachable");
+        wait_until("the host is not ready", || {
+            let ready = cluster.host(host).get("/readyz")?;
+            Ok(ready.status() == StatusCode::SERVICE_UNAVAILABLE)
+        })?;
+    }
+    await_exit(&cluster, runner, &id, "done")?;
+
+    cluster.database().start_again()?;
+    await_completion(&cluster, &id)?;
+    assert_eq!((runs(&cluster, runner, &id), runs(&cluster, 1 - runner, &id)), (1, 0));
+    assert_eq!(hosts_that_log(&cluster, TAKEOVER, ""), Vec::<usize>::new());
+    for host in 0..cluster.size() {
+        let server = cluster.host(host);
+        wait_until("the host is ready", || Ok(server.get("/readyz")?.status().is_success()))?;
+        await_completion(&cluster, &server.submit(&fault_video(videos.path(), "ok")?)?)?;
+    }
+    cluster.stop()
+}
