@@ -86,6 +86,13 @@ impl Cluster {
         server.kill().map(drop)
     }
 
+    /// Stops the service of a host as an operator does, who would start another version.
+    pub fn end(&mut self, host: usize) -> Result<()> {
+        let server = self.hosts[host].server.take().context("the host is killed already")?;
+        server.signal(Signal::SIGTERM)?;
+        server.ended().map(drop)
+    }
+
     /// Starts the service of a killed host at the same addresses, with what it has left in its folder.
     pub fn start_again(&mut self, host: usize) -> Result<()> {
         let host = &mut self.hosts[host];

@@ -22,6 +22,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The service's address in the examples.
 const SERVICE: &str = "127.0.0.1:8000";
 
+/// The addresses of the hosts in the example for several.
+const HOSTS: [&str; 3] = ["10.0.0.11:8000", "10.0.0.12:8000", "10.0.0.13:8000"];
+
 /// Which proxy, with which configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setup {
@@ -31,6 +34,8 @@ pub enum Setup {
     BareNginx,
     /// HAProxy with the example.
     Haproxy,
+    /// HAProxy with the example for several hosts.
+    HaproxyHosts,
     /// Caddy with the example.
     Caddy,
 }
@@ -39,31 +44,36 @@ impl Setup {
     const fn program(self) -> &'static str {
         match self {
             Self::Nginx | Self::BareNginx => "usr/sbin/nginx",
-            Self::Haproxy => "usr/sbin/haproxy",
+            Self::Haproxy | Self::HaproxyHosts => "usr/sbin/haproxy",
             Self::Caddy => "usr/bin/caddy",
         }
     }
 
-    /// The site, with a port on loopback and the address of the service under test.
-    fn site(self, port: u16, service: &str) -> Result<String> {
+    /// The site, with a port on loopback and the addresses of the services under test.
+    fn site(self, port: u16, services: &[&str]) -> Result<String> {
         let here = format!("127.0.0.1:{port}");
         let bare =
             format!("server {{ listen {here}; location / {{ proxy_pass http://{SERVICE}; }} }}");
+        let examples: &[&str] = if self == Self::HaproxyHosts { &HOSTS } else { &[SERVICE] };
+        ensure!(examples.len() == services.len(), "the example is for {} services", examples.len());
         let (text, listen, here) = match self {
-            Self::BareNginx => return Ok(bare.replace(SERVICE, service)),
+            Self::BareNginx => return Ok(bare.replace(SERVICE, services[0])),
             Self::Nginx => (example("nginx.conf")?, "listen 80;", format!("listen {here};")),
             Self::Haproxy => (example("haproxy.cfg")?, "bind :80", format!("bind {here}")),
+            Self::HaproxyHosts => {
+                (example("haproxy-hosts.cfg")?, "bind :80", format!("bind {here}"))
+            }
             Self::Caddy => {
                 (example("Caddyfile")?, "bodyscript.example.org {", format!("http://:{port} {{"))
             }
         };
-        for (place, what) in [(listen, "where it listens"), (SERVICE, "the service")] {
-            ensure!(
-                text.matches(place).count() == 1,
-                "the example does not say {what} once: {place}"
-            );
-        }
-        Ok(text.replace(listen, &here).replace(SERVICE, service))
+        let places = [(listen, here.as_str())];
+        let places =
+            places.into_iter().chain(examples.iter().copied().zip(services.iter().copied()));
+        places.into_iter().try_fold(text, |text, (place, ours)| {
+            ensure!(text.matches(place).count() == 1, "the example does not say `{place}` once");
+            Ok(text.replace(place, ours))
+        })
     }
 
     /// The main configuration file around a site.
@@ -79,7 +89,7 @@ impl Setup {
                      events {{}}\nhttp {{ access_log off; {folders}\n{site}\n}}\n"
                 )
             }
-            Self::Haproxy => format!("global\n    maxconn 100\n{site}"),
+            Self::Haproxy | Self::HaproxyHosts => format!("global\n    maxconn 100\n{site}"),
             Self::Caddy => {
                 format!("{{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}}\n{site}")
             }
@@ -89,7 +99,7 @@ impl Setup {
     fn arguments(self, file: &str) -> Vec<&str> {
         match self {
             Self::Nginx | Self::BareNginx => vec!["-c", file],
-            Self::Haproxy => vec!["-db", "-f", file],
+            Self::Haproxy | Self::HaproxyHosts => vec!["-db", "-f", file],
             Self::Caddy => vec!["run", "--adapter", "caddyfile", "--config", file],
         }
     }
@@ -106,6 +116,11 @@ pub struct Proxy {
 impl Proxy {
     /// Starts one in front of a service; none, which is counted as a skip, where its program is missing.
     pub fn start(setup: Setup, service: &str) -> Result<Option<Self>> {
+        Self::start_before(setup, &[service])
+    }
+
+    /// As [`Proxy::start`], in front of several.
+    pub fn start_before(setup: Setup, services: &[&str]) -> Result<Option<Self>> {
         let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/proxies");
         let program = unpacked.join(setup.program());
         if !program.exists() {
@@ -116,9 +131,10 @@ impl Proxy {
         let folder = tempfile::tempdir()?;
         // The port was free a moment ago; if another process takes it, the start fails.
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let service = service.strip_prefix("http://").context("an address")?;
+        let services = services.iter().map(|url| url.strip_prefix("http://").context("an address"));
+        let services = services.collect::<Result<Vec<_>>>()?;
         let file = folder.path().join("config");
-        fs::write(&file, setup.main_file(&setup.site(port, service)?, folder.path()))?;
+        fs::write(&file, setup.main_file(&setup.site(port, &services)?, folder.path()))?;
         let log = File::create(folder.path().join("output"))?;
         let child = Command::new(&program)
             .args(setup.arguments(file.to_str().context("a plain path")?))

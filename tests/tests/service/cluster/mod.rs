@@ -2,6 +2,7 @@
 
 mod disturbances;
 mod failures;
+mod load_balancer;
 mod notices;
 
 use anyhow::{Context, Result, ensure};
