@@ -22,7 +22,7 @@ use crate::runner::attempt::trial::{TrialError, trial};
 use crate::runner::factory::{WorkerFactory, WorkerFactoryError};
 use crate::store::{
     ArtefactStore, Journal, JournalError, Objects, ObjectsError, OpenedJournal, Recovered,
-    Resumables, StateDir, StateError, WebhookRecords, closed, wall,
+    Resumables, StateDir, StateError, UploadTable, WebhookRecords, closed, wall,
 };
 use crate::webhook::{WebhookError, WebhookSender, Webhooks};
 use std::net::SocketAddr;
@@ -88,8 +88,8 @@ pub(crate) async fn run(
     let factory = WorkerFactory::open(&config.factory())?;
     let sandbox = trial(&factory, config.worker_memory_bytes_max, config.deadlines).await?;
     let (mut past, writer) = open_journal(&config, &state).await?;
-    let resumables = Resumables::open(&state, past.clock.clone(), config.resumable)?;
     let objects = config.artefacts.as_ref().map(Objects::open).transpose()?;
+    let resumables = open_resumables(&config, &state, &past, objects.clone())?;
     let artefacts = ArtefactStore::new(state.clone(), objects);
     let records = WebhookRecords::of(state.root(), &past.journal);
     let adopted = std::mem::replace(&mut past.webhooks, closed());
@@ -160,6 +160,17 @@ async fn open_journal(
     };
     let (past, writer) = Journal::open_shared(shared, config.memory_budget_bytes, state).await?;
     Ok((past, Box::pin(async move { drop(writer.await) })))
+}
+
+/// Opens the resumable uploads: those of this host, or of all that share the journal.
+fn open_resumables(
+    config: &Config,
+    state: &StateDir,
+    past: &OpenedJournal,
+    objects: Option<Objects>,
+) -> Result<Resumables, StateError> {
+    let table = config.journal.clone().map(|shared| UploadTable::of(&past.journal, shared));
+    Resumables::open(state, past.clock.clone(), config.resumable, table.zip(objects))
 }
 
 fn log_ready(config: &Config, factory: &WorkerFactory, sandbox: &str) {

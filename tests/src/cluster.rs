@@ -95,11 +95,14 @@ impl Cluster {
 
     /// Starts the service of a killed host at the same addresses, with what it has left in its folder.
     pub fn start_again(&mut self, host: usize) -> Result<()> {
-        let host = &mut self.hosts[host];
-        ensure!(host.server.is_none(), "the host still runs");
-        let flags: Vec<_> = host.flags.iter().map(String::as_str).collect();
-        host.server = Some(TestServer::start_at(host.ports, Arc::clone(&host.folder), &flags)?);
-        Ok(())
+        self.hosts[host].start_again(TestServer::start_at)
+    }
+
+    /// As [`Cluster::start_again`]; the service dies at this failpoint.
+    pub fn start_again_until(&mut self, host: usize, failpoint: &str) -> Result<()> {
+        self.hosts[host].start_again(|ports, folder, flags| {
+            TestServer::start_until(ports, folder, flags, failpoint)
+        })
     }
 
     /// Stops a service without ending it. Its workers go on.
@@ -153,5 +156,15 @@ impl Host {
         let server = TestServer::start_in(Arc::clone(&folder), &strs)?;
         let ports = server.ports()?;
         Ok(Self { server: Some(server), folder, ports, flags })
+    }
+
+    fn start_again(
+        &mut self,
+        start: impl FnOnce([u16; 2], Arc<TempDir>, &[&str]) -> Result<TestServer>,
+    ) -> Result<()> {
+        ensure!(self.server.is_none(), "the host still runs");
+        let flags: Vec<_> = self.flags.iter().map(String::as_str).collect();
+        self.server = Some(start(self.ports, Arc::clone(&self.folder), &flags)?);
+        Ok(())
     }
 }

@@ -57,16 +57,22 @@ impl<'a> RawTus<'a> {
         Ok(answer.headers()["upload-offset"].to_str()?.parse()?)
     }
 
-    /// Sends the header of a PATCH over a new connection, and the first bytes of its body.
-    pub fn half_patch(&self, url: &str, announced: usize, bytes: &str) -> Result<TcpStream> {
+    /// Sends the header of a PATCH at this offset over a new connection, and the first bytes of its body.
+    pub fn half_patch(
+        &self,
+        url: &str,
+        (offset, announced): (u64, usize),
+        bytes: &[u8],
+    ) -> Result<TcpStream> {
         let rest = url.strip_prefix("http://").context("an address")?;
         let (host, path) = rest.split_once('/').context("a path")?;
         let mut stream = TcpStream::connect(host)?;
         write!(
             stream,
-            "PATCH /{path} HTTP/1.1\r\nHost: {host}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n\
-             Content-Type: {BYTES}\r\nContent-Length: {announced}\r\n\r\n{bytes}"
+            "PATCH /{path} HTTP/1.1\r\nHost: {host}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: {offset}\r\n\
+             Content-Type: {BYTES}\r\nContent-Length: {announced}\r\nConnection: close\r\n\r\n"
         )?;
+        stream.write_all(bytes)?;
         Ok(stream)
     }
 }

@@ -63,6 +63,18 @@ impl TestServer {
         Ok(server)
     }
 
+    /// As [`TestServer::start_at`]; the service dies at this failpoint.
+    pub fn start_until(
+        ports: [u16; 2],
+        folder: Arc<TempDir>,
+        flags: &[&str],
+        failpoint: &str,
+    ) -> Result<Self> {
+        let mut server = Self::launch_at(ports, folder, flags, Some(failpoint))?;
+        server.await_ready()?;
+        Ok(server)
+    }
+
     /// On these ports: the public one and the operators', which may be 0. A flag of the test
     /// overrides the latter.
     fn launch_at(

@@ -128,9 +128,8 @@ impl Scheduler {
             Some(JobState::Pending { memory_bytes_max: cap, .. }) => *cap <= budget_bytes,
             _ => true,
         };
-        self.queue.iter().find(|id| {
-            fits(*id) && execution(*id).is_none_or(|it| poison.allows(&it, running_on(&it)))
-        })
+        let may_run = |id| execution(id).is_none_or(|it| poison.allows(&it, running_on(&it)));
+        self.queue.iter().find(|id| fits(*id) && may_run(*id))
     }
 
     /// A standby worker, or a new one if its cap fits into the budget.

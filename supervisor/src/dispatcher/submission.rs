@@ -81,6 +81,7 @@ impl State {
         let mut job = Job::new(id, upload, self.config.worker_memory_bytes_max, self.clock.wall());
         job.origin = ticket.origin.clone();
         job.client = ticket.upload().client();
+        job.is_repeatable = ticket.is_repeatable();
         let journal = self.journal.clone();
         self.submissions.spawn(async move {
             let row = JobRow { job: job.clone(), ended: None };
@@ -118,7 +119,10 @@ impl State {
             if let Some(key) = &job.upload.idempotency_key {
                 self.jobs.release_key(key, id);
             }
-            self.deletion.delete_upload(id);
+            // Another host may need the upload if the outcome is not known.
+            if !(job.is_repeatable && matches!(*error, JournalError::Unreachable)) {
+                self.deletion.delete_upload(id);
+            }
             if let JournalError::KeyTaken(row) = &*error {
                 self.take_newer((**row).clone());
                 self.repeat(self.repeated(row.job.id, &job.upload), reply);

@@ -35,13 +35,13 @@ pub(crate) use journal::{Engine, WriteRequest};
 pub use journal::{FILE as JOURNAL_FILE, JobRow, Journal, JournalEntry, OpenedJournal};
 pub(crate) use journal::{
     JobRequest, JournalError, JournalEvent, JournalState, RemovedPart, SharedJournalConfig,
-    SharingHost, WebhookRecord, closed, read_row_of_lines,
+    SharingHost, UploadTable, WebhookRecord, closed, read_row_of_lines,
 };
 pub(crate) use objects::ObjectsError;
 pub(crate) use objects::{Objects, ObjectsConfig, ObjectsUrl, Stored};
 pub(crate) use outcome::Outcome;
 pub(crate) use recovery::Recovered;
-pub(crate) use resumable::{ResumableRecord, Resumables, UploadLock};
+pub(crate) use resumable::{ResumableError, ResumableRecord, Resumables, UploadLock};
 pub(crate) use retention::{ENDED_KEPT_MAX, Pressure};
 pub(crate) use set_aside::SetAsideTotals;
 pub(crate) use webhook_records::{RecordError, WebhookRecords};

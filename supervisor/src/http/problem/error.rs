@@ -1,10 +1,7 @@
 //! Everything a handler can refuse or fail with, each with its sentence and its code.
 
 use crate::config::ByteCount;
-use crate::dispatcher::{DispatcherStopped, SubmitError};
 use crate::http::problem::catalogue::{Code, Remedy};
-use crate::policy::admission::Refusal;
-use crate::store::{RecordError, StateError};
 use std::time::Duration;
 use thiserror::Error;
 
@@ -335,62 +332,6 @@ impl ApiError {
             | Self::MemoryShort { retry_after }
             | Self::TooManyUploads { retry_after, .. } => Some(*retry_after),
             _ => (self.code().entry().cured_by == Remedy::Time).then_some(RETRY_AFTER_DEFAULT),
-        }
-    }
-}
-
-impl From<DispatcherStopped> for ApiError {
-    fn from(_: DispatcherStopped) -> Self {
-        Self::Stopping
-    }
-}
-
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Closing => Self::Stopping,
-            Refusal::JournalLost => Self::JournalLost,
-            Refusal::TooLarge { upload_bytes_max } => Self::UploadTooLarge { upload_bytes_max },
-            Refusal::QueueFull { retry_after } => Self::QueueFull { retry_after },
-            Refusal::MemoryShort { retry_after } => Self::MemoryShort { retry_after },
-            Refusal::DiskFull => Self::DiskFull,
-            Refusal::DiskRefuses => Self::DiskRefuses,
-            Refusal::StoreUnreachable => Self::StoreUnreachable,
-            Refusal::JournalUnreachable => Self::JournalUnreachable,
-        }
-    }
-}
-
-impl From<SubmitError> for ApiError {
-    fn from(reason: SubmitError) -> Self {
-        match reason {
-            SubmitError::DiskFull => Self::DiskRefuses,
-            SubmitError::JournalLost => Self::JournalLost,
-            SubmitError::JournalUnreachable => Self::JournalUnreachable,
-            SubmitError::Unwritten => Self::Internal,
-            SubmitError::KeyReused => Self::KeyReused,
-            SubmitError::KeyBusy => Self::KeyBusy,
-        }
-    }
-}
-
-impl From<RecordError> for ApiError {
-    fn from(error: RecordError) -> Self {
-        match error {
-            RecordError::State(error) => error.into(),
-            RecordError::Journal(error) => SubmitError::from(&*error).into(),
-        }
-    }
-}
-
-impl From<StateError> for ApiError {
-    fn from(error: StateError) -> Self {
-        tracing::error!(%error, "an operation on the state folder failed");
-        match () {
-            () if error.is_disk_full() => Self::DiskRefuses,
-            () if error.is_out_of_descriptors() => Self::Overloaded,
-            () if error.is_of_shared_store() => Self::StoreUnreachable,
-            () => Self::Internal,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! with their general causes and remedies.
 
 pub(crate) mod catalogue;
+mod causes;
 pub(crate) mod error;
 
 use axum::Json;

@@ -4,22 +4,26 @@
 //! received before must still be committed. With a checksum, all bytes are committed or none.
 
 use crate::dispatcher::Ticket;
-use crate::http::blocking::blocking;
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
+use crate::http::tus::completion::{UploadState, complete, job_of};
 use crate::http::tus::headers::Checksum;
-use crate::http::tus::{UploadState, complete, job_of};
 use crate::http::upload::body::Chunks;
 use crate::http::upload::file_writer::FileWriter;
-use crate::store::ResumableRecord;
-use crate::store::UploadLock;
+use crate::store::{ResumableError, ResumableRecord, UploadLock};
 use axum::body::Body;
+use bytes::Bytes;
 use http_body::Body as _;
-use std::sync::Arc;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::Instrument;
 
 /// Number of bytes after which the offset is committed.
 const COMMIT_EVERY_BYTES: u64 = 4 << 20;
+
+/// How often a request that waits for bytes shows other hosts that it works on the upload.
+const TOUCH_PERIOD: Duration = Duration::from_secs(2);
 
 /// An admitted request that appends to an upload.
 pub(crate) struct Append {
@@ -64,18 +68,15 @@ async fn receive_and_complete(
         return Err(ApiError::UploadBeyondLength { length: record.length });
     }
     // A client that missed the response to its last bytes sends a request without bytes at the end.
-    if let Some(job) = job_of(&service, id).await? {
+    if let Some(job) = job_of(&service, id, &record).await? {
         return match chunks.next().await {
             None => Ok(UploadState { record, job: Some(job) }),
             Some(Ok(_)) => Err(ApiError::UploadBeyondLength { length: record.length }),
             Some(Err(error)) => Err(error.to_api_error(&service.config.http)),
         };
     }
-    let uploads = Arc::clone(&service.resumables);
-    let path = uploads.path(id);
-    let (file, record) =
-        blocking(move || uploads.open_data(id, &record).map(|file| (file, record))).await??;
-    let file = FileWriter::new(file, &path);
+    let uploads = &service.resumables;
+    let file = FileWriter::new(uploads.open_data(id, &record).await?, &uploads.path(id));
     let mut task =
         AppendTask { service: service.clone(), lock, file, record, checksum, pending: 0 };
     let received = task.receive(chunks).await;
@@ -97,14 +98,11 @@ async fn receive_and_complete(
 
 impl AppendTask {
     async fn receive(&mut self, mut chunks: Chunks) -> Result<(), ApiError> {
+        let mut touches = interval(TOUCH_PERIOD);
+        touches.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let chunk = tokio::select! {
-                chunk = chunks.next() => chunk,
-                () = self.lock.takeover_requested() => return Err(ApiError::UploadLocked),
-                () = self.service.closing.cancelled() => return Err(ApiError::Stopping),
-            };
+            let chunk = self.next(&mut chunks, &mut touches).await?;
             let Some(chunk) = chunk else { return Ok(()) };
-            let chunk = chunk.map_err(|error| error.to_api_error(&self.service.config.http))?;
             let bytes = chunk.len() as u64;
             if self.record.offset + self.pending + bytes > self.record.length {
                 return Err(ApiError::UploadBeyondLength { length: self.record.length });
@@ -120,17 +118,47 @@ impl AppendTask {
         }
     }
 
+    /// The next chunk; none at the end of the body.
+    async fn next(
+        &self,
+        chunks: &mut Chunks,
+        touches: &mut Interval,
+    ) -> Result<Option<Bytes>, ApiError> {
+        let uploads = &self.service.resumables;
+        // Kept over the touches: it measures how long the client sends nothing.
+        let mut next = pin!(chunks.next());
+        loop {
+            tokio::select! {
+                chunk = &mut next => {
+                    let chunk = chunk.transpose();
+                    return chunk.map_err(|error| error.to_api_error(&self.service.config.http));
+                }
+                _ = touches.tick(), if uploads.are_shared() => {
+                    uploads.touch(self.lock.id(), &self.record).await.map_err(taken_over)?;
+                }
+                () = self.lock.takeover_requested() => return Err(ApiError::UploadLocked),
+                () = self.service.closing.cancelled() => return Err(ApiError::Stopping),
+            }
+        }
+    }
+
     /// Syncs the written bytes and commits the new offset.
     async fn commit(&mut self) -> Result<(), ApiError> {
         if self.pending == 0 {
             return Ok(());
         }
         self.file.sync().await?;
-        let mut record = self.record.clone();
-        record.offset += self.pending;
-        let (uploads, id) = (Arc::clone(&self.service.resumables), self.lock.id());
-        self.record = blocking(move || uploads.write(id, &record).map(|()| record)).await??;
+        let uploads = &self.service.resumables;
+        self.record = uploads.commit(self.lock.id(), &self.record, self.pending).await?;
         self.pending = 0;
         Ok(())
+    }
+}
+
+/// Why a request ends that waits for bytes.
+fn taken_over(error: ResumableError) -> ApiError {
+    match error {
+        ResumableError::Moved { .. } => ApiError::UploadLocked,
+        error => error.into(),
     }
 }

@@ -6,22 +6,22 @@
 //! last byte it becomes a job with the same id.
 
 pub(crate) mod append;
+pub(crate) mod completion;
 pub(crate) mod headers;
 pub(crate) mod refusals;
 
-use crate::dispatcher::Ticket;
 use crate::http::blocking::blocking;
 use crate::http::extract::PathParam;
 use crate::http::openapi::Bytes;
 use crate::http::problem::ApiError;
 use crate::http::service::{LiveService, Service};
 use crate::http::upload::body::{discard, refuse};
-use crate::http::upload::{admit, check_webhook, client_of, origin, share_and_submit};
+use crate::http::upload::{admit, check_webhook, client_of, origin};
 use crate::policy::admission::Request as Admission;
-use crate::policy::job::{JobId, Upload};
+use crate::policy::job::JobId;
 use crate::store::Pressure;
 use crate::store::UploadLock;
-use crate::store::{ResumableRecord, Resumables};
+use crate::store::{ResumableError, ResumableRecord, Resumables};
 use append::Append;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::LOCATION;
@@ -29,10 +29,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use completion::{UploadState, complete, job_of};
 use headers::{CHECKSUMS, Metadata, VERSION};
 use jiff::Timestamp;
 use refusals::{ResumableAppendRefusals, ResumableRefusals, ResumableStartRefusals};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a request waits for an older one to release the lock of the upload.
@@ -81,14 +81,15 @@ pub(crate) async fn sweep_periodically(live: LiveService) {
             () = closing.cancelled() => return,
         }
         let service = live.current();
-        let (uploads, state) = (Arc::clone(&service.resumables), service.state.clone());
+        let state = service.state.clone();
         let disk_free_bytes_min = service.config.disk_free_bytes_min;
-        let result =
-            blocking(move || uploads.sweep(Pressure::measure(&state, disk_free_bytes_min)));
-        match result.await {
-            Ok(Ok(0)) | Err(_) => {}
-            Ok(Ok(removed)) => tracing::info!(removed, "resumable uploads expired"),
-            Ok(Err(error)) => tracing::error!(%error, "cannot delete expired resumable uploads"),
+        let pressure = blocking(move || Pressure::measure(&state, disk_free_bytes_min)).await;
+        match service.resumables.sweep(pressure.unwrap_or_default()).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "resumable uploads expired"),
+            // The journal has logged it.
+            Err(ResumableError::Journal(error)) if error.may_pass() => {}
+            Err(error) => tracing::error!(%error, "cannot delete expired resumable uploads"),
         }
     }
 }
@@ -193,13 +194,13 @@ pub(crate) async fn head(
     let (parts, _) = request.into_parts();
     let (lock, record) = find(&service, &id).await?;
     let id = lock.id();
-    let state = if let Some(job) = job_of(&service, id).await? {
+    let state = if let Some(job) = job_of(&service, id, &record).await? {
         UploadState { record, job: Some(job) }
     } else if record.is_complete() {
         // All bytes are stored, but the job could not be submitted before.
         let client = client_of(&service, &parts);
         let ticket = service.dispatcher.admit(Admission { client, bytes: Some(0) });
-        complete(&service, id, record, ticket.await??).await?
+        completion::run(service.clone(), lock, record, ticket.await??).await?
     } else {
         UploadState { record, job: None }
     };
@@ -228,8 +229,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, ApiError> {
     let (lock, _) = find(&service, &id).await?;
     let id = lock.id();
-    let uploads = Arc::clone(&service.resumables);
-    blocking(move || uploads.remove(id)).await??;
+    service.resumables.remove(id).await?;
     service.dispatcher.remove(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -264,13 +264,6 @@ pub(crate) async fn override_method(
             refuse(&parts, body, error)
         }
     }
-}
-
-/// The state of an upload after a request.
-pub(crate) struct UploadState {
-    record: ResumableRecord,
-    /// The job the upload became.
-    job: Option<JobId>,
 }
 
 /// The headers that describe the state of an upload.
@@ -313,8 +306,7 @@ async fn begin_upload(
     let id = JobId::random();
     let uploads_max = service.config.resumable.uploads_max;
     let lock = lock_upload(&service.resumables, id).await?;
-    let uploads = Arc::clone(&service.resumables);
-    let record = blocking(move || uploads.create(id, length, metadata)).await??;
+    let record = service.resumables.create(id, length, metadata).await?;
     let record = record.ok_or(ApiError::TooManyResumable { uploads_max })?;
     permit.add_job(id);
     tracing::info!(job = %id, length, "resumable upload created");
@@ -342,12 +334,11 @@ async fn begin_append(
 
 async fn find(service: &Service, id: &str) -> Result<(UploadLock, ResumableRecord), ApiError> {
     let id = id.parse().map_err(|_| ApiError::UploadNotFound)?;
-    let uploads = Arc::clone(&service.resumables);
-    let find = move || uploads.find(id);
+    let uploads = &service.resumables;
     // Requests with unknown ids must not create locks.
-    blocking(find.clone()).await??.ok_or(ApiError::UploadNotFound)?;
-    let lock = lock_upload(&service.resumables, id).await?;
-    let mut record = blocking(find).await??.ok_or(ApiError::UploadNotFound)?;
+    uploads.find(id).await?.ok_or(ApiError::UploadNotFound)?;
+    let lock = lock_upload(uploads, id).await?;
+    let mut record = uploads.find(id).await?.ok_or(ApiError::UploadNotFound)?;
     if record.offset > record.length {
         tracing::error!(job = %id, "the record of an upload is invalid");
         record.offset = record.length;
@@ -357,41 +348,4 @@ async fn find(service: &Service, id: &str) -> Result<(UploadLock, ResumableRecor
 
 async fn lock_upload(uploads: &Resumables, id: JobId) -> Result<UploadLock, ApiError> {
     uploads.locks.take(id, LOCK_WAIT_MAX).await.ok_or(ApiError::UploadLocked)
-}
-
-/// The job that an upload became, if it is complete.
-async fn job_of(service: &Service, id: JobId) -> Result<Option<JobId>, ApiError> {
-    let uploads = Arc::clone(&service.resumables);
-    if blocking(move || uploads.has_bytes(id)).await? {
-        return Ok(None);
-    }
-    service.dispatcher.status(id).await?.map(|_| Some(id)).ok_or(ApiError::UploadNotFound)
-}
-
-/// Submits a complete upload as a job.
-async fn complete(
-    service: &Service,
-    id: JobId,
-    record: ResumableRecord,
-    ticket: Ticket,
-) -> Result<UploadState, ApiError> {
-    if service.dispatcher.status(id).await?.is_none() {
-        let Metadata { filename, options } = Metadata::of(&record.metadata)?;
-        let (uploads, state) = (Arc::clone(&service.resumables), service.state.clone());
-        let sha256 = blocking(move || uploads.link_into_spool(id, &state)).await??;
-        let webhook = options.webhook().cloned();
-        let upload = Upload {
-            filename,
-            bytes: record.length,
-            sha256: crate::http::upload::received_file::hex(&sha256),
-            options: options.options()?,
-            idempotency_key: None,
-        };
-        share_and_submit(service, (ticket, id), upload, webhook).await?;
-    }
-    let uploads = Arc::clone(&service.resumables);
-    if let Err(error) = blocking(move || uploads.release(id)).await? {
-        tracing::warn!(job = %id, %error, "cannot delete an upload before it expires");
-    }
-    Ok(UploadState { record, job: Some(id) })
 }

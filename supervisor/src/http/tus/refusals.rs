@@ -12,5 +12,5 @@ refusals! {
         UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull StoreUnreachable JournalUnreachable JournalLost
         Overloaded OtherOrigin Stopping;
     ResumableRefusals: Overloaded TusVersion UnknownAddress UploadNotFound UploadLocked
-        OtherOrigin Stopping;
+        JournalUnreachable OtherOrigin Stopping;
 }

@@ -13,8 +13,8 @@ pub(crate) mod idempotency;
 pub(crate) mod options;
 pub(crate) mod received_file;
 
-use crate::dispatcher::Ticket;
 use crate::dispatcher::status::Status;
+use crate::dispatcher::{SubmitError, Ticket};
 use crate::http::blocking::blocking;
 use crate::http::middleware::clients::ClientPermit;
 use crate::http::openapi::Bytes;
@@ -44,7 +44,6 @@ use axum::response::{IntoResponse, Response};
 use http_body::Body as _;
 use serde::Serialize;
 use std::fs::File;
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// The response to an upload.
@@ -320,15 +319,20 @@ async fn submit(
     let Some(url) = webhook else {
         return Ok(service.dispatcher.submit(ticket, id, upload).await??);
     };
-    let webhooks = &service.webhooks;
+    let (webhooks, is_repeatable) = (&service.webhooks, ticket.is_repeatable());
     if let Err(error) = webhooks.record(id, &url).await {
-        service.artefacts.remove_upload(id).await?;
+        // Another host may have submitted it.
+        if !is_repeatable {
+            service.artefacts.remove_upload(id).await?;
+        }
         return Err(error.into());
     }
     let submitted = service.dispatcher.submit(ticket, id, upload).await;
     match &submitted {
         // The job of an earlier request with the same key has its own webhook record.
         Ok(Ok(status)) if status.job_id == id => webhooks.deliver_at_end(id, &url),
+        // It may be a job; the next start will know.
+        Ok(Err(SubmitError::JournalUnreachable)) if is_repeatable => {}
         _ => webhooks.discard(id).await,
     }
     Ok(submitted??)
@@ -363,6 +367,5 @@ async fn is_unfinished(service: &Service, job: JobId) -> Result<bool, ApiError> 
     if let Some(status) = service.dispatcher.status(job).await? {
         return Ok(status.completed_at.is_none());
     }
-    let uploads = Arc::clone(&service.resumables);
-    Ok(blocking(move || uploads.find(job)).await??.is_some())
+    Ok(service.resumables.find(job).await?.is_some())
 }

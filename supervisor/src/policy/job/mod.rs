@@ -83,6 +83,8 @@ pub struct Job {
     pub(crate) client: ClientAddress,
     /// The host that processes it.
     pub(crate) host: Option<HostId>,
+    /// Whether other hosts may accept it too: one that does not know whether it has takes nothing back.
+    pub(crate) is_repeatable: bool,
     /// How many hosts were lost while they processed it.
     pub lost_hosts: u32,
     /// How often an attempt was given up until there is memory, since the start of the service.
@@ -122,6 +124,7 @@ impl Job {
             replaced: Revision::NONE,
             client: ClientAddress::ThisHost,
             host: None,
+            is_repeatable: false,
             lost_hosts: 0,
             memory_waits: 0,
             disk_waits: 0,

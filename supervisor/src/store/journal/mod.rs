@@ -36,7 +36,9 @@ pub use entry::{JobRow, JournalEntry};
 pub(crate) use files::FileProblem;
 use loss::Contents;
 pub(crate) use loss::Loss;
-pub(crate) use postgres::{DatabaseError, SharedJournalConfig};
+pub(crate) use postgres::{
+    Creation, DatabaseError, NewPart, NewUpload, SharedJournalConfig, UploadTable,
+};
 pub(crate) use rows::read_row_of_lines;
 use std::collections::HashSet;
 use std::error::Error;
@@ -136,6 +138,15 @@ impl JournalError {
     /// Whether the disk is full or refuses writes.
     pub const fn is_disk_full(&self) -> bool {
         matches!(self, Self::Step { fault: StepFault::DiskFull, .. })
+    }
+
+    /// Whether the database that hosts share is the cause, and may answer later.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable => true,
+            Self::Database(error) => error.may_pass(),
+            _ => false,
+        }
     }
 
     /// Whether the content of the database is at fault.

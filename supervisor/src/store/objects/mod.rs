@@ -3,6 +3,7 @@
 //! ```text
 //! <prefix>/uploads/<id>                  a complete upload, until its job is over
 //! <prefix>/results/<id>/<claim>/<name>   the artefacts of one claim of a job, and its outcome
+//! <prefix>/resumable/<id>/<part>         a part of an upload that is not complete
 //! ```
 //!
 //! A host works on copies in its state folder. What it writes here counts once the journal says so: results are under
@@ -10,10 +11,11 @@
 
 mod http;
 mod open;
+mod parts;
 
 use crate::policy::job::JobId;
 use crate::store::error::{StateError, failed};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use hyper::Method;
 use jiff::Timestamp;
 use object_store::buffered::BufWriter;
@@ -21,14 +23,18 @@ use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer};
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
 pub(crate) use open::{ObjectsConfig, ObjectsError, ObjectsUrl};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWriteExt};
 
 /// Size of the parts in which a large file is written; the least that S3 takes.
 const PART_BYTES: usize = 5 << 20;
+
+/// Objects that are removed at the same time.
+const REMOVED_AT_ONCE: usize = 8;
 
 /// How long the URL of a result is valid.
 const URL_VALID: Duration = Duration::from_secs(600);
@@ -92,9 +98,25 @@ impl Objects {
 
     /// Copies a file into the store; it appears there whole or not at all.
     pub(crate) async fn put(&self, file: &std::path::Path, to: &Path) -> Result<(), StateError> {
-        let mut from = File::open(file).await.map_err(failed("opened", file))?;
+        let from = File::open(file).await.map_err(failed("opened", file))?;
+        self.write(from, None, to).await
+    }
+
+    /// Writes an object, of this size if it is known.
+    async fn write(
+        &self,
+        mut from: impl AsyncRead + Unpin,
+        size: Option<u64>,
+        to: &Path,
+    ) -> Result<(), StateError> {
         let mut writer = BufWriter::with_capacity(Arc::clone(&self.store), to.clone(), PART_BYTES);
-        let written = match tokio::io::copy(&mut from, &mut writer).await {
+        let copied = match tokio::io::copy(&mut from, &mut writer).await {
+            Ok(copied) if size.is_some_and(|size| size != copied) => {
+                Err(io::Error::other("the file is shorter than it was"))
+            }
+            copied => copied,
+        };
+        let written = match copied {
             Ok(_) => writer.shutdown().await,
             Err(error) => {
                 // What was written of a large file does not count, but takes up space.
@@ -204,10 +226,11 @@ impl Objects {
     }
 
     async fn remove_below(&self, folder: &Path) -> Result<(), StateError> {
-        for object in self.list(folder).await? {
-            self.remove(&object.location).await?;
-        }
-        Ok(())
+        stream::iter(self.list(folder).await?)
+            .map(|object| async move { self.remove(&object.location).await })
+            .buffer_unordered(REMOVED_AT_ONCE)
+            .try_collect()
+            .await
     }
 
     async fn remove(&self, path: &Path) -> Result<(), StateError> {

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 /// A client that creates an upload sends its first bytes at once.
-const EMPTY_IDLE_MAX: Duration = Duration::from_secs(5);
+pub(super) const EMPTY_IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// One piece as the upload page sends them.
-const FEW_BYTES_MAX: u64 = 1 << 20;
-const FEW_BYTES_IDLE_MAX: Duration = Duration::from_secs(60);
+pub(super) const FEW_BYTES_MAX: u64 = 1 << 20;
+pub(super) const FEW_BYTES_IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// Whether an upload with so many bytes, and idle for so long, gives way.
 pub(super) fn is_negligible(bytes: u64, idle: Duration) -> bool {

@@ -4,6 +4,7 @@ mod disturbances;
 mod failures;
 mod load_balancer;
 mod notices;
+mod resumable;
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::cluster::Cluster;

@@ -12,6 +12,7 @@ mod leases;
 mod schema;
 mod session;
 mod task;
+mod uploads;
 mod webhooks;
 
 use crate::policy::host::HostId;
@@ -33,6 +34,7 @@ use task::{Channels, Task};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+pub(crate) use uploads::{Creation, NewPart, NewUpload, UploadTable};
 
 /// File in the state folder with the last run of this host, whose jobs need not wait for the end of a lease.
 const LAST_RUN: &str = "host";

@@ -65,6 +65,55 @@ const STEPS: [&str; 1] = ["
         host bigint NOT NULL
     );
 
+    -- Uploads that come in several requests, which any host takes.
+    CREATE TABLE uploads (
+        id text PRIMARY KEY,
+        length bigint NOT NULL,
+        -- How many bytes count; whoever adds some has to know it.
+        committed bigint NOT NULL DEFAULT 0,
+        metadata text NOT NULL,
+        -- Whether it has become a job.
+        submitted boolean NOT NULL DEFAULT false,
+        created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        -- When a request last showed that it works on it.
+        used_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    ) WITH (fillfactor = 70);
+
+    -- The objects with the bytes that count, each from its first byte to that of the next.
+    CREATE TABLE upload_parts (
+        upload text NOT NULL REFERENCES uploads ON DELETE CASCADE,
+        first_byte bigint NOT NULL,
+        object text NOT NULL,
+        PRIMARY KEY (upload, first_byte)
+    );
+
+    -- Creates an upload. If there are too many, one gives way that was left with next to nothing.
+    CREATE FUNCTION create_upload_1(
+        upload text, bytes bigint, client_metadata text, uploads_max bigint, empty_idle_s double precision,
+        few_bytes bigint, few_idle_s double precision, OUT created boolean, OUT displaced text
+    ) LANGUAGE plpgsql AS $$
+    BEGIN
+        -- The uploads are counted one creation at a time.
+        PERFORM pg_advisory_xact_lock(hashtextextended('uploads', 0));
+        created := true;
+        IF EXISTS (SELECT FROM uploads WHERE id = upload) THEN
+            RETURN;
+        END IF;
+        IF (SELECT count(*) FROM uploads WHERE NOT submitted) >= uploads_max THEN
+            DELETE FROM uploads WHERE id = (
+                SELECT id FROM uploads WHERE NOT submitted
+                AND (committed = 0 AND used_at <= clock_timestamp() - empty_idle_s * interval '1 s'
+                    OR committed <= few_bytes AND used_at <= clock_timestamp() - few_idle_s * interval '1 s')
+                ORDER BY committed, used_at LIMIT 1
+            ) RETURNING id INTO displaced;
+            IF displaced IS NULL THEN
+                created := false;
+                RETURN;
+            END IF;
+        END IF;
+        INSERT INTO uploads (id, length, metadata) VALUES (upload, bytes, client_metadata);
+    END $$;
+
     -- What hosts tell of their attempts. Not worth a write to the log: it is lost in a crash.
     CREATE UNLOGGED TABLE progress (
         job text PRIMARY KEY,

@@ -207,7 +207,11 @@ impl Task {
             let _ = done.send(Err(Arc::new(JournalError::Unreachable)));
             if let JournalEntry::Job(row) = &request.entry {
                 let (job, part, why) = (row.job.id, RemovedPart::Job, "it was not accepted");
-                request.entry = JournalEntry::Removed { job, part, why };
+                request.entry = if row.job.is_repeatable {
+                    JournalEntry::Flush
+                } else {
+                    JournalEntry::Removed { job, part, why }
+                };
             }
         }
     }
