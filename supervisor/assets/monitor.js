@@ -128,6 +128,17 @@ function tiles(now) {
   });
 }
 
+/** The hosts that share the journal, if there is more than one. */
+function hosts({ shared_journal: shared }) {
+  const all = shared?.hosts ?? [];
+  element("hosts-panel").hidden = all.length < 2;
+  if (all.length < 2) return;
+  const latency = shared.latency_s === null ? "" : ` in ${(shared.latency_s * 1000).toFixed(1)} ms`;
+  const answer = shared.is_reachable ? `answers${latency}` : "does not answer: this is what was last seen";
+  element("journal-text").textContent = `The shared journal ${answer}.`;
+  fill("hosts", lists.hosts(all));
+}
+
 function show(now) {
   link("live", "Live");
   if (startedAt && startedAt !== now.started_at) history.restarts.push(Date.parse(now.started_at));
@@ -142,6 +153,7 @@ function show(now) {
   memory(now);
   workers(now.processing);
   prepared(now);
+  hosts(now);
   element("no-queue").hidden = now.pending.length > 0;
   fill("queue", lists.queue(now.pending));
   element("no-ended").hidden = now.ended.length > 0;

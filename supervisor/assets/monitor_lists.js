@@ -1,4 +1,4 @@
-// The lists of the monitor page: queued jobs, recent jobs, sandbox layers.
+// The lists of the monitor page: queued jobs, recent jobs, hosts, sandbox layers.
 
 import * as format from "./format.js";
 
@@ -33,6 +33,23 @@ export function ended(jobs) {
     const row = make("tr", "", ...cells);
     row.setAttribute("role", "row");
     return row;
+  });
+}
+
+export function hosts(all) {
+  return all.map((host) => {
+    const name = make("td", "", host.name);
+    if (host.is_this) name.append(make("span", "muted", " this host"));
+    return make(
+      "tr",
+      "",
+      name,
+      make("td", "", String(host.processing)),
+      make("td", "", format.bytes(host.memory_budget_bytes)),
+      make("td", "", host.version),
+      make("td", "", new Date(host.started_at).toLocaleString()),
+      make("td", "", `${Math.round(host.beat_age_s)} s ago`),
+    );
   });
 }
 

@@ -233,7 +233,7 @@ async fn drain(
     tracing::info!(?drain_max, "stopping: waiting for running jobs");
     systemd::stopping();
     tokio::select! {
-        _ = dispatcher.drain() => {}
+        _ = dispatcher.close() => {}
         () = sleep(drain_max) => tracing::warn!("stopping running jobs: drain time exceeded"),
         () = shutdown.requested_twice() => tracing::warn!("stopping running jobs: second stop request"),
     }

@@ -43,6 +43,12 @@ pub(crate) struct CtlCommand {
 enum OrderCommand {
     /// Show the state of the service and its jobs
     Status,
+    /// List the hosts that share the journal
+    Hosts,
+    /// Accept and start no more jobs on this host, and finish the running ones, until `resume` or a restart
+    Pause,
+    /// Accept and start jobs again after `pause`
+    Resume,
     /// Stop like SIGTERM: accept no more jobs, finish the running ones, exit
     Drain,
     /// Restart all workers; their jobs run again, without counting as failed attempts
@@ -69,6 +75,9 @@ impl From<OrderCommand> for OperatorCommand {
     fn from(command: OrderCommand) -> Self {
         match command {
             OrderCommand::Status => Self::Status,
+            OrderCommand::Hosts => Self::Hosts,
+            OrderCommand::Pause => Self::Pause,
+            OrderCommand::Resume => Self::Resume,
             OrderCommand::Drain => Self::Drain,
             OrderCommand::RestartWorkers => Self::RestartWorkers,
             OrderCommand::Reload => Self::Reload,
@@ -148,6 +157,12 @@ fn response_text(command: &OperatorCommand, response: &Value) -> String {
     match command {
         OperatorCommand::Status => status(response),
         OperatorCommand::Report => "State written to the log.\n".into(),
+        OperatorCommand::Hosts => hosts(&response["shared_journal"]),
+        OperatorCommand::Pause => paused(response),
+        OperatorCommand::Resume => match response["reason"].as_str() {
+            None => "Accepting uploads.\n".into(),
+            Some(reason) => format!("No longer paused, but not accepting uploads: {reason}.\n"),
+        },
         OperatorCommand::Drain => format!(
             "The service is stopping; running jobs have {} s to finish.\n",
             response["drain_s_max"]
@@ -207,6 +222,48 @@ fn status(response: &Value) -> String {
     lines.join("\n") + "\n"
 }
 
+fn paused(response: &Value) -> String {
+    let others = if response["is_shared"] == true {
+        "Other hosts run the jobs that wait."
+    } else {
+        "Jobs that wait are run once it resumes."
+    };
+    format!(
+        "This host accepts and starts no more jobs; {} running finish. {others} `bodyscript ctl resume` takes it back.\n",
+        response["running"]
+    )
+}
+
+/// The hosts, one a line, in columns.
+fn hosts(shared: &Value) -> String {
+    let Some(hosts) = shared["hosts"].as_array() else {
+        return "The journal is not shared (`journal_url`): this is the only host.\n".into();
+    };
+    let row = |host: &Value| {
+        [
+            text(&host["name"]).to_owned(),
+            text(&host["id"]).to_owned(),
+            text(&host["version"]).to_owned(),
+            format!("{} MiB", host["memory_budget_bytes"].as_u64().unwrap_or(0) / MIB),
+            format!("{} running", host["processing"]),
+            format!("seen {:.1} s ago", host["beat_age_s"].as_f64().unwrap_or(0.0)),
+            if host["is_this"] == true { "this host".to_owned() } else { String::new() },
+        ]
+    };
+    let rows: Vec<_> = hosts.iter().map(row).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let line = |row: &[String; 7]| {
+        let padded =
+            row.iter().enumerate().map(|(column, cell)| format!("{cell:w$}", w = width(column)));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    let mut lines: String = rows.iter().map(line).collect();
+    if shared["is_reachable"] == false {
+        lines += "The database of the journal does not answer: this is what was last seen.\n";
+    }
+    lines
+}
+
 fn process(worker: &Value) -> String {
     worker["pid"].as_i64().map_or(String::new(), |pid| {
         format!(" (worker {pid}, {} MiB)", worker["rss_bytes"].as_u64().unwrap_or(0) / MIB)
@@ -219,4 +276,28 @@ fn or_placeholder(list: String) -> String {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn hosts_are_listed_in_columns_and_this_one_is_marked() {
+        let host = |name: &str, is_this| {
+            json!({
+                "name": name, "id": "00ff", "version": "0.1.0", "memory_budget_bytes": 3 * MIB, "processing": 2,
+                "beat_age_s": 0.26, "is_this": is_this,
+            })
+        };
+        let shared =
+            json!({"is_reachable": true, "hosts": [host("a", true), host("longer", false)]});
+        let lines = "a       00ff  0.1.0  3 MiB  2 running  seen 0.3 s ago  this host\n\
+                     longer  00ff  0.1.0  3 MiB  2 running  seen 0.3 s ago\n";
+        assert_eq!(hosts(&shared), lines);
+        let lost = json!({"is_reachable": false, "hosts": shared["hosts"]});
+        assert!(hosts(&lost).ends_with("this is what was last seen.\n"));
+        assert!(hosts(&Value::Null).contains("not shared"));
+    }
 }

@@ -1,12 +1,14 @@
 //! `bodyscript doctor`: checks what this host provides.
 
+use crate::cli::finding::{Finding, State, finding, table};
+use crate::cli::journal_finding::journal;
 use crate::cli::output;
 use crate::config::{ByteCount, Config};
 use crate::http::access::Access;
 use crate::runner::factory::WorkerFactory;
 use crate::store::{Objects, SetAsideTotals};
 use bodyscript_protocol::sandbox_report::Layer;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -36,25 +38,6 @@ pub enum DoctorError {
     Output(#[source] io::Error),
 }
 
-/// One finding.
-#[derive(Debug, Serialize)]
-struct Finding {
-    what: String,
-    state: State,
-    detail: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    /// As it should be.
-    Good,
-    /// Weaker than it could be, but permitted.
-    Weak,
-    /// The service does not work.
-    Bad,
-}
-
 /// A line of `bodyscript-worker --sandbox-report`.
 #[derive(Debug, Deserialize)]
 struct LayerLine {
@@ -69,6 +52,7 @@ pub(crate) async fn doctor(config: &Config, json: bool) -> Result<ExitCode, Doct
     let mut findings = factory(config);
     findings.extend([memory(config), state_dir(config), operators(config)]);
     findings.extend(artefacts(config).await);
+    findings.extend(journal(config).await);
     findings.extend(set_aside(config));
     findings.extend(sandbox(config));
     findings.extend(gstreamer());
@@ -77,10 +61,6 @@ pub(crate) async fn doctor(config: &Config, json: bool) -> Result<ExitCode, Doct
     output::out(&text).map_err(DoctorError::Output)?;
     let is_working = findings.iter().all(|finding| finding.state != State::Bad);
     Ok(if is_working { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn finding(what: impl Into<String>, state: State, detail: impl Into<String>) -> Finding {
-    Finding { what: what.into(), state, detail: detail.into() }
 }
 
 /// Opens the worker factory, which checks the worker's program, the models and the cage.
@@ -267,17 +247,4 @@ fn gstreamer() -> Vec<Finding> {
             }
         })
         .collect()
-}
-
-fn table(findings: &[Finding]) -> String {
-    let width = findings.iter().map(|finding| finding.what.len()).max().unwrap_or(0);
-    let line = |Finding { what, state, detail }: &Finding| {
-        let state = match state {
-            State::Good => "good",
-            State::Weak => "weak",
-            State::Bad => "BAD ",
-        };
-        format!("{what:width$}  {state}  {detail}\n")
-    };
-    findings.iter().map(line).collect()
 }

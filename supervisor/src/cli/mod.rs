@@ -4,7 +4,9 @@
 
 pub(crate) mod ctl;
 pub(crate) mod doctor;
+pub(crate) mod finding;
 pub(crate) mod job_options;
+pub(crate) mod journal_finding;
 pub(crate) mod output;
 pub(crate) mod reload;
 pub(crate) mod run;

@@ -87,6 +87,7 @@ const fn remedy(refusal: &admission::Refusal) -> &'static str {
         admission::Refusal::MemoryShort { .. } => "the host is low on memory; try again later",
         // These cannot occur: the queue has a place for every video, and the limits do not apply.
         admission::Refusal::Closing
+        | admission::Refusal::Paused
         | admission::Refusal::StoreUnreachable
         | admission::Refusal::JournalUnreachable
         | admission::Refusal::JournalLost

@@ -1,4 +1,5 @@
-//! Metrics of finished attempts, for `/metrics`.
+//! Counters since the start of the service, for `/metrics`: finished attempts, and what became of claims in a journal
+//! that hosts share.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -19,13 +20,28 @@ pub(crate) struct AttemptCounters {
     pub ends: Family<EndLabel, Counter>,
     /// Wall time of attempts, from spawn to reaping.
     pub seconds: Histogram,
+    /// What happens in a journal that hosts share.
+    pub sharing: SharingCounters,
+}
+
+/// Counters of this host in a journal that hosts share; zero without one. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SharingCounters {
+    /// Jobs started, as the journal has them.
+    pub claims: Counter,
+    /// Starts that the journal has refused.
+    pub claims_refused: Counter,
+    /// Jobs of lost hosts that were queued again.
+    pub takeovers: Counter,
+    /// Ends of attempts that the journal has refused.
+    pub ends_refused: Counter,
 }
 
 impl Default for AttemptCounters {
     fn default() -> Self {
         // From a quarter of a second to about nine minutes.
         let seconds = Histogram::new(exponential_buckets(0.25, 2.0, 12));
-        Self { ends: Family::default(), seconds }
+        Self { ends: Family::default(), seconds, sharing: SharingCounters::default() }
     }
 }
 

@@ -1,10 +1,13 @@
 //! State of the dispatcher for load balancers, operators and the service manager. Read-only.
 
+use crate::dispatcher::report::{HostReport, seconds};
 use crate::dispatcher::state::State;
-use crate::dispatcher::{Counts, Health};
+use crate::dispatcher::{Counts, Health, SharedJournalReport};
 use crate::policy::admission::{self, Refusal, Request};
 use crate::policy::client::ClientAddress;
 use crate::policy::job::JobState;
+use crate::store::JournalState;
+use std::collections::HashMap;
 use tokio::time::Instant;
 
 impl State {
@@ -15,6 +18,7 @@ impl State {
             &request,
         ) {
             Err(Refusal::JournalLost) => Some("the journal was removed, replaced or truncated"),
+            Err(Refusal::Paused) => Some("the host is paused"),
             Err(Refusal::DiskRefuses) => Some("the disk is not writable"),
             Err(Refusal::JournalUnreachable) => Some("the database of the journal does not answer"),
             Err(Refusal::StoreUnreachable) => {
@@ -54,6 +58,30 @@ impl State {
             workers_rss_bytes: running + pooled,
             pressure: self.pressure,
             service_time_ms: self.durations.service_time().as_millis() as u64,
+            shared_journal: self.shared_journal(),
         }
+    }
+
+    /// The journal that hosts share, and the hosts; none if this host has a journal of its own.
+    fn shared_journal(&self) -> Option<SharedJournalReport> {
+        let view = self.journal.view()?;
+        let mut processing = HashMap::new();
+        for host in self.jobs.processing().filter_map(|job| job.host) {
+            *processing.entry(host).or_default() += 1;
+        }
+        let host = |seen| HostReport::of(seen, view.host, &processing);
+        let sharing = &self.counters.sharing;
+        Some(SharedJournalReport {
+            host_name: view.host_name.clone(),
+            host_id: view.host.to_string(),
+            is_reachable: self.journal.state() != JournalState::Unreachable,
+            latency_s: view.latency.map(seconds),
+            store_latency_s: self.files.latency().map(seconds),
+            claims: sharing.claims.get(),
+            claims_refused: sharing.claims_refused.get(),
+            takeovers: sharing.takeovers.get(),
+            ends_refused: sharing.ends_refused.get(),
+            hosts: view.hosts.iter().map(host).collect(),
+        })
     }
 }

@@ -18,8 +18,10 @@ pub(crate) mod job_retry;
 pub(crate) mod job_table;
 pub(crate) mod listing;
 mod lookup;
+pub(crate) mod mode;
 pub(crate) mod poison_gate;
 pub(crate) mod recent;
+pub(crate) mod report;
 pub(crate) mod running;
 pub(crate) mod scheduler;
 mod settlement;
@@ -40,11 +42,11 @@ use crate::policy::display_name::DisplayName;
 use crate::policy::job::{JobId, Upload};
 use crate::runner::attempt::exit_report::{ExitReport, Stop};
 use crate::runner::attempt::{AttemptChannels, WorkerSpec};
-use crate::store::{ArtefactStore, JournalError, Pressure, Recovered, ResultsOf};
+use crate::store::{ArtefactStore, JournalError, Recovered, ResultsOf};
 pub(crate) use counters::AttemptCounters;
 pub(crate) use listing::{Listing, Page};
 pub(crate) use recent::Recent;
-use serde::Serialize;
+pub(crate) use report::{Counts, Health, SharedJournalReport};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -139,49 +141,6 @@ pub(crate) enum Results {
     },
 }
 
-/// State of the dispatcher.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Health {
-    /// Whether an upload would be admitted now, its size aside.
-    pub is_ready: bool,
-    /// The reason, if not.
-    pub reason: Option<&'static str>,
-    /// Maximum number of concurrent attempts.
-    pub workers: usize,
-    /// Standby workers.
-    pub standby: Vec<Standby>,
-    /// Jobs by state.
-    pub jobs: Counts,
-    /// Uploads in progress.
-    pub uploads: usize,
-    /// Sum of the caps of all workers.
-    pub reserved_bytes: u64,
-    /// Limit of that sum.
-    pub budget_bytes: u64,
-    /// Resident memory of all workers.
-    pub workers_rss_bytes: u64,
-    /// Low memory or disk space on the host.
-    #[serde(skip)]
-    pub pressure: Pressure,
-    /// Measured mean duration of an attempt.
-    pub service_time_ms: u64,
-}
-
-/// Jobs by state.
-#[derive(Debug, Clone, Copy, Default, Serialize, utoipa::ToSchema)]
-pub(crate) struct Counts {
-    /// Queued.
-    pub pending: usize,
-    /// Processed by a worker.
-    pub processing: usize,
-    /// Completed.
-    pub completed: usize,
-    /// Failed.
-    pub failed: usize,
-    /// Cancelled.
-    pub cancelled: usize,
-}
-
 /// A command to the dispatcher, with the channel for its reply.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -242,7 +201,13 @@ pub(crate) enum Command {
     RestartWorkers {
         reply: oneshot::Sender<usize>,
     },
-    Drain {
+    Pause {
+        reply: oneshot::Sender<usize>,
+    },
+    Resume {
+        reply: oneshot::Sender<()>,
+    },
+    Close {
         reply: oneshot::Sender<()>,
     },
     Stop {
@@ -379,9 +344,19 @@ impl Dispatcher {
         self.request(|reply| Command::RestartWorkers { reply }).await
     }
 
-    /// Stops accepting and starting jobs. Returns once no worker is left.
-    pub(crate) async fn drain(&self) -> Result<(), DispatcherStopped> {
-        self.request(|reply| Command::Drain { reply }).await
+    /// Stops accepting and starting jobs until [`Self::resume`]. Returns how many are in progress.
+    pub(crate) async fn pause(&self) -> Result<usize, DispatcherStopped> {
+        self.request(|reply| Command::Pause { reply }).await
+    }
+
+    /// Accepts and starts jobs again, unless the service stops.
+    pub(crate) async fn resume(&self) -> Result<(), DispatcherStopped> {
+        self.request(|reply| Command::Resume { reply }).await
+    }
+
+    /// Stops accepting and starting jobs for good. Returns once no worker is left.
+    pub(crate) async fn close(&self) -> Result<(), DispatcherStopped> {
+        self.request(|reply| Command::Close { reply }).await
     }
 
     /// Stops every attempt in progress. Returns once no worker is left.

@@ -6,8 +6,8 @@ use crate::dispatcher::Cancelled;
 use crate::dispatcher::attempt_task::AttemptResult;
 use crate::policy::job::JobId;
 use crate::policy::queue::Place;
-use crate::runner::attempt::Live;
 use crate::runner::attempt::exit_report::Stop;
+use crate::runner::attempt::{CapRequest, Live};
 use std::collections::{BTreeMap, HashMap};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{self, JoinError, JoinSet};
@@ -45,6 +45,17 @@ pub(crate) struct AttemptExit {
     pub(crate) id: JobId,
     pub(crate) running: Running,
     pub(crate) result: Result<AttemptResult, JoinError>,
+}
+
+/// What happens to a worker.
+#[derive(Debug)]
+pub(crate) enum WorkerEvent {
+    /// It is gone; it ran an attempt.
+    AttemptExit(Box<AttemptExit>),
+    /// It is gone; it was a standby worker.
+    StandbyExit,
+    /// Its video needs a higher memory cap.
+    CapRequest(CapRequest),
 }
 
 /// All attempts in progress.

@@ -10,7 +10,8 @@ use crate::dispatcher::Runner;
 use crate::dispatcher::attempt_task::{AttemptResult, WorkerHandle};
 use crate::dispatcher::breaker::Breaker;
 use crate::dispatcher::job_table::JobTable;
-use crate::dispatcher::running::{AttemptExit, Running, RunningAttempts, Waiters};
+use crate::dispatcher::mode::Mode;
+use crate::dispatcher::running::{Running, RunningAttempts, Waiters, WorkerEvent};
 use crate::dispatcher::worker_pool::{PooledWorker, Standby, WorkerPool};
 use crate::policy::client::ClientAddress;
 use crate::policy::job::{JobId, JobState};
@@ -25,29 +26,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-/// Whether jobs are accepted and started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Open,
-    Draining,
-}
-
 /// A job to start now, its place in the queue, and its worker.
 pub(crate) struct NextStart {
     pub(crate) id: JobId,
     pub(crate) place: Place,
     pub(crate) worker: PooledWorker,
-}
-
-/// What happens to a worker.
-#[derive(Debug)]
-pub(crate) enum WorkerEvent {
-    /// It is gone; it ran an attempt.
-    AttemptExit(Box<AttemptExit>),
-    /// It is gone; it was a standby worker.
-    StandbyExit,
-    /// Its video needs a higher memory cap.
-    CapRequest(CapRequest),
 }
 
 /// The queue, the attempts in progress and the standby workers.
@@ -301,7 +284,7 @@ impl Scheduler {
     /// Stops every worker.
     pub(crate) fn stop_all(&mut self, why: Stop) {
         if why == Stop::Shutdown {
-            self.mode = Mode::Draining;
+            self.mode = Mode::Closing;
         }
         self.pool.release_all();
         for (_, running) in self.running.iter_mut() {
@@ -309,10 +292,14 @@ impl Scheduler {
         }
     }
 
-    /// Starts no more workers.
-    pub(crate) fn drain(&mut self) {
-        self.mode = Mode::Draining;
-        self.pool.release_all();
+    /// Starts workers, or no more. A service that stops does not open again.
+    pub(crate) fn switch_to(&mut self, mode: Mode) {
+        if self.mode != Mode::Closing {
+            self.mode = mode;
+        }
+        if self.mode != Mode::Open {
+            self.pool.release_all();
+        }
     }
 
     /// Replies once no worker is left.
@@ -370,8 +357,8 @@ impl Scheduler {
         self.pool.list()
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        self.mode == Mode::Open
+    pub(crate) const fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// Whether so many workers in a row could not be started that no upload should be sent here.

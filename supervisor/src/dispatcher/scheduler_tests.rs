@@ -279,19 +279,35 @@ fn a_request_that_nothing_waits_for_changes_nothing() {
 }
 
 #[test]
-fn nothing_starts_while_draining() {
+fn nothing_starts_once_the_service_stops() {
     run(async {
         let mut fixture = Fixture::new();
         let first = fixture.accept(1, "a");
         fixture.accept(1, "b");
         assert_eq!(fixture.start(), Some(first));
         let (reply, mut drained) = oneshot::channel();
-        fixture.scheduler.drain();
+        fixture.scheduler.switch_to(Mode::Closing);
         fixture.scheduler.reply_when_drained(reply);
         assert_eq!((fixture.start(), drained.try_recv().ok()), (None, None));
         fixture.end(first).await;
         fixture.scheduler.notify_if_drained();
         assert_eq!(drained.try_recv().ok(), Some(()));
+        fixture.scheduler.switch_to(Mode::Open);
+        assert_eq!(fixture.start(), None, "a stop is not taken back");
+    });
+}
+
+#[test]
+fn nothing_starts_on_a_paused_host_until_it_resumes() {
+    run(async {
+        let mut fixture = Fixture::new();
+        let first = fixture.accept(1, "a");
+        let second = fixture.accept(1, "b");
+        assert_eq!(fixture.start(), Some(first));
+        fixture.scheduler.switch_to(Mode::Paused);
+        assert_eq!((fixture.start(), fixture.scheduler.running().len()), (None, 1));
+        fixture.scheduler.switch_to(Mode::Open);
+        assert_eq!(fixture.start(), Some(second));
     });
 }
 

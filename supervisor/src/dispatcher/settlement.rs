@@ -24,7 +24,17 @@ impl State {
             return None;
         }
         let row = self.apply(id, JobEvent::Started)?;
-        Some(Box::pin(self.journal.commit(JournalEntry::Job(Box::new(row)))))
+        let written = self.journal.commit(JournalEntry::Job(Box::new(row)));
+        let counters = self.counters.sharing.clone();
+        Some(Box::pin(async move {
+            let written = written.await;
+            match written.as_ref().map_err(|error| &**error) {
+                Ok(()) => counters.claims.inc(),
+                Err(JournalError::Superseded(_)) => counters.claims_refused.inc(),
+                Err(_) => 0,
+            };
+            written
+        }))
     }
 
     /// Sends the end of an attempt, recorded in this job.
@@ -72,6 +82,14 @@ impl State {
         self.settlements.tasks.spawn(async move { Settled { id, change, written: written.await } });
     }
 
+    /// Sends that a job of a lost host waits again, or has failed. Every host does so; the journal takes one.
+    pub(crate) fn settle_takeover(&mut self, row: JobRow) {
+        let (id, revision) = (row.job.id, row.job.revision);
+        let written = self.journal.commit(JournalEntry::Job(Box::new(row)));
+        let change = Change::Takeover { revision };
+        self.settlements.tasks.spawn(async move { Settled { id, change, written: written.await } });
+    }
+
     /// Sends the removal of a job that no worker processes.
     pub(crate) fn settle_removal(
         &mut self,
@@ -94,10 +112,22 @@ impl State {
                 let waiters = self.settlements.waiters.remove(&id).unwrap_or_default();
                 match written {
                     Ok(()) => self.take_settled(*row, place, shared),
-                    Err(error) => self.on_refused_change(&row, &error, shared),
+                    Err(error) => {
+                        let is_end_of_attempt = place.is_some();
+                        if is_end_of_attempt && matches!(*error, JournalError::Superseded(_)) {
+                            self.counters.sharing.ends_refused.inc();
+                        }
+                        self.on_refused_change(&row, &error, shared);
+                    }
                 }
                 self.repeat_for(id, waiters);
             }
+            Change::Takeover { revision } => match written {
+                Ok(()) => {
+                    self.counters.sharing.takeovers.inc();
+                }
+                Err(error) => self.correct(id, &error, revision),
+            },
             Change::Removal { why, reply } => self.on_settled_removal(id, why, reply, &written),
         }
     }
@@ -175,6 +205,7 @@ impl State {
         shared: Option<Arc<AttemptFolder>>,
     ) {
         tracing::warn!(job = %id, "the end of an attempt is refused: another host has changed the job");
+        self.counters.sharing.ends_refused.inc();
         self.discard_shared(id, running.claim, shared);
         self.follow_state(id);
         if let Some(waiters) = running.waiters {

@@ -3,7 +3,7 @@
 //! Owned by the dispatcher's loop; [`crate::dispatcher::settlement`] sends them and handles the answers.
 
 use crate::dispatcher::running::Waiters;
-use crate::policy::job::JobId;
+use crate::policy::job::{JobId, Revision};
 use crate::policy::queue::Place;
 use crate::store::{AttemptFolder, JobRow, JournalError};
 use std::collections::HashMap;
@@ -26,6 +26,8 @@ pub(crate) struct Settled {
 pub(crate) enum Change {
     /// The job in its new state.
     State { row: Box<JobRow>, place: Option<Place>, shared: Option<SharedResults> },
+    /// The end of the claim of a lost host, which has this revision.
+    Takeover { revision: Revision },
     /// The removal of the job.
     Removal { why: &'static str, reply: Option<oneshot::Sender<bool>> },
 }

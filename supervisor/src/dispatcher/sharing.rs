@@ -196,7 +196,10 @@ impl State {
             })
         };
         self.remote_live.remove(&id);
-        self.change(id, event);
+        if let Some(row) = self.apply(id, event) {
+            self.settle_takeover(row);
+        }
+        self.discard_excess_videos();
         self.follow_state(id);
     }
 

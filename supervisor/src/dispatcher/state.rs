@@ -8,8 +8,9 @@ use crate::config::Config;
 use crate::dispatcher::counters::AttemptCounters;
 use crate::dispatcher::deletion::Deletion;
 use crate::dispatcher::job_table::JobTable;
-use crate::dispatcher::running::Waiters;
-use crate::dispatcher::scheduler::{Scheduler, WorkerEvent};
+use crate::dispatcher::mode::Mode;
+use crate::dispatcher::running::{Waiters, WorkerEvent};
+use crate::dispatcher::scheduler::Scheduler;
 use crate::dispatcher::settlements::Settlements;
 use crate::dispatcher::status::{self, Status};
 use crate::dispatcher::{Command, Results, Runner, SubmitError, Ticket};
@@ -249,8 +250,16 @@ impl State {
                 self.scheduler.stop_all(Stop::Operator);
                 let _ = reply.send(workers);
             }
-            Command::Drain { reply } => {
-                self.scheduler.drain();
+            Command::Pause { reply } => {
+                self.scheduler.switch_to(Mode::Paused);
+                let _ = reply.send(self.scheduler.running().len());
+            }
+            Command::Resume { reply } => {
+                self.scheduler.switch_to(Mode::Open);
+                let _ = reply.send(());
+            }
+            Command::Close { reply } => {
+                self.scheduler.switch_to(Mode::Closing);
                 self.scheduler.reply_when_drained(reply);
             }
             Command::Stop { why, reply } => {

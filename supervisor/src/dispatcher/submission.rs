@@ -3,6 +3,7 @@
 //!
 //! Part of the dispatcher's loop. A job exists only once the journal has committed it.
 
+use crate::dispatcher::mode::Mode;
 use crate::dispatcher::state::{State, StoredUpload, SubmitReply};
 use crate::dispatcher::status::Status;
 use crate::dispatcher::{SubmitError, Ticket};
@@ -43,7 +44,8 @@ impl State {
             uploads.count() + queue.len_of(client)
         };
         Capacity {
-            is_open: self.scheduler.is_open(),
+            is_open: self.scheduler.mode() != Mode::Closing,
+            is_paused: self.scheduler.mode() == Mode::Paused,
             journal_is_lost: journal == JournalState::Lost,
             journal_is_reachable: journal != JournalState::Unreachable,
             memory_is_short: self.pressure.memory,

@@ -12,6 +12,12 @@ pub(crate) enum OperatorCommand {
     Report,
     /// Accept no more jobs, finish those in progress, and exit.
     Drain,
+    /// Accept and start no more jobs, and finish those in progress.
+    Pause,
+    /// Accept and start jobs again.
+    Resume,
+    /// List the hosts that share the journal.
+    Hosts,
     /// Stop every worker and retry its job.
     RestartWorkers,
     /// Reload the configuration.

@@ -96,6 +96,18 @@ impl Operations {
         match command {
             OperatorCommand::Status => self.state().await,
             OperatorCommand::Report => self.report().await,
+            OperatorCommand::Hosts => self.hosts().await,
+            OperatorCommand::Pause => {
+                let running = self.dispatcher.pause().await.map_err(sentence)?;
+                tracing::info!(running, "paused by an operator: no job is accepted or started");
+                Ok(json!({ "running": running, "is_shared": self.is_shared().await? }))
+            }
+            OperatorCommand::Resume => {
+                self.dispatcher.resume().await.map_err(sentence)?;
+                tracing::info!("resumed by an operator");
+                let health = self.dispatcher.health().await.map_err(sentence)?;
+                Ok(json!({ "reason": health.reason }))
+            }
             OperatorCommand::Drain => {
                 tracing::info!("stop requested by an operator");
                 self.shutdown_sender.request();
@@ -125,6 +137,17 @@ impl Operations {
             "processing": processing,
             "pending": pending,
         }))
+    }
+
+    /// The hosts that share the journal; null if it is not shared.
+    async fn hosts(&self) -> Result<Value, String> {
+        let health = self.dispatcher.health().await.map_err(sentence)?;
+        Ok(json!({ "shared_journal": health.shared_journal }))
+    }
+
+    async fn is_shared(&self) -> Result<bool, String> {
+        let health = self.dispatcher.health().await.map_err(sentence)?;
+        Ok(health.shared_journal.is_some())
     }
 
     /// Logs one line for the service and one for each unfinished job.

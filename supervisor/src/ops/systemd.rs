@@ -200,6 +200,7 @@ mod tests {
             workers_rss_bytes: 0,
             pressure: Pressure::default(),
             service_time_ms: 0,
+            shared_journal: None,
         }
     }
 

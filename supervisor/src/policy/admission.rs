@@ -10,6 +10,8 @@ use std::time::Duration;
 pub(crate) struct Capacity {
     /// Whether the service accepts jobs; false once it is stopping.
     pub is_open: bool,
+    /// Whether an operator has paused this host.
+    pub is_paused: bool,
     /// Whether the files of the journal are not those that the next start would open.
     pub journal_is_lost: bool,
     /// Whether the journal, if hosts share it, answers.
@@ -70,6 +72,8 @@ pub(crate) struct Admitted;
 pub enum Refusal {
     /// The service is stopping.
     Closing,
+    /// An operator has paused this host.
+    Paused,
     /// An accepted job would be lost at the next start.
     JournalLost,
     /// The body is larger than the limit on videos.
@@ -102,6 +106,9 @@ pub(crate) fn decide(capacity: &Capacity, request: &Request) -> Result<Admitted,
     let upload_bytes_max = capacity.upload_bytes_max;
     if !capacity.is_open {
         return Err(Refusal::Closing);
+    }
+    if capacity.is_paused {
+        return Err(Refusal::Paused);
     }
     if capacity.journal_is_lost {
         return Err(Refusal::JournalLost);
@@ -158,6 +165,7 @@ mod tests {
     fn capacity() -> Capacity {
         Capacity {
             is_open: true,
+            is_paused: false,
             journal_is_lost: false,
             journal_is_reachable: true,
             memory_is_short: false,
@@ -247,6 +255,9 @@ mod tests {
     fn stopping_and_a_lost_journal_take_precedence_over_other_refusals() {
         let closing = Capacity { is_open: false, queue_len: 10, ..capacity() };
         assert_eq!(decide(&closing, &SMALL), Err(Refusal::Closing));
+        let paused = Capacity { is_paused: true, journal_is_reachable: false, ..capacity() };
+        assert_eq!(decide(&paused, &SMALL), Err(Refusal::Paused));
+        assert_eq!(decide(&Capacity { is_open: false, ..paused }, &SMALL), Err(Refusal::Closing));
         let lost = Capacity { journal_is_lost: true, queue_len: 10, ..capacity() };
         assert_eq!(decide(&lost, &SMALL), Err(Refusal::JournalLost));
         let unreachable = Capacity { journal_is_reachable: false, ..capacity() };

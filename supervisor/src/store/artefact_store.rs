@@ -61,6 +61,11 @@ impl ArtefactStore {
         self.objects.as_ref().is_none_or(Objects::is_reachable)
     }
 
+    /// How long the shared store, if there is one, took to answer its last request.
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        self.objects.as_ref().and_then(Objects::latency)
+    }
+
     /// Asks the shared store now and then whether it answers; returns at once without one.
     pub(crate) async fn probe(&self) {
         let Some(objects) = &self.objects else { return };

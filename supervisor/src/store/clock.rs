@@ -31,6 +31,11 @@ impl Moment {
     }
 }
 
+/// The time since the boot, suspends included.
+pub(crate) fn uptime() -> Duration {
+    Duration::from_millis(up_ms().unsigned_abs())
+}
+
 /// The wall clock, for people, in whole milliseconds as stored in the journal.
 pub fn wall() -> Timestamp {
     #[cfg(test)]
@@ -119,7 +124,7 @@ fn boot_id() -> String {
 }
 
 /// Milliseconds since the boot, suspends included.
-pub(crate) fn up_ms() -> i64 {
+fn up_ms() -> i64 {
     #[cfg(test)]
     if let Some((up_ms, _)) = simulated::now() {
         return up_ms;

@@ -34,8 +34,9 @@ pub(crate) use error::{StateError, failed};
 pub(crate) use journal::{Engine, WriteRequest};
 pub use journal::{FILE as JOURNAL_FILE, JobRow, Journal, JournalEntry, OpenedJournal};
 pub(crate) use journal::{
-    JobRequest, JournalError, JournalEvent, JournalState, RemovedPart, SharedJournalConfig,
-    SharingHost, UploadTable, WebhookRecord, closed, read_row_of_lines,
+    Inspected, JobRequest, JournalError, JournalEvent, JournalState, RemovedPart, SeenHost,
+    SharedJournalConfig, SharingHost, TablesSeen, UploadTable, WebhookRecord, closed, inspect,
+    read_row_of_lines,
 };
 pub(crate) use objects::ObjectsError;
 pub(crate) use objects::{Objects, ObjectsConfig, ObjectsUrl, Stored};

@@ -111,14 +111,14 @@ fn ranges_etags_and_head_requests_work_with_compression() -> Result<()> {
 
 /// One metric family of an exposition: its type and its samples.
 #[derive(Debug, Default)]
-struct Family {
+pub(crate) struct Family {
     kind: String,
     unit: String,
-    samples: Vec<(String, f64)>,
+    pub(crate) samples: Vec<(String, f64)>,
 }
 
 /// Parses an exposition in the format of OpenMetrics 1.0.0, and checks the names.
-fn exposition(text: &str) -> Result<BTreeMap<String, Family>> {
+pub(crate) fn exposition(text: &str) -> Result<BTreeMap<String, Family>> {
     let body = text.strip_suffix("# EOF\n").context("no end")?;
     let mut families = BTreeMap::<String, Family>::new();
     let mut current = String::new();
@@ -149,6 +149,7 @@ fn exposition(text: &str) -> Result<BTreeMap<String, Family>> {
             "counter" => &["_total"],
             "histogram" => &["_bucket", "_count", "_sum"],
             "gauge" => &[""],
+            "info" => &["_info"],
             kind => anyhow::bail!("{current} is a {kind}"),
         };
         ensure!(allowed.contains(&suffix), "{line} of a {}", family.kind);

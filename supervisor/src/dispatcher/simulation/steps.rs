@@ -136,7 +136,7 @@ impl Simulation {
 
     /// Stops the service without killing a worker, and starts it again.
     async fn drain(&mut self) -> Option<&'static str> {
-        self.dispatcher().drain().await.expect("it runs");
+        self.dispatcher().close().await.expect("it runs");
         let health = self.dispatcher().health().await.expect("it runs");
         assert_eq!((health.jobs.processing, health.reserved_bytes), (0, 0), "it is drained");
         let request = Request { client: ClientAddress::ThisHost, bytes: Some(1) };

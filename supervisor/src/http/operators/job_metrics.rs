@@ -2,8 +2,8 @@
 //!
 //! Computed from the jobs the dispatcher still knows, so it covers the time results are kept.
 
-use crate::dispatcher::Page;
 use crate::dispatcher::status::Numbers;
+use crate::dispatcher::{Page, SharedJournalReport};
 use crate::http::jobs::paging::{ListRefusals, Next, Paged, Paging};
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
@@ -37,6 +37,8 @@ pub(crate) struct Report {
     error_rate: Option<f64>,
     /// Capacity of the service.
     capacity: Capacity,
+    /// The journal and the hosts that share it; null if this host has a journal of its own.
+    shared_journal: Option<SharedJournalReport>,
 }
 
 /// Metrics of a job.
@@ -117,7 +119,8 @@ pub(crate) async fn job_metrics(
         workers_by_memory: config.memory_budget_bytes / config.worker_memory_bytes_max.max(1),
         videos_per_hour: None,
     };
-    Ok(Json(Report::of(lines, capacity).paginate(page)))
+    let shared_journal = service.dispatcher.health().await?.shared_journal;
+    Ok(Json(Report { shared_journal, ..Report::of(lines, capacity).paginate(page) }))
 }
 
 impl Line {
@@ -172,6 +175,7 @@ impl Report {
             total: jobs.len(),
             jobs,
             next: Next::none(),
+            shared_journal: None,
         }
     }
 

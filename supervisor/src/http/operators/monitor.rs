@@ -5,7 +5,7 @@
 //! second, or `trouble` if the dispatcher does not respond.
 
 use crate::dispatcher::status::Status;
-use crate::dispatcher::{Counts, Health, Recent, Standby};
+use crate::dispatcher::{Counts, Health, Recent, SharedJournalReport, Standby};
 use crate::http::connections::registry::RequestSlot;
 use crate::http::operators::health;
 use crate::http::problem::ApiError;
@@ -87,6 +87,7 @@ struct Snapshot {
     disk_free_bytes_min: u64,
     disk_is_short: bool,
     jobs: Counts,
+    shared_journal: Option<SharedJournalReport>,
     processing: Vec<Status>,
     pending: Vec<Status>,
     ended: Vec<Status>,
@@ -177,6 +178,7 @@ async fn take_snapshot(service: &Service, started_at: Timestamp) -> Result<Snaps
         disk_free_bytes_min: service.config.disk_free_bytes_min,
         disk_is_short: health.pressure.disk,
         jobs: health.jobs,
+        shared_journal: health.shared_journal,
         processing,
         pending,
         ended,

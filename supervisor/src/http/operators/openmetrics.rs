@@ -3,7 +3,7 @@
 //! Counters and histograms are updated where events occur; gauges are read at each scrape. Labels
 //! have a small fixed set of values, none of them from clients.
 
-use crate::dispatcher::{Counts, Health};
+use crate::dispatcher::{Counts, Health, SharedJournalReport};
 use crate::http::operators::OperatorRefusals;
 use crate::http::operators::health::query;
 use crate::http::problem::ApiError;
@@ -17,7 +17,15 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HostLabel {
+    host: String,
+    id: String,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
@@ -81,7 +89,72 @@ fn registry(service: &Service, health: &Health) -> Registry {
     for (name, help, value) in sizes {
         registry.register_with_unit(name, help, Unit::Bytes, gauge(value as i64));
     }
+    if let Some(shared) = &health.shared_journal {
+        register_shared(&mut registry, shared);
+        let sharing = &counters.sharing;
+        for (name, help, counter) in [
+            ("claims", "Jobs that this host has claimed", &sharing.claims),
+            ("claims_refused", "Claims that another host was faster with", &sharing.claims_refused),
+            ("takeovers", "Jobs of lost hosts that this one has queued again", &sharing.takeovers),
+            (
+                "ends_refused",
+                "Ends of attempts refused because another host had taken over the job",
+                &sharing.ends_refused,
+            ),
+        ] {
+            registry.register(name, help, counter.clone());
+        }
+    }
     registry
+}
+
+/// The journal that hosts share, and the hosts. A host that starts again is another one.
+fn register_shared(registry: &mut Registry, shared: &SharedJournalReport) {
+    let this = [("name", shared.host_name.clone()), ("id", shared.host_id.clone())];
+    registry.register("host", "This host", Info::new(this.to_vec()));
+    for (name, help, value) in [
+        (
+            "journal_reachable",
+            "Whether the shared journal answers: 1 or 0",
+            i64::from(shared.is_reachable),
+        ),
+        ("hosts", "Hosts that share the journal", shared.hosts.len() as i64),
+    ] {
+        registry.register(name, help, gauge(value));
+    }
+    for (name, help, value) in [
+        ("journal_latency", "Last round trip to the shared journal", shared.latency_s),
+        ("store_latency", "Answer to the last request to the shared store", shared.store_latency_s),
+    ] {
+        if let Some(value) = value {
+            registry.register_with_unit(name, help, Unit::Seconds, gauge_of_seconds(value));
+        }
+    }
+    let (budgets, jobs, ages) = (Family::default(), Family::default(), Family::default());
+    for host in &shared.hosts {
+        let label = HostLabel { host: host.name.clone(), id: host.id.clone() };
+        let budget: &Gauge = &budgets.get_or_create(&label);
+        budget.set(host.memory_budget_bytes as i64);
+        let processing: &Gauge = &jobs.get_or_create(&label);
+        processing.set(host.processing as i64);
+        let age: &Gauge<f64, AtomicU64> = &ages.get_or_create(&label);
+        age.set(host.beat_age_s);
+    }
+    registry.register_with_unit(
+        "host_memory_budget",
+        "Memory budget by host",
+        Unit::Bytes,
+        budgets,
+    );
+    registry.register("host_jobs", "Jobs in progress by host", jobs);
+    let help = "Time since the last sign of each host was seen here";
+    registry.register_with_unit("host_beat_age", help, Unit::Seconds, ages);
+}
+
+fn gauge_of_seconds(value: f64) -> Gauge<f64, AtomicU64> {
+    let gauge = Gauge::default();
+    gauge.set(value);
+    gauge
 }
 
 fn gauge(value: i64) -> Gauge {

@@ -159,6 +159,9 @@ responses! {
     Overloaded "overloaded" 503 Time
         "The service has reached its limit of open files or connections (`connections_max`)."
         "Try again after `Retry-After`.";
+    Paused "paused" 503 Time
+        "An operator has paused the host: it accepts no uploads and starts no jobs."
+        "Try again after `Retry-After`; a load balancer that asks /readyz sends uploads to other hosts.";
     Stopping "stopping" 503 Time
         "The service is stopping." "Try again after `Retry-After`.";
     OperatorsOnly "operators_only" 403 Operator

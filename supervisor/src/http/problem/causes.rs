@@ -15,6 +15,7 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Closing => Self::Stopping,
+            Refusal::Paused => Self::Paused,
             Refusal::JournalLost => Self::JournalLost,
             Refusal::TooLarge { upload_bytes_max } => Self::UploadTooLarge { upload_bytes_max },
             Refusal::QueueFull { retry_after } => Self::QueueFull { retry_after },

@@ -193,6 +193,9 @@ pub(crate) enum ApiError {
     /// The journal that hosts share does not answer.
     #[error("The service can't reach its journal of jobs. Try again later.")]
     JournalUnreachable,
+    /// An operator has paused this host.
+    #[error("This host is being maintained and accepts no uploads. Try again later.")]
+    Paused,
     /// The limit of open files is reached.
     #[error("The service has reached its limit of open files. Try again shortly.")]
     Overloaded,
@@ -309,6 +312,7 @@ impl ApiError {
             Self::DiskFull | Self::DiskRefuses => Code::DiskFull,
             Self::StoreUnreachable => Code::StoreUnreachable,
             Self::JournalUnreachable => Code::JournalUnreachable,
+            Self::Paused => Code::Paused,
             Self::Overloaded | Self::ConnectionsExhausted => Code::Overloaded,
             Self::JournalLost => Code::JournalLost,
             Self::Stopping => Code::Stopping,

@@ -6,11 +6,11 @@ refusals! {
     ResumableStartRefusals: TusVersion InvalidHeader RepeatedField ConflictingFields
         InvalidField WebhooksOff UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow
         UploadBroken UploadLocked ChecksumMismatch TooManyResumable QueueFull MemoryShort
-        DiskFull StoreUnreachable JournalUnreachable JournalLost Overloaded TooManyUploads TooManyJobs OtherOrigin Stopping;
+        DiskFull StoreUnreachable JournalUnreachable JournalLost Overloaded TooManyUploads TooManyJobs OtherOrigin Paused Stopping;
     ResumableAppendRefusals: TusVersion UnknownAddress UploadNotFound InvalidHeader
         UnsupportedMediaType OffsetConflict UploadBeyondLength UploadStalled UploadTooSlow
         UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull StoreUnreachable JournalUnreachable JournalLost
-        Overloaded OtherOrigin Stopping;
+        Overloaded OtherOrigin Paused Stopping;
     ResumableRefusals: Overloaded TusVersion UnknownAddress UploadNotFound UploadLocked
         JournalUnreachable OtherOrigin Stopping;
 }

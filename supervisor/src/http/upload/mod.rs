@@ -64,7 +64,7 @@ refusals! {
     UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField
         ConflictingFields InvalidField WebhooksOff UploadTooLarge FormTooLarge UploadStalled
         UploadTooSlow UploadBroken QueueFull MemoryShort DiskFull StoreUnreachable JournalUnreachable JournalLost Overloaded
-        TooManyUploads TooManyJobs KeyReused KeyBusy OtherOrigin Stopping;
+        TooManyUploads TooManyJobs KeyReused KeyBusy OtherOrigin Paused Stopping;
 }
 
 /// Upload a video as a form

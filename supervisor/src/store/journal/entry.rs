@@ -4,6 +4,7 @@ use crate::policy::host::HostId;
 use crate::policy::job::{Job, JobId, Revision};
 use crate::store::clock::Moment;
 use crate::store::journal::JournalError;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -167,6 +168,10 @@ pub(crate) struct SharingHost {
     pub name: String,
     /// The memory of all its workers together, in bytes.
     pub memory_budget_bytes: u64,
+    /// The version of its program.
+    pub version: String,
+    /// When this run started, on the clock of the database.
+    pub started_at: Timestamp,
 }
 
 /// An entry, and the caller that waits until it is written.

@@ -21,6 +21,7 @@ mod rows;
 mod schema;
 mod sqlite_error;
 mod stored_job;
+mod view;
 mod writer;
 
 use crate::policy::host::HostId;
@@ -37,7 +38,8 @@ pub(crate) use files::FileProblem;
 use loss::Contents;
 pub(crate) use loss::Loss;
 pub(crate) use postgres::{
-    Creation, DatabaseError, NewPart, NewUpload, SharedJournalConfig, UploadTable,
+    Creation, DatabaseError, Inspected, NewPart, NewUpload, SharedJournalConfig, TablesSeen,
+    UploadTable, inspect,
 };
 pub(crate) use rows::read_row_of_lines;
 use std::collections::HashSet;
@@ -50,6 +52,7 @@ use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{oneshot, watch};
+pub(crate) use view::{SeenHost, SharedView};
 use writer::{Writer, WriterThread};
 
 /// File name in the state folder.
@@ -236,7 +239,8 @@ impl Engine for NoEngine {
 pub struct Journal {
     engine: Arc<dyn Engine>,
     state: watch::Receiver<JournalState>,
-    is_shared: bool,
+    /// What was last seen of other hosts; none if there are none.
+    view: Option<watch::Receiver<SharedView>>,
 }
 
 impl Journal {
@@ -276,7 +280,7 @@ impl Journal {
             .name("journal".into())
             .spawn(move || writer.run(&inbox))
             .map_err(JournalError::Thread)?;
-        let journal = Self { engine: Arc::new(WriterThread(requests)), state, is_shared: false };
+        let journal = Self { engine: Arc::new(WriterThread(requests)), state, view: None };
         let Contents { jobs, poison, removed, .. } = contents;
         let past = OpenedJournal {
             journal,
@@ -295,12 +299,17 @@ impl Journal {
     /// A journal kept by an engine that always writes.
     pub(crate) fn with_engine(engine: impl Engine + 'static) -> Self {
         let state = watch::channel(JournalState::Writable).1;
-        Self { engine: Arc::new(engine), state, is_shared: false }
+        Self { engine: Arc::new(engine), state, view: None }
     }
 
     /// Whether other hosts change it too.
     pub(crate) const fn is_shared(&self) -> bool {
-        self.is_shared
+        self.view.is_some()
+    }
+
+    /// What this host has last seen of the journal and the hosts that share it; none if it is not shared.
+    pub(crate) fn view(&self) -> Option<SharedView> {
+        self.view.as_ref().map(|view| view.borrow().clone())
     }
 
     /// Sends a change to be written, without waiting.

@@ -25,8 +25,8 @@ use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
 pub(crate) use open::{ObjectsConfig, ObjectsError, ObjectsUrl};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWriteExt};
 
@@ -47,6 +47,8 @@ pub(crate) struct Objects {
     signer: Option<Arc<dyn Signer>>,
     prefix: Path,
     is_reachable: Arc<AtomicBool>,
+    /// How long the last request took, in microseconds; 0 before the first.
+    latency_us: Arc<AtomicU64>,
 }
 
 /// What an object in the store is.
@@ -60,7 +62,8 @@ pub(crate) enum Stored {
 
 impl Objects {
     fn new(store: Arc<dyn ObjectStore>, signer: Option<Arc<dyn Signer>>, prefix: Path) -> Self {
-        Self { store, signer, prefix, is_reachable: Arc::new(AtomicBool::new(true)) }
+        let is_reachable = Arc::new(AtomicBool::new(true));
+        Self { store, signer, prefix, is_reachable, latency_us: Arc::default() }
     }
 
     pub(crate) fn upload(&self, id: JobId) -> Path {
@@ -84,13 +87,27 @@ impl Objects {
         self.is_reachable.load(Ordering::Relaxed)
     }
 
+    /// How long the store took to answer the last request, the transfer of an object's content aside.
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        let us = self.latency_us.load(Ordering::Relaxed);
+        (us > 0).then(|| Duration::from_micros(us))
+    }
+
+    async fn timed<T>(&self, request: impl Future<Output = T>) -> T {
+        let asked = Instant::now();
+        let answer = request.await;
+        let us = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
+        self.latency_us.store(us, Ordering::Relaxed);
+        answer
+    }
+
     /// Asks for an object that need not exist, to learn whether the store answers.
     ///
     /// # Errors
     /// If it does not, or denies access.
     pub(crate) async fn probe(&self) -> Result<(), StateError> {
         let path = self.prefix.clone().join("probe");
-        match self.store.head(&path).await {
+        match self.timed(self.store.head(&path)).await {
             Ok(_) | Err(Error::NotFound { .. }) => self.note(Ok(())),
             Err(error) => self.note(Err(refused("reached", &path, error))),
         }
@@ -117,7 +134,7 @@ impl Objects {
             copied => copied,
         };
         let written = match copied {
-            Ok(_) => writer.shutdown().await,
+            Ok(_) => self.timed(writer.shutdown()).await,
             Err(error) => {
                 // What was written of a large file does not count, but takes up space.
                 let _ = writer.abort().await;
@@ -147,7 +164,7 @@ impl Objects {
     }
 
     async fn get_to(&self, from: &Path, file: &std::path::Path) -> Result<bool, StateError> {
-        let result = match self.store.get(from).await {
+        let result = match self.timed(self.store.get(from)).await {
             Err(Error::NotFound { .. }) => return self.note(Ok(false)),
             result => self.note(result.map_err(|error| refused("read", from, error)))?,
         };
@@ -234,7 +251,7 @@ impl Objects {
     }
 
     async fn remove(&self, path: &Path) -> Result<(), StateError> {
-        match self.store.delete(path).await {
+        match self.timed(self.store.delete(path)).await {
             Ok(()) | Err(Error::NotFound { .. }) => self.note(Ok(())),
             Err(error) => self.note(Err(refused("removed", path, error))),
         }
@@ -377,8 +394,9 @@ mod tests {
             redirect: false,
         };
         let objects = Objects::open(&config).expect("opens");
+        assert_eq!(objects.latency(), None);
         objects.probe().await.expect("answers");
-        assert!(objects.is_reachable());
+        assert!(objects.is_reachable() && objects.latency().is_some());
         // A file in its place: no name below it can be read.
         std::fs::remove_dir(&gone).expect("removes");
         std::fs::write(&gone, "").expect("writes");

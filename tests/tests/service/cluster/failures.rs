@@ -69,6 +69,21 @@ fn a_suspended_host_publishes_nothing_late() -> Result<()> {
 }
 
 #[test]
+fn a_database_that_takes_connections_and_answers_nothing_holds_no_request() -> Result<()> {
+    let Some(mut cluster) = Cluster::start(1, &FLAGS)? else { return Ok(()) };
+    cluster.database().suspend()?;
+    wait_until("the host is not ready", || {
+        Ok(cluster.host(0).get("/readyz")?.status() == StatusCode::SERVICE_UNAVAILABLE)
+    })?;
+    // The journal is asked for it, and cannot be until the end of the suspension.
+    let unknown = cluster.host(0).get(&format!("/api/status/{}", "0".repeat(32)))?;
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    cluster.database().resume()?;
+    wait_until("the host is ready", || Ok(cluster.host(0).get("/readyz")?.status().is_success()))?;
+    cluster.stop()
+}
+
+#[test]
 fn an_outage_of_the_database_kills_no_attempt() -> Result<()> {
     let Some(mut cluster) = Cluster::start(2, &FLAGS)? else { return Ok(()) };
     let videos = tempfile::tempdir()?;

@@ -4,6 +4,7 @@ mod disturbances;
 mod failures;
 mod load_balancer;
 mod notices;
+mod operators;
 mod resumable;
 
 use anyhow::{Context, Result, ensure};

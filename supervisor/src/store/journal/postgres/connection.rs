@@ -8,6 +8,7 @@ use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -52,6 +53,16 @@ impl Address {
 
     /// Opens a connection. The task carries its traffic, and ends with it.
     pub(crate) async fn connect(&self) -> Result<(Client, JoinHandle<()>), DatabaseError> {
+        // The driver limits the wait for the connection to each host, not that for the first answer on it.
+        let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(u32::MAX);
+        let limit = CONNECT_MAX.saturating_mul(hosts.saturating_add(1));
+        match timeout(limit, self.try_connect()).await {
+            Ok(connected) => connected,
+            Err(_) => Err(DatabaseError::Silent(limit)),
+        }
+    }
+
+    async fn try_connect(&self) -> Result<(Client, JoinHandle<()>), DatabaseError> {
         let failed = |source| DatabaseError::Connect { source };
         let (client, task) = match self.config.get_ssl_mode() {
             SslMode::Disable => {

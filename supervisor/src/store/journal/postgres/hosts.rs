@@ -3,6 +3,7 @@
 use crate::policy::host::HostId;
 use crate::store::journal::SharingHost;
 use crate::store::journal::postgres::session::{Result, Session};
+use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -31,13 +32,17 @@ impl Session {
 
     /// All hosts, with their beats.
     pub(crate) async fn hosts(&self) -> Result<Vec<(SharingHost, i64)>> {
-        let sql = "SELECT id, name, memory_budget_bytes, beat FROM hosts ORDER BY name, id";
+        let sql = "SELECT id, name, memory_budget_bytes, beat, version,
+                       (extract(epoch FROM started_at) * 1000)::bigint
+                   FROM hosts ORDER BY name, id";
         let rows = self.query("reading the hosts", sql, &[]).await?;
         let host = |row: &Row| {
             let host = SharingHost {
                 id: HostId::from_journal(row.get(0)),
                 name: row.get(1),
                 memory_budget_bytes: row.get::<_, i64>(2) as u64,
+                version: row.get(4),
+                started_at: Timestamp::from_millisecond(row.get(5)).unwrap_or_default(),
             };
             (host, row.get(3))
         };

@@ -47,6 +47,11 @@ impl Leases {
         }
         lost
     }
+
+    /// When the last beat of a host was first seen.
+    pub(crate) fn seen_at(&self, host: HostId) -> Option<Duration> {
+        self.beats.get(&host).map(|(_, since)| *since)
+    }
 }
 
 #[cfg(test)]
@@ -78,6 +83,18 @@ mod tests {
         assert_eq!(lost(0..=20, 100), [(20, silent)]);
         let both = lost(0..=28, 8);
         assert_eq!(both.iter().find(|(_, host)| *host == beating), Some(&(28, beating)));
+    }
+
+    #[test]
+    fn a_beat_was_seen_when_it_changed() {
+        let [silent, beating] = hosts();
+        let mut leases = Leases::new(LEASE);
+        for (s, beat) in [(1, 7), (2, 7), (3, 8), (4, 8)] {
+            leases.observe([(silent, 7), (beating, beat)], Duration::from_secs(s));
+        }
+        assert_eq!(leases.seen_at(silent), Some(Duration::from_secs(1)));
+        assert_eq!(leases.seen_at(beating), Some(Duration::from_secs(3)));
+        assert_eq!(leases.seen_at(HostId::ALONE), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod connection;
 mod document;
 mod hosts;
+mod inspection;
 mod leases;
 mod schema;
 mod session;
@@ -21,9 +22,10 @@ use crate::store::clock::Clock;
 use crate::store::error::StateError;
 use crate::store::fs_atomic::replace;
 use crate::store::journal::{
-    Engine, FILE, Journal, JournalError, JournalState, OpenedJournal, WriteRequest,
+    Engine, FILE, Journal, JournalError, JournalState, OpenedJournal, SharedView, WriteRequest,
 };
 use connection::Address;
+pub(crate) use inspection::{Inspected, TablesSeen, inspect};
 use session::{Found, Session};
 use std::collections::HashSet;
 use std::io;
@@ -34,6 +36,7 @@ use task::{Channels, Task};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_postgres::error::SqlState;
 pub(crate) use uploads::{Creation, NewPart, NewUpload, UploadTable};
 
 /// File in the state folder with the last run of this host, whose jobs need not wait for the end of a lease.
@@ -69,13 +72,19 @@ pub enum DatabaseError {
         source: io::Error,
     },
     /// There is no connection.
-    #[error("the database of `journal_url` cannot be connected to: {}", chain(source))]
+    #[error(
+        "the database of `journal_url` cannot be connected to: {}; {}",
+        chain(source),
+        remedy(source)
+    )]
     Connect {
         /// The error.
         source: tokio_postgres::Error,
     },
     /// It is too old.
-    #[error("the database of `journal_url` is PostgreSQL {major}; at least 15 is needed")]
+    #[error(
+        "the database of `journal_url` is PostgreSQL {major}; at least 15 is needed: upgrade it, or use another"
+    )]
     TooOld {
         /// Its major version.
         major: i32,
@@ -103,7 +112,9 @@ pub enum DatabaseError {
         source: tokio_postgres::Error,
     },
     /// An operation took too long.
-    #[error("the database of `journal_url` did not answer for {} s", .0.as_secs())]
+    #[error(
+        "the database of `journal_url` did not answer for {} s; look at its load and its log", .0.as_secs()
+    )]
     Silent(Duration),
     /// The last run cannot be noted.
     #[error(transparent)]
@@ -114,6 +125,26 @@ pub enum DatabaseError {
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// What an operator can do about a connection that fails.
+fn remedy(error: &tokio_postgres::Error) -> &'static str {
+    match error.code() {
+        Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
+            "check the role in `journal_url`, its password in `journal_password_file`, and pg_hba.conf of the server"
+        }
+        Some(&SqlState::INVALID_CATALOG_NAME) => "create it, or correct its name in `journal_url`",
+        Some(&SqlState::TOO_MANY_CONNECTIONS) => {
+            "raise `max_connections` of the server: each host needs two"
+        }
+        Some(&SqlState::CANNOT_CONNECT_NOW) => "it is starting or stopping; try again",
+        Some(_) => "the log of the server has the cause",
+        // The driver has none when the server asks for it.
+        None if chain(error).contains("password missing") => "set `journal_password_file`",
+        None => {
+            "start it, or correct host and port in `journal_url`, and let no firewall keep this host away"
+        }
+    }
 }
 
 /// The task that writes and follows the journal, as its callers see it.
@@ -166,6 +197,7 @@ impl Journal {
         let (requests, inbox) = unbounded_channel();
         let (events_sender, events) = unbounded_channel();
         let (webhooks_sender, webhooks) = unbounded_channel();
+        let (view_sender, view) = watch::channel(SharedView::blank(host, &settings.host_name));
         let task = Task::new(
             task::Settings { shared: settings, memory_budget_bytes, last_run },
             Channels {
@@ -173,10 +205,11 @@ impl Journal {
                 events: events_sender,
                 webhooks: webhooks_sender,
                 state: state_sender,
+                view: view_sender,
             },
             (session, host, position),
         );
-        let journal = Self { engine: Arc::new(Requests(requests)), state, is_shared: true };
+        let journal = Self { engine: Arc::new(Requests(requests)), state, view: Some(view) };
         let opened = OpenedJournal {
             journal,
             clock,

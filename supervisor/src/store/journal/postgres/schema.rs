@@ -154,7 +154,7 @@ const STEPS: [&str; 1] = ["
 "];
 
 /// The version this program writes.
-const VERSION: i32 = STEPS.len() as i32;
+pub(crate) const VERSION: i32 = STEPS.len() as i32;
 
 /// The state of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

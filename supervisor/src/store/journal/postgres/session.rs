@@ -14,7 +14,7 @@ use crate::store::journal::postgres::schema::{self, SCHEMA, Tables};
 use crate::store::journal::{JobRequest, JobRow, JournalEntry, RemovedPart};
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
@@ -62,6 +62,17 @@ impl Position {
     }
 }
 
+/// What was changed since a position.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    /// Up to where changes were read.
+    pub(crate) position: Position,
+    /// The jobs; some may have been read before.
+    pub(crate) found: Vec<Found>,
+    /// The duration of one round trip.
+    pub(crate) latency: Duration,
+}
+
 /// A connection with its statements.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -69,6 +80,7 @@ pub(crate) struct Session {
     task: JoinHandle<()>,
     change: Statement,
     changes: Statement,
+    position: Statement,
 }
 
 impl Drop for Session {
@@ -97,10 +109,12 @@ impl Session {
                     "SELECT {COLUMNS} FROM jobs WHERE changed >= $1::text::xid8 ORDER BY seq"
                 ))
                 .await?;
-            Ok((change, changes))
+            let position = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
+            let position = client.prepare(position).await?;
+            Ok((change, changes, position))
         };
-        let (change, changes) = answer("the preparation of statements", prepared).await?;
-        Ok(Self { client, task, change, changes })
+        let (change, changes, position) = answer("the preparation of statements", prepared).await?;
+        Ok(Self { client, task, change, changes, position })
     }
 
     pub(crate) async fn query(
@@ -141,18 +155,19 @@ impl Session {
         ))
     }
 
-    /// The jobs that were changed, and up to where they were read. Some may have been read before.
-    pub(crate) async fn changes(&self, since: &Position) -> Result<(Position, Vec<Found>)> {
+    /// The jobs that were changed.
+    pub(crate) async fn changes(&self, since: &Position) -> Result<Changes> {
+        let asked = Instant::now();
         let position = self.position().await?;
+        let latency = asked.elapsed();
         let since = since.0.to_string();
         let rows = answer("reading changes", self.client.query(&self.changes, &[&since])).await?;
-        Ok((position, rows.iter().filter_map(found).collect()))
+        Ok(Changes { position, found: rows.iter().filter_map(found).collect(), latency })
     }
 
     /// The first transaction that may be in progress: changes of all before it are visible.
     async fn position(&self) -> Result<Position> {
-        let sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
-        let rows = self.query("reading the position", sql, &[]).await?;
+        let rows = answer("reading the position", self.client.query(&self.position, &[])).await?;
         let text: Option<String> = rows.first().map(|row| row.get(0));
         Ok(Position(text.and_then(|text| text.parse().ok()).unwrap_or(0)))
     }
@@ -309,7 +324,8 @@ impl Session {
     }
 }
 
-async fn answer<T>(
+/// Waits for the result of a statement, but not for ever.
+pub(crate) async fn answer<T>(
     what: &'static str,
     statement: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
 ) -> Result<T> {

@@ -5,14 +5,16 @@
 
 use crate::policy::host::HostId;
 use crate::policy::job::{JobId, Revision};
-use crate::store::clock::up_ms;
+use crate::store::clock::uptime;
 use crate::store::journal::postgres::connection::Address;
 use crate::store::journal::postgres::leases::Leases;
-use crate::store::journal::postgres::session::{Found, Position, REMOVED_KEPT, Session, Written};
+use crate::store::journal::postgres::session::{
+    Changes, Found, Position, REMOVED_KEPT, Session, Written,
+};
 use crate::store::journal::postgres::{DatabaseError, SharedJournalConfig, note_run};
 use crate::store::journal::{
-    JournalEntry, JournalError, JournalEvent, JournalState, RemovedPart, WebhookRecord,
-    WriteRequest,
+    JournalEntry, JournalError, JournalEvent, JournalState, RemovedPart, SeenHost, SharedView,
+    SharingHost, WebhookRecord, WriteRequest,
 };
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -55,6 +57,7 @@ pub(crate) struct Channels {
     pub(crate) events: UnboundedSender<JournalEvent>,
     pub(crate) webhooks: UnboundedSender<(JobId, WebhookRecord)>,
     pub(crate) state: watch::Sender<JournalState>,
+    pub(crate) view: watch::Sender<SharedView>,
 }
 
 /// The state of the task.
@@ -64,6 +67,7 @@ pub(crate) struct Task {
     events: UnboundedSender<JournalEvent>,
     webhooks: UnboundedSender<(JobId, WebhookRecord)>,
     state: watch::Sender<JournalState>,
+    view: watch::Sender<SharedView>,
     session: Option<Session>,
     host: HostId,
     position: Position,
@@ -79,7 +83,7 @@ pub(crate) struct Task {
 impl Task {
     pub(crate) fn new(
         settings: Settings,
-        Channels { inbox, events, webhooks, state }: Channels,
+        Channels { inbox, events, webhooks, state, view }: Channels,
         (session, host, position): (Session, HostId, Position),
     ) -> Self {
         Self {
@@ -89,6 +93,7 @@ impl Task {
             events,
             webhooks,
             state,
+            view,
             session: Some(session),
             host,
             position,
@@ -285,7 +290,8 @@ impl Task {
     async fn read(&mut self, session: &Session) -> Result<(), DatabaseError> {
         let now = uptime();
         let is_too_late = now.saturating_sub(self.read_at) > REMOVED_KEPT / 2;
-        let (mut position, mut found) = session.changes(&self.position).await?;
+        let Changes { mut position, mut found, latency } = session.changes(&self.position).await?;
+        self.view.send_modify(|view| view.latency = Some(latency));
         let crashes = session.poison(Some(&self.position)).await?;
         let progress = session.progress(&self.position).await?;
         // Another database, or an older state of it, has other transactions.
@@ -330,8 +336,22 @@ impl Task {
             }
             self.known = ids;
         }
-        self.tell(JournalEvent::Hosts(hosts.into_iter().map(|(host, _)| host).collect()));
+        let hosts: Vec<_> = hosts.into_iter().map(|(host, _)| host).collect();
+        self.show(&hosts);
+        self.tell(JournalEvent::Hosts(hosts));
         Ok(())
+    }
+
+    /// Shows operators who is there.
+    fn show(&self, hosts: &[SharingHost]) {
+        let now = uptime();
+        let seen = hosts.iter().map(|host| {
+            let own = self.beat_at.filter(|_| host.id == self.host);
+            let beat_at = own.or_else(|| self.leases.seen_at(host.id)).unwrap_or(now);
+            SeenHost { host: host.clone(), beat_at }
+        });
+        let seen = seen.collect();
+        self.view.send_modify(|view| (view.host, view.hosts) = (self.host, seen));
     }
 }
 
@@ -340,9 +360,4 @@ fn event(found: Found, refused: Option<Revision>) -> JournalEvent {
         Found::Job { row, request } => JournalEvent::Job { row, request, refused },
         Found::Removed(id) => JournalEvent::Removed(id),
     }
-}
-
-/// The time since the boot, suspends included.
-fn uptime() -> Duration {
-    Duration::from_millis(up_ms().unsigned_abs())
 }
