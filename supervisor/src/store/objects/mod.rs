@@ -12,12 +12,12 @@
 mod http;
 mod open;
 mod parts;
+mod sweep;
 
 use crate::policy::job::JobId;
 use crate::store::error::{StateError, failed};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use hyper::Method;
-use jiff::Timestamp;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer};
@@ -27,6 +27,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+pub(crate) use sweep::Stored;
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncWriteExt};
 
@@ -49,15 +50,6 @@ pub(crate) struct Objects {
     is_reachable: Arc<AtomicBool>,
     /// How long the last request took, in microseconds; 0 before the first.
     latency_us: Arc<AtomicU64>,
-}
-
-/// What an object in the store is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stored {
-    /// The video of a job.
-    Upload(JobId),
-    /// A result of this claim of a job.
-    Results(JobId, u32),
 }
 
 impl Objects {
@@ -208,35 +200,6 @@ impl Objects {
         Ok(())
     }
 
-    /// Removes objects from before this time that `is_kept` does not know, and returns how many. Younger ones may be of
-    /// uploads and attempts that nobody knows yet.
-    pub(crate) async fn sweep(
-        &self,
-        before: Timestamp,
-        is_kept: impl Fn(&Stored) -> bool + Send,
-    ) -> Result<usize, StateError> {
-        let mut removed = 0;
-        for object in self.list(&self.prefix).await? {
-            let stored = self.stored(&object.location).filter(|stored| !is_kept(stored));
-            if stored.is_some() && object.last_modified.timestamp() < before.as_second() {
-                self.remove(&object.location).await?;
-                removed += 1;
-            }
-        }
-        Ok(removed)
-    }
-
-    /// What an object is; none if it is none of this service.
-    fn stored(&self, path: &Path) -> Option<Stored> {
-        let mut parts = path.prefix_match(&self.prefix)?;
-        let (kind, id) = (parts.next()?, parts.next()?.as_ref().parse().ok()?);
-        match kind.as_ref() {
-            "uploads" => Some(Stored::Upload(id)),
-            "results" => Some(Stored::Results(id, parts.next()?.as_ref().parse().ok()?)),
-            _ => None,
-        }
-    }
-
     async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>, StateError> {
         let listed = self.store.list(Some(folder)).try_collect().await;
         self.note(listed.map_err(|error| refused("listed", folder, error)))
@@ -302,16 +265,15 @@ fn refused(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::ToSpan;
     use object_store::memory::InMemory;
 
-    fn objects() -> (tempfile::TempDir, Objects) {
+    pub(crate) fn objects() -> (tempfile::TempDir, Objects) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let objects = Objects::new(Arc::new(InMemory::new()), None, Path::from("a/b"));
         (folder, objects)
     }
 
-    async fn names(objects: &Objects) -> Vec<String> {
+    pub(crate) async fn names(objects: &Objects) -> Vec<String> {
         let listed: Vec<_> = objects.store.list(None).try_collect().await.expect("lists");
         let mut names: Vec<_> = listed.iter().map(|object| object.location.to_string()).collect();
         names.sort();
@@ -353,32 +315,6 @@ mod tests {
         objects.remove_results(id).await.expect("removes");
         objects.remove_results(id).await.expect("removes what is not there");
         let left = [format!("a/b/results/{other}/1/a.csv"), format!("a/b/uploads/{other}")];
-        assert_eq!(names(&objects).await, left);
-    }
-
-    #[tokio::test]
-    async fn a_sweep_removes_what_is_old_and_unknown() {
-        let (folder, objects) = objects();
-        let file = folder.path().join("file");
-        std::fs::write(&file, "content").expect("writes");
-        let (id, unknown) = (JobId::random(), JobId::random());
-        let foreign = objects.prefix.clone().join("notes").join("readme");
-        for path in [
-            objects.upload(unknown),
-            objects.result(id, 1, "a.csv"),
-            objects.result(id, 2, "a.csv"),
-            foreign,
-        ] {
-            objects.put(&file, &path).await.expect("writes");
-        }
-        let is_kept = |stored: &Stored| *stored == Stored::Results(id, 2);
-        let (past, future) = (Timestamp::now() - 60.seconds(), Timestamp::now() + 60.seconds());
-        assert_eq!(objects.sweep(past, is_kept).await.expect("sweeps"), 0);
-        assert_eq!(objects.sweep(future, is_kept).await.expect("sweeps"), 2);
-        let left = ["a/b/notes/readme".into(), format!("a/b/results/{id}/2/a.csv")];
-        assert_eq!(names(&objects).await, left);
-        objects.put(&file, &objects.result(id, 1, "a.csv")).await.expect("writes");
-        objects.remove_other_claims(id, 2).await.expect("removes");
         assert_eq!(names(&objects).await, left);
     }
 
