@@ -177,12 +177,13 @@ impl State {
                     }
                     self.scheduler.notify_if_drained();
                 }
+                // Before the answers of the journal, which are later than what it has told by then.
+                Some(event) = self.events.recv() => self.on_journal_event(event),
                 Some(stored) = self.submissions.join_next() => match stored {
                     Ok(upload) => self.on_upload_stored(upload),
                     Err(error) => tracing::error!(%error, "submitting an upload failed"),
                 },
                 Some(settled) = self.settlements.next() => self.on_settled(settled),
-                Some(event) = self.events.recv() => self.on_journal_event(event),
                 Some(looked_up) = self.lookups.join_next() => match looked_up {
                     Ok(looked_up) => self.on_looked_up(looked_up),
                     Err(error) => tracing::error!(%error, "asking for a job failed"),

@@ -203,6 +203,10 @@ impl SharedUploads {
     /// The parts that are not in the data file.
     async fn missing(&self, id: JobId, length: u64) -> Result<Vec<Part>> {
         let listed = self.table.parts(id).await?;
+        // Another host has completed the upload since its record was read.
+        if length > 0 && listed.first().is_none_or(|(start, _)| *start != 0) {
+            return Err(ResumableError::Gone);
+        }
         let names = PartNames::of(&self.folder, id);
         let here = blocking(move || names.read()).await?;
         let ends =

@@ -248,12 +248,14 @@ impl Task {
     }
 
     async fn try_follow(&mut self) -> Result<(), DatabaseError> {
-        let session = match self.session.take() {
+        let known = self.session.take();
+        let is_known = known.is_some();
+        let session = match known {
             Some(session) => session,
             None => Session::open(&Address::of(&self.settings.shared)?).await?,
         };
         self.beat(&session).await?;
-        self.read(&session).await?;
+        self.read(&session, is_known).await?;
         self.observe(&session).await?;
         if self.purged_at.elapsed() > PURGE_PERIOD {
             self.purged_at = Instant::now();
@@ -287,16 +289,18 @@ impl Task {
     }
 
     /// Tells what has changed, then who is there: a host that had started a job by then is in the list.
-    async fn read(&mut self, session: &Session) -> Result<(), DatabaseError> {
+    async fn read(&mut self, session: &Session, is_known: bool) -> Result<(), DatabaseError> {
         let now = uptime();
         let is_too_late = now.saturating_sub(self.read_at) > REMOVED_KEPT / 2;
         let Changes { mut position, mut found, latency } = session.changes(&self.position).await?;
         self.view.send_modify(|view| view.latency = Some(latency));
-        let crashes = session.poison(Some(&self.position)).await?;
+        let mut crashes = session.poison(Some(&self.position)).await?;
         let progress = session.progress(&self.position).await?;
-        // Another database, or an older state of it, has other transactions.
-        if is_too_late || !position.follows(&self.position) {
+        // A database that crashed may have given the numbers of transactions again that it had not written to its log;
+        // another database, or an older state of it, has other ones.
+        if !is_known || is_too_late || !position.follows(&self.position) {
             (position, found) = session.all().await?;
+            crashes = session.poison(None).await?;
             let ids = found.iter().filter_map(|found| match found {
                 Found::Job { row, .. } => Some(row.job.id),
                 Found::Removed(_) => None,

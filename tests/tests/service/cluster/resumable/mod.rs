@@ -1,5 +1,7 @@
 //! Resumable uploads whose requests come to different hosts, some of which are killed.
 
+mod outages;
+
 use super::{await_completion, check_served_alike};
 use crate::resumable::sha256;
 use anyhow::{Context, Result, ensure};
@@ -227,8 +229,10 @@ fn of_two_hosts_that_append_at_once_one_is_refused() -> Result<()> {
     let other = vec![b'x'; video.len() - 9];
     let id = begin(&cluster, 0, video.len())?;
     let stream = half_patch(&mut cluster, 0, &id, &other)?;
+    cluster.suspend(0)?;
     let faster = add(&cluster, 1, &id, (0, &video[..999]))?;
     assert_eq!(faster.status(), StatusCode::NO_CONTENT, "{}", faster.text()?);
+    cluster.resume(0)?;
     let answer = finish(stream, &other)?;
     let is_refused = ["HTTP/1.1 409", "HTTP/1.1 423"].iter().any(|code| answer.starts_with(code));
     assert!(is_refused, "{answer}");
@@ -321,64 +325,5 @@ fn uploads_are_counted_over_all_hosts() -> Result<()> {
     assert_eq!(job_of(&add(&cluster, 0, &id, (0, &bytes))?)?, id);
     begin(&cluster, 1, 9)?;
     await_completion(&cluster, &id)?;
-    cluster.stop()
-}
-
-#[test]
-fn an_outage_of_the_database_or_the_store_refuses_bytes_and_loses_none() -> Result<()> {
-    let Some(mut cluster) = Cluster::start(2, &FLAGS)? else { return Ok(()) };
-    let video = video(3 * CHUNK_BYTES);
-    let id = begin(&cluster, 0, video.len())?;
-    let chunk = |n: usize| (n * CHUNK_BYTES, &video[n * CHUNK_BYTES..(n + 1) * CHUNK_BYTES]);
-    let accepted = |cluster: &Cluster, host, n| {
-        let answer = add(cluster, host, &id, chunk(n))?;
-        Ok::<_, anyhow::Error>(answer.status() == StatusCode::NO_CONTENT)
-    };
-    assert!(accepted(&cluster, 0, 0)?);
-    cluster.database().stop()?;
-    for host in [0, 1] {
-        let refused = add(&cluster, host, &id, chunk(1))?;
-        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(refused.headers().contains_key("retry-after"));
-        assert_eq!(code(refused)?, "journal_unreachable", "host {host}");
-        assert_eq!(head(&cluster, host, &id)?.status(), StatusCode::SERVICE_UNAVAILABLE);
-    }
-    cluster.database().start_again()?;
-    wait_until("bytes are accepted again", || accepted(&cluster, 1, 1))?;
-
-    cluster.store().suspend()?;
-    let refused = add(&cluster, 0, &id, chunk(2))?;
-    assert_eq!(code(refused)?, "store_unreachable");
-    assert_eq!(offset(&cluster, &[0, 1], &id)?, 2 * CHUNK_BYTES);
-    cluster.store().resume()?;
-    wait_until("bytes are accepted again", || accepted(&cluster, 0, 2))?;
-    assert_eq!(job_of(&head(&cluster, 1, &id)?)?, id);
-    let status = await_completion(&cluster, &id)?;
-    assert_eq!(status["sha256"], sha256_of(&video)?.as_str(), "{status}");
-    cluster.stop()
-}
-
-#[test]
-fn a_submission_that_the_database_did_not_answer_is_not_taken_back() -> Result<()> {
-    let Some(mut cluster) = Cluster::start(2, &FLAGS)? else { return Ok(()) };
-    let video = video(2 * CHUNK_BYTES);
-    let id = begin(&cluster, 0, video.len())?;
-    // The job is written, but later than anybody waits.
-    cluster.database().query(
-        "CREATE FUNCTION bodyscript.delay() RETURNS trigger LANGUAGE plpgsql AS
-             'BEGIN PERFORM pg_sleep(8); RETURN NULL; END';
-         CREATE TRIGGER delay AFTER INSERT ON bodyscript.jobs
-             FOR EACH ROW EXECUTE FUNCTION bodyscript.delay()",
-    )?;
-    let refused = add(&cluster, 0, &id, (0, &video))?;
-    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(code(refused)?, "journal_unreachable");
-    // Waits for it.
-    cluster.database().query("DROP TRIGGER delay ON bodyscript.jobs")?;
-    assert_eq!(job_of(&head(&cluster, 1, &id)?)?, id);
-    let status = await_completion(&cluster, &id)?;
-    assert_eq!(status["sha256"], sha256_of(&video)?.as_str(), "{status}");
-    await_no_parts(&cluster)?;
-    await_no_files(&cluster, &[0, 1])?;
     cluster.stop()
 }
