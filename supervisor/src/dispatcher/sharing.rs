@@ -23,7 +23,7 @@ impl State {
                 let id = row.job.id;
                 self.take_correction(*row, refused.unwrap_or(Revision::NONE));
                 if let Some(request) = request {
-                    self.obey(id, request);
+                    self.carry_out(id, request);
                 }
             }
             JournalEvent::Removed(id) => self.forget(id),
@@ -142,7 +142,7 @@ impl State {
     }
 
     /// Does what another host asks of the one that processes a job. If that was lost, any host does it.
-    fn obey(&mut self, id: JobId, request: JobRequest) {
+    fn carry_out(&mut self, id: JobId, request: JobRequest) {
         let Some(job) = self.jobs.get(id) else { return };
         let is_pending = matches!(job.state(), JobState::Pending { .. });
         let is_here = self.scheduler.running().get(id).is_some();

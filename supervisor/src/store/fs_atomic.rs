@@ -5,7 +5,7 @@
 use crate::store::error::{StateError, failed};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -51,6 +51,17 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<String>, StateError> {
         entry.map(|entry| entry.file_name().into_string().ok()).transpose()
     };
     entries.filter_map(name).collect::<io::Result<_>>().map_err(failed("listed", folder))
+}
+
+/// Opens a file to append after so many bytes; those beyond are cut off.
+pub(crate) fn open_at(path: &Path, bytes: u64) -> Result<File, StateError> {
+    let open = || {
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(bytes)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(file)
+    };
+    open().map_err(failed("opened", path))
 }
 
 pub(crate) fn create_folder(path: &Path) -> Result<(), StateError> {

@@ -21,7 +21,7 @@ use hyper::Method;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer};
-use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{Error, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt};
 pub(crate) use open::{ObjectsConfig, ObjectsError, ObjectsUrl};
 use std::io;
 use std::sync::Arc;
@@ -160,14 +160,23 @@ impl Objects {
             Err(Error::NotFound { .. }) => return self.note(Ok(false)),
             result => self.note(result.map_err(|error| refused("read", from, error)))?,
         };
-        let mut to = File::create(file).await.map_err(failed("created", file))?;
-        let mut chunks = result.into_stream();
+        let to = File::create(file).await.map_err(failed("created", file))?;
+        self.receive(result, from, (to, file)).await.map(|()| true)
+    }
+
+    /// Copies the content of an object to where a file stands.
+    async fn receive(
+        &self,
+        object: GetResult,
+        from: &Path,
+        (mut to, file): (File, &std::path::Path),
+    ) -> Result<(), StateError> {
+        let mut chunks = object.into_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = self.note(chunk.map_err(|error| refused("read", from, error)))?;
             to.write_all(&chunk).await.map_err(failed("written to", file))?;
         }
-        to.flush().await.map_err(failed("written to", file))?;
-        Ok(true)
+        to.flush().await.map_err(failed("written to", file))
     }
 
     /// Removes an upload.

@@ -5,13 +5,12 @@
 use crate::policy::job::JobId;
 use crate::store::error::{StateError, failed};
 use crate::store::objects::{Objects, refused};
-use futures_util::StreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt};
 use std::io::SeekFrom;
 use std::ops::Range;
 use tokio::fs::{File, OpenOptions};
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 impl Objects {
     fn all_parts(&self) -> Path {
@@ -63,14 +62,8 @@ impl Objects {
             let mut to = OpenOptions::new().write(true).open(file).await?;
             to.seek(SeekFrom::Start(bytes.start)).await.map(|_| to)
         };
-        let mut to = open.await.map_err(failed("opened", file))?;
-        let mut chunks = result.into_stream();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = self.note(chunk.map_err(|error| refused("read", from, error)))?;
-            to.write_all(&chunk).await.map_err(failed("written to", file))?;
-        }
-        to.flush().await.map_err(failed("written to", file))?;
-        Ok(true)
+        let to = open.await.map_err(failed("opened", file))?;
+        self.receive(result, from, (to, file)).await.map(|()| true)
     }
 
     /// Removes a part.

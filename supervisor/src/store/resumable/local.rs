@@ -14,7 +14,7 @@ use crate::policy::retention_rules::ResumableLimits;
 use crate::store::artefacts::StateDir;
 use crate::store::clock::Clock;
 use crate::store::error::{StateError, failed};
-use crate::store::fs_atomic::{UNFINISHED, names, remove_file, replace};
+use crate::store::fs_atomic::{UNFINISHED, names, open_at, remove_file, replace};
 use crate::store::resumable::link::link_into_spool;
 use crate::store::resumable::negligible;
 use crate::store::resumable::record::ResumableRecord;
@@ -22,7 +22,7 @@ use crate::store::resumable::upload_lock::UploadLocks;
 use crate::store::retention::Pressure;
 use std::cmp::Reverse;
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Seek, SeekFrom};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -132,14 +132,7 @@ impl LocalUploads {
 
     /// Opens the data file at the end of the bytes that count; bytes beyond are cut off.
     pub(crate) fn open_data(&self, id: JobId, offset: u64) -> Result<File, StateError> {
-        let path = self.data(id);
-        let open = || {
-            let mut file = OpenOptions::new().write(true).open(&path)?;
-            file.set_len(offset)?;
-            file.seek(SeekFrom::End(0))?;
-            Ok(file)
-        };
-        open().map_err(failed("opened", &path))
+        open_at(&self.data(id), offset)
     }
 
     /// Links a complete upload into the spool for a future job; returns its SHA-256.

@@ -13,7 +13,7 @@ use crate::store::blocking::blocking;
 use crate::store::clock::{Clock, Moment};
 use crate::store::error::{StateError, failed};
 use crate::store::failpoint;
-use crate::store::fs_atomic::{create_file, names, remove_file, sync};
+use crate::store::fs_atomic::{create_file, names, open_at, remove_file, sync};
 use crate::store::journal::{Creation, NewPart, NewUpload, UploadTable};
 use crate::store::objects::Objects;
 use crate::store::resumable::link::link_into_spool;
@@ -24,8 +24,7 @@ use crate::store::resumable::upload_lock::UploadLocks;
 use crate::store::retention::Pressure;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom};
+use std::fs::File;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -128,13 +127,7 @@ impl SharedUploads {
                 let folder = path.parent().unwrap_or(&path);
                 sync(folder)?;
             }
-            let open = || {
-                let mut file = OpenOptions::new().write(true).open(&path)?;
-                file.set_len(offset)?;
-                file.seek(SeekFrom::End(0))?;
-                Ok(file)
-            };
-            open().map_err(failed("opened", &path))
+            open_at(&path, offset)
         })
         .await?)
     }

@@ -26,7 +26,7 @@ const STEPS: [&str; 1] = ["
     CREATE TABLE jobs (
         seq bigint GENERATED ALWAYS AS IDENTITY,
         id text PRIMARY KEY,
-        -- Of the last change; whoever changes the job has to know it.
+        -- Of the last change; a host that changes the job has to know it.
         revision bigint NOT NULL,
         -- Also `removed`, for as long as a host may not know of it.
         state text NOT NULL,
@@ -69,7 +69,7 @@ const STEPS: [&str; 1] = ["
     CREATE TABLE uploads (
         id text PRIMARY KEY,
         length bigint NOT NULL,
-        -- How many bytes count; whoever adds some has to know it.
+        -- How many bytes count; a host that adds some has to know it.
         committed bigint NOT NULL DEFAULT 0,
         metadata text NOT NULL,
         -- Whether it has become a job.
