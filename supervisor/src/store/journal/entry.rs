@@ -180,3 +180,13 @@ pub(crate) struct WriteRequest {
     pub(crate) entry: JournalEntry,
     pub(crate) done: Option<oneshot::Sender<Result<(), Arc<JournalError>>>>,
 }
+
+impl WriteRequest {
+    /// Answers the waiting caller.
+    pub(crate) fn answer(self, result: Result<(), Arc<JournalError>>) {
+        if let Some(done) = self.done {
+            // The caller may be gone.
+            let _ = done.send(result);
+        }
+    }
+}

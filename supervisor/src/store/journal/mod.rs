@@ -1,62 +1,41 @@
-//! The journal: jobs, attempts, poison and deletions, in SQLite on disk or in PostgreSQL, which hosts share.
+//! The journal: jobs, attempts, poison and deletions, in SQLite on disk ([`crate::store::journal::sqlite`]) or in
+//! PostgreSQL, which hosts share ([`crate::store::journal::postgres`]).
 //!
-//! The dispatcher owns the state; it sends every change to the journal, and a start reads it back.
-//! One thread owns the database, so that a slow disk blocks no async task. Changes are written in
-//! order and committed in batches. Callers wait for two things only: that a job is accepted, before
-//! the client gets a response; and that everything is written, before the program exits.
-//!
-//! If something cannot be written (a full disk), a waiting caller gets an error; anything else is
-//! kept and retried, the latest state of each job only. While the files are not those that a start
-//! would open ([`JournalState::Lost`]) nothing is written at all.
-//!
-//! In a shared journal ([`crate::store::journal::postgres`]) a change is refused if another host has changed the job
-//! meanwhile ([`JournalError::Superseded`]).
+//! The dispatcher owns the state; it sends every change to the journal, and a start reads it back. Changes are written
+//! in order. Callers wait for two things: that a job is accepted, before the client gets a response; and that
+//! everything is written, before the program exits. In a shared journal they also wait for what another host may
+//! have made impossible meanwhile; then the change is refused ([`JournalError::Superseded`]).
 
-mod database;
 mod entry;
-mod files;
-mod loss;
 mod postgres;
-mod rows;
-mod schema;
-mod sqlite_error;
+mod sqlite;
 mod stored_job;
 mod view;
-mod writer;
 
 use crate::policy::host::HostId;
 use crate::policy::job::JobId;
 use crate::store::clock::Clock;
 use crate::store::error::StateError;
 use crate::store::set_aside::SetAside;
-use database::Store;
 pub(crate) use entry::{
     JobRequest, JournalEvent, RemovedPart, SharingHost, WebhookRecord, WriteRequest,
 };
 pub use entry::{JobRow, JournalEntry};
-pub(crate) use files::FileProblem;
-use loss::Contents;
-pub(crate) use loss::Loss;
 pub(crate) use postgres::{
     Creation, DatabaseError, Inspected, NewPart, NewUpload, SharedJournalConfig, TablesSeen,
     UploadTable, inspect,
 };
-pub(crate) use rows::read_row_of_lines;
+pub use sqlite::FILE;
+pub(crate) use sqlite::{FileProblem, Loss, read_row_of_lines};
 use std::collections::HashSet;
 use std::error::Error;
 use std::fmt::Debug;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
-use std::thread::JoinHandle;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 pub(crate) use view::{SeenHost, SharedView};
-use writer::{Writer, WriterThread};
-
-/// File name in the state folder.
-pub const FILE: &str = "journal.db";
 
 /// Why the journal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -244,58 +223,6 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal in this folder. If it was lost, everything that only it could explain is
-    /// set aside and a new one is created. The thread exits, and can be joined, once every handle
-    /// is dropped and everything is written.
-    ///
-    /// # Errors
-    /// If no journal can be opened or created; an operator has to solve it.
-    pub fn open(folder: &Path) -> Result<(OpenedJournal, JoinHandle<()>), JournalError> {
-        let path = folder.join(FILE);
-        let (mut store, contents, lost) = match Store::find(&path)? {
-            Ok((store, contents)) => {
-                // Before the journal is marked as in use, after which no loss is detected any more.
-                let lost = loss::set_aside_forgotten(folder, &contents)?;
-                (store, contents, lost)
-            }
-            Err(loss) => {
-                let aside = loss::set_aside(folder, &loss)?;
-                (Store::create(&path)?, Contents::default(), aside.map(|aside| (loss, aside)))
-            }
-        };
-        let clock = Clock::resume(contents.clock.as_ref());
-        let state = match store.mark_in_use(&clock) {
-            Ok(()) => JournalState::Writable,
-            // Retried; no job is accepted meanwhile.
-            Err(error) if error.is_disk_full() => {
-                tracing::error!(%error, "cannot write the journal");
-                JournalState::Failing
-            }
-            Err(error) => return Err(error),
-        };
-        let (state_sender, state) = watch::channel(state);
-        let (requests, inbox) = channel();
-        let writer = Writer::new(store, clock.clone(), state_sender);
-        let thread = std::thread::Builder::new()
-            .name("journal".into())
-            .spawn(move || writer.run(&inbox))
-            .map_err(JournalError::Thread)?;
-        let journal = Self { engine: Arc::new(WriterThread(requests)), state, view: None };
-        let Contents { jobs, poison, removed, .. } = contents;
-        let past = OpenedJournal {
-            journal,
-            clock,
-            jobs,
-            poison,
-            removed,
-            lost,
-            host: HostId::ALONE,
-            events: closed(),
-            webhooks: closed(),
-        };
-        Ok((past, thread))
-    }
-
     /// A journal kept by an engine that always writes.
     pub(crate) fn with_engine(engine: impl Engine + 'static) -> Self {
         let state = watch::channel(JournalState::Writable).1;
@@ -337,9 +264,3 @@ impl Journal {
         *self.state.borrow()
     }
 }
-
-#[cfg(test)]
-mod tests;
-
-#[cfg(test)]
-mod loss_tests;

@@ -4,7 +4,7 @@
 //! the process exits. Therefore the files are checked after each commit. Only the journal's thread
 //! writes to them, so their sizes are known between two commits.
 
-use crate::store::journal::loss::{LOG, LOG_MAGIC, with_suffix};
+use crate::store::journal::sqlite::loss::{LOG, LOG_MAGIC, with_suffix};
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};

@@ -7,7 +7,7 @@
 use crate::policy::job::JobId;
 use crate::store::clock::Clock;
 use crate::store::failpoint;
-use crate::store::journal::database::Store;
+use crate::store::journal::sqlite::database::Store;
 use crate::store::journal::{
     Engine, JournalEntry, JournalError, JournalState, RemovedPart, WriteRequest,
 };
@@ -168,14 +168,6 @@ impl Writer {
 }
 
 impl WriteRequest {
-    /// Answers the waiting caller.
-    pub(crate) fn answer(self, result: Result<(), Arc<JournalError>>) {
-        if let Some(done) = self.done {
-            // The caller may be gone.
-            let _ = done.send(result);
-        }
-    }
-
     /// The job that is to be accepted by this request, if any. If the write fails, it is dropped.
     fn acceptance(&self) -> Option<JobId> {
         match &self.entry {

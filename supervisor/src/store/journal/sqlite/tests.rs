@@ -3,10 +3,12 @@
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{AttemptRecord, Job, JobError, JobEvent, JobState, Revision, Upload};
 use crate::runner::attempt::origin::Origin;
+use crate::store::journal::sqlite::schema;
 use crate::store::journal::*;
 use bodyscript_protocol::message::{Summary, VideoFacts};
 use bodyscript_protocol::options::{Mode, Options, Sampling};
 use jiff::Timestamp;
+use std::path::Path;
 
 const SUMMARY: Summary = Summary {
     frames_decoded: 9,

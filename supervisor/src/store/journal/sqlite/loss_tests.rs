@@ -1,8 +1,10 @@
 //! Missing, damaged and replaced files of a journal.
 
 use crate::policy::job::JobEvent;
-use crate::store::journal::tests::{at, entry, job};
+use crate::store::journal::sqlite::tests::{at, entry, job};
+use crate::store::journal::sqlite::{loss, schema};
 use crate::store::journal::*;
+use std::path::Path;
 
 /// Damages a journal.
 type Damage = fn(&Path);

@@ -6,10 +6,10 @@
 use crate::policy::job::{Job, JobId};
 use crate::policy::poison::EXECUTIONS_KEPT_MAX;
 use crate::store::clock::{Clock, Saved};
-use crate::store::journal::files::Files;
-use crate::store::journal::loss::{self, Completeness, Contents, History, Loss};
-use crate::store::journal::rows::{self, INSERT_OR_UPDATE};
-use crate::store::journal::schema;
+use crate::store::journal::sqlite::files::Files;
+use crate::store::journal::sqlite::loss::{self, Completeness, Contents, History, Loss};
+use crate::store::journal::sqlite::rows::{self, INSERT_OR_UPDATE};
+use crate::store::journal::sqlite::schema;
 use crate::store::journal::{JournalEntry, JournalError, RemovedPart};
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
