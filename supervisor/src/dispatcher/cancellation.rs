@@ -2,10 +2,10 @@
 //!
 //! Part of the dispatcher's loop.
 
-use crate::dispatcher::Cancelled;
 use crate::dispatcher::running::Waiters;
 use crate::dispatcher::state::State;
 use crate::dispatcher::status::Status;
+use crate::dispatcher::{Cancelled, RemoveReply};
 use crate::policy::job::{JobEvent, JobId, JobState};
 use crate::store::{JobRequest, JournalEntry, RemovedPart};
 use tokio::sync::oneshot;
@@ -59,7 +59,7 @@ impl State {
     }
 
     /// Removes a job; a running one after its worker has been reaped.
-    pub(crate) fn remove(&mut self, id: JobId, reply: oneshot::Sender<bool>) {
+    pub(crate) fn remove(&mut self, id: JobId, reply: RemoveReply) {
         if let Some(waiters) = self.scheduler.end(id) {
             waiters.remove.push(reply);
             return;
@@ -71,24 +71,24 @@ impl State {
             self.notify_queue();
         }
         if self.jobs.remove(id).is_none() {
-            let _ = reply.send(false);
+            let _ = reply.send(Ok(false));
             return;
         }
         let deleted = self.deletion.delete(id, RemovedPart::Job, "by request");
         tokio::spawn(async move {
             let _ = deleted.await;
-            let _ = reply.send(true);
+            let _ = reply.send(Ok(true));
         });
     }
 
     /// Removes a job that may be on another host.
-    fn remove_shared(&mut self, id: JobId, reply: oneshot::Sender<bool>) {
+    fn remove_shared(&mut self, id: JobId, reply: RemoveReply) {
         if let Some(waiters) = self.settlements.waiters(id) {
             waiters.remove.push(reply);
             return;
         }
         match self.jobs.get(id).map(|job| job.state()) {
-            None => drop(reply.send(false)),
+            None => drop(reply.send(Ok(false))),
             Some(JobState::Processing { .. }) => {
                 self.ask_host(id, JobRequest::Remove).remove.push(reply);
             }

@@ -70,6 +70,14 @@ pub(crate) type RunningAttempt = Pin<Box<dyn Future<Output = ExitReport> + Send>
 #[error("the dispatcher has stopped")]
 pub struct DispatcherStopped;
 
+/// The database that hosts share does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the journal does not answer")]
+pub(crate) struct JournalUnreachable;
+
+/// Receives whether there was a job to remove.
+pub(crate) type RemoveReply = oneshot::Sender<Result<bool, JournalUnreachable>>;
+
 /// Why an upload did not become a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SubmitError {
@@ -173,7 +181,7 @@ pub(crate) enum Command {
     },
     Remove {
         id: JobId,
-        reply: oneshot::Sender<bool>,
+        reply: RemoveReply,
     },
     Results {
         id: JobId,
@@ -296,7 +304,10 @@ impl Dispatcher {
     }
 
     /// Cancels a job if it is not over and removes it with all its files; false if there is none.
-    pub(crate) async fn remove(&self, id: JobId) -> Result<bool, DispatcherStopped> {
+    pub(crate) async fn remove(
+        &self,
+        id: JobId,
+    ) -> Result<Result<bool, JournalUnreachable>, DispatcherStopped> {
         self.request(|reply| Command::Remove { id, reply }).await
     }
 

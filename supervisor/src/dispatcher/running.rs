@@ -2,8 +2,8 @@
 //!
 //! Owned by the scheduler. A worker's memory counts as reserved until its attempt has ended.
 
-use crate::dispatcher::Cancelled;
 use crate::dispatcher::attempt_task::AttemptResult;
+use crate::dispatcher::{Cancelled, RemoveReply};
 use crate::policy::job::JobId;
 use crate::policy::queue::Place;
 use crate::runner::attempt::exit_report::Stop;
@@ -36,7 +36,7 @@ pub(crate) struct Running {
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     pub(crate) cancel: Vec<oneshot::Sender<Option<Cancelled>>>,
-    pub(crate) remove: Vec<oneshot::Sender<bool>>,
+    pub(crate) remove: Vec<RemoveReply>,
 }
 
 /// An attempt that has ended; an error is a bug in its task.

@@ -3,12 +3,12 @@
 //! Part of the dispatcher's loop. Another host may have changed the job meanwhile; then the journal refuses the change,
 //! the job is as that host made it, and what was to be published is removed. What clients still wait for is tried again.
 
-use crate::dispatcher::Cancelled;
 use crate::dispatcher::attempt_task::Start;
 use crate::dispatcher::deletion_retry::retry_until_done;
 use crate::dispatcher::running::{Running, Waiters};
 use crate::dispatcher::settlements::{Change, Settled, SharedResults};
 use crate::dispatcher::state::State;
+use crate::dispatcher::{Cancelled, JournalUnreachable, RemoveReply};
 use crate::policy::job::{Job, JobEvent, JobId, JobState, Revision};
 use crate::policy::queue::Place;
 use crate::store::{AttemptFolder, JobRow, JournalEntry, JournalError, RemovedPart, blocking};
@@ -95,7 +95,7 @@ impl State {
         &mut self,
         id: JobId,
         why: &'static str,
-        reply: Option<oneshot::Sender<bool>>,
+        reply: Option<RemoveReply>,
     ) {
         let entry = JournalEntry::Removed { job: id, part: RemovedPart::Job, why };
         let written = self.journal.commit(entry);
@@ -229,7 +229,7 @@ impl State {
         &mut self,
         id: JobId,
         why: &'static str,
-        reply: Option<oneshot::Sender<bool>>,
+        reply: Option<RemoveReply>,
         written: &Result<(), Arc<JournalError>>,
     ) {
         match written.as_ref().map_err(|error| &**error) {
@@ -238,19 +238,21 @@ impl State {
                 let removed = self.deletion.delete_files(id, RemovedPart::Job, why);
                 tokio::spawn(async move {
                     let _ = removed.await;
-                    reply.map(|reply| reply.send(true))
+                    reply.map(|reply| reply.send(Ok(true)))
                 });
             }
             // By another host.
             Err(JournalError::Superseded(None)) => {
                 self.forget(id);
-                let _ = reply.map(|reply| reply.send(true));
+                let _ = reply.map(|reply| reply.send(Ok(true)));
             }
             Err(error) => {
                 self.correct(id, error, Revision::NONE);
-                if let Some(reply) = reply.filter(|_| matches!(error, JournalError::Superseded(_)))
-                {
-                    self.remove(id, reply);
+                match (reply, error) {
+                    (Some(reply), JournalError::Superseded(_)) => self.remove(id, reply),
+                    // It is removed once the journal answers.
+                    (Some(reply), _) => drop(reply.send(Err(JournalUnreachable))),
+                    (None, _) => {}
                 }
             }
         }

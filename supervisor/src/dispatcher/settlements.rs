@@ -2,6 +2,7 @@
 //!
 //! Owned by the dispatcher's loop; [`crate::dispatcher::settlement`] sends them and handles the answers.
 
+use crate::dispatcher::RemoveReply;
 use crate::dispatcher::running::Waiters;
 use crate::policy::job::{JobId, Revision};
 use crate::policy::queue::Place;
@@ -9,7 +10,6 @@ use crate::store::{AttemptFolder, JobRow, JournalError};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -29,7 +29,7 @@ pub(crate) enum Change {
     /// The end of the claim of a lost host, which has this revision.
     Takeover { revision: Revision },
     /// The removal of the job.
-    Removal { why: &'static str, reply: Option<oneshot::Sender<bool>> },
+    Removal { why: &'static str, reply: Option<RemoveReply> },
 }
 
 /// Results in the store that hosts share.

@@ -125,7 +125,7 @@ impl State {
         }
         if let Some(waiters) = self.remote_waiters.remove(&id) {
             for reply in waiters.remove {
-                let _ = reply.send(true);
+                let _ = reply.send(Ok(true));
             }
             for reply in waiters.cancel {
                 let _ = reply.send(None);

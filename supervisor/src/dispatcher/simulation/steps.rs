@@ -98,7 +98,8 @@ impl Simulation {
         let number = self.any_job()?;
         let Expected { id, .. } = self.jobs.remove(&number).expect("it is there");
         // A job that has expired since the last check is unknown.
-        self.dispatcher().remove(id).await.expect("it runs");
+        let removed = self.dispatcher().remove(id).await.expect("it runs");
+        removed.expect("the journal is not shared");
         let status = self.dispatcher().status(id).await.expect("it runs");
         assert!(status.is_none(), "job {number} is removed");
         Some("remove")

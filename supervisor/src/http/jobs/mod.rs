@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 refusals! {
     JobRefusals: JobNotFound Stopping;
     CancelRefusals: JobNotFound AlreadyOver OtherOrigin Stopping;
-    CleanupRefusals: JobNotFound OtherOrigin Stopping;
+    CleanupRefusals: JobNotFound OtherOrigin JournalUnreachable Stopping;
 }
 
 /// Get the status of a job
@@ -72,7 +72,7 @@ pub(crate) async fn cleanup(
     State(service): State<Service>,
     JobIdParam(job_id): JobIdParam,
 ) -> Result<Json<Removed>, ApiError> {
-    if service.dispatcher.remove(job_id).await? {
+    if service.dispatcher.remove(job_id).await?? {
         Ok(Json(Removed { job_id, message: "The job and all its files have been deleted." }))
     } else {
         Err(ApiError::JobNotFound)

@@ -1,6 +1,6 @@
 //! Which error a client gets for an error of the dispatcher or the store.
 
-use crate::dispatcher::{DispatcherStopped, SubmitError};
+use crate::dispatcher::{DispatcherStopped, JournalUnreachable, SubmitError};
 use crate::http::problem::ApiError;
 use crate::policy::admission::Refusal;
 use crate::store::{RecordError, ResumableError, StateError};
@@ -8,6 +8,12 @@ use crate::store::{RecordError, ResumableError, StateError};
 impl From<DispatcherStopped> for ApiError {
     fn from(_: DispatcherStopped) -> Self {
         Self::Stopping
+    }
+}
+
+impl From<JournalUnreachable> for ApiError {
+    fn from(_: JournalUnreachable) -> Self {
+        Self::JournalUnreachable
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) async fn complete(
         Ok(true) => {}
         Ok(false) => {
             // Removed by another host, which knew of no job.
-            service.dispatcher.remove(id).await?;
+            service.dispatcher.remove(id).await??;
             return Err(ApiError::UploadNotFound);
         }
         Err(error) => {

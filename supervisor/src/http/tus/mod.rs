@@ -230,7 +230,7 @@ pub(crate) async fn delete(
     let (lock, _) = find(&service, &id).await?;
     let id = lock.id();
     service.resumables.remove(id).await?;
-    service.dispatcher.remove(id).await?;
+    service.dispatcher.remove(id).await??;
     Ok(StatusCode::NO_CONTENT)
 }
 
