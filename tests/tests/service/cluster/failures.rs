@@ -89,9 +89,16 @@ fn an_outage_of_the_database_kills_no_attempt() -> Result<()> {
     let videos = tempfile::tempdir()?;
     // It ends during the outage, which lasts longer than a lease.
     let words = format!("progress:1 sleep:{} ok", 2 * LEASE.as_millis());
+    let ended = cluster.host(0).submit(&fault_video(videos.path(), "ok")?)?;
+    await_completion(&cluster, &ended)?;
     let id = cluster.host(0).submit(&fault_video(videos.path(), &words)?)?;
     let runner = await_runner(&cluster, &id)?;
     cluster.database().stop()?;
+    let server = cluster.host(0);
+    let cleanup = server.url(&format!("/api/cleanup/{ended}"));
+    let refused = server.client().delete(cleanup).send()?;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.json::<Value>()?["code"], "journal_unreachable");
     for host in 0..cluster.size() {
         let refused = cluster.host(host).upload(&fault_video(videos.path(), "ok")?, &[])?;
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
