@@ -1,6 +1,6 @@
 //! A job in the form of a journal: plain values by the names that both engines give them.
 //!
-//! SQLite has a column for each ([`crate::store::journal::sqlite::rows`]), PostgreSQL a JSON document.
+//! SQLite has a column for each ([`crate::store::journal::sqlite`]), PostgreSQL a JSON document.
 
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{AttemptRecord, Job, JobError, JobId, JobState, Revision, Upload};
