@@ -170,7 +170,10 @@ impl State {
     ) {
         let id = row.job.id;
         tracing::warn!(job = %id, %error, "the end of an attempt is refused");
-        if let Some(SharedResults { folder, claim }) = shared {
+        // After another error, such as at a stop in an outage, the journal may have the end nevertheless.
+        if let Some(SharedResults { folder, claim }) = shared
+            && matches!(error, JournalError::Superseded(_))
+        {
             self.discard_shared(id, claim, Some(folder));
         }
         self.correct(id, error, row.job.replaced);
