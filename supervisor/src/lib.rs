@@ -70,6 +70,7 @@ pub(crate) mod policy;
 pub(crate) mod runner;
 pub(crate) mod service;
 pub(crate) mod store;
+pub(crate) mod tls;
 pub(crate) mod webhook;
 
 pub use cli::{Cli, print_error};

@@ -1,6 +1,7 @@
 //! Sends one webhook over HTTP: resolves the host name, checks every address of it, and connects to
 //! one of the checked addresses. Redirects are not followed.
 
+use crate::tls;
 use crate::webhook::WebhookError;
 use crate::webhook::address::{EgressPolicy, WebhookUrl};
 use bytes::Bytes;
@@ -53,20 +54,12 @@ pub(crate) struct Post {
 impl Post {
     /// Trusts the certificates that the host trusts.
     pub(crate) fn new(egress: EgressPolicy) -> Result<Self, WebhookError> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Self::with_roots(roots, egress)
+        Self::with_roots(tls::native_roots(), egress)
     }
 
     fn with_roots(roots: RootCertStore, egress: EgressPolicy) -> Result<Self, WebhookError> {
         let refused = |error: rustls::Error| WebhookError::Certificates(error.to_string());
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(refused)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { egress, tls: Arc::new(tls) })
+        Ok(Self { egress, tls: Arc::new(tls::client(roots).map_err(refused)?) })
     }
 
     /// Sends a webhook; returns the status of the response.

@@ -4,8 +4,7 @@
 //! otherwise.
 
 use crate::store::journal::postgres::{DatabaseError, SharedJournalConfig};
-use rustls::{ClientConfig, RootCertStore};
-use std::sync::Arc;
+use crate::tls;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -70,7 +69,9 @@ impl Address {
                 (client, tokio::spawn(async move { drop(connection.await) }))
             }
             _ => {
-                let connector = MakeRustlsConnect::new(tls()?);
+                let refused = |error: rustls::Error| DatabaseError::Certificates(error.to_string());
+                let tls = tls::client(tls::native_roots()).map_err(refused)?;
+                let connector = MakeRustlsConnect::new(tls);
                 let (client, connection) = self.config.connect(connector).await.map_err(failed)?;
                 (client, tokio::spawn(async move { drop(connection.await) }))
             }
@@ -82,15 +83,4 @@ impl Address {
         }
         Ok((client, task))
     }
-}
-
-/// TLS with the certificates that this host trusts.
-fn tls() -> Result<ClientConfig, DatabaseError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let versions = versions.map_err(|error| DatabaseError::Certificates(error.to_string()))?;
-    Ok(versions.with_root_certificates(roots).with_no_client_auth())
 }
