@@ -136,8 +136,6 @@ impl State {
         let id = row.job.id;
         self.log_change(&row.job);
         let is_requeued = matches!(row.job.state(), JobState::Pending { .. });
-        let (is_final, is_failed) =
-            (row.job.state().is_final(), matches!(row.job.state(), JobState::Failed { .. }));
         self.jobs.replace(row);
         if let Some(SharedResults { folder, claim }) = shared {
             if claim > 1 {
@@ -154,11 +152,7 @@ impl State {
         if let Some(place) = place.filter(|_| is_requeued) {
             self.scheduler.requeue(place, id);
         }
-        if is_failed {
-            self.discard_excess_videos();
-        } else if is_final {
-            drop(self.deletion.delete(id, RemovedPart::Upload, "its job has ended"));
-        }
+        self.discard_unneeded_video(id);
         self.notify_queue();
     }
 

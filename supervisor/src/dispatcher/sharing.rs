@@ -163,8 +163,13 @@ impl State {
 
     fn on_hosts(&mut self, hosts: Vec<SharingHost>) {
         let budget = hosts.iter().map(|host| host.memory_budget_bytes).max();
+        let budget = budget.unwrap_or(0).max(self.config.memory_budget_bytes);
         // With a higher cap no host could start it.
-        self.jobs.lower_caps(budget.unwrap_or(0).max(self.config.memory_budget_bytes));
+        for id in self.scheduler.queue().iter() {
+            if let Some(job) = self.jobs.get_mut(id) {
+                job.lower_cap(budget);
+            }
+        }
         let is_there =
             |host: &HostId| hosts.iter().any(|there| there.id == *host) || *host == self.host;
         let lost =
@@ -175,7 +180,6 @@ impl State {
                 self.take_over(id);
             }
         }
-        self.hosts = hosts;
     }
 
     /// Queues a job again whose host is lost.

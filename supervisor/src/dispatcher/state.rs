@@ -24,7 +24,7 @@ use crate::runner::attempt::Live;
 use crate::runner::attempt::exit_report::Stop;
 use crate::store::{
     ArtefactStore, Clock, JobRow, Journal, JournalEntry, JournalError, JournalEvent, Pressure,
-    Recovered, RemovedPart, ResultsOf, SharingHost,
+    Recovered, RemovedPart, ResultsOf,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -73,8 +73,6 @@ pub(crate) struct State {
     pub(crate) host: HostId,
     /// What other hosts change.
     events: UnboundedReceiver<JournalEvent>,
-    /// All hosts, this one included; none if the journal is not shared.
-    pub(crate) hosts: Vec<SharingHost>,
     pub(crate) submissions: JoinSet<StoredUpload>,
     pub(crate) settlements: Settlements,
     /// Commands that wait for the journal.
@@ -132,7 +130,6 @@ impl State {
             clock,
             host,
             events,
-            hosts: Vec::new(),
             submissions: JoinSet::new(),
             settlements: Settlements::default(),
             lookups: JoinSet::new(),
@@ -315,13 +312,18 @@ impl State {
     /// Changes the state of a job: logs it, notifies subscribers and writes it to the journal.
     pub(crate) fn change(&mut self, id: JobId, event: JobEvent) {
         let Some(row) = self.apply(id, event) else { return };
-        let is_final = row.job.state().is_final();
-        let is_failed = matches!(row.job.state(), JobState::Failed { .. });
         self.journal.append(JournalEntry::Job(Box::new(row)));
-        if is_failed {
-            self.discard_excess_videos();
-        } else if is_final {
-            drop(self.deletion.delete(id, RemovedPart::Upload, "its job has ended"));
+        self.discard_unneeded_video(id);
+    }
+
+    /// Deletes the video of a job that has ended; that of a failed one is kept within limits.
+    pub(crate) fn discard_unneeded_video(&mut self, id: JobId) {
+        match self.jobs.get(id).map(|job| job.state()) {
+            Some(JobState::Failed { .. }) => self.discard_excess_videos(),
+            Some(state) if state.is_final() => {
+                drop(self.deletion.delete(id, RemovedPart::Upload, "its job has ended"));
+            }
+            _ => {}
         }
     }
 
