@@ -12,6 +12,8 @@ use crate::store::journal::postgres::connection::Address;
 use crate::store::journal::postgres::document;
 use crate::store::journal::postgres::schema::{self, SCHEMA, Tables};
 use crate::store::journal::{JobRequest, JobRow, JournalEntry, RemovedPart};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -69,18 +71,17 @@ pub(crate) struct Changes {
     pub(crate) position: Position,
     /// The jobs; some may have been read before.
     pub(crate) found: Vec<Found>,
-    /// The duration of one round trip.
+    /// The duration of one round trip; of two at the first look through a connection.
     pub(crate) latency: Duration,
 }
 
-/// A connection with its statements.
+/// A connection with the statements that it has prepared.
 #[derive(Debug)]
 pub(crate) struct Session {
     client: Client,
     task: JoinHandle<()>,
-    change: Statement,
-    changes: Statement,
-    position: Statement,
+    /// By their text.
+    statements: Mutex<HashMap<String, Statement>>,
 }
 
 impl Drop for Session {
@@ -99,22 +100,21 @@ impl Session {
         if let Tables::Newer(version) = tables {
             return Err(DatabaseError::Newer(version));
         }
-        let prepared = async {
-            client.batch_execute(&format!("SET search_path TO {SCHEMA}")).await?;
-            let change = client
-                .prepare("SELECT change_job_1($1, $2, $3, $4, $5, $6::text::json, $7, $8)")
-                .await?;
-            let changes = client
-                .prepare(&format!(
-                    "SELECT {COLUMNS} FROM jobs WHERE changed >= $1::text::xid8 ORDER BY seq"
-                ))
-                .await?;
-            let position = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
-            let position = client.prepare(position).await?;
-            Ok((change, changes, position))
-        };
-        let (change, changes, position) = answer("the preparation of statements", prepared).await?;
-        Ok(Self { client, task, change, changes, position })
+        let path = format!("SET search_path TO {SCHEMA}");
+        answer("the choice of its schema", client.batch_execute(&path)).await?;
+        Ok(Self { client, task, statements: Mutex::default() })
+    }
+
+    /// A statement, prepared when it is first used: that takes a round trip.
+    async fn statement(&self, sql: &str) -> std::result::Result<Statement, tokio_postgres::Error> {
+        let known = || self.statements.lock().unwrap_or_else(PoisonError::into_inner);
+        let prepared = known().get(sql).cloned();
+        if let Some(prepared) = prepared {
+            return Ok(prepared);
+        }
+        let prepared = self.client.prepare(sql).await?;
+        known().insert(sql.to_owned(), prepared.clone());
+        Ok(prepared)
     }
 
     pub(crate) async fn query(
@@ -123,7 +123,7 @@ impl Session {
         sql: &str,
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>> {
-        answer(what, self.client.query(sql, values)).await
+        answer(what, async { self.client.query(&self.statement(sql).await?, values).await }).await
     }
 
     pub(crate) async fn execute(
@@ -132,7 +132,7 @@ impl Session {
         sql: &str,
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<u64> {
-        answer(what, self.client.execute(sql, values)).await
+        answer(what, async { self.client.execute(&self.statement(sql).await?, values).await }).await
     }
 
     /// The time of the database, in milliseconds since 1970.
@@ -160,14 +160,16 @@ impl Session {
         let asked = Instant::now();
         let position = self.position().await?;
         let latency = asked.elapsed();
-        let since = since.0.to_string();
-        let rows = answer("reading changes", self.client.query(&self.changes, &[&since])).await?;
+        let sql =
+            format!("SELECT {COLUMNS} FROM jobs WHERE changed >= $1::text::xid8 ORDER BY seq");
+        let rows = self.query("reading changes", &sql, &[&since.0.to_string()]).await?;
         Ok(Changes { position, found: rows.iter().filter_map(found).collect(), latency })
     }
 
     /// The first transaction that may be in progress: changes of all before it are visible.
     async fn position(&self) -> Result<Position> {
-        let rows = answer("reading the position", self.client.query(&self.position, &[])).await?;
+        let sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
+        let rows = self.query("reading the position", sql, &[]).await?;
         let text: Option<String> = rows.first().map(|row| row.get(0));
         Ok(Position(text.and_then(|text| text.parse().ok()).unwrap_or(0)))
     }
@@ -278,9 +280,9 @@ impl Session {
             &(EXECUTIONS_MAX as i32),
             &(CONTENT_EXECUTIONS_MAX as i32),
         ];
-        let changed =
-            answer("changing a job", self.client.query_one(&self.change, &values)).await?;
-        if changed.get(0) {
+        let sql = "SELECT change_job_1($1, $2, $3, $4, $5, $6::text::json, $7, $8)";
+        let changed = self.query("changing a job", sql, &values).await?;
+        if changed.first().is_some_and(|row| row.get(0)) {
             return Ok(Written::Done);
         }
         let found = self.job(job.id).await?;

@@ -70,7 +70,7 @@ pub(crate) struct NewPart<'a> {
 #[derive(Debug)]
 pub(crate) struct UploadTable {
     settings: SharedJournalConfig,
-    /// Of the journal in the same database: nobody waits for one that is known not to answer.
+    /// Of the journal in the same database: a statement fails at once while that is known not to answer.
     state: watch::Receiver<JournalState>,
     session: Mutex<Option<Arc<Session>>>,
 }
