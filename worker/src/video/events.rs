@@ -97,7 +97,16 @@ impl BlockedTrack {
     pub(super) fn unblock(self) -> Result<(), VideoError> {
         match self.hold {
             Hold::Probe(probe) => self.pad.remove_probe(probe),
-            Hold::NotStarted(graph, _) => graph.start()?,
+            Hold::NotStarted(graph, _) => {
+                // A frame that reaches the sink before the start is complete waits there for a state that the
+                // start, which waits for that frame to pass, does not reach.
+                let frames = gst::PadProbeType::BLOCK | gst::PadProbeType::BUFFER;
+                let probe = self.pad.add_probe(frames, |_, _| gst::PadProbeReturn::Ok);
+                graph.start()?;
+                if let Some(probe) = probe {
+                    self.pad.remove_probe(probe);
+                }
+            }
         }
         Ok(())
     }

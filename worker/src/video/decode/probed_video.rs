@@ -25,8 +25,8 @@ const ASF_DEFAULT_RATE: (u32, u32) = (25, 1);
 
 /// A video before its decoder exists.
 pub struct ProbedVideo {
-    source: Source,
-    track: BlockedTrack,
+    pub(super) source: Source,
+    pub(super) track: BlockedTrack,
     limits: MediaLimits,
     format: TrackFormat,
     range: DynamicRange,

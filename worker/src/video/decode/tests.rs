@@ -3,6 +3,7 @@
 use super::*;
 use crate::video::SyntheticClip;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::Mutex;
 
 const SIZE: [u32; 2] = [320, 240];
@@ -62,4 +63,47 @@ fn plain_pictures_are_neither_copied_nor_converted() {
     let elements = decoder.source.pipeline.0.iterate_elements().into_iter().flatten();
     let names = elements.map(|one| one.name().to_string()).collect::<Vec<_>>();
     assert!(!names.iter().any(|name| name.starts_with("deinterlace")), "{names:?}");
+}
+
+#[test]
+fn no_frame_reaches_the_sink_while_the_graph_is_starting() {
+    crate::video::init().expect("GStreamer initialises");
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    file.write_all(b"YUV4MPEG2 W64 H64 F25:1 C420jpeg\nFRAME\n").expect("a header");
+    file.write_all(&[128; 64 * 64 * 3 / 2]).expect("a frame");
+    let video = ProbedVideo::open(file.into(), &LIMITS).expect("a video");
+    let (graph, track) = (video.source.pipeline.0.clone(), video.track.pad.clone());
+    let (arrived, early): (Arc<AtomicBool>, Arc<AtomicBool>) = Default::default();
+    let (arrival, is_early) = (Arc::clone(&arrived), Arc::clone(&early));
+    graph.connect_element_added(move |graph, element| {
+        if !element.is::<AppSink>() {
+            return;
+        }
+        let (arrival, is_early, graph) =
+            (Arc::clone(&arrival), Arc::clone(&is_early), graph.downgrade());
+        let entry = element.static_pad("sink").expect("a sink has a pad");
+        entry.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            let state = graph.upgrade().map(|graph| graph.current_state());
+            is_early.fetch_or(state != Some(gst::State::Playing), Ordering::Relaxed);
+            arrival.store(true, Ordering::Release);
+            gst::PadProbeReturn::Ok
+        });
+    });
+    // The start goes on once the first frame is held, or has reached the sink.
+    let pipeline = graph.clone().upcast::<gst::Object>();
+    let arrival = Arc::clone(&arrived);
+    graph.bus().expect("a bus").set_sync_handler(move |_, message| {
+        if let gst::MessageView::StateChanged(change) = message.view()
+            && message.src() == Some(&pipeline)
+            && change.current() == gst::State::Paused
+        {
+            while !track.is_blocking() && !arrival.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+        }
+        gst::BusSyncReply::Drop
+    });
+    let mut decoder = video.decode().expect("decodes");
+    assert!(decoder.next(&mut Picture::default()).expect("a frame").is_some());
+    assert!(arrived.load(Ordering::Acquire) && !early.load(Ordering::Relaxed));
 }
