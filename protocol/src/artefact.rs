@@ -29,6 +29,8 @@ pub enum Artefact {
     Parquet,
     /// One row of joint angles for every processed frame and person.
     Angles,
+    /// The video as it is, in a form that browsers play.
+    Clean,
 }
 
 /// What is stated about an artefact.
@@ -178,6 +180,16 @@ const TABLE: &[Row] = &[
         title: "Joint angles, CSV",
         content: "Joint angles in degrees, one row per frame and person",
         size: SizeBound::table(KIB, 21 * NUMBER_BYTES, 21 * NUMBER_BYTES),
+    },
+    Row {
+        artefact: Artefact::Clean,
+        name: "clean",
+        file_name: "clean.mp4",
+        media_type: "video/mp4",
+        is_default: false,
+        title: "Video without skeleton",
+        content: "The upright video and its sound in a form that browsers play",
+        size: SizeBound::flat(FILE_BYTES_MAX),
     },
 ];
 

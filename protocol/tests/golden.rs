@@ -8,7 +8,7 @@ use bodyscript_protocol::message::{
     Failure, JobParameters, MediaLimits, OnLong, Prepare, Probed, Progress, Start, Summary,
     ToSupervisor, ToWorker, VideoFacts,
 };
-use bodyscript_protocol::options::{FrameRate, Mode, Options, Sampling, Smoothing};
+use bodyscript_protocol::options::{Background, FrameRate, Mode, Options, Sampling, Smoothing};
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use bodyscript_protocol::warning::Warning;
 use serde::Serialize;
@@ -52,6 +52,7 @@ fn start() {
                 people_max: 3,
                 smoothing: Smoothing::Off,
                 formats: Formats::DEFAULT,
+                background: Background::Skeleton,
             },
             limits: MediaLimits {
                 duration_ms_max: 10_000,
@@ -66,8 +67,8 @@ fn start() {
     };
     holds(
         &ToWorker::Start(start),
-        "49000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
-         01000000 3f00 10270000 00000000 00100000 00009000 f0000000 02000000 0100000000000000 01000000",
+        "4d000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
+         01000000 3f00 01000000 10270000 00000000 00100000 00009000 f0000000 02000000 0100000000000000 01000000",
     );
 }
 

@@ -16,7 +16,8 @@ const MODES = {
 };
 
 /** Element ids and the form fields they set. */
-const FIELDS = [["mode", "mode"], ["interval", "interval"], ["people", "max_people"]];
+const FIELDS = [["mode", "mode"], ["interval", "interval"], ["people", "max_people"],
+  ["background", "background"]];
 
 export class UploadForm {
   /** The selected file, if it passed the checks. */

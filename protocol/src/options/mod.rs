@@ -33,6 +33,9 @@ pub struct Options {
     /// descriptors follow; here it outlives a restart of the service with the rest.
     #[serde(default)]
     pub formats: Formats,
+    /// What the skeletons are drawn on.
+    #[serde(default)]
+    pub background: Background,
 }
 
 impl Default for Options {
@@ -43,12 +46,13 @@ impl Default for Options {
             people_max: 1,
             smoothing: Smoothing::default(),
             formats: Formats::default(),
+            background: Background::default(),
         }
     }
 }
 
 /// Every option.
-pub static OPTIONS: [OptionRow; 6] = [
+pub static OPTIONS: [OptionRow; 7] = [
     OptionRow {
         name: "mode",
         help: "Detection mode",
@@ -109,6 +113,17 @@ pub static OPTIONS: [OptionRow; 6] = [
         excludes: None,
         set: |options, text| assign(&mut options.formats, text.parse().ok()),
         get: |options| Some(Value::List(options.formats.to_string())),
+    },
+    OptionRow {
+        name: "background",
+        help: "What the skeletons are drawn on (skeleton: nothing but the skeleton, on black)",
+        values: Values::OneOf(|| Background::ALL.map(Background::name).into()),
+        value_name: "BACKGROUND",
+        excludes: None,
+        set: |options, text| {
+            assign(&mut options.background, named(&Background::ALL, Background::name, text))
+        },
+        get: |options| Some(Value::Name(options.background.name())),
     },
 ];
 
@@ -187,6 +202,42 @@ impl Smoothing {
     }
 }
 
+/// What the skeletons are drawn on in the videos and pictures of the results.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Background {
+    /// The frames of the video.
+    #[default]
+    Video,
+    /// Black, so that nobody is recognised.
+    Skeleton,
+    /// White.
+    SkeletonWhite,
+}
+
+impl Background {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Video, Self::Skeleton, Self::SkeletonWhite];
+
+    /// The name used in the API, on the command line and in metadata.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Video => "video",
+            Self::Skeleton => "skeleton",
+            Self::SkeletonWhite => "skeleton_white",
+        }
+    }
+
+    /// The colour in red, green and blue that replaces the frames.
+    pub const fn colour(self) -> Option<[u8; 3]> {
+        match self {
+            Self::Video => None,
+            Self::Skeleton => Some([0; 3]),
+            Self::SkeletonWhite => Some([255; 3]),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,6 +272,7 @@ mod tests {
             ("max_people", "4"),
             ("smoothing", "off"),
             ("formats", "csv,trc"),
+            ("background", "skeleton"),
         ] {
             let mut options = Options::default();
             assert!((row(name).set)(&mut options, text), "{name}");

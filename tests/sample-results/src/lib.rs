@@ -28,7 +28,7 @@ impl SampleRun {
     /// The bytes of one artefact.
     pub fn artefact(&self, artefact: Artefact) -> Vec<u8> {
         match artefact {
-            Artefact::Video => media::video(self),
+            Artefact::Video | Artefact::Clean => media::video(self),
             Artefact::Csv => tables::csv(self).into(),
             Artefact::Json => tables::json(self).into(),
             Artefact::Thumbnail => media::thumbnail(self),

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::formats::Formats;
-use bodyscript_tests::fixture::Clip;
-use bodyscript_tests::mannequin::{Arm, Leg, Pose, Scene};
+use bodyscript_tests::fixture::{Clip, Tracks, decode};
+use bodyscript_tests::mannequin::{Arm, Leg, Pose, RgbImage, Scene};
 use bodyscript_tests::pose_table::PoseTable;
 use bodyscript_tests::programs::Run;
 use bodyscript_tests::server::TestServer;
@@ -75,6 +75,62 @@ fn a_narrow_video_has_a_preview() -> Result<()> {
         assert!(path.metadata()?.len() > 0, "{}", path.display());
     }
     Ok(())
+}
+
+/// The mean difference of two pictures, in levels.
+fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
+    assert_eq!((a.width, a.height), (b.width, b.height));
+    let total: u64 = a.data.iter().zip(&b.data).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    total as f64 / a.data.len() as f64
+}
+
+#[test]
+fn the_clean_video_has_the_pictures_and_the_sound_of_the_video_and_no_skeleton() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("sound.mp4");
+    let clip = Clip::new().size(SIZE.0, SIZE.1).frames(FRAMES as u32).tracks(Tracks::VideoAndAudio);
+    clip.encode(&video)?;
+    let flags = ["--formats", "video,clean"];
+    let out = folder.path().join("out");
+    let run = Run::new(&flags, std::slice::from_ref(&video), &out)?.check()?;
+    let [drawn, clean] =
+        ["output.mp4", "clean.mp4"].map(|name| decode(&run.artefact(&video, name)));
+    let (drawn, clean, source) = (drawn?, clean?, decode(&video)?);
+    assert_eq!((clean.audio_tracks, clean.frames.len()), (1, FRAMES));
+    for (n, (time, picture)) in clean.frames.iter().enumerate() {
+        assert_eq!(*time, source.frames[n].0);
+        let [of_clean, of_drawn] =
+            [picture, &drawn.frames[n].1].map(|picture| difference(picture, &source.frames[n].1));
+        assert!(of_clean < 2.0 && of_drawn > 2.0 * of_clean, "{n}: {of_clean}, {of_drawn}");
+    }
+    Ok(())
+}
+
+#[test]
+fn skeletons_are_drawn_on_one_colour_if_nobody_is_to_be_recognised() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("private.mp4");
+    Clip::new().size(SIZE.0, SIZE.1).frames(FRAMES as u32).encode(&video)?;
+    for (background, level) in [("skeleton", 0_u8), ("skeleton_white", 255)] {
+        let out = folder.path().join(background);
+        let run =
+            Run::new(&["--background", background], std::slice::from_ref(&video), &out)?.check()?;
+        for name in ["output.mp4", "preview.mp4"] {
+            let decoded = decode(&run.artefact(&video, name))?;
+            for (_, picture) in &decoded.frames {
+                let (plain, all) = (plain_pixels(picture, level), picture.data.len() / 3);
+                // The skeleton is there, and little else than it.
+                assert!(plain < all && plain * 10 > all * 9, "{name}: {plain} of {all}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How many pixels have this level in all colours, but for what coding changes.
+fn plain_pixels(picture: &RgbImage, level: u8) -> usize {
+    let is_plain = |pixel: &&[u8]| pixel.iter().all(|channel| channel.abs_diff(level) < 24);
+    picture.data.chunks_exact(3).filter(is_plain).count()
 }
 
 /// Where the kind of the last box of this kind is: a draft of the index may be left in free space before it.

@@ -29,9 +29,9 @@ use bodyscript_protocol::message::Start;
 
 /// What does not depend on the size of the picture: libraries, networks, preview.
 const BASE_BYTES: u64 = 48 << 20;
-/// Bytes of each pixel for the overlay: its pictures on the way to the encoder, and those that the
-/// encoder keeps.
-const OVERLAY_BYTES_PER_PIXEL: u64 = 18;
+/// Bytes of each pixel for each video of full size: its pictures on the way to the encoder, and those that
+/// the encoder keeps.
+const ENCODER_BYTES_PER_PIXEL: u64 = 18;
 /// Bytes of each pixel for turning the pictures upright.
 const ROTATION_BYTES_PER_PIXEL: u64 = 6;
 /// From here on a sample takes two bytes.
@@ -40,15 +40,15 @@ const WIDE_BITS_MIN: u32 = 9;
 /// The memory cap that the job needs, in bytes.
 pub(super) fn bytes(probe: &Probe, start: &Start) -> u64 {
     let pixels = u64::from(probe.width) * u64::from(probe.height);
-    let overlay = match start.artefacts.contains(&Artefact::Video) {
-        true => OVERLAY_BYTES_PER_PIXEL,
-        false => 0,
-    };
+    let encoders = [Artefact::Video, Artefact::Clean].into_iter();
+    let encoders = encoders.filter(|video| start.artefacts.contains(video)).count() as u64;
     let rotation = match (probe.rotation_degrees, probe.mirrored) {
         (0, false) => 0,
         _ => ROTATION_BYTES_PER_PIXEL,
     };
-    let per_pixel = decoder_bytes_per_pixel(&probe.codec, probe.bit_depth) + overlay + rotation;
+    let per_pixel = decoder_bytes_per_pixel(&probe.codec, probe.bit_depth)
+        + encoders * ENCODER_BYTES_PER_PIXEL
+        + rotation;
     let parameters = &start.parameters;
     let search =
         search_bytes(parameters.options.mode, parameters.threads, [probe.width, probe.height]);

@@ -1,9 +1,9 @@
 //! One run: frames in, poses out, in constant memory.
 //!
 //! ```text
-//! decoder -> tracker -> data -> overlay -> output.mp4 (which reads the sound itself)
-//!                                       |-----> preview.mp4 (the first seconds, small)
-//!                                       '-----> thumbnail.jpg (the frame with the clearest pose)
+//! decoder -> tracker -> data -> clean.mp4 -> overlay -> output.mp4 (both read the sound themselves)
+//!                                                     |-----> preview.mp4 (the first seconds, small)
+//!                                                     '-----> thumbnail.jpg (the frame with the clearest pose)
 //! ```
 //!
 //! The tracker holds one picture, or a few where it processes several at a time; the decoder and
@@ -24,6 +24,7 @@ use crate::video::{Decoder, FrameTime, Probe, ProbedVideo, SoundReport, VideoErr
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::limits::FRAMES_MAX;
 use bodyscript_protocol::message::{Probed, Start, Summary, ToSupervisor, VideoFacts};
+use bodyscript_protocol::options::Background;
 use bodyscript_protocol::warning::Warning;
 use std::thread;
 
@@ -65,6 +66,7 @@ pub fn run(
             }),
             statistics: Statistics::new(facts.width, facts.height),
             people: Vec::new(),
+            background: job.start.parameters.options.background,
             send,
         };
         let limits = (job.start.parameters.threads, size);
@@ -128,6 +130,7 @@ struct Results<'a> {
     statistics: Statistics,
     /// The people in the last processed frame: they are drawn until the next one.
     people: Vec<Person>,
+    background: Background,
     send: &'a mut Send<'a>,
 }
 
@@ -143,10 +146,15 @@ impl Results<'_> {
             clarity = self.statistics.add(&frame);
             (self.send)(&ToSupervisor::Progress(self.statistics.progress()))?;
         }
+        let visuals = self.visuals.get()?;
+        visuals.write_clean(&picture, pts)?;
+        if let Some(colour) = self.background.colour() {
+            picture.fill(colour);
+        }
         for person in &self.people {
             draw_pose(&mut picture, &person.pose);
         }
-        self.visuals.get()?.write(&picture, pts, clarity)?;
+        visuals.write(&picture, pts, clarity)?;
         Ok(picture)
     }
 }

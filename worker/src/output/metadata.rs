@@ -23,7 +23,7 @@ struct Metadata<'a> {
     options: RecordedOptions,
     models: [&'static str; 2],
     video: &'a VideoReport<'a>,
-    /// `null` where no overlay was requested: sound is not read then.
+    /// `null` where no video with sound was requested: sound is not read then.
     sound: Option<&'a SoundReport>,
     statistics: StatisticsReport,
     warnings: Vec<&'static WarningRow>,

@@ -1,4 +1,4 @@
-//! The visual artefacts: the overlay video, its preview and the thumbnail.
+//! The visual artefacts: the video without and with the skeleton, the preview and the thumbnail.
 
 use super::artefact_files::ArtefactFiles;
 use crate::picture::{Picture, RgbPicture};
@@ -14,8 +14,9 @@ use std::time::Duration;
 /// How much of the video the preview shows.
 const PREVIEW_LENGTH: Duration = Duration::from_secs(3);
 
-/// Writes those of the three that are requested.
+/// Writes those that are requested.
 pub(crate) struct Visuals {
+    clean: Option<VideoWriter>,
     video: Option<VideoWriter>,
     preview: Option<VideoWriter>,
     /// Whether a frame was written.
@@ -30,8 +31,8 @@ struct Thumbnail {
 }
 
 impl Visuals {
-    /// Starts the requested artefacts. The overlay has the video's sound. The preview has none:
-    /// it would need to read the file a second time, for what is a moving thumbnail.
+    /// Starts the requested artefacts. The videos have their sound. The preview has none: it would need to
+    /// read the file once more, for what is a moving thumbnail.
     pub(crate) fn create(
         mut artefacts: ArtefactFiles,
         (probe, sound): (&Probe, SoundSource),
@@ -48,7 +49,9 @@ impl Visuals {
         let mut writer = |artefact, spec: &EncodeSpec| {
             artefacts.take(artefact).map(|file| VideoWriter::create(file.into(), spec)).transpose()
         };
+        let clean = writer(Artefact::Clean, &full)?;
         Ok(Self {
+            clean: clean.map(|video| video.with_sound(sound.clone())),
             video: writer(Artefact::Video, &full)?.map(|video| video.with_sound(sound)),
             preview: writer(Artefact::Preview, &preview)?,
             has_begun: false,
@@ -58,7 +61,16 @@ impl Visuals {
         })
     }
 
-    /// Adds one frame; `clarity` is the mean visibility of the pose in it.
+    /// Adds one frame before anything is drawn on it.
+    pub(crate) fn write_clean(
+        &mut self,
+        picture: &Picture,
+        pts: Duration,
+    ) -> Result<(), VideoError> {
+        self.clean.as_mut().map_or(Ok(()), |clean| clean.write(picture, FrameTime { pts }))
+    }
+
+    /// Adds one frame with its skeletons; `clarity` is the mean visibility of the pose in it.
     pub(crate) fn write(
         &mut self,
         picture: &Picture,
@@ -82,17 +94,19 @@ impl Visuals {
         Ok(())
     }
 
-    /// Completes all three; returns what was done with the sound, if it was requested.
+    /// Completes all; returns what was done with the sound, if it was requested.
     pub(crate) fn finish(self) -> Result<Option<SoundReport>, VideoError> {
         let end = |video: Option<VideoWriter>| video.map(VideoWriter::end).transpose();
-        // Both encoders finish on their own threads meanwhile.
-        let (video, preview) = (end(self.video)?, end(self.preview)?);
+        // The encoders finish on their own threads meanwhile.
+        let (clean, video, preview) = (end(self.clean)?, end(self.video)?, end(self.preview)?);
         if let Some(Thumbnail { mut file, best: Some((_, picture)) }) = self.thumbnail {
             video::write_thumbnail(&picture, &mut file)?;
         }
-        let sound = video.map(FinishingVideo::finish).transpose()?.flatten();
+        let sound_of =
+            |video: Option<FinishingVideo>| video.map(FinishingVideo::finish).transpose();
+        let (clean, video) = (sound_of(clean)?.flatten(), sound_of(video)?.flatten());
         preview.map(FinishingVideo::finish).transpose()?;
-        Ok(sound)
+        Ok(video.or(clean))
     }
 }
 

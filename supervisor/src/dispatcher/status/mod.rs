@@ -65,6 +65,8 @@ pub(crate) struct Status {
     pub max_people: u32,
     /// Whether the movement of tracked people is smoothed: on or off.
     pub smoothing: &'static str,
+    /// What the skeletons are drawn on.
+    pub background: &'static str,
     /// Frames processed so far in this attempt.
     pub current_frame: u32,
     /// Total number of frames to process, once known.
@@ -152,6 +154,7 @@ impl Status {
             fps: options.sampling.fps(),
             max_people: options.people_max,
             smoothing: options.smoothing.name(),
+            background: options.background.name(),
             current_frame,
             total_frames,
             eta_s: progress::seconds_left(state, place, live),

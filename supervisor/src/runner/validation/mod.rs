@@ -75,7 +75,7 @@ type Check = fn(&Content<'_>, &Expected) -> Result<(), Invalid>;
 
 const fn check_of(artefact: Artefact) -> Check {
     match artefact {
-        Artefact::Video => mp4::check_video,
+        Artefact::Video | Artefact::Clean => mp4::check_video,
         Artefact::Csv => csv::check,
         Artefact::Json => json::check,
         Artefact::Thumbnail => jpeg::check,

@@ -1,5 +1,5 @@
-//! output.mp4 and preview.mp4: the boxes of an MP4 (ISO/IEC 14496-12) with one track of H.264 of the expected
-//! size and number of frames, in output.mp4 perhaps one of sound, and nothing else. Samples lie within the media
+//! output.mp4, clean.mp4 and preview.mp4: the boxes of an MP4 (ISO/IEC 14496-12) with one track of H.264 of the expected
+//! size and number of frames, in the first two perhaps one of sound, and nothing else. Samples lie within the media
 //! data; their content is not looked at.
 
 use super::Expected;

@@ -25,7 +25,7 @@ impl FaultyJob {
             let bytes = match (word, artefact) {
                 ("empty", _) => Vec::new(),
                 ("html", _) => MARKUP.to_vec(),
-                ("no-moov", Artefact::Video | Artefact::Preview) => {
+                ("no-moov", Artefact::Video | Artefact::Clean | Artefact::Preview) => {
                     renamed(honest, b"moov", b"free")
                 }
                 ("nan", Artefact::Csv) => renamed(honest, b"0.25", b"NaN "),
