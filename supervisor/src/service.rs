@@ -222,19 +222,26 @@ async fn run_operations(
     tokio::join!(by_signal.run(commands), by_socket);
 }
 
-/// Waits for a stop request; then lets running jobs finish within the drain time.
+/// Waits for a stop request; then goes on accepting requests until load balancers have noticed, and lets running jobs
+/// finish within the drain time.
 async fn drain(
     dispatcher: &Dispatcher,
     settings: &watch::Receiver<Settings>,
     mut shutdown: Shutdown,
 ) {
     shutdown.requested().await;
-    let drain_max = settings.borrow().config.drain_max;
-    tracing::info!(?drain_max, "stopping: waiting for running jobs");
+    let config = settings.borrow().config.clone();
+    let (drain_max, stop_delay) = (config.drain_max, config.stop_delay);
+    tracing::info!(?drain_max, ?stop_delay, "stopping: waiting for running jobs");
     systemd::stopping();
+    let drained = async {
+        dispatcher.leave().await?;
+        sleep(stop_delay).await;
+        dispatcher.close().await
+    };
     tokio::select! {
-        _ = dispatcher.close() => {}
-        () = sleep(drain_max) => tracing::warn!("stopping running jobs: drain time exceeded"),
+        _ = drained => {}
+        () = sleep(drain_max.max(stop_delay)) => tracing::warn!("stopping running jobs: drain time exceeded"),
         () = shutdown.requested_twice() => tracing::warn!("stopping running jobs: second stop request"),
     }
     // An error webhook_sender that the dispatcher, and with it every attempt, has ended already.

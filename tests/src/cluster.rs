@@ -18,6 +18,9 @@ pub const LEASE: Duration = Duration::from_secs(3);
 /// How often each host reads what others have changed.
 const POLL: Duration = Duration::from_millis(100);
 
+/// The flag for how long a host that stops goes on accepting requests.
+pub const STOP_DELAY: &str = "--stop-delay-s";
+
 /// Some hosts, and what they share. The fields are dropped in this order: a service needs both to stop in order.
 #[derive(Debug)]
 pub struct Cluster {
@@ -44,7 +47,7 @@ impl Cluster {
         let Some(database) = Database::start()? else { return Ok(None) };
         let Some(store) = ObjectServer::start()? else { return Ok(None) };
         let folder = tempfile::tempdir()?;
-        let shared = [
+        let mut shared = [
             database.flags(),
             store.flags(folder.path())?,
             fault_worker()?.to_vec(),
@@ -53,6 +56,10 @@ impl Cluster {
             flags.iter().copied().map(String::from).collect(),
         ]
         .concat();
+        // No load balancer has to notice that a test ends.
+        if !flags.contains(&STOP_DELAY) {
+            shared.extend([STOP_DELAY.to_owned(), "0".to_owned()]);
+        }
         let mut cluster = Self { hosts: Vec::new(), database, store, _folder: folder };
         for name in ('a'..='z').take(hosts) {
             let mut flags = shared.clone();

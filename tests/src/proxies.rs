@@ -36,6 +36,8 @@ pub enum Setup {
     Haproxy,
     /// HAProxy with the example for several hosts.
     HaproxyHosts,
+    /// The same, but for the lines that send a request to another host.
+    HaproxyHostsOnce,
     /// Caddy with the example.
     Caddy,
 }
@@ -44,7 +46,7 @@ impl Setup {
     const fn program(self) -> &'static str {
         match self {
             Self::Nginx | Self::BareNginx => "usr/sbin/nginx",
-            Self::Haproxy | Self::HaproxyHosts => "usr/sbin/haproxy",
+            Self::Haproxy | Self::HaproxyHosts | Self::HaproxyHostsOnce => "usr/sbin/haproxy",
             Self::Caddy => "usr/bin/caddy",
         }
     }
@@ -54,7 +56,10 @@ impl Setup {
         let here = format!("127.0.0.1:{port}");
         let bare =
             format!("server {{ listen {here}; location / {{ proxy_pass http://{SERVICE}; }} }}");
-        let examples: &[&str] = if self == Self::HaproxyHosts { &HOSTS } else { &[SERVICE] };
+        let examples: &[&str] = match self {
+            Self::HaproxyHosts | Self::HaproxyHostsOnce => &HOSTS,
+            _ => &[SERVICE],
+        };
         ensure!(examples.len() == services.len(), "the example is for {} services", examples.len());
         let (text, listen, here) = match self {
             Self::BareNginx => return Ok(bare.replace(SERVICE, services[0])),
@@ -62,6 +67,14 @@ impl Setup {
             Self::Haproxy => (example("haproxy.cfg")?, "bind :80", format!("bind {here}")),
             Self::HaproxyHosts => {
                 (example("haproxy-hosts.cfg")?, "bind :80", format!("bind {here}"))
+            }
+            Self::HaproxyHostsOnce => {
+                let text = example("haproxy-hosts.cfg")?;
+                ensure!(
+                    text.contains("retries 3\n"),
+                    "the example does not say how often it tries"
+                );
+                (text.replace("retries 3\n", "retries 0\n"), "bind :80", format!("bind {here}"))
             }
             Self::Caddy => {
                 (example("Caddyfile")?, "bodyscript.example.org {", format!("http://:{port} {{"))
@@ -89,7 +102,9 @@ impl Setup {
                      events {{}}\nhttp {{ access_log off; {folders}\n{site}\n}}\n"
                 )
             }
-            Self::Haproxy | Self::HaproxyHosts => format!("global\n    maxconn 100\n{site}"),
+            Self::Haproxy | Self::HaproxyHosts | Self::HaproxyHostsOnce => {
+                format!("global\n    maxconn 100\n{site}")
+            }
             Self::Caddy => {
                 format!("{{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}}\n{site}")
             }
@@ -99,7 +114,7 @@ impl Setup {
     fn arguments(self, file: &str) -> Vec<&str> {
         match self {
             Self::Nginx | Self::BareNginx => vec!["-c", file],
-            Self::Haproxy | Self::HaproxyHosts => vec!["-db", "-f", file],
+            Self::Haproxy | Self::HaproxyHosts | Self::HaproxyHostsOnce => vec!["-db", "-f", file],
             Self::Caddy => vec!["run", "--adapter", "caddyfile", "--config", file],
         }
     }

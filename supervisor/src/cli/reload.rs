@@ -91,6 +91,7 @@ mod tests {
         stall_s_max = 7
         upload_s_max = 7
         drain_s_max = 7
+        stop_delay_s = 7
         worker_user_ids = "7"
         log = "warn"
         log_format = "json"

@@ -28,7 +28,7 @@ const LAYERS_REQUIRED: [&str; 5] = names([
 
 /// Every key, in the order of the help.
 #[rustfmt::skip]
-pub(crate) static KEYS: [Key; 60] = [
+pub(crate) static KEYS: [Key; 61] = [
     Key::new("listen", "ADDR:PORT", text("127.0.0.1:8000"), "Address and port to listen on").at_next_start(),
     Key::new("operator_listen", "ADDR:PORT", text("127.0.0.1:8001"),
         "Address and port of the operator listener, or off; needs a token unless it is loopback").at_next_start(),
@@ -133,6 +133,9 @@ pub(crate) static KEYS: [Key; 60] = [
         "Addresses or networks of proxies whose X-Forwarded-For is trusted"),
     Key::new("drain_s_max", "SECONDS", number(60, 0..=DAY_S),
         "Time running jobs have to finish when the service stops"),
+    Key::new("stop_delay_s", "SECONDS", number(0, 0..=3600),
+        "Time a service that stops goes on accepting requests, while /readyz has load balancers send them elsewhere \
+         (default: 3 if hosts share the journal, else 0)"),
     Key::new("log", "FILTER", text("info"), "Log filter, such as info or bodyscript=debug").at_next_start(),
     Key::new("log_format", "FORMAT", choice("text", &["text", "json", "journald"]),
         "Log format").at_next_start(),

@@ -21,6 +21,10 @@ use toml::Table;
 /// Memory that a worker needs for a small video; with less, no attempt would succeed.
 const WORKER_MEMORY_MIN: u64 = 96 << 20;
 
+/// The default of `stop_delay_s` for hosts that share a journal. The checks of `docs/proxies/haproxy-hosts.cfg` notice a
+/// stop in less.
+const STOP_DELAY_SHARED_S: u32 = 3;
+
 /// The effective configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -82,6 +86,8 @@ pub(crate) struct Config {
     pub access: AccessConfig,
     /// How long running jobs may take to finish when the service stops.
     pub drain_max: Duration,
+    /// How long a service that stops goes on accepting requests, until load balancers send none.
+    pub stop_delay: Duration,
     /// Log filter, in the syntax of `tracing`.
     pub log: String,
     /// Format of log lines.
@@ -109,6 +115,7 @@ impl Config {
         let memory = Memory::read(given)?;
         let public = listen::public(given)?;
         let pressure_ttl = pressure_ttl(given)?;
+        let journal = journal::read(given)?;
         let config = Self {
             listen: public,
             operator_listen: listen::operators(given, public)?,
@@ -139,7 +146,8 @@ impl Config {
             result_ttl: given.seconds("result_ttl_s")?,
             pressure_ttl,
             disk_free_bytes_min: given.bytes("disk_free_bytes_min")?,
-            journal: journal::read(given)?,
+            stop_delay: stop_delay(given, journal.as_ref())?,
+            journal,
             artefacts: artefacts::read(given)?,
             http: HttpLimits::read(given)?,
             resumable: resumable(given, pressure_ttl)?,
@@ -282,6 +290,14 @@ fn resumable(values: &mut Values, pressure_ttl: Duration) -> Result<ResumableLim
     Ok(ResumableLimits { uploads_max: values.count("resumable_uploads_max")?, retention })
 }
 
+/// Hosts that share a journal are behind a load balancer, and what they accept others can run.
+fn stop_delay(values: &mut Values, journal: Option<&SharedJournalConfig>) -> Result<Duration> {
+    if journal.is_some() {
+        values.set_default("stop_delay_s", STOP_DELAY_SHARED_S);
+    }
+    values.seconds("stop_delay_s")
+}
+
 fn log(text: &str) -> Result<String> {
     match tracing_subscriber::EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
@@ -308,6 +324,25 @@ mod tests {
             assert_eq!(config.worker_memory_bytes_max, cap * MIB, "of {budget} MiB");
             assert_eq!(config.memory_budget_bytes, budget * MIB);
         }
+    }
+
+    #[test]
+    fn hosts_that_share_a_journal_answer_until_load_balancers_have_noticed_a_stop() {
+        let example = include_str!("../../../docs/proxies/haproxy-hosts.cfg");
+        let mut lines =
+            example.lines().filter_map(|line| line.trim().strip_prefix("default-server check "));
+        let words: Vec<_> = lines.next().expect("checks").split_whitespace().collect();
+        let value = |name| {
+            let at = words.iter().position(|word| *word == name).expect("it is stated");
+            words[at + 1].trim_end_matches('s').parse::<u64>().expect("a number")
+        };
+        // Each check is answered within the time between two.
+        let noticed = Duration::from_secs(value("inter") * (value("fall") + 1));
+        let resolve = |text: &str| Config::resolve(RawConfig::of(text)).expect("valid").stop_delay;
+        let shared = "artefacts_url = \"file:///a\"\njournal_url = \"postgres://b@c/d\"\n";
+        assert!(resolve(shared) > noticed, "{noticed:?}");
+        assert_eq!(resolve(&format!("{shared}stop_delay_s = 7")), Duration::from_secs(7));
+        assert_eq!(resolve(""), Duration::ZERO);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! State of the dispatcher for load balancers, operators and the service manager. Read-only.
 
+use crate::dispatcher::mode::Mode;
 use crate::dispatcher::report::{HostReport, seconds};
 use crate::dispatcher::state::State;
 use crate::dispatcher::{Counts, Health, SharedJournalReport};
@@ -10,9 +11,13 @@ use crate::store::JournalState;
 use std::collections::HashMap;
 use tokio::time::Instant;
 
+/// The reason of a service that stops, whether it still accepts uploads or not.
+const STOPPING: &str = "the service is stopping";
+
 impl State {
     pub(crate) fn health(&self, disk_free_bytes: u64) -> Health {
         let request = Request { client: ClientAddress::ThisHost, bytes: Some(0) };
+        let is_leaving = self.scheduler.mode() == Mode::Leaving;
         let reason = match admission::decide(
             &self.capacity(&request, disk_free_bytes, Instant::now()),
             &request,
@@ -24,9 +29,10 @@ impl State {
             Err(Refusal::StoreUnreachable) => {
                 Some("the store of uploads and results does not answer")
             }
+            _ if is_leaving => Some(STOPPING),
             _ if self.scheduler.cannot_start_workers() => Some("workers cannot be started"),
             Ok(_) => None,
-            Err(Refusal::Closing) => Some("the service is stopping"),
+            Err(Refusal::Closing) => Some(STOPPING),
             Err(Refusal::QueueFull { .. }) => Some("the queue is full"),
             Err(Refusal::MemoryShort { .. }) => Some("the host is low on memory"),
             Err(Refusal::DiskFull) => Some("the disk is full"),

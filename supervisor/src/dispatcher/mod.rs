@@ -215,6 +215,9 @@ pub(crate) enum Command {
     Resume {
         reply: oneshot::Sender<()>,
     },
+    Leave {
+        reply: oneshot::Sender<()>,
+    },
     Close {
         reply: oneshot::Sender<()>,
     },
@@ -363,6 +366,11 @@ impl Dispatcher {
     /// Accepts and starts jobs again, unless the service stops.
     pub(crate) async fn resume(&self) -> Result<(), DispatcherStopped> {
         self.request(|reply| Command::Resume { reply }).await
+    }
+
+    /// Stops starting jobs for good, and reports that the service stops.
+    pub(crate) async fn leave(&self) -> Result<(), DispatcherStopped> {
+        self.request(|reply| Command::Leave { reply }).await
     }
 
     /// Stops accepting and starting jobs for good. Returns once no worker is left.

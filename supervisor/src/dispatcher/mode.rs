@@ -7,6 +7,8 @@ pub(crate) enum Mode {
     Open,
     /// Not until an operator takes that back.
     Paused,
+    /// The service stops: they are accepted, for other hosts or the next start, and not started.
+    Leaving,
     /// Not any more: the service stops.
     Closing,
 }

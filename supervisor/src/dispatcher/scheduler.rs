@@ -294,8 +294,10 @@ impl Scheduler {
 
     /// Starts workers, or no more. A service that stops does not open again.
     pub(crate) fn switch_to(&mut self, mode: Mode) {
-        if self.mode != Mode::Closing {
-            self.mode = mode;
+        match self.mode {
+            Mode::Closing => {}
+            Mode::Leaving if mode != Mode::Closing => {}
+            _ => self.mode = mode,
         }
         if self.mode != Mode::Open {
             self.pool.release_all();

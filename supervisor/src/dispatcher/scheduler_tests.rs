@@ -298,6 +298,22 @@ fn nothing_starts_once_the_service_stops() {
 }
 
 #[test]
+fn a_service_that_stops_starts_nothing_before_it_closes() {
+    run(async {
+        let mut fixture = Fixture::new();
+        fixture.accept(1, "a");
+        fixture.scheduler.switch_to(Mode::Leaving);
+        assert_eq!(fixture.start(), None);
+        for other in [Mode::Open, Mode::Paused] {
+            fixture.scheduler.switch_to(other);
+            assert_eq!((fixture.start(), fixture.scheduler.mode()), (None, Mode::Leaving));
+        }
+        fixture.scheduler.switch_to(Mode::Closing);
+        assert_eq!(fixture.scheduler.mode(), Mode::Closing);
+    });
+}
+
+#[test]
 fn nothing_starts_on_a_paused_host_until_it_resumes() {
     run(async {
         let mut fixture = Fixture::new();

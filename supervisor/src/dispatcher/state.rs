@@ -256,6 +256,10 @@ impl State {
                 self.scheduler.switch_to(Mode::Open);
                 let _ = reply.send(());
             }
+            Command::Leave { reply } => {
+                self.scheduler.switch_to(Mode::Leaving);
+                let _ = reply.send(());
+            }
             Command::Close { reply } => {
                 self.scheduler.switch_to(Mode::Closing);
                 self.scheduler.reply_when_drained(reply);

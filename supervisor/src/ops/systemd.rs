@@ -225,7 +225,7 @@ mod tests {
         let limit = setting(UNIT, "TimeoutStopSec").strip_suffix('s').expect("seconds");
         let limit = Duration::from_secs(limit.parse().expect("a number"));
         let stages = 3 * config.deadlines.grace;
-        let taken = config.drain_max + stages + crate::http::connections::server::CLOSING_MAX;
+        let taken = config.drain_max.max(config.stop_delay) + stages + crate::http::connections::server::CLOSING_MAX;
         assert!(limit > taken + Duration::from_secs(10), "{taken:?} of {limit:?}");
     }
 
