@@ -28,12 +28,15 @@ use crate::webhook::{WebhookError, WebhookSender, Webhooks};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+/// Between two tries to reach a database at the start, each of which is logged.
+const DATABASE_PAUSE: Duration = Duration::from_secs(2);
 
 /// Why the service could not start.
 #[derive(Debug, Error)]
@@ -87,7 +90,11 @@ pub(crate) async fn run(
     let (state, _lock) = StateDir::open(&config.state_dir)?;
     let factory = WorkerFactory::open(&config.factory())?;
     let sandbox = trial(&factory, config.worker_memory_bytes_max, config.deadlines).await?;
-    let (mut past, writer) = open_journal(&config, &state).await?;
+    let mut shutdown = signals.shutdown;
+    let Some((mut past, writer)) = open_journal(&config, &state, &mut shutdown).await? else {
+        tracing::info!("stopped before the journal could be opened");
+        return Ok(());
+    };
     let objects = config.artefacts.as_ref().map(Objects::open).transpose()?;
     let resumables = open_resumables(&config, &state, &past, objects.clone())?;
     let artefacts = ArtefactStore::new(state.clone(), objects);
@@ -132,7 +139,7 @@ pub(crate) async fn run(
     let report = systemd::report_on(dispatcher.clone());
     systemd::ready();
 
-    drain(&dispatcher, &settings_receiver, signals.shutdown).await;
+    drain(&dispatcher, &settings_receiver, shutdown).await;
     report.abort();
     probe.abort();
     operations.abort();
@@ -148,18 +155,37 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Opens the journal; the future ends once every handle is dropped and everything is written.
+/// A journal, and the end of its writer: once every handle is dropped and everything is written.
+type JournalAndWriter = (OpenedJournal, Pin<Box<dyn Future<Output = ()> + Send>>);
+
+/// Opens the journal. Waits for a database that may still start; none if a stop is requested meanwhile.
 async fn open_journal(
     config: &Config,
     state: &StateDir,
-) -> Result<(OpenedJournal, Pin<Box<dyn Future<Output = ()> + Send>>), JournalError> {
-    let Some(shared) = config.journal.clone() else {
+    shutdown: &mut Shutdown,
+) -> Result<Option<JournalAndWriter>, JournalError> {
+    let Some(shared) = &config.journal else {
         let (past, writer) = Journal::open(state.root())?;
         let joined = tokio::task::spawn_blocking(move || drop(writer.join()));
-        return Ok((past, Box::pin(async move { drop(joined.await) })));
+        return Ok(Some((past, Box::pin(async move { drop(joined.await) }))));
     };
-    let (past, writer) = Journal::open_shared(shared, config.memory_budget_bytes, state).await?;
-    Ok((past, Box::pin(async move { drop(writer.await) })))
+    loop {
+        let budget = config.memory_budget_bytes;
+        match Journal::open_shared(shared.clone(), budget, state).await {
+            Ok((past, writer)) => {
+                return Ok(Some((past, Box::pin(async move { drop(writer.await) }))));
+            }
+            Err(error) if error.may_pass_at_start() => {
+                tracing::warn!(%error, "the start waits for the database");
+                systemd::waiting("waiting for the database of journal_url");
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = sleep(DATABASE_PAUSE) => {}
+            () = shutdown.requested() => return Ok(None),
+        }
+    }
 }
 
 /// Opens the resumable uploads: those of this host, or of all that share the journal.

@@ -143,6 +143,11 @@ impl TestServer {
         Ok(self.child.try_wait()?.is_some())
     }
 
+    /// The exit status of a service that has ended by itself.
+    pub fn exit_code(&mut self) -> Result<Option<i32>> {
+        Ok(self.child.try_wait()?.and_then(|status| status.code()))
+    }
+
     /// Everything the service has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()

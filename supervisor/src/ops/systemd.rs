@@ -22,6 +22,9 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 /// Watchdog notifications per period; sd_watchdog_enabled(3) requires at least two.
 const NOTIFICATIONS_PER_PERIOD: u32 = 3;
 
+/// How long the service manager waits for the next notification of a start that waits.
+const START_EXTENSION: Duration = Duration::from_secs(60);
+
 /// `FileDescriptorName=` of the operators' socket (systemd.socket(5)).
 pub(crate) const OPERATOR_SOCKET: &str = "operator";
 
@@ -88,6 +91,12 @@ pub(crate) fn inherited_listeners() -> Result<Inherited, SocketError> {
 /// Reports that the service has started, or that a new configuration is in effect.
 pub(crate) fn ready() {
     notify(&[NotifyState::Ready]);
+}
+
+/// Reports what the start waits for, which takes longer than a start may.
+pub(crate) fn waiting(what: &str) {
+    let longer_us = u32::try_from(START_EXTENSION.as_micros()).unwrap_or(u32::MAX);
+    notify(&[NotifyState::Status(what), NotifyState::ExtendTimeoutUsec(longer_us)]);
 }
 
 /// Reports that the configuration is being reloaded; [`ready`] reports the end of it.
@@ -225,7 +234,9 @@ mod tests {
         let limit = setting(UNIT, "TimeoutStopSec").strip_suffix('s').expect("seconds");
         let limit = Duration::from_secs(limit.parse().expect("a number"));
         let stages = 3 * config.deadlines.grace;
-        let taken = config.drain_max.max(config.stop_delay) + stages + crate::http::connections::server::CLOSING_MAX;
+        let taken = config.drain_max.max(config.stop_delay)
+            + stages
+            + crate::http::connections::server::CLOSING_MAX;
         assert!(limit > taken + Duration::from_secs(10), "{taken:?} of {limit:?}");
     }
 

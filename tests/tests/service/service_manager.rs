@@ -2,7 +2,9 @@
 //! (sd_listen_fds(3), sd_notify(3)). The test acts as the manager.
 
 use anyhow::{Context, Result, ensure};
+use bodyscript_tests::cluster::STOP_DELAY;
 use bodyscript_tests::ctl::ctl_json;
+use bodyscript_tests::database::Database;
 use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::{leftovers, programs};
 use nix::sys::signal::{Signal, kill};
@@ -147,6 +149,27 @@ fn the_service_manager_gets_all_notifications() -> Result<()> {
     manager.await_notification("STOPPING=1")?;
     assert!(manager.service.wait()?.success());
     assert_eq!(leftovers::orphans(), Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
+fn a_start_that_waits_for_the_database_asks_the_service_manager_for_time() -> Result<()> {
+    let Some(mut database) = Database::start()? else { return Ok(()) };
+    database.stop()?;
+    let journal = database.flags();
+    let store = tempfile::tempdir()?;
+    let store = format!("file://{}", store.path().display());
+    let mut flags = vec!["--operator-listen", "127.0.0.1:0", "--artefacts-url", &store];
+    flags.extend([STOP_DELAY, "0"]);
+    flags.extend(journal.iter().map(String::as_str));
+    let mut manager = Manager::start(&["unknown"], &flags)?;
+    let waiting = manager.await_notification("EXTEND_TIMEOUT_USEC=60000000")?;
+    let status = "STATUS=waiting for the database of journal_url".to_owned();
+    ensure!(waiting.contains(&status), "{waiting:?}");
+    database.start_again()?;
+    manager.await_notification("READY=1")?;
+    manager.signal(Signal::SIGTERM)?;
+    assert!(manager.service.wait()?.success());
     Ok(())
 }
 

@@ -131,6 +131,14 @@ impl JournalError {
         }
     }
 
+    /// Whether the database that hosts share may answer later without an operator, so that a start waits for it.
+    pub(crate) fn may_pass_at_start(&self) -> bool {
+        match self {
+            Self::Database(error) => error.may_pass() && !error.needs_operator(),
+            _ => false,
+        }
+    }
+
     /// Whether the content of the database is at fault.
     const fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. } | Self::Step { fault: StepFault::Damage, .. })

@@ -3,10 +3,11 @@
 //! Every host has all jobs in its own memory, and asks several times a second for those that were changed. A change is
 //! written only if the job is still at the revision that the host knows ([`crate::policy::job::Revision`]), so of two
 //! hosts that start the same job one is refused, and a host that was taken for lost ([`leases`]) can end nothing that
-//! another has started meanwhile. See docs/adr/0025-postgresql.md.
+//! another has started meanwhile. See docs/adr/0025-a-journal-that-hosts-share.md.
 
 mod connection;
 mod document;
+mod error;
 mod hosts;
 mod inspection;
 mod leases;
@@ -25,10 +26,10 @@ use crate::store::journal::{
     Engine, FILE, Journal, JournalError, JournalState, OpenedJournal, SharedView, WriteRequest,
 };
 use connection::Address;
+pub(crate) use error::DatabaseError;
 pub(crate) use inspection::{Inspected, TablesSeen, inspect};
 use session::{Found, Session};
 use std::collections::HashSet;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +37,6 @@ use task::{Channels, Task};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_postgres::error::SqlState;
 pub(crate) use uploads::{Creation, NewPart, NewUpload, UploadTable};
 
 /// File in the state folder with the last run of this host, whose jobs need not wait for the end of a lease.
@@ -55,96 +55,6 @@ pub(crate) struct SharedJournalConfig {
     pub lease: Duration,
     /// How often changes of other hosts are read.
     pub poll: Duration,
-}
-
-/// Why the database cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DatabaseError {
-    /// The URL is wrong.
-    #[error("`journal_url` is not the URL of a database: {0}")]
-    Address(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The password cannot be read.
-    #[error("`journal_password_file` {}: {source}", path.display())]
-    Password {
-        /// The file.
-        path: PathBuf,
-        /// The error.
-        source: io::Error,
-    },
-    /// There is no connection.
-    #[error(
-        "the database of `journal_url` cannot be connected to: {}; {}",
-        chain(source),
-        remedy(source)
-    )]
-    Connect {
-        /// The error.
-        source: tokio_postgres::Error,
-    },
-    /// It is too old.
-    #[error(
-        "the database of `journal_url` is PostgreSQL {major}; at least 15 is needed: upgrade it, or use another"
-    )]
-    TooOld {
-        /// Its major version.
-        major: i32,
-    },
-    /// A newer version of this program changed its tables.
-    #[error(
-        "the tables of `journal_url` are of version {0}, which a newer bodyscript made; start that one"
-    )]
-    Newer(i32),
-    /// The state folder has jobs that are not in the database.
-    #[error(
-        "{} has a journal of its own, whose jobs would no longer be found: choose another state_dir, or remove the file",
-        .0.display()
-    )]
-    OwnJournal(PathBuf),
-    /// The certificates that the host trusts cannot be used.
-    #[error("cannot use the certificates of this host: {0}")]
-    Certificates(String),
-    /// An operation failed.
-    #[error("the database of `journal_url`: {what} failed: {}", chain(source))]
-    Step {
-        /// The operation.
-        what: &'static str,
-        /// The error.
-        source: tokio_postgres::Error,
-    },
-    /// An operation took too long.
-    #[error(
-        "the database of `journal_url` did not answer for {} s; look at its load and its log", .0.as_secs()
-    )]
-    Silent(Duration),
-    /// The last run cannot be noted.
-    #[error(transparent)]
-    State(#[from] StateError),
-}
-
-/// An error with its causes: those of the driver have the reason in them.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-/// What an operator can do about a connection that fails.
-fn remedy(error: &tokio_postgres::Error) -> &'static str {
-    match error.code() {
-        Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
-            "check the role in `journal_url`, its password in `journal_password_file`, and pg_hba.conf of the server"
-        }
-        Some(&SqlState::INVALID_CATALOG_NAME) => "create it, or correct its name in `journal_url`",
-        Some(&SqlState::TOO_MANY_CONNECTIONS) => {
-            "raise `max_connections` of the server: each host needs two"
-        }
-        Some(&SqlState::CANNOT_CONNECT_NOW) => "it is starting or stopping; try again",
-        Some(_) => "the log of the server has the cause",
-        // The driver has none when the server asks for it.
-        None if chain(error).contains("password missing") => "set `journal_password_file`",
-        None => {
-            "start it, or correct host and port in `journal_url`, and let no firewall keep this host away"
-        }
-    }
 }
 
 /// The task that writes and follows the journal, as its callers see it.

@@ -17,7 +17,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
@@ -355,23 +354,4 @@ fn found(row: &Row) -> Option<Found> {
     read.job.host = row.get::<_, Option<i64>>(3).map(HostId::from_journal);
     let request: Option<&str> = row.get(4);
     Some(Found::Job { row: read, request: request.and_then(JobRequest::from_name) })
-}
-
-impl DatabaseError {
-    /// Whether the statement may succeed later, on another connection.
-    pub(crate) fn may_pass(&self) -> bool {
-        match self {
-            Self::Connect { .. } | Self::Silent(_) => true,
-            Self::Step { source, .. } => {
-                source.code().is_none_or(|code| !is_fault_of_statement(code))
-            }
-            _ => false,
-        }
-    }
-}
-
-/// Whether the statement itself is wrong, by the class of the error (PostgreSQL, appendix A): data, constraints,
-/// permissions and syntax.
-fn is_fault_of_statement(code: &SqlState) -> bool {
-    ["22", "23", "42"].iter().any(|class| code.code().starts_with(class))
 }
