@@ -87,14 +87,14 @@ impl State {
             waiters.remove.push(reply);
             return;
         }
-        match self.jobs.get(id).map(|job| job.state()) {
+        match self.jobs.get(id).map(|job| (job.revision, job.state())) {
             None => drop(reply.send(Ok(false))),
-            Some(JobState::Processing { .. }) => {
+            Some((_, JobState::Processing { .. })) => {
                 self.ask_host(id, JobRequest::Remove).remove.push(reply);
             }
-            Some(_) => {
+            Some((known, _)) => {
                 self.scheduler.dequeue(id);
-                self.settle_removal(id, "by request", Some(reply));
+                self.settle_removal((id, known), "by request", Some(reply));
                 self.notify_queue();
             }
         }

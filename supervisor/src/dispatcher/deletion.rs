@@ -25,7 +25,8 @@ impl Deletion {
     pub(crate) fn delete(&self, id: JobId, part: RemovedPart, why: &'static str) -> JoinHandle<()> {
         tracing::info!(job = %id, part = part.name(), why, "removed");
         // Sent to the journal before this returns, ahead of a new job with the same key.
-        let written = self.journal.commit(JournalEntry::Removed { job: id, part, why });
+        let written =
+            self.journal.commit(JournalEntry::Removed { job: id, part, why, known: None });
         let files = self.files.clone();
         tokio::spawn(async move {
             let _ = written.await;

@@ -27,7 +27,8 @@ impl State {
     pub(crate) fn sweep(&mut self, pressure: Pressure) {
         self.pressure = pressure;
         self.protect_disk(pressure);
-        if pressure.disk {
+        // Those of a shared journal are in the store only.
+        if pressure.disk && !self.journal.is_shared() {
             self.discard_videos_beyond(0, "low disk space");
         }
         let periods = RetentionPeriods {

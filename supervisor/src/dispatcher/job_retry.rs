@@ -40,7 +40,11 @@ impl State {
     /// Deletes kept videos of failed jobs, oldest first, until `kept_max` are left.
     pub(crate) fn discard_videos_beyond(&mut self, kept_max: usize, why: &'static str) {
         while let Some(id) = self.jobs.pop_retained_video(kept_max) {
-            drop(self.deletion.delete(id, RemovedPart::Upload, why));
+            if self.journal.is_shared() {
+                self.settle_discard(id, why);
+            } else {
+                drop(self.deletion.delete(id, RemovedPart::Upload, why));
+            }
         }
     }
 }

@@ -44,7 +44,8 @@ impl JobTable {
         }
         table.ended.make_contiguous().sort_unstable();
         let ended = table.ended.iter().map(|(_, id)| *id);
-        let has_video = |id: &JobId| videos.contains(id) && table.get(*id).is_some_and(is_failed);
+        let has_video =
+            |id: &JobId| videos.contains(id) && table.get(*id).is_some_and(may_be_retried);
         table.retained_videos = ended.filter(has_video).collect();
         table
     }
@@ -74,15 +75,18 @@ impl JobTable {
             self.drop_end(id);
         }
         self.processing.remove(&id);
-        let has_failed = is_failed(&job);
+        let has_video = may_be_retried(&job);
         self.insert_entry(job, ended);
+        if !has_video {
+            self.retained_videos.retain(|retained| *retained != id);
+        }
         if let (Some(changes), Some(entry)) = (changes, self.entries.get_mut(&id)) {
             entry.changes = changes;
         }
         if let Some(ended) = ended.filter(|_| was_ended != ended) {
             let place = self.ended.partition_point(|other| *other < (ended, id));
             self.ended.insert(place, (ended, id));
-            self.retained_videos.extend(has_failed.then_some(id));
+            self.retained_videos.extend(has_video.then_some(id));
         }
         self.notify(id);
     }
@@ -231,6 +235,11 @@ const fn is_processing(job: &Job) -> bool {
 
 fn is_failed(job: &Job) -> bool {
     matches!(job.state(), JobState::Failed { .. })
+}
+
+/// Unless its video is missing in the state folder.
+fn may_be_retried(job: &Job) -> bool {
+    is_failed(job) && !job.is_video_discarded
 }
 
 #[cfg(test)]

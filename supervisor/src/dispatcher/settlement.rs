@@ -90,14 +90,28 @@ impl State {
         self.settlements.tasks.spawn(async move { Settled { id, change, written: written.await } });
     }
 
-    /// Sends the removal of a job that no worker processes.
+    /// Sends that the video of a failed job is to be removed. Every host does so; the journal takes one, and none if the job
+    /// is queued again.
+    pub(crate) fn settle_discard(&mut self, id: JobId, why: &'static str) {
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        job.discard_video();
+        let revision = job.revision;
+        let Some(row) = self.jobs.row(id) else { return };
+        let written = self.journal.commit(JournalEntry::Job(Box::new(row)));
+        let change = Change::Video { revision, why };
+        self.settlements.tasks.spawn(async move { Settled { id, change, written: written.await } });
+    }
+
+    /// Sends the removal of a job that no worker processes, if it is still at this revision: another host may have queued
+    /// it again.
     pub(crate) fn settle_removal(
         &mut self,
-        id: JobId,
+        (id, known): (JobId, Revision),
         why: &'static str,
         reply: Option<RemoveReply>,
     ) {
-        let entry = JournalEntry::Removed { job: id, part: RemovedPart::Job, why };
+        let (part, known) = (RemovedPart::Job, Some(known));
+        let entry = JournalEntry::Removed { job: id, part, why, known };
         let written = self.journal.commit(entry);
         let change = Change::Removal { why, reply };
         self.settlements.tasks.spawn(async move { Settled { id, change, written: written.await } });
@@ -126,6 +140,10 @@ impl State {
                 Ok(()) => {
                     self.counters.sharing.takeovers.inc();
                 }
+                Err(error) => self.correct(id, &error, revision),
+            },
+            Change::Video { revision, why } => match written {
+                Ok(()) => drop(self.deletion.delete_files(id, RemovedPart::Upload, why)),
                 Err(error) => self.correct(id, &error, revision),
             },
             Change::Removal { why, reply } => self.on_settled_removal(id, why, reply, &written),

@@ -28,6 +28,8 @@ pub(crate) enum Change {
     State { row: Box<JobRow>, place: Option<Place>, shared: Option<SharedResults> },
     /// The end of the claim of a lost host, which has this revision.
     Takeover { revision: Revision },
+    /// That the video of a failed job is to be removed, as this revision.
+    Video { revision: Revision, why: &'static str },
     /// The removal of the job.
     Removal { why: &'static str, reply: Option<RemoveReply> },
 }

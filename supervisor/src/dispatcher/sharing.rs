@@ -228,9 +228,9 @@ impl State {
 
     /// Removes an expired job.
     pub(crate) fn expire(&mut self, id: JobId, why: &'static str) {
-        self.jobs.remove(id);
+        let Some(job) = self.jobs.remove(id) else { return };
         if self.journal.is_shared() {
-            self.settle_removal(id, why, None);
+            self.settle_removal((id, job.revision), why, None);
         } else {
             drop(self.deletion.delete(id, RemovedPart::Job, why));
         }

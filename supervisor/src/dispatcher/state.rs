@@ -323,7 +323,12 @@ impl State {
     /// Deletes the video of a job that has ended; that of a failed one is kept within limits.
     pub(crate) fn discard_unneeded_video(&mut self, id: JobId) {
         match self.jobs.get(id).map(|job| job.state()) {
-            Some(JobState::Failed { .. }) => self.discard_excess_videos(),
+            Some(JobState::Failed { .. }) => {
+                if self.journal.is_shared() {
+                    self.files.remove_local_upload(id);
+                }
+                self.discard_excess_videos();
+            }
             Some(state) if state.is_final() => {
                 drop(self.deletion.delete(id, RemovedPart::Upload, "its job has ended"));
             }

@@ -101,7 +101,8 @@ impl Recovered {
                 resolve(row, found, &journal, &clock).or_else(|| {
                     let why = "its results were gone at a start";
                     tracing::error!(job = %id, "removed: {why}");
-                    journal.append(JournalEntry::Removed { job: id, part: RemovedPart::Job, why });
+                    let part = RemovedPart::Job;
+                    journal.append(JournalEntry::Removed { job: id, part, why, known: None });
                     None
                 })
             })

@@ -87,6 +87,8 @@ pub struct Job {
     pub(crate) is_repeatable: bool,
     /// How many hosts were lost while they processed it.
     pub lost_hosts: u32,
+    /// Whether its video is no longer in the store that hosts share, although it has failed and could be retried.
+    pub(crate) is_video_discarded: bool,
     /// How often an attempt was given up until there is memory, since the start of the service.
     pub memory_waits: u32,
     /// How often an attempt was given up until there is disk space, since the start of the service.
@@ -126,6 +128,7 @@ impl Job {
             host: None,
             is_repeatable: false,
             lost_hosts: 0,
+            is_video_discarded: false,
             memory_waits: 0,
             disk_waits: 0,
             state,
@@ -143,8 +146,7 @@ impl Job {
         let is_retry = matches!(event, JobEvent::Retried { .. });
         let is_start = matches!(event, JobEvent::Started);
         self.state = self.state.after(event, now)?;
-        self.replaced = self.revision;
-        self.revision = self.revision.next();
+        self.count_change();
         self.claims += u32::from(is_start);
         if is_retry {
             self.executions = 0;
@@ -158,6 +160,16 @@ impl Job {
     /// Notes, as a change, that the host that processes it is known by another id.
     pub(crate) fn move_to(&mut self, host: HostId) {
         self.host = Some(host);
+        self.count_change();
+    }
+
+    /// Notes, as a change, that its video is removed.
+    pub(crate) fn discard_video(&mut self) {
+        self.is_video_discarded = true;
+        self.count_change();
+    }
+
+    fn count_change(&mut self) {
         self.replaced = self.revision;
         self.revision = self.revision.next();
     }

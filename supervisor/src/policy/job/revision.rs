@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// A change of a job: the number of changes up to it, and a random number, because two hosts may make a change with the
 /// same number. Later ones are greater; of one number at most one is in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Revision(u64);
+pub struct Revision(u64);
 
 /// The bits of the random number.
 const RANDOM_BITS: u32 = 32;

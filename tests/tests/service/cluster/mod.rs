@@ -6,6 +6,7 @@ mod load_balancer;
 mod notices;
 mod operators;
 mod resumable;
+mod retries;
 mod start;
 
 use anyhow::{Context, Result, ensure};

@@ -57,9 +57,9 @@ fn doctor_describes_the_database_and_the_hosts_in_it() -> Result<()> {
     let flags = cluster.database().flags();
     let (state, detail) = journal_finding(&flags)?;
     assert_eq!(state, "good", "{detail}");
-    for words in
-        ["PostgreSQL 15", "; tables of version 1; hosts: a, b; the oldest open transaction"]
-    {
+    let version = cluster.query("SELECT max(version) FROM bodyscript.versions")?;
+    let tables = format!("; tables of version {version}; hosts: a, b; the oldest open transaction");
+    for words in ["PostgreSQL 15", &tables] {
         assert!(detail.contains(words), "{detail}");
     }
     assert!(!detail.contains("the clock of this host"), "they have the same clock: {detail}");

@@ -16,6 +16,8 @@ struct Document {
     attempts: Vec<StoredAttempt>,
     #[serde(default)]
     lost_hosts: u32,
+    #[serde(default)]
+    is_video_discarded: bool,
     /// Who sent it, while its place in the queue depends on it.
     #[serde(default)]
     client: Option<ClientAddress>,
@@ -28,6 +30,7 @@ pub(crate) fn write(row: &JobRow) -> String {
         job: StoredJob::of(row),
         attempts: job.attempts.iter().map(StoredAttempt::of).collect(),
         lost_hosts: job.lost_hosts,
+        is_video_discarded: job.is_video_discarded,
         client: (!job.state().is_final()).then_some(job.client),
     };
     serde_json::to_string(&document).expect("plain values with text keys")
@@ -41,6 +44,7 @@ pub(crate) fn read(id: JobId, document: &str) -> Result<JobRow, Unreadable> {
     let attempts = document.attempts.into_iter().map(StoredAttempt::into_record);
     row.job.attempts = attempts.filter_map(Result::<AttemptRecord, _>::ok).collect();
     row.job.lost_hosts = document.lost_hosts;
+    row.job.is_video_discarded = document.is_video_discarded;
     row.job.client = document.client.unwrap_or(ClientAddress::ThisHost);
     Ok(row)
 }
@@ -75,6 +79,7 @@ mod tests {
             assert_eq!((&read.upload, read.state()), (&job.upload, job.state()), "{written}");
             assert_eq!((&read.attempts, read.claims), (&job.attempts, job.claims));
             assert_eq!(read.lost_hosts, job.lost_hosts);
+            assert_eq!(read.is_video_discarded, job.is_video_discarded);
             read.client
         };
         assert_eq!(check(&job), job.client);
@@ -92,6 +97,7 @@ mod tests {
         assert_eq!(check(&job), job.client);
         let error = JobError { code: "x".into(), sentence: "X.".into() };
         job.apply(JobEvent::Failed(error), Timestamp::UNIX_EPOCH).expect("legal");
+        job.discard_video();
         assert_eq!(check(&job), ClientAddress::ThisHost, "not kept longer than needed");
     }
 
@@ -100,7 +106,7 @@ mod tests {
         let written = write(&JobRow { job: job(), ended: None });
         let mut document: serde_json::Value = serde_json::from_str(&written).expect("JSON");
         document["a_later_field"] = 1.into();
-        for earlier in ["attempts", "lost_hosts", "client"] {
+        for earlier in ["attempts", "lost_hosts", "client", "is_video_discarded"] {
             document.as_object_mut().expect("an object").remove(earlier);
         }
         read(JobId::random(), &document.to_string()).expect("readable");

@@ -12,7 +12,9 @@ pub(crate) const SCHEMA: &str = "bodyscript";
 const LOCK: i64 = 0x0062_6f64_7973_6372;
 
 /// Each step migrates one version to the next; a released step is never changed.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [FIRST, PROGRESS_ENDS];
+
+const FIRST: &str = "
     CREATE TABLE hosts (
         id bigint PRIMARY KEY,
         name text NOT NULL,
@@ -151,7 +153,24 @@ const STEPS: [&str; 1] = ["
         WHERE id = job AND revision = known;
         RETURN FOUND;
     END $$;
-"];
+";
+
+/// What is told of an attempt goes with its end: hosts read all of it that is left, several times a second.
+const PROGRESS_ENDS: &str = "
+    CREATE FUNCTION change_job_2(
+        job text, known bigint, next bigint, next_state text, next_host bigint, next_document json,
+        execution_max integer, content_max integer
+    ) RETURNS boolean LANGUAGE plpgsql AS $$
+    BEGIN
+        IF NOT change_job_1(job, known, next, next_state, next_host, next_document, execution_max, content_max) THEN
+            RETURN false;
+        END IF;
+        IF next_state <> 'processing' THEN
+            DELETE FROM progress WHERE progress.job = change_job_2.job;
+        END IF;
+        RETURN true;
+    END $$;
+";
 
 /// The version this program writes.
 pub(crate) const VERSION: i32 = STEPS.len() as i32;
@@ -186,7 +205,10 @@ pub(crate) async fn migrate(client: &mut Client) -> Result<Tables, Error> {
     }
     for (step, sql) in (1_i32..).zip(STEPS).skip(version.max(0) as usize) {
         transaction.batch_execute(sql).await?;
-        transaction.execute("INSERT INTO versions VALUES ($1, $1)", &[&step]).await?;
+        // Programs of the version before go on with what a step has added.
+        let program_min = (step - 1).max(1);
+        let insert = "INSERT INTO versions VALUES ($1, $2)";
+        transaction.execute(insert, &[&step, &program_min]).await?;
     }
     transaction.commit().await?;
     Ok(Tables::Current)

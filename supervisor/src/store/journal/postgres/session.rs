@@ -202,7 +202,9 @@ impl Session {
         match entry {
             JournalEntry::Job(row) if row.job.replaced == Revision::NONE => self.insert(row).await,
             JournalEntry::Job(row) => self.change(row).await,
-            JournalEntry::Removed { job, part: RemovedPart::Job, .. } => self.remove(*job).await,
+            JournalEntry::Removed { job, part: RemovedPart::Job, known, .. } => {
+                self.remove(*job, *known).await
+            }
             JournalEntry::Request { job, request } => self.request(*job, *request).await,
             JournalEntry::Progress { job, document } => {
                 let sql = "INSERT INTO progress (job, document) VALUES ($1, $2) ON CONFLICT (job) DO UPDATE
@@ -279,7 +281,7 @@ impl Session {
             &(EXECUTIONS_MAX as i32),
             &(CONTENT_EXECUTIONS_MAX as i32),
         ];
-        let sql = "SELECT change_job_1($1, $2, $3, $4, $5, $6::text::json, $7, $8)";
+        let sql = "SELECT change_job_2($1, $2, $3, $4, $5, $6::text::json, $7, $8)";
         let changed = self.query("changing a job", sql, &values).await?;
         if changed.first().is_some_and(|row| row.get(0)) {
             return Ok(Written::Done);
@@ -292,11 +294,13 @@ impl Session {
         }
     }
 
-    async fn remove(&self, id: JobId) -> Result<Written> {
+    /// Removes a job if it is still as this host knows it, or however it is.
+    async fn remove(&self, id: JobId, known: Option<Revision>) -> Result<Written> {
         let sql = "UPDATE jobs SET state = 'removed', document = '{}', idempotency_key = NULL, host = NULL,
                        request = NULL, removed_at = clock_timestamp(), changed = pg_current_xact_id()
-                   WHERE id = $1 AND state NOT IN ('processing', 'removed')";
-        if self.execute("removing a job", sql, &[&id.to_string()]).await? > 0 {
+                   WHERE id = $1 AND revision = coalesce($2, revision) AND state NOT IN ('processing', 'removed')";
+        let values: [&(dyn ToSql + Sync); 2] = [&id.to_string(), &known.map(Revision::for_journal)];
+        if self.execute("removing a job", sql, &values).await? > 0 {
             return Ok(Written::Done);
         }
         Ok(Written::Superseded(self.job(id).await?))

@@ -215,7 +215,7 @@ impl Task {
                 request.entry = if row.job.is_repeatable {
                     JournalEntry::Flush
                 } else {
-                    JournalEntry::Removed { job, part, why }
+                    JournalEntry::Removed { job, part, why, known: None }
                 };
             }
         }

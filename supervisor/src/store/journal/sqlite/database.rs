@@ -245,7 +245,7 @@ fn write(connection: &Connection, entry: &JournalEntry, clock: &Clock) -> rusqli
             rows::write(&mut connection.prepare(INSERT_OR_UPDATE)?, row)?;
             write_attempts(connection, &row.job)
         }
-        JournalEntry::Removed { job, part, why } => {
+        JournalEntry::Removed { job, part, why, known: _ } => {
             if *part == RemovedPart::Job {
                 let mut delete = connection.prepare("DELETE FROM jobs WHERE id = ?1")?;
                 delete.execute([job.to_string()])?;

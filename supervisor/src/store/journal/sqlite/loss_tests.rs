@@ -38,8 +38,12 @@ fn reopened(folder: &Path) -> OpenedJournal {
 #[test]
 fn a_journal_whose_jobs_are_all_removed_is_not_lost() {
     let removed_job = job(vec![]);
-    let removal =
-        JournalEntry::Removed { job: removed_job.id, part: RemovedPart::Job, why: "a test" };
+    let removal = JournalEntry::Removed {
+        job: removed_job.id,
+        part: RemovedPart::Job,
+        why: "a test",
+        known: None,
+    };
     for (entries, removed) in [(vec![], 0), (vec![entry(&removed_job), removal], 1)] {
         let folder = killed(entries);
         let past = reopened(folder.path());

@@ -148,7 +148,8 @@ fn only_the_latest_attempts_are_kept() {
 fn a_removed_job_is_gone_and_leaves_a_deletion_row() {
     let folder = tempfile::tempdir().expect("a folder");
     let (kept_job, gone) = (job(vec![]), job(vec![JobEvent::Started]));
-    let removed = |job: &Job, part| JournalEntry::Removed { job: job.id, part, why: "a test" };
+    let removed =
+        |job: &Job, part| JournalEntry::Removed { job: job.id, part, why: "a test", known: None };
     let past = written_and_reopened(
         folder.path(),
         vec![

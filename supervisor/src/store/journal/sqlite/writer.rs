@@ -181,7 +181,7 @@ impl WriteRequest {
     fn revoked(mut self) -> Self {
         if let Some(job) = self.acceptance() {
             let (part, why) = (RemovedPart::Job, "it was not accepted");
-            self.entry = JournalEntry::Removed { job, part, why };
+            self.entry = JournalEntry::Removed { job, part, why, known: None };
         }
         self
     }
