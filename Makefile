@@ -289,12 +289,20 @@ SOAK_MUTANT_SEED ?= 1000
 reproducible: setup sbom-tools ## Build the package of the last commit twice and compare; about twenty minutes
 	@tests/reproducible.sh $(SBOM)
 
+# For the test of upgrades.
+PREVIOUS := target/previous
+
+.PHONY: previous-version
+previous-version: setup ## Build the version before the newest change of the tables that hosts share; minutes
+	@tests/previous_version.sh $(PREVIOUS)
+
 .PHONY: soak
-soak: setup reproducible ## Kill the service 1,000 times, run 10,000 jobs and 2,000 damaged videos (SOAK_CRASHES, _JOBS, _MUTANTS); about two hours
+soak: setup reproducible previous-version proxy-tools database-tools python-tools ## Kill the service 1,000 times, run 10,000 jobs and 2,000 damaged videos (SOAK_CRASHES, _JOBS, _MUTANTS); about two hours
 	@$(MAKE) --no-print-directory build PROFILE=dev
 	CRASHES=$(SOAK_CRASHES) cargo test --locked --workspace --test load crash:: -- --nocapture
 	SOAK_JOBS=$(SOAK_JOBS) cargo test --locked --workspace --test load soak:: -- --nocapture
 	MUTANTS=$(SOAK_MUTANTS) MUTANT_SEED=$(SOAK_MUTANT_SEED) cargo test --locked --workspace --test load mutants:: -- --nocapture
+	cargo test --locked --workspace --test load cluster:: -- --nocapture --include-ignored
 
 BENCH ?=
 BENCH_ROUNDS ?= 5

@@ -8,6 +8,7 @@ use crate::traces::fault_worker;
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -110,6 +111,23 @@ impl Cluster {
         self.hosts[host].start_again(|ports, folder, flags| {
             TestServer::start_until(ports, folder, flags, failpoint)
         })
+    }
+
+    /// As [`Cluster::start_again`], with the programs in this folder, which may be of another version.
+    pub fn start_again_as(&mut self, host: usize, programs: &Path) -> Result<()> {
+        let worker = programs.join("fault_worker").to_string_lossy().into_owned();
+        let flags = &mut self.hosts[host].flags;
+        let at = flags.iter().position(|flag| flag == "--worker-program").context("a worker")?;
+        flags[at + 1] = worker;
+        self.hosts[host].start_again(|ports, folder, flags| {
+            TestServer::start_program(&programs.join("bodyscript"), ports, folder, flags)
+        })
+    }
+
+    /// Forgets all jobs and hosts, as if no version had ever used the database. No host may run.
+    pub fn clear_database(&self) -> Result<()> {
+        ensure!(self.hosts.iter().all(|host| host.server.is_none()), "a host still runs");
+        self.query("DROP SCHEMA bodyscript CASCADE").map(drop)
     }
 
     /// Stops a service without ending it. Its workers go on.

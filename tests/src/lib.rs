@@ -1,6 +1,7 @@
 //! Test support: people whose joints are known, video files made of them, and the programs under
 //! test. Called by the tests of this workspace; the service must never depend on it.
 
+pub mod balanced_users;
 pub mod browser;
 pub mod cluster;
 pub mod connection_flood;

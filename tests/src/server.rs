@@ -63,6 +63,18 @@ impl TestServer {
         Ok(server)
     }
 
+    /// As [`TestServer::start_at`], with this program, which may be of another version.
+    pub fn start_program(
+        program: &Path,
+        ports: [u16; 2],
+        folder: Arc<TempDir>,
+        flags: &[&str],
+    ) -> Result<Self> {
+        let mut server = Self::launch_program(program, ports, folder, flags, None)?;
+        server.await_ready()?;
+        Ok(server)
+    }
+
     /// As [`TestServer::start_at`]; the service dies at this failpoint.
     pub fn start_until(
         ports: [u16; 2],
@@ -78,6 +90,16 @@ impl TestServer {
     /// On these ports: the public one and the operators', which may be 0. A flag of the test
     /// overrides the latter.
     fn launch_at(
+        ports: [u16; 2],
+        folder: Arc<TempDir>,
+        flags: &[&str],
+        failpoint: Option<&str>,
+    ) -> Result<Self> {
+        Self::launch_program(&programs::path("bodyscript")?, ports, folder, flags, failpoint)
+    }
+
+    fn launch_program(
+        program: &Path,
         [port, operators]: [u16; 2],
         folder: Arc<TempDir>,
         flags: &[&str],
@@ -90,7 +112,7 @@ impl TestServer {
         std::fs::create_dir_all(&temporary)?;
         let own = ["--operator-listen".to_owned(), format!("127.0.0.1:{operators}")];
         let own = if flags.contains(&"--operator-listen") { &[][..] } else { &own[..] };
-        let child = Command::new(programs::path("bodyscript")?)
+        let child = Command::new(program)
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--state-dir"])
             .arg(folder.path().join("state"))
             .args(own)

@@ -2,6 +2,7 @@
 //! They run one after another, because each of them uses all processors and some measure how the memory of
 //! the service grows.
 
+mod cluster;
 mod crash;
 mod mutants;
 mod oom;

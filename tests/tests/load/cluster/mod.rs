@@ -1,0 +1,3 @@
+//! Hosts that share a journal and a store, under disturbances that take long.
+
+mod versions;
