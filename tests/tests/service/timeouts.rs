@@ -3,8 +3,9 @@
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::connection_flood::Route;
+use bodyscript_tests::polling::{ids, wait_until};
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::traces::start_fault_service;
+use bodyscript_tests::traces::{names, start_fault_service};
 use reqwest::StatusCode;
 use reqwest::blocking::Client;
 use std::io::{ErrorKind, Read, Write};
@@ -111,6 +112,23 @@ fn a_stalled_or_slow_body_is_refused() -> Result<()> {
     assert!(text.starts_with("HTTP/1.1 408") && text.contains("upload_stalled"), "{text}");
     let left = std::fs::read_dir(server.state_dir().join("spool"))?.count();
     assert_eq!(left, 0, "their files are removed");
+    is_served(&server)
+}
+
+#[test]
+fn a_client_that_leaves_while_its_upload_is_synced_leaves_no_video() -> Result<()> {
+    const CLIENTS: usize = 200;
+    let server = start_fault_service(&["--client-uploads-per-minute-max", "60000"])?;
+    for client in 0..CLIENTS {
+        let video = format!("FAULT ok\n{client}\n");
+        let length = video.len();
+        let head =
+            format!("PUT /api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}");
+        // The connection is closed at once, while the service receives, syncs or submits the video.
+        connect(&server)?.write_all(format!("{head}\r\n\r\n{video}").as_bytes())?;
+    }
+    wait_until("no video is left", || Ok(names(&server.state_dir(), "spool")?.is_empty()))?;
+    assert_eq!(ids(&server.jobs()?, |job| job["status"] != "completed"), [].into());
     is_served(&server)
 }
 

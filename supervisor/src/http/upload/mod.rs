@@ -44,6 +44,8 @@ use axum::response::{IntoResponse, Response};
 use http_body::Body as _;
 use serde::Serialize;
 use std::fs::File;
+use std::sync::Arc;
+use tracing::Instrument;
 use utoipa::ToSchema;
 
 /// The response to an upload.
@@ -106,13 +108,11 @@ async fn receive(service: &Service, request: Request) -> Response {
     };
     // Frees the buffer that the header was received into.
     drop(parts);
-    match receive_and_submit(service, body, started).await {
-        Ok(status) => {
-            permit.add_job(status.job_id);
-            accepted(status)
-        }
-        Err(error) => error.into_response(),
-    }
+    let done = match receive_body(service, body, started).await {
+        Ok(received) => submit_received(service.clone(), received, permit).await,
+        Err(error) => Err(error),
+    };
+    done.map_or_else(IntoResponse::into_response, accepted)
 }
 
 /// An upload request without its body.
@@ -257,11 +257,21 @@ async fn begin(
     Ok((StartedUpload { upload, ticket, id, partial, file }, permit))
 }
 
-async fn receive_and_submit(
+/// An upload whose body has arrived, and its file, which may not be on the disk yet.
+struct ReceivedUpload {
+    ticket: Ticket,
+    id: JobId,
+    upload: Upload,
+    webhook: Option<WebhookUrl>,
+    partial: PartialUpload,
+    file: Arc<File>,
+}
+
+async fn receive_body(
     service: &Service,
     body: Body,
     started: StartedUpload,
-) -> Result<Status, ApiError> {
+) -> Result<ReceivedUpload, ApiError> {
     let StartedUpload { upload, ticket, id, partial, file } = started;
     let file = FileWriter::new(file, partial.path());
     let chunks = Chunks::start(body, ticket.upload(), &service.config.http);
@@ -281,17 +291,31 @@ async fn receive_and_submit(
     };
     check_webhook(service, &received.options)?;
     let webhook = received.options.webhook().cloned();
-    let options = received.options.options()?;
-    let file = file.file();
-    blocking(move || partial.complete(&file)).await??;
     let upload = Upload {
         filename: received.filename,
         bytes: received.video.bytes,
         sha256: received.video.sha256,
-        options,
+        options: received.options.options()?,
         idempotency_key: upload.key,
     };
-    share_and_submit(service, (ticket, id), upload, webhook).await
+    Ok(ReceivedUpload { ticket, id, upload, webhook, partial, file: file.file() })
+}
+
+/// Submits an upload as a job, whether or not the client waits for it: from the sync of its file on, only a job accounts
+/// for that.
+async fn submit_received(
+    service: Service,
+    received: ReceivedUpload,
+    permit: ClientPermit,
+) -> Result<Status, ApiError> {
+    let ReceivedUpload { ticket, id, upload, webhook, partial, file } = received;
+    let task = async move {
+        blocking(move || partial.complete(&file)).await??;
+        let status = share_and_submit(&service, (ticket, id), upload, webhook).await?;
+        permit.add_job(status.job_id);
+        Ok(status)
+    };
+    tokio::spawn(task.in_current_span()).await.map_err(|_| ApiError::Internal)?
 }
 
 /// Shares a complete upload with other hosts, if there are any, and submits it as a job.
