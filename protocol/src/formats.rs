@@ -131,7 +131,10 @@ mod tests {
     fn the_default_is_what_the_table_says() {
         let default = "video,csv,json,thumbnail,preview,metadata";
         assert_eq!(Formats::DEFAULT.to_string(), default);
-        assert_eq!(Formats::ALL.to_string(), format!("{default},openpose,trc,parquet,angles,clean"));
+        assert_eq!(
+            Formats::ALL.to_string(),
+            format!("{default},openpose,trc,parquet,angles,clean")
+        );
     }
 
     #[test]

@@ -1,11 +1,18 @@
 //! Hosts on one machine: services with a state folder each that share a database and a store. Each can be killed,
-//! suspended and started again.
+//! suspended, cut off and started again.
+
+mod builder;
+pub mod checks;
+pub mod publications;
 
 use crate::database::Database;
+use crate::faulty_link::FaultyLink;
 use crate::object_server::ObjectServer;
-use crate::server::TestServer;
-use crate::traces::fault_worker;
+use crate::polling::wait_until;
+use crate::programs;
+use crate::server::{DIE_AT_FAILPOINT, TestServer};
 use anyhow::{Context, Result, ensure};
+pub use builder::ClusterBuilder;
 use nix::sys::signal::Signal;
 use std::fs;
 use std::path::Path;
@@ -15,9 +22,6 @@ use tempfile::TempDir;
 
 /// After how long without a sign of life a host loses its jobs to others. Far longer than a host of tests is slow.
 pub const LEASE: Duration = Duration::from_secs(3);
-
-/// How often each host reads what others have changed.
-const POLL: Duration = Duration::from_millis(100);
 
 /// The flag for how long a host that stops goes on accepting requests.
 pub const STOP_DELAY: &str = "--stop-delay-s";
@@ -29,7 +33,7 @@ pub struct Cluster {
     database: Database,
     store: ObjectServer,
     /// Has the credentials of the store.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A host, whose service may be killed.
@@ -39,35 +43,28 @@ struct Host {
     folder: Arc<TempDir>,
     ports: [u16; 2],
     flags: Vec<String>,
+    variables: Vec<(String, String)>,
+    /// To the database and to the store, if it does not reach them directly.
+    links: Option<Links>,
+}
+
+/// The links from a host to what it shares with others.
+#[derive(Debug)]
+struct Links {
+    database: FaultyLink,
+    store: FaultyLink,
 }
 
 impl Cluster {
+    /// Hosts with the fault worker and these flags, to be started.
+    pub fn of(hosts: usize, flags: &[&str]) -> ClusterBuilder {
+        ClusterBuilder::new(hosts, flags)
+    }
+
     /// Starts hosts with the fault worker and these flags; none, which counts as a skip, where there is no database or
     /// no store.
     pub fn start(hosts: usize, flags: &[&str]) -> Result<Option<Self>> {
-        let Some(database) = Database::start()? else { return Ok(None) };
-        let Some(store) = ObjectServer::start()? else { return Ok(None) };
-        let folder = tempfile::tempdir()?;
-        let mut shared = [
-            database.flags(),
-            store.flags(folder.path())?,
-            fault_worker()?.to_vec(),
-            vec!["--lease-s".into(), LEASE.as_secs().to_string()],
-            vec!["--journal-poll-ms".into(), POLL.as_millis().to_string()],
-            flags.iter().copied().map(String::from).collect(),
-        ]
-        .concat();
-        // No load balancer has to notice that a test ends.
-        if !flags.contains(&STOP_DELAY) {
-            shared.extend([STOP_DELAY.to_owned(), "0".to_owned()]);
-        }
-        let mut cluster = Self { hosts: Vec::new(), database, store, _folder: folder };
-        for name in ('a'..='z').take(hosts) {
-            let mut flags = shared.clone();
-            flags.extend(["--host-name".to_owned(), name.to_string()]);
-            cluster.hosts.push(Host::start(flags)?);
-        }
-        Ok(Some(cluster))
+        Self::of(hosts, flags).start()
     }
 
     /// How many hosts there are, killed ones included.
@@ -103,14 +100,17 @@ impl Cluster {
 
     /// Starts the service of a killed host at the same addresses, with what it has left in its folder.
     pub fn start_again(&mut self, host: usize) -> Result<()> {
-        self.hosts[host].start_again(TestServer::start_at)
+        self.start_again_with(host, &[])
     }
 
     /// As [`Cluster::start_again`]; the service dies at this failpoint.
     pub fn start_again_until(&mut self, host: usize, failpoint: &str) -> Result<()> {
-        self.hosts[host].start_again(|ports, folder, flags| {
-            TestServer::start_until(ports, folder, flags, failpoint)
-        })
+        self.start_again_with(host, &[(DIE_AT_FAILPOINT, failpoint)])
+    }
+
+    /// As [`Cluster::start_again`], with these variables besides those of the host.
+    pub fn start_again_with(&mut self, host: usize, variables: &[(&str, &str)]) -> Result<()> {
+        self.hosts[host].start_again(&programs::path("bodyscript")?, variables)
     }
 
     /// As [`Cluster::start_again`], with the programs in this folder, which may be of another version.
@@ -119,9 +119,7 @@ impl Cluster {
         let flags = &mut self.hosts[host].flags;
         let at = flags.iter().position(|flag| flag == "--worker-program").context("a worker")?;
         flags[at + 1] = worker;
-        self.hosts[host].start_again(|ports, folder, flags| {
-            TestServer::start_program(&programs.join("bodyscript"), ports, folder, flags)
-        })
+        self.hosts[host].start_again(&programs.join("bodyscript"), &[])
     }
 
     /// Forgets all jobs and hosts, as if no version had ever used the database. No host may run.
@@ -138,6 +136,37 @@ impl Cluster {
     /// Continues it.
     pub fn resume(&self, host: usize) -> Result<()> {
         self.host(host).signal(Signal::SIGCONT)
+    }
+
+    /// Lets a host reach neither the database nor the store. It does not notice but by their silence.
+    pub fn cut_off(&self, host: usize) -> Result<()> {
+        let links = self.links(host)?;
+        links.database.hold();
+        links.store.hold();
+        Ok(())
+    }
+
+    /// Ends that.
+    pub fn rejoin(&self, host: usize) -> Result<()> {
+        let links = self.links(host)?;
+        links.database.release();
+        links.store.release();
+        Ok(())
+    }
+
+    /// Waits until the others take a host for lost.
+    pub fn await_loss(&self, host: usize) -> Result<()> {
+        let row = format!("SELECT name FROM bodyscript.hosts WHERE name = '{}'", host_name(host));
+        wait_until("the host is taken for lost", || Ok(self.query(&row)?.is_empty()))
+    }
+
+    /// The link from a host to the store.
+    pub fn store_link(&self, host: usize) -> Result<&FaultyLink> {
+        Ok(&self.links(host)?.store)
+    }
+
+    fn links(&self, host: usize) -> Result<&Links> {
+        self.hosts[host].links.as_ref().context("the host has links")
     }
 
     /// The database that they share.
@@ -168,28 +197,29 @@ impl Drop for Cluster {
     /// Continues all that a failed test has left suspended: it would not end.
     fn drop(&mut self) {
         let _ = self.database.resume();
-        for server in self.hosts.iter().filter_map(|host| host.server.as_ref()) {
-            let _ = server.signal(Signal::SIGCONT);
+        for host in 0..self.size() {
+            let _ = self.rejoin(host);
+            if let Some(server) = &self.hosts[host].server {
+                let _ = server.signal(Signal::SIGCONT);
+            }
         }
     }
 }
 
-impl Host {
-    fn start(flags: Vec<String>) -> Result<Self> {
-        let folder = Arc::new(tempfile::tempdir()?);
-        let strs: Vec<_> = flags.iter().map(String::as_str).collect();
-        let server = TestServer::start_in(Arc::clone(&folder), &strs)?;
-        let ports = server.ports()?;
-        Ok(Self { server: Some(server), folder, ports, flags })
-    }
+/// The name of a host for operators.
+fn host_name(host: usize) -> char {
+    ('a'..='z').nth(host).expect("few hosts")
+}
 
-    fn start_again(
-        &mut self,
-        start: impl FnOnce([u16; 2], Arc<TempDir>, &[&str]) -> Result<TestServer>,
-    ) -> Result<()> {
+impl Host {
+    fn start_again(&mut self, program: &Path, variables: &[(&str, &str)]) -> Result<()> {
         ensure!(self.server.is_none(), "the host still runs");
         let flags: Vec<_> = self.flags.iter().map(String::as_str).collect();
-        self.server = Some(start(self.ports, Arc::clone(&self.folder), &flags)?);
+        let own = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let variables: Vec<_> = own.chain(variables.iter().copied()).collect();
+        let folder = Arc::clone(&self.folder);
+        let server = TestServer::start_program(program, (self.ports, folder), &flags, &variables)?;
+        self.server = Some(server);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use nix::unistd::{Pid, User, geteuid};
 use std::env::consts::ARCH;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -80,9 +80,9 @@ impl Database {
         Ok(())
     }
 
-    /// The address of the database for services, without the password.
-    pub fn url(&self) -> String {
-        format!("postgres://{NAME}@127.0.0.1:{}/{NAME}", self.port)
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
     /// The file with the password of the services.
@@ -92,8 +92,14 @@ impl Database {
 
     /// The flags of a service with its journal in this database.
     pub fn flags(&self) -> Vec<String> {
+        self.flags_at(self.address())
+    }
+
+    /// The same, for a service that reaches it at this address.
+    pub fn flags_at(&self, address: SocketAddr) -> Vec<String> {
         let password_file = self.password_file().to_string_lossy().into_owned();
-        vec!["--journal-url".into(), self.url(), "--journal-password-file".into(), password_file]
+        let url = format!("postgres://{NAME}@{address}/{NAME}");
+        vec!["--journal-url".into(), url, "--journal-password-file".into(), password_file]
     }
 
     /// The rows of a query of a superuser, one a line, their columns separated by `|`.

@@ -74,6 +74,11 @@ pub fn is_alive(pid: i32) -> bool {
     Process::new(pid).and_then(|process| process.stat()).is_ok_and(|stat| stat.state != 'Z')
 }
 
+/// Whether a process is suspended.
+pub fn is_stopped(pid: i32) -> bool {
+    Process::new(pid).and_then(|process| process.stat()).is_ok_and(|stat| stat.state == 'T')
+}
+
 fn stats() -> impl Iterator<Item = Stat> {
     let processes = all_processes().into_iter().flatten().flatten();
     processes.filter_map(|process| process.stat().ok())

@@ -1,72 +1,140 @@
-//! A store that speaks S3, for one test on loopback: moto, as `make python-tools` installs it. It keeps its objects in
-//! memory.
+//! A store that speaks S3, for one test on loopback: moto, as `make python-tools` installs it, which keeps its objects in
+//! memory, or the one that `OBJECT_SERVER` names.
 
 use crate::polling::wait_until;
 use crate::report;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::blocking::Client;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// The variable that names the program.
+const CHOICE: &str = "OBJECT_SERVER";
 
 /// The bucket that a store has at its start.
 const BUCKET: &str = "videos";
 
-/// Of any user: the store accepts all.
-const CREDENTIALS: &str = "[default]\naws_access_key_id = test\naws_secret_access_key = test\n";
+/// Of the user of the store; moto accepts any.
+const KEY: &str = "test";
+
+/// The program that is the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    Moto,
+    /// Keeps its objects as files; `make object-server` builds it.
+    S3sFs,
+}
+
+impl Engine {
+    fn chosen() -> Result<Self> {
+        match std::env::var(CHOICE).as_deref() {
+            Err(_) | Ok("moto") => Ok(Self::Moto),
+            Ok("s3s-fs") => Ok(Self::S3sFs),
+            Ok(other) => bail!("{CHOICE}={other} is neither moto nor s3s-fs"),
+        }
+    }
+
+    /// The program below `target`, and what makes it.
+    const fn program(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Moto => ("object_server/bin/moto_server", "make python-tools"),
+            Self::S3sFs => ("s3s-fs/bin/s3s-fs", "make object-server"),
+        }
+    }
+
+    fn command(self, program: &Path, port: u16, folder: &Path) -> Command {
+        let (mut command, port) = (Command::new(program), port.to_string());
+        match self {
+            Self::Moto => command.args(["-H", "127.0.0.1", "-p", &port]),
+            Self::S3sFs => command
+                .args(["--host", "127.0.0.1", "--port", &port])
+                .args(["--access-key", KEY, "--secret-key", KEY])
+                .arg(folder),
+        };
+        command
+    }
+}
 
 /// A running store.
 #[derive(Debug)]
 pub struct ObjectServer {
+    engine: Engine,
     child: Child,
-    endpoint: String,
+    address: SocketAddr,
     client: Client,
+    /// Has a folder of each bucket, if the store keeps files.
+    folder: TempDir,
 }
 
 impl ObjectServer {
     /// Starts a store with an empty bucket; none, which counts as a skip, if it is not installed.
     pub fn start() -> Result<Option<Self>> {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let program = here.join("../target/object_server/bin/moto_server");
+        let engine = Engine::chosen()?;
+        let (program, made_by) = engine.program();
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target").join(program);
         if !program.exists() {
-            report::skipped("object-server", "moto is not installed; run `make python-tools`");
+            let reason = format!("{} is not there; run `{made_by}`", program.display());
+            report::skipped("object-server", &reason);
             return Ok(None);
         }
         // The port was free a moment ago; if another process takes it, the bucket cannot be created.
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let child = Command::new(program)
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+        let folder = tempfile::tempdir()?;
+        let child = engine
+            .command(&program, port, folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .context("the store cannot be started")?;
-        let endpoint = format!("http://127.0.0.1:{port}");
-        let server = Self { child, endpoint, client: Client::new() };
-        wait_until("the store has a bucket", || {
-            let answer = server.client.put(format!("{}/{BUCKET}", server.endpoint)).send();
-            Ok(answer.is_ok_and(|answer| answer.status().is_success()))
-        })?;
+        let address = (Ipv4Addr::LOCALHOST, port).into();
+        let server = Self { engine, child, address, client: Client::new(), folder };
+        server.create_bucket()?;
         Ok(Some(server))
     }
 
-    /// Its address.
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
+    fn create_bucket(&self) -> Result<()> {
+        if self.engine == Engine::S3sFs {
+            fs::create_dir(self.folder.path().join(BUCKET))?;
+            let connects = || Ok(TcpStream::connect(self.address).is_ok());
+            return wait_until("the store takes connections", connects);
+        }
+        wait_until("the store has a bucket", || {
+            let answer = self.client.put(format!("{}/{BUCKET}", self.endpoint())).send();
+            Ok(answer.is_ok_and(|answer| answer.status().is_success()))
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its URL.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// The flags of a service with its files in this store, below the prefix `a`. The folder gets a file with credentials.
     pub fn flags(&self, folder: &Path) -> Result<Vec<String>> {
+        self.flags_at(self.address, folder)
+    }
+
+    /// The same, for a service that reaches it at this address.
+    pub fn flags_at(&self, address: SocketAddr, folder: &Path) -> Result<Vec<String>> {
         let credentials = folder.join("credentials");
-        fs::write(&credentials, CREDENTIALS)?;
+        let lines = format!("aws_access_key_id = {KEY}\naws_secret_access_key = {KEY}\n");
+        fs::write(&credentials, format!("[default]\n{lines}"))?;
         Ok(vec![
             "--artefacts-url".into(),
             format!("s3://{BUCKET}/a"),
             "--artefacts-endpoint".into(),
-            self.endpoint.clone(),
+            format!("http://{address}"),
             "--artefacts-credentials-file".into(),
             credentials.to_string_lossy().into_owned(),
         ])
@@ -74,13 +142,30 @@ impl ObjectServer {
 
     /// The names of all objects, sorted.
     pub fn names(&self) -> Result<Vec<String>> {
-        let url = format!("{}/{BUCKET}?list-type=2", self.endpoint);
-        let list = self.client.get(url).send()?.error_for_status()?.text()?;
-        ensure!(list.contains("<IsTruncated>false<"), "{list}");
-        let keys = list.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
-        let mut names: Vec<_> = keys.map(|(key, _)| key.to_owned()).collect();
+        let mut names = match self.engine {
+            Engine::Moto => self.listed()?,
+            Engine::S3sFs => files_below(&self.folder.path().join(BUCKET))?,
+        };
         names.sort();
         Ok(names)
+    }
+
+    /// The names that the store lists, from all pages of the list.
+    fn listed(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        loop {
+            let after = names.last().map_or("", String::as_str);
+            let url = format!("{}/{BUCKET}?list-type=2&start-after={after}", self.endpoint());
+            let list = self.client.get(url).send()?.error_for_status()?.text()?;
+            let keys = list.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+            let page: Vec<_> = keys.map(|(key, _)| key.to_owned()).collect();
+            let is_last = list.contains("<IsTruncated>false<");
+            ensure!(is_last || !page.is_empty(), "{list}");
+            names.extend(page);
+            if is_last {
+                return Ok(names);
+            }
+        }
     }
 
     /// Stops it without ending it: connections are accepted, and nothing is answered.
@@ -92,6 +177,23 @@ impl ObjectServer {
     pub fn resume(&self) -> Result<()> {
         Ok(kill(Pid::from_raw(self.child.id() as i32), Signal::SIGCONT)?)
     }
+}
+
+/// The paths of all files below a folder, from there on.
+fn files_below(root: &Path) -> Result<Vec<String>> {
+    let (mut files, mut folders) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        // Another request may have removed it.
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path.strip_prefix(root)?.to_string_lossy().into_owned());
+            }
+        }
+    }
+    Ok(files)
 }
 
 impl Drop for ObjectServer {

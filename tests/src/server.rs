@@ -22,6 +22,8 @@ use tempfile::TempDir;
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Longest wait for anything; far beyond what the slowest machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(180);
+/// The variable that names the point at which a service dies.
+pub const DIE_AT_FAILPOINT: &str = "DIE_AT_FAILPOINT";
 
 /// A running service.
 #[derive(Debug)]
@@ -53,36 +55,23 @@ impl TestServer {
     /// this failpoint if there is one.
     pub fn launch(folder: Arc<TempDir>, flags: &[&str], failpoint: Option<&str>) -> Result<Self> {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        Self::launch_at([port, 0], folder, flags, failpoint)
+        let failpoint = failpoint.map(|name| (DIE_AT_FAILPOINT, name));
+        Self::launch_at([port, 0], folder, flags, failpoint.as_slice())
     }
 
     /// As [`TestServer::start_in`], on these ports: the public one and the operators'.
     pub fn start_at(ports: [u16; 2], folder: Arc<TempDir>, flags: &[&str]) -> Result<Self> {
-        let mut server = Self::launch_at(ports, folder, flags, None)?;
-        server.await_ready()?;
-        Ok(server)
+        Self::start_program(&programs::path("bodyscript")?, (ports, folder), flags, &[])
     }
 
-    /// As [`TestServer::start_at`], with this program, which may be of another version.
+    /// As [`TestServer::start_at`], with this program, which may be of another version, and these variables.
     pub fn start_program(
         program: &Path,
-        ports: [u16; 2],
-        folder: Arc<TempDir>,
+        (ports, folder): ([u16; 2], Arc<TempDir>),
         flags: &[&str],
+        variables: &[(&str, &str)],
     ) -> Result<Self> {
-        let mut server = Self::launch_program(program, ports, folder, flags, None)?;
-        server.await_ready()?;
-        Ok(server)
-    }
-
-    /// As [`TestServer::start_at`]; the service dies at this failpoint.
-    pub fn start_until(
-        ports: [u16; 2],
-        folder: Arc<TempDir>,
-        flags: &[&str],
-        failpoint: &str,
-    ) -> Result<Self> {
-        let mut server = Self::launch_at(ports, folder, flags, Some(failpoint))?;
+        let mut server = Self::launch_program(program, (ports, folder), flags, variables)?;
         server.await_ready()?;
         Ok(server)
     }
@@ -93,17 +82,16 @@ impl TestServer {
         ports: [u16; 2],
         folder: Arc<TempDir>,
         flags: &[&str],
-        failpoint: Option<&str>,
+        variables: &[(&str, &str)],
     ) -> Result<Self> {
-        Self::launch_program(&programs::path("bodyscript")?, ports, folder, flags, failpoint)
+        Self::launch_program(&programs::path("bodyscript")?, (ports, folder), flags, variables)
     }
 
     fn launch_program(
         program: &Path,
-        [port, operators]: [u16; 2],
-        folder: Arc<TempDir>,
+        ([port, operators], folder): ([u16; 2], Arc<TempDir>),
         flags: &[&str],
-        failpoint: Option<&str>,
+        variables: &[(&str, &str)],
     ) -> Result<Self> {
         leftovers::become_subreaper()?;
         let log = File::options().create(true).append(true).open(folder.path().join("log"))?;
@@ -118,7 +106,7 @@ impl TestServer {
             .args(own)
             .args(flags)
             .env("TMPDIR", temporary)
-            .envs(failpoint.map(|name| ("DIE_AT_FAILPOINT", name)))
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

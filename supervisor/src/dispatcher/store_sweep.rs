@@ -5,7 +5,7 @@
 
 use crate::dispatcher::state::State;
 use crate::policy::job::{JobId, JobState};
-use crate::store::{JournalState, Stored};
+use crate::store::{JournalState, Stored, failpoint};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -41,14 +41,15 @@ impl Kept {
 impl State {
     /// Looks through the store, if it is time for that.
     pub(crate) fn sweep_store(&mut self) {
-        let is_due = self.store_swept_at.elapsed() >= SWEEP_PERIOD;
+        let (period, age_min) = waits();
+        let is_due = self.store_swept_at.elapsed() >= period;
         if !is_due || !self.journal.is_shared() || self.journal.state() != JournalState::Writable {
             return;
         }
         self.store_swept_at = Instant::now();
         let kept: HashMap<JobId, Kept> =
             self.jobs.iter().map(|job| (job.id, Kept::of(job.state(), job.claims))).collect();
-        let (files, before) = (self.files.clone(), self.clock.wall() - AGE_MIN);
+        let (files, before) = (self.files.clone(), self.clock.wall() - age_min);
         tokio::spawn(async move {
             match files.sweep(before, |stored| is_kept(&kept, stored)).await {
                 Ok(0) => {}
@@ -57,6 +58,14 @@ impl State {
             }
         });
     }
+}
+
+/// Time between two looks, and the age of what is removed.
+fn waits() -> (Duration, Duration) {
+    if failpoint::is_skipped("store_sweep_wait") {
+        return (Duration::ZERO, Duration::ZERO);
+    }
+    (SWEEP_PERIOD, AGE_MIN)
 }
 
 fn is_kept(kept: &HashMap<JobId, Kept>, stored: &Stored) -> bool {

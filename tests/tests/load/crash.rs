@@ -18,7 +18,10 @@ use std::time::{Duration, Instant};
 const AFTER_JOURNAL_LOSS: [&str; 1] = ["set_aside_moved"];
 
 /// Reached where hosts share a journal only; tested there.
-const IN_CLUSTERS: [&str; 2] = ["resumable_committed", "resumable_submitted"];
+const IN_CLUSTERS: [&str; 3] = ["publication_due", "resumable_committed", "resumable_submitted"];
+
+/// Steps that a control or a test of hosts that share a journal skips.
+const SKIPPED: [&str; 2] = ["publication_compare", "store_sweep_wait"];
 
 /// All other failpoints of the program.
 const FAILPOINTS: [&str; 12] = [
@@ -58,13 +61,16 @@ fn the_tested_failpoints_match_the_source() -> Result<()> {
                 continue;
             }
             let text = std::fs::read_to_string(path)?;
-            let calls = text.split("failpoint::reach(\"").skip(1);
-            found.extend(calls.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+            for call in ["failpoint::reach(\"", "failpoint::is_skipped(\""] {
+                let calls = text.split(call).skip(1);
+                found.extend(calls.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+            }
         }
     }
     found.sort_unstable();
     found.dedup();
-    let mut listed: Vec<&str> = [&FAILPOINTS[..], &AFTER_JOURNAL_LOSS, &IN_CLUSTERS].concat();
+    let mut listed: Vec<&str> =
+        [&FAILPOINTS[..], &AFTER_JOURNAL_LOSS, &IN_CLUSTERS, &SKIPPED].concat();
     listed.sort_unstable();
     assert_eq!(found, listed);
     Ok(())

@@ -95,7 +95,7 @@ fn downloads_are_redirected_to_the_store_if_it_is_to_serve_them() -> Result<()> 
     let answer = client.get(server.url(&format!("/api/download/{id}/csv"))).send()?;
     assert_eq!(answer.status(), StatusCode::TEMPORARY_REDIRECT);
     let url = header(&answer, "location").context("an address")?;
-    ensure!(url.starts_with(store.endpoint()), "{url}");
+    ensure!(url.starts_with(&store.endpoint()), "{url}");
     let direct = client.get(&url).send()?.error_for_status()?;
     let disposition = header(&direct, "content-disposition").context("a disposition")?;
     ensure!(disposition.starts_with("attachment"), "{disposition}");

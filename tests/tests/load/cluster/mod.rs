@@ -1,3 +1,5 @@
 //! Hosts that share a journal and a store, under disturbances that take long.
 
+mod disturbances;
+mod fence;
 mod versions;

@@ -1,28 +1,17 @@
 //! A host or the database fails while a job runs: the job is completed once, by whoever may.
 
-use super::{
-    TAKEOVER, await_completion, await_end_on, await_exit, await_runner, check_served_alike, claims,
-    runs,
-};
 use anyhow::{Result, ensure};
+use bodyscript_tests::cluster::checks::{
+    REFUSED, TAKEOVER, await_completion, await_end_on, await_exit, await_runner,
+    check_served_alike, claims, hosts_that_log, runs,
+};
 use bodyscript_tests::cluster::{Cluster, LEASE};
 use bodyscript_tests::polling::{ends, wait_until};
 use bodyscript_tests::traces::fault_video;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-/// In the log of a host that wanted to publish results of a job that another has taken over.
-const REFUSED: &str = "the end of an attempt is refused";
-
 const FLAGS: [&str; 2] = ["--workers", "2"];
-
-/// Hosts whose log has a line with these words and the job.
-fn hosts_that_log(cluster: &Cluster, words: &str, id: &str) -> Vec<usize> {
-    let is_logged = |host: &usize| {
-        cluster.log(*host).lines().any(|line| line.contains(words) && line.contains(id))
-    };
-    (0..cluster.size()).filter(is_logged).collect()
-}
 
 #[test]
 fn a_killed_host_loses_no_job() -> Result<()> {

@@ -1,8 +1,8 @@
 //! Hosts behind a load balancer that sends each request to another one, with the example in `docs/proxies`.
 
-use super::{await_completion, await_end_on, runs};
 use anyhow::{Result, ensure};
 use bodyscript_tests::balanced_users::Users;
+use bodyscript_tests::cluster::checks::{await_completion, await_end_on, runs};
 use bodyscript_tests::cluster::{Cluster, STOP_DELAY};
 use bodyscript_tests::polling::{ends, wait_until};
 use bodyscript_tests::proxies::{Proxy, Setup};

@@ -1,6 +1,5 @@
 //! Hosts that share a journal and a store: what one has accepted or run is known to all, and each job runs on one.
 
-mod disturbances;
 mod failures;
 mod load_balancer;
 mod notices;
@@ -11,107 +10,16 @@ mod start;
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::cluster::Cluster;
-use bodyscript_tests::leftovers::descendants;
+use bodyscript_tests::cluster::checks::{
+    await_completion, await_end, await_exit, await_runner, check_served_alike, exits, runs,
+};
 use bodyscript_tests::polling::{ends, ids, wait_until};
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::fault_video;
 use reqwest::StatusCode;
 use serde_json::Value;
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
-
-/// In the log of a host that continues the job of another.
-const TAKEOVER: &str = "taken over from a lost host";
-
-/// The exit reports of a job's workers on a host.
-fn exits(cluster: &Cluster, host: usize, id: &str) -> Vec<String> {
-    let log = cluster.log(host);
-    let lines = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-    lines.filter(|line| line.contains(" exit: ") && line.contains(id)).map(str::to_owned).collect()
-}
-
-/// How many of them report that the worker has done the job.
-fn runs(cluster: &Cluster, host: usize, id: &str) -> usize {
-    exits(cluster, host, id).iter().filter(|exit| exit.contains(r#"end="done""#)).count()
-}
-
-/// Waits until a worker of a job on this host has exited with this end.
-fn await_exit(cluster: &Cluster, host: usize, id: &str, end: &str) -> Result<()> {
-    let end = format!("end=\"{end}\"");
-    wait_until("the worker exits", || {
-        Ok(exits(cluster, host, id).iter().any(|exit| exit.contains(&end)))
-    })
-    .with_context(|| format!("{id} on host {host}; log: {}", cluster.log(host)))
-}
-
-/// Waits until a worker has processed a frame of a job; gives the worker's host. (More than one may begin to start it.)
-fn await_runner(cluster: &Cluster, id: &str) -> Result<usize> {
-    let is_runner = |host: usize| {
-        let server = cluster.host(host);
-        let status = server.status(id)?;
-        let pid = status["worker"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
-        let is_here = pid.is_some_and(|pid| descendants(server.pid()).contains(&pid));
-        Ok::<_, anyhow::Error>(is_here && status["current_frame"] == 1)
-    };
-    let runner = Cell::new(None);
-    wait_until("a host runs the job", || {
-        for host in 0..cluster.size() {
-            if is_runner(host)? {
-                runner.set(Some(host));
-            }
-        }
-        Ok(runner.get().is_some())
-    })?;
-    runner.get().context("a host that runs it")
-}
-
-/// Waits until a job has ended, as one host reports it; gives its status without what is of other jobs.
-fn await_end_on(cluster: &Cluster, host: usize, id: &str) -> Result<Value> {
-    let mut status = cluster.host(host).await_end(id)?;
-    status["queue_total"].take();
-    Ok(status)
-}
-
-/// Waits until a job has ended on all hosts, which must report the same of it; gives its status.
-fn await_end(cluster: &Cluster, id: &str) -> Result<Value> {
-    let first = await_end_on(cluster, 0, id)?;
-    for host in 1..cluster.size() {
-        let status = await_end_on(cluster, host, id)?;
-        ensure!(status == first, "host 0 reports {first}, host {host} {status}");
-    }
-    Ok(first)
-}
-
-/// Waits until a job is completed, on all hosts, by one attempt.
-fn await_completion(cluster: &Cluster, id: &str) -> Result<Value> {
-    let status = await_end(cluster, id)?;
-    ensure!(status["status"] == "completed" && ends(&status) == ["done"], "{status}");
-    Ok(status)
-}
-
-/// A result as a host serves it: its tag and its bytes.
-fn served(server: &TestServer, id: &str) -> Result<(String, Vec<u8>)> {
-    let answer = server.get(&format!("/api/serve/{id}/pose_data.csv"))?.error_for_status()?;
-    let tag = answer.headers().get("etag").context("a tag")?.to_str()?.to_owned();
-    Ok((tag, answer.bytes()?.to_vec()))
-}
-
-/// Checks that all hosts serve the same result of a job.
-fn check_served_alike(cluster: &Cluster, id: &str) -> Result<()> {
-    let first = served(cluster.host(0), id)?;
-    for host in 1..cluster.size() {
-        ensure!(served(cluster.host(host), id)? == first, "host {host} serves another {id}");
-    }
-    Ok(())
-}
-
-/// The claims whose results of a job are in the store.
-fn claims(names: &[String], id: &str) -> BTreeSet<String> {
-    let prefix = format!("a/results/{id}/");
-    let claims = names.iter().filter_map(|name| name.strip_prefix(&prefix)?.split('/').next());
-    claims.map(str::to_owned).collect()
-}
 
 /// Uploads a video under a key; gives the response's status and body.
 fn put(server: &TestServer, key: &str, video: &Path) -> Result<(StatusCode, Value)> {

@@ -1,10 +1,10 @@
 //! What hosts tell without being asked: events of jobs, and webhooks.
 
-use super::{await_completion, await_runner};
 use crate::events::{listen, next};
 use crate::webhooks;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::cluster::Cluster;
+use bodyscript_tests::cluster::checks::{await_completion, await_runner};
 use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::traces::fault_video;
 use std::collections::BTreeSet;

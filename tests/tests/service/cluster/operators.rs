@@ -1,10 +1,10 @@
 //! What operators see and do of hosts that share a journal: doctor, the list of hosts, pausing, metrics, the monitor.
 
-use super::{await_completion, await_end_on, await_runner, runs};
 use crate::responses::exposition;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::browser::{Browser, ColourScheme};
 use bodyscript_tests::cluster::Cluster;
+use bodyscript_tests::cluster::checks::{await_completion, await_end_on, await_runner, runs};
 use bodyscript_tests::ctl::{ctl, ctl_json};
 use bodyscript_tests::database::Database;
 use bodyscript_tests::polling::{ends, wait_until};

@@ -2,10 +2,10 @@
 
 mod outages;
 
-use super::{await_completion, check_served_alike};
 use crate::resumable::sha256;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::cluster::Cluster;
+use bodyscript_tests::cluster::checks::{await_completion, check_served_alike};
 use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::raw_tus::RawTus;
 use bodyscript_tests::traces::names;

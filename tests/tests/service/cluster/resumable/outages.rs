@@ -4,9 +4,9 @@ use super::{
     CHUNK_BYTES, FLAGS, add, await_no_files, await_no_parts, begin, code, head, job_of, offset,
     sha256_of, video,
 };
-use crate::cluster::await_completion;
 use anyhow::{Context, Result};
 use bodyscript_tests::cluster::Cluster;
+use bodyscript_tests::cluster::checks::await_completion;
 use bodyscript_tests::polling::wait_until;
 use nix::sys::signal::Signal;
 use reqwest::StatusCode;
