@@ -222,9 +222,20 @@ impl State {
         tracing::warn!(job = %id, "the end of an attempt is refused: another host has changed the job");
         self.counters.sharing.ends_refused.inc();
         self.discard_shared(id, running.claim, shared);
+        self.discard_late_copies(id);
         self.follow_state(id);
         if let Some(waiters) = running.waiters {
             self.repeat_for(id, waiters);
+        }
+    }
+
+    /// Removes the copies of a job that has ended elsewhere: its attempt here may have fetched the video after this host
+    /// was told of the end.
+    fn discard_late_copies(&self, id: JobId) {
+        match self.jobs.get(id).map(|job| job.state().is_final()) {
+            None => self.files.remove_local(id),
+            Some(true) => self.files.remove_local_upload(id),
+            Some(false) => {}
         }
     }
 

@@ -7,6 +7,7 @@ mod operators;
 mod resumable;
 mod retries;
 mod start;
+mod slow_store;
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::cluster::Cluster;
