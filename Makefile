@@ -124,8 +124,10 @@ target/%/.installed: tests/%/requirements.txt
 # installed: installing them would start servers on this machine.
 PROXY_PACKAGES := nginx haproxy caddy liblua5.3-0 libopentracing1 libopentracing-c-wrapper0
 DATABASE_PACKAGES := postgresql-15 postgresql-client-15 libpq5
+CLOCK_PACKAGES := libfaketime
 PROXIES := target/proxies/.unpacked
 DATABASE := target/database/.unpacked
+CLOCKS := target/clocks/.unpacked
 
 .PHONY: proxy-tools
 proxy-tools: $(PROXIES) ## Fetch the reverse proxies for the tests of docs/proxies
@@ -133,11 +135,16 @@ proxy-tools: $(PROXIES) ## Fetch the reverse proxies for the tests of docs/proxi
 .PHONY: database-tools
 database-tools: $(DATABASE) ## Fetch PostgreSQL for the tests of hosts that share a journal
 
+.PHONY: clock-tools
+clock-tools: $(CLOCKS) ## Fetch libfaketime for the test of hosts whose clocks differ
+
 $(PROXIES): UNPACKED := $(PROXY_PACKAGES)
 $(PROXIES): TOOLS := proxy-tools
 $(DATABASE): UNPACKED := $(DATABASE_PACKAGES)
 $(DATABASE): TOOLS := database-tools
-$(PROXIES) $(DATABASE):
+$(CLOCKS): UNPACKED := $(CLOCK_PACKAGES)
+$(CLOCKS): TOOLS := clock-tools
+$(PROXIES) $(DATABASE) $(CLOCKS):
 	@rm -rf $(@D) && mkdir -p $(@D)/packages && cd $(@D)/packages
 	if apt-get download -qq $(UNPACKED) 2>error; then
 		for package in *.deb; do dpkg-deb -x "$$package" ..; done
@@ -173,7 +180,7 @@ test: setup ## Run all tests and checks
 	tests/skips.sh count
 
 .PHONY: tools
-tools: browser-tools python-tools proxy-tools database-tools cargo-deny vm-image
+tools: browser-tools python-tools proxy-tools database-tools clock-tools cargo-deny vm-image
 
 .PHONY: build-tests
 build-tests:

@@ -1,6 +1,8 @@
 //! Hosts that share a journal and a store: what one has accepted or run is known to all, and each job runs on one.
 
+mod clocks;
 mod failures;
+mod full_disk;
 mod load_balancer;
 mod notices;
 mod operators;
