@@ -291,6 +291,18 @@ SOAK_CRASHES ?= 1000
 SOAK_JOBS ?= 10000
 SOAK_MUTANTS ?= 2000
 SOAK_MUTANT_SEED ?= 1000
+SOAK_CLUSTER_JOBS ?= 1000
+SOAK_CLUSTER_JOBS_S3S ?= 200
+
+# A store that keeps files, beside the one of `make test`, which keeps its objects in memory.
+S3S_FS := target/s3s-fs/bin/s3s-fs
+
+.PHONY: object-server
+object-server: $(S3S_FS) ## Build s3s-fs, a store for the long tests of hosts that share one
+
+$(S3S_FS):
+	@cargo install --quiet --locked --features binary --root target/s3s-fs --target-dir target/tmp/s3s-fs --version 0.14.1 s3s-fs
+	rm -rf target/tmp/s3s-fs
 
 .PHONY: reproducible
 reproducible: setup sbom-tools ## Build the package of the last commit twice and compare; about twenty minutes
@@ -304,12 +316,13 @@ previous-version: setup ## Build the version before the newest change of the tab
 	@tests/previous_version.sh $(PREVIOUS)
 
 .PHONY: soak
-soak: setup reproducible previous-version proxy-tools database-tools python-tools ## Kill the service 1,000 times, run 10,000 jobs and 2,000 damaged videos (SOAK_CRASHES, _JOBS, _MUTANTS); about two hours
+soak: setup reproducible previous-version object-server proxy-tools database-tools python-tools ## Kill the service 1,000 times, run 10,000 jobs, 2,000 damaged videos and 1,000 jobs on disturbed hosts (SOAK_CRASHES, _JOBS, _MUTANTS, _CLUSTER_JOBS); about three hours
 	@$(MAKE) --no-print-directory build PROFILE=dev
 	CRASHES=$(SOAK_CRASHES) cargo test --locked --workspace --test load crash:: -- --nocapture
 	SOAK_JOBS=$(SOAK_JOBS) cargo test --locked --workspace --test load soak:: -- --nocapture
 	MUTANTS=$(SOAK_MUTANTS) MUTANT_SEED=$(SOAK_MUTANT_SEED) cargo test --locked --workspace --test load mutants:: -- --nocapture
-	cargo test --locked --workspace --test load cluster:: -- --nocapture --include-ignored
+	CLUSTER_JOBS=$(SOAK_CLUSTER_JOBS) cargo test --locked --workspace --test load cluster:: -- --nocapture --include-ignored
+	OBJECT_SERVER=s3s-fs CLUSTER_JOBS=$(SOAK_CLUSTER_JOBS_S3S) cargo test --locked --workspace --test load cluster::disturbances -- --nocapture
 
 BENCH ?=
 BENCH_ROUNDS ?= 5

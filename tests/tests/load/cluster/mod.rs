@@ -2,4 +2,6 @@
 
 mod disturbances;
 mod fence;
+mod outage;
+mod real_videos;
 mod versions;
