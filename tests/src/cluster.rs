@@ -160,6 +160,11 @@ impl Cluster {
         wait_until("the host is taken for lost", || Ok(self.query(&row)?.is_empty()))
     }
 
+    /// The link from a host to the database.
+    pub fn database_link(&self, host: usize) -> Result<&FaultyLink> {
+        Ok(&self.links(host)?.database)
+    }
+
     /// The link from a host to the store.
     pub fn store_link(&self, host: usize) -> Result<&FaultyLink> {
         Ok(&self.links(host)?.store)

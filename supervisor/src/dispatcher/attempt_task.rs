@@ -75,13 +75,16 @@ pub(crate) enum AttemptResult {
 pub(crate) struct FinishedAttempt {
     pub(crate) decision: Decision,
     pub(crate) exit_report: ExitReport,
+    /// Whether a shared journal had its start. If not, another host may have the same number of a claim.
+    pub(crate) has_claim: bool,
     /// Results that are shared and wait for the journal.
     pub(crate) shared: Option<Arc<AttemptFolder>>,
 }
 
 impl FinishedAttempt {
     fn without_results(decision: Decision, exit_report: ExitReport) -> AttemptResult {
-        AttemptResult::Finished(Box::new(Self { decision, exit_report, shared: None }))
+        let finished = Self { decision, exit_report, has_claim: true, shared: None };
+        AttemptResult::Finished(Box::new(finished))
     }
 }
 
@@ -148,7 +151,8 @@ pub(crate) async fn run(
     };
     match published {
         Ok(shared) => {
-            AttemptResult::Finished(Box::new(FinishedAttempt { decision, exit_report, shared }))
+            let finished = FinishedAttempt { decision, exit_report, has_claim: true, shared };
+            AttemptResult::Finished(Box::new(finished))
         }
         Err(error) => {
             tracing::error!(%job, %error, "cannot publish the results");
@@ -242,7 +246,9 @@ fn stopped_before_start(plan: &AttemptPlan) -> AttemptResult {
         ..ExitEvidence::blank(CageBackend::Rlimit, plan.memory_bytes_max)
     };
     let exit_report = ExitReport::from_evidence(evidence);
-    FinishedAttempt::without_results(decide(&exit_report, &plan.history), exit_report)
+    let decision = decide(&exit_report, &plan.history);
+    let finished = FinishedAttempt { decision, exit_report, has_claim: false, shared: None };
+    AttemptResult::Finished(Box::new(finished))
 }
 
 /// The result of an attempt whose files could not be opened. It counts as a failed spawn, but an

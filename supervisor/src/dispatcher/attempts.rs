@@ -115,7 +115,7 @@ impl State {
         let Some(mut job) =
             self.jobs.get(id).filter(|job| self.is_own(job, running.claim)).cloned()
         else {
-            return self.drop_attempt(id, running, shared);
+            return self.drop_attempt(id, running, result.ok());
         };
         let event = match result {
             Ok(finished) => self.record(&mut job, *finished, &running),

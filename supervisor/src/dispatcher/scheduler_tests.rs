@@ -97,6 +97,7 @@ impl Fixture {
             AttemptResult::Finished(Box::new(FinishedAttempt {
                 decision,
                 exit_report,
+                has_claim: true,
                 shared: None,
             }))
         });

@@ -3,7 +3,7 @@
 //! Part of the dispatcher's loop. Another host may have changed the job meanwhile; then the journal refuses the change,
 //! the job is as that host made it, and what was to be published is removed. What clients still wait for is tried again.
 
-use crate::dispatcher::attempt_task::Start;
+use crate::dispatcher::attempt_task::{FinishedAttempt, Start};
 use crate::dispatcher::deletion_retry::retry_until_done;
 use crate::dispatcher::running::{Running, Waiters};
 use crate::dispatcher::settlements::{Change, Settled, SharedResults};
@@ -217,11 +217,13 @@ impl State {
         &mut self,
         id: JobId,
         running: Running,
-        shared: Option<Arc<AttemptFolder>>,
+        finished: Option<Box<FinishedAttempt>>,
     ) {
         tracing::warn!(job = %id, "the end of an attempt is refused: another host has changed the job");
         self.counters.sharing.ends_refused.inc();
-        self.discard_shared(id, running.claim, shared);
+        if let Some(finished) = finished.filter(|finished| finished.has_claim) {
+            self.discard_shared(id, running.claim, finished.shared);
+        }
         self.discard_late_copies(id);
         self.follow_state(id);
         if let Some(waiters) = running.waiters {

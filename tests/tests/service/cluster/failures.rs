@@ -6,6 +6,7 @@ use bodyscript_tests::cluster::checks::{
     check_served_alike, claims, hosts_that_log, runs,
 };
 use bodyscript_tests::cluster::{Cluster, LEASE};
+use bodyscript_tests::ctl::ctl_json;
 use bodyscript_tests::polling::{ends, wait_until};
 use bodyscript_tests::traces::fault_video;
 use reqwest::StatusCode;
@@ -54,6 +55,33 @@ fn a_suspended_host_publishes_nothing_late() -> Result<()> {
     wait_until("the store has the results of one claim", || {
         Ok(claims(&cluster.store().names()?, &id).len() == 1)
     })?;
+    cluster.stop()
+}
+
+#[test]
+fn a_start_that_was_never_confirmed_takes_no_results_of_another_host() -> Result<()> {
+    let hosts = Cluster::of(2, &["--workers", "1"]).with_links();
+    let Some(cluster) = hosts.start()? else { return Ok(()) };
+    let videos = tempfile::tempdir()?;
+    let [cut, other] = [cluster.host(0), cluster.host(1)];
+    ctl_json(&other.state_dir(), &["pause"])?;
+    let first = cut.submit(&fault_video(videos.path(), "progress:1 sleep:500 ok")?)?;
+    ensure!(await_runner(&cluster, &first)? == 0);
+    let id = cut.submit(&fault_video(videos.path(), "ok")?)?;
+    cluster.database_link(0)?.hold();
+    // Both start it as the first claim; the journal has the start of one of them.
+    ctl_json(&other.state_dir(), &["resume"])?;
+    wait_until("both hosts start the job", || {
+        Ok(hosts_that_log(&cluster, " started ", &id) == [0, 1])
+    })?;
+    await_end_on(&cluster, 1, &id)?;
+    cluster.database_link(0)?.release();
+    wait_until("the late start is refused", || {
+        Ok(hosts_that_log(&cluster, "is refused", &id).contains(&0))
+    })?;
+    await_completion(&cluster, &first)?;
+    await_completion(&cluster, &id)?;
+    check_served_alike(&cluster, &id)?;
     cluster.stop()
 }
 
