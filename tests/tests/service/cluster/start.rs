@@ -109,8 +109,7 @@ fn a_start_that_only_an_operator_can_mend_ends_and_names_the_key() -> Result<()>
     for words in ["password authentication failed", "`journal_password_file`"] {
         assert!(log.contains(words), "{log}");
     }
-    let url = database.url();
-    let other = format!("{}other", url.strip_suffix("bodyscript").context("the database")?);
+    let other = format!("postgres://bodyscript@{}/other", database.address());
     let log = Host::launch(&with(&flags, "--journal-url", &other)?)?.refusal()?;
     for words in ["database \"other\" does not exist", "`journal_url`"] {
         assert!(log.contains(words), "{log}");
