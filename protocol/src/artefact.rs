@@ -74,7 +74,7 @@ const MIB: u64 = 1 << 20;
 /// Bytes of a number with its separator, as text: the longest that a pose leads to has half as many.
 const NUMBER_BYTES: u64 = 24;
 /// Bytes of one landmark of one person, in any table.
-const ROW_BYTES: u64 = 14 * NUMBER_BYTES;
+const ROW_BYTES: u64 = 15 * NUMBER_BYTES;
 const LANDMARKS: u64 = crate::pose::LANDMARKS as u64;
 
 /// One row for each artefact. The order is that of the variants, which are bits of
@@ -179,7 +179,7 @@ const TABLE: &[Row] = &[
         is_default: false,
         title: "Joint angles, CSV",
         content: "Joint angles in degrees, one row per frame and person",
-        size: SizeBound::table(KIB, 21 * NUMBER_BYTES, 21 * NUMBER_BYTES),
+        size: SizeBound::table(KIB, 22 * NUMBER_BYTES, 22 * NUMBER_BYTES),
     },
     Row {
         artefact: Artefact::Clean,

@@ -42,6 +42,15 @@ pub enum Fault {
         /// The least of a side, in pixels.
         side_px_min: u32,
     },
+    /// A side of the area that the options choose is under the least that is processed.
+    CropTooSmall {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// The least of a side, in pixels.
+        side_px_min: u32,
+    },
     /// The nominal frame rate is over the limit.
     FrameRateTooHigh {
         /// Frames per second, rounded up.
@@ -55,6 +64,13 @@ pub enum Fault {
         duration_ms: u64,
         /// The limit.
         duration_ms_max: u32,
+    },
+    /// The part that the options choose has no frame to process.
+    EmptyPart {
+        /// Start of the part in milliseconds.
+        start_ms: u64,
+        /// Time of the last frame of the video in milliseconds, if that is before the part.
+        last_ms: Option<u64>,
     },
     /// A model file is missing, altered or unusable.
     Model,
@@ -81,9 +97,10 @@ impl Fault {
             Self::Damaged => "damaged_video",
             Self::NoFrames => "no_frames",
             Self::PictureTooLarge { .. } => "picture_too_large",
-            Self::PictureTooSmall { .. } => "picture_too_small",
+            Self::PictureTooSmall { .. } | Self::CropTooSmall { .. } => "picture_too_small",
             Self::FrameRateTooHigh { .. } => "frame_rate_too_high",
             Self::TooLong { .. } => "video_too_long",
+            Self::EmptyPart { .. } => "empty_part",
             Self::Model => "model_unusable",
             Self::Sandbox => "sandbox_unavailable",
             Self::Protocol => "worker_protocol",
@@ -139,14 +156,30 @@ impl Fault {
                 "The video is {width} × {height} pixels; each side needs at least {side_px_min}. \
                  Send the original, or a larger copy."
             ),
+            Self::CropTooSmall { width, height, side_px_min } => format!(
+                "The area that `crop` chooses has {width} × {height} pixels; each side needs at least \
+                 {side_px_min}. Choose a larger area."
+            ),
             Self::FrameRateTooHigh { frame_rate, frame_rate_max } => format!(
                 "The video has {frame_rate} frames per second; the limit is {frame_rate_max}. \
                  Send a copy with a lower frame rate."
             ),
             Self::TooLong { duration_ms, duration_ms_max } => format!(
-                "The video is {:.1} s long; the limit is {:.1} s. Trim it.",
+                "The video is {:.1} s long; the limit is {:.1} s. Trim it, or choose a shorter part \
+                 with `start` and `end`.",
                 *duration_ms as f64 / 1000.0,
                 f64::from(*duration_ms_max) / 1000.0
+            ),
+            Self::EmptyPart { start_ms, last_ms: Some(last_ms) } => format!(
+                "The last frame of the video is at {} s, before `start`, which is {} s. \
+                 Choose an earlier `start`.",
+                *last_ms as f64 / 1000.0,
+                *start_ms as f64 / 1000.0
+            ),
+            Self::EmptyPart { start_ms, last_ms: None } => format!(
+                "No frame is to be processed in the part that begins at {} s. Choose a later \
+                 `end`, or process more frames.",
+                *start_ms as f64 / 1000.0
             ),
             Self::Cancelled => "The job was cancelled.".into(),
             Self::Model | Self::Sandbox | Self::Protocol | Self::Output | Self::Media => format!(

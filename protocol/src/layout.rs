@@ -8,8 +8,11 @@ use std::fmt::Write;
 /// fail.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// The time of a frame in the file, by whose times it may be slower than life: the last column of every table.
+pub const SOURCE_TIME: &str = "source_time_s";
+
 /// The columns of pose_data.csv. The first seven are those of the service's predecessor, in its order.
-pub const CSV_COLUMNS: [&str; 14] = [
+pub const CSV_COLUMNS: [&str; 15] = [
     "frame_id",
     "landmark_id",
     "x",
@@ -24,6 +27,7 @@ pub const CSV_COLUMNS: [&str; 14] = [
     "time_s",
     "detected",
     "person_id",
+    SOURCE_TIME,
 ];
 
 /// The columns of joint_angles.csv before the angles.

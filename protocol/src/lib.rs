@@ -11,6 +11,7 @@
 //!     | -- Start -------------------->  |   options, limits, artefacts; before Ready or long after
 //!     | <--------------------- Probed --|   the picture's facts and the memory that decoding it needs
 //!     | -- Proceed ------------------>  |   that memory is there; only now a decoder is created
+//!     | <-------------------- Skipped --|   on the way to the chosen part, any number of times
 //!     | <------------------- Progress --|   once a processed frame, any number of times
 //!     | -- Cancel ------------------->  |   at any time after Prepare
 //!     | <------------- Done or Failed --|   exactly one, then exit
@@ -37,4 +38,4 @@ pub mod warning;
 
 /// Version of everything in this crate that crosses the pipe. The first field of the first
 /// message, so that a mismatch is detected before anything else is read.
-pub const PROTOCOL_VERSION: u32 = 11;
+pub const PROTOCOL_VERSION: u32 = 12;

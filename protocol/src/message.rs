@@ -34,6 +34,8 @@ pub enum ToSupervisor {
     Done(Summary),
     /// The run failed; no result.
     Failed(Failure),
+    /// How far the video was read on the way to the part that is processed.
+    Skipped(Skipped),
 }
 
 /// How a worker is to set itself up, before there is a job for it.
@@ -101,11 +103,16 @@ pub struct MediaLimits {
 }
 
 impl MediaLimits {
-    /// Most frames that are decoded of one video: those of the longest one at the highest rate, and one
+    /// Most frames in the processed part of one video: those of the longest one at the highest rate, and one
     /// second more, because nominal rates and durations are rounded.
     pub const fn frames_max(&self) -> u64 {
+        self.frames_max_in(self.duration_ms_max as u64)
+    }
+
+    /// Most frames in so many milliseconds of a video.
+    pub const fn frames_max_in(&self, ms: u64) -> u64 {
         let frame_rate_max = self.frame_rate_max as u64;
-        frame_rate_max * self.duration_ms_max as u64 / 1000 + 1 + frame_rate_max
+        frame_rate_max * ms / 1000 + 1 + frame_rate_max
     }
 }
 
@@ -152,10 +159,20 @@ pub struct Progress {
     pub frames_detected: u32,
 }
 
+/// Progress before the first frame of the part that is processed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Presentation time that was reached, in milliseconds.
+    pub until_ms: u32,
+}
+
 /// Statistics of a successful run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Frames decoded.
+    /// Number of the first frame of the processed part in the video, from 0.
+    #[serde(default)]
+    pub first_frame: u32,
+    /// Frames decoded of the part.
     pub frames_decoded: u32,
     /// Frames processed, as the sampling has it.
     pub frames_processed: u32,

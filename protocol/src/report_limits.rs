@@ -4,7 +4,6 @@
 
 use crate::limits::{DURATION_MS_MAX, FRAMES_MAX, JITTER_MAX};
 use crate::message::{JobParameters, MediaLimits, OnLong, Summary, VideoFacts};
-use crate::options::Sampling;
 
 /// The turns that an upright picture can come from, in degrees.
 const ROTATIONS: [u32; 4] = [0, 90, 180, 270];
@@ -43,19 +42,24 @@ pub(crate) fn check_facts(facts: &VideoFacts, limits: &MediaLimits) -> Result<()
 
 /// Whether the totals of a run agree with each other and with the job's options and limits.
 pub(crate) fn is_possible(summary: &Summary, job: &JobParameters) -> bool {
-    let Summary { frames_decoded, frames_processed, frames_detected, .. } = *summary;
-    let sampled = match job.options.sampling {
-        Sampling::Interval(frames) => frames_processed == frames_decoded.div_ceil(frames.get()),
-        Sampling::Rate(_) => frames_processed <= frames_decoded,
-    };
+    let Summary { first_frame, frames_decoded, frames_processed, frames_detected, .. } = *summary;
     u64::from(frames_decoded) <= frames_max(job)
-        && sampled
+        && u64::from(first_frame) <= skipped_max(job)
+        && job.options.sampling.processed(first_frame, frames_decoded).contains(&frames_processed)
         && frames_detected <= frames_processed
         && (0.0..=1.0).contains(&summary.mean_visibility)
         && summary.track_losses <= frames_detected
         && (0.0..=JITTER_MAX).contains(&summary.jitter)
         && u64::from(summary.people) <= people_max(job, frames_processed)
         && (frames_detected == 0 || summary.people > 0)
+}
+
+/// Most frames before the part that is processed.
+fn skipped_max(job: &JobParameters) -> u64 {
+    match job.options.start {
+        None => 0,
+        Some(start) => job.limits.frames_max_in(start.get().into()).min(FRAMES_MAX.into()),
+    }
 }
 
 /// Most people that can be distinguished: the first keeps its number, and each of the others may be taken for
@@ -74,7 +78,7 @@ fn is_media_type(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{Options, Sampling};
+    use crate::options::{Options, Sampling, Thousandths};
     use crate::warning::Warnings;
     use std::num::NonZeroU32;
 
@@ -107,6 +111,7 @@ mod tests {
 
     fn summary() -> Summary {
         Summary {
+            first_frame: 0,
             frames_decoded: 661,
             frames_processed: 661,
             frames_detected: 661,
@@ -163,7 +168,8 @@ mod tests {
         let job = job(Options::default());
         assert!(is_possible(&summary(), &job));
         type Change = fn(&mut Summary);
-        let cases: [Change; 12] = [
+        let cases: [Change; 13] = [
+            |it| it.first_frame = 1,
             |it| (it.frames_decoded, it.frames_processed) = (662, 662),
             |it| it.frames_processed = 660,
             |it| it.frames_processed = 662,
@@ -194,6 +200,13 @@ mod tests {
             is_possible(&counts, &job(every_third))
         };
         assert_eq!([3, 4, 5].map(of), [false, true, false]);
+    }
+
+    #[test]
+    fn a_part_begins_no_later_than_frames_at_the_highest_rate_do() {
+        let from_start = Options { start: Some(Thousandths::new(2000)), ..Options::default() };
+        let of = |first_frame| is_possible(&Summary { first_frame, ..summary() }, &job(from_start));
+        assert!(of(0) && of(181) && !of(182));
     }
 
     #[test]

@@ -6,11 +6,11 @@
 //! | Starting | Start (once), Cancel | Ready, Failed                       | Ready, Ended      |
 //! | Ready    | Start (once), Cancel | Probed (after Start), Failed        | Probed, Ended     |
 //! | Probed   | Proceed, Cancel     | Failed                               | Running, Ended    |
-//! | Running  | Cancel              | Progress (never backwards), Done, Failed | Running, Ended |
+//! | Running  | Cancel              | Skipped (before Progress), Progress (neither backwards), Done, Failed | Running, Ended |
 //! | Ended    | Cancel              |                                      |                   |
 
 use crate::limits::{LAYERS_MAX, TEXT_BYTES_MAX};
-use crate::message::{JobParameters, Probed, Progress, Summary, ToSupervisor, ToWorker};
+use crate::message::{JobParameters, Probed, Progress, Skipped, Summary, ToSupervisor, ToWorker};
 use crate::report_limits::{check_facts, frames_max, is_possible};
 use thiserror::Error;
 
@@ -70,13 +70,15 @@ pub struct Session {
     phase: Phase,
     /// Those of the job, once `Start` was sent.
     job: Option<JobParameters>,
+    skipped: Skipped,
     progress: Progress,
 }
 
 impl Default for Session {
     fn default() -> Self {
+        let skipped = Skipped { until_ms: 0 };
         let progress = Progress { frames_done: 0, frames_detected: 0 };
-        Self { phase: Phase::Created, job: None, progress }
+        Self { phase: Phase::Created, job: None, skipped, progress }
     }
 }
 
@@ -119,6 +121,11 @@ impl Session {
                     .map_err(|what| Violation::ImpossibleFacts { message, what })?;
                 Phase::Probed
             }
+            (Phase::Running, ToSupervisor::Skipped(skipped), Some(job)) => {
+                self.check_skipped(*skipped, job)?;
+                self.skipped = *skipped;
+                Phase::Running
+            }
             (Phase::Running, ToSupervisor::Progress(progress), Some(job)) => {
                 self.check_progress(*progress, job)?;
                 self.progress = *progress;
@@ -136,6 +143,14 @@ impl Session {
             (_, message, _) => return Err(self.out_of_turn(name(message))),
         };
         Ok(())
+    }
+
+    /// The time rises up to the start of the part, and no frame of that was processed.
+    fn check_skipped(&self, next: Skipped, job: &JobParameters) -> Result<(), Violation> {
+        let possible = next.until_ms > self.skipped.until_ms
+            && job.options.start.is_some_and(|start| next.until_ms < start.get())
+            && self.progress.frames_done == 0;
+        if possible { Ok(()) } else { Err(Violation::ImpossibleCounts { message: "Skipped" }) }
     }
 
     fn check_progress(&self, next: Progress, job: &JobParameters) -> Result<(), Violation> {
@@ -166,6 +181,7 @@ const fn name(message: &ToSupervisor) -> &'static str {
         ToSupervisor::Progress(_) => "Progress",
         ToSupervisor::Done(_) => "Done",
         ToSupervisor::Failed(_) => "Failed",
+        ToSupervisor::Skipped(_) => "Skipped",
     }
 }
 
@@ -182,7 +198,7 @@ fn check_caps(message: &ToSupervisor) -> Result<(), Violation> {
         }
         ToSupervisor::Probed(Probed { facts, .. }) => fits(&facts.container) && fits(&facts.codec),
         ToSupervisor::Failed(failure) => fits(&failure.detail),
-        ToSupervisor::Progress(_) | ToSupervisor::Done(_) => true,
+        ToSupervisor::Skipped(_) | ToSupervisor::Progress(_) | ToSupervisor::Done(_) => true,
     };
     if within { Ok(()) } else { Err(Violation::OverCap { message: name(message) }) }
 }

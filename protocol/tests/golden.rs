@@ -5,10 +5,12 @@ use bodyscript_protocol::codec::{self, Decoder};
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::message::{
-    Failure, JobParameters, MediaLimits, OnLong, Prepare, Probed, Progress, Start, Summary,
-    ToSupervisor, ToWorker, VideoFacts,
+    Failure, JobParameters, MediaLimits, OnLong, Prepare, Probed, Progress, Skipped, Start,
+    Summary, ToSupervisor, ToWorker, VideoFacts,
 };
-use bodyscript_protocol::options::{Background, FrameRate, Mode, Options, Sampling, Smoothing};
+use bodyscript_protocol::options::{
+    Background, FrameRate, Mode, Options, Sampling, Smoothing, Thousandths,
+};
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use bodyscript_protocol::warning::Warning;
 use serde::Serialize;
@@ -53,6 +55,10 @@ fn start() {
                 smoothing: Smoothing::Off,
                 formats: Formats::DEFAULT,
                 background: Background::Skeleton,
+                start: Some(Thousandths::new(1500)),
+                end: None,
+                slow_motion: Thousandths::new(8000),
+                crop: Some("0.25,0,0.5,1".parse().expect("an area")),
             },
             limits: MediaLimits {
                 duration_ms_max: 10_000,
@@ -67,8 +73,8 @@ fn start() {
     };
     holds(
         &ToWorker::Start(start),
-        "4d000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
-         01000000 3f00 01000000 10270000 00000000 00100000 00009000 f0000000 02000000 0100000000000000 01000000",
+        "68000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
+         01000000 3f00 01000000 01dc050000 00 01fa000000 00000000 f4010000 e8030000 401f0000 10270000 00000000 00100000 00009000 f0000000 02000000 0100000000000000 01000000",
     );
 }
 
@@ -123,10 +129,17 @@ fn probed() {
 }
 
 #[test]
+fn skipped() {
+    let skipped = Skipped { until_ms: 1_400 };
+    holds(&ToSupervisor::Skipped(skipped), "08000000 05000000 78050000");
+}
+
+#[test]
 fn progress_and_ends() {
     let progress = Progress { frames_done: 3, frames_detected: 2 };
     holds(&ToSupervisor::Progress(progress), "0c000000 02000000 03000000 02000000");
     let summary = Summary {
+        first_frame: 7,
         frames_decoded: 4,
         frames_processed: 3,
         frames_detected: 2,
@@ -138,7 +151,7 @@ fn progress_and_ends() {
     };
     holds(
         &ToSupervisor::Done(summary),
-        "22000000 03000000 04000000 03000000 02000000 0000003f 01000000 0000803e 02000000 2100",
+        "26000000 03000000 07000000 04000000 03000000 02000000 0000003f 01000000 0000803e 02000000 2100",
     );
     let failure = Failure { fault: Fault::NoVideoTrack, detail: "d".into() };
     holds(&ToSupervisor::Failed(failure), "11000000 04000000 02000000 0100000000000000 64");

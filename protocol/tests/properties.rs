@@ -4,9 +4,9 @@ use bodyscript_protocol::codec::{self, CodecError, Decoder};
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::limits::{MESSAGE_BYTES_MAX, TEXT_BYTES_MAX};
 use bodyscript_protocol::message::{
-    Failure, Prepare, Probed, Progress, Summary, ToSupervisor, ToWorker, VideoFacts,
+    Failure, Prepare, Probed, Progress, Skipped, Summary, ToSupervisor, ToWorker, VideoFacts,
 };
-use bodyscript_protocol::options::Options;
+use bodyscript_protocol::options::{Options, Thousandths};
 use bodyscript_protocol::sandbox_report::SandboxReport;
 use bodyscript_protocol::session::{Phase, Session, Violation};
 use proptest::prelude::*;
@@ -37,6 +37,7 @@ fn any_message() -> impl Strategy<Value = ToSupervisor> {
         (0..20_u32, 0..20_u32, 0..20_u32, -0.5..1.5_f32).prop_map(
             |(frames_decoded, frames_processed, frames_detected, mean_visibility)| {
                 ToSupervisor::Done(Summary {
+                    first_frame: 0,
                     frames_decoded,
                     frames_processed,
                     frames_detected,
@@ -48,6 +49,7 @@ fn any_message() -> impl Strategy<Value = ToSupervisor> {
                 })
             }
         ),
+        (0..20_u32).prop_map(|until_ms| ToSupervisor::Skipped(Skipped { until_ms })),
         Just(ToSupervisor::Failed(Failure { fault: Fault::Damaged, detail: String::new() })),
     ]
 }
@@ -106,7 +108,7 @@ proptest! {
             Phase::Created => 0, Phase::Starting => 1, Phase::Ready => 2,
             Phase::Probed => 3, Phase::Running => 4, Phase::Ended => 5,
         };
-        let mut done = 0;
+        let (mut done, mut skipped) = (0, 0);
         for message in &messages {
             if session.phase() == Phase::Probed {
                 session.on_to_worker(&ToWorker::Proceed).expect("the reply");
@@ -121,6 +123,10 @@ proptest! {
                 prop_assert!(progress.frames_done > done);
                 prop_assert!(progress.frames_detected <= progress.frames_done);
                 done = progress.frames_done;
+            }
+            if let (Ok(()), ToSupervisor::Skipped(Skipped { until_ms })) = (verdict, message) {
+                prop_assert!((skipped + 1..10).contains(until_ms) && done == 0);
+                skipped = *until_ms;
             }
             if let (Ok(()), ToSupervisor::Done(summary)) = (verdict, message) {
                 prop_assert!(summary.frames_processed >= done);
@@ -149,7 +155,7 @@ fn start() -> ToWorker {
     ToWorker::Start(Start {
         job: "job".into(),
         parameters: JobParameters {
-            options: Options::default(),
+            options: Options { start: Some(Thousandths::new(10)), ..Options::default() },
             limits: MediaLimits {
                 duration_ms_max: 10_000,
                 on_long: OnLong::Trim,

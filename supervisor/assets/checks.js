@@ -22,12 +22,18 @@ export function checkFile(file, { upload_bytes_max: most }) {
   return null;
 }
 
-/** Checks duration and frame size as measured by the player; gives a sentence, or null. */
-export function checkContent({ name, duration, width, height }, limits) {
-  const isLong = duration > limits.duration_s_max + SLACK_S;
+/** Checks the length of the chosen part; gives a sentence, or null. */
+export function checkLength({ name, length }, limits) {
+  if (length === 0) return `The chosen part begins after the end of ${name}. Choose an earlier one.`;
+  const isLong = length > limits.duration_s_max + SLACK_S;
   if (isLong && limits.on_long === "reject") {
-    return `${name} is ${duration.toFixed(1)} s long; the limit is ${limits.duration_s_max} s. Trim it.`;
+    return `${name} is ${length.toFixed(1)} s long; the limit is ${limits.duration_s_max} s. Choose a part of it.`;
   }
+  return null;
+}
+
+/** Checks the frame size as measured by the player; gives a sentence, or null. */
+export function checkSize({ name, width, height }, limits) {
   if (Math.max(width, height) > limits.side_px_max || width * height > limits.area_px_max) {
     return `${name} is ${width} × ${height} pixels; the limit is ${limits.side_px_max} pixels per side and `
       + `${(limits.area_px_max / 1e6).toFixed(1)} megapixels. Select a smaller copy.`;

@@ -11,6 +11,10 @@ export class Player {
   #pose = null;
   #frame = 0;
   #source = null;
+  /** Where the part begins in the source, in seconds. */
+  #begins = 0;
+  /** Whether the source shows only an area of the picture that the poses are of. */
+  #isArea = false;
   /** The `person_id` of the selected person. */
   #person = null;
   #onFrame = () => {};
@@ -32,8 +36,8 @@ export class Player {
     for (const event of ["play", "pause", "ended"]) {
       video.addEventListener(event, () => this.#showState());
     }
-    video.addEventListener("seeked", () => this.#follow(video.currentTime));
-    video.addEventListener("timeupdate", () => video.paused || this.#follow(video.currentTime));
+    video.addEventListener("seeked", () => this.#follow(video.currentTime - this.#begins));
+    video.addEventListener("timeupdate", () => video.paused || this.#follow(video.currentTime - this.#begins));
     video.addEventListener("error", () => this.#nextSource());
     video.addEventListener("loadedmetadata", () => this.#check());
     new ResizeObserver(() => this.#paint()).observe(element("stage"));
@@ -72,7 +76,7 @@ export class Player {
       this.#video.pause();
       return;
     }
-    if (this.#frame >= this.#pose.frames.length - 1) this.#video.currentTime = this.#pose.times[0];
+    if (this.#frame >= this.#pose.frames.length - 1) this.#video.currentTime = this.#begins + this.#pose.times[0];
     // Rejected if another source was set meanwhile, whose events update the controls.
     this.#video.play().catch(() => {});
   }
@@ -88,7 +92,7 @@ export class Player {
     const index = Math.min(last, Math.max(0, frame));
     // A little into the frame, so that rounding never shows the previous one.
     const next = this.#pose.times[index + 1] ?? this.#pose.end;
-    this.#video.currentTime = this.#pose.times[index] + (next - this.#pose.times[index]) / 4;
+    this.#video.currentTime = this.#begins + this.#pose.times[index] + (next - this.#pose.times[index]) / 4;
     this.#show(index);
   }
 
@@ -96,33 +100,39 @@ export class Player {
   #nextSource() {
     const next = this.#source?.shift();
     if (!next) return;
-    this.#video.src = next;
+    this.#begins = next.begins;
+    this.#isArea = Boolean(next.isArea);
+    this.#video.src = next.url;
     // The video of the service already has the skeleton drawn in.
-    element("show-label").hidden = !next.startsWith("blob:");
+    element("show-label").hidden = !next.url.startsWith("blob:");
   }
 
   /** Some browsers play only the sound if they do not support the video codec. */
   #check() {
-    if (!this.#video.videoWidth) this.#nextSource();
+    const { videoWidth: width, videoHeight: height } = this.#video;
+    if (width && this.#isArea) element("stage").style.setProperty("--ratio", width / height);
+    if (!width) this.#nextSource();
+    else if (this.#begins > 0) this.seek(this.#frame);
   }
 
   #watch() {
     const video = this.#video;
     if ("requestVideoFrameCallback" in video) {
       const onFrame = (_, { mediaTime }) => {
-        if (!video.paused) this.#follow(mediaTime);
+        if (!video.paused) this.#follow(mediaTime - this.#begins);
         video.requestVideoFrameCallback(onFrame);
       };
       video.requestVideoFrameCallback(onFrame);
     } else {
       const onPaint = () => {
-        if (!video.paused) this.#follow(video.currentTime);
+        if (!video.paused) this.#follow(video.currentTime - this.#begins);
         requestAnimationFrame(onPaint);
       };
       requestAnimationFrame(onPaint);
     }
   }
 
+  /** Shows the frame at a time from the start of the part. */
   #follow(time) {
     if (!this.#pose) return;
     // A long video is analysed up to the limit, so there is nothing to show after it.
@@ -132,7 +142,7 @@ export class Player {
 
   #show(index) {
     this.#frame = index;
-    const time = this.#pose.times[index] ?? 0;
+    const time = this.#pose.start + (this.#pose.times[index] ?? 0);
     this.#scrub.value = index;
     const place = `frame ${index + 1} of ${this.#pose.frames.length}`;
     this.#scrub.setAttribute("aria-valuetext", `${time.toFixed(2)} seconds, ${place}`);
@@ -145,7 +155,8 @@ export class Player {
   #paint() {
     fit(this.#canvas);
     const frame = this.#pose?.frames[this.#frame];
-    if (frame && (element("show").checked || element("show-label").hidden)) draw(this.#canvas, frame, this.#pose, this.#person);
+    const isShown = !this.#isArea && (element("show").checked || element("show-label").hidden);
+    if (frame && isShown) draw(this.#canvas, frame, this.#pose, this.#person);
     else clear(this.#canvas);
   }
 

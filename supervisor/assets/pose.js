@@ -28,12 +28,15 @@ export function angle(landmarks, [a, b, c]) {
 
 /** The frames of a pose_data.json: times, people, and the joint angles of each person. */
 export class PoseData {
-  constructor({ video, connections, frames }) {
+  /** `start` is where the part of the video begins, in seconds. */
+  constructor({ video, connections, frames }, start) {
+    this.start = start;
     this.width = video.width;
     this.height = video.height;
     this.connections = connections;
     this.frames = frames;
-    this.times = frames.map((frame) => frame.time_s);
+    /** The time of each frame from the start of the part. */
+    this.times = frames.map((frame) => frame.source_time_s - start);
     const last = this.times.at(-1) ?? 0;
     const step = frames.length > 1 ? last / (frames.length - 1) : 0.04;
     /** The time at which the last frame ends, in seconds. */

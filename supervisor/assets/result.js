@@ -34,10 +34,12 @@ export class Result {
     element("player").hidden = !json;
     element("angles").hidden = !json || !isFound;
     if (!json) return;
-    this.#pose = new PoseData(await api.document(json));
+    this.#pose = new PoseData(await api.document(json), status.start ?? 0);
     element("views").classList.toggle("wide", this.#pose.width > this.#pose.height);
     this.#offerPeople();
-    this.#player.open(this.#pose, [url, video].filter(Boolean));
+    // The service's video begins with the part.
+    const sources = [{ url, begins: this.#pose.start }, { url: video, begins: 0, isArea: Boolean(status.crop) }];
+    this.#player.open(this.#pose, sources.filter((source) => source.url));
     this.#selectPerson(this.#pose.people[0] ?? null);
   }
 

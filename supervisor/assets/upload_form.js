@@ -1,8 +1,9 @@
 // The upload form: the selected or dropped video, checked before it is uploaded, and its options.
 
 import { announce } from "./announce.js";
-import { checkContent, checkFile } from "./checks.js";
+import { checkFile, checkLength, checkSize } from "./checks.js";
 import * as format from "./format.js";
+import * as part from "./part_fields.js";
 
 const element = (id) => document.getElementById(id);
 
@@ -33,6 +34,7 @@ export class UploadForm {
       event.preventDefault();
       if (this.file) onSubmit();
     });
+    part.onChange(() => this.#checkPart());
     element("sample").addEventListener("loadedmetadata", () => this.#readMetadata());
     element("sample").addEventListener("error", () => { element("sample").hidden = true; });
     this.#listenForDrops();
@@ -81,7 +83,8 @@ export class UploadForm {
 
   /** The form fields that are sent with the file. */
   fields() {
-    const fields = Object.fromEntries(FIELDS.map(([id, name]) => [name, element(id).value]));
+    const selected = FIELDS.map(([id, name]) => [name, element(id).value]);
+    const fields = { ...Object.fromEntries(selected), ...part.values() };
     return element("formats").checked ? { ...fields, formats: "all" } : fields;
   }
 
@@ -92,6 +95,7 @@ export class UploadForm {
       if (option) option.selected = true;
     }
     element("formats").checked = fields.formats === "all";
+    part.restore(fields);
     this.#describeMode();
   }
 
@@ -140,10 +144,22 @@ export class UploadForm {
     if (Number.isFinite(duration) && duration > 0) facts.push(`${duration.toFixed(1)} s`);
     if (width) facts.push(`${width} × ${height}`);
     this.#describeFile(facts);
-    const fault = checkContent({ name: this.file.name, duration, width, height }, this.#limits);
-    if (!fault) return;
-    this.reset();
-    element("file-error").textContent = fault;
+    const fault = checkSize({ name: this.file.name, width, height }, this.#limits);
+    if (fault) {
+      this.reset();
+      element("file-error").textContent = fault;
+      return;
+    }
+    this.#checkPart();
+  }
+
+  /** Checks the length of the chosen part; a video that is too long may be selected, since a part can be. */
+  #checkPart() {
+    const { duration } = element("sample");
+    if (!this.file || !Number.isFinite(duration)) return;
+    const fault = checkLength({ name: this.file.name, length: part.length(duration) }, this.#limits);
+    element("file-error").textContent = fault ?? "";
+    element("start").disabled = Boolean(fault);
   }
 
   #describeMode() {

@@ -14,6 +14,7 @@ use std::path::Path;
 const MIB: u64 = 1 << 20;
 
 const SUMMARY: Summary = Summary {
+    first_frame: 0,
     frames_decoded: 300,
     frames_processed: 300,
     frames_detected: 290,

@@ -4,7 +4,7 @@
 //! is closed. Started by the supervisor only; it opens no path of its own choosing.
 
 use bodyscript_protocol::exit::WorkerExit;
-use bodyscript_protocol::message::ToSupervisor;
+use bodyscript_protocol::message::{JobParameters, ToSupervisor};
 use bodyscript_protocol::sandbox_report::SandboxReport;
 use bodyscript_worker::ipc::{Channel, Inherited};
 use bodyscript_worker::job::{Job, Warmup, WarmupError, WorkerError, probed, run};
@@ -60,7 +60,8 @@ fn run_worker(channel: &mut Channel) -> Result<(), WorkerError> {
     let files = inherited.job_files.receive(&start.artefacts)?;
     let (cancelled, reply) = channel.watch_for_messages()?;
     // 10. Only now read the video: its headers.
-    let video = video::ProbedVideo::open(files.video, &start.parameters.limits)?;
+    let JobParameters { limits, options, .. } = start.parameters;
+    let video = video::ProbedVideo::open(files.video, &limits, options.part())?;
     // 11. Report its memory need, and wait until the cap has room for it.
     channel.send(&ToSupervisor::Probed(probed(video.probe(), &start)))?;
     if !channel.await_reply(reply)? {

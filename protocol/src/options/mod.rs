@@ -3,13 +3,19 @@
 //! A new option is a field of [`Options`] and a row of [`OPTIONS`]. From the row follow form fields, query
 //! parameters and flags, their help and error messages, and the options in `metadata.json`.
 
+mod crop;
+mod part;
 mod row;
 mod sampling;
+mod thousandths;
 
+pub use crop::{Crop, NotACrop, PixelArea};
+pub use part::{Contradiction, Part, TIME_S_MAX};
 pub use row::{OptionRow, Value, Values, alternatives};
 pub use sampling::{
     FPS_MILLI_MAX, FPS_MILLI_MIN, FrameRate, INTERVAL_FRAMES_MAX, NotAFrameRate, Sampling,
 };
+pub use thousandths::{NotThousandths, Thousandths};
 
 use crate::artefact::Artefact;
 use crate::formats::Formats;
@@ -17,6 +23,9 @@ use serde::{Deserialize, Serialize};
 
 /// Largest number of people followed at a time.
 pub const PEOPLE_MAX: u32 = 5;
+
+/// Most times that a video may play slower than life.
+pub const SLOW_MOTION_MAX: u32 = 1000;
 
 /// The options of one video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,6 +45,23 @@ pub struct Options {
     /// What the skeletons are drawn on.
     #[serde(default)]
     pub background: Background,
+    /// From which time of the file on frames are processed, in seconds.
+    #[serde(default)]
+    pub start: Option<Thousandths>,
+    /// Up to which time of the file, in seconds; a frame at that time is not processed.
+    #[serde(default)]
+    pub end: Option<Thousandths>,
+    /// Which area of the picture is processed.
+    #[serde(default)]
+    pub crop: Option<Crop>,
+    /// How many times slower than life the video plays, from 1 to [`SLOW_MOTION_MAX`].
+    #[serde(default = "life_speed")]
+    pub slow_motion: Thousandths,
+}
+
+/// A video that plays as fast as life.
+const fn life_speed() -> Thousandths {
+    Thousandths::ONE
 }
 
 impl Default for Options {
@@ -47,12 +73,16 @@ impl Default for Options {
             smoothing: Smoothing::default(),
             formats: Formats::default(),
             background: Background::default(),
+            start: None,
+            end: None,
+            crop: None,
+            slow_motion: life_speed(),
         }
     }
 }
 
 /// Every option.
-pub static OPTIONS: [OptionRow; 7] = [
+pub static OPTIONS: [OptionRow; 11] = [
     OptionRow {
         name: "mode",
         help: "Detection mode",
@@ -76,7 +106,11 @@ pub static OPTIONS: [OptionRow; 7] = [
     OptionRow {
         name: "fps",
         help: "Process this many frames per second",
-        values: Values::Rate(FPS_MILLI_MIN as f64 / 1000.0, FPS_MILLI_MAX as f64 / 1000.0),
+        values: Values::Number {
+            unit: "frames per second",
+            min: FPS_MILLI_MIN as f64 / 1000.0,
+            max: FPS_MILLI_MAX as f64 / 1000.0,
+        },
         value_name: "RATE",
         excludes: Some("interval"),
         set: |options, text| assign(&mut options.sampling, text.parse().ok().map(Sampling::Rate)),
@@ -125,7 +159,51 @@ pub static OPTIONS: [OptionRow; 7] = [
         },
         get: |options| Some(Value::Name(options.background.name())),
     },
+    OptionRow {
+        name: "start",
+        help: "Process the video from this time on, by the file's own times",
+        values: SECONDS,
+        value_name: "SECONDS",
+        excludes: None,
+        set: |options, text| assign(&mut options.start, part::time(text)),
+        get: |options| options.start.map(Value::decimal),
+    },
+    OptionRow {
+        name: "end",
+        help: "Process the video up to this time, by the file's own times",
+        values: SECONDS,
+        value_name: "SECONDS",
+        excludes: None,
+        set: |options, text| assign(&mut options.end, part::time(text)),
+        get: |options| options.end.map(Value::decimal),
+    },
+    OptionRow {
+        name: "crop",
+        help: "Process only this area of the upright picture",
+        values: Values::Area,
+        value_name: "X,Y,WIDTH,HEIGHT",
+        excludes: None,
+        set: |options, text| assign(&mut options.crop, text.parse().ok().map(Some)),
+        get: |options| options.crop.map(|crop| Value::List(crop.to_string())),
+    },
+    OptionRow {
+        name: "slow_motion",
+        help: "How many times slower than life the video plays",
+        values: Values::Number { unit: "times", min: 1.0, max: SLOW_MOTION_MAX as f64 },
+        value_name: "TIMES",
+        excludes: None,
+        set: |options, text| {
+            let times = text.parse().ok().filter(|times: &Thousandths| {
+                (1.0..=f64::from(SLOW_MOTION_MAX)).contains(&times.to_f64())
+            });
+            assign(&mut options.slow_motion, times)
+        },
+        get: |options| Some(Value::decimal(options.slow_motion)),
+    },
 ];
+
+/// A time in the file.
+const SECONDS: Values = Values::Number { unit: "seconds", min: 0.0, max: TIME_S_MAX as f64 };
 
 /// The value with this name.
 fn named<T: Copy>(all: &[T], name_of: fn(T) -> &'static str, name: &str) -> Option<T> {
@@ -273,6 +351,10 @@ mod tests {
             ("smoothing", "off"),
             ("formats", "csv,trc"),
             ("background", "skeleton"),
+            ("start", "1.25"),
+            ("end", "90"),
+            ("crop", "0.1,0,0.25,1"),
+            ("slow_motion", "2.5"),
         ] {
             let mut options = Options::default();
             assert!((row(name).set)(&mut options, text), "{name}");
@@ -297,5 +379,11 @@ mod tests {
         }
         assert_eq!(row("fps").values.to_string(), "a number of frames per second from 0.1 to 240");
         assert!(accepts("fps", "0.1") && accepts("fps", "240") && !accepts("fps", "241"));
+        assert!(accepts("slow_motion", "1") && accepts("slow_motion", "1000"));
+        assert!(!accepts("slow_motion", "0.999") && !accepts("slow_motion", "1000.001"));
+        for name in ["start", "end"] {
+            assert!(accepts(name, "0") && accepts(name, "86400"), "{name}");
+            assert!(!accepts(name, "86400.001") && !accepts(name, "0.0001"), "{name}");
+        }
     }
 }

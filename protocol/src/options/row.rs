@@ -1,7 +1,7 @@
 //! What a row of the table of options states: a name, a help text, the accepted values, and how the option is set
 //! and read.
 
-use super::Options;
+use super::{Options, Thousandths};
 use serde::Serialize;
 use std::fmt;
 
@@ -30,7 +30,7 @@ impl OptionRow {
         match self.values {
             Values::OneOf(names) => format!("{help}: {}", alternatives(&names())),
             Values::ListOf(names) => format!("{help}: {}, or all", names().join(", ")),
-            Values::Whole(..) | Values::Rate(..) => (*help).into(),
+            Values::Whole(..) | Values::Number { .. } | Values::Area => (*help).into(),
         }
     }
 }
@@ -52,8 +52,17 @@ pub enum Values {
     ListOf(fn() -> Vec<&'static str>),
     /// A whole number from the first to the second.
     Whole(u32, u32),
-    /// A number of frames per second from the first to the second.
-    Rate(f64, f64),
+    /// A number, with up to three decimal places.
+    Number {
+        /// What is counted, in the plural.
+        unit: &'static str,
+        /// The least.
+        min: f64,
+        /// The most.
+        max: f64,
+    },
+    /// Left, top, width and height as fractions of the picture.
+    Area,
 }
 
 impl fmt::Display for Values {
@@ -64,8 +73,9 @@ impl fmt::Display for Values {
                 write!(f, "all, or one or more of {}, separated by commas", names().join(","))
             }
             Self::Whole(min, max) => write!(f, "a whole number from {min} to {max}"),
-            Self::Rate(min, max) => {
-                write!(f, "a number of frames per second from {min} to {max}")
+            Self::Number { unit, min, max } => write!(f, "a number of {unit} from {min} to {max}"),
+            Self::Area => {
+                f.write_str("left,top,width,height as fractions of the picture, within 0 and 1")
             }
         }
     }
@@ -83,6 +93,13 @@ pub enum Value {
     Whole(u32),
     /// A number.
     Number(f64),
+}
+
+impl Value {
+    /// A number with up to three decimal places.
+    pub(super) fn decimal(number: Thousandths) -> Self {
+        Self::Number(number.to_f64())
+    }
 }
 
 impl fmt::Display for Value {

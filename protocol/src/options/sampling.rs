@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use thiserror::Error;
 
@@ -16,7 +17,7 @@ pub const FPS_MILLI_MAX: u32 = 240_000;
 /// Which frames of a video are processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Sampling {
-    /// The first and every n-th after it; 1 is every frame.
+    /// The first of the video and every n-th after it; 1 is every frame.
     Interval(NonZeroU32),
     /// By presentation time, so many a second: the first frame at or after each tick.
     Rate(FrameRate),
@@ -37,6 +38,18 @@ impl Sampling {
         match self {
             Self::Interval(frames) => Some(frames.get()),
             Self::Rate(_) => None,
+        }
+    }
+
+    /// How many of these consecutive frames are processed at least and at most.
+    pub fn processed(self, first_frame: u32, frames: u32) -> RangeInclusive<u32> {
+        match self {
+            Self::Interval(interval) => {
+                let before = |frame: u32| frame.div_ceil(interval.get());
+                let processed = before(first_frame.saturating_add(frames)) - before(first_frame);
+                processed..=processed
+            }
+            Self::Rate(_) => 0..=frames,
         }
     }
 
@@ -114,6 +127,19 @@ mod tests {
             assert_eq!(milli(wrong), Err(NotAFrameRate), "{wrong}");
         }
         assert_eq!("12.5".parse::<FrameRate>().expect("a rate").to_string(), "12.5");
+    }
+
+    #[test]
+    fn intervals_count_from_the_first_frame_of_the_video() {
+        let every_third = Sampling::every(3).expect("an interval");
+        for (first_frame, frames, processed) in
+            [(0, 0, 0), (0, 7, 3), (3, 3, 1), (4, 2, 0), (4, 3, 1), (u32::MAX, 9, 0)]
+        {
+            let found = every_third.processed(first_frame, frames);
+            assert_eq!(found, processed..=processed, "{frames} from {first_frame} on");
+        }
+        let rate = Sampling::Rate("10".parse().expect("a rate"));
+        assert_eq!(rate.processed(5, 7), 0..=7);
     }
 
     #[test]

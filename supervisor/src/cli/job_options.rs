@@ -1,6 +1,7 @@
 //! The options of a job as flags, from the table of options.
 
 use bodyscript_protocol::options::{OPTIONS, OptionRow, Options};
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
@@ -54,7 +55,10 @@ impl FromArgMatches for JobOptions {
                 (row.set)(&mut self.0, text);
             }
         }
-        Ok(())
+        self.0.check().map_err(|refused| {
+            let flag = refused.option().replace('_', "-");
+            Error::raw(ErrorKind::ValueValidation, format!("expected --{flag} to be {refused}\n"))
+        })
     }
 }
 
@@ -87,6 +91,11 @@ mod tests {
         assert!(wrong.contains("--mode") && wrong.contains("one of track, ultra_fast"), "{wrong}");
         let both = message(&["--fps", "2", "--interval", "2"]);
         assert!(both.contains("--fps") && both.contains("--interval"), "{both}");
+        let empty = message(&["--start", "5", "--end", "4.5"]);
+        assert!(
+            empty.contains("--end to be a number of seconds above `start`, which is 5"),
+            "{empty}"
+        );
         for (flag, value) in [("--interval", "0"), ("--max-people", "6"), ("--formats", "mp3")] {
             assert!(message(&[flag, value]).contains("expected"), "{flag}");
         }

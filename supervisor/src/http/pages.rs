@@ -31,7 +31,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const MONITOR: Asset = asset!("monitor.html", HTML);
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 27] = [
+const ASSETS: [Asset; 28] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
@@ -41,6 +41,7 @@ const ASSETS: [Asset; 27] = [
     asset!("app.js", SCRIPT),
     asset!("checks.js", SCRIPT),
     asset!("upload_form.js", SCRIPT),
+    asset!("part_fields.js", SCRIPT),
     asset!("angle_charts.js", SCRIPT),
     asset!("monitor_lists.js", SCRIPT),
     asset!("fingerprint.js", SCRIPT),

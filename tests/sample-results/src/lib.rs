@@ -41,17 +41,25 @@ impl SampleRun {
         }
     }
 
+    /// The size of its pictures, in pixels.
+    fn picture_size(&self) -> [u32; 2] {
+        let VideoFacts { width, height, .. } = self.facts;
+        self.parameters.options.part().picture_size([width, height])
+    }
+
     /// The numbers of the processed frames, and whether the person is found in each: in the first ones.
     fn frames(&self) -> impl Iterator<Item = (u32, bool)> {
         let interval = self.parameters.options.sampling.interval().unwrap_or(1);
-        let Summary { frames_processed, frames_detected, .. } = self.summary;
-        (0..frames_processed).map(move |n| (n * interval, n < frames_detected))
+        let Summary { first_frame, frames_processed, frames_detected, .. } = self.summary;
+        let first = first_frame.div_ceil(interval);
+        (0..frames_processed).map(move |n| ((first + n) * interval, n < frames_detected))
     }
 }
 
 /// The totals of a run in which every frame is processed and has one person.
 pub fn summary(frames: u32) -> Summary {
     Summary {
+        first_frame: 0,
         frames_decoded: frames,
         frames_processed: frames,
         frames_detected: frames,

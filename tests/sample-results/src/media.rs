@@ -6,17 +6,17 @@ use bodyscript_protocol::layout::{
 };
 
 pub(crate) fn video(run: &SampleRun) -> Vec<u8> {
-    let size = encoded_size([run.facts.width, run.facts.height]);
+    let size = encoded_size(run.picture_size());
     mp4(size, run.summary.frames_decoded)
 }
 
 pub(crate) fn preview(run: &SampleRun) -> Vec<u8> {
-    let size = encoded_size(preview_size([run.facts.width, run.facts.height]));
+    let size = encoded_size(preview_size(run.picture_size()));
     mp4(size, run.summary.frames_decoded.min(1))
 }
 
 pub(crate) fn thumbnail(run: &SampleRun) -> Vec<u8> {
-    let size = thumbnail_size([run.facts.width, run.facts.height], THUMBNAIL_WIDTH_MAX);
+    let size = thumbnail_size(run.picture_size(), THUMBNAIL_WIDTH_MAX);
     let [width, height] = size.map(|side| (side as u16).to_be_bytes());
     let frame = [&[8][..], &height, &width, &[1, 1, 0x11, 0]].concat();
     let segment = |marker: u8, body: &[u8]| {

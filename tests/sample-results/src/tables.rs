@@ -2,7 +2,7 @@
 
 use crate::SampleRun;
 use bodyscript_protocol::layout::{
-    ANGLE_KEYS, ANGLES, CSV_COLUMNS, SCHEMA_VERSION, TRC_TITLES, trc_labels,
+    ANGLE_KEYS, ANGLES, CSV_COLUMNS, SCHEMA_VERSION, SOURCE_TIME, TRC_TITLES, trc_labels,
 };
 use bodyscript_protocol::message::VideoFacts;
 use bodyscript_protocol::options::{OPTIONS, Values};
@@ -17,18 +17,19 @@ pub(crate) fn csv(run: &SampleRun) -> String {
                 true => "0.25,0.5,-0.125000,0.9,track,0.9,0.0,-0.1,0.2",
                 false => ",,,,,,,,",
             };
-            text += &format!("{frame},{landmark},{values},{}.5,{is_detected},0\n", frame);
+            text += &format!("{frame},{landmark},{values},{frame}.5,{is_detected},0,{frame}.5\n");
         }
     }
     text
 }
 
 pub(crate) fn angles(run: &SampleRun) -> String {
-    let columns: Vec<_> = ANGLE_KEYS.into_iter().chain(ANGLES).collect();
+    let columns: Vec<_> = ANGLE_KEYS.into_iter().chain(ANGLES).chain([SOURCE_TIME]).collect();
     let mut text = columns.join(",") + "\n";
     for (frame, is_detected) in run.frames() {
         let angle = if is_detected { ",1.500" } else { "," };
-        text += &format!("{frame},0,{frame}.5,{is_detected}{}\n", angle.repeat(ANGLES.len()));
+        text +=
+            &format!("{frame},0,{frame}.5,{is_detected}{},{frame}.5\n", angle.repeat(ANGLES.len()));
     }
     text
 }
@@ -52,7 +53,7 @@ pub(crate) fn json(run: &SampleRun) -> String {
     let frames = run.frames().map(|(frame, is_detected)| {
         let person = json!({"person_id": 0, "strategy": "track", "landmarks": landmarks});
         let people = if is_detected { vec![person] } else { Vec::new() };
-        let frame = json!({"frame_id": frame, "time_s": 0.5, "detected": is_detected,
+        let frame = json!({"frame_id": frame, "time_s": 0.5, "source_time_s": 0.5, "detected": is_detected,
             "strategy": is_detected.then_some("track"), "people": people});
         frame.to_string()
     });

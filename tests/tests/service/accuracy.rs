@@ -11,7 +11,7 @@ const SIZE: (f64, f64) = (1280.0, 720.0);
 
 /// Differences between two tables.
 #[derive(Debug)]
-struct Distance {
+pub(crate) struct Distance {
     frames_theirs: usize,
     frames_both: usize,
     /// Mean distance in the picture, as a fraction of its diagonal.
@@ -25,8 +25,12 @@ struct Distance {
 }
 
 impl Distance {
-    fn between(ours: &PoseTable, theirs: &PoseTable) -> Self {
-        let (width, height) = SIZE;
+    /// Compares tables of pictures of this size.
+    pub(crate) fn between(
+        ours: &PoseTable,
+        theirs: &PoseTable,
+        (width, height): (f64, f64),
+    ) -> Self {
         let mut apart: Vec<f64> = ours
             .pairs(theirs)
             .map(|(a, b)| ((a.x - b.x) * width).hypot((a.y - b.y) * height) / width.hypot(height))
@@ -52,13 +56,23 @@ impl Distance {
 }
 
 /// Largest differences allowed.
-struct Bounds {
+pub(crate) struct Bounds {
     /// Number of frames in which MediaPipe detects a person, and in how many of them BodyScript must too.
     detected: (usize, usize),
     mean: f64,
     p95: f64,
     visibility: f64,
     world_m: f64,
+}
+
+impl Bounds {
+    /// Asserts that the differences are within these.
+    pub(crate) fn check(&self, found: &Distance) {
+        assert!(found.mean <= self.mean, "{found:?}");
+        assert!(found.p95 <= self.p95, "{found:?}");
+        assert!(found.visibility <= self.visibility, "{found:?}");
+        assert!(found.world_m <= self.world_m, "{found:?}");
+    }
 }
 
 /// Each frame separately: errors do not accumulate.
@@ -69,7 +83,7 @@ const SEPARATE: Bounds =
 /// MediaPipe itself finds the person in 218 to 222 of these frames and differs by 1.5 to 5.6 cm (see
 /// docs/accuracy.md), so the bounds cannot be tighter. The worker's tests of tracking compare single steps
 /// with far tighter bounds.
-const TRACKED: Bounds =
+pub(crate) const TRACKED: Bounds =
     Bounds { detected: (223, 222), mean: 0.003, p95: 0.01, visibility: 0.02, world_m: 0.02 };
 
 /// Processes the footage with these options and checks the bounds.
@@ -83,16 +97,13 @@ fn agrees(options: &[&str], golden: &str, bounds: &Bounds) -> Result<()> {
     let run = Run::new(options, std::slice::from_ref(&video), folder.path())?.check()?;
     let ours = PoseTable::read(&run.artefact(&video, "pose_data.csv"))?;
     let golden = PoseTable::read(&golden_path).context("the golden table")?;
-    let found = Distance::between(&ours, &golden);
+    let found = Distance::between(&ours, &golden, SIZE);
     println!("{options:?}: {} frames detected, {found:?}", ours.frames.len());
     let (theirs, both) = bounds.detected;
     assert_eq!(ours.rows, FRAMES * 33, "a row for every frame and landmark");
     assert_eq!(found.frames_theirs, theirs, "the golden table has another number of frames");
     assert!(found.frames_both >= both, "frames MediaPipe detects: {found:?}");
-    assert!(found.mean <= bounds.mean, "{found:?}");
-    assert!(found.p95 <= bounds.p95, "{found:?}");
-    assert!(found.visibility <= bounds.visibility, "{found:?}");
-    assert!(found.world_m <= bounds.world_m, "{found:?}");
+    bounds.check(&found);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use bodyscript_tests::browser::{Browser, ColourScheme};
 use bodyscript_tests::fixture::{Clip, footage};
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, fault_worker};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -56,6 +57,36 @@ fn an_uploaded_video_plays_back_with_its_pose() -> Result<()> {
     browser.run("location.reload()")?;
     browser.wait("document.querySelectorAll('#curves path.left').length === 4")?;
     browser.wait("document.querySelector('#video').currentSrc.endsWith('/output.mp4')")?;
+    Ok(())
+}
+
+#[test]
+fn a_part_of_the_video_is_chosen_on_the_page() -> Result<()> {
+    let Some((browser, server, folder)) = browser_and_service(&[])? else { return Ok(()) };
+    browser.choose(&server.url("/"), &clip(folder.path(), 60)?)?;
+    let enter = "document.querySelector('#part').open = true; \
+        const values = {from: '0.49', until: '0.99', slow: '2', 'area-left': '10', 'area-width': '80'}; \
+        for (const [id, value] of Object.entries(values)) { \
+            const field = document.getElementById(id); \
+            field.value = value; \
+            field.dispatchEvent(new Event('input', {bubbles: true})); \
+        }";
+    browser.run(enter)?;
+    browser.screenshot("upload-part", DESKTOP, ColourScheme::Light)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
+    browser.click("#start")?;
+    browser.wait("document.querySelectorAll('#curves path.left').length === 4")?;
+    assert_eq!(browser.text("#place")?, "frame 1 of 15");
+    assert_eq!(browser.text("#clock")?, "0.50 s");
+    // The local file plays from there, the rendered video from its beginning.
+    browser.wait("document.querySelector('#video').currentTime >= 0.5")?;
+    browser.run("location.reload()")?;
+    browser.wait("document.querySelector('#video').currentSrc.endsWith('/output.mp4')")?;
+    browser.wait("document.querySelector('#place').textContent === 'frame 1 of 15'")?;
+    browser.wait("document.querySelector('#video').currentTime < 0.5")?;
+    let job = &server.operator_json("/api/jobs")?["jobs"][0];
+    let chosen = [&job["start"], &job["end"], &job["slow_motion"], &job["crop"]];
+    assert_eq!(json!(chosen), json!([0.49, 0.99, 2.0, "0.1,0,0.8,1"]), "{job}");
     Ok(())
 }
 

@@ -30,6 +30,7 @@ mod multiple_people;
 mod operator_access;
 mod operator_commands;
 mod outputs;
+mod parts;
 mod poison;
 mod processing;
 mod proxies;

@@ -9,10 +9,13 @@
 //! The tracker holds one picture, or a few where it processes several at a time; the decoder and
 //! the encoders, in threads of their own, hold a few each.
 
+use super::area::Area;
 use super::background::BackgroundValue;
 use super::error::WorkerError;
 use super::memory_need;
+use super::part::{FrameUse, PartStart};
 use super::sampling::{self, Sampler};
+use super::skip_report::SkipReport;
 use crate::ipc::{CancelFlag, ChannelError};
 use crate::output::{
     ArtefactFiles, DataWriters, Statistics, VideoReport, Visuals, WriterContext, draw_pose,
@@ -26,7 +29,9 @@ use bodyscript_protocol::limits::FRAMES_MAX;
 use bodyscript_protocol::message::{Probed, Start, Summary, ToSupervisor, VideoFacts};
 use bodyscript_protocol::options::Background;
 use bodyscript_protocol::warning::Warning;
+use std::ops::Range;
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// The inputs of a run.
 #[derive(Clone, Copy)]
@@ -56,7 +61,8 @@ pub fn run(
     let context = WriterContext { start: job.start, facts: &facts, report: &report };
     let data = DataWriters::create(&mut artefacts, &context)?;
     let metadata = artefacts.take(Artefact::Metadata);
-    let (sound, size) = (decoder.sound(), [probe.width, probe.height]);
+    let (sound, part) = (decoder.sound(), job.start.parameters.options.part());
+    let (area, size) = (Area::of(&part, [probe.width, probe.height]), probe.area);
     thread::scope(|scope| {
         let mut results = Results {
             data,
@@ -67,11 +73,14 @@ pub fn run(
             statistics: Statistics::new(facts.width, facts.height),
             people: Vec::new(),
             background: job.start.parameters.options.background,
+            start: part.start,
+            area,
             send,
         };
         let limits = (job.start.parameters.threads, size);
         let tracker = Tracker::start(scope, job.estimator, &job.start.parameters.options, limits);
         let frames = track(job, &mut decoder, tracker, &mut results)?;
+        results.check_any(job)?;
         let Results { data, visuals, statistics, .. } = results;
         let sound = visuals.take()?.finish()?;
         let mut warnings = decoder.warnings();
@@ -87,24 +96,41 @@ pub fn run(
     })
 }
 
-/// Passes all frames through the tracker; returns their number.
+/// Passes the frames of the part, and those that the tracker needs before it, through the tracker; returns
+/// the numbers of those in the part.
 fn track(
     job: &Job<'_>,
     decoder: &mut Decoder,
     mut tracker: Tracker<'_>,
     results: &mut Results<'_>,
-) -> Result<u32, WorkerError> {
-    let mut sampler = Sampler::new(job.start.parameters.options.sampling);
+) -> Result<Range<u32>, WorkerError> {
+    let options = &job.start.parameters.options;
+    let (part, mut sampler) = (PartStart::of(options), Sampler::new(options));
+    let mut skip_report = SkipReport::new(Instant::now());
     // Written pictures, whose memory is reused.
     let mut spare = Vec::new();
     let mut picture = Picture::default();
-    let mut id = 0;
-    while let Some(FrameTime { pts }) = decoder.next(&mut picture)? {
+    let mut frames = 0..0;
+    while let Some(FrameTime { pts }) = decoder.advance()? {
         if job.cancelled.is_raised() {
             return Err(WorkerError::Cancelled);
         }
-        let frame = VideoFrame { id, pts, picture };
-        if sampler.selects(id, pts) {
+        let id = frames.end;
+        frames.end += 1;
+        let time = options.time_in_life(pts);
+        let (is_selected, frame_use) = (sampler.selects(id, time), part.use_of(pts));
+        if frame_use != FrameUse::Written {
+            frames.start = frames.end;
+            if let Some(skipped) = skip_report.reached(pts, Instant::now()) {
+                (results.send)(&ToSupervisor::Skipped(skipped))?;
+            }
+        }
+        if frame_use == FrameUse::Skipped {
+            continue;
+        }
+        decoder.read(&mut picture)?;
+        let frame = VideoFrame { id, pts, time, picture };
+        if is_selected {
             tracker.push(frame);
         } else {
             tracker.push_skipped(frame);
@@ -115,12 +141,11 @@ fn track(
             spare.push(results.write(tracked)?);
         }
         picture = spare.pop().unwrap_or_default();
-        id += 1;
     }
     while let Some(tracked) = tracker.pop() {
         results.write(tracked)?;
     }
-    Ok(id)
+    Ok(frames)
 }
 
 /// The writers that each frame goes to.
@@ -131,31 +156,50 @@ struct Results<'a> {
     /// The people in the last processed frame: they are drawn until the next one.
     people: Vec<Person>,
     background: Background,
+    /// Time of the first frame that is written, at the earliest.
+    start: Duration,
+    /// The area that is processed, if it is not the whole picture.
+    area: Option<Area>,
     send: &'a mut Send<'a>,
 }
 
 impl Results<'_> {
-    /// Writes one frame; returns its picture, so that its memory is reused.
+    /// Writes one frame, unless it is before the part; returns its picture, so that its memory is reused.
     fn write(&mut self, (frame, people): TrackedFrame) -> Result<Picture, WorkerError> {
-        let VideoFrame { id, pts, mut picture } = frame;
+        let VideoFrame { id, pts, time, mut picture } = frame;
         let mut clarity = 0.0;
+        let is_processed = people.is_some();
         if let Some(people) = people {
             self.people = people;
-            let frame = Frame { id, time: pts, people: &self.people };
+        }
+        let Some(since_start) = pts.checked_sub(self.start) else { return Ok(picture) };
+        if is_processed {
+            let in_whole = self.area.map(|area| area.in_whole(&self.people));
+            let people = in_whole.as_deref().unwrap_or(&self.people);
+            let frame = Frame { id, time, source_time: pts, people };
             self.data.write(&frame)?;
             clarity = self.statistics.add(&frame);
             (self.send)(&ToSupervisor::Progress(self.statistics.progress()))?;
         }
         let visuals = self.visuals.get()?;
-        visuals.write_clean(&picture, pts)?;
+        visuals.write_clean(&picture, since_start)?;
         if let Some(colour) = self.background.colour() {
             picture.fill(colour);
         }
         for person in &self.people {
             draw_pose(&mut picture, &person.pose);
         }
-        visuals.write(&picture, pts, clarity)?;
+        visuals.write(&picture, since_start, clarity)?;
         Ok(picture)
+    }
+
+    /// Checks that a frame was processed: of a short part, the sampling may choose none.
+    fn check_any(&self, job: &Job<'_>) -> Result<(), VideoError> {
+        let part = job.start.parameters.options.part();
+        if self.statistics.progress().frames_done == 0 && !part.is_whole() {
+            return Err(VideoError::EmptyPart { start: part.start, last: None });
+        }
+        Ok(())
     }
 }
 
@@ -165,7 +209,7 @@ pub fn probed(probe: &Probe, start: &Start) -> Probed {
 }
 
 fn facts(probe: &Probe, start: &Start) -> VideoFacts {
-    let frames = sampling::expected(start.parameters.options.sampling, probe);
+    let frames = sampling::expected(&start.parameters.options, probe);
     VideoFacts {
         width: probe.width,
         height: probe.height,

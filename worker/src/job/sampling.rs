@@ -1,11 +1,11 @@
-//! Selects the frames to process, by number or by presentation time. Called by `run` for each
+//! Selects the frames to process, by number or by time in life. Called by `run` for each
 //! frame; pure.
 
 use crate::video::Probe;
-use bodyscript_protocol::options::Sampling;
+use bodyscript_protocol::options::{Options, Sampling};
 use std::time::Duration;
 
-/// How much too early a frame may be for its tick: containers round times to as much as a
+/// How much too early, by the times of the file, a frame may be for its tick: containers round times to as much as a
 /// millisecond, and the intended frame must not be skipped for the next one.
 const EARLY_MAX: Duration = Duration::from_millis(1);
 
@@ -13,6 +13,7 @@ const EARLY_MAX: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(crate) struct Sampler {
     sampling: Sampling,
+    early_max: Duration,
     first: Option<Duration>,
     /// Number of the tick that the next selected frame has to reach.
     tick: u64,
@@ -20,17 +21,18 @@ pub(crate) struct Sampler {
 
 impl Sampler {
     /// Before the first frame.
-    pub(crate) const fn new(sampling: Sampling) -> Self {
-        Self { sampling, first: None, tick: 0 }
+    pub(crate) fn new(options: &Options) -> Self {
+        let early_max = options.time_in_life(EARLY_MAX);
+        Self { sampling: options.sampling, early_max, first: None, tick: 0 }
     }
 
-    /// Whether the frame of this number and time is processed. To be called for each frame in order.
-    pub(crate) fn selects(&mut self, frame_id: u32, pts: Duration) -> bool {
+    /// Whether the frame of this number, at this time in life, is processed. To be called for each frame in order.
+    pub(crate) fn selects(&mut self, frame_id: u32, time: Duration) -> bool {
         let milli = match self.sampling {
             Sampling::Interval(frames) => return frame_id.is_multiple_of(frames.get()),
             Sampling::Rate(rate) => u128::from(rate.milli()),
         };
-        let elapsed = pts.saturating_sub(*self.first.get_or_insert(pts)) + EARLY_MAX;
+        let elapsed = time.saturating_sub(*self.first.get_or_insert(time)) + self.early_max;
         // Ticks are 1000 / milli seconds apart; whole ticks are counted, so that none drifts.
         let reached = (elapsed.as_nanos() * milli / 1_000_000_000_000) as u64;
         if reached < self.tick {
@@ -42,13 +44,14 @@ impl Sampler {
 }
 
 /// How many frames will be processed, as far as the container states it.
-pub(crate) fn expected(sampling: Sampling, probe: &Probe) -> u32 {
+pub(crate) fn expected(options: &Options, probe: &Probe) -> u32 {
     let frames = probe.frames_estimate.unwrap_or(0);
-    match (sampling, probe.frame_rate) {
+    match (options.sampling, probe.frame_rate) {
         (Sampling::Interval(interval), _) => frames.div_ceil(interval.get()),
         (Sampling::Rate(_), (0, _)) => frames,
         (Sampling::Rate(rate), (num, den)) => {
             let seconds = f64::from(frames) * f64::from(den) / f64::from(num);
+            let seconds = seconds / options.slow_motion.to_f64();
             frames.min((seconds * rate.per_second()).ceil() as u32)
         }
     }
@@ -59,7 +62,7 @@ mod tests {
     use super::*;
 
     fn selected(sampling: Sampling, times: impl IntoIterator<Item = f64>) -> Vec<u32> {
-        let mut sampler = Sampler::new(sampling);
+        let mut sampler = Sampler::new(&Options { sampling, ..Options::default() });
         let times = times.into_iter().map(Duration::from_secs_f64);
         (0..).zip(times).filter(|(id, pts)| sampler.selects(*id, *pts)).map(|(id, _)| id).collect()
     }

@@ -20,7 +20,7 @@ use crate::pose::{Estimator, Roi};
 use crate::video::{self, ProbedVideo, SyntheticClip, VideoError};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::{JobParameters, MediaLimits, OnLong, Start};
-use bodyscript_protocol::options::Options;
+use bodyscript_protocol::options::{Options, Part};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
@@ -100,7 +100,7 @@ impl Warmup {
         // The pipeline does not run the second network where no person is detected.
         let [width, height] = SIZE;
         estimator.landmarks(&picture, &Roi::letterbox(width, height));
-        let video = ProbedVideo::open(self.clip.into(), &start.parameters.limits)?;
+        let video = ProbedVideo::open(self.clip.into(), &start.parameters.limits, Part::default())?;
         let job = Job { start: &start, estimator, cancelled };
         run(&job, video, self.artefacts, &mut |_| Ok(())).map(drop)
     }

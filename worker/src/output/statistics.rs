@@ -6,6 +6,7 @@ use bodyscript_protocol::message::{Progress, Summary};
 use bodyscript_protocol::pose::{LANDMARKS, Pose, mean_visibility};
 use bodyscript_protocol::warning::Warnings;
 use serde::Serialize;
+use std::ops::Range;
 
 /// Landmarks less visible than this are guesses and do not count for the jitter.
 const JITTER_VISIBILITY_MIN: f32 = 0.5;
@@ -95,11 +96,12 @@ impl Statistics {
         Progress { frames_done: self.frames_processed, frames_detected: self.frames_detected }
     }
 
-    /// The totals of a run with this number of decoded frames.
-    pub(crate) fn summary(&self, frames_decoded: u32, warnings: Warnings) -> Summary {
+    /// The totals of a run over the frames of these numbers.
+    pub(crate) fn summary(&self, frames: Range<u32>, warnings: Warnings) -> Summary {
         let mean = self.visibility_sum / f64::from(self.frames_detected.max(1));
         Summary {
-            frames_decoded,
+            first_frame: frames.start,
+            frames_decoded: frames.end - frames.start,
             frames_processed: self.frames_processed,
             frames_detected: self.frames_detected,
             mean_visibility: mean as f32,
@@ -167,9 +169,14 @@ mod tests {
         // Three, four, five: the diagonal of 300 x 400 is 500.
         let mut statistics = Statistics::new(300, 400);
         for (id, people) in (0..).zip(frames) {
-            statistics.add(&Frame { id, time: Duration::ZERO, people });
+            statistics.add(&Frame {
+                id,
+                time: Duration::ZERO,
+                source_time: Duration::ZERO,
+                people,
+            });
         }
-        statistics.summary(frames.len() as u32, Warnings::NONE)
+        statistics.summary(0..frames.len() as u32, Warnings::NONE)
     }
 
     #[test]

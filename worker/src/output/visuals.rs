@@ -38,8 +38,8 @@ impl Visuals {
         (probe, sound): (&Probe, SoundSource),
     ) -> Result<Self, VideoError> {
         let full = EncodeSpec {
-            width: probe.width,
-            height: probe.height,
+            width: probe.area[0],
+            height: probe.area[1],
             frame_rate: probe.frame_rate,
             colours: probe.colours,
             duration_max: probe.length_max,
@@ -61,30 +61,32 @@ impl Visuals {
         })
     }
 
-    /// Adds one frame before anything is drawn on it.
+    /// Adds one frame before anything is drawn on it, at this time from the start of the part.
     pub(crate) fn write_clean(
         &mut self,
         picture: &Picture,
-        pts: Duration,
+        time: Duration,
     ) -> Result<(), VideoError> {
-        self.clean.as_mut().map_or(Ok(()), |clean| clean.write(picture, FrameTime { pts }))
+        let time = FrameTime { pts: time };
+        self.clean.as_mut().map_or(Ok(()), |clean| clean.write(picture, time))
     }
 
-    /// Adds one frame with its skeletons; `clarity` is the mean visibility of the pose in it.
+    /// Adds one frame with its skeletons, at this time from the start of the part; `clarity` is the mean
+    /// visibility of the pose in it.
     pub(crate) fn write(
         &mut self,
         picture: &Picture,
-        pts: Duration,
+        time: Duration,
         clarity: f32,
     ) -> Result<(), VideoError> {
-        let time = FrameTime { pts };
+        let pts = FrameTime { pts: time };
         if let Some(video) = &mut self.video {
-            video.write(picture, time)?;
+            video.write(picture, pts)?;
         }
         // A video may begin later than its preview ends, which has the first frame at least.
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         match &mut self.preview {
-            Some(preview) if pts < PREVIEW_LENGTH || is_first => preview.write(picture, time)?,
+            Some(preview) if time < PREVIEW_LENGTH || is_first => preview.write(picture, pts)?,
             // Finished early, so that its encoder's memory is free for the rest of the run.
             preview => drop(preview.take().map(VideoWriter::finish).transpose()?),
         }

@@ -42,6 +42,7 @@ pub(super) struct DataFormat {
 /// The summary of a run without frames.
 #[cfg(test)]
 pub(super) const EMPTY_SUMMARY: Summary = Summary {
+    first_frame: 0,
     frames_decoded: 0,
     frames_processed: 0,
     frames_detected: 0,

@@ -44,7 +44,7 @@ pub(super) struct CurrentFrame<'a> {
     pub(super) estimator: &'a Estimator,
     /// The frame.
     pub(super) picture: &'a Picture,
-    /// Its presentation time.
+    /// Its time in life.
     pub(super) pts: Duration,
 }
 

@@ -8,8 +8,10 @@ use std::time::Duration;
 pub(crate) struct Frame<'a> {
     /// Number of the frame in the video, from 0.
     pub(crate) id: u32,
-    /// Presentation time.
+    /// Time in life.
     pub(crate) time: Duration,
+    /// Presentation time in the file.
+    pub(crate) source_time: Duration,
     /// The people in it, by ascending id.
     pub(crate) people: &'a [Person],
 }

@@ -31,8 +31,10 @@ const FRAME_BYTES_PER_PIXEL: usize = 3;
 pub(crate) struct VideoFrame {
     /// Number of the frame in the video, from 0.
     pub(crate) id: u32,
-    /// Presentation time.
+    /// Presentation time in the file.
     pub(crate) pts: Duration,
+    /// Time in life.
+    pub(crate) time: Duration,
     /// The frame.
     pub(crate) picture: Picture,
 }
@@ -130,7 +132,7 @@ impl<'scope> Tracker<'scope> {
 }
 
 const fn current<'a>(estimator: &'a Estimator, frame: &'a VideoFrame) -> CurrentFrame<'a> {
-    CurrentFrame { estimator, picture: &frame.picture, pts: frame.pts }
+    CurrentFrame { estimator, picture: &frame.picture, pts: frame.time }
 }
 
 fn people(first: Option<(PoseEstimate, &'static str)>, others: Vec<Person>) -> Vec<Person> {

@@ -1,6 +1,7 @@
 //! The errors of decoding and encoding, and the fault that each is reported as.
 
 use bodyscript_protocol::fault::Fault;
+use std::time::Duration;
 use thiserror::Error;
 
 /// A failed step of decoding or encoding.
@@ -71,6 +72,16 @@ pub enum VideoError {
         /// The least of a side, in pixels.
         side_px_min: u32,
     },
+    /// A side of the chosen area is under the least that is processed.
+    #[error("an area of {width}x{height} pixels, at least {side_px_min} a side")]
+    CropTooSmall {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// The least of a side, in pixels.
+        side_px_min: u32,
+    },
     /// The frame rate exceeds the limit.
     #[error("{frame_rate} frames a second, limit {frame_rate_max}")]
     FrameRateTooHigh {
@@ -86,6 +97,14 @@ pub enum VideoError {
         duration_ms: u64,
         /// The limit.
         duration_ms_max: u32,
+    },
+    /// The part that is processed has no frame.
+    #[error("no frame to process from {start:?} on; the last one is at {last:?}")]
+    EmptyPart {
+        /// Start of the part.
+        start: Duration,
+        /// Time of the last frame of the video, if that is before the part.
+        last: Option<Duration>,
     },
     /// The layout of a decoded picture does not match its caps.
     #[error("a decoded picture cannot be converted: {0}")]
@@ -129,12 +148,19 @@ impl VideoError {
             Self::PictureTooSmall { width, height, side_px_min } => {
                 Fault::PictureTooSmall { width, height, side_px_min }
             }
+            Self::CropTooSmall { width, height, side_px_min } => {
+                Fault::CropTooSmall { width, height, side_px_min }
+            }
             Self::FrameRateTooHigh { frame_rate, frame_rate_max } => {
                 Fault::FrameRateTooHigh { frame_rate, frame_rate_max }
             }
             Self::TooLong { duration_ms, duration_ms_max } => {
                 Fault::TooLong { duration_ms, duration_ms_max }
             }
+            Self::EmptyPart { start, last } => Fault::EmptyPart {
+                start_ms: start.as_millis() as u64,
+                last_ms: last.map(|last| last.as_millis() as u64),
+            },
             Self::Write(_) | Self::Thumbnail(_) => Fault::Output,
             Self::Init(_)
             | Self::Plugin { .. }

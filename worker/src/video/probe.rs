@@ -4,6 +4,7 @@
 use super::colour::Colours;
 use super::error::VideoError;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
+use bodyscript_protocol::options::Part;
 use gstreamer as gst;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct Probe {
     pub width: u32,
     /// Height of the upright picture with square pixels.
     pub height: u32,
+    /// Width and height of the area of it that is processed.
+    pub area: [u32; 2],
     /// Nominal frames per second as a fraction; 0/1 where the rate varies or is unknown.
     pub frame_rate: (u32, u32),
     /// Duration of the whole video, where the container states it.
@@ -38,7 +41,7 @@ pub struct Probe {
     pub mirrored: bool,
     /// The colours of the pictures: as the file describes them, or BT.709 if they are mapped to it.
     pub colours: Colours,
-    /// Expected number of frames, by duration and frame rate.
+    /// Expected number of frames in the processed part, by duration and frame rate.
     pub frames_estimate: Option<u32>,
     /// Longer than what is processed: the stated duration, with a margin because it may be wrong, or
     /// what a file of this size can contain, but not more than the limit.
@@ -103,6 +106,16 @@ pub(super) const fn check_size_min(width: u32, height: u32) -> Result<(), VideoE
     Ok(())
 }
 
+/// Rejects an area under the least size.
+pub(super) fn check_crop([width, height]: [u32; 2]) -> Result<(), VideoError> {
+    let side_px_min = SIDE_PX_MIN;
+    check_size_min(width, height).map_err(|_| VideoError::CropTooSmall {
+        width,
+        height,
+        side_px_min,
+    })
+}
+
 /// The error for a picture of this size.
 pub(super) const fn too_small([width, height]: [u32; 2]) -> VideoError {
     VideoError::PictureTooSmall { width, height, side_px_min: SIDE_PX_MIN }
@@ -149,23 +162,26 @@ pub(super) struct ProcessedPart {
 }
 
 impl ProcessedPart {
-    /// The processed part of a video of this duration; half a frame over the limit is tolerated, since
-    /// at 29.97 frames a second no whole number of frames lasts ten seconds.
+    /// The processed part of a video of this duration, if this part is chosen; half a frame over the limit
+    /// is tolerated, since at 29.97 frames a second no whole number of frames lasts ten seconds.
     pub(super) fn of(
         duration: Option<Duration>,
         format: &TrackFormat,
         limits: &MediaLimits,
+        chosen: Part,
     ) -> Result<Self, VideoError> {
         let Some(duration) = duration else {
             return Ok(Self { trimmed: false, frames: None });
         };
-        let limit = Duration::from_millis(limits.duration_ms_max.into());
-        let trimmed = duration > limit + format.frame_duration() / 2;
+        let end = chosen.end.map_or(duration, |end| end.min(duration));
+        let length = end.saturating_sub(chosen.start);
+        let limit = length_limit(limits);
+        let trimmed = length > limit + format.frame_duration() / 2;
         if trimmed && limits.on_long == OnLong::Reject {
-            return Err(too_long(duration, limits));
+            return Err(too_long(length, limits));
         }
         let (num, den) = format.frame_rate;
-        let seconds = duration.min(limit).as_secs_f64();
+        let seconds = length.min(limit).as_secs_f64();
         let frames = (seconds * f64::from(num) / f64::from(den)).round() as u32;
         Ok(Self { trimmed, frames: (num > 0).then_some(frames) })
     }
@@ -182,6 +198,11 @@ pub(super) fn length_max(stated: Option<Duration>, bytes: u64, limit: Duration) 
     length.saturating_add(LEAST).min(limit)
 }
 
+/// Longest part that is processed.
+pub(super) fn length_limit(limits: &MediaLimits) -> Duration {
+    Duration::from_millis(limits.duration_ms_max.into())
+}
+
 /// The error for a video that lasts at least this long.
 pub(super) fn too_long(duration: Duration, limits: &MediaLimits) -> VideoError {
     VideoError::TooLong {
@@ -193,6 +214,29 @@ pub(super) fn too_long(duration: Duration, limits: &MediaLimits) -> VideoError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_limit_counts_for_the_chosen_part_only() {
+        let s = Duration::from_secs;
+        let format = TrackFormat { width: 64, height: 64, frame_rate: (30, 1) };
+        let limits = MediaLimits {
+            duration_ms_max: 10_000,
+            on_long: OnLong::Reject,
+            side_px_max: 64,
+            area_px_max: 64 * 64,
+            frame_rate_max: 60,
+        };
+        let of = |start, end: Option<u64>| {
+            let part = Part { start: s(start), end: end.map(s) };
+            let part = ProcessedPart::of(Some(s(60)), &format, &limits, part);
+            part.map(|part| part.frames).map_err(|error| error.to_string())
+        };
+        assert_eq!(of(50, None), Ok(Some(300)));
+        assert_eq!(of(20, Some(22)), Ok(Some(60)));
+        assert_eq!(of(70, None), Ok(Some(0)), "nothing is left");
+        assert_eq!(of(20, Some(31)), Err("11000 ms long, limit 10000 ms".into()));
+        assert_eq!(of(49, None), Err("11000 ms long, limit 10000 ms".into()));
+    }
 
     #[test]
     fn an_index_has_space_for_twice_the_stated_duration_within_the_limit() {

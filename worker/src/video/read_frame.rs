@@ -5,6 +5,7 @@ use super::dynamic_range::DynamicRange;
 use super::tone_map::{TenBitPlane, ToneMap};
 use crate::picture::{Layout, Picture, SampleRange, Subsampling};
 use crate::simd::vectorized;
+use bodyscript_protocol::options::{Crop, PixelArea};
 use gstreamer as gst;
 use gstreamer_video::prelude::*;
 use gstreamer_video::{VideoColorRange, VideoFormat, VideoFrameRef};
@@ -16,6 +17,15 @@ enum Depth {
     Eight,
     /// The low ten bits of two bytes, the low byte first.
     Ten,
+}
+
+impl Depth {
+    const fn bytes(self) -> usize {
+        match self {
+            Self::Eight => 1,
+            Self::Ten => 2,
+        }
+    }
 }
 
 /// The pixel formats that are read directly, best first.
@@ -35,10 +45,11 @@ pub(super) fn formats(range: DynamicRange) -> impl Iterator<Item = &'static str>
     formats.map(|(format, ..)| format.to_str().as_str())
 }
 
-/// Fills the picture with a frame of one of [`formats`]; one of HDR is mapped.
+/// Fills the picture with a frame of one of [`formats`], or the chosen area of it; one of HDR is mapped.
 pub(super) fn read(
     frame: &VideoFrameRef<&gst::BufferRef>,
     tone_map: Option<&ToneMap>,
+    crop: Option<Crop>,
     into: &mut Picture,
 ) -> Result<(), String> {
     let info = frame.info();
@@ -49,12 +60,24 @@ pub(super) fn read(
         VideoColorRange::Range0_255 => SampleRange::Full,
         _ => SampleRange::Limited,
     };
-    let layout = Layout { width: info.width(), height: info.height(), subsampling, range };
+    let whole = [info.width(), info.height()];
+    let area = crop.map_or_else(|| PixelArea::whole(whole), |crop| crop.pixels(whole));
+    if area.size().contains(&0) {
+        return Err("an area without pixels".into());
+    }
+    let layout = Layout { width: area.width, height: area.height, subsampling, range };
+    // The bytes of a plane from the first sample of the area on, and those of a row.
+    let frame_plane = |n: usize| {
+        let [across, down] = if n == 0 { [0, 0] } else { subsampling.shifts() };
+        let stride = frame.plane_stride()[n] as usize;
+        let column = (area.x >> across) as usize * depth.bytes();
+        let from = (area.y >> down) as usize * stride + column;
+        let bytes = frame.plane_data(n as u32).map_err(|cause| cause.to_string())?;
+        let bytes = bytes.get(from..).ok_or("a plane is shorter than its picture")?;
+        Ok::<_, String>((bytes, stride))
+    };
     if let (Some(tone_map), Depth::Ten) = (tone_map, depth) {
-        let plane = |n: usize| {
-            let bytes = frame.plane_data(n as u32).map_err(|cause| cause.to_string())?;
-            Ok::<_, String>(TenBitPlane { bytes, stride: frame.plane_stride()[n] as usize })
-        };
+        let plane = |n| frame_plane(n).map(|(bytes, stride)| TenBitPlane { bytes, stride });
         into.resize(Layout { range: SampleRange::Limited, ..layout });
         tone_map.map([plane(0)?, plane(1)?, plane(2)?], range, into);
         return Ok(());
@@ -62,8 +85,7 @@ pub(super) fn read(
     into.resize(layout);
     for (n, plane) in into.planes_mut().into_iter().enumerate() {
         let [columns, _] = layout.plane_size(n);
-        let samples = frame.plane_data(n as u32).map_err(|cause| cause.to_string())?;
-        let stride = frame.plane_stride()[n] as usize;
+        let (samples, stride) = frame_plane(n)?;
         let rows = plane.chunks_exact_mut(columns).zip(samples.chunks(stride));
         vectorized(
             #[inline(always)]

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 const SUMMARY: Summary = Summary {
+    first_frame: 0,
     frames_decoded: 1,
     frames_processed: 1,
     frames_detected: 1,

@@ -11,6 +11,7 @@ pub(crate) mod worker;
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{AttemptRecord, Job, JobId, JobState, Revision};
 use crate::runner::attempt::Live;
+use bodyscript_protocol::options::Thousandths;
 use bodyscript_protocol::warning::WarningRow;
 use jiff::Timestamp;
 pub(crate) use numbers::Numbers;
@@ -67,6 +68,14 @@ pub(crate) struct Status {
     pub smoothing: &'static str,
     /// What the skeletons are drawn on.
     pub background: &'static str,
+    /// Time of the file from which on frames are processed, in seconds; null for the beginning.
+    pub start: Option<f64>,
+    /// Time of the file up to which frames are processed, in seconds; null for the end.
+    pub end: Option<f64>,
+    /// Area of the picture that is processed, `x,y,width,height` as fractions; null for the whole picture.
+    pub crop: Option<String>,
+    /// How many times slower than life the video plays.
+    pub slow_motion: f64,
     /// Frames processed so far in this attempt.
     pub current_frame: u32,
     /// Total number of frames to process, once known.
@@ -142,7 +151,7 @@ impl Status {
             job_id: job.id,
             status: state.name(),
             progress: progress::percent(state, current_frame, total_frames),
-            message: progress::message(state, place, current_frame, total_frames),
+            message: progress::message(state, place, live, (current_frame, total_frames)),
             created_at: job.created_at,
             started_at: state.started_at(),
             completed_at: state.completed_at(),
@@ -155,6 +164,10 @@ impl Status {
             max_people: options.people_max,
             smoothing: options.smoothing.name(),
             background: options.background.name(),
+            start: options.start.map(Thousandths::to_f64),
+            end: options.end.map(Thousandths::to_f64),
+            crop: options.crop.map(|crop| crop.to_string()),
+            slow_motion: options.slow_motion.to_f64(),
             current_frame,
             total_frames,
             eta_s: progress::seconds_left(state, place, live),
@@ -197,6 +210,7 @@ mod tests {
     use std::time::Duration;
 
     const SUMMARY: Summary = Summary {
+        first_frame: 0,
         frames_decoded: 30,
         frames_processed: 15,
         frames_detected: 12,

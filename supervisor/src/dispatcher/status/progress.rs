@@ -5,7 +5,7 @@
 
 use crate::policy::job::{Job, JobState};
 use crate::runner::attempt::Live;
-use bodyscript_protocol::message::Progress;
+use bodyscript_protocol::message::{Progress, Skipped};
 use std::time::{Duration, Instant};
 
 /// The queue position of a pending job: 1 is next.
@@ -68,8 +68,8 @@ pub(crate) fn percent(state: &JobState, current: u32, total: Option<u32>) -> u8 
 pub(crate) fn message(
     state: &JobState,
     place: Option<Place>,
-    current: u32,
-    total: Option<u32>,
+    live: Option<&Live>,
+    (current, total): (u32, Option<u32>),
 ) -> String {
     match state {
         JobState::Pending { reason, .. } => {
@@ -84,9 +84,12 @@ pub(crate) fn message(
                 .as_ref()
                 .map_or(position_text.clone(), |reason| format!("{reason} {position_text}"))
         }
-        JobState::Processing { .. } => match total {
-            None => "Starting.".into(),
-            Some(total) => format!("Processing frame {current} of {total}."),
+        JobState::Processing { .. } => match (total, live.and_then(|live| live.skipped)) {
+            (None, _) => "Starting.".into(),
+            (_, Some(Skipped { until_ms })) if current == 0 => {
+                format!("Reading up to the chosen part, {} s so far.", until_ms / 1000)
+            }
+            (Some(total), _) => format!("Processing frame {current} of {total}."),
         },
         JobState::Completed { .. } => "Done.".into(),
         JobState::Failed { error, .. } => error.sentence.clone(),
@@ -98,6 +101,17 @@ pub(crate) fn message(
 mod tests {
     use super::*;
     use jiff::Timestamp;
+
+    #[test]
+    fn a_job_tells_how_far_it_was_read_on_the_way_to_its_part() {
+        let state =
+            JobState::Processing { started_at: Timestamp::UNIX_EPOCH, memory_bytes_max: 100 };
+        let skipped = Some(Skipped { until_ms: 12_345 });
+        let live = Live { skipped, ..Live::default() };
+        let said = |current| message(&state, None, Some(&live), (current, Some(9)));
+        assert_eq!(said(0), "Reading up to the chosen part, 12 s so far.");
+        assert_eq!(said(1), "Processing frame 1 of 9.");
+    }
 
     #[test]
     fn only_a_completed_job_is_at_100_percent() {

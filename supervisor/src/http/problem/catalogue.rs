@@ -221,12 +221,14 @@ failures! {
     "no_frames" Client "The video track has no frames." "Record or export it again.";
     "picture_too_large" Client "The frame size exceeds `side_px_max` or `area_px_max`."
         "Send a smaller copy.";
-    "picture_too_small" Client "A side of the frame is less than 32 pixels."
-        "Send the original, or a larger copy.";
+    "picture_too_small" Client "A side of the frame, or of its part in `crop`, is less than 32 pixels."
+        "Send the original, or a larger copy, or choose a larger area.";
     "frame_rate_too_high" Client "The frame rate exceeds `frame_rate_max`."
         "Send a copy with a lower frame rate.";
     "video_too_long" Client "The video is longer than `duration_s_max`, and `on_long` is reject."
-        "Trim the video.";
+        "Trim the video, or choose a shorter part with `start` and `end`.";
+    "empty_part" Client "The part between `start` and `end` has no frame to process."
+        "Choose another part, or process more frames.";
     "bad_input" Client "The video can't be read." "Export it again, for example as H.264 in MP4.";
     "out_of_memory" Client "The video needed more memory than the limit, including the retry."
         "Send a copy with smaller frames.";
@@ -333,8 +335,10 @@ mod tests {
             Fault::NoFrames,
             Fault::PictureTooLarge { width: 0, height: 0, side_px_max: 0, area_px_max: 0 },
             Fault::PictureTooSmall { width: 0, height: 0, side_px_min: 0 },
+            Fault::CropTooSmall { width: 0, height: 0, side_px_min: 0 },
             Fault::FrameRateTooHigh { frame_rate: 0, frame_rate_max: 0 },
             Fault::TooLong { duration_ms: 0, duration_ms_max: 0 },
+            Fault::EmptyPart { start_ms: 0, last_ms: None },
             Fault::Model,
             Fault::Sandbox,
             Fault::Protocol,

@@ -90,12 +90,17 @@ fn schema(values: Values, kind_of: fn(Type) -> SchemaType) -> Object {
             let list = format!("^{name}(,{name})*$");
             ObjectBuilder::new().schema_type(Type::String).pattern(Some(list))
         }
+        Values::Area => {
+            let fraction = r"\s*[0-9]+(\.[0-9]{1,3})?\s*";
+            let area = format!("^{fraction}(,{fraction}){{3}}$");
+            ObjectBuilder::new().schema_type(Type::String).pattern(Some(area))
+        }
         Values::Whole(min, max) => ObjectBuilder::new()
             .schema_type(kind_of(Type::Integer))
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
             .minimum(Some(min))
             .maximum(Some(max)),
-        Values::Rate(min, max) => ObjectBuilder::new()
+        Values::Number { min, max, .. } => ObjectBuilder::new()
             .schema_type(kind_of(Type::Number))
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Double)))
             .minimum(Some(limit(min)))

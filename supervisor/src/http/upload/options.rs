@@ -63,6 +63,10 @@ impl UploadOptions {
                 return Err(ApiError::ConflictingFields { fields: [other, row.name] });
             }
         }
+        self.options.check().map_err(|refused| ApiError::InvalidField {
+            field: refused.option(),
+            accepted: refused.to_string(),
+        })?;
         Ok(self.options)
     }
 }
@@ -105,6 +109,21 @@ mod tests {
         refuse_misspelt("tempo").expect("an unrelated name");
         let refused = refuse_misspelt("intervall").expect_err("similar").to_string();
         assert!(refused.ends_with("Did you mean `interval`?"), "{refused}");
+    }
+
+    #[test]
+    fn a_part_that_ends_before_it_begins_is_refused_in_either_order() {
+        for names in [["start", "end"], ["end", "start"]] {
+            let mut options = UploadOptions::default();
+            for name in names {
+                let value = if name == "start" { "12.5" } else { "12.5 " };
+                options.set(name, Some(value)).expect("valid alone");
+            }
+            let refused = options.options().expect_err("an empty part").to_string();
+            let expected = "The value of `end` is invalid. Expected: a number of seconds above \
+                            `start`, which is 12.5.";
+            assert_eq!(refused, expected);
+        }
     }
 
     #[test]

@@ -182,6 +182,7 @@ mod tests {
     use proptest::prelude::*;
 
     const SUMMARY: Summary = Summary {
+        first_frame: 0,
         frames_decoded: 2,
         frames_processed: 2,
         frames_detected: 1,

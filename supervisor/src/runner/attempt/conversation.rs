@@ -112,6 +112,9 @@ impl Conversation {
                     live.facts = Some(facts);
                 });
             }
+            ToSupervisor::Skipped(skipped) => {
+                self.publish(|live, _| live.skipped = Some(skipped));
+            }
             ToSupervisor::Progress(progress) => self.on_progress(progress),
             ToSupervisor::Done(summary) => {
                 self.log_memory("encoded");

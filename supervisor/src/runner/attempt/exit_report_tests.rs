@@ -9,6 +9,7 @@ use proptest::sample::select;
 use std::time::Duration;
 
 const SUMMARY: Summary = Summary {
+    first_frame: 0,
     frames_decoded: 3,
     frames_processed: 3,
     frames_detected: 3,

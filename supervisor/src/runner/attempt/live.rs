@@ -2,7 +2,7 @@
 
 use crate::runner::attempt::origin::Origin;
 use crate::runner::attempt::progress_rate::ProgressRate;
-use bodyscript_protocol::message::{Progress, VideoFacts};
+use bodyscript_protocol::message::{Progress, Skipped, VideoFacts};
 use bodyscript_protocol::sandbox_report::SandboxReport;
 use bodyscript_protocol::session::Phase;
 
@@ -15,6 +15,8 @@ pub struct Live {
     pub phase: Phase,
     /// The video, once it is probed.
     pub facts: Option<VideoFacts>,
+    /// How far it was read on the way to the chosen part, if that does not begin with the video.
+    pub skipped: Option<Skipped>,
     /// Frames processed so far.
     pub progress: Progress,
     /// Its frame rate.
@@ -35,6 +37,7 @@ impl Default for Live {
             pid: None,
             phase: Phase::Created,
             facts: None,
+            skipped: None,
             progress: Progress { frames_done: 0, frames_detected: 0 },
             rate: ProgressRate::default(),
             sandbox: None,

@@ -56,7 +56,7 @@ impl Rows for Landmarks<'_> {
     fn add(&mut self, row: &[u8]) -> Result<(), Invalid> {
         let cells = cells::<{ CSV_COLUMNS.len() }>(row, b',')?;
         let [frame, landmark, x, y, z, visibility, strategy, presence, ..] = cells;
-        let [.., world_x, world_y, world_z, time_s, detected, person] = cells;
+        let [.., world_x, world_y, world_z, time_s, detected, person, source_time_s] = cells;
         let pose =
             Pose { frame: whole(frame)?, person: whole(person)?, detection: flag(detected)? };
         let landmark = whole(landmark)?;
@@ -71,6 +71,7 @@ impl Rows for Landmarks<'_> {
         }
         self.pose = Some((pose, landmark + 1));
         decimal(time_s)?;
+        decimal(source_time_s)?;
         let values = [x, y, z, visibility, presence, world_x, world_y, world_z];
         match pose.detection {
             Detection::Found => {

@@ -17,8 +17,7 @@ const SEGMENTS_MAX: usize = 32;
 
 pub(super) fn check(content: &Content<'_>, expected: &Expected) -> Result<(), Invalid> {
     ensure(content.array(0)? == START, "it does not begin as a JPEG")?;
-    let facts = &expected.facts;
-    let [width, height] = thumbnail_size([facts.width, facts.height], THUMBNAIL_WIDTH_MAX);
+    let [width, height] = thumbnail_size(expected.picture_size(), THUMBNAIL_WIDTH_MAX);
     let (mut at, mut frames, mut scans) = (2, 0, 0);
     for _ in 0..SEGMENTS_MAX {
         let [prefix, marker] = content.array(at)?;

@@ -67,6 +67,8 @@ struct Frame {
     frame_id: u32,
     #[serde(rename = "time_s")]
     _time_s: f64,
+    #[serde(rename = "source_time_s")]
+    _source_time_s: f64,
     detected: bool,
     #[serde(rename = "strategy")]
     _strategy: Option<String>,

@@ -50,6 +50,14 @@ pub(crate) struct Expected {
     pub(crate) summary: Summary,
 }
 
+impl Expected {
+    /// The size of the pictures that are written, in pixels.
+    fn picture_size(&self) -> [u32; 2] {
+        let VideoFacts { width, height, .. } = self.facts;
+        self.parameters.options.part().picture_size([width, height])
+    }
+}
+
 /// Why results are not published.
 #[derive(Debug, Error)]
 pub(crate) enum ValidationError {

@@ -27,9 +27,8 @@ struct Pictures {
 /// Each decoded frame is in it, whether it was processed or not.
 pub(super) fn check_video(content: &Content<'_>, expected: &Expected) -> Result<(), Invalid> {
     let frames = expected.summary.frames_decoded;
-    let size = [expected.facts.width, expected.facts.height];
     let pictures = Pictures {
-        size: encoded_size(size),
+        size: encoded_size(expected.picture_size()),
         frames_min: frames,
         frames_max: frames,
         tracks_max: TRACKS_MAX,
@@ -39,9 +38,8 @@ pub(super) fn check_video(content: &Content<'_>, expected: &Expected) -> Result<
 
 /// The frames of the first seconds are in it.
 pub(super) fn check_preview(content: &Content<'_>, expected: &Expected) -> Result<(), Invalid> {
-    let size = [expected.facts.width, expected.facts.height];
     let pictures = Pictures {
-        size: encoded_size(preview_size(size)),
+        size: encoded_size(preview_size(expected.picture_size())),
         frames_min: 1,
         frames_max: expected.summary.frames_decoded,
         tracks_max: 1,

@@ -48,7 +48,9 @@ impl<'a> Poses<'a> {
                 self.people_in_frame = 1;
             }
         }
-        ensure(frame < summary.frames_decoded, "it has a frame that was not decoded")?;
+        let decoded =
+            summary.first_frame..summary.first_frame.saturating_add(summary.frames_decoded);
+        ensure(decoded.contains(&frame), "it has a frame that was not decoded")?;
         let interval = parameters.options.sampling.interval().unwrap_or(1);
         ensure(frame.is_multiple_of(interval), "it has a frame that was not to be processed")?;
         ensure(
@@ -72,8 +74,11 @@ impl<'a> Poses<'a> {
         let summary = &self.expected.summary;
         if self.part == Part::End {
             let interval = self.expected.parameters.options.sampling.interval();
-            let expected =
-                interval.map(|interval| summary.frames_processed.saturating_sub(1) * interval);
+            let expected = interval.map(|interval| {
+                let first = summary.first_frame.div_ceil(interval);
+                let last = first.saturating_add(summary.frames_processed.saturating_sub(1));
+                last.saturating_mul(interval)
+            });
             let last = self.last.map(|(frame, _)| frame);
             return match (last, expected) {
                 (Some(last), Some(expected)) => equal("last frame", last, expected),

@@ -86,10 +86,13 @@ fn artefacts_as_they_are_written_pass() {
         run.facts = VideoFacts { frame_rate: (0, 1), duration_ms: None, ..run.facts };
         run.parameters.options.sampling = Sampling::every(7).expect("legal");
         run.summary.frames_decoded = 7 * run.summary.frames_processed;
-        for artefact in Artefact::ALL {
+        for (first_frame, artefact) in
+            [0, 5].into_iter().flat_map(|n| Artefact::ALL.map(|it| (n, it)))
+        {
+            run.summary.first_frame = first_frame;
             let bytes = run.artefact(artefact);
             if let Err(fault) = check_bytes(artefact, &bytes, &run) {
-                panic!("every seventh, {artefact:?} of {summary:?}: {fault}");
+                panic!("every seventh, {artefact:?} of {summary:?} from {first_frame} on: {fault}");
             }
         }
     }
@@ -98,11 +101,18 @@ fn artefacts_as_they_are_written_pass() {
 #[test]
 fn an_artefact_of_another_run_is_refused() {
     let run = run(summary(3));
+    const PICTURES: [Artefact; 4] =
+        [Artefact::Video, Artefact::Clean, Artefact::Preview, Artefact::Thumbnail];
     type Change = fn(&mut SampleRun);
-    let others: [(Change, &[Artefact]); 5] = [
+    let others: [(Change, &[Artefact]); 7] = [
         (|run| run.summary = summary(2), &Artefact::ALL),
         (|run| run.summary.frames_detected = 2, &Artefact::ALL),
         (|run| run.facts.width = 1279, &Artefact::ALL),
+        (
+            |run| run.parameters.options.crop = Some("0,0,0.5,1".parse().expect("an area")),
+            &PICTURES,
+        ),
+        (|run| run.summary.first_frame = 2, &[Artefact::Csv, Artefact::Json, Artefact::OpenPose]),
         (|run| run.job = "other".into(), &[Artefact::Metadata]),
         (|run| run.parameters.options.people_max = 2, &[Artefact::Metadata]),
     ];

@@ -8,6 +8,7 @@ use bodyscript_protocol::layout::CSV_COLUMNS as COLUMNS;
 use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::pose::{LANDMARKS, Landmark};
 use std::fs::File;
+use std::time::Duration;
 
 /// The format's row in the table.
 pub(super) const FORMAT: DataFormat = DataFormat {
@@ -73,9 +74,10 @@ fn detected(frame: &Frame<'_>, id: usize, person: &Person) -> [String; COLUMNS.l
         world_x,
         world_y,
         world_z,
-        time_s(frame),
+        seconds(frame.time),
         "true".to_owned(),
         person.id.to_string(),
+        seconds(frame.source_time),
     ]
 }
 
@@ -83,14 +85,15 @@ fn undetected(frame: &Frame<'_>, id: usize) -> [String; COLUMNS.len()] {
     let mut row: [String; COLUMNS.len()] = Default::default();
     row[0] = frame.id.to_string();
     row[1] = id.to_string();
-    row[11] = time_s(frame);
+    row[11] = seconds(frame.time);
     row[12] = "false".to_owned();
     row[13] = "0".to_owned();
+    row[14] = seconds(frame.source_time);
     row
 }
 
-fn time_s(frame: &Frame<'_>) -> String {
-    format!("{:.6}", frame.time.as_secs_f64())
+fn seconds(time: Duration) -> String {
+    format!("{:.6}", time.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -98,7 +101,6 @@ mod tests {
     use super::*;
     use crate::output::writer::EMPTY_SUMMARY;
     use std::io::{Read, Seek};
-    use std::time::Duration;
 
     #[test]
     fn every_frame_has_every_landmark_with_or_without_a_person() {
@@ -108,9 +110,13 @@ mod tests {
         let pose = [Landmark { x: 0.25, visibility: 0.5, ..Landmark::default() }; LANDMARKS];
         let person = |id| Person { id, pose, strategy: "track" };
         let time = Duration::from_micros(33_367);
-        writer.write(&Frame { id: 0, time: Duration::ZERO, people: &[] }).expect("rows");
-        writer.write(&Frame { id: 1, time, people: &[person(0)] }).expect("rows");
-        writer.write(&Frame { id: 2, time, people: &[person(1)] }).expect("rows");
+        let source_time = Duration::from_secs(1);
+        let mut write = |id, time, people: &[Person]| {
+            writer.write(&Frame { id, time, source_time, people }).expect("rows");
+        };
+        write(0, Duration::ZERO, &[]);
+        write(1, time, &[person(0)]);
+        write(2, time, &[person(1)]);
         writer.finish(&EMPTY_SUMMARY).expect("flushed");
         let mut text = String::new();
         file.rewind().expect("seekable");
@@ -118,14 +124,14 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 1 + 4 * LANDMARKS);
         assert_eq!(lines[0], COLUMNS.join(","));
-        assert_eq!(lines[1], "0,0,,,,,,,,,,0.000000,false,0");
+        assert_eq!(lines[1], "0,0,,,,,,,,,,0.000000,false,0,1.000000");
         assert_eq!(
             lines[34],
             "1,0,0.250000,0.000000,0.000000,0.500000,track,0.000000,0.000000,0.000000,0.000000,\
-             0.033367,true,0"
+             0.033367,true,0,1.000000"
         );
         // Where only another person is detected, the first one has rows as well.
-        assert_eq!(lines[67], "2,0,,,,,,,,,,0.033367,false,0");
-        assert!(lines[100].starts_with("2,0,0.25") && lines[100].ends_with(",true,1"));
+        assert_eq!(lines[67], "2,0,,,,,,,,,,0.033367,false,0,1.000000");
+        assert!(lines[100].starts_with("2,0,0.25") && lines[100].ends_with(",true,1,1.000000"));
     }
 }

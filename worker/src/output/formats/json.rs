@@ -31,6 +31,7 @@ struct FrameReport<'a> {
     time_s: f64,
     detected: bool,
     strategy: Option<&'a str>,
+    source_time_s: f64,
     people: Vec<PersonReport<'a>>,
 }
 
@@ -97,6 +98,7 @@ impl FrameWriter for JsonWriter {
             time_s: frame.time.as_secs_f64(),
             detected: frame.first().is_some(),
             strategy: frame.first().map(|person| person.strategy),
+            source_time_s: frame.source_time.as_secs_f64(),
             people: people.collect(),
         })
     }

@@ -48,6 +48,7 @@ const SCHEMA: &str = "message pose_data {
     required double time_s;
     required boolean detected;
     required int32 person_id;
+    required double source_time_s;
 }";
 
 /// Writes the table group by group.
@@ -64,6 +65,7 @@ struct Rows {
     landmark_id: Vec<i32>,
     time_s: Vec<f64>,
     person_id: Vec<i32>,
+    source_time_s: Vec<f64>,
     detected: Vec<bool>,
     /// 1 where a row has a person, else 0: the definition levels of the optional columns.
     levels: Vec<i16>,
@@ -133,6 +135,7 @@ impl Rows {
             self.landmark_id.push(landmark as i32);
             self.time_s.push(frame.time.as_secs_f64());
             self.person_id.push(person.unwrap_or(0).cast_signed());
+            self.source_time_s.push(frame.source_time.as_secs_f64());
             self.detected.push(person.is_some());
             self.levels.push(person.is_some().into());
         }
@@ -164,7 +167,8 @@ impl Rows {
         }
         column::<DoubleType>(group, &self.time_s, None)?;
         column::<BoolType>(group, &self.detected, None)?;
-        column::<Int32Type>(group, &self.person_id, None)
+        column::<Int32Type>(group, &self.person_id, None)?;
+        column::<DoubleType>(group, &self.source_time_s, None)
     }
 
     /// Empties the columns and keeps their memory.
@@ -173,6 +177,7 @@ impl Rows {
         self.landmark_id.clear();
         self.time_s.clear();
         self.person_id.clear();
+        self.source_time_s.clear();
         self.detected.clear();
         self.levels.clear();
         self.strategy.clear();

@@ -23,8 +23,11 @@ use std::time::Duration;
 pub(super) const FORMAT: DataFormat = DataFormat { artefact: Artefact::Trc, create };
 
 fn create(file: File, context: &WriterContext<'_>) -> Result<Box<dyn FrameWriter>, OutputError> {
-    let interval = context.start.parameters.options.sampling.interval();
-    Ok(Box::new(TrcWriter::create(file, context.facts.frame_rate, interval)?))
+    let options = &context.start.parameters.options;
+    let (num, den) = context.facts.frame_rate;
+    let stated = (num > 0 && den > 0).then(|| f64::from(num) / f64::from(den));
+    let camera = stated.map(|rate| rate * options.slow_motion.to_f64());
+    Ok(Box::new(TrcWriter::create(file, camera, options.sampling.interval())?))
 }
 
 /// Millimetres in a metre.
@@ -35,7 +38,7 @@ const RATE_TOLERANCE: f64 = 0.01;
 /// Writes the table row by row.
 struct TrcWriter {
     file: BufWriter<File>,
-    /// Frames per second that the video states, and rows per second that follow from it.
+    /// Frames per second of life that the video states, and rows per second that follow from it.
     stated: Option<[f64; 2]>,
     rows: u32,
     first: Duration,
@@ -43,14 +46,9 @@ struct TrcWriter {
 }
 
 impl TrcWriter {
-    /// Starts the table of a video of this nominal frame rate, of which every `interval`-th frame
-    /// is processed, if that is how they are chosen.
-    fn create(
-        file: File,
-        (num, den): (u32, u32),
-        interval: Option<u32>,
-    ) -> Result<Self, OutputError> {
-        let camera = (num > 0 && den > 0).then(|| f64::from(num) / f64::from(den));
+    /// Starts the table of a video with so many frames per second of life, if that is stated, of which
+    /// every `interval`-th frame is processed, if that is how they are chosen.
+    fn create(file: File, camera: Option<f64>, interval: Option<u32>) -> Result<Self, OutputError> {
         let stated = camera.zip(interval).map(|(rate, n)| [rate, rate / f64::from(n)]);
         let (first, last) = (Duration::ZERO, Duration::ZERO);
         let mut writer = Self { file: BufWriter::new(file), stated, rows: 0, first, last };
@@ -139,7 +137,7 @@ mod tests {
     use std::io::Read;
 
     /// The lines of a table with a person in all frames but the first.
-    fn lines(rate: (u32, u32), interval: Option<u32>, times_s: &[f64]) -> Vec<String> {
+    fn lines(rate: Option<f64>, interval: Option<u32>, times_s: &[f64]) -> Vec<String> {
         let mut file = tempfile::tempfile().expect("a file");
         let handle = file.try_clone().expect("a handle");
         let mut writer = Box::new(TrcWriter::create(handle, rate, interval).expect("a header"));
@@ -149,7 +147,8 @@ mod tests {
             let people = [Person { id: 0, pose, strategy: "track" }];
             let people = if id == 0 { &people[..0] } else { &people[..] };
             let time = Duration::from_secs_f64(*time);
-            FrameWriter::write(&mut *writer, &Frame { id, time, people }).expect("a row");
+            FrameWriter::write(&mut *writer, &Frame { id, time, source_time: time, people })
+                .expect("a row");
         }
         writer.finish(&EMPTY_SUMMARY).expect("completed");
         file.rewind().expect("it seeks");
@@ -165,7 +164,7 @@ mod tests {
     #[test]
     fn the_header_states_rate_rows_and_markers() {
         let ntsc: Vec<f64> = (0..30).map(|n| f64::from(n) * 1001.0 / 30000.0).collect();
-        let lines = lines((30000, 1001), Some(1), &ntsc);
+        let lines = lines(Some(30000.0 / 1001.0), Some(1), &ntsc);
         let expected = ["29.970030", "29.970030", "30", "33", "mm", "29.970030", "1", "30"];
         assert_eq!(values(&lines), expected);
         assert_eq!(lines.len(), 6 + 30);
@@ -177,7 +176,7 @@ mod tests {
 
     #[test]
     fn every_row_has_every_cell_in_millimetres_with_y_up() {
-        let lines = lines((30, 1), Some(1), &[0.0, 0.033333]);
+        let lines = lines(Some(30.0), Some(1), &[0.0, 0.033333]);
         for row in &lines[6..] {
             assert_eq!(row.matches('\t').count(), 2 + 3 * LANDMARKS, "{row}");
         }
@@ -194,9 +193,9 @@ mod tests {
             let values = values(&lines).join(" ");
             values.split(' ').take(2).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(rates((30, 1), Some(3)), "10.000000 30.000000");
-        assert_eq!(rates((30, 1), Some(1)), "10.000000 10.000000", "contradicted by the times");
-        assert_eq!(rates((0, 1), Some(1)), "10.000000 10.000000", "unknown");
-        assert_eq!(rates((30, 1), None), "10.000000 10.000000", "sampled by time");
+        assert_eq!(rates(Some(30.0), Some(3)), "10.000000 30.000000");
+        assert_eq!(rates(Some(30.0), Some(1)), "10.000000 10.000000", "contradicted by the times");
+        assert_eq!(rates(None, Some(1)), "10.000000 10.000000", "unknown");
+        assert_eq!(rates(Some(30.0), None), "10.000000 10.000000", "sampled by time");
     }
 }

@@ -26,7 +26,7 @@ use super::graph::{element, graph_error};
 use super::guard;
 use super::mp4::index;
 use super::orientation::Orientation;
-use super::probe::{Probe, TrackFormat, too_long};
+use super::probe::{Probe, TrackFormat, length_limit, too_long};
 use super::read_frame;
 use super::sound::SoundSource;
 use super::source::Source;
@@ -34,6 +34,7 @@ use super::stall::StallWatch;
 use super::tone_map::ToneMap;
 use crate::picture::Picture;
 use bodyscript_protocol::message::{MediaLimits, OnLong};
+use bodyscript_protocol::options::Part;
 use bodyscript_protocol::warning::{Warning, Warnings};
 use frame_clock::FrameClock;
 use gstreamer as gst;
@@ -62,17 +63,22 @@ pub struct Decoder {
     source: Source,
     sink: AppSink,
     limits: MediaLimits,
+    part: Part,
     format: TrackFormat,
     /// For HDR.
     tone_map: Option<ToneMap>,
-    /// Stated duration, trimmed at the limit.
+    /// Stated end of the part, trimmed at the limit.
     expected: Option<Duration>,
     /// The source of the sound; it has the start of the presentation on the container's clock once
     /// that is known.
     sound: SoundSource,
     clock: FrameClock,
+    /// The frame that was reached.
+    current: Option<gst::Sample>,
     /// A frame that was decoded to place the one before it.
     next: Option<gst::Sample>,
+    /// Frames before the part, and in it.
+    skipped: u32,
     frames: u32,
     end: Option<End>,
     /// Set once the size of the decoded pictures has changed.
@@ -92,37 +98,79 @@ enum End {
 }
 
 impl Decoder {
-    /// Probes a video and creates its decoder at once.
+    /// Probes a video and creates its decoder at once, for the whole of it.
     ///
     /// # Errors
     /// Those of [`ProbedVideo::open`] and [`ProbedVideo::decode`].
     pub fn open(video: OwnedFd, limits: &MediaLimits) -> Result<(Self, Probe), VideoError> {
-        let video = ProbedVideo::open(video, limits)?;
+        let video = ProbedVideo::open(video, limits, Part::default())?;
         let probe = video.probe().clone();
         Ok((video.decode()?, probe))
     }
 
-    /// Decodes the next frame into `into`. None after the last one or at the limit on the duration; a
-    /// video that fails after its first frame ends there.
+    /// Decodes the next frame into `into`; see [`Self::advance`].
     ///
     /// # Errors
-    /// No frame at all can be decoded, or the video exceeds a limit.
+    /// Those of [`Self::advance`] and [`Self::read`].
     pub fn next(&mut self, into: &mut Picture) -> Result<Option<FrameTime>, VideoError> {
+        let time = self.advance()?;
+        if time.is_some() {
+            self.read(into)?;
+        }
+        Ok(time)
+    }
+
+    /// Goes on to the next frame, those before the part included. None after the last one of the part or
+    /// at the limit on its duration; a video that fails after its first frame ends there.
+    ///
+    /// # Errors
+    /// No frame at all can be decoded, none is in the part, or the video exceeds a limit.
+    pub fn advance(&mut self) -> Result<Option<FrameTime>, VideoError> {
+        self.current = None;
         let sample = match self.next.take() {
             Some(sample) => Some(sample),
             None => self.pull()?,
         };
-        let Some(sample) = sample else { return Ok(None) };
+        let Some(sample) = sample else { return self.no_more(self.clock.last()) };
         let pts = self.time_of(&sample)?;
-        let limit = Duration::from_millis(self.limits.duration_ms_max.into());
-        if pts >= limit {
-            if self.limits.on_long == OnLong::Reject {
-                return Err(too_long(pts + self.format.frame_duration(), &self.limits));
-            }
-            (self.end, self.next) = (Some(End::Trimmed), None);
+        if let Some(end) = self.end_at(pts)? {
+            (self.end, self.next) = (Some(end), None);
+            return self.no_more(None);
+        }
+        self.count_frame(pts)?;
+        self.current = Some(sample);
+        Ok(Some(FrameTime { pts }))
+    }
+
+    /// How the video ends if a frame at this time is not in it.
+    fn end_at(&self, pts: Duration) -> Result<Option<End>, VideoError> {
+        if self.part.end.is_some_and(|end| pts >= end) {
+            return Ok(Some(End::Complete));
+        }
+        if pts < self.part.end_max(length_limit(&self.limits)) {
             return Ok(None);
         }
-        self.count_frame()?;
+        if self.limits.on_long == OnLong::Reject {
+            let length = pts - self.part.start + self.format.frame_duration();
+            return Err(too_long(length, &self.limits));
+        }
+        Ok(Some(End::Trimmed))
+    }
+
+    /// The end of the part, which has a frame at least.
+    fn no_more(&self, last: Option<Duration>) -> Result<Option<FrameTime>, VideoError> {
+        if self.frames == 0 && !self.part.is_whole() {
+            return Err(VideoError::EmptyPart { start: self.part.start, last });
+        }
+        Ok(None)
+    }
+
+    /// Copies the frame that was reached into `into`.
+    ///
+    /// # Errors
+    /// It does not have the layout that it states.
+    pub fn read(&mut self, into: &mut Picture) -> Result<(), VideoError> {
+        let sample = self.current.take().ok_or_else(|| VideoError::Convert("no frame".into()))?;
         let caps = sample.caps().ok_or_else(|| VideoError::Convert("no caps".into()))?;
         let info = VideoInfo::from_caps(caps);
         let info = info.map_err(|cause| VideoError::Convert(cause.to_string()))?;
@@ -132,8 +180,13 @@ impl Decoder {
         }
         let frame = VideoFrameRef::from_buffer_ref_readable(buffer, &info);
         let frame = frame.map_err(|cause| VideoError::Convert(cause.to_string()))?;
-        read_frame::read(&frame, self.tone_map.as_ref(), into).map_err(VideoError::Convert)?;
-        Ok(Some(FrameTime { pts }))
+        let (tone_map, crop) = (self.tone_map.as_ref(), self.part.crop);
+        read_frame::read(&frame, tone_map, crop, into).map_err(VideoError::Convert)
+    }
+
+    /// Whether a frame was decoded.
+    const fn has_frames(&self) -> bool {
+        self.skipped > 0 || self.frames > 0
     }
 
     /// What was left out or assumed so far.
@@ -187,7 +240,7 @@ impl Decoder {
 
     /// An error ends the video, if at least one frame was decoded.
     fn end_early(&mut self, cause: &str) -> Result<Option<gst::Sample>, VideoError> {
-        if self.frames == 0 {
+        if !self.has_frames() {
             return Err(match self.sound.container.origin {
                 TimeOrigin::NoClock => VideoError::no_picture_found(),
                 TimeOrigin::Zero | TimeOrigin::FirstFrame => VideoError::Damaged(cause.into()),
@@ -217,7 +270,7 @@ impl Decoder {
         if let Some(time) = self.clock.place(stamp) {
             return Ok(time);
         }
-        if self.frames > 0 {
+        if self.has_frames() {
             self.next = self.pull()?;
         }
         let next = self.next.as_ref().and_then(|next| self.stamp_of(next));
@@ -237,9 +290,16 @@ impl Decoder {
 
     /// Checks the number of frames against the limits: where the container states no frame rate,
     /// nothing else does.
-    fn count_frame(&mut self) -> Result<(), VideoError> {
-        self.frames += 1;
-        if u64::from(self.frames) > self.limits.frames_max() {
+    fn count_frame(&mut self, pts: Duration) -> Result<(), VideoError> {
+        let is_exceeded = if pts < self.part.start {
+            self.skipped += 1;
+            let start_ms = self.part.start.as_millis() as u64;
+            u64::from(self.skipped) > self.limits.frames_max_in(start_ms)
+        } else {
+            self.frames += 1;
+            u64::from(self.frames) > self.limits.frames_max()
+        };
+        if is_exceeded {
             let frame_rate_max = self.limits.frame_rate_max;
             let frame_rate = frame_rate_max + 1;
             return Err(VideoError::FrameRateTooHigh { frame_rate, frame_rate_max });

@@ -7,13 +7,16 @@ use super::super::error::VideoError;
 use super::super::events::BlockedTrack;
 use super::super::formats::{ReadMode, TimeOrigin};
 use super::super::orientation::Orientation;
-use super::super::probe::{Probe, ProcessedPart, TrackFormat, length_max};
+use super::super::probe::{
+    Probe, ProcessedPart, TrackFormat, check_crop, length_limit, length_max,
+};
 use super::super::sound::SoundSource;
 use super::super::source::Source;
 use super::super::tone_map::ToneMap;
 use super::frame_clock::FrameClock;
 use super::{Decoder, LinkedDecoder, link_decoder};
 use bodyscript_protocol::message::MediaLimits;
+use bodyscript_protocol::options::Part;
 use bodyscript_protocol::warning::Warnings;
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -28,22 +31,23 @@ pub struct ProbedVideo {
     pub(super) source: Source,
     pub(super) track: BlockedTrack,
     limits: MediaLimits,
+    part: Part,
     format: TrackFormat,
     range: DynamicRange,
     orientation: Orientation,
-    /// Stated duration, trimmed at the limit.
+    /// Stated end of the part, trimmed at the limit.
     expected: Option<Duration>,
     sound: SoundSource,
     probe: Probe,
 }
 
 impl ProbedVideo {
-    /// Reads the headers of a video.
+    /// Reads the headers of a video of which this part is processed.
     ///
     /// # Errors
     /// The file is not a video, contains nothing that can be decoded, or exceeds a limit; see
     /// [`VideoError`].
-    pub fn open(video: OwnedFd, limits: &MediaLimits) -> Result<Self, VideoError> {
+    pub fn open(video: OwnedFd, limits: &MediaLimits, part: Part) -> Result<Self, VideoError> {
         let source = Source::start(File::from(video), limits)?;
         let track = source.wait_for_track()?;
         let caps = track.caps().ok_or(VideoError::NoFrames)?;
@@ -54,17 +58,23 @@ impl ProbedVideo {
         let orientation =
             source.facts.orientations.at(&track.pad).unwrap_or_else(|| Orientation::of(&track.pad));
         let duration = stated_duration(&track);
-        let part = ProcessedPart::of(duration, &format, limits)?;
+        let processed = ProcessedPart::of(duration, &format, limits, part)?;
         let range = DynamicRange::of([&caps, &track.stated]);
         let (width, height) = orientation.rotated_size((format.width, format.height));
-        let limit = Duration::from_millis(limits.duration_ms_max.into());
+        let area = part.picture_size([width, height]);
+        if part.crop.is_some() {
+            check_crop(area)?;
+        }
+        let end_max = part.end_max(length_limit(limits));
+        let limit = end_max.saturating_sub(part.start);
         let bytes = source.file.size().map_err(VideoError::Read)?;
         let probe = Probe {
             width,
             height,
+            area,
             frame_rate: format.frame_rate,
             duration_ms: duration.map(|whole| whole.as_millis() as u64),
-            trimmed: part.trimmed,
+            trimmed: processed.trimmed,
             container: track.container.media_type.into(),
             codec: track.codec_name(),
             bit_depth: bit_depth(&caps).max(bit_depth(&track.stated)),
@@ -74,7 +84,7 @@ impl ProbedVideo {
                 DynamicRange::Standard => Colours::of([&caps, &track.stated], format.height),
                 DynamicRange::High(_) => Colours::BT709,
             },
-            frames_estimate: part.frames,
+            frames_estimate: processed.frames,
             length_max: length_max(duration, bytes, limit),
         };
         let origin = Arc::new(match track.container.origin {
@@ -82,11 +92,12 @@ impl ProbedVideo {
             TimeOrigin::FirstFrame => OnceLock::new(),
         });
         let file = Arc::clone(&source.file);
-        let sound = SoundSource { file, container: track.container, origin, limit };
+        let start = part.start;
+        let sound = SoundSource { file, container: track.container, origin, start, limit };
         // The last frame of an animation may be shown for any time; its file says where it is cut off.
         let expected = duration.filter(|_| track.container.demuxer.is_some());
-        let (limits, expected) = (*limits, expected.map(|whole| whole.min(limit)));
-        Ok(Self { source, track, limits, format, range, orientation, expected, sound, probe })
+        let (limits, expected) = (*limits, expected.map(|whole| whole.min(end_max)));
+        Ok(Self { source, track, limits, part, format, range, orientation, expected, sound, probe })
     }
 
     /// What is known of the video.
@@ -99,7 +110,9 @@ impl ProbedVideo {
     /// # Errors
     /// The decoder does not exist, or does not support the stream.
     pub fn decode(self) -> Result<Decoder, VideoError> {
-        let Self { source, track, limits, format, range, orientation, expected, sound, .. } = self;
+        let Self {
+            source, track, limits, part, format, range, orientation, expected, sound, ..
+        } = self;
         let LinkedDecoder { sink, size_changed, damaged } =
             link_decoder(&source, &track, (&format, range), orientation, &limits)?;
         track.unblock()?;
@@ -107,6 +120,7 @@ impl ProbedVideo {
             source,
             sink,
             limits,
+            part,
             format,
             tone_map: match &range {
                 DynamicRange::Standard => None,
@@ -115,7 +129,9 @@ impl ProbedVideo {
             expected,
             sound,
             clock: FrameClock::default(),
+            current: None,
             next: None,
+            skipped: 0,
             frames: 0,
             end: None,
             size_changed,

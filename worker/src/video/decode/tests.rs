@@ -71,7 +71,7 @@ fn no_frame_reaches_the_sink_while_the_graph_is_starting() {
     let mut file = tempfile::tempfile().expect("a temporary file");
     file.write_all(b"YUV4MPEG2 W64 H64 F25:1 C420jpeg\nFRAME\n").expect("a header");
     file.write_all(&[128; 64 * 64 * 3 / 2]).expect("a frame");
-    let video = ProbedVideo::open(file.into(), &LIMITS).expect("a video");
+    let video = ProbedVideo::open(file.into(), &LIMITS, Part::default()).expect("a video");
     let (graph, track) = (video.source.pipeline.0.clone(), video.track.pad.clone());
     let (arrived, early): (Arc<AtomicBool>, Arc<AtomicBool>) = Default::default();
     let (arrival, is_early) = (Arc::clone(&arrived), Arc::clone(&early));

@@ -18,7 +18,7 @@ pub(super) use element::add_reader;
 
 use super::error::VideoError;
 use super::formats::{self, Container};
-use super::probe::{ProcessedPart, TrackFormat, check_size};
+use super::probe::{TrackFormat, check_size};
 use bodyscript_protocol::message::MediaLimits;
 use gstreamer as gst;
 use std::fs::File;
@@ -92,8 +92,7 @@ pub(super) fn open(file: &File, limits: &MediaLimits) -> Result<Option<FrameFile
         return Ok(None);
     };
     let file = open(file.try_clone().map_err(VideoError::Read)?, limits)?;
-    let format = TrackFormat::of(&file.caps, limits)?;
-    ProcessedPart::of(file.duration, &format, limits)?;
+    TrackFormat::of(&file.caps, limits)?;
     Ok(Some(file))
 }
 

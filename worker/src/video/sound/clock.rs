@@ -14,7 +14,7 @@ const STEP_MIN_NS: i64 = 1_000;
 /// Assigns the packets of one track their times.
 #[derive(Debug, Clone)]
 pub(super) struct Clock {
-    /// Start of the presentation on the container's clock.
+    /// Start of the output on the container's clock.
     origin: i64,
     /// Packets that begin then or later are dropped.
     limit: i64,
@@ -22,7 +22,7 @@ pub(super) struct Clock {
     last: Option<PlayTime>,
 }
 
-/// When a packet is played, in nanoseconds from the start of the presentation.
+/// When a packet is played, in nanoseconds from the start of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PlayTime {
     pub(super) from: i64,
@@ -43,7 +43,7 @@ pub(super) enum Placement {
 }
 
 impl Clock {
-    /// A clock for a presentation that starts at `origin` and ends at the limit.
+    /// A clock for an output that starts at `origin` and ends at the limit.
     pub(super) fn new(origin: Duration, limit: Duration, packets_max: u32) -> Self {
         let (origin, limit) = (nanoseconds(origin), nanoseconds(limit));
         Self { origin, limit, packets_left: packets_max, last: None }

@@ -34,7 +34,9 @@ pub struct SoundSource {
     pub(super) container: &'static Container,
     /// Start of the presentation on the container's clock; set with the first picture.
     pub(super) origin: Arc<OnceLock<Duration>>,
-    /// Sound that begins then or later is dropped.
+    /// Where the output begins, from the start of the presentation.
+    pub(super) start: Duration,
+    /// Sound that begins so long after that or later is dropped.
     pub(super) limit: Duration,
 }
 
@@ -50,7 +52,7 @@ pub(super) struct OpenedSound {
 /// The presentation times of the sound.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SoundTiming {
-    /// Start, from the start of the presentation.
+    /// Start, from the start of the output.
     pub(super) start: Duration,
     /// Decoder pre-roll at the beginning.
     pub(super) pre_roll: Duration,
@@ -70,7 +72,7 @@ pub(super) struct LinkedSound {
 impl SoundSource {
     /// Reads up to the first packets of the output; without any, returns the report.
     pub(super) fn open(self, packets_max: u32) -> Result<OpenedSound, SoundReport> {
-        let origin = self.origin.get().copied().unwrap_or_default();
+        let origin = self.origin.get().copied().unwrap_or_default() + self.start;
         let mut reader =
             PacketReader::open(self.file, self.container, (origin, self.limit), packets_max)?;
         let first_packets = reader.first_packets();

@@ -28,7 +28,7 @@ pub(super) struct Packet {
 }
 
 impl PacketReader {
-    /// Opens the track of a file, for a presentation with this start and limit.
+    /// Opens the track of a file, for an output with this start, on the container's clock, and limit.
     pub(super) fn open(
         file: Arc<CorrectedFile>,
         container: &'static Container,

@@ -5,10 +5,11 @@ mod matrix;
 mod times;
 
 use crate::clip::{Clip, PLAIN, launch};
-use crate::{Decoded, decode, open};
+use crate::{Decoded, READY, decode};
 use bodyscript_protocol::message::MediaLimits;
+use bodyscript_protocol::options::Part;
 use bodyscript_worker::picture::Picture;
-use bodyscript_worker::video::{EncodeSpec, FrameTime, SoundReport, VideoWriter};
+use bodyscript_worker::video::{EncodeSpec, FrameTime, ProbedVideo, SoundReport, VideoWriter};
 use std::fs::File;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -58,7 +59,15 @@ struct Written {
 
 /// Writes the pictures of a video, with its sound.
 fn written(video: File, limits: &MediaLimits) -> Written {
-    let (mut decoder, probe) = open(video, limits).expect("opens");
+    written_part(video, limits, Part::default())
+}
+
+/// Writes a part of a video as a video of its own.
+fn written_part(video: File, limits: &MediaLimits, part: Part) -> Written {
+    *READY;
+    let video = ProbedVideo::open(video.into(), limits, part).expect("opens");
+    let probe = video.probe().clone();
+    let mut decoder = video.decode().expect("starts");
     let file = NamedTempFile::new().expect("a temporary file");
     let spec = EncodeSpec {
         width: probe.width,
@@ -72,7 +81,9 @@ fn written(video: File, limits: &MediaLimits) -> Written {
     let mut writer = writer.with_sound(decoder.sound());
     let mut picture = Picture::default();
     while let Some(FrameTime { pts }) = decoder.next(&mut picture).expect("decodes") {
-        writer.write(&picture, FrameTime { pts }).expect("the writer writes");
+        if let Some(pts) = pts.checked_sub(part.start) {
+            writer.write(&picture, FrameTime { pts }).expect("the writer writes");
+        }
     }
     let report = writer.finish().expect("the writer finishes").expect("sound was requested");
     let pictures = decode(file.reopen().expect("opens"), limits).expect("decodes");

@@ -2,12 +2,15 @@
 
 use super::{
     AAC, BEEPS, assert_onsets, decoded_sound, onsets, packets, plain, track_length, written,
+    written_part,
 };
 use crate::clip::launch;
 use crate::{LIMITS, assert_times, file_of};
 use bodyscript_protocol::message::MediaLimits;
+use bodyscript_protocol::options::Part;
 use bodyscript_worker::video::Outcome;
 use std::fs::File;
+use std::time::Duration;
 use tempfile::NamedTempFile;
 
 /// A clip whose pictures and sound start this late, in milliseconds: ten frames a second for one
@@ -88,6 +91,30 @@ fn the_limit_on_duration_applies_to_sound() {
         assert_onsets(muxer, &onsets(&decoded_sound(out.file.path())), &BEEPS[..2], 0.05);
         let beyond = packets(out.file.path(), "qtdemux").len();
         assert!(beyond <= 59, "{muxer}: {beyond} packets, of 21 ms and more");
+    }
+}
+
+#[test]
+fn a_part_has_the_sound_between_its_start_and_its_end() {
+    for (muxer, sound_encoder) in [
+        ("mp4mux name=m", AAC),
+        ("matroskamux name=m", "opusenc"),
+        ("matroskamux name=m", "vorbisenc"),
+        ("mpegtsmux name=m", AAC),
+        ("mpegtsmux name=m", "avenc_ac3 ! ac3parse"),
+    ] {
+        let part = Part {
+            start: Duration::from_millis(890),
+            end: Some(Duration::from_millis(1790)),
+            ..Part::default()
+        };
+        let out = written_part(plain(muxer, sound_encoder).make(), &LIMITS, part);
+        let times = (27..54).map(|k| f64::from(k) / 30.0 - 0.89);
+        assert_times(muxer, &out.pictures.times, times);
+        let expected = BEEPS[1..].iter().map(|at| at - 0.89).collect::<Vec<_>>();
+        assert_onsets(muxer, &onsets(&decoded_sound(out.file.path())), &expected, 0.05);
+        let seconds = track_length(out.file.path()).expect("a track of sound");
+        assert!((seconds - 0.9).abs() < 0.001, "{muxer}: {seconds} s of sound");
     }
 }
 

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use std::path::Path;
 
 const SUMMARY: Summary = Summary {
+    first_frame: 0,
     frames_decoded: 9,
     frames_processed: 8,
     frames_detected: 7,

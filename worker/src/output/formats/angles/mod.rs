@@ -20,7 +20,7 @@ use crate::output::error::OutputError;
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::layout::{ANGLE_KEYS as KEYS, ANGLES as NAMES};
+use bodyscript_protocol::layout::{ANGLE_KEYS as KEYS, ANGLES as NAMES, SOURCE_TIME};
 use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::pose::Pose;
 use std::fs::File;
@@ -49,7 +49,7 @@ impl AnglesWriter {
     /// Starts the table with its header.
     fn create(file: File) -> Result<Self, OutputError> {
         let mut rows = csv::Writer::from_writer(file);
-        rows.write_record(KEYS.iter().chain(&NAMES)).map_err(csv_error)?;
+        rows.write_record(KEYS.iter().chain(&NAMES).chain([&SOURCE_TIME])).map_err(csv_error)?;
         Ok(Self { rows })
     }
 
@@ -61,9 +61,10 @@ impl AnglesWriter {
             person.is_some().to_string(),
         ];
         let angles = person.map_or([None; NAMES.len()], |(_, pose)| angles(pose));
+        let source_time = format!("{:.6}", frame.source_time.as_secs_f64());
         let cell = |angle: &Option<f64>| angle.map_or(String::new(), |deg| format!("{deg:.3}"));
         self.rows
-            .write_record(keys.iter().cloned().chain(angles.iter().map(cell)))
+            .write_record(keys.into_iter().chain(angles.iter().map(cell)).chain([source_time]))
             .map_err(csv_error)
     }
 }
