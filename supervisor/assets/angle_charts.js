@@ -1,12 +1,13 @@
-// Joint angles over time: one small chart per joint with left and right, and a marker at the current
-// time of the video. A click or drag in a chart seeks the video.
+// Joint angles over time: one small chart per angle, with left and right where it has sides, and a marker at the
+// current time of the video. A click or drag in a chart seeks the video.
 
 import { degrees } from "./format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const STRAIGHT = 180;
 /** Grid spacing in degrees; a chart spans at least two steps. */
 const GRID = 30;
+/** The angles that are shown at first. */
+const MAIN = ["Hip flexion", "Knee flexion", "Shoulder flexion", "Elbow flexion"];
 
 function shape(name, attributes) {
   const made = document.createElementNS(SVG, name);
@@ -22,16 +23,12 @@ function text(name, className, content = "") {
 }
 
 /** The lower and upper limit of a chart: whole grid steps around all values. */
-function range({ left, right }) {
-  const seen = [...left, ...right].filter(Number.isFinite);
-  if (!seen.length) return [0, STRAIGHT];
-  let low = Math.floor(seen.reduce((a, b) => Math.min(a, b)) / GRID) * GRID;
-  let high = Math.min(STRAIGHT, Math.ceil(seen.reduce((a, b) => Math.max(a, b)) / GRID) * GRID);
-  while (high - low < 2 * GRID) {
-    if (high < STRAIGHT) high += GRID;
-    else low -= GRID;
-  }
-  return [low, high];
+function range(sides) {
+  const seen = Object.values(sides).flat().filter(Number.isFinite);
+  if (!seen.length) return [0, 2 * GRID];
+  const low = Math.floor(seen.reduce((a, b) => Math.min(a, b)) / GRID) * GRID;
+  const high = Math.ceil(seen.reduce((a, b) => Math.max(a, b)) / GRID) * GRID;
+  return [low, Math.max(high, low + 2 * GRID)];
 }
 
 /** A path through the values, with gaps where there are none. */
@@ -50,7 +47,7 @@ function path(times, values, high) {
 }
 
 /** A text alternative of a chart. */
-function summary({ name, left, right }) {
+function summary({ name, sides }) {
   const extent = (values) => {
     const seen = values.filter(Number.isFinite);
     if (!seen.length) return "never visible";
@@ -58,18 +55,19 @@ function summary({ name, left, right }) {
     const high = seen.reduce((a, b) => Math.max(a, b));
     return `from ${degrees(low)} to ${degrees(high)}`;
   };
-  return `${name} angle over time: left ${extent(left)}, right ${extent(right)}.`;
+  const extents = Object.entries(sides).map(([side, values]) => `${side} ${extent(values)}`);
+  return `${name} over time: ${extents.join(", ")}.`;
 }
 
 function chart(pose, curve, onSeek) {
   const figure = text("figure", "curve");
   const caption = text("figcaption", "");
   const values = text("span", "values");
-  const shown = { left: text("span", "left"), right: text("span", "right") };
-  values.append(shown.left, shown.right);
+  const sides = Object.entries(curve.sides).map(([side, angles]) => ({ side, angles, shown: text("span", side) }));
+  values.append(...sides.map(({ shown }) => shown));
   caption.append(text("span", "", curve.name), values);
 
-  const [low, high] = range(curve);
+  const [low, high] = range(curve.sides);
   const svg = shape("svg", {
     viewBox: `0 0 ${pose.end} ${high - low}`,
     preserveAspectRatio: "none",
@@ -79,8 +77,9 @@ function chart(pose, curve, onSeek) {
   const lines = [];
   for (let y = 0; y <= high - low; y += GRID) lines.push(`M0 ${y}H${pose.end}`);
   svg.append(shape("path", { class: "grid", d: lines.join("") }));
-  for (const side of ["right", "left"]) {
-    svg.append(shape("path", { class: side, d: path(pose.times, curve[side], high) }));
+  // The left side is drawn over the right one.
+  for (const { side, angles } of [...sides].reverse()) {
+    svg.append(shape("path", { class: side, d: path(pose.times, angles, high) }));
   }
   const now = shape("path", { class: "now" });
   svg.append(now);
@@ -107,14 +106,17 @@ function chart(pose, curve, onSeek) {
   const show = (index) => {
     const time = pose.times[index] ?? 0;
     now.setAttribute("d", `M${time} 0V${high - low}`);
-    for (const side of ["left", "right"]) shown[side].textContent = degrees(curve[side][index]);
+    for (const { angles, shown } of sides) shown.textContent = degrees(angles[index]);
   };
   return { figure, show };
 }
 
-/** Fills `place` with the charts of a person; returns the function that moves the marker to a frame. */
-export function angleCharts(place, pose, person, onSeek) {
-  const charts = pose.curves(person).map((curve) => chart(pose, curve, onSeek));
-  place.replaceChildren(...charts.map(({ figure }) => figure));
-  return (index) => charts.forEach(({ show }) => show(index));
+/** Fills `main` and `more` with the charts of a person; returns the function that moves the marker to a frame. */
+export function angleCharts({ main, more }, pose, person, onSeek) {
+  const curves = pose.curves(person);
+  const of = (isMain) => curves.filter(({ name }) => MAIN.includes(name) === isMain).map((curve) => chart(pose, curve, onSeek));
+  const [first, rest] = [of(true), of(false)];
+  main.replaceChildren(...first.map(({ figure }) => figure));
+  more.replaceChildren(...rest.map(({ figure }) => figure));
+  return (index) => [...first, ...rest].forEach(({ show }) => show(index));
 }

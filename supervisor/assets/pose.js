@@ -1,30 +1,12 @@
 // The pose data of a job, indexed by time.
 
-/** The joints shown as curves: the angle at the middle landmark of each triple. */
-export const JOINTS = [
-  { name: "Knee", left: [23, 25, 27], right: [24, 26, 28] },
-  { name: "Hip", left: [11, 23, 25], right: [12, 24, 26] },
-  { name: "Elbow", left: [11, 13, 15], right: [12, 14, 16] },
-  { name: "Shoulder", left: [23, 11, 13], right: [24, 12, 14] },
-];
+import { ANGLES, jointAngles } from "./angles.js";
 
 /** Landmarks less visible than this are neither drawn nor measured. */
 export const VISIBILITY_MIN = 0.5;
 
 /** Half a frame of the display: the tolerance between the player's clock and a frame's time. */
 const CLOCK_SLACK_S = 0.008;
-
-/** Degrees between the bones that meet at `b`, from positions in metres; NaN if one is not visible. */
-export function angle(landmarks, [a, b, c]) {
-  const points = [a, b, c].map((index) => landmarks[index]);
-  if (points.some((point) => !point || point.visibility < VISIBILITY_MIN)) return NaN;
-  const [from, at, to] = points.map((point) => point.world);
-  const u = at.map((value, axis) => from[axis] - value);
-  const v = at.map((value, axis) => to[axis] - value);
-  const dot = u[0] * v[0] + u[1] * v[1] + u[2] * v[2];
-  const cosine = dot / (Math.hypot(...u) * Math.hypot(...v));
-  return (Math.acos(Math.min(1, Math.max(-1, cosine))) * 180) / Math.PI;
-}
 
 /** The frames of a pose_data.json: times, people, and the joint angles of each person. */
 export class PoseData {
@@ -46,10 +28,29 @@ export class PoseData {
     this.people.sort((a, b) => a - b);
   }
 
+  /** The joint angles of a person, by the names of joint_angles.csv: one value for each frame. */
+  angles(id) {
+    const values = jointAngles(this.#poses(id));
+    return Object.fromEntries(ANGLES.map(({ name }, index) => [name, values[index]]));
+  }
+
+  /** The same where the joint is visible, NaN elsewhere; the sides of a joint together. */
   curves(id) {
-    const poses = this.frames.map(({ people }) => people.find((person) => person.person_id === id)?.landmarks);
-    const curve = (triple) => poses.map((landmarks) => (landmarks ? angle(landmarks, triple) : NaN));
-    return JOINTS.map(({ name, left, right }) => ({ name, left: curve(left), right: curve(right) }));
+    const [poses, angles] = [this.#poses(id), this.angles(id)];
+    const curves = new Map();
+    for (const { name, landmarks } of ANGLES) {
+      const [, side, joint] = name.match(/^(left|right|trunk)_(.+)_deg$/);
+      const isSeen = (pose) => landmarks.every((index) => pose[index].visibility >= VISIBILITY_MIN);
+      const values = angles[name].map((value, frame) => (poses[frame] && isSeen(poses[frame]) ? value : NaN));
+      const words = (side === "trunk" ? `trunk_${joint}` : joint).replaceAll("_", " ");
+      const title = words[0].toUpperCase() + words.slice(1);
+      curves.set(title, { ...curves.get(title), [side]: values });
+    }
+    return [...curves].map(([title, sides]) => ({ name: title, sides }));
+  }
+
+  #poses(id) {
+    return this.frames.map(({ people }) => people.find((person) => person.person_id === id)?.landmarks ?? null);
   }
 
   /** The index of the frame shown at a time: the last that is not later. */

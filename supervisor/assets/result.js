@@ -55,7 +55,8 @@ export class Result {
 
   /** Shows the charts of one person. */
   #selectPerson(person) {
-    const move = angleCharts(element("curves"), this.#pose, person, (frame) => this.#player.seek(frame));
+    const places = { main: element("curves"), more: element("more-curves") };
+    const move = angleCharts(places, this.#pose, person, (frame) => this.#player.seek(frame));
     this.#player.selectPerson(person, move);
   }
 

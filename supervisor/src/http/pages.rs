@@ -43,6 +43,7 @@ const ASSETS: [Asset; 28] = [
     asset!("upload_form.js", SCRIPT),
     asset!("part_fields.js", SCRIPT),
     asset!("angle_charts.js", SCRIPT),
+    asset!("angles.js", SCRIPT),
     asset!("monitor_lists.js", SCRIPT),
     asset!("fingerprint.js", SCRIPT),
     asset!("follow.js", SCRIPT),

@@ -20,6 +20,7 @@ mod fuzz_corpus;
 mod ground_truth;
 mod hdr;
 mod idempotency;
+mod joint_angles;
 mod journal_loss;
 mod logs;
 mod lying_workers;

@@ -6,6 +6,7 @@
 mod artefact_files;
 mod error;
 mod formats;
+mod joint_angles;
 mod metadata;
 mod overlay;
 mod statistics;

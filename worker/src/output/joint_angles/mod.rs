@@ -1,5 +1,4 @@
-//! joint_angles.csv: the angles of the larger joints, one row for every processed frame and
-//! person, with or without one.
+//! The angles of the larger joints of one pose, as they are in all outputs.
 //!
 //! Angles are in degrees, from the world landmarks, which are in metres and turned upright with
 //! the picture. They are zero in upright standing with hanging arms and feet square to the
@@ -10,27 +9,20 @@
 //! - knee, elbow: how far the lower segment deviates from the line of the upper one, 0 to 180.
 //! - ankle: 90 less the angle between shank (ankle to knee) and foot (heel to foot index).
 //! - hip, shoulder: direction of thigh or upper arm against the trunk. Flexion is its projection
-//!   on the sagittal plane, -180 to 180; abduction its elevation out of that plane, -90 to 90.
+//!   on the sagittal plane; abduction its elevation out of that plane, -90 to 90.
 //!   Close to the axis of flexion, where the projection is undefined, flexion is left empty.
 //! - trunk: the line from the middle of the hips to that of the shoulders against the vertical
 //!   of the picture: flexion forwards, lateral flexion to the person's right; rotation is the
 //!   turn of the shoulders against the hips, to the person's left.
+//!
+//! `supervisor/assets/angles.js` has the same formulas for the result page.
 
-use crate::output::error::OutputError;
-use crate::output::writer::{DataFormat, FrameWriter};
-use crate::pose::Frame;
-use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::layout::{ANGLE_KEYS as KEYS, ANGLES as NAMES, SOURCE_TIME};
-use bodyscript_protocol::message::Summary;
+mod series;
+
+pub(super) use series::AngleSeries;
+
+use bodyscript_protocol::layout::ANGLES as NAMES;
 use bodyscript_protocol::pose::Pose;
-use std::fs::File;
-use std::io;
-
-/// The format's row in the table.
-pub(super) const FORMAT: DataFormat = DataFormat {
-    artefact: Artefact::Angles,
-    create: |file, _| Ok(Box::new(AnglesWriter::create(file)?)),
-};
 
 /// Least share of a limb in the sagittal plane for its flexion to be defined: ten degrees.
 const SAGITTAL_SHARE_MIN: f64 = 0.17;
@@ -38,54 +30,8 @@ const SAGITTAL_SHARE_MIN: f64 = 0.17;
 const LENGTH_M_MIN: f64 = 1e-6;
 
 type Vector = [f64; 3];
-type Angles = [Option<f64>; NAMES.len()];
-
-/// Writes the table row by row.
-struct AnglesWriter {
-    rows: csv::Writer<File>,
-}
-
-impl AnglesWriter {
-    /// Starts the table with its header.
-    fn create(file: File) -> Result<Self, OutputError> {
-        let mut rows = csv::Writer::from_writer(file);
-        rows.write_record(KEYS.iter().chain(&NAMES).chain([&SOURCE_TIME])).map_err(csv_error)?;
-        Ok(Self { rows })
-    }
-
-    fn row(&mut self, frame: &Frame<'_>, person: Option<(u32, &Pose)>) -> Result<(), OutputError> {
-        let keys = [
-            frame.id.to_string(),
-            person.map_or(0, |(id, _)| id).to_string(),
-            format!("{:.6}", frame.time.as_secs_f64()),
-            person.is_some().to_string(),
-        ];
-        let angles = person.map_or([None; NAMES.len()], |(_, pose)| angles(pose));
-        let source_time = format!("{:.6}", frame.source_time.as_secs_f64());
-        let cell = |angle: &Option<f64>| angle.map_or(String::new(), |deg| format!("{deg:.3}"));
-        self.rows
-            .write_record(keys.into_iter().chain(angles.iter().map(cell)).chain([source_time]))
-            .map_err(csv_error)
-    }
-}
-
-impl FrameWriter for AnglesWriter {
-    fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
-        if frame.people.is_empty() {
-            return self.row(frame, None);
-        }
-        let mut people = frame.people.iter();
-        people.try_for_each(|person| self.row(frame, Some((person.id, &person.pose))))
-    }
-
-    fn finish(mut self: Box<Self>, _: &Summary) -> Result<(), OutputError> {
-        self.rows.flush().map_err(OutputError::of(Artefact::Angles))
-    }
-}
-
-fn csv_error(error: csv::Error) -> OutputError {
-    OutputError::of(Artefact::Angles)(io::Error::from(error))
-}
+/// In the order of [`NAMES`]; none where an angle is not defined.
+pub(super) type Angles = [Option<f64>; NAMES.len()];
 
 /// The angles of one pose; none where landmarks coincide.
 fn angles(pose: &Pose) -> Angles {

@@ -26,7 +26,7 @@ const LEFT: Vector = [1.0, 0.0, 0.0];
 const UP: Vector = [0.0, 1.0, 0.0];
 const FORWARDS: Vector = [0.0, 0.0, 1.0];
 
-struct Body([Vector; LANDMARKS]);
+pub(super) struct Body([Vector; LANDMARKS]);
 
 impl Body {
     fn neutral() -> Self {
@@ -48,18 +48,27 @@ impl Body {
         self
     }
 
+    /// Standing upright with the left arm raised forwards.
+    pub(super) fn arm_raised_forwards(deg: f64) -> Self {
+        Self::neutral().turn((11, LEFT), -deg, &[13, 15])
+    }
+
+    /// Its landmarks when it faces the camera.
+    pub(super) fn facing_the_camera(&self) -> Pose {
+        self.seen(|v| [v[0], -v[1], -v[2]])
+    }
+
+    fn seen(&self, view: impl Fn(&Vector) -> Vector) -> Pose {
+        self.0
+            .each_ref()
+            .map(|v| Landmark { world: view(v).map(|value| value as f32), ..Landmark::default() })
+    }
+
     /// The named angle when the body faces the camera and when it stands sideways to it.
     fn angle(&self, name: &str) -> [Option<f64>; 2] {
         let column = NAMES.iter().position(|it| *it == name).expect("a column");
-        let facing = |v: &Vector| [v[0], -v[1], -v[2]];
-        let sideways = |v: &Vector| [v[2], -v[1], v[0]];
-        let pose = |view: &dyn Fn(&Vector) -> Vector| {
-            self.0.each_ref().map(|v| Landmark {
-                world: view(v).map(|value| value as f32),
-                ..Landmark::default()
-            })
-        };
-        [angles(&pose(&facing))[column], angles(&pose(&sideways))[column]]
+        let sideways = self.seen(|v| [v[2], -v[1], v[0]]);
+        [self.facing_the_camera(), sideways].map(|pose| angles(&pose)[column])
     }
 
     fn assert(&self, name: &str, expected: f64) {
@@ -88,7 +97,7 @@ fn each_joint_angle_has_its_value_and_sign() {
     turned(25, LEFT, 65.0, &[27, 29, 31]).assert("left_knee_flexion_deg", 65.0);
     turned(27, LEFT, -12.0, &[29, 31]).assert("left_ankle_dorsiflexion_deg", 12.0);
     turned(28, LEFT, 30.0, &[30, 32]).assert("right_ankle_dorsiflexion_deg", -30.0);
-    turned(11, LEFT, -120.0, &[13, 15]).assert("left_shoulder_flexion_deg", 120.0);
+    Body::arm_raised_forwards(120.0).assert("left_shoulder_flexion_deg", 120.0);
     turned(12, FORWARDS, -70.0, &[14, 16]).assert("right_shoulder_abduction_deg", 70.0);
     turned(14, LEFT, -90.0, &[16]).assert("right_elbow_flexion_deg", 90.0);
 }
