@@ -31,6 +31,14 @@ pub enum Artefact {
     Angles,
     /// The video as it is, in a form that browsers play.
     Clean,
+    /// One person's landmarks as point trajectories for biomechanics.
+    C3d,
+    /// One person's joint angles as a motion for OpenSim.
+    Mot,
+    /// Keypoints for training and evaluation of detectors.
+    Coco,
+    /// The frames of the JSON document, one a line.
+    Ndjson,
 }
 
 /// What is stated about an artefact.
@@ -190,6 +198,48 @@ const TABLE: &[Row] = &[
         title: "Video without skeleton",
         content: "The upright video and its sound in a form that browsers play",
         size: SizeBound::flat(FILE_BYTES_MAX),
+    },
+    Row {
+        artefact: Artefact::C3d,
+        name: "c3d",
+        file_name: "pose.c3d",
+        // None is registered for C3D.
+        media_type: "application/octet-stream",
+        is_default: false,
+        title: "C3D",
+        content: "Point trajectories for motion analysis, as Visual3D, Mokka and ezc3d read",
+        size: SizeBound::table(8 * KIB, crate::c3d::FRAME_BYTES as u64, 0),
+    },
+    Row {
+        artefact: Artefact::Mot,
+        name: "mot",
+        file_name: "joint_angles.mot",
+        // None is registered for MOT, which is plain text.
+        media_type: "text/plain; charset=utf-8",
+        is_default: false,
+        title: "Joint angles, MOT",
+        content: "Joint angles in degrees as an OpenSim motion",
+        size: SizeBound::table(KIB, 18 * NUMBER_BYTES, 0),
+    },
+    Row {
+        artefact: Artefact::Coco,
+        name: "coco",
+        file_name: "keypoints.coco.json",
+        media_type: "application/json",
+        is_default: false,
+        title: "COCO keypoints",
+        content: "17 keypoints per person and frame, as pycocotools reads",
+        size: SizeBound::table(2 * KIB, 256, KIB + 3 * 17 * NUMBER_BYTES),
+    },
+    Row {
+        artefact: Artefact::Ndjson,
+        name: "ndjson",
+        file_name: "pose_data.ndjson",
+        media_type: "application/x-ndjson",
+        is_default: false,
+        title: "Landmarks, NDJSON",
+        content: "The frames of the JSON, one per line",
+        size: SizeBound::table(0, 256, 256 + LANDMARKS * ROW_BYTES),
     },
 ];
 

@@ -9,8 +9,8 @@ use thiserror::Error;
 
 /// A set of artefacts, never empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "u16", into = "u16")]
-pub struct Formats(u16);
+#[serde(try_from = "u32", into = "u32")]
+pub struct Formats(u32);
 
 impl Formats {
     /// Every artefact.
@@ -47,11 +47,11 @@ impl Formats {
     }
 }
 
-const fn bit(artefact: Artefact) -> u16 {
-    1 << artefact as u16
+const fn bit(artefact: Artefact) -> u32 {
+    1 << artefact as u32
 }
 
-const _: () = assert!(Artefact::ALL.len() <= u16::BITS as usize);
+const _: () = assert!(Artefact::ALL.len() <= u32::BITS as usize);
 
 impl Default for Formats {
     fn default() -> Self {
@@ -59,16 +59,16 @@ impl Default for Formats {
     }
 }
 
-impl From<Formats> for u16 {
+impl From<Formats> for u32 {
     fn from(formats: Formats) -> Self {
         formats.0
     }
 }
 
-impl TryFrom<u16> for Formats {
+impl TryFrom<u32> for Formats {
     type Error = UnknownFormat;
 
-    fn try_from(bits: u16) -> Result<Self, UnknownFormat> {
+    fn try_from(bits: u32) -> Result<Self, UnknownFormat> {
         let is_known = bits != 0 && bits & !Self::ALL.0 == 0;
         if is_known { Ok(Self(bits)) } else { Err(UnknownFormat) }
     }
@@ -131,10 +131,8 @@ mod tests {
     fn the_default_is_what_the_table_says() {
         let default = "video,csv,json,thumbnail,preview,metadata";
         assert_eq!(Formats::DEFAULT.to_string(), default);
-        assert_eq!(
-            Formats::ALL.to_string(),
-            format!("{default},openpose,trc,parquet,angles,clean")
-        );
+        let others = "openpose,trc,parquet,angles,clean,c3d,mot,coco,ndjson";
+        assert_eq!(Formats::ALL.to_string(), format!("{default},{others}"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const SOURCE_TIME: &str = "source_time_s";
 
 /// The columns of pose_data.csv. The first seven are those of the service's predecessor, in its order.
-pub const CSV_COLUMNS: [&str; 15] = [
+pub const CSV_COLUMNS: [&str; 16] = [
     "frame_id",
     "landmark_id",
     "x",
@@ -28,6 +28,7 @@ pub const CSV_COLUMNS: [&str; 15] = [
     "detected",
     "person_id",
     SOURCE_TIME,
+    "landmark",
 ];
 
 /// The columns of joint_angles.csv before the angles.
@@ -53,6 +54,23 @@ pub const ANGLES: [&str; 17] = [
     "trunk_lateral_flexion_deg",
     "trunk_rotation_deg",
 ];
+
+/// The lines of joint_angles.mot before those of this many rows.
+pub fn mot_head(rows: u32) -> [String; 7] {
+    [
+        "joint_angles".into(),
+        "version=1".into(),
+        // As long for any number: it is written again at the end.
+        format!("nRows={rows:<10}"),
+        format!("nColumns={}", 1 + ANGLES.len()),
+        "inDegrees=yes".into(),
+        "endheader".into(),
+        format!("time\t{}", ANGLES.join("\t")),
+    ]
+}
+
+/// What joint_angles.mot has for an angle that is not defined, or of a person who is not there.
+pub const MOT_MISSING: &str = "NaN";
 
 /// The lines of pose.trc before the one with its numbers.
 pub const TRC_TITLES: [&str; 2] = [
@@ -82,6 +100,57 @@ pub const OPENPOSE_VERSION: f32 = 1.3;
 
 /// Points of one person in OpenPose's layout: its BODY_25 model.
 pub const OPENPOSE_POINTS: usize = 25;
+
+/// The landmarks that are COCO's keypoints, in its order. They have the same names.
+pub const COCO_KEYPOINTS: [usize; 17] =
+    [0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28];
+
+/// The lines between COCO's keypoints, which are numbered from 1.
+const COCO_SKELETON: [[u8; 2]; 19] = [
+    [16, 14],
+    [14, 12],
+    [17, 15],
+    [15, 13],
+    [12, 13],
+    [6, 12],
+    [7, 13],
+    [6, 7],
+    [6, 8],
+    [7, 9],
+    [8, 10],
+    [9, 11],
+    [2, 3],
+    [1, 2],
+    [1, 3],
+    [2, 4],
+    [3, 5],
+    [4, 6],
+    [5, 7],
+];
+
+/// The only category of COCO's keypoints: a person.
+pub const COCO_PERSON: u32 = 1;
+
+/// The first line of keypoints.coco.json; those of the annotations follow, one each.
+pub fn coco_head() -> String {
+    let names = COCO_KEYPOINTS.map(|landmark| NAMES[landmark]);
+    format!(
+        "{{\"info\":{{\"description\":\"BodyScript\",\"version\":\"{SCHEMA_VERSION}\"}},\
+         \"categories\":[{{\"supercategory\":\"person\",\"id\":{COCO_PERSON},\"name\":\"person\",\
+         \"keypoints\":{names:?},\"skeleton\":{COCO_SKELETON:?}}}],\"annotations\":["
+    )
+}
+
+/// The line of keypoints.coco.json between the annotations and the images.
+pub const COCO_IMAGES: &str = "],\"images\":[";
+
+/// The last line of keypoints.coco.json.
+pub const COCO_END: &str = "]}";
+
+/// The name that keypoints.coco.json has for the picture of a frame.
+pub fn coco_image_name(frame_id: u32) -> String {
+    format!("frame_{frame_id:012}.jpg")
+}
 
 /// Longest side of the preview, in pixels, unless the other would be too short for the encoder.
 const PREVIEW_SIDE_MAX: u32 = 480;

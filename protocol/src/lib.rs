@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod artefact;
+pub mod c3d;
 pub mod codec;
 pub mod codec_names;
 pub mod exit;

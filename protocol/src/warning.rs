@@ -21,6 +21,8 @@ pub enum Warning {
     TimesEstimated,
     /// The sound is not in the results.
     SoundDropped,
+    /// The frames beyond those that C3D can number are not in pose.c3d.
+    C3dShortened,
 }
 
 /// The words of one warning.
@@ -40,7 +42,7 @@ const fn row(warning: Warning, code: &'static str, sentence: &'static str) -> Wa
 }
 
 /// Every warning, in the order in which they are shown.
-pub static WARNINGS: [WarningRow; 6] = [
+pub static WARNINGS: [WarningRow; 7] = [
     row(
         Warning::Trimmed,
         "video_trimmed",
@@ -70,6 +72,11 @@ pub static WARNINGS: [WarningRow; 6] = [
         Warning::SoundDropped,
         "sound_dropped",
         "The sound could not be used, so the result video has none.",
+    ),
+    row(
+        Warning::C3dShortened,
+        "c3d_shortened",
+        "The C3D file has only the first 65,535 frames, the most that this format can number.",
     ),
 ];
 
@@ -160,7 +167,7 @@ mod tests {
 
     #[test]
     fn unknown_bits_are_refused() {
-        assert!(Warnings::try_from(0b11_1111).is_ok());
-        assert!(Warnings::try_from(0b100_0000).is_err());
+        assert!(Warnings::try_from(0b111_1111).is_ok());
+        assert!(Warnings::try_from(0b1000_0000).is_err());
     }
 }

@@ -2,24 +2,30 @@
 
     python read.py FOLDER
 
-Reads pose_data.csv and joint_angles.csv with pandas, pose_data.parquet with pyarrow, and pose.trc
-by the rules of OpenSim's own reader: three lines of header, one of names and one of axes, then rows
-of tab-separated cells, of which an empty one is a missing value. Prints one JSON object.
+Reads pose_data.csv and joint_angles.csv with pandas, pose_data.parquet with pyarrow, pose.c3d with
+ezc3d, keypoints.coco.json with pycocotools, and pose.trc and joint_angles.mot by the rules of
+OpenSim's own readers. Fails where two formats differ. Prints one JSON object.
 """
 
+import contextlib
 import json
 import sys
 from pathlib import Path
 
+import ezc3d
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 folder = Path(sys.argv[1])
 WORLD = ["world_x", "world_y", "world_z"]
 
 
 def read_trc(path):
+    """Three lines of header, one of names and one of axes, then rows of tab-separated cells, of
+    which an empty one is a missing value."""
     lines = path.read_text(encoding="ascii").split("\n")
     kind, version, axes, name = lines[0].split("\t")
     assert (kind, version, axes, name) == ("PathFileType", "4", "(X/Y/Z)", path.name), lines[0]
@@ -43,16 +49,44 @@ def read_trc(path):
     return head, markers, table[:, 1], table[:, 2:].reshape(len(table), len(markers), 3)
 
 
+def read_mot(path):
+    """Lines with a name and a value up to `endheader`, one of labels, then rows of numbers."""
+    head, body = path.read_text(encoding="ascii").split("endheader\n")
+    values = dict(line.split("=") for line in head.splitlines()[1:])
+    labels, *rows = [line.split("\t") for line in body.splitlines()]
+    table = pd.DataFrame([[float(cell) for cell in row] for row in rows], columns=labels)
+    assert table.shape == (int(values["nRows"]), int(values["nColumns"])), values
+    assert values["inDegrees"] == "yes" and labels[0] == "time", (values, labels)
+    return table.set_index("time")
+
+
+def read_coco(path):
+    """Evaluates the keypoints against themselves: a reader that misses one finds less than all."""
+    with contextlib.redirect_stdout(sys.stderr):
+        coco = COCO(path)
+        people = coco.loadAnns(coco.getAnnIds(catIds=coco.getCatIds(catNms=["person"])))
+        fields = ("image_id", "category_id", "keypoints", "score")
+        found = coco.loadRes([{name: person[name] for name in fields} for person in people])
+        evaluation = COCOeval(coco, found, "keypoints")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return coco, people, evaluation.stats[0]
+
+
 csv = pd.read_csv(folder / "pose_data.csv")
 parquet = pq.read_table(folder / "pose_data.parquet").to_pandas()
 angles = pd.read_csv(folder / "joint_angles.csv")
 head, markers, times, points = read_trc(folder / "pose.trc")
 
 assert list(csv.columns) == list(parquet.columns), (csv.columns, parquet.columns)
-numbers = [name for name in csv.columns if name not in ("strategy", "detected")]
+texts = ("strategy", "detected", "landmark")
+numbers = [name for name in csv.columns if name not in texts]
 apart = (csv[numbers].astype(float) - parquet[numbers].astype(float)).abs().max().max()
 assert (csv[numbers].isna() == parquet[numbers].isna()).all().all(), "the same cells are empty"
 assert (csv["detected"] == parquet["detected"]).all()
+assert (csv["landmark"] == parquet["landmark"]).all()
+assert list(csv["landmark"][: len(markers)]) == markers, "names follow landmark_id"
 
 first = csv[csv["landmark_id"] == 0]
 world = csv[WORLD].to_numpy().reshape(len(first), len(markers), 3) * [1000, -1000, -1000]
@@ -60,7 +94,45 @@ seen = ~np.isnan(world).any(axis=(1, 2))
 assert np.array_equal(seen, ~np.isnan(points).any(axis=(1, 2))), "the frames without a person differ"
 assert np.allclose(times, first["time_s"], atol=1e-6)
 
+c3d = ezc3d.c3d(str(folder / "pose.c3d"))
+point = c3d["parameters"]["POINT"]
+assert point["LABELS"]["value"] == markers
+assert c3d["data"]["points"].shape == (4, len(markers), len(first)), "all frames are read"
+single = parquet[WORLD].to_numpy(np.float32).reshape(len(first), len(markers), 3)
+single = single * np.float32([1000, -1000, -1000])
+read = c3d["data"]["points"][:3].transpose(2, 1, 0)
+assert np.array_equal(read[seen], single[seen]), "floats are the same"
+residuals = c3d["data"]["meta_points"]["residuals"][0].T
+assert (residuals[seen] == 0).all() and (residuals[~seen] == -1).all()
+
+motion = read_mot(folder / "joint_angles.mot")
+names = [name for name in angles.columns if name.endswith("_deg")]
+assert list(motion.columns) == names
+assert np.array_equal(motion.to_numpy(), angles[names].to_numpy(), equal_nan=True)
+assert np.array_equal(motion.index, angles["time_s"])
+
+document = json.loads((folder / "pose_data.json").read_text())
+lines = (folder / "pose_data.ndjson").read_text().splitlines()
+assert [json.loads(line) for line in lines] == document["frames"]
+assert len(pd.read_json(folder / "pose_data.ndjson", lines=True)) == len(first)
+
+coco, people, precision = read_coco(folder / "keypoints.coco.json")
+assert coco.getImgIds() == list(first["frame_id"])
+assert [person["image_id"] for person in people] == list(first["frame_id"][seen])
+names_of_category = coco.loadCats(1)[0]["keypoints"]
+of_coco = csv[csv["landmark"].isin(names_of_category) & csv["detected"]]
+pixels = of_coco[["x", "y"]].to_numpy() * [document["video"]["width"], document["video"]["height"]]
+keypoints = np.array([person["keypoints"] for person in people]).reshape(-1, 3)
+labelled = keypoints[:, 2] > 0
+coco_apart = np.abs(keypoints[:, :2] - pixels)[labelled].max()
+
 print(json.dumps({
+    "c3d_units": point["UNITS"]["value"][0],
+    "c3d_rate": float(point["RATE"]["value"][0]),
+    "coco_csv_apart_px": float(coco_apart),
+    "coco_labelled": int(labelled.sum()),
+    "coco_keypoints": names_of_category,
+    "coco_precision": float(precision),
     "rows": len(csv),
     "frames": int(csv["frame_id"].nunique()),
     "frames_with_person": int(first["detected"].sum()),
@@ -71,7 +143,7 @@ print(json.dumps({
     "trc_rate": float(head["DataRate"]),
     "trc_markers": markers,
     "trc_csv_apart_mm": float(np.nanmax(np.abs(world - points))),
-    "angles": [name for name in angles.columns if name.endswith("_deg")],
+    "angles": names,
     "angles_rows": len(angles),
     "angles_known": int(angles["left_knee_flexion_deg"].notna().sum()),
 }))

@@ -31,7 +31,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const MONITOR: Asset = asset!("monitor.html", HTML);
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 28] = [
+const ASSETS: [Asset; 29] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),

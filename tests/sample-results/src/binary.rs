@@ -1,6 +1,7 @@
 //! Archives and columns.
 
 use crate::SampleRun;
+use bodyscript_protocol::c3d::{BLOCK_BYTES, MISSING, head};
 use bodyscript_protocol::layout::{CSV_COLUMNS, OPENPOSE_POINTS, OPENPOSE_VERSION, openpose_name};
 use bodyscript_protocol::pose::LANDMARKS;
 use serde_json::json;
@@ -38,6 +39,16 @@ pub(crate) fn openpose(run: &SampleRun) -> Vec<u8> {
     let place = [(index.len() as u32).to_le_bytes(), (documents.len() as u32).to_le_bytes()];
     let end = [b"PK\x05\x06", &[0; 4][..], &entries, &entries, &place.concat(), &[0; 2]].concat();
     [documents, index, end].concat()
+}
+
+pub(crate) fn c3d(run: &SampleRun) -> Vec<u8> {
+    let mut bytes = head(run.summary.frames_processed as u16, 30.0);
+    for (_, is_detected) in run.frames() {
+        let point = if is_detected { [1.5, -2.5, 0.5, 0.0] } else { [0.0, 0.0, 0.0, MISSING] };
+        bytes.extend(point.map(f32::to_le_bytes).concat().repeat(LANDMARKS));
+    }
+    bytes.resize(bytes.len().next_multiple_of(BLOCK_BYTES), 0);
+    bytes
 }
 
 /// Without pages: only the footer, in Thrift's compact protocol.

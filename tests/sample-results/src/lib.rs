@@ -38,6 +38,10 @@ impl SampleRun {
             Artefact::Trc => tables::trc(self).into(),
             Artefact::Parquet => binary::parquet(self),
             Artefact::Angles => tables::angles(self).into(),
+            Artefact::C3d => binary::c3d(self),
+            Artefact::Mot => tables::mot(self).into(),
+            Artefact::Coco => tables::coco(self).into(),
+            Artefact::Ndjson => tables::ndjson(self).into(),
         }
     }
 

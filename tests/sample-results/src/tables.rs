@@ -2,7 +2,9 @@
 
 use crate::SampleRun;
 use bodyscript_protocol::layout::{
-    ANGLE_KEYS, ANGLES, CSV_COLUMNS, SCHEMA_VERSION, SOURCE_TIME, TRC_TITLES, trc_labels,
+    ANGLE_KEYS, ANGLES, COCO_END, COCO_IMAGES, COCO_KEYPOINTS, COCO_PERSON, CSV_COLUMNS,
+    MOT_MISSING, SCHEMA_VERSION, SOURCE_TIME, TRC_TITLES, coco_head, coco_image_name, mot_head,
+    trc_labels,
 };
 use bodyscript_protocol::message::VideoFacts;
 use bodyscript_protocol::options::{OPTIONS, Values};
@@ -12,12 +14,14 @@ use serde_json::{Value, json};
 pub(crate) fn csv(run: &SampleRun) -> String {
     let mut text = CSV_COLUMNS.join(",") + "\n";
     for (frame, is_detected) in run.frames() {
-        for landmark in 0..LANDMARKS {
+        for (landmark, name) in NAMES.iter().enumerate() {
             let values = match is_detected {
                 true => "0.25,0.5,-0.125000,0.9,track,0.9,0.0,-0.1,0.2",
                 false => ",,,,,,,,",
             };
-            text += &format!("{frame},{landmark},{values},{frame}.5,{is_detected},0,{frame}.5\n");
+            text += &format!(
+                "{frame},{landmark},{values},{frame}.5,{is_detected},0,{frame}.5,{name}\n"
+            );
         }
     }
     text
@@ -46,7 +50,56 @@ pub(crate) fn trc(run: &SampleRun) -> String {
     head.chain(rows).map(|line| line + "\n").collect()
 }
 
+pub(crate) fn mot(run: &SampleRun) -> String {
+    let rows = run.frames().map(|(frame, is_detected)| {
+        let angle = if is_detected { "1.500" } else { MOT_MISSING };
+        format!("{frame}.5{}", format!("\t{angle}").repeat(ANGLES.len()))
+    });
+    mot_head(run.summary.frames_processed).into_iter().chain(rows).map(|line| line + "\n").collect()
+}
+
+pub(crate) fn coco(run: &SampleRun) -> String {
+    let detected = run.frames().filter(|(_, is_detected)| *is_detected);
+    let keypoints = [[1.5, 2.5, 2.0]; COCO_KEYPOINTS.len()].concat();
+    let annotations = (1..).zip(detected).map(|(id, (frame, _))| {
+        json!({"id": id, "image_id": frame, "category_id": COCO_PERSON, "person_id": 0,
+            "num_keypoints": COCO_KEYPOINTS.len(),
+            "keypoints": keypoints,
+            "bbox": [1.0, 2.0, 3.0, 4.0], "area": 12.0, "score": 0.5, "iscrowd": 0,
+            "segmentation": []})
+    });
+    let VideoFacts { width, height, .. } = run.facts;
+    let images = run.frames().map(|(id, _)| {
+        json!({"id": id, "width": width, "height": height, "file_name": coco_image_name(id)})
+    });
+    coco_head() + &list(annotations) + COCO_IMAGES + &list(images) + COCO_END + "\n"
+}
+
+/// The entries of a list, one a line.
+fn list(entries: impl Iterator<Item = Value>) -> String {
+    let entries = entries.map(|entry| format!("\n{entry}")).collect::<Vec<_>>();
+    entries.join(",") + "\n"
+}
+
 pub(crate) fn json(run: &SampleRun) -> String {
+    let frames = frames(run).join(",\n");
+    format!(
+        "{{\"schema_version\":{SCHEMA_VERSION},\"video\":{},\"landmark_names\":{},\
+         \"connections\":{},\"frames\":[\n{frames}\n],\"statistics\":{},\"warnings\":{}}}\n",
+        video(&run.facts),
+        json!(NAMES.as_slice()),
+        json!(CONNECTIONS.as_slice()),
+        statistics(run),
+        warnings(run),
+    )
+}
+
+pub(crate) fn ndjson(run: &SampleRun) -> String {
+    frames(run).into_iter().map(|frame| frame + "\n").collect()
+}
+
+/// The frames as JSON has them.
+fn frames(run: &SampleRun) -> Vec<String> {
     let landmark = json!({"x": 0.25, "y": 0.5, "z": 0.0, "visibility": 0.5, "presence": 0.5,
         "world": [0.0, 0.0, 0.0]});
     let landmarks = vec![landmark; LANDMARKS];
@@ -57,16 +110,7 @@ pub(crate) fn json(run: &SampleRun) -> String {
             "strategy": is_detected.then_some("track"), "people": people});
         frame.to_string()
     });
-    let frames = frames.collect::<Vec<_>>().join(",\n");
-    format!(
-        "{{\"schema_version\":{SCHEMA_VERSION},\"video\":{},\"landmark_names\":{},\
-         \"connections\":{},\"frames\":[\n{frames}\n],\"statistics\":{},\"warnings\":{}}}\n",
-        video(&run.facts),
-        json!(NAMES.as_slice()),
-        json!(CONNECTIONS.as_slice()),
-        statistics(run),
-        warnings(run),
-    )
+    frames.collect()
 }
 
 pub(crate) fn metadata(run: &SampleRun) -> String {

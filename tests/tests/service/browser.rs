@@ -1,6 +1,7 @@
 //! The pages as people use them, in a real browser against a real service.
 
 use anyhow::Result;
+use bodyscript_protocol::artefact::Artefact;
 use bodyscript_tests::browser::{Browser, ColourScheme};
 use bodyscript_tests::fixture::{Clip, footage};
 use bodyscript_tests::server::TestServer;
@@ -183,7 +184,7 @@ fn each_person_has_separate_curves() -> Result<()> {
     browser.screenshot("result-two-people", DESKTOP, ColourScheme::Dark)?;
     assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
     let files = browser.run("return document.querySelectorAll('#downloads a').length")?;
-    assert_eq!(files, 10, "all formats, because all were requested");
+    assert_eq!(files, Artefact::ALL.len(), "all formats, because all were requested");
     Ok(())
 }
 

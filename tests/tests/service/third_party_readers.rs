@@ -1,7 +1,8 @@
-//! The tables as other programs read them: pandas, pyarrow, and a reader that follows the rules of OpenSim.
-//! `make python-tools` fetches them.
+//! The data formats as other programs read them: pandas, pyarrow, ezc3d, pycocotools, and readers that follow the
+//! rules of OpenSim. `make python-tools` fetches them.
 
 use anyhow::{Context, Result, ensure};
+use bodyscript_protocol::layout::COCO_KEYPOINTS;
 use bodyscript_protocol::pose::NAMES;
 use bodyscript_tests::fixture::{Clip, footage};
 use bodyscript_tests::mannequin::Scene;
@@ -21,7 +22,7 @@ fn person_after_start(time: Duration) -> Scene {
 }
 
 #[test]
-fn pandas_pyarrow_and_opensim_read_the_same_data() -> Result<()> {
+fn all_readers_read_the_same_data() -> Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = here.join("../target/readers/bin/python");
     if !python.exists() {
@@ -31,7 +32,7 @@ fn pandas_pyarrow_and_opensim_read_the_same_data() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("late.mp4");
     Clip::new().size(640, 480).frames(FRAMES).footage(person_after_start).encode(&video)?;
-    let formats = ["--formats", "csv,parquet,trc,angles"];
+    let formats = ["--formats", "csv,json,parquet,trc,angles,c3d,mot,coco,ndjson"];
     let out = folder.path().join("out");
     let run = Run::new(&formats, std::slice::from_ref(&video), &out)?.check()?;
     let tables = run.folder.join("late");
@@ -58,6 +59,13 @@ fn pandas_pyarrow_and_opensim_read_the_same_data() -> Result<()> {
     assert_eq!(read["trc_units"], "mm");
     assert_eq!(read["trc_rate"], 30.0);
     assert_eq!(read["trc_markers"], serde_json::to_value(&NAMES[..])?);
+    assert_eq!((&read["c3d_units"], &read["c3d_rate"]), (&"mm".into(), &30.0.into()));
+    assert!(read["coco_csv_apart_px"].as_f64() < Some(0.01), "{read}");
+    let visible = read["coco_labelled"].as_u64().context("keypoints")?;
+    assert!(visible > 10 * seen, "most keypoints are in the picture: {read}");
+    let names = COCO_KEYPOINTS.map(|landmark| NAMES[landmark]);
+    assert_eq!(read["coco_keypoints"], serde_json::to_value(names)?);
+    assert_eq!(read["coco_precision"], 1.0, "of the keypoints against themselves");
     assert_eq!(read["angles"].as_array().map(Vec::len), Some(17));
     assert_eq!((&read["angles_rows"], &read["angles_known"]), (&FRAMES.into(), &seen.into()));
     Ok(())

@@ -87,6 +87,7 @@ pub fn run(
         if sound.as_ref().is_some_and(SoundReport::is_dropped) {
             warnings.insert(Warning::SoundDropped);
         }
+        data.warnings().for_each(|warning| warnings.insert(warning));
         let summary = statistics.summary(frames, warnings);
         data.finish(&summary)?;
         if let Some(file) = metadata {

@@ -6,12 +6,18 @@ use super::video_report::VideoReport;
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{Start, Summary, VideoFacts};
+use bodyscript_protocol::warning::Warning;
 use std::fs::File;
 
 /// Writes an artefact from frames that come one by one, and keeps none of them.
 pub(super) trait FrameWriter {
     /// Adds one frame.
     fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError>;
+
+    /// What of the frames so far the format cannot hold.
+    fn warning(&self) -> Option<Warning> {
+        None
+    }
 
     /// Completes the artefact.
     fn finish(self: Box<Self>, summary: &Summary) -> Result<(), OutputError>;

@@ -17,9 +17,10 @@ use tower_http::compression::{CompressionLayer, CompressionLevel};
 /// Smaller responses are not worth compressing.
 const BYTES_MIN: u64 = 1024;
 
-const TEXT_TYPES: [&str; 5] = [
+const TEXT_TYPES: [&str; 6] = [
     "text/",
     "application/json",
+    "application/x-ndjson",
     "application/problem+json",
     "image/svg+xml",
     "application/openmetrics-text",

@@ -6,7 +6,7 @@ use super::invalid::{Invalid, ensure};
 use super::poses::{Place, Poses};
 use super::table::{Detection, Lines, Part, Rows, cells, check_rows, decimal, empty, flag, whole};
 use bodyscript_protocol::layout::CSV_COLUMNS;
-use bodyscript_protocol::pose::LANDMARKS;
+use bodyscript_protocol::pose::{LANDMARKS, NAMES};
 
 pub(super) fn check(content: &Content<'_>, expected: &Expected) -> Result<(), Invalid> {
     let mut lines = Lines::of(content, 0);
@@ -56,7 +56,7 @@ impl Rows for Landmarks<'_> {
     fn add(&mut self, row: &[u8]) -> Result<(), Invalid> {
         let cells = cells::<{ CSV_COLUMNS.len() }>(row, b',')?;
         let [frame, landmark, x, y, z, visibility, strategy, presence, ..] = cells;
-        let [.., world_x, world_y, world_z, time_s, detected, person, source_time_s] = cells;
+        let [.., world_x, world_y, world_z, time_s, detected, person, source_time_s, name] = cells;
         let pose =
             Pose { frame: whole(frame)?, person: whole(person)?, detection: flag(detected)? };
         let landmark = whole(landmark)?;
@@ -69,6 +69,8 @@ impl Rows for Landmarks<'_> {
             }
             None => ensure(false, "landmarks are not in order")?,
         }
+        let is_named = NAMES.get(landmark as usize).is_some_and(|it| it.as_bytes() == name);
+        ensure(is_named, "a landmark has another name")?;
         self.pose = Some((pose, landmark + 1));
         decimal(time_s)?;
         decimal(source_time_s)?;

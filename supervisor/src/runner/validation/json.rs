@@ -63,7 +63,7 @@ struct Totals {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Frame {
+pub(super) struct Frame {
     frame_id: u32,
     #[serde(rename = "time_s")]
     _time_s: f64,
@@ -212,7 +212,7 @@ impl<'de> Visitor<'de> for FramesSeed<'_, '_> {
     }
 }
 
-fn check_frame(frame: &Frame, poses: &mut Poses<'_>) -> Result<(), Invalid> {
+pub(super) fn check_frame(frame: &Frame, poses: &mut Poses<'_>) -> Result<(), Invalid> {
     let people = &frame.people.0;
     let has_first = people.first().is_some_and(|person| person.person_id == 0);
     ensure(frame.detected == has_first, "`detected` differs from the people in a frame")?;

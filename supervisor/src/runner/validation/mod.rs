@@ -10,13 +10,17 @@
 
 mod angles;
 mod boxes;
+mod c3d;
+mod coco;
 mod content;
 mod csv;
 mod invalid;
 mod jpeg;
 mod json;
 mod metadata;
+mod mot;
 mod mp4;
+mod ndjson;
 mod openpose;
 mod parquet;
 mod poses;
@@ -93,6 +97,10 @@ const fn check_of(artefact: Artefact) -> Check {
         Artefact::Trc => trc::check,
         Artefact::Parquet => parquet::check,
         Artefact::Angles => angles::check,
+        Artefact::C3d => c3d::check,
+        Artefact::Mot => mot::check,
+        Artefact::Coco => coco::check,
+        Artefact::Ndjson => ndjson::check,
     }
 }
 

@@ -5,10 +5,10 @@ use super::content::{Content, Section};
 use super::invalid::{Invalid, ensure};
 use std::io::{BufRead, BufReader, Read};
 
-/// Longest line, in bytes.
+/// Longest line of most tables, in bytes.
 const LINE_BYTES_MAX: u64 = 4 << 10;
 
-/// Bytes at the end of a long table that are read.
+/// Bytes at the end of a long table that are read, at least.
 const TAIL_BYTES: u64 = 64 << 10;
 
 /// Which part of a table is read.
@@ -33,6 +33,7 @@ pub(super) trait Rows {
 pub(super) struct Lines<'a> {
     reader: BufReader<Section<'a>>,
     line: Vec<u8>,
+    line_bytes_max: u64,
     /// Where the next line begins.
     at: u64,
 }
@@ -40,13 +41,26 @@ pub(super) struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// The lines from a position on.
     pub(super) fn of(content: &Content<'a>, at: u64) -> Self {
-        Self { reader: content.buffered(at, content.bytes()), line: Vec::new(), at }
+        let reader = content.buffered(at, content.bytes());
+        Self { reader, line: Vec::new(), line_bytes_max: LINE_BYTES_MAX, at }
+    }
+
+    /// The same for a table with longer lines.
+    pub(super) const fn up_to(mut self, line_bytes_max: u64) -> Self {
+        self.line_bytes_max = line_bytes_max;
+        self
+    }
+
+    /// Where the next line begins.
+    pub(super) const fn at(&self) -> u64 {
+        self.at
     }
 
     /// The next line, without its end.
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>, Invalid> {
         self.line.clear();
-        let read = self.reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut self.line)?;
+        let read =
+            self.reader.by_ref().take(self.line_bytes_max).read_until(b'\n', &mut self.line)?;
         self.at += read as u64;
         match self.line.split_last() {
             None => Ok(None),
@@ -69,14 +83,17 @@ pub(super) fn check_rows<R: Rows>(
     new: impl Fn(Part) -> R,
 ) -> Result<(), Invalid> {
     let mut rows = new(Part::Beginning);
-    let is_long = content.bytes() > SCANNED_BYTES_MAX + TAIL_BYTES;
+    let line_bytes_max = lines.line_bytes_max;
+    // With a whole line, wherever it begins.
+    let tail_bytes = TAIL_BYTES.max(2 * line_bytes_max);
+    let is_long = content.bytes() > SCANNED_BYTES_MAX + tail_bytes;
     while !is_long || lines.at < SCANNED_BYTES_MAX {
         match lines.next()? {
             Some(line) => rows.add(line)?,
             None => return rows.end(),
         }
     }
-    let mut lines = Lines::of(content, content.bytes() - TAIL_BYTES);
+    let mut lines = Lines::of(content, content.bytes() - tail_bytes).up_to(line_bytes_max);
     let mut rows = new(Part::End);
     // The position is within a line, except by chance.
     lines.next()?;

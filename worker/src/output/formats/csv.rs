@@ -6,7 +6,7 @@ use crate::pose::{Frame, Person};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::layout::CSV_COLUMNS as COLUMNS;
 use bodyscript_protocol::message::Summary;
-use bodyscript_protocol::pose::{LANDMARKS, Landmark};
+use bodyscript_protocol::pose::{LANDMARKS, Landmark, NAMES};
 use std::fs::File;
 use std::time::Duration;
 
@@ -78,6 +78,7 @@ fn detected(frame: &Frame<'_>, id: usize, person: &Person) -> [String; COLUMNS.l
         "true".to_owned(),
         person.id.to_string(),
         seconds(frame.source_time),
+        NAMES[id].to_owned(),
     ]
 }
 
@@ -89,6 +90,7 @@ fn undetected(frame: &Frame<'_>, id: usize) -> [String; COLUMNS.len()] {
     row[12] = "false".to_owned();
     row[13] = "0".to_owned();
     row[14] = seconds(frame.source_time);
+    row[15] = NAMES[id].to_owned();
     row
 }
 
@@ -124,14 +126,16 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 1 + 4 * LANDMARKS);
         assert_eq!(lines[0], COLUMNS.join(","));
-        assert_eq!(lines[1], "0,0,,,,,,,,,,0.000000,false,0,1.000000");
+        assert_eq!(lines[1], "0,0,,,,,,,,,,0.000000,false,0,1.000000,nose");
         assert_eq!(
             lines[34],
             "1,0,0.250000,0.000000,0.000000,0.500000,track,0.000000,0.000000,0.000000,0.000000,\
-             0.033367,true,0,1.000000"
+             0.033367,true,0,1.000000,nose"
         );
         // Where only another person is detected, the first one has rows as well.
-        assert_eq!(lines[67], "2,0,,,,,,,,,,0.033367,false,0,1.000000");
-        assert!(lines[100].starts_with("2,0,0.25") && lines[100].ends_with(",true,1,1.000000"));
+        assert_eq!(lines[67], "2,0,,,,,,,,,,0.033367,false,0,1.000000,nose");
+        assert!(
+            lines[100].starts_with("2,0,0.25") && lines[100].ends_with(",true,1,1.000000,nose")
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! pose_data.json: the same data as the table as one document, written frame by frame.
 
+use super::frame_report::FrameReport;
 use crate::output::error::OutputError;
 use crate::output::statistics::StatisticsReport;
 use crate::output::video_report::VideoReport;
@@ -8,7 +9,7 @@ use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::layout::SCHEMA_VERSION;
 use bodyscript_protocol::message::Summary;
-use bodyscript_protocol::pose::{CONNECTIONS, Landmark, NAMES};
+use bodyscript_protocol::pose::{CONNECTIONS, NAMES};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -23,40 +24,6 @@ pub(super) const FORMAT: DataFormat = DataFormat {
 struct JsonWriter {
     file: BufWriter<File>,
     is_first: bool,
-}
-
-#[derive(Serialize)]
-struct FrameReport<'a> {
-    frame_id: u32,
-    time_s: f64,
-    detected: bool,
-    strategy: Option<&'a str>,
-    source_time_s: f64,
-    people: Vec<PersonReport<'a>>,
-}
-
-#[derive(Serialize)]
-struct PersonReport<'a> {
-    person_id: u32,
-    strategy: &'a str,
-    landmarks: Vec<LandmarkReport>,
-}
-
-#[derive(Serialize)]
-struct LandmarkReport {
-    x: f32,
-    y: f32,
-    z: f32,
-    visibility: f32,
-    presence: f32,
-    world: [f32; 3],
-}
-
-impl From<&Landmark> for LandmarkReport {
-    fn from(landmark: &Landmark) -> Self {
-        let Landmark { x, y, z, visibility, presence, world } = *landmark;
-        Self { x, y, z, visibility, presence, world }
-    }
 }
 
 impl JsonWriter {
@@ -88,19 +55,7 @@ impl FrameWriter for JsonWriter {
     fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
         let separator = if std::mem::take(&mut self.is_first) { "\n" } else { ",\n" };
         self.text(separator)?;
-        let people = frame.people.iter().map(|person| PersonReport {
-            person_id: person.id,
-            strategy: person.strategy,
-            landmarks: person.pose.iter().map(LandmarkReport::from).collect(),
-        });
-        self.value(&FrameReport {
-            frame_id: frame.id,
-            time_s: frame.time.as_secs_f64(),
-            detected: frame.first().is_some(),
-            strategy: frame.first().map(|person| person.strategy),
-            source_time_s: frame.source_time.as_secs_f64(),
-            people: people.collect(),
-        })
+        self.value(&FrameReport::from(frame))
     }
 
     /// Completes the document with the totals and what was left out.

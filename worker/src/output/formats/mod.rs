@@ -3,8 +3,14 @@
 //! A new data format is a file here and a row of [`FORMATS`], and a row of the protocol's table of artefacts.
 
 mod angles;
+mod c3d;
+mod coco;
 mod csv;
+mod frame_report;
 mod json;
+mod markers;
+mod mot;
+mod ndjson;
 mod openpose;
 mod parquet;
 mod trc;
@@ -14,10 +20,21 @@ use super::error::OutputError;
 use super::writer::{DataFormat, FrameWriter, WriterContext};
 use crate::pose::Frame;
 use bodyscript_protocol::message::Summary;
+use bodyscript_protocol::warning::Warning;
 
 /// The data formats.
-const FORMATS: [DataFormat; 6] =
-    [csv::FORMAT, json::FORMAT, openpose::FORMAT, trc::FORMAT, parquet::FORMAT, angles::FORMAT];
+const FORMATS: [DataFormat; 10] = [
+    csv::FORMAT,
+    json::FORMAT,
+    openpose::FORMAT,
+    trc::FORMAT,
+    parquet::FORMAT,
+    angles::FORMAT,
+    c3d::FORMAT,
+    mot::FORMAT,
+    coco::FORMAT,
+    ndjson::FORMAT,
+];
 
 /// The writers of the requested formats.
 pub(crate) struct DataWriters(Vec<Box<dyn FrameWriter>>);
@@ -37,6 +54,11 @@ impl DataWriters {
     /// Adds one frame to each.
     pub(crate) fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
         self.0.iter_mut().try_for_each(|writer| writer.write(frame))
+    }
+
+    /// What their formats cannot hold of the frames so far.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = Warning> {
+        self.0.iter().filter_map(|writer| writer.warning())
     }
 
     /// Completes them all.

@@ -10,7 +10,7 @@ use crate::pose::{Frame, Person};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::layout::SCHEMA_VERSION;
 use bodyscript_protocol::message::Summary;
-use bodyscript_protocol::pose::LANDMARKS;
+use bodyscript_protocol::pose::{LANDMARKS, NAMES};
 use parquet::data_type::{
     BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type,
 };
@@ -49,6 +49,7 @@ const SCHEMA: &str = "message pose_data {
     required boolean detected;
     required int32 person_id;
     required double source_time_s;
+    required binary landmark (UTF8);
 }";
 
 /// Writes the table group by group.
@@ -168,7 +169,10 @@ impl Rows {
         column::<DoubleType>(group, &self.time_s, None)?;
         column::<BoolType>(group, &self.detected, None)?;
         column::<Int32Type>(group, &self.person_id, None)?;
-        column::<DoubleType>(group, &self.source_time_s, None)
+        column::<DoubleType>(group, &self.source_time_s, None)?;
+        let names = NAMES.map(ByteArray::from);
+        let landmark = self.landmark_id.iter().map(|id| names[*id as usize].clone());
+        column::<ByteArrayType>(group, &landmark.collect::<Vec<_>>(), None)
     }
 
     /// Empties the columns and keeps their memory.

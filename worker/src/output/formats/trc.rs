@@ -7,73 +7,42 @@
 //! The header states the number and rate of the rows; it is written again at the end, in the same
 //! number of bytes.
 
+use super::markers::{RowRate, marker};
 use crate::output::error::OutputError;
-use crate::output::writer::{DataFormat, FrameWriter, WriterContext};
+use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::layout::{TRC_TITLES, trc_labels};
 use bodyscript_protocol::message::Summary;
-use bodyscript_protocol::pose::{LANDMARKS, Landmark};
+use bodyscript_protocol::pose::LANDMARKS;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
-use std::time::Duration;
 
 /// The format's row in the table.
-pub(super) const FORMAT: DataFormat = DataFormat { artefact: Artefact::Trc, create };
-
-fn create(file: File, context: &WriterContext<'_>) -> Result<Box<dyn FrameWriter>, OutputError> {
-    let options = &context.start.parameters.options;
-    let (num, den) = context.facts.frame_rate;
-    let stated = (num > 0 && den > 0).then(|| f64::from(num) / f64::from(den));
-    let camera = stated.map(|rate| rate * options.slow_motion.to_f64());
-    Ok(Box::new(TrcWriter::create(file, camera, options.sampling.interval())?))
-}
-
-/// Millimetres in a metre.
-const MM: f32 = 1000.0;
-/// How far the measured rate may be from the stated one for the stated one to be used.
-const RATE_TOLERANCE: f64 = 0.01;
+pub(super) const FORMAT: DataFormat = DataFormat {
+    artefact: Artefact::Trc,
+    create: |file, context| Ok(Box::new(TrcWriter::create(file, RowRate::of(context))?)),
+};
 
 /// Writes the table row by row.
 struct TrcWriter {
     file: BufWriter<File>,
-    /// Frames per second of life that the video states, and rows per second that follow from it.
-    stated: Option<[f64; 2]>,
-    rows: u32,
-    first: Duration,
-    last: Duration,
+    rate: RowRate,
 }
 
 impl TrcWriter {
-    /// Starts the table of a video with so many frames per second of life, if that is stated, of which
-    /// every `interval`-th frame is processed, if that is how they are chosen.
-    fn create(file: File, camera: Option<f64>, interval: Option<u32>) -> Result<Self, OutputError> {
-        let stated = camera.zip(interval).map(|(rate, n)| [rate, rate / f64::from(n)]);
-        let (first, last) = (Duration::ZERO, Duration::ZERO);
-        let mut writer = Self { file: BufWriter::new(file), stated, rows: 0, first, last };
+    /// Starts the table.
+    fn create(file: File, rate: RowRate) -> Result<Self, OutputError> {
+        let mut writer = Self { file: BufWriter::new(file), rate };
         let header = writer.header();
         writer.text(&header)?;
         Ok(writer)
     }
 
-    /// Frames per second of the camera and rows per second. The measured rate is used where the
-    /// video states no rate, or one that contradicts its times.
-    fn rates(&self) -> [f64; 2] {
-        let seconds = (self.last.saturating_sub(self.first)).as_secs_f64();
-        let measured = (seconds > 0.0).then(|| f64::from(self.rows - 1) / seconds);
-        match (self.stated, measured) {
-            (Some(stated), None) => stated,
-            (Some(stated), Some(rate)) if (rate / stated[1] - 1.0).abs() < RATE_TOLERANCE => stated,
-            (_, Some(rate)) => [rate, rate],
-            // At most one row, of unknown rate; readers reject zero.
-            (None, None) => [1.0, 1.0],
-        }
-    }
-
     fn header(&self) -> String {
-        let [camera, rate] = self.rates().map(|rate| format!("{rate:<12.6}"));
-        let rows = format!("{:<10}", self.rows);
+        let [camera, rate] = self.rate.per_second().map(|rate| format!("{rate:<12.6}"));
+        let rows = format!("{:<10}", self.rate.rows());
         let numbers = format!("{rate}\t{camera}\t{rows}\t{LANDMARKS}\tmm\t{rate}\t1\t{rows}");
         let titles = TRC_TITLES.map(String::from);
         let lines = titles.into_iter().chain([numbers]).chain(trc_labels());
@@ -81,13 +50,9 @@ impl TrcWriter {
     }
 
     fn row(&mut self, frame: &Frame<'_>) -> String {
-        if self.rows == 0 {
-            self.first = frame.time;
-        }
-        self.last = frame.time;
-        self.rows += 1;
+        self.rate.add(frame.time);
         // A tab ends every cell, the last one too: OpenSim ignores an empty last cell otherwise.
-        let mut row = format!("{}\t{:.6}\t", self.rows, frame.time.as_secs_f64());
+        let mut row = format!("{}\t{:.6}\t", self.rate.rows(), frame.time.as_secs_f64());
         match frame.first() {
             Some(person) => {
                 for [x, y, z] in person.pose.iter().map(marker) {
@@ -123,24 +88,21 @@ impl FrameWriter for TrcWriter {
     }
 }
 
-fn marker(landmark: &Landmark) -> [f32; 3] {
-    let [x, y, z] = landmark.world;
-    // Adding zero makes a negative zero positive.
-    [x * MM, -y * MM + 0.0, -z * MM + 0.0]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::output::writer::EMPTY_SUMMARY;
     use crate::pose::Person;
+    use bodyscript_protocol::pose::Landmark;
     use std::io::Read;
+    use std::time::Duration;
 
     /// The lines of a table with a person in all frames but the first.
     fn lines(rate: Option<f64>, interval: Option<u32>, times_s: &[f64]) -> Vec<String> {
         let mut file = tempfile::tempfile().expect("a file");
         let handle = file.try_clone().expect("a handle");
-        let mut writer = Box::new(TrcWriter::create(handle, rate, interval).expect("a header"));
+        let mut writer =
+            Box::new(TrcWriter::create(handle, RowRate::new(rate, interval)).expect("a header"));
         let world = [0.1, 0.2, -0.3];
         let pose = [Landmark { world, ..Landmark::default() }; LANDMARKS];
         for (id, time) in (0..).zip(times_s) {

@@ -1,0 +1,63 @@
+//! One frame as JSON: an entry of pose_data.json, a line of pose_data.ndjson.
+
+use crate::pose::{Frame, Person};
+use bodyscript_protocol::pose::Landmark;
+use serde::Serialize;
+
+/// One processed frame with the people in it.
+#[derive(Serialize)]
+pub(super) struct FrameReport<'a> {
+    frame_id: u32,
+    time_s: f64,
+    detected: bool,
+    strategy: Option<&'a str>,
+    source_time_s: f64,
+    people: Vec<PersonReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct PersonReport<'a> {
+    person_id: u32,
+    strategy: &'a str,
+    landmarks: Vec<LandmarkReport>,
+}
+
+#[derive(Serialize)]
+struct LandmarkReport {
+    x: f32,
+    y: f32,
+    z: f32,
+    visibility: f32,
+    presence: f32,
+    world: [f32; 3],
+}
+
+impl<'a> From<&Frame<'a>> for FrameReport<'a> {
+    fn from(frame: &Frame<'a>) -> Self {
+        Self {
+            frame_id: frame.id,
+            time_s: frame.time.as_secs_f64(),
+            detected: frame.first().is_some(),
+            strategy: frame.first().map(|person| person.strategy),
+            source_time_s: frame.source_time.as_secs_f64(),
+            people: frame.people.iter().map(PersonReport::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a Person> for PersonReport<'a> {
+    fn from(person: &'a Person) -> Self {
+        Self {
+            person_id: person.id,
+            strategy: person.strategy,
+            landmarks: person.pose.iter().map(LandmarkReport::from).collect(),
+        }
+    }
+}
+
+impl From<&Landmark> for LandmarkReport {
+    fn from(landmark: &Landmark) -> Self {
+        let Landmark { x, y, z, visibility, presence, world } = *landmark;
+        Self { x, y, z, visibility, presence, world }
+    }
+}
