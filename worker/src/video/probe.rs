@@ -227,7 +227,7 @@ mod tests {
             frame_rate_max: 60,
         };
         let of = |start, end: Option<u64>| {
-            let part = Part { start: s(start), end: end.map(s) };
+            let part = Part { start: s(start), end: end.map(s), crop: None };
             let part = ProcessedPart::of(Some(s(60)), &format, &limits, part);
             part.map(|part| part.frames).map_err(|error| error.to_string())
         };

@@ -106,7 +106,7 @@ mod tests {
         for id in 0..frames {
             let time = Duration::from_millis(40 * u64::from(id));
             let people = if id == 0 { &[][..] } else { &people };
-            writer.write(&Frame { id, time, people }).expect("a frame");
+            writer.write(&Frame { id, time, source_time: time, people }).expect("a frame");
         }
         let warning = writer.warning();
         writer.finish(&EMPTY_SUMMARY).expect("completed");

@@ -67,7 +67,7 @@ mod tests {
             let pose = deg.map(|deg| Body::arm_raised_forwards(deg).facing_the_camera());
             let people = pose.map(|pose| Person { id: 3, pose, strategy: "track" });
             let time = Duration::ZERO;
-            let frame = Frame { id: 0, time, people: people.as_slice() };
+            let frame = Frame { id: 0, time, source_time: time, people: people.as_slice() };
             series.add(&frame).first().and_then(|(_, angles)| angles[SHOULDER])
         };
         arm_deg.iter().map(|deg| flexion_at(deg).map(f64::round)).collect()
