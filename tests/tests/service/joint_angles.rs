@@ -79,14 +79,16 @@ fn the_page_has_the_names_and_numbers_of_the_table() -> Result<()> {
     assert_eq!(status["status"], "completed", "{status}");
     browser.visit(&server.url(&format!("/#job={id}")))?;
     browser.wait("document.querySelectorAll('#curves path.left').length === 4")?;
+    // Seven angles of both sides and three of the trunk, of which four are shown at first.
+    browser.wait("document.querySelectorAll('#more-curves figure').length === 6")?;
     let of_page = browser.run(&format!(
-        "const document = fetch('/api/serve/{id}/pose_data.json').then((answer) => answer.json());
-         return Promise.all([import('/assets/pose.js'), document])
-           .then(([{{ PoseData }}, poses]) => new PoseData(poses).angles(0))"
+        "const poses = fetch('/api/serve/{id}/pose_data.json').then((answer) => answer.json());
+         return Promise.all([import('/assets/pose.js'), poses])
+           .then(([{{ PoseData }}, poses]) => JSON.stringify(new PoseData(poses).angles(0)))"
     ))?;
     let table = read(&server.get(&format!("/api/serve/{id}/joint_angles.csv"))?.text()?)?;
     // What JSON has no number for is null: NaN, an angle that is not defined.
-    let of_page: Angles = serde_json::from_value(of_page)?;
+    let of_page: Angles = serde_json::from_str(of_page.as_str().context("a text")?)?;
     assert_eq!(of_page.keys().collect::<Vec<_>>(), table.keys().collect::<Vec<_>>());
     for (name, values) in &table {
         for (n, (table, page)) in values.iter().zip(&of_page[name]).enumerate() {

@@ -65,7 +65,7 @@ fn all_readers_read_the_same_data() -> Result<()> {
     assert!(visible > 10 * seen, "most keypoints are in the picture: {read}");
     let names = COCO_KEYPOINTS.map(|landmark| NAMES[landmark]);
     assert_eq!(read["coco_keypoints"], serde_json::to_value(names)?);
-    assert_eq!(read["coco_precision"], 1.0, "of the keypoints against themselves");
+    assert!(read["coco_precision"].as_f64() > Some(0.999), "against themselves: {read}");
     assert_eq!(read["angles"].as_array().map(Vec::len), Some(17));
     assert_eq!((&read["angles_rows"], &read["angles_known"]), (&FRAMES.into(), &seen.into()));
     Ok(())
