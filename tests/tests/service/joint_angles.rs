@@ -84,7 +84,7 @@ fn the_page_has_the_names_and_numbers_of_the_table() -> Result<()> {
     let of_page = browser.run(&format!(
         "const poses = fetch('/api/serve/{id}/pose_data.json').then((answer) => answer.json());
          return Promise.all([import('/assets/pose.js'), poses])
-           .then(([{{ PoseData }}, poses]) => JSON.stringify(new PoseData(poses).angles(0)))"
+           .then(([{{ PoseData }}, poses]) => JSON.stringify(new PoseData(poses, 0).angles(0)))"
     ))?;
     let table = read(&server.get(&format!("/api/serve/{id}/joint_angles.csv"))?.text()?)?;
     // What JSON has no number for is null: NaN, an angle that is not defined.

@@ -99,7 +99,7 @@ impl Annotations<'_> {
         ensure(self.last.is_none_or(|last| last < pose), "annotations are not in order")?;
         self.last = Some(pose);
         let (frame, person) = pose;
-        ensure(frame < self.expected.summary.frames_decoded, "a frame was not decoded")?;
+        self.expected.check_frame(frame)?;
         ensure(person < self.expected.summary.people, "it has a person who was not reported")?;
         self.detected += u32::from(person == 0);
         self.people = self.people.max(person + 1);
@@ -128,14 +128,11 @@ struct Images<'a> {
 impl Images<'_> {
     fn add(&mut self, line: &[u8]) -> Result<(), Invalid> {
         let image: Image = serde_json::from_slice(line)?;
-        let Expected { facts, summary, parameters, .. } = self.expected;
-        equal("width", image.width, facts.width)?;
-        equal("height", image.height, facts.height)?;
+        equal("width", image.width, self.expected.facts.width)?;
+        equal("height", image.height, self.expected.facts.height)?;
         ensure(image.file_name == coco_image_name(image.id), "an image has another name")?;
         ensure(self.last.is_none_or(|last| last < image.id), "images are not in order")?;
-        ensure(image.id < summary.frames_decoded, "a frame was not decoded")?;
-        let interval = parameters.options.sampling.interval().unwrap_or(1);
-        ensure(image.id.is_multiple_of(interval), "it has a frame that was not to be processed")?;
+        self.expected.check_frame(image.id)?;
         self.last = Some(image.id);
         self.number += 1;
         Ok(())
@@ -153,7 +150,7 @@ mod tests {
         assert_eq!(coco("nose", "head"), "its head differs");
         assert_eq!(coco("\"id\":3", "\"id\":4"), "number of an annotation: 4 instead of 3");
         assert_eq!(coco("\"image_id\":2", "\"image_id\":0"), "annotations are not in order");
-        assert_eq!(coco("\"image_id\":2", "\"image_id\":7"), "a frame was not decoded");
+        assert_eq!(coco("\"image_id\":2", "\"image_id\":7"), "it has a frame that was not decoded");
         assert_eq!(
             coco("\"person_id\":0", "\"person_id\":9"),
             "it has a person who was not reported"

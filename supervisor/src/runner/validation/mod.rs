@@ -33,7 +33,7 @@ mod trc;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{JobParameters, Summary, VideoFacts};
 use content::Content;
-use invalid::Invalid;
+use invalid::{Invalid, ensure};
 use std::fs::File;
 use std::io;
 use thiserror::Error;
@@ -59,6 +59,15 @@ impl Expected {
     fn picture_size(&self) -> [u32; 2] {
         let VideoFacts { width, height, .. } = self.facts;
         self.parameters.options.part().picture_size([width, height])
+    }
+
+    /// Checks that a frame was decoded and was to be processed.
+    fn check_frame(&self, frame: u32) -> Result<(), Invalid> {
+        let Summary { first_frame, frames_decoded, .. } = self.summary;
+        let decoded = first_frame..first_frame.saturating_add(frames_decoded);
+        ensure(decoded.contains(&frame), "it has a frame that was not decoded")?;
+        let interval = self.parameters.options.sampling.interval().unwrap_or(1);
+        ensure(frame.is_multiple_of(interval), "it has a frame that was not to be processed")
     }
 }
 

@@ -48,11 +48,7 @@ impl<'a> Poses<'a> {
                 self.people_in_frame = 1;
             }
         }
-        let decoded =
-            summary.first_frame..summary.first_frame.saturating_add(summary.frames_decoded);
-        ensure(decoded.contains(&frame), "it has a frame that was not decoded")?;
-        let interval = parameters.options.sampling.interval().unwrap_or(1);
-        ensure(frame.is_multiple_of(interval), "it has a frame that was not to be processed")?;
+        self.expected.check_frame(frame)?;
         ensure(
             self.people_in_frame <= parameters.options.people_max,
             "too many people in a frame",
