@@ -105,8 +105,9 @@ mod tests {
         let people = [Person { id: 0, pose, strategy: "track" }];
         for id in 0..frames {
             let time = Duration::from_millis(40 * u64::from(id));
-            let people = if id == 0 { &[][..] } else { &people };
-            writer.write(&Frame { id, time, source_time: time, people }).expect("a frame");
+            let people = if id == 0 { &people[..0] } else { &people[..] };
+            let frame = Frame { id, time, source_time: time, people };
+            FrameWriter::write(&mut *writer, &frame).expect("a frame");
         }
         let warning = writer.warning();
         writer.finish(&EMPTY_SUMMARY).expect("completed");

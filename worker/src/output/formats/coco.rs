@@ -185,9 +185,9 @@ mod tests {
         let handle = file.try_clone().expect("a handle");
         let mut writer = Box::new(CocoWriter::create(handle, [640, 480]).expect("a head"));
         for (id, people) in (0..).map(|n| 2 * n).zip(frames) {
-            writer
-                .write(&Frame { id, time: Duration::ZERO, source_time: Duration::ZERO, people })
-                .expect("a frame");
+            let time = Duration::ZERO;
+            let frame = Frame { id, time, source_time: time, people };
+            FrameWriter::write(&mut *writer, &frame).expect("a frame");
         }
         writer.finish(&EMPTY_SUMMARY).expect("completed");
         file.rewind().expect("it seeks");

@@ -92,7 +92,8 @@ mod tests {
         let other = [Person { id: 1, pose, strategy: "track" }];
         for (id, people) in [(0, &[][..]), (1, &other[..])] {
             let time = Duration::from_micros(33_367 * u64::from(id));
-            writer.write(&Frame { id, time, source_time: time, people }).expect("a row");
+            let frame = Frame { id, time, source_time: time, people };
+            FrameWriter::write(&mut *writer, &frame).expect("a row");
         }
         writer.finish(&EMPTY_SUMMARY).expect("completed");
         file.rewind().expect("it seeks");
