@@ -39,7 +39,7 @@ fn read(table: &str) -> Result<Angles> {
     let mut angles = Angles::new();
     for row in lines {
         anyhow::ensure!(row.len() == columns.len() && row[1] == "0", "{row:?}");
-        for (name, cell) in columns.iter().zip(row).skip(4) {
+        for (name, cell) in columns.iter().zip(row).filter(|(name, _)| name.ends_with("_deg")) {
             let angle = (!cell.is_empty()).then(|| cell.parse()).transpose()?;
             angles.entry((*name).to_owned()).or_default().push(angle);
         }

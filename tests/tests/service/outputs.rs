@@ -254,7 +254,8 @@ fn mean_angles(path: &Path) -> Result<BTreeMap<String, f64>> {
         let sum = values.sum::<Result<f64, _>>().with_context(|| (*name).to_owned())?;
         Ok(((*name).to_owned(), sum / FRAMES as f64))
     };
-    rows[0].iter().enumerate().skip(4).map(mean).collect()
+    let angles = rows[0].iter().enumerate().filter(|(_, name)| name.ends_with("_deg"));
+    angles.map(mean).collect()
 }
 
 /// Angles in the image plane match: flexion of the near side from the side, abduction from the front. In
