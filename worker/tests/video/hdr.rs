@@ -12,12 +12,16 @@ const TOLERANCE: f64 = 3.0;
 const PQ_LEVELS: [f64; 6] = [18.1, 67.9, 153.8, 233.8, 254.7, 255.0];
 const HLG_LEVELS: [f64; 6] = [30.1, 90.4, 150.7, 198.7, 235.0, 252.7];
 
-const H265: &str = "x265enc speed-preset=ultrafast qp=8 ! h265parse";
+pub(crate) const H265: &str = "x265enc speed-preset=ultrafast qp=8 ! h265parse";
 const H264: &str = "x264enc pass=qual quantizer=8 ! video/x-h264,profile=high-10 ! h264parse";
 const VP9: &str = "vp9enc deadline=1 cpu-used=8 target-bitrate=8000000 ! vp9parse";
 
 /// A clip whose values are tagged with a colorimetry, not converted to it.
-fn tagged(format: &str, colorimetry: &str, (encoder, muxer): (&str, &'static str)) -> Clip {
+pub(crate) fn tagged(
+    format: &str,
+    colorimetry: &str,
+    (encoder, muxer): (&str, &'static str),
+) -> Clip {
     let matrix = "colorimetry=(string)2:6:16:7";
     let encoder = format!(
         "videoconvert ! video/x-raw,format={format},{matrix} \

@@ -10,6 +10,7 @@ mod hdr;
 mod headers;
 mod more_formats;
 mod orientation;
+mod parts;
 mod sound;
 mod times;
 mod transport_stream;
