@@ -8,7 +8,7 @@ use std::fmt::Write;
 /// fail.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// The time of a frame in the file, by whose times it may be slower than life: a column of every table.
+/// The time of a frame in the file, which may be slower than life: a column of every table.
 pub const SOURCE_TIME: &str = "source_time_s";
 
 /// The columns of pose_data.csv. The first seven are those of the service's predecessor, in its order.

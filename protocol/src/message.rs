@@ -7,6 +7,7 @@ use crate::sandbox_report::{Layer, SandboxReport};
 use crate::warning::Warnings;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
+use std::ops::Range;
 
 /// A message from the supervisor to the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,6 +191,13 @@ pub struct Summary {
     /// What was left out or assumed.
     #[serde(default)]
     pub warnings: Warnings,
+}
+
+impl Summary {
+    /// The numbers of the decoded frames of the part.
+    pub const fn frames(&self) -> Range<u32> {
+        self.first_frame..self.first_frame.saturating_add(self.frames_decoded)
+    }
 }
 
 /// The reason a run failed.

@@ -229,7 +229,7 @@ fn slow_motion_gives_the_times_of_life_beside_those_of_the_file() -> Result<()> 
     }
     let csv = std::fs::read_to_string(run.artefact(&video, "pose_data.csv"))?;
     let first = csv.lines().nth(1).context("a row")?;
-    assert!(first.contains(",0.050000,true,") && first.ends_with(",0.400000"), "{first}");
+    assert!(first.contains(",0.050000,true,0,0.400000,"), "{first}");
     let trc = std::fs::read_to_string(run.artefact(&video, "pose.trc"))?;
     let rates: Vec<_> = trc.lines().nth(2).context("rates")?.split('\t').map(str::trim).collect();
     assert!((rates[0].parse::<f64>()? - 120.0).abs() < 0.5, "{rates:?}");

@@ -112,7 +112,7 @@ fn an_artefact_of_another_run_is_refused() {
             |run| run.parameters.options.crop = Some("0,0,0.5,1".parse().expect("an area")),
             &PICTURES,
         ),
-        (|run| run.summary.first_frame = 2, &[Artefact::Csv, Artefact::Json, Artefact::OpenPose]),
+        (|run| run.summary.first_frame = 2, &[Artefact::Csv, Artefact::Json, Artefact::Coco]),
         (|run| run.job = "other".into(), &[Artefact::Metadata]),
         (|run| run.parameters.options.people_max = 2, &[Artefact::Metadata]),
     ];
