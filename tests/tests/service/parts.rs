@@ -163,8 +163,8 @@ fn a_cropped_picture_keeps_the_coordinates_of_the_whole_one() -> Result<()> {
     let turned = folder.path().join("turned.mp4");
     let clip = Clip::new().size(480, 360).frames(12).rotation(Rotation::Clockwise90);
     clip.encode(&turned)?;
-    for (video, size) in [(walking(), (640, 480)), (turned, (480, 360))] {
-        let options = ["--mode", "static", "--end", "0.4"];
+    for (video, size) in [(walking(), (640_u32, 480_u32)), (turned, (480, 360))] {
+        let options = ["--mode", "static", "--end", "0.39"];
         let run = |more: &[&str], name| {
             let options = [&options[..], more].concat();
             Run::new(&options, std::slice::from_ref(&video), &folder.path().join(name))?.check()
@@ -191,8 +191,9 @@ fn a_cropped_picture_keeps_the_coordinates_of_the_whole_one() -> Result<()> {
 }
 
 /// Mean distance of the landmarks with and without the rest of the picture, as a fraction of the diagonal: the
-/// detector sees the person at another size.
-const CROPPED_DISTANCE_MAX: f64 = 0.01;
+/// detector sees the person at another size, and the region of the person reaches beyond the area. Coordinates of
+/// the area would be off by a tenth and more.
+const CROPPED_DISTANCE_MAX: f64 = 0.02;
 
 #[test]
 fn a_crop_outside_the_picture_or_too_small_is_refused() -> Result<()> {
