@@ -1,4 +1,4 @@
-//! Jobs that process a part of a video, chosen by `start` and `end`.
+//! Jobs that process a part of a video: `start` and `end`, `crop`, and `slow_motion`.
 
 use crate::accuracy::{Distance, TRACKED};
 use anyhow::{Context, Result};
