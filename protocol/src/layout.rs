@@ -12,7 +12,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const SOURCE_TIME: &str = "source_time_s";
 
 /// The columns of pose_data.csv. The first seven are those of the service's predecessor, in its order.
-pub const CSV_COLUMNS: [&str; 16] = [
+pub const CSV_COLUMNS: [&str; 17] = [
     "frame_id",
     "landmark_id",
     "x",
@@ -27,11 +27,15 @@ pub const CSV_COLUMNS: [&str; 16] = [
     "time_s",
     "detected",
     "person_id",
+    TRACK_ID,
     SOURCE_TIME,
     "landmark",
 ];
 
-/// The columns of joint_angles.csv before the angles.
+/// The column of all tables with the number of a person's track.
+pub const TRACK_ID: &str = "track_id";
+
+/// The columns of joint_angles.csv before the angles; after them come [`TRACK_ID`] and [`SOURCE_TIME`].
 pub const ANGLE_KEYS: [&str; 4] = ["frame_id", "person_id", "time_s", "detected"];
 
 /// The angles of joint_angles.csv, in the order of their columns.

@@ -3,8 +3,8 @@
 use crate::SampleRun;
 use bodyscript_protocol::layout::{
     ANGLE_KEYS, ANGLES, COCO_END, COCO_IMAGES, COCO_KEYPOINTS, COCO_PERSON, CSV_COLUMNS,
-    MOT_MISSING, SCHEMA_VERSION, SOURCE_TIME, TRC_TITLES, coco_head, coco_image_name, mot_head,
-    trc_labels,
+    MOT_MISSING, SCHEMA_VERSION, SOURCE_TIME, TRACK_ID, TRC_TITLES, coco_head, coco_image_name,
+    mot_head, trc_labels,
 };
 use bodyscript_protocol::message::VideoFacts;
 use bodyscript_protocol::options::{OPTIONS, Values};
@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 pub(crate) fn csv(run: &SampleRun) -> String {
     let mut text = CSV_COLUMNS.join(",") + "\n";
     for (frame, is_detected) in run.frames() {
+        let track = if is_detected { "0" } else { "" };
         for (landmark, name) in NAMES.iter().enumerate() {
             let values = match is_detected {
                 true => "0.25,0.5,-0.125000,0.9,track,0.9,0.0,-0.1,0.2",
                 false => ",,,,,,,,",
             };
             text += &format!(
-                "{frame},{landmark},{values},{frame}.5,{is_detected},0,{frame}.5,{name}\n"
+                "{frame},{landmark},{values},{frame}.5,{is_detected},0,{track},{frame}.5,{name}\n"
             );
         }
     }
@@ -28,12 +29,12 @@ pub(crate) fn csv(run: &SampleRun) -> String {
 }
 
 pub(crate) fn angles(run: &SampleRun) -> String {
-    let columns: Vec<_> = ANGLE_KEYS.into_iter().chain(ANGLES).chain([SOURCE_TIME]).collect();
-    let mut text = columns.join(",") + "\n";
+    let columns = ANGLE_KEYS.into_iter().chain(ANGLES).chain([TRACK_ID, SOURCE_TIME]);
+    let mut text = columns.collect::<Vec<_>>().join(",") + "\n";
     for (frame, is_detected) in run.frames() {
-        let angle = if is_detected { ",1.500" } else { "," };
-        text +=
-            &format!("{frame},0,{frame}.5,{is_detected}{},{frame}.5\n", angle.repeat(ANGLES.len()));
+        let (angle, track) = if is_detected { (",1.500", "0") } else { (",", "") };
+        let angles = angle.repeat(ANGLES.len());
+        text += &format!("{frame},0,{frame}.5,{is_detected}{angles},{track},{frame}.5\n");
     }
     text
 }
@@ -104,7 +105,8 @@ fn frames(run: &SampleRun) -> Vec<String> {
         "world": [0.0, 0.0, 0.0]});
     let landmarks = vec![landmark; LANDMARKS];
     let frames = run.frames().map(|(frame, is_detected)| {
-        let person = json!({"person_id": 0, "strategy": "track", "landmarks": landmarks});
+        let person = json!({"person_id": 0, "strategy": "track", "track_id": 0,
+            "landmarks": landmarks});
         let people = if is_detected { vec![person] } else { Vec::new() };
         let frame = json!({"frame_id": frame, "time_s": 0.5, "source_time_s": 0.5, "detected": is_detected,
             "strategy": is_detected.then_some("track"), "people": people});

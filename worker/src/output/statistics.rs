@@ -21,8 +21,10 @@ pub(crate) struct Statistics {
     track_losses: u32,
     people: u32,
     visibility_sum: f64,
-    /// The poses of the last two frames, the latest first, if both have one.
+    /// The poses of the last two frames, the latest first, if both have one of the same track.
     last: [Option<Pose>; 2],
+    /// The track of the latest pose.
+    track: u32,
     jitter: MeanSquare,
 }
 
@@ -67,6 +69,7 @@ impl Statistics {
             people: 0,
             visibility_sum: 0.0,
             last: [None; 2],
+            track: 0,
             jitter: MeanSquare::default(),
         }
     }
@@ -81,6 +84,9 @@ impl Statistics {
             self.last = [None; 2];
             return 0.0;
         };
+        if std::mem::replace(&mut self.track, person.track) != person.track {
+            self.last = [None; 2];
+        }
         if let [Some(last), Some(before)] = &self.last {
             self.jitter.add(&person.pose, last, before, self.size);
         }
@@ -162,7 +168,7 @@ mod tests {
 
     fn person(id: u32, x: f32, visibility: f32) -> Person {
         let pose = [Landmark { x, visibility, ..Landmark::default() }; LANDMARKS];
-        Person { id, pose, strategy: "track" }
+        Person { id, track: 0, pose, strategy: "track" }
     }
 
     fn summary(frames: &[Vec<Person>]) -> Summary {
@@ -190,11 +196,13 @@ mod tests {
     }
 
     #[test]
-    fn jitter_needs_three_consecutive_frames_with_visible_landmarks() {
+    fn jitter_needs_three_consecutive_frames_of_a_track_with_visible_landmarks() {
         let at = |x| vec![person(0, x, 0.9)];
         let hidden = |x| vec![person(0, x, 0.4)];
         assert_eq!(summary(&[at(0.1), at(0.9), vec![], at(0.1), at(0.9)]).jitter, 0.0);
         assert_eq!(summary(&[hidden(0.1), hidden(0.9), hidden(0.1)]).jitter, 0.0);
+        let other = |x| vec![Person { track: 1, ..person(0, x, 0.9) }];
+        assert_eq!(summary(&[at(0.1), at(0.1), other(0.9), other(0.9)]).jitter, 0.0);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The appearance of a person: the mean colours of trunk and thighs. Used by `track` to reidentify
-//! people that were lost for a moment.
+//! The appearance of a person: the mean colours of trunk and thighs. Used by `identity` to tell
+//! people apart and to recognise those that were lost for a moment.
 
 use crate::picture::{Picture, Pixels};
 use bodyscript_protocol::pose::Pose;
@@ -30,11 +30,16 @@ impl Appearance {
         Self([a, b, c, d, e, f])
     }
 
-    /// Updates the running mean with a new sample.
-    pub(super) fn update(&mut self, sample: &Self) {
-        for (value, sample) in self.0.iter_mut().zip(sample.0) {
-            *value += NEW_SHARE * (sample - *value);
-        }
+    /// The running mean with a new sample.
+    pub(super) fn updated(&self, sample: &Self) -> Self {
+        let mean = |i: usize| self.0[i] + NEW_SHARE * (sample.0[i] - self.0[i]);
+        Self(std::array::from_fn(mean))
+    }
+
+    /// One grey from top to bottom.
+    #[cfg(test)]
+    pub(super) const fn plain(grey: f32) -> Self {
+        Self([grey; 6])
     }
 
     /// The difference of two appearances: 0 for equal, 1 for black against white.
@@ -100,8 +105,7 @@ mod tests {
             (Appearance::of(&picture, &person_at(0.2)), Appearance::of(&picture, &person_at(0.7)));
         assert_eq!((light.0[0], light.0[3]), (1.0, 0.0), "a white shirt and black trousers");
         assert!((light.difference(&dark) - 0.5_f32.sqrt()).abs() < 1e-6);
-        let mut slow = light;
-        slow.update(&dark);
+        let slow = light.updated(&dark);
         assert!(slow.difference(&light) < 0.1 * slow.difference(&dark));
     }
 

@@ -11,11 +11,14 @@
 
 mod anchors;
 mod appearance;
+mod continuity;
 mod crop;
+mod detection;
 mod detector;
 mod enhance;
 mod estimator;
 mod frame_search;
+mod identity;
 mod landmarks;
 mod people_tracker;
 mod person;

@@ -2,16 +2,16 @@
 //! were no others; a detection claimed by the first person is not assigned to another.
 //!
 //! ```text
-//! active -- no person in the region, or the detection belongs to another track --> lost
-//! lost   -- a detection matches in position and appearance ----------------------> active, same id
-//! lost   -- longer than `LOST_MAX` ----------------------------------------------> removed
+//! active -- nobody in the region, somebody else, or somebody who has a track --> lost
+//! lost   -- a detection matches in position, size and appearance --------------> active, same id
+//! lost   -- longer than `LOST_MAX` --------------------------------------------> removed
 //! ```
 
-use super::appearance::Appearance;
+use super::detection::Detection;
 use super::estimator::CurrentFrame;
 use super::landmarks::PoseEstimate;
 use super::person::Person;
-use super::track::{Detection, LOST_MAX, Track, TrackingMode};
+use super::track::{LOST_MAX, Track, TrackingMode};
 use std::time::Duration;
 
 /// How often the detector searches for people without a track.
@@ -74,7 +74,8 @@ impl PeopleTracker {
             let at = self.track_for(frame.pts, &detection);
             people.push(self.tracks[at].update(frame, detection, self.mode));
         }
-        self.tracks.retain(|track| frame.pts.saturating_sub(track.last_seen) <= LOST_MAX);
+        self.tracks.iter_mut().for_each(Track::end_frame);
+        self.tracks.retain(|track| frame.pts.saturating_sub(track.last_seen()) <= LOST_MAX);
         people.sort_by_key(|person| person.id);
         people
     }
@@ -94,11 +95,14 @@ impl PeopleTracker {
             let estimate = frame.estimator.landmarks(frame.picture, &self.tracks[at].roi);
             let is_claimed =
                 |estimate: &PoseEstimate| claimed.iter().any(|it| is_same(frame, it, estimate));
-            let Some(estimate) = estimate.filter(|estimate| !is_claimed(estimate)) else {
+            let detection = estimate
+                .filter(|estimate| !is_claimed(estimate))
+                .map(|estimate| Detection::of(frame, estimate, "track"))
+                .filter(|detection| self.tracks[at].is_continued_by(frame.pts, detection));
+            let Some(detection) = detection else {
                 self.tracks[at].mark_lost();
                 continue;
             };
-            let detection = detection(frame, estimate, "track");
             let rival =
                 found.iter().position(|(_, it)| is_same(frame, &it.estimate, &detection.estimate));
             match rival {
@@ -170,15 +174,10 @@ fn detect(
         let Some(estimate) = frame.estimator.landmarks(frame.picture, &roi) else { continue };
         let mut known = claimed.iter().chain(detections.iter().map(|it| &it.estimate));
         if !known.any(|other| is_same(frame, other, &estimate)) {
-            detections.push(detection(frame, estimate, strategy));
+            detections.push(Detection::of(frame, estimate, strategy));
         }
     }
     detections
-}
-
-fn detection(frame: CurrentFrame<'_>, estimate: PoseEstimate, strategy: &'static str) -> Detection {
-    let appearance = Appearance::of(frame.picture, &estimate.pose);
-    Detection { estimate, appearance, strategy }
 }
 
 /// Whether two poses are of the same person, by the mean distance of their landmarks.

@@ -28,6 +28,9 @@ impl<'a> Frame<'a> {
 pub(crate) struct Person {
     /// Number of the person in the video, from 0: the same from frame to frame.
     pub(crate) id: u32,
+    /// Number of the person's track, from 0: another one after the person was lost, or if this
+    /// number stands for somebody else from here on.
+    pub(crate) track: u32,
     /// The landmarks.
     pub(crate) pose: Pose,
     /// The name of the strategy that detected the person.

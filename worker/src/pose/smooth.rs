@@ -103,6 +103,11 @@ impl Smoother {
         estimate
     }
 
+    /// Forgets everything: the next detection is of somebody else.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(self.smoothing);
+    }
+
     /// Forgets the person's position: the next detection may be elsewhere. The visibility of the
     /// landmarks and the shape of the body are kept.
     pub fn lose_track(&mut self) {

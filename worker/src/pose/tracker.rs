@@ -4,14 +4,15 @@
 //! change the result for the first; the others are left to `people_tracker`. Independent frames are
 //! processed on several threads (`pipeline`); state between frames is updated in frame order.
 
+use super::continuity::Continuity;
+use super::detection::Detection;
 use super::estimator::{CurrentFrame, Estimator};
 use super::frame_search::{self, BestEstimate, SearchBuffers, SearchHistory};
-use super::landmarks::PoseEstimate;
 use super::people_tracker::{self, PeopleTracker};
 use super::person::Person;
 use super::pipeline::{Cancelled, ItemContext, Limits, Pipeline, Task};
 use super::primary_tracker::PrimaryTracker;
-use super::track::{Detection, TrackingMode};
+use super::track::TrackingMode;
 use crate::picture::Picture;
 use bodyscript_protocol::options::{Mode, Options};
 use std::num::NonZeroU32;
@@ -53,7 +54,7 @@ pub(crate) struct Tracker<'scope> {
 /// How the first person is found.
 enum Method<'scope> {
     /// In each frame independently.
-    Independent(Pipeline<'scope, FrameTask<'scope>>),
+    Independent(Pipeline<'scope, FrameTask<'scope>>, Continuity),
     /// By tracking; one frame at a time.
     Tracking(Box<PrimaryTracker>, Option<TrackedFrame>),
 }
@@ -75,7 +76,7 @@ impl<'scope> Tracker<'scope> {
             mode => {
                 let task = FrameTask { estimator, mode, others_max };
                 let pipeline = Pipeline::start(scope, task, limits(threads, size));
-                (Method::Independent(pipeline), TrackingMode::IdsOnly)
+                (Method::Independent(pipeline, Continuity::default()), TrackingMode::IdsOnly)
             }
         };
         let others = (others_max > 0).then(|| PeopleTracker::new(others_max, mode));
@@ -85,7 +86,7 @@ impl<'scope> Tracker<'scope> {
     /// Whether a frame has to be popped before another is pushed.
     pub(crate) fn is_full(&self) -> bool {
         match &self.method {
-            Method::Independent(pipeline) => pipeline.is_full(),
+            Method::Independent(pipeline, _) => pipeline.is_full(),
             Method::Tracking(_, done) => done.is_some(),
         }
     }
@@ -93,15 +94,13 @@ impl<'scope> Tracker<'scope> {
     /// Adds a frame to be processed.
     pub(crate) fn push(&mut self, frame: VideoFrame) {
         match &mut self.method {
-            Method::Independent(pipeline) => pipeline.push(frame),
+            Method::Independent(pipeline, _) => pipeline.push(frame),
             Method::Tracking(primary, done) => {
                 let current = current(self.estimator, &frame);
-                let strategy = if primary.is_tracking() { "track" } else { "detect" };
-                let first = primary.track(current);
-                let track = |others: &mut PeopleTracker| others.track(current, first.as_ref());
+                let (first, estimate) = primary.track(current).unzip();
+                let track = |others: &mut PeopleTracker| others.track(current, estimate.as_ref());
                 let others = self.others.as_mut().map(track).unwrap_or_default();
-                let people = people(first.map(|estimate| (estimate, strategy)), others);
-                *done = Some((frame, Some(people)));
+                *done = Some((frame, Some(first.into_iter().chain(others).collect())));
             }
         }
     }
@@ -109,15 +108,15 @@ impl<'scope> Tracker<'scope> {
     /// Adds a frame that is not processed but keeps its place in the order.
     pub(crate) fn push_skipped(&mut self, frame: VideoFrame) {
         match &mut self.method {
-            Method::Independent(pipeline) => pipeline.push_skipped(frame),
+            Method::Independent(pipeline, _) => pipeline.push_skipped(frame),
             Method::Tracking(_, done) => *done = Some((frame, None)),
         }
     }
 
     /// Waits for the oldest frame in the tracker; none if there is none.
     pub(crate) fn pop(&mut self) -> Option<TrackedFrame> {
-        let pipeline = match &mut self.method {
-            Method::Independent(pipeline) => pipeline,
+        let (pipeline, continuity) = match &mut self.method {
+            Method::Independent(pipeline, continuity) => (pipeline, continuity),
             Method::Tracking(_, done) => return done.take(),
         };
         let (frame, detections) = pipeline.pop()?;
@@ -125,7 +124,10 @@ impl<'scope> Tracker<'scope> {
             let current = current(self.estimator, &frame);
             let assign = |tracker: &mut PeopleTracker| tracker.assign_ids(current, others);
             let others = self.others.as_mut().map(assign).unwrap_or_default();
-            people(first.map(|best| (best.estimate, best.enhancement.name())), others)
+            let first = first.map(|best| {
+                Detection::of(current, best.estimate, best.enhancement.name())
+            });
+            first_person(current, continuity, first).into_iter().chain(others).collect()
         });
         Some((frame, people))
     }
@@ -135,9 +137,20 @@ const fn current<'a>(estimator: &'a Estimator, frame: &'a VideoFrame) -> Current
     CurrentFrame { estimator, picture: &frame.picture, pts: frame.time }
 }
 
-fn people(first: Option<(PoseEstimate, &'static str)>, others: Vec<Person>) -> Vec<Person> {
-    let first = first.map(|(estimate, strategy)| Person { id: 0, pose: estimate.pose, strategy });
-    first.into_iter().chain(others).collect()
+/// The first person of an independent frame.
+fn first_person(
+    frame: CurrentFrame<'_>,
+    continuity: &mut Continuity,
+    detection: Option<Detection>,
+) -> Option<Person> {
+    let Some(detection) = detection else {
+        continuity.miss();
+        return None;
+    };
+    continuity.follow(frame.pts, &detection);
+    let track = continuity.update(frame.pts, detection.estimate.next_roi(), &detection);
+    let (pose, strategy) = (detection.estimate.pose, detection.strategy);
+    Some(Person { id: 0, track, pose, strategy })
 }
 
 /// Memory that finding people takes beyond tracking: frames in progress and their enhanced pictures.

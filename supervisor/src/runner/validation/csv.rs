@@ -4,7 +4,9 @@ use super::Expected;
 use super::content::Content;
 use super::invalid::{Invalid, ensure};
 use super::poses::{Place, Poses};
-use super::table::{Detection, Lines, Part, Rows, cells, check_rows, decimal, empty, flag, whole};
+use super::table::{
+    Detection, Lines, Part, Rows, cells, check_rows, decimal, empty, flag, track_of, whole,
+};
 use bodyscript_protocol::layout::CSV_COLUMNS;
 use bodyscript_protocol::pose::{LANDMARKS, NAMES};
 
@@ -32,6 +34,7 @@ struct Pose {
     frame: u32,
     person: u32,
     detection: Detection,
+    track: Option<u32>,
 }
 
 impl Landmarks<'_> {
@@ -56,9 +59,10 @@ impl Rows for Landmarks<'_> {
     fn add(&mut self, row: &[u8]) -> Result<(), Invalid> {
         let cells = cells::<{ CSV_COLUMNS.len() }>(row, b',')?;
         let [frame, landmark, x, y, z, visibility, strategy, presence, ..] = cells;
-        let [.., world_x, world_y, world_z, time_s, detected, person, source_time_s, name] = cells;
-        let pose =
-            Pose { frame: whole(frame)?, person: whole(person)?, detection: flag(detected)? };
+        let [.., world_x, world_y, world_z, time_s, detected, person, track, _, _] = cells;
+        let [.., source_time_s, name] = cells;
+        let (frame, person, detection) = (whole(frame)?, whole(person)?, flag(detected)?);
+        let pose = Pose { frame, person, detection, track: track_of(track, detection)? };
         let landmark = whole(landmark)?;
         match &self.pose {
             // The rest of a pose whose beginning is not read.

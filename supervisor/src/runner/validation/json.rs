@@ -81,6 +81,8 @@ struct Person {
     person_id: u32,
     #[serde(rename = "strategy")]
     _strategy: String,
+    #[serde(rename = "track_id")]
+    _track_id: u32,
     landmarks: Few<Landmark>,
 }
 

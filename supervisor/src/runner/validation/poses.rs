@@ -88,6 +88,12 @@ impl<'a> Poses<'a> {
     }
 }
 
+/// Checks how many frames of a trajectory have the person: between two tracks it leaves one out.
+pub(super) const fn check_trajectory(detected: u32, expected: &Expected) -> Result<(), Invalid> {
+    let is_possible = detected <= expected.summary.frames_detected;
+    ensure(is_possible, "more frames have a person than were reported")
+}
+
 /// Where a pose belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {

@@ -146,6 +146,14 @@ pub(super) fn flag(cell: &[u8]) -> Result<Detection, Invalid> {
     }
 }
 
+/// The number of a track, which only a person who was found has.
+pub(super) fn track_of(cell: &[u8], detection: Detection) -> Result<Option<u32>, Invalid> {
+    match detection {
+        Detection::Found => whole(cell).map(Some),
+        Detection::Missing => empty([&cell]).map(|()| None),
+    }
+}
+
 /// Whether a person was found in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detection {

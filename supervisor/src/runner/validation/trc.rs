@@ -3,6 +3,7 @@
 use super::Expected;
 use super::content::Content;
 use super::invalid::{Invalid, ensure, equal};
+use super::poses::check_trajectory;
 use super::table::{Lines, Part, Rows, cells, check_rows, decimal, empty, whole};
 use bodyscript_protocol::layout::{TRC_TITLES, trc_labels};
 use bodyscript_protocol::pose::LANDMARKS;
@@ -66,9 +67,6 @@ impl Rows for Markers<'_> {
     fn end(&self) -> Result<(), Invalid> {
         let summary = &self.expected.summary;
         equal("rows", self.number.unwrap_or(0), summary.frames_processed)?;
-        if self.part == Part::Beginning {
-            equal("frames with a person", self.detected, summary.frames_detected)?;
-        }
-        Ok(())
+        check_trajectory(self.detected, self.expected)
     }
 }

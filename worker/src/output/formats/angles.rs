@@ -1,11 +1,11 @@
 //! joint_angles.csv: one row of joint angles for every processed frame and person, with or without one.
 
 use crate::output::error::OutputError;
-use crate::output::joint_angles::{AngleSeries, Angles};
+use crate::output::joint_angles::{AngleSeries, PersonAngles};
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::layout::{ANGLE_KEYS as KEYS, ANGLES as NAMES, SOURCE_TIME};
+use bodyscript_protocol::layout::{ANGLE_KEYS as KEYS, ANGLES as NAMES, SOURCE_TIME, TRACK_ID};
 use bodyscript_protocol::message::Summary;
 use std::fs::File;
 use std::io;
@@ -26,7 +26,8 @@ impl AnglesWriter {
     /// Starts the table with its header.
     fn create(file: File) -> Result<Self, OutputError> {
         let mut rows = csv::Writer::from_writer(file);
-        rows.write_record(KEYS.iter().chain(&NAMES).chain([&SOURCE_TIME])).map_err(csv_error)?;
+        let columns = KEYS.iter().chain(&NAMES).chain([&TRACK_ID, &SOURCE_TIME]);
+        rows.write_record(columns).map_err(csv_error)?;
         Ok(Self { rows, series: AngleSeries::default() })
     }
 
@@ -50,17 +51,18 @@ impl FrameWriter for AnglesWriter {
 }
 
 /// The cells of a person, or of nobody.
-fn row(frame: &Frame<'_>, person: Option<&(u32, Angles)>) -> impl Iterator<Item = String> {
+fn row(frame: &Frame<'_>, person: Option<&PersonAngles>) -> impl Iterator<Item = String> {
     let keys = [
         frame.id.to_string(),
-        person.map_or(0, |(id, _)| *id).to_string(),
+        person.map_or(0, |person| person.id).to_string(),
         format!("{:.6}", frame.time.as_secs_f64()),
         person.is_some().to_string(),
     ];
-    let angles = person.map_or([None; NAMES.len()], |(_, angles)| *angles);
+    let angles = person.map_or([None; NAMES.len()], |person| person.angles);
     let cell = |angle: Option<f64>| angle.map_or(String::new(), |deg| format!("{deg:.3}"));
     let source_time = format!("{:.6}", frame.source_time.as_secs_f64());
-    keys.into_iter().chain(angles.into_iter().map(cell)).chain([source_time])
+    let track = person.map_or(String::new(), |person| person.track.to_string());
+    keys.into_iter().chain(angles.into_iter().map(cell)).chain([track, source_time])
 }
 
 fn csv_error(error: csv::Error) -> OutputError {

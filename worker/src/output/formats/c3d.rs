@@ -5,6 +5,7 @@
 //! written again at the end, in the same number of bytes.
 
 use super::markers::{RowRate, marker};
+use super::trajectory::Trajectory;
 use crate::output::error::OutputError;
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::Frame;
@@ -30,12 +31,14 @@ struct C3dWriter {
     rate: RowRate,
     /// Whether there was a frame that the format cannot number.
     is_full: bool,
+    trajectory: Trajectory,
 }
 
 impl C3dWriter {
     /// Starts the file.
     fn create(file: File, rate: RowRate) -> Result<Self, OutputError> {
-        let mut writer = Self { file: BufWriter::new(file), rate, is_full: false };
+        let trajectory = Trajectory::default();
+        let mut writer = Self { file: BufWriter::new(file), rate, is_full: false, trajectory };
         let head = writer.head();
         writer.file.write_all(&head).map_err(OutputError::of(Artefact::C3d))?;
         Ok(writer)
@@ -64,7 +67,8 @@ impl FrameWriter for C3dWriter {
             return Ok(());
         }
         self.rate.add(frame.time);
-        let points = frame.first().map_or([[0.0, 0.0, 0.0, MISSING]; LANDMARKS], |person| {
+        let person = self.trajectory.next(frame);
+        let points = person.map_or([[0.0, 0.0, 0.0, MISSING]; LANDMARKS], |person| {
             person.pose.each_ref().map(point)
         });
         let bytes: Vec<u8> = points.as_flattened().iter().flat_map(|n| n.to_le_bytes()).collect();
@@ -102,7 +106,7 @@ mod tests {
         let mut writer: Box<dyn FrameWriter> =
             Box::new(C3dWriter::create(handle, rate).expect("a head"));
         let pose = [Landmark { world: [0.1, 0.2, -0.3], ..Landmark::default() }; LANDMARKS];
-        let people = [Person { id: 0, pose, strategy: "track" }];
+        let people = [Person { id: 0, track: 0, pose, strategy: "track" }];
         for id in 0..frames {
             let time = Duration::from_millis(40 * u64::from(id));
             let people = if id == 0 { &people[..0] } else { &people[..] };

@@ -77,6 +77,7 @@ fn detected(frame: &Frame<'_>, id: usize, person: &Person) -> [String; COLUMNS.l
         seconds(frame.time),
         "true".to_owned(),
         person.id.to_string(),
+        person.track.to_string(),
         seconds(frame.source_time),
         NAMES[id].to_owned(),
     ]
@@ -89,8 +90,8 @@ fn undetected(frame: &Frame<'_>, id: usize) -> [String; COLUMNS.len()] {
     row[11] = seconds(frame.time);
     row[12] = "false".to_owned();
     row[13] = "0".to_owned();
-    row[14] = seconds(frame.source_time);
-    row[15] = NAMES[id].to_owned();
+    row[15] = seconds(frame.source_time);
+    row[16] = NAMES[id].to_owned();
     row
 }
 
@@ -110,7 +111,7 @@ mod tests {
         let handle = file.try_clone().expect("a handle");
         let mut writer = Box::new(CsvWriter::create(handle).expect("a header"));
         let pose = [Landmark { x: 0.25, visibility: 0.5, ..Landmark::default() }; LANDMARKS];
-        let person = |id| Person { id, pose, strategy: "track" };
+        let person = |id| Person { id, track: 2, pose, strategy: "track" };
         let time = Duration::from_micros(33_367);
         let source_time = Duration::from_secs(1);
         let mut write = |id, time, people: &[Person]| {
@@ -126,16 +127,16 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 1 + 4 * LANDMARKS);
         assert_eq!(lines[0], COLUMNS.join(","));
-        assert_eq!(lines[1], "0,0,,,,,,,,,,0.000000,false,0,1.000000,nose");
+        assert_eq!(lines[1], "0,0,,,,,,,,,,0.000000,false,0,,1.000000,nose");
         assert_eq!(
             lines[34],
             "1,0,0.250000,0.000000,0.000000,0.500000,track,0.000000,0.000000,0.000000,0.000000,\
-             0.033367,true,0,1.000000,nose"
+             0.033367,true,0,2,1.000000,nose"
         );
         // Where only another person is detected, the first one has rows as well.
-        assert_eq!(lines[67], "2,0,,,,,,,,,,0.033367,false,0,1.000000,nose");
+        assert_eq!(lines[67], "2,0,,,,,,,,,,0.033367,false,0,,1.000000,nose");
         assert!(
-            lines[100].starts_with("2,0,0.25") && lines[100].ends_with(",true,1,1.000000,nose")
+            lines[100].starts_with("2,0,0.25") && lines[100].ends_with(",true,1,2,1.000000,nose")
         );
     }
 }

@@ -19,6 +19,7 @@ pub(super) struct FrameReport<'a> {
 struct PersonReport<'a> {
     person_id: u32,
     strategy: &'a str,
+    track_id: u32,
     landmarks: Vec<LandmarkReport>,
 }
 
@@ -50,6 +51,7 @@ impl<'a> From<&'a Person> for PersonReport<'a> {
         Self {
             person_id: person.id,
             strategy: person.strategy,
+            track_id: person.track,
             landmarks: person.pose.iter().map(LandmarkReport::from).collect(),
         }
     }

@@ -13,6 +13,7 @@ mod mot;
 mod ndjson;
 mod openpose;
 mod parquet;
+mod trajectory;
 mod trc;
 
 use super::artefact_files::ArtefactFiles;

@@ -3,6 +3,7 @@
 //! One row for every processed frame at the frame's time. The head states the number of rows; it is written again
 //! at the end, in the same number of bytes.
 
+use super::trajectory::Trajectory;
 use crate::output::error::OutputError;
 use crate::output::joint_angles::{AngleSeries, Angles};
 use crate::output::writer::{DataFormat, FrameWriter};
@@ -24,14 +25,15 @@ pub(super) const FORMAT: DataFormat = DataFormat {
 struct MotWriter {
     file: BufWriter<File>,
     series: AngleSeries,
+    trajectory: Trajectory,
     rows: u32,
 }
 
 impl MotWriter {
     /// Starts the table.
     fn create(file: File) -> Result<Self, OutputError> {
-        let series = AngleSeries::default();
-        let mut writer = Self { file: BufWriter::new(file), series, rows: 0 };
+        let (series, trajectory) = (AngleSeries::default(), Trajectory::default());
+        let mut writer = Self { file: BufWriter::new(file), series, trajectory, rows: 0 };
         writer.head().map_err(OutputError::of(Artefact::Mot))?;
         Ok(writer)
     }
@@ -50,8 +52,9 @@ impl MotWriter {
 impl FrameWriter for MotWriter {
     fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
         self.rows += 1;
-        let first = self.series.add(frame).first().filter(|(id, _)| *id == 0);
-        let angles = first.map_or([None; NAMES.len()], |(_, angles)| *angles);
+        let first = self.trajectory.next(frame);
+        let angles = self.series.add(frame).first().filter(|_| first.is_some());
+        let angles = angles.map_or([None; NAMES.len()], |first| first.angles);
         let row = row(frame.time.as_secs_f64(), &angles);
         self.file.write_all(row.as_bytes()).map_err(OutputError::of(Artefact::Mot))
     }
@@ -89,7 +92,7 @@ mod tests {
         let mut writer = Box::new(MotWriter::create(handle).expect("a head"));
         // All landmarks in one point have no angle.
         let pose = [Landmark::default(); LANDMARKS];
-        let other = [Person { id: 1, pose, strategy: "track" }];
+        let other = [Person { id: 1, track: 0, pose, strategy: "track" }];
         for (id, people) in [(0, &[][..]), (1, &other[..])] {
             let time = Duration::from_micros(33_367 * u64::from(id));
             let frame = Frame { id, time, source_time: time, people };

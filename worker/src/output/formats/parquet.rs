@@ -48,6 +48,7 @@ const SCHEMA: &str = "message pose_data {
     required double time_s;
     required boolean detected;
     required int32 person_id;
+    optional int32 track_id;
     required double source_time_s;
     required binary landmark (UTF8);
 }";
@@ -75,6 +76,7 @@ struct Rows {
     picture: [Vec<f32>; 4],
     /// presence, world x, y, z.
     world: [Vec<f32>; 4],
+    track_id: Vec<i32>,
 }
 
 impl ParquetWriter {
@@ -146,6 +148,7 @@ impl Rows {
         let strategy = ByteArray::from(person.strategy);
         for landmark in &person.pose {
             self.strategy.push(strategy.clone());
+            self.track_id.push(person.track.cast_signed());
             let picture = [landmark.x, landmark.y, landmark.z, landmark.visibility];
             let [x, y, z] = landmark.world;
             let world = [landmark.presence, x, y, z];
@@ -169,6 +172,7 @@ impl Rows {
         column::<DoubleType>(group, &self.time_s, None)?;
         column::<BoolType>(group, &self.detected, None)?;
         column::<Int32Type>(group, &self.person_id, None)?;
+        column::<Int32Type>(group, &self.track_id, levels)?;
         column::<DoubleType>(group, &self.source_time_s, None)?;
         let names = NAMES.map(ByteArray::from);
         let landmark = self.landmark_id.iter().map(|id| names[*id as usize].clone());
@@ -185,6 +189,7 @@ impl Rows {
         self.detected.clear();
         self.levels.clear();
         self.strategy.clear();
+        self.track_id.clear();
         self.picture.iter_mut().chain(&mut self.world).for_each(Vec::clear);
     }
 }

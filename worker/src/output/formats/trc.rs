@@ -2,12 +2,14 @@
 //!
 //! Each landmark is a marker of its name, in millimetres from the middle of the hips. The axes
 //! are rotated to OpenSim's, Y up and right-handed: X to the right of the picture, Z towards the
-//! camera. For a person in profile facing right that is forwards, up and to the right.
+//! camera. For a person in profile facing right that is forwards, up and to the right. The rows of
+//! two tracks have an empty one between them.
 //!
 //! The header states the number and rate of the rows; it is written again at the end, in the same
 //! number of bytes.
 
 use super::markers::{RowRate, marker};
+use super::trajectory::Trajectory;
 use crate::output::error::OutputError;
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::Frame;
@@ -29,12 +31,14 @@ pub(super) const FORMAT: DataFormat = DataFormat {
 struct TrcWriter {
     file: BufWriter<File>,
     rate: RowRate,
+    trajectory: Trajectory,
 }
 
 impl TrcWriter {
     /// Starts the table.
     fn create(file: File, rate: RowRate) -> Result<Self, OutputError> {
-        let mut writer = Self { file: BufWriter::new(file), rate };
+        let trajectory = Trajectory::default();
+        let mut writer = Self { file: BufWriter::new(file), rate, trajectory };
         let header = writer.header();
         writer.text(&header)?;
         Ok(writer)
@@ -53,7 +57,7 @@ impl TrcWriter {
         self.rate.add(frame.time);
         // A tab ends every cell, the last one too: OpenSim ignores an empty last cell otherwise.
         let mut row = format!("{}\t{:.6}\t", self.rate.rows(), frame.time.as_secs_f64());
-        match frame.first() {
+        match self.trajectory.next(frame) {
             Some(person) => {
                 for [x, y, z] in person.pose.iter().map(marker) {
                     let _ = write!(row, "{x:.3}\t{y:.3}\t{z:.3}\t");
@@ -106,7 +110,7 @@ mod tests {
         let world = [0.1, 0.2, -0.3];
         let pose = [Landmark { world, ..Landmark::default() }; LANDMARKS];
         for (id, time) in (0..).zip(times_s) {
-            let people = [Person { id: 0, pose, strategy: "track" }];
+            let people = [Person { id: 0, track: 0, pose, strategy: "track" }];
             let people = if id == 0 { &people[..0] } else { &people[..] };
             let time = Duration::from_secs_f64(*time);
             FrameWriter::write(&mut *writer, &Frame { id, time, source_time: time, people })

@@ -19,7 +19,7 @@
 
 mod series;
 
-pub(super) use series::AngleSeries;
+pub(super) use series::{AngleSeries, PersonAngles};
 
 use bodyscript_protocol::layout::ANGLES as NAMES;
 use bodyscript_protocol::pose::Pose;

@@ -2,26 +2,38 @@
 //!
 //! What is measured is a direction, so an angle is known up to whole turns. A run of frames in which an angle is
 //! defined begins within the turn around the middle of the joint's range, and every later value lies within half a
-//! turn of the one before. A gap ends the run: where an arm that is raised sideways passes the axis of flexion,
+//! turn of the one before. A gap ends the run, and so does the end of a track: where an arm that is raised sideways passes the axis of flexion,
 //! the value before it does not tell on which side the arm comes out.
 
 use super::{Angles, NAMES, angles};
-use crate::pose::Frame;
+use crate::pose::{Frame, Person};
 
 /// Middle of the range of a hip and a shoulder, in degrees: a thigh reaches from -30 to 130, an arm from -60 to 180.
 const LIMB_MIDDLE_DEG: f64 = 60.0;
 
+/// The angles of one person in one frame.
+#[derive(Debug)]
+pub(in crate::output) struct PersonAngles {
+    /// Number of the person.
+    pub(in crate::output) id: u32,
+    /// Number of the person's track.
+    pub(in crate::output) track: u32,
+    /// The angles.
+    pub(in crate::output) angles: Angles,
+}
+
 /// The angles of the people in the latest frame, and of nobody else.
 #[derive(Debug, Default)]
-pub(in crate::output) struct AngleSeries(Vec<(u32, Angles)>);
+pub(in crate::output) struct AngleSeries(Vec<PersonAngles>);
 
 impl AngleSeries {
-    /// Continues with the next frame; returns the number and the angles of each person in it.
-    pub(in crate::output) fn add(&mut self, frame: &Frame<'_>) -> &[(u32, Angles)] {
+    /// Continues with the next frame; returns the angles of each person in it.
+    pub(in crate::output) fn add(&mut self, frame: &Frame<'_>) -> &[PersonAngles] {
         let next = frame.people.iter().map(|person| {
-            let before = self.0.iter().find(|(id, _)| *id == person.id);
-            let before = before.map_or([None; NAMES.len()], |(_, angles)| *angles);
-            (person.id, follow(&before, angles(&person.pose)))
+            let Person { id, track, .. } = *person;
+            let before = self.0.iter().find(|it| (it.id, it.track) == (id, track));
+            let before = before.map_or([None; NAMES.len()], |before| before.angles);
+            PersonAngles { id, track, angles: follow(&before, angles(&person.pose)) }
         });
         self.0 = next.collect();
         &self.0
@@ -54,7 +66,6 @@ fn nearest(angle: f64, to: f64) -> f64 {
 mod tests {
     use super::super::tests::Body;
     use super::*;
-    use crate::pose::Person;
     use std::time::Duration;
 
     const SHOULDER: usize = 4;
@@ -65,10 +76,10 @@ mod tests {
         let mut series = AngleSeries::default();
         let mut flexion_at = |deg: &Option<f64>| {
             let pose = deg.map(|deg| Body::arm_raised_forwards(deg).facing_the_camera());
-            let people = pose.map(|pose| Person { id: 3, pose, strategy: "track" });
+            let people = pose.map(|pose| Person { id: 3, track: 0, pose, strategy: "track" });
             let time = Duration::ZERO;
             let frame = Frame { id: 0, time, source_time: time, people: people.as_slice() };
-            series.add(&frame).first().and_then(|(_, angles)| angles[SHOULDER])
+            series.add(&frame).first().and_then(|person| person.angles[SHOULDER])
         };
         arm_deg.iter().map(|deg| flexion_at(deg).map(f64::round)).collect()
     }
