@@ -31,14 +31,15 @@ function range(sides) {
   return [low, Math.max(high, low + 2 * GRID)];
 }
 
-/** A path through the values, with gaps where there are none. */
-function path(times, values, high) {
+/** A path through the values, with gaps where there are none and where another track begins. */
+function path({ times, starts, high }, values) {
   let isDrawing = false;
   const steps = values.map((value, index) => {
     if (!Number.isFinite(value)) {
       isDrawing = false;
       return "";
     }
+    if (starts.has(index)) isDrawing = false;
     const step = `${isDrawing ? "L" : "M"}${times[index].toFixed(4)} ${(high - value).toFixed(2)}`;
     isDrawing = true;
     return step;
@@ -59,7 +60,7 @@ function summary({ name, sides }) {
   return `${name} over time: ${extents.join(", ")}.`;
 }
 
-function chart(pose, curve, onSeek) {
+function chart(pose, curve, starts, onSeek) {
   const figure = text("figure", "curve");
   const caption = text("figcaption", "");
   const values = text("span", "values");
@@ -79,7 +80,7 @@ function chart(pose, curve, onSeek) {
   svg.append(shape("path", { class: "grid", d: lines.join("") }));
   // The left side is drawn over the right one.
   for (const { side, angles } of [...sides].reverse()) {
-    svg.append(shape("path", { class: side, d: path(pose.times, angles, high) }));
+    svg.append(shape("path", { class: side, d: path({ times: pose.times, starts, high }, angles) }));
   }
   const now = shape("path", { class: "now" });
   svg.append(now);
@@ -113,9 +114,9 @@ function chart(pose, curve, onSeek) {
 
 /** Fills `main` and `more` with the charts of a person; returns the function that moves the marker to a frame. */
 export function angleCharts({ main, more }, pose, person, onSeek) {
-  const curves = pose.curves(person);
-  const of = (isMain) => curves.filter(({ name }) => MAIN.includes(name) === isMain).map((curve) => chart(pose, curve, onSeek));
-  const [first, rest] = [of(true), of(false)];
+  const [curves, starts] = [pose.curves(person), pose.trackStarts(person)];
+  const charts = (isMain) => curves.filter(({ name }) => MAIN.includes(name) === isMain).map((curve) => chart(pose, curve, starts, onSeek));
+  const [first, rest] = [charts(true), charts(false)];
   main.replaceChildren(...first.map(({ figure }) => figure));
   more.replaceChildren(...rest.map(({ figure }) => figure));
   return (index) => [...first, ...rest].forEach(({ show }) => show(index));

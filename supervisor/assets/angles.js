@@ -100,14 +100,16 @@ const nearest = (angle, to) => angle - 360 * Math.ceil((angle - to) / 360 - 0.5)
 
 /**
  * The angles of one person over time: for each of ANGLES its values, NaN where it is not defined or the person is
- * not there (null). A direction has no jump of 360 degrees between two frames in a row.
+ * not there (null). A direction has no jump of 360 degrees between two frames in a row of one track; `starts` has the
+ * indices at which tracks begin.
  */
-export function jointAngles(poses) {
+export function jointAngles(poses, starts) {
   const bodies = poses.map((landmarks) => landmarks && new Body(landmarks));
   return ANGLES.map(({ of, middle }) => {
     let before = NaN;
-    return bodies.map((body) => {
+    return bodies.map((body, index) => {
       const angle = body ? of(body) : NaN;
+      if (starts.has(index)) before = NaN;
       before = middle === null ? angle : nearest(angle, Number.isNaN(before) ? middle : before);
       return before;
     });

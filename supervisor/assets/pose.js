@@ -30,7 +30,7 @@ export class PoseData {
 
   /** The joint angles of a person, by the names of joint_angles.csv: one value for each frame. */
   angles(id) {
-    const values = jointAngles(this.#poses(id));
+    const values = jointAngles(this.#poses(id), this.trackStarts(id));
     return Object.fromEntries(ANGLES.map(({ name }, index) => [name, values[index]]));
   }
 
@@ -51,6 +51,19 @@ export class PoseData {
 
   #poses(id) {
     return this.frames.map(({ people }) => people.find((person) => person.person_id === id)?.landmarks ?? null);
+  }
+
+  /** The indices of the frames in which a track of a person begins: curves have a break there. */
+  trackStarts(id) {
+    const starts = new Set();
+    let last = null;
+    for (const [index, { people }] of this.frames.entries()) {
+      const track = people.find((person) => person.person_id === id)?.track_id;
+      if (track === undefined || track === last) continue;
+      starts.add(index);
+      last = track;
+    }
+    return starts;
   }
 
   /** The index of the frame shown at a time: the last that is not later. */

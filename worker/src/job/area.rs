@@ -47,7 +47,7 @@ mod tests {
         for (inner, whole) in [([0.0, 0.0], [0.25, 0.5]), ([1.0, 1.0], [0.75, 0.75])] {
             let [x, y] = inner;
             let pose = [Landmark { x, y, z: -0.5, ..Landmark::default() }; LANDMARKS];
-            let person = Person { id: 0, pose, strategy: "track" };
+            let person = Person { id: 0, track: 0, pose, strategy: "track" };
             let Landmark { x, y, z, .. } = area.in_whole(&[person])[0].pose[7];
             assert_eq!(([x, y], z), (whole, -0.25));
         }
