@@ -26,6 +26,8 @@ pub struct PoseTable {
     pub times: BTreeMap<u32, f64>,
     /// The landmarks of each frame with the person 0, by number.
     pub frames: BTreeMap<u32, BTreeMap<usize, Row>>,
+    /// The track of the person 0 in each frame that has one, where the table has tracks.
+    pub tracks: BTreeMap<u32, u32>,
 }
 
 impl PoseTable {
@@ -39,7 +41,7 @@ impl PoseTable {
         let need = |name: &str| column(name).with_context(|| format!("no column {name}"));
         let (frame, landmark) = (need("frame_id")?, need("landmark_id")?);
         let world = [need("world_x")?, need("world_y")?, need("world_z")?];
-        let person = column("person_id");
+        let (person, track) = (column("person_id"), column("track_id"));
         let (x, y, visibility) = (need("x")?, need("y")?, need("visibility")?);
         let mut table = Self::default();
         for line in lines {
@@ -55,6 +57,9 @@ impl PoseTable {
             }
             if cells[x].is_empty() {
                 continue;
+            }
+            if let Some(track) = track {
+                table.tracks.insert(id, cells[track].parse()?);
             }
             let row = Row {
                 x: cells[x].parse()?,

@@ -45,6 +45,7 @@ mod shared_artefacts;
 mod sound;
 mod third_party_readers;
 mod timeouts;
+mod tracks;
 mod transformed_videos;
 mod verdicts;
 mod webhooks;

@@ -173,7 +173,8 @@ fn a_higher_people_limit_does_not_change_the_first_person() -> Result<()> {
     for options in [&["--mode", "track"][..], &["--mode", "ultra_fast", "--interval", "6"]] {
         let alone = table(&clip, options, folder.path())?;
         let several = table(&clip, &[options, &["--max-people", "4"]].concat(), folder.path())?;
-        let first: Vec<&str> = several.lines().filter(|row| row.split(',').nth(13) != Some("1")).collect();
+        let first: Vec<&str> =
+            several.lines().filter(|row| row.split(',').nth(13) != Some("1")).collect();
         assert!(first.iter().eq(&alone.lines().collect::<Vec<_>>()), "{options:?}");
         assert!(first.len() < several.lines().count(), "{options:?}: no other person was detected");
     }

@@ -159,9 +159,8 @@ mod tests {
 
     #[test]
     fn other_clothes_are_somebody_else_unless_seen_for_a_moment() {
-        let of = |colours: &[f32]| {
-            switch(colours.iter().map(|colour| detection(100.0, 1.0, *colour)))
-        };
+        let of =
+            |colours: &[f32]| switch(colours.iter().map(|colour| detection(100.0, 1.0, *colour)));
         assert_eq!(of(&[0.5, 0.5, 0.8, 0.8, 0.5, 0.5, 0.8, 0.8, 0.5]), None);
         assert_eq!(of(&[0.5, 0.5, 0.8, 0.8, 0.8]), Some(4));
     }

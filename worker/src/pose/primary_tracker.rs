@@ -3,10 +3,10 @@
 use super::continuity::Continuity;
 use super::detection::Detection;
 use super::estimator::CurrentFrame;
+use super::landmarks::PoseEstimate;
 use super::person::Person;
 use super::roi::Roi;
 use super::smooth::Smoother;
-use super::landmarks::PoseEstimate;
 use bodyscript_protocol::options::Smoothing;
 
 /// The track of the first person.
@@ -40,8 +40,7 @@ impl PrimaryTracker {
         if self.continuity.follow(frame.pts, &detection) {
             self.smoother.reset();
         }
-        let estimate =
-            self.smoother.apply(detection.estimate.clone(), frame.pts, frame.size_px());
+        let estimate = self.smoother.apply(detection.estimate.clone(), frame.pts, frame.size_px());
         let roi = estimate.next_roi();
         let track = self.continuity.update(frame.pts, roi, &detection);
         self.next = Some(roi);

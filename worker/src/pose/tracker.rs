@@ -124,9 +124,8 @@ impl<'scope> Tracker<'scope> {
             let current = current(self.estimator, &frame);
             let assign = |tracker: &mut PeopleTracker| tracker.assign_ids(current, others);
             let others = self.others.as_mut().map(assign).unwrap_or_default();
-            let first = first.map(|best| {
-                Detection::of(current, best.estimate, best.enhancement.name())
-            });
+            let first =
+                first.map(|best| Detection::of(current, best.estimate, best.enhancement.name()));
             first_person(current, continuity, first).into_iter().chain(others).collect()
         });
         Some((frame, people))
