@@ -6,6 +6,7 @@
 //! ```text
 //! main -> job -> output -> pose  -> inference -> simd
 //!      |     |          -> video -> picture ---> simd
+//!      |     |-> motion
 //!      |     '-> ipc
 //!      '-> sandbox
 //! ```
@@ -15,6 +16,7 @@ pub mod inference;
 pub mod ipc;
 pub mod job;
 pub mod log;
+pub mod motion;
 pub mod output;
 pub mod picture;
 pub mod pose;
