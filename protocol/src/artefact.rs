@@ -82,7 +82,7 @@ const MIB: u64 = 1 << 20;
 /// Bytes of a number with its separator, as text: the longest that a pose leads to has half as many.
 const NUMBER_BYTES: u64 = 24;
 /// Bytes of one landmark of one person, in any table.
-const ROW_BYTES: u64 = 16 * NUMBER_BYTES;
+const ROW_BYTES: u64 = 21 * NUMBER_BYTES;
 const LANDMARKS: u64 = crate::pose::LANDMARKS as u64;
 
 /// One row for each artefact. The order is that of the variants, which are bits of
@@ -187,7 +187,7 @@ const TABLE: &[Row] = &[
         is_default: false,
         title: "Joint angles, CSV",
         content: "Joint angles in degrees, one row per frame and person",
-        size: SizeBound::table(KIB, 22 * NUMBER_BYTES, 22 * NUMBER_BYTES),
+        size: SizeBound::table(KIB, 23 * NUMBER_BYTES, 23 * NUMBER_BYTES),
     },
     Row {
         artefact: Artefact::Clean,

@@ -11,7 +11,7 @@ pub const MESSAGES_OUT: i32 = 1;
 pub const LOG: i32 = 2;
 /// A Unix socket for packets: one packet brings the files of the job (unix(7),
 /// SCM_RIGHTS). First the uploaded video, read-only and seekable; then the artefacts in the order
-/// in which `Start` lists them.
+/// in which `Start` lists them; then, if the job is recorded, the file for the recording.
 pub const FILES_IN: i32 = 3;
 /// The person detector's model file, read-only.
 pub const DETECTOR_MODEL: i32 = 4;
@@ -21,6 +21,6 @@ pub const LANDMARK_MODEL: i32 = 5;
 pub const COUNT: i32 = 6;
 
 /// Most files that are passed for one job.
-pub const PASSED_FILES_MAX: usize = 1 + Artefact::ALL.len();
+pub const PASSED_FILES_MAX: usize = 1 + Artefact::ALL.len() + 1;
 
 const _: () = assert!(COUNT as usize + PASSED_FILES_MAX < 64);

@@ -12,7 +12,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const SOURCE_TIME: &str = "source_time_s";
 
 /// The columns of pose_data.csv. The first seven are those of the service's predecessor, in its order.
-pub const CSV_COLUMNS: [&str; 17] = [
+pub const CSV_COLUMNS: [&str; 21] = [
     "frame_id",
     "landmark_id",
     "x",
@@ -29,13 +29,30 @@ pub const CSV_COLUMNS: [&str; 17] = [
     "person_id",
     TRACK_ID,
     SOURCE_TIME,
+    "x_raw",
+    "y_raw",
+    "z_raw",
+    FILLED,
     "landmark",
 ];
 
 /// The column of all tables with the number of a person's track.
 pub const TRACK_ID: &str = "track_id";
 
-/// The columns of joint_angles.csv before the angles; after them come [`TRACK_ID`] and [`SOURCE_TIME`].
+/// The column of all tables that says whether a pose was interpolated.
+pub const FILLED: &str = "filled";
+
+/// Bytes of a frame in the recording of a first pass, and of a person in it.
+const RECORDED_FRAME_BYTES: u64 = 21;
+const RECORDED_PERSON_BYTES: u64 = 12 + 32 * LANDMARKS as u64;
+
+/// The largest size of a recording, in bytes, with this many frames and people in each.
+pub const fn recording_bytes_max(frames: u64, people_max: u32) -> u64 {
+    let people = RECORDED_PERSON_BYTES.saturating_mul(people_max as u64);
+    frames.saturating_mul(RECORDED_FRAME_BYTES + people)
+}
+
+/// The columns of joint_angles.csv before the angles; after them come [`TRACK_ID`], [`SOURCE_TIME`] and [`FILLED`].
 pub const ANGLE_KEYS: [&str; 4] = ["frame_id", "person_id", "time_s", "detected"];
 
 /// The angles of joint_angles.csv, in the order of their columns.

@@ -13,6 +13,7 @@
 //!     | -- Proceed ------------------>  |   that memory is there; only now a decoder is created
 //!     | <-------------------- Skipped --|   on the way to the chosen part, any number of times
 //!     | <------------------- Progress --|   once a processed frame, any number of times
+//!     | <-------------------- Written --|   once a frame of the second pass, if the job is recorded
 //!     | -- Cancel ------------------->  |   at any time after Prepare
 //!     | <------------- Done or Failed --|   exactly one, then exit
 //! ```
@@ -39,4 +40,4 @@ pub mod warning;
 
 /// Version of everything in this crate that crosses the pipe. The first field of the first
 /// message, so that a mismatch is detected before anything else is read.
-pub const PROTOCOL_VERSION: u32 = 12;
+pub const PROTOCOL_VERSION: u32 = 13;

@@ -37,6 +37,8 @@ pub enum ToSupervisor {
     Failed(Failure),
     /// How far the video was read on the way to the part that is processed.
     Skipped(Skipped),
+    /// So many processed frames are written, in the second pass of a recorded run.
+    Written(u32),
 }
 
 /// How a worker is to set itself up, before there is a job for it.

@@ -6,7 +6,7 @@
 //! | Starting | Start (once), Cancel | Ready, Failed                       | Ready, Ended      |
 //! | Ready    | Start (once), Cancel | Probed (after Start), Failed        | Probed, Ended     |
 //! | Probed   | Proceed, Cancel     | Failed                               | Running, Ended    |
-//! | Running  | Cancel              | Skipped (before Progress), Progress (neither backwards), Done, Failed | Running, Ended |
+//! | Running  | Cancel              | Skipped, Progress, Skipped, Written (none backwards), Done, Failed | Running, Ended |
 //! | Ended    | Cancel              |                                      |                   |
 
 use crate::limits::{LAYERS_MAX, TEXT_BYTES_MAX};
@@ -72,13 +72,15 @@ pub struct Session {
     job: Option<JobParameters>,
     skipped: Skipped,
     progress: Progress,
+    /// Frames written in the second pass.
+    written: u32,
 }
 
 impl Default for Session {
     fn default() -> Self {
         let skipped = Skipped { until_ms: 0 };
         let progress = Progress { frames_done: 0, frames_detected: 0 };
-        Self { phase: Phase::Created, job: None, skipped, progress }
+        Self { phase: Phase::Created, job: None, skipped, progress, written: 0 }
     }
 }
 
@@ -128,7 +130,12 @@ impl Session {
             }
             (Phase::Running, ToSupervisor::Progress(progress), Some(job)) => {
                 self.check_progress(*progress, job)?;
-                self.progress = *progress;
+                (self.progress, self.skipped) = (*progress, Skipped { until_ms: 0 });
+                Phase::Running
+            }
+            (Phase::Running, ToSupervisor::Written(frames), Some(job)) => {
+                self.check_written(*frames, job)?;
+                self.written = *frames;
                 Phase::Running
             }
             (Phase::Running, ToSupervisor::Done(summary), Some(job)) => {
@@ -145,21 +152,32 @@ impl Session {
         Ok(())
     }
 
-    /// The time rises up to the start of the part, and no frame of that was processed.
+    /// The time rises up to the start of the part, and no frame of that was processed; or was written, where a
+    /// second pass comes there again.
     fn check_skipped(&self, next: Skipped, job: &JobParameters) -> Result<(), Violation> {
         let possible = next.until_ms > self.skipped.until_ms
             && job.options.start.is_some_and(|start| next.until_ms < start.get())
-            && self.progress.frames_done == 0;
+            && (self.progress.frames_done == 0 || job.options.is_recorded() && self.written == 0);
         if possible { Ok(()) } else { Err(Violation::ImpossibleCounts { message: "Skipped" }) }
     }
 
     fn check_progress(&self, next: Progress, job: &JobParameters) -> Result<(), Violation> {
         let last = self.progress;
-        let possible = next.frames_done > last.frames_done
+        let is_first_pass =
+            self.written == 0 && (last.frames_done == 0 || self.skipped.until_ms == 0);
+        let possible = is_first_pass
+            && next.frames_done > last.frames_done
             && u64::from(next.frames_done) <= frames_max(job)
             && next.frames_detected >= last.frames_detected
             && next.frames_detected <= next.frames_done;
         if possible { Ok(()) } else { Err(Violation::ImpossibleCounts { message: "Progress" }) }
+    }
+
+    fn check_written(&self, frames: u32, job: &JobParameters) -> Result<(), Violation> {
+        let possible = job.options.is_recorded()
+            && frames > self.written
+            && frames <= self.progress.frames_done;
+        if possible { Ok(()) } else { Err(Violation::ImpossibleCounts { message: "Written" }) }
     }
 
     fn check_end(&self, summary: &Summary, job: &JobParameters) -> Result<(), Violation> {
@@ -182,6 +200,7 @@ const fn name(message: &ToSupervisor) -> &'static str {
         ToSupervisor::Done(_) => "Done",
         ToSupervisor::Failed(_) => "Failed",
         ToSupervisor::Skipped(_) => "Skipped",
+        ToSupervisor::Written(_) => "Written",
     }
 }
 
@@ -198,7 +217,10 @@ fn check_caps(message: &ToSupervisor) -> Result<(), Violation> {
         }
         ToSupervisor::Probed(Probed { facts, .. }) => fits(&facts.container) && fits(&facts.codec),
         ToSupervisor::Failed(failure) => fits(&failure.detail),
-        ToSupervisor::Skipped(_) | ToSupervisor::Progress(_) | ToSupervisor::Done(_) => true,
+        ToSupervisor::Skipped(_)
+        | ToSupervisor::Progress(_)
+        | ToSupervisor::Done(_)
+        | ToSupervisor::Written(_) => true,
     };
     if within { Ok(()) } else { Err(Violation::OverCap { message: name(message) }) }
 }

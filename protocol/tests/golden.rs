@@ -9,7 +9,7 @@ use bodyscript_protocol::message::{
     Summary, ToSupervisor, ToWorker, VideoFacts,
 };
 use bodyscript_protocol::options::{
-    Background, FrameRate, Mode, Options, Sampling, Smoothing, Thousandths,
+    Background, Filter, FrameRate, Mode, Options, Sampling, Thousandths,
 };
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use bodyscript_protocol::warning::Warning;
@@ -52,7 +52,7 @@ fn start() {
                 mode: Mode::UltraFast,
                 sampling: Sampling::every(2).expect("an interval"),
                 people_max: 3,
-                smoothing: Smoothing::Off,
+                filter: Filter::None,
                 formats: Formats::DEFAULT,
                 background: Background::Skeleton,
                 start: Some(Thousandths::new(1500)),
@@ -153,6 +153,7 @@ fn progress_and_ends() {
         &ToSupervisor::Done(summary),
         "26000000 03000000 07000000 04000000 03000000 02000000 0000003f 01000000 0000803e 02000000 2100",
     );
+    holds(&ToSupervisor::Written(2), "08000000 06000000 02000000");
     let failure = Failure { fault: Fault::NoVideoTrack, detail: "d".into() };
     holds(&ToSupervisor::Failed(failure), "11000000 04000000 02000000 0100000000000000 64");
 }

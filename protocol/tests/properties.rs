@@ -6,7 +6,7 @@ use bodyscript_protocol::limits::{MESSAGE_BYTES_MAX, TEXT_BYTES_MAX};
 use bodyscript_protocol::message::{
     Failure, Prepare, Probed, Progress, Skipped, Summary, ToSupervisor, ToWorker, VideoFacts,
 };
-use bodyscript_protocol::options::{Options, Thousandths};
+use bodyscript_protocol::options::{Filter, Options, Thousandths};
 use bodyscript_protocol::sandbox_report::SandboxReport;
 use bodyscript_protocol::session::{Phase, Session, Violation};
 use proptest::prelude::*;
@@ -50,6 +50,7 @@ fn any_message() -> impl Strategy<Value = ToSupervisor> {
             }
         ),
         (0..20_u32).prop_map(|until_ms| ToSupervisor::Skipped(Skipped { until_ms })),
+        (0..20_u32).prop_map(ToSupervisor::Written),
         Just(ToSupervisor::Failed(Failure { fault: Fault::Damaged, detail: String::new() })),
     ]
 }
@@ -151,11 +152,15 @@ fn prepare() -> ToWorker {
 }
 
 fn start() -> ToWorker {
+    start_with(Filter::Live)
+}
+
+fn start_with(filter: Filter) -> ToWorker {
     use bodyscript_protocol::message::{JobParameters, MediaLimits, OnLong, Start};
     ToWorker::Start(Start {
         job: "job".into(),
         parameters: JobParameters {
-            options: Options { start: Some(Thousandths::new(10)), ..Options::default() },
+            options: Options { start: Some(Thousandths::new(10)), filter, ..Options::default() },
             limits: MediaLimits {
                 duration_ms_max: 10_000,
                 on_long: OnLong::Trim,
@@ -258,4 +263,34 @@ fn no_frame_is_processed_before_the_supervisor_has_replied_to_the_facts() {
     refused.on_to_worker(&ToWorker::Cancel).expect("in place of a reply");
     let fault = Failure { fault: Fault::Cancelled, detail: String::new() };
     refused.on_to_supervisor(&ToSupervisor::Failed(fault)).expect("the end");
+}
+
+#[test]
+fn a_second_pass_writes_no_more_than_was_processed_and_only_if_the_job_is_recorded() {
+    let running = |filter| {
+        let mut session = Session::default();
+        session.on_to_worker(&prepare()).expect("the first message");
+        session.on_to_worker(&start_with(filter)).expect("the job");
+        session.on_to_supervisor(&ToSupervisor::Ready(SandboxReport::default())).expect("ready");
+        session.on_to_supervisor(&probed(String::new())).expect("its video");
+        session.on_to_worker(&ToWorker::Proceed).expect("the reply");
+        session
+    };
+    let progress = |frames_done| {
+        ToSupervisor::Progress(Progress { frames_done, frames_detected: frames_done })
+    };
+    let mut once = running(Filter::Live);
+    once.on_to_supervisor(&progress(2)).expect("two frames");
+    assert!(once.on_to_supervisor(&ToSupervisor::Written(1)).is_err(), "in one pass");
+    let mut twice = running(Filter::Offline);
+    assert!(twice.on_to_supervisor(&ToSupervisor::Written(1)).is_err(), "nothing is processed");
+    twice.on_to_supervisor(&progress(2)).expect("two frames");
+    let skipped = ToSupervisor::Skipped(Skipped { until_ms: 5 });
+    twice.on_to_supervisor(&skipped).expect("on the way to the part again");
+    assert!(twice.on_to_supervisor(&progress(3)).is_err(), "the second pass has begun");
+    twice.on_to_supervisor(&ToSupervisor::Written(1)).expect("a frame");
+    assert!(twice.on_to_supervisor(&ToSupervisor::Written(1)).is_err(), "not further");
+    assert!(twice.on_to_supervisor(&ToSupervisor::Written(3)).is_err(), "more than processed");
+    assert!(twice.on_to_supervisor(&skipped).is_err(), "past the start of the part");
+    twice.on_to_supervisor(&ToSupervisor::Written(2)).expect("the last frame");
 }

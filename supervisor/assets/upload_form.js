@@ -18,7 +18,7 @@ const MODES = {
 
 /** Element ids and the form fields they set. */
 const FIELDS = [["mode", "mode"], ["interval", "interval"], ["people", "max_people"],
-  ["background", "background"]];
+  ["filter", "filter"], ["background", "background"]];
 
 export class UploadForm {
   /** The selected file, if it passed the checks. */

@@ -24,6 +24,7 @@ pub mod recorded_footage;
 pub mod report;
 pub mod server;
 pub mod traces;
+pub mod truth;
 pub mod tus_client;
 
 pub use bodyscript_mannequin as mannequin;

@@ -7,7 +7,7 @@ use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::{JobParameters, ToSupervisor};
 use bodyscript_protocol::sandbox_report::SandboxReport;
 use bodyscript_worker::ipc::{Channel, Inherited};
-use bodyscript_worker::job::{Job, Warmup, WarmupError, WorkerError, probed, run};
+use bodyscript_worker::job::{Job, SecondPass, Warmup, WarmupError, WorkerError, probed, run};
 use bodyscript_worker::pose::Estimator;
 use bodyscript_worker::{inference, log, sandbox, video};
 use std::process::ExitCode;
@@ -57,10 +57,12 @@ fn run_worker(channel: &mut Channel) -> Result<(), WorkerError> {
     channel.send(&ToSupervisor::Ready(report))?;
     let start = channel.read_start()?.ok_or(WorkerError::Cancelled)?;
     // 9. Receive the job's files, and watch for further messages.
-    let files = inherited.job_files.receive(&start.artefacts)?;
+    let files = inherited.job_files.receive(&start)?;
     let (cancelled, reply) = channel.watch_for_messages()?;
     // 10. Only now read the video: its headers.
     let JobParameters { limits, options, .. } = start.parameters;
+    let second = files.recording.map(|recording| SecondPass::of(recording, &files.video));
+    let second = second.transpose()?;
     let video = video::ProbedVideo::open(files.video, &limits, options.part())?;
     // 11. Report its memory need, and wait until the cap has room for it.
     channel.send(&ToSupervisor::Probed(probed(video.probe(), &start)))?;
@@ -69,8 +71,8 @@ fn run_worker(channel: &mut Channel) -> Result<(), WorkerError> {
     }
     // 12. Frames in, poses out.
     let job = Job { start: &start, estimator: &estimator, cancelled: &cancelled };
-    let artefacts = files.artefacts.into_iter().collect();
-    let summary = run(&job, video, artefacts, &mut |message| channel.send(message))?;
+    let files = (files.artefacts.into_iter().collect(), second);
+    let summary = run(&job, video, files, &mut |message| channel.send(message))?;
     // 13. Everything is written.
     Ok(channel.send(&ToSupervisor::Done(summary))?)
 }

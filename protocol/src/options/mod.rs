@@ -3,13 +3,17 @@
 //! A new option is a field of [`Options`] and a row of [`OPTIONS`]. From the row follow form fields, query
 //! parameters and flags, their help and error messages, and the options in `metadata.json`.
 
+mod background;
 mod crop;
+mod filter;
 mod part;
 mod row;
 mod sampling;
 mod thousandths;
 
+pub use background::Background;
 pub use crop::{Crop, NotACrop, PixelArea};
+pub use filter::{Filter, Smoothing};
 pub use part::{Contradiction, Part, TIME_S_MAX};
 pub use row::{OptionRow, Value, Values, alternatives};
 pub use sampling::{
@@ -36,8 +40,9 @@ pub struct Options {
     pub sampling: Sampling,
     /// How many people are followed at a time at most, from 1 to [`PEOPLE_MAX`].
     pub people_max: u32,
-    /// Whether the movement of a tracked person is smoothed.
-    pub smoothing: Smoothing,
+    /// How the movement of tracked people is filtered.
+    #[serde(rename = "smoothing")]
+    pub filter: Filter,
     /// What is written. A worker goes by [`crate::message::Start::artefacts`], which its
     /// descriptors follow; here it outlives a restart of the service with the rest.
     #[serde(default)]
@@ -64,13 +69,21 @@ const fn life_speed() -> Thousandths {
     Thousandths::ONE
 }
 
+impl Options {
+    /// Whether results depend on frames that come later, so that the poses are recorded first and
+    /// written in a second pass.
+    pub const fn is_recorded(&self) -> bool {
+        matches!(self.filter, Filter::Offline)
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             mode: Mode::default(),
             sampling: Sampling::default(),
             people_max: 1,
-            smoothing: Smoothing::default(),
+            filter: Filter::default(),
             formats: Formats::default(),
             background: Background::default(),
             start: None,
@@ -82,7 +95,7 @@ impl Default for Options {
 }
 
 /// Every option.
-pub static OPTIONS: [OptionRow; 11] = [
+pub static OPTIONS: [OptionRow; 12] = [
     OptionRow {
         name: "mode",
         help: "Detection mode",
@@ -135,9 +148,22 @@ pub static OPTIONS: [OptionRow; 11] = [
         value_name: "SMOOTHING",
         excludes: None,
         set: |options, text| {
-            assign(&mut options.smoothing, named(&Smoothing::ALL, Smoothing::name, text))
+            let smoothing = named(&Smoothing::ALL, Smoothing::name, text);
+            assign(&mut options.filter, smoothing.map(Smoothing::filter))
         },
-        get: |options| Some(Value::Name(options.smoothing.name())),
+        get: |options| match options.filter {
+            Filter::Offline => None,
+            filter => Some(Value::Name(filter.smoothing().name())),
+        },
+    },
+    OptionRow {
+        name: "filter",
+        help: "Filter the movement of tracked people, while frames come in or once all are known",
+        values: Values::OneOf(|| Filter::ALL.map(Filter::name).into()),
+        value_name: "FILTER",
+        excludes: Some("smoothing"),
+        set: |options, text| assign(&mut options.filter, named(&Filter::ALL, Filter::name, text)),
+        get: |options| Some(Value::Name(options.filter.name())),
     },
     OptionRow {
         name: "formats",
@@ -256,66 +282,6 @@ impl Mode {
     }
 }
 
-/// Whether the movement of a tracked person is smoothed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Smoothing {
-    /// Jitter is filtered; fast movement is still followed.
-    #[default]
-    On,
-    /// The models' output, unfiltered.
-    Off,
-}
-
-impl Smoothing {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::On, Self::Off];
-
-    /// The name used in the API, on the command line and in metadata.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::On => "on",
-            Self::Off => "off",
-        }
-    }
-}
-
-/// What the skeletons are drawn on in the videos and pictures of the results.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Background {
-    /// The frames of the video.
-    #[default]
-    Video,
-    /// Black, so that nobody is recognised.
-    Skeleton,
-    /// White.
-    SkeletonWhite,
-}
-
-impl Background {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Video, Self::Skeleton, Self::SkeletonWhite];
-
-    /// The name used in the API, on the command line and in metadata.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Video => "video",
-            Self::Skeleton => "skeleton",
-            Self::SkeletonWhite => "skeleton_white",
-        }
-    }
-
-    /// The colour in red, green and blue that replaces the frames.
-    pub const fn colour(self) -> Option<[u8; 3]> {
-        match self {
-            Self::Video => None,
-            Self::Skeleton => Some([0; 3]),
-            Self::SkeletonWhite => Some([255; 3]),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,6 +315,7 @@ mod tests {
             ("fps", "12.5"),
             ("max_people", "4"),
             ("smoothing", "off"),
+            ("filter", "offline"),
             ("formats", "csv,trc"),
             ("background", "skeleton"),
             ("start", "1.25"),
@@ -362,6 +329,18 @@ mod tests {
             assert_ne!(options, Options::default(), "{name}");
         }
         assert!(OPTIONS.iter().all(|row| row.excludes.is_none_or(|other| other != row.name)));
+    }
+
+    #[test]
+    fn smoothing_is_another_name_of_two_filters_and_excluded_by_the_third() {
+        for (smoothing, filter) in [("on", "live"), ("off", "none")] {
+            let mut options = Options::default();
+            assert!((row("smoothing").set)(&mut options, smoothing));
+            assert_eq!((row("filter").get)(&options), Some(Value::Name(filter)));
+        }
+        let offline = Options { filter: Filter::Offline, ..Options::default() };
+        assert_eq!((row("smoothing").get)(&offline), None);
+        assert_eq!(row("filter").excludes, Some("smoothing"));
     }
 
     #[test]

@@ -96,6 +96,8 @@ mod tests {
             empty.contains("--end to be a number of seconds above `start`, which is 5"),
             "{empty}"
         );
+        let filters = message(&["--filter", "offline", "--smoothing", "off"]);
+        assert!(filters.contains("--filter") && filters.contains("--smoothing"), "{filters}");
         for (flag, value) in [("--interval", "0"), ("--max-people", "6"), ("--formats", "mp3")] {
             assert!(message(&[flag, value]).contains("expected"), "{flag}");
         }

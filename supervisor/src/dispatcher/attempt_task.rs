@@ -17,8 +17,8 @@ use crate::runner::attempt::{Assignment, Live};
 use crate::runner::containment::cage::CageBackend;
 use crate::store::{ArtefactStore, AttemptFolder, JournalError, Outcome, StateError, blocking};
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::formats::Formats;
 use bodyscript_protocol::message::JobParameters;
+use bodyscript_protocol::options::Options;
 use bodyscript_protocol::session::Phase;
 use std::fs::File;
 use std::pin::Pin;
@@ -115,8 +115,9 @@ pub(crate) async fn run(
             async move { store.discard_attempt(job, claim).await }
         }
     };
-    let formats = plan.parameters.options.formats;
-    let (folder, video, artefacts) = match prepare(&store, (job, plan.claim), formats).await {
+    let options = plan.parameters.options;
+    let prepared = prepare(&store, (job, plan.claim), options).await;
+    let Prepared { folder, video, artefacts, recording } = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             release(WorkerHandle { assignment, live, attempt, is_standby }).await;
@@ -135,6 +136,7 @@ pub(crate) async fn run(
         origin: plan.origin.clone(),
         video,
         artefacts,
+        recording,
         parameters: plan.parameters,
         results_bytes_max: plan.results_bytes_max,
     });
@@ -196,19 +198,26 @@ fn outcome(exit_report: &ExitReport, decision: &Decision, claim: u32) -> Option<
     Some(Outcome { attempt: AttemptRecord::of(exit_report), claim, summary, facts, sandbox })
 }
 
-type Prepared = (AttemptFolder, File, Vec<(Artefact, File)>);
+/// The files of an attempt.
+struct Prepared {
+    folder: AttemptFolder,
+    video: File,
+    artefacts: Vec<(Artefact, File)>,
+    recording: Option<File>,
+}
 
 async fn prepare(
     store: &ArtefactStore,
     (job, claim): (JobId, u32),
-    formats: Formats,
+    options: Options,
 ) -> Result<Prepared, StateError> {
     store.fetch_upload(job).await?;
     let folder = store.folder().clone();
     blocking(move || {
         let video = folder.open_upload(job)?;
-        let (folder, artefacts) = folder.begin_attempt(job, claim, formats)?;
-        Ok((folder, video, artefacts))
+        let (folder, artefacts) = folder.begin_attempt(job, claim, options.formats)?;
+        let recording = options.is_recorded().then(|| folder.recording()).transpose()?;
+        Ok(Prepared { folder, video, artefacts, recording })
     })
     .await
 }

@@ -2,7 +2,7 @@
 
 use crate::SampleRun;
 use bodyscript_protocol::layout::{
-    ANGLE_KEYS, ANGLES, COCO_END, COCO_IMAGES, COCO_KEYPOINTS, COCO_PERSON, CSV_COLUMNS,
+    ANGLE_KEYS, ANGLES, COCO_END, COCO_IMAGES, COCO_KEYPOINTS, COCO_PERSON, CSV_COLUMNS, FILLED,
     MOT_MISSING, SCHEMA_VERSION, SOURCE_TIME, TRACK_ID, TRC_TITLES, coco_head, coco_image_name,
     mot_head, trc_labels,
 };
@@ -21,7 +21,7 @@ pub(crate) fn csv(run: &SampleRun) -> String {
                 false => ",,,,,,,,",
             };
             text += &format!(
-                "{frame},{landmark},{values},{frame}.5,{is_detected},0,{track},{frame}.5,{name}\n"
+                "{frame},{landmark},{values},{frame}.5,{is_detected},0,{track},{frame}.5,,,,false,{name}\n"
             );
         }
     }
@@ -29,12 +29,12 @@ pub(crate) fn csv(run: &SampleRun) -> String {
 }
 
 pub(crate) fn angles(run: &SampleRun) -> String {
-    let columns = ANGLE_KEYS.into_iter().chain(ANGLES).chain([TRACK_ID, SOURCE_TIME]);
+    let columns = ANGLE_KEYS.into_iter().chain(ANGLES).chain([TRACK_ID, SOURCE_TIME, FILLED]);
     let mut text = columns.collect::<Vec<_>>().join(",") + "\n";
     for (frame, is_detected) in run.frames() {
         let (angle, track) = if is_detected { (",1.500", "0") } else { (",", "") };
         let angles = angle.repeat(ANGLES.len());
-        text += &format!("{frame},0,{frame}.5,{is_detected}{angles},{track},{frame}.5\n");
+        text += &format!("{frame},0,{frame}.5,{is_detected}{angles},{track},{frame}.5,false\n");
     }
     text
 }
@@ -105,7 +105,7 @@ fn frames(run: &SampleRun) -> Vec<String> {
         "world": [0.0, 0.0, 0.0]});
     let landmarks = vec![landmark; LANDMARKS];
     let frames = run.frames().map(|(frame, is_detected)| {
-        let person = json!({"person_id": 0, "strategy": "track", "track_id": 0,
+        let person = json!({"person_id": 0, "strategy": "track", "track_id": 0, "filled": false,
             "landmarks": landmarks});
         let people = if is_detected { vec![person] } else { Vec::new() };
         let frame = json!({"frame_id": frame, "time_s": 0.5, "source_time_s": 0.5, "detected": is_detected,

@@ -146,6 +146,7 @@ impl Harness {
             origin: bodyscript::Origin::NONE,
             video,
             artefacts: vec![(Artefact::Csv, file()), (Artefact::Json, file())],
+            recording: None,
             parameters: JobParameters {
                 options: Options::default(),
                 limits: MediaLimits {

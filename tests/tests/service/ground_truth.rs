@@ -9,6 +9,7 @@ use bodyscript_tests::fixture::{Clip, footage};
 use bodyscript_tests::mannequin::Scene;
 use bodyscript_tests::pose_table::PoseTable;
 use bodyscript_tests::programs::Run;
+use bodyscript_tests::truth::Figures;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -42,16 +43,6 @@ fn clips() -> Vec<(&'static str, Clip)> {
     ]
 }
 
-/// Quality of the landmarks of one clip.
-#[derive(Debug, Clone, Copy)]
-struct Figures {
-    frames: usize,
-    /// Mean distance from the true joints, as a share of the diagonal.
-    mean: f64,
-    /// Root mean square of the second difference, as a share of the diagonal.
-    jitter: f64,
-}
-
 fn mediapipe() -> Result<BTreeMap<&'static str, Figures>> {
     let figures = |line: &'static str| {
         let cells: Vec<&str> = line.split(',').collect();
@@ -60,29 +51,6 @@ fn mediapipe() -> Result<BTreeMap<&'static str, Figures>> {
         Ok((name, Figures { frames, mean, jitter }))
     };
     MEDIAPIPE.lines().skip(1).map(figures).collect()
-}
-
-fn measure(clip: &Clip, table: &PoseTable) -> Figures {
-    let (width, height) = (f64::from(clip.camera().width), f64::from(clip.camera().height));
-    let length = |x: f64, y: f64| (x * width).hypot(y * height) / width.hypot(height);
-    let (mut sum, mut count) = (0.0, 0.0);
-    let (mut squares, mut triples) = (0.0, 0.0);
-    for (id, pose) in &table.frames {
-        for at in &clip.truth(*id)[0] {
-            let row = pose[&at.index];
-            sum += length(row.x - f64::from(at.x), row.y - f64::from(at.y));
-            count += 1.0;
-            let before = |n: u32| table.frames.get(&id.checked_sub(n)?)?.get(&at.index);
-            if let (Some(last), Some(first)) = (before(1), before(2)) {
-                let second = |a: f64, b: f64, c: f64| a - 2.0 * b + c;
-                let (x, y) = (second(row.x, last.x, first.x), second(row.y, last.y, first.y));
-                squares += length(x, y).powi(2);
-                triples += 1.0;
-            }
-        }
-    }
-    let jitter = (squares / f64::max(triples, 1.0)).sqrt();
-    Figures { frames: table.frames.len(), mean: sum / count, jitter }
 }
 
 /// Writes the true joints of every clip for the script.
@@ -112,7 +80,7 @@ fn landmarks_are_as_accurate_and_as_stable_as_those_of_mediapipe() -> Result<()>
         clip.encode(&video)?;
         let run = Run::new(&["--formats", "csv"], std::slice::from_ref(&video), own.path())?;
         let path = run.check()?.artefact(&video, "pose_data.csv");
-        let ours = measure(&clip, &PoseTable::read(&path)?);
+        let ours = Figures::measure(&clip, &PoseTable::read(&path)?);
         println!("{name},{},{:.7},{:.7}", ours.frames, ours.mean, ours.jitter);
         let Some(theirs) = mediapipe.get(name) else {
             faults.push(format!("{name}: MediaPipe's figures are missing"));

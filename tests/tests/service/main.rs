@@ -15,6 +15,7 @@ mod deletions;
 mod disk;
 mod events;
 mod fairness;
+mod filters;
 mod formats;
 mod fuzz_corpus;
 mod ground_truth;

@@ -5,6 +5,7 @@
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::fault::Fault;
 use bodyscript_protocol::inherited::PASSED_FILES_MAX;
+use bodyscript_protocol::message::Start;
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
@@ -24,6 +25,8 @@ pub struct JobFiles {
     pub video: OwnedFd,
     /// The file of each artefact.
     pub artefacts: Vec<(Artefact, File)>,
+    /// The file for the recording, if the job is recorded.
+    pub recording: Option<File>,
 }
 
 /// The files were not received as expected.
@@ -55,14 +58,17 @@ impl JobFilesSocket {
         Self(socket)
     }
 
-    /// Waits for the files of a job that writes these artefacts.
-    pub fn receive(self, artefacts: &[Artefact]) -> Result<JobFiles, JobFilesError> {
+    /// Waits for the files of a job.
+    pub fn receive(self, start: &Start) -> Result<JobFiles, JobFilesError> {
         let mut files = receive(&self.0).map_err(JobFilesError::Receive)?.into_iter();
-        let (received, expected) = (files.len(), 1 + artefacts.len());
+        let is_recorded = start.parameters.options.is_recorded();
+        let expected = 1 + start.artefacts.len() + usize::from(is_recorded);
+        let received = files.len();
         match files.next() {
             Some(video) if received == expected => {
-                let files = files.map(File::from);
-                Ok(JobFiles { video, artefacts: artefacts.iter().copied().zip(files).collect() })
+                let mut files = files.map(File::from);
+                let artefacts = start.artefacts.iter().copied().zip(files.by_ref()).collect();
+                Ok(JobFiles { video, artefacts, recording: files.next() })
             }
             _ => Err(JobFilesError::Count { received, expected }),
         }

@@ -1,8 +1,9 @@
 //! Converts poses from fractions of the processed area to fractions of the whole picture, which is what
 //! the tables state. Called by `run`; pure.
 
-use crate::pose::Person;
+use crate::pose::{FilterTrace, Person};
 use bodyscript_protocol::options::{Part, PixelArea};
+use bodyscript_protocol::pose::Landmark;
 
 /// Where the area lies in the whole picture, as fractions of that.
 #[derive(Debug, Clone, Copy)]
@@ -25,20 +26,28 @@ impl Area {
     /// The same people in the whole picture.
     pub(super) fn in_whole(&self, people: &[Person]) -> Vec<Person> {
         let mut people = people.to_vec();
-        for landmark in people.iter_mut().flat_map(|person| &mut person.pose) {
-            landmark.x = self.x + landmark.x * self.width;
-            landmark.y = self.y + landmark.y * self.height;
-            // Depth has the scale of x.
-            landmark.z *= self.width;
+        for person in &mut people {
+            for landmark in &mut person.pose {
+                let Landmark { x, y, z, .. } = *landmark;
+                [landmark.x, landmark.y, landmark.z] = self.position([x, y, z]);
+            }
+            if let Some(FilterTrace { raw: Some(raw), .. }) = &mut person.filtered {
+                raw.iter_mut().for_each(|position| *position = self.position(*position));
+            }
         }
         people
+    }
+
+    fn position(&self, [x, y, z]: [f32; 3]) -> [f32; 3] {
+        // Depth has the scale of x.
+        [self.x + x * self.width, self.y + y * self.height, z * self.width]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bodyscript_protocol::pose::{LANDMARKS, Landmark};
+    use bodyscript_protocol::pose::LANDMARKS;
 
     #[test]
     fn the_corners_of_the_area_are_where_they_are_in_the_picture() {
@@ -47,7 +56,7 @@ mod tests {
         for (inner, whole) in [([0.0, 0.0], [0.25, 0.5]), ([1.0, 1.0], [0.75, 0.75])] {
             let [x, y] = inner;
             let pose = [Landmark { x, y, z: -0.5, ..Landmark::default() }; LANDMARKS];
-            let person = Person { id: 0, track: 0, pose, strategy: "track" };
+            let person = Person { id: 0, track: 0, pose, strategy: "track", filtered: None };
             let Landmark { x, y, z, .. } = area.in_whole(&[person])[0].pose[7];
             assert_eq!(([x, y], z), (whole, -0.25));
         }

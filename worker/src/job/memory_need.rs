@@ -28,6 +28,7 @@ use crate::pose::search_bytes;
 use crate::video::Probe;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::Start;
+use bodyscript_protocol::options::Filter;
 
 /// What does not depend on the size of the picture: libraries, networks, preview.
 const BASE_BYTES: u64 = 48 << 20;
@@ -36,6 +37,10 @@ const BASE_BYTES: u64 = 48 << 20;
 const ENCODER_BYTES_PER_PIXEL: u64 = 18;
 /// Bytes of each pixel for turning the pictures upright.
 const ROTATION_BYTES_PER_PIXEL: u64 = 6;
+/// What filtering with later frames takes: the frames of one track while they are filtered, and for
+/// each person the seconds before and after, at 240 frames per second.
+const FILTER_BYTES: u64 = 8 << 20;
+const FILTER_BYTES_PER_PERSON: u64 = 6 << 20;
 /// From here on a sample takes two bytes.
 const WIDE_BITS_MIN: u32 = 9;
 
@@ -54,7 +59,13 @@ pub(super) fn bytes(probe: &Probe, start: &Start) -> u64 {
     let encoding = area_pixels.saturating_mul(encoders * ENCODER_BYTES_PER_PIXEL);
     let parameters = &start.parameters;
     let search = search_bytes(parameters.options.mode, parameters.threads, probe.area);
-    BASE_BYTES.saturating_add(decoding).saturating_add(encoding).saturating_add(search)
+    let filter = match parameters.options.filter {
+        Filter::Offline => {
+            FILTER_BYTES + FILTER_BYTES_PER_PERSON * u64::from(parameters.options.people_max)
+        }
+        Filter::None | Filter::Live => 0,
+    };
+    [decoding, encoding, search, filter].into_iter().fold(BASE_BYTES, u64::saturating_add)
 }
 
 /// Bytes of each pixel in the decoder and on the way from it.

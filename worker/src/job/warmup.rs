@@ -12,7 +12,8 @@
 //! (`HANG_TIMEOUT`): there is no job yet that this could harm.
 
 use super::error::WorkerError;
-use super::run::{Job, run};
+use super::pass::Job;
+use super::run::run;
 use crate::ipc::CancelFlag;
 use crate::output::ArtefactFiles;
 use crate::picture::Picture;
@@ -102,7 +103,7 @@ impl Warmup {
         estimator.landmarks(&picture, &Roi::letterbox(width, height));
         let video = ProbedVideo::open(self.clip.into(), &start.parameters.limits, Part::default())?;
         let job = Job { start: &start, estimator, cancelled };
-        run(&job, video, self.artefacts, &mut |_| Ok(())).map(drop)
+        run(&job, video, (self.artefacts, None), &mut |_| Ok(())).map(drop)
     }
 }
 

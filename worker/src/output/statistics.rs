@@ -25,6 +25,8 @@ pub(crate) struct Statistics {
     last: [Option<Pose>; 2],
     /// The track of the latest pose.
     track: u32,
+    /// Whether the person was detected in the last frame.
+    was_detected: bool,
     jitter: MeanSquare,
 }
 
@@ -70,6 +72,7 @@ impl Statistics {
             visibility_sum: 0.0,
             last: [None; 2],
             track: 0,
+            was_detected: false,
             jitter: MeanSquare::default(),
         }
     }
@@ -79,8 +82,10 @@ impl Statistics {
         self.frames_processed += 1;
         let highest = frame.people.last().map_or(0, |person| person.id + 1);
         self.people = self.people.max(highest);
+        let is_detected = frame.first_detected().is_some();
+        let was_detected = std::mem::replace(&mut self.was_detected, is_detected);
+        self.track_losses += u32::from(was_detected && !is_detected);
         let Some(person) = frame.first() else {
-            self.track_losses += u32::from(self.last[0].is_some());
             self.last = [None; 2];
             return 0.0;
         };
@@ -91,6 +96,9 @@ impl Statistics {
             self.jitter.add(&person.pose, last, before, self.size);
         }
         self.last = [Some(person.pose), self.last[0]];
+        if !is_detected {
+            return 0.0;
+        }
         let visibility = mean_visibility(&person.pose);
         self.frames_detected += 1;
         self.visibility_sum += f64::from(visibility);
@@ -168,7 +176,7 @@ mod tests {
 
     fn person(id: u32, x: f32, visibility: f32) -> Person {
         let pose = [Landmark { x, visibility, ..Landmark::default() }; LANDMARKS];
-        Person { id, track: 0, pose, strategy: "track" }
+        Person { id, track: 0, pose, strategy: "track", filtered: None }
     }
 
     fn summary(frames: &[Vec<Person>]) -> Summary {

@@ -8,7 +8,7 @@ use super::roi::Roi;
 use std::time::Duration;
 
 /// How long a person may be missing from processed frames within a track.
-pub(super) const GAP_MAX: Duration = Duration::from_millis(500);
+pub(crate) const GAP_MAX: Duration = Duration::from_millis(500);
 
 /// The tracks of one person.
 #[derive(Debug, Default)]

@@ -29,11 +29,12 @@ mod smooth;
 mod track;
 mod tracker;
 
+pub(crate) use continuity::GAP_MAX;
 pub use crop::{Border, ValueRange, crop};
 pub use enhance::{Enhancement, Enhancer};
 pub use estimator::Estimator;
 pub use landmarks::PoseEstimate;
-pub(crate) use person::{Frame, Person};
+pub(crate) use person::{FILLED, FilterTrace, Frame, Person, strategies};
 pub use roi::Roi;
 pub use smooth::Smoother;
 pub(crate) use tracker::{TrackedFrame, Tracker, VideoFrame, search_bytes};

@@ -1,6 +1,8 @@
 //! The result of pose estimation: the people of one frame.
 
-use bodyscript_protocol::pose::Pose;
+use super::enhance::Enhancement;
+use crate::motion::LandmarkSet;
+use bodyscript_protocol::pose::{LANDMARKS, Pose};
 use std::time::Duration;
 
 /// One processed frame.
@@ -17,6 +19,11 @@ pub(crate) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
+    /// The person with the id 0, if detected.
+    pub(crate) fn first_detected(&self) -> Option<&'a Person> {
+        self.first().filter(|person| person.is_detected())
+    }
+
     /// The person with the id 0: the most prominent one, and the only one unless more are requested.
     pub(crate) fn first(&self) -> Option<&'a Person> {
         self.people.first().filter(|person| person.id == 0)
@@ -35,4 +42,40 @@ pub(crate) struct Person {
     pub(crate) pose: Pose,
     /// The name of the strategy that detected the person.
     pub(crate) strategy: &'static str,
+    /// What a filter that knew later frames has changed, if there was one.
+    pub(crate) filtered: Option<FilterTrace>,
+}
+
+impl Person {
+    /// Whether the person was detected in the frame, and the pose not interpolated.
+    pub(crate) const fn is_detected(&self) -> bool {
+        !matches!(self.filtered, Some(FilterTrace { raw: None, .. }))
+    }
+
+    /// x, y and z of a landmark before the filter.
+    pub(crate) fn raw(&self, landmark: usize) -> Option<[f32; 3]> {
+        Some(self.filtered.as_ref()?.raw.as_ref()?[landmark])
+    }
+
+    /// Whether a landmark is interpolated.
+    pub(crate) fn is_filled(&self, landmark: usize) -> bool {
+        self.filtered.as_ref().is_some_and(|trace| trace.filled.contains(landmark))
+    }
+}
+
+/// What a filter that knew later frames has changed in a pose.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct FilterTrace {
+    /// x, y and z before it; none if the person was not detected.
+    pub(crate) raw: Option<[[f32; 3]; LANDMARKS]>,
+    /// The landmarks that are interpolated.
+    pub(crate) filled: LandmarkSet,
+}
+
+/// The name of the strategy of an interpolated pose.
+pub(crate) const FILLED: &str = "filled";
+
+/// The names of all strategies.
+pub(crate) fn strategies() -> impl Iterator<Item = &'static str> {
+    ["detect", "track"].into_iter().chain(Enhancement::ALL.map(Enhancement::name))
 }

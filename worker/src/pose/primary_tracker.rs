@@ -44,6 +44,7 @@ impl PrimaryTracker {
         let roi = estimate.next_roi();
         let track = self.continuity.update(frame.pts, roi, &detection);
         self.next = Some(roi);
-        Some((Person { id: 0, track, pose: estimate.pose, strategy }, estimate))
+        let pose = estimate.pose;
+        Some((Person { id: 0, track, pose, strategy, filtered: None }, estimate))
     }
 }

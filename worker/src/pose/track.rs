@@ -96,7 +96,7 @@ impl Track {
         self.identity.update(frame.pts, roi, &detection.appearance);
         (self.roi, self.is_active) = (roi, true);
         let (id, track, strategy) = (self.id, self.number, detection.strategy);
-        Person { id, track, pose: estimate.pose, strategy }
+        Person { id, track, pose: estimate.pose, strategy, filtered: None }
     }
 
     /// Whether a detection in the region of this active track is still of the person.

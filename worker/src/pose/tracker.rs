@@ -68,10 +68,11 @@ impl<'scope> Tracker<'scope> {
         (threads, size): (NonZeroU32, [u32; 2]),
     ) -> Self {
         let others_max = options.people_max.saturating_sub(1) as usize;
+        let smoothing = options.filter.smoothing();
         let (method, mode) = match options.mode {
             Mode::Track => {
-                let primary = Box::new(PrimaryTracker::new(options.smoothing));
-                (Method::Tracking(primary, None), TrackingMode::Regions(options.smoothing))
+                let primary = Box::new(PrimaryTracker::new(smoothing));
+                (Method::Tracking(primary, None), TrackingMode::Regions(smoothing))
             }
             mode => {
                 let task = FrameTask { estimator, mode, others_max };
@@ -149,7 +150,7 @@ fn first_person(
     continuity.follow(frame.pts, &detection);
     let track = continuity.update(frame.pts, detection.estimate.next_roi(), &detection);
     let (pose, strategy) = (detection.estimate.pose, detection.strategy);
-    Some(Person { id: 0, track, pose, strategy })
+    Some(Person { id: 0, track, pose, strategy, filtered: None })
 }
 
 /// Memory that finding people takes beyond tracking: frames in progress and their enhanced pictures.

@@ -64,8 +64,10 @@ pub(crate) struct Status {
     pub fps: Option<f64>,
     /// Maximum number of tracked people.
     pub max_people: u32,
-    /// Whether the movement of tracked people is smoothed: on or off.
+    /// Whether the movement of tracked people is smoothed while frames come in: on or off.
     pub smoothing: &'static str,
+    /// How the movement of tracked people is filtered: none, live or offline.
+    pub filter: &'static str,
     /// What the skeletons are drawn on.
     pub background: &'static str,
     /// Time of the file from which on frames are processed, in seconds; null for the beginning.
@@ -143,6 +145,7 @@ impl Status {
         let state = job.state();
         let options = job.upload.options;
         let (current_frame, total_frames) = progress::frames(job, live);
+        let (done, all) = progress::frames_of_passes(job, live, (current_frame, total_frames));
         let failure = match state {
             JobState::Failed { error, .. } => Some(error),
             _ => None,
@@ -150,7 +153,7 @@ impl Status {
         Self {
             job_id: job.id,
             status: state.name(),
-            progress: progress::percent(state, current_frame, total_frames),
+            progress: progress::percent(state, done, all),
             message: progress::message(state, place, live, (current_frame, total_frames)),
             created_at: job.created_at,
             started_at: state.started_at(),
@@ -162,7 +165,8 @@ impl Status {
             interval: options.sampling.interval(),
             fps: options.sampling.fps(),
             max_people: options.people_max,
-            smoothing: options.smoothing.name(),
+            smoothing: options.filter.smoothing().name(),
+            filter: options.filter.name(),
             background: options.background.name(),
             start: options.start.map(Thousandths::to_f64),
             end: options.end.map(Thousandths::to_f64),

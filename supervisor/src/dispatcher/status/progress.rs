@@ -53,6 +53,19 @@ fn time_left(state: &JobState, place: Option<Place>, live: Option<&Live>) -> Opt
     }
 }
 
+/// Frames done and expected in all passes of a job: a second pass counts as much as the first.
+pub(crate) fn frames_of_passes(
+    job: &Job,
+    live: Option<&Live>,
+    (current, total): (u32, Option<u32>),
+) -> (u32, Option<u32>) {
+    if !job.upload.options.is_recorded() {
+        return (current, total);
+    }
+    let written = live.map_or(0, |live| live.frames_written);
+    (current.saturating_add(written), total.map(|total| total.saturating_mul(2)))
+}
+
 /// From 0 to 100; 100 only when completed.
 pub(crate) fn percent(state: &JobState, current: u32, total: Option<u32>) -> u8 {
     match state {

@@ -116,6 +116,7 @@ impl Conversation {
                 self.publish(|live, _| live.skipped = Some(skipped));
             }
             ToSupervisor::Progress(progress) => self.on_progress(progress),
+            ToSupervisor::Written(frames) => self.publish(|live, _| live.frames_written = frames),
             ToSupervisor::Done(summary) => {
                 self.log_memory("encoded");
                 self.finish(FinalMessage::Done(summary));

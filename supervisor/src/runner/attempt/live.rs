@@ -19,6 +19,8 @@ pub struct Live {
     pub skipped: Option<Skipped>,
     /// Frames processed so far.
     pub progress: Progress,
+    /// Frames written, in the second pass of a recorded job.
+    pub frames_written: u32,
     /// Its frame rate.
     pub rate: ProgressRate,
     /// The sandbox, once it is applied.
@@ -39,6 +41,7 @@ impl Default for Live {
             facts: None,
             skipped: None,
             progress: Progress { frames_done: 0, frames_detected: 0 },
+            frames_written: 0,
             rate: ProgressRate::default(),
             sandbox: None,
             rss_bytes: 0,

@@ -96,9 +96,11 @@ pub struct Assignment {
     pub video: File,
     /// The artefacts to write, each with its file.
     pub artefacts: Vec<(Artefact, File)>,
+    /// An empty file for the recording of a job whose results depend on later frames.
+    pub recording: Option<File>,
     /// How to process the video.
     pub parameters: JobParameters,
-    /// The limit on the size of all artefacts together, in bytes.
+    /// The limit on the size of all these files together, in bytes.
     pub results_bytes_max: u64,
 }
 

@@ -9,6 +9,7 @@ use crate::runner::attempt::exit_report::{
 };
 use crate::runner::validation::{Expected, ValidationError, validate};
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::layout::recording_bytes_max;
 use bodyscript_protocol::message::{JobParameters, Start};
 use std::fs::File;
 use tokio::task::spawn_blocking;
@@ -19,6 +20,7 @@ pub(crate) struct Results {
     job: String,
     parameters: JobParameters,
     artefacts: Vec<(Artefact, File)>,
+    recording: Option<File>,
     /// The limit on all of them together.
     bytes_max: u64,
 }
@@ -26,26 +28,33 @@ pub(crate) struct Results {
 impl Results {
     /// The message that describes the job, the files that go with it, and what is kept of them.
     pub(super) fn of(assignment: Assignment) -> (Start, File, Self) {
-        let Assignment { job, video, artefacts, parameters, results_bytes_max, .. } = assignment;
+        let Assignment { job, video, artefacts, recording, parameters, .. } = assignment;
+        let bytes_max = assignment.results_bytes_max;
         let names = artefacts.iter().map(|(artefact, _)| *artefact).collect();
         let start = Start { job: job.clone(), parameters, artefacts: names };
-        (start, video, Self { job, parameters, artefacts, bytes_max: results_bytes_max })
+        (start, video, Self { job, parameters, artefacts, recording, bytes_max })
     }
 
     /// The files to be written to, in the order of the message.
     pub(super) fn files(&self) -> impl Iterator<Item = &File> {
-        self.artefacts.iter().map(|(_, file)| file)
+        self.artefacts.iter().map(|(_, file)| file).chain(&self.recording)
     }
 
     /// The size of all files, in bytes, or why the worker may not go on.
     pub(super) fn measure(&self) -> Result<u64, Cause> {
         let JobParameters { options, limits, .. } = self.parameters;
+        let (frames, people) = (limits.frames_max(), options.people_max);
+        let artefacts = self.artefacts.iter();
+        let bounded =
+            artefacts.map(|(of, file)| (of.file_name(), file, of.bytes_max(frames, people)));
+        let recording = self.recording.iter();
+        let recording =
+            recording.map(|file| ("recording", file, recording_bytes_max(frames, people)));
         let mut total: u64 = 0;
-        for (artefact, file) in &self.artefacts {
+        for (name, file, bytes_max) in bounded.chain(recording) {
             // A disk that does not answer now is found when the results are read.
             let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-            if bytes > artefact.bytes_max(limits.frames_max(), options.people_max) {
-                let name = artefact.file_name();
+            if bytes > bytes_max {
                 return Err(Cause::Violation(format!("{name}: too large, with {bytes} bytes")));
             }
             total = total.saturating_add(bytes);
@@ -121,6 +130,7 @@ mod tests {
             origin: Origin::NONE,
             video: file(),
             artefacts: artefacts.iter().map(|artefact| (*artefact, file())).collect(),
+            recording: Some(file()),
             parameters: JobParameters { options, limits, threads: NonZeroU32::MIN },
             results_bytes_max,
         });
@@ -138,6 +148,18 @@ mod tests {
         csv.set_len(bytes_max + 1).expect("a sparse file");
         let refused = results.measure().expect_err("too large");
         assert!(matches!(refused, Cause::Violation(what) if what.starts_with("pose_data.csv: ")));
+    }
+
+    #[test]
+    fn the_recording_has_a_limit_and_counts() {
+        let results = results(&[Artefact::Csv], u64::MAX);
+        let recording = results.files().nth(1).expect("a file");
+        let bytes_max = recording_bytes_max(21, 1);
+        recording.set_len(bytes_max).expect("a sparse file");
+        assert_eq!(results.measure(), Ok(bytes_max));
+        recording.set_len(bytes_max + 1).expect("a sparse file");
+        let refused = results.measure().expect_err("too large");
+        assert!(matches!(refused, Cause::Violation(what) if what.starts_with("recording: ")));
     }
 
     #[test]

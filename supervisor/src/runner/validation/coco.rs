@@ -5,6 +5,7 @@ use super::Expected;
 use super::SCANNED_BYTES_MAX;
 use super::content::Content;
 use super::invalid::{Invalid, ensure, equal};
+use super::poses::check_unmarked;
 use super::reports::check_last_line;
 use super::table::Lines;
 use bodyscript_protocol::layout::{
@@ -113,7 +114,7 @@ impl Annotations<'_> {
     }
 
     fn end(&self) -> Result<(), Invalid> {
-        equal("frames with a person", self.detected, self.expected.summary.frames_detected)?;
+        check_unmarked(self.detected, self.expected)?;
         equal("people", self.people, self.expected.summary.people)
     }
 }

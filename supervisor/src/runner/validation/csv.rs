@@ -5,7 +5,8 @@ use super::content::Content;
 use super::invalid::{Invalid, ensure};
 use super::poses::{Place, Poses};
 use super::table::{
-    Detection, Lines, Part, Rows, cells, check_rows, decimal, empty, flag, track_of, whole,
+    Detection, Lines, Part, Rows, cells, check_rows, decimal, decimals_or_empty, detection, empty,
+    track_of, whole,
 };
 use bodyscript_protocol::layout::CSV_COLUMNS;
 use bodyscript_protocol::pose::{LANDMARKS, NAMES};
@@ -59,9 +60,10 @@ impl Rows for Landmarks<'_> {
     fn add(&mut self, row: &[u8]) -> Result<(), Invalid> {
         let cells = cells::<{ CSV_COLUMNS.len() }>(row, b',')?;
         let [frame, landmark, x, y, z, visibility, strategy, presence, ..] = cells;
-        let [.., world_x, world_y, world_z, time_s, detected, person, track, _, _] = cells;
-        let [.., source_time_s, name] = cells;
-        let (frame, person, detection) = (whole(frame)?, whole(person)?, flag(detected)?);
+        let [.., world_x, world_y, world_z, time_s, detected, person, _, _, _, _, _, _, _] = cells;
+        let [.., track, source_time_s, x_raw, y_raw, z_raw, filled, name] = cells;
+        let detection = detection(detected, filled)?;
+        let (frame, person) = (whole(frame)?, whole(person)?);
         let pose = Pose { frame, person, detection, track: track_of(track, detection)? };
         let landmark = whole(landmark)?;
         match &self.pose {
@@ -80,15 +82,16 @@ impl Rows for Landmarks<'_> {
         decimal(source_time_s)?;
         let values = [x, y, z, visibility, presence, world_x, world_y, world_z];
         match pose.detection {
-            Detection::Found => {
+            Detection::Found | Detection::Filled => {
                 let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
                 ensure(
                     !strategy.is_empty() && strategy.iter().all(is_word),
                     "a strategy is no word",
                 )?;
-                values.into_iter().try_for_each(decimal)
+                values.into_iter().try_for_each(decimal)?;
+                decimals_or_empty(&[x_raw, y_raw, z_raw])
             }
-            Detection::Missing => empty(values.iter().chain([&strategy])),
+            Detection::Missing => empty(values.iter().chain([&strategy, &x_raw, &y_raw, &z_raw])),
         }
     }
 

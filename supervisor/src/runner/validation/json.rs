@@ -83,6 +83,7 @@ struct Person {
     _strategy: String,
     #[serde(rename = "track_id")]
     _track_id: u32,
+    filled: bool,
     landmarks: Few<Landmark>,
 }
 
@@ -102,6 +103,10 @@ struct Landmark {
     _presence: f32,
     #[serde(rename = "world")]
     _world: [f32; 3],
+    #[serde(rename = "raw", default)]
+    _raw: Option<[f32; 3]>,
+    #[serde(rename = "filled", default)]
+    _filled: bool,
 }
 
 /// A list of at most [`ENTRIES_MAX`] entries.
@@ -216,13 +221,14 @@ impl<'de> Visitor<'de> for FramesSeed<'_, '_> {
 
 pub(super) fn check_frame(frame: &Frame, poses: &mut Poses<'_>) -> Result<(), Invalid> {
     let people = &frame.people.0;
-    let has_first = people.first().is_some_and(|person| person.person_id == 0);
+    let has_first = people.first().is_some_and(|person| person.person_id == 0 && !person.filled);
     ensure(frame.detected == has_first, "`detected` differs from the people in a frame")?;
     if people.is_empty() {
         poses.add((frame.frame_id, 0), Detection::Missing)?;
     }
     people.iter().try_for_each(|person| {
         equal("landmarks of a person", person.landmarks.0.len() as u64, LANDMARKS as u64)?;
-        poses.add((frame.frame_id, person.person_id), Detection::Found).map(drop)
+        let detection = if person.filled { Detection::Filled } else { Detection::Found };
+        poses.add((frame.frame_id, person.person_id), detection).map(drop)
     })
 }

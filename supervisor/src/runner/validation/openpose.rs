@@ -63,7 +63,7 @@ pub(super) fn check(content: &Content<'_>, expected: &Expected) -> Result<(), In
     let index = index.ok_or(Invalid::Malformed("it is shorter than its index"))?;
     check_end(content, [entries, index_bytes, index])?;
     let mut reader = content.buffered(index, index + index_bytes);
-    let mut poses = Poses::new(expected, Part::Beginning);
+    let mut poses = Poses::with_unmarked_filling(expected, Part::Beginning);
     let mut at = 0;
     for _ in 0..entries {
         let mut entry = [0; CENTRAL_BYTES];

@@ -137,19 +137,37 @@ pub(super) fn empty<'a>(cells: impl IntoIterator<Item = &'a &'a [u8]>) -> Result
     ensure(is_empty, "a row without a person has values")
 }
 
-/// Whether a person was found.
-pub(super) fn flag(cell: &[u8]) -> Result<Detection, Invalid> {
+/// Whether a person was found, by the cells of `detected` and `filled`.
+pub(super) fn detection(detected: &[u8], filled: &[u8]) -> Result<Detection, Invalid> {
+    let detected = flag(detected, "`detected` is neither true nor false")?;
+    let filled = flag(filled, "`filled` is neither true nor false")?;
+    Ok(match (detected, filled) {
+        (true, _) => Detection::Found,
+        (false, true) => Detection::Filled,
+        (false, false) => Detection::Missing,
+    })
+}
+
+fn flag(cell: &[u8], fault: &'static str) -> Result<bool, Invalid> {
     match cell {
-        b"true" => Ok(Detection::Found),
-        b"false" => Ok(Detection::Missing),
-        _ => Err(Invalid::Malformed("`detected` is neither true nor false")),
+        b"true" => Ok(true),
+        b"false" => Ok(false),
+        _ => Err(Invalid::Malformed(fault)),
+    }
+}
+
+/// Checks cells that have numbers, or are all empty.
+pub(super) fn decimals_or_empty(cells: &[&[u8]]) -> Result<(), Invalid> {
+    match cells.iter().all(|cell| cell.is_empty()) {
+        true => Ok(()),
+        false => cells.iter().try_for_each(|cell| decimal(cell)),
     }
 }
 
 /// The number of a track, which only a person who was found has.
 pub(super) fn track_of(cell: &[u8], detection: Detection) -> Result<Option<u32>, Invalid> {
     match detection {
-        Detection::Found => whole(cell).map(Some),
+        Detection::Found | Detection::Filled => whole(cell).map(Some),
         Detection::Missing => empty([&cell]).map(|()| None),
     }
 }
@@ -159,6 +177,8 @@ pub(super) fn track_of(cell: &[u8], detection: Detection) -> Result<Option<u32>,
 pub(super) enum Detection {
     /// The row has the pose.
     Found,
+    /// The row has a pose that was interpolated.
+    Filled,
     /// The row says that there is none.
     Missing,
 }

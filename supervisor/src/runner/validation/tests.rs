@@ -172,6 +172,13 @@ fn faults_in_tables_are_named() {
         (Artefact::Csv, "true,0", "false,0", "a row without a person has values"),
         (Artefact::Csv, "true,0", "maybe,0", "`detected` is neither true nor false"),
         (Artefact::Csv, "true,0", "true,0,0", "a row has too many cells"),
+        (Artefact::Csv, ",,,,false,nose", ",,,1,false,nose", "a cell is no number"),
+        (
+            Artefact::Csv,
+            "true,0,0,0.5,,,,false",
+            "false,0,0,0.5,,,,true",
+            "a pose is interpolated without a filter that does so",
+        ),
         (Artefact::Angles, "1.500", "inf", "a cell is no number"),
         (Artefact::Angles, "0,0,0.5,true", "0,0,true", "a row has too few cells"),
         (Artefact::Angles, "\n1,0", "\n2,0", "people are not in order"),

@@ -58,6 +58,14 @@ impl AttemptFolder {
         Ok((Self { path, number, published, formats }, files))
     }
 
+    /// Creates a file without a name, on the same disk.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(crate) fn recording(&self) -> Result<File, StateError> {
+        tempfile::tempfile_in(&self.path).map_err(failed("written to", &self.path))
+    }
+
     /// Writes the outcome beside the artefacts.
     ///
     /// # Errors

@@ -5,7 +5,9 @@ use crate::output::joint_angles::{AngleSeries, PersonAngles};
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::layout::{ANGLE_KEYS as KEYS, ANGLES as NAMES, SOURCE_TIME, TRACK_ID};
+use bodyscript_protocol::layout::{
+    ANGLE_KEYS as KEYS, ANGLES as NAMES, FILLED, SOURCE_TIME, TRACK_ID,
+};
 use bodyscript_protocol::message::Summary;
 use std::fs::File;
 use std::io;
@@ -26,7 +28,7 @@ impl AnglesWriter {
     /// Starts the table with its header.
     fn create(file: File) -> Result<Self, OutputError> {
         let mut rows = csv::Writer::from_writer(file);
-        let columns = KEYS.iter().chain(&NAMES).chain([&TRACK_ID, &SOURCE_TIME]);
+        let columns = KEYS.iter().chain(&NAMES).chain([&TRACK_ID, &SOURCE_TIME, &FILLED]);
         rows.write_record(columns).map_err(csv_error)?;
         Ok(Self { rows, series: AngleSeries::default() })
     }
@@ -56,13 +58,15 @@ fn row(frame: &Frame<'_>, person: Option<&PersonAngles>) -> impl Iterator<Item =
         frame.id.to_string(),
         person.map_or(0, |person| person.id).to_string(),
         format!("{:.6}", frame.time.as_secs_f64()),
-        person.is_some().to_string(),
+        person.is_some_and(|person| person.is_detected).to_string(),
     ];
     let angles = person.map_or([None; NAMES.len()], |person| person.angles);
     let cell = |angle: Option<f64>| angle.map_or(String::new(), |deg| format!("{deg:.3}"));
     let source_time = format!("{:.6}", frame.source_time.as_secs_f64());
     let track = person.map_or(String::new(), |person| person.track.to_string());
-    keys.into_iter().chain(angles.into_iter().map(cell)).chain([track, source_time])
+    let is_filled = person.is_some_and(|person| !person.is_detected);
+    let last = [track, source_time, is_filled.to_string()];
+    keys.into_iter().chain(angles.into_iter().map(cell)).chain(last)
 }
 
 fn csv_error(error: csv::Error) -> OutputError {

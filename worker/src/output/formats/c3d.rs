@@ -106,7 +106,7 @@ mod tests {
         let mut writer: Box<dyn FrameWriter> =
             Box::new(C3dWriter::create(handle, rate).expect("a head"));
         let pose = [Landmark { world: [0.1, 0.2, -0.3], ..Landmark::default() }; LANDMARKS];
-        let people = [Person { id: 0, track: 0, pose, strategy: "track" }];
+        let people = [Person { id: 0, track: 0, pose, strategy: "track", filtered: None }];
         for id in 0..frames {
             let time = Duration::from_millis(40 * u64::from(id));
             let people = if id == 0 { &people[..0] } else { &people[..] };

@@ -201,7 +201,7 @@ mod tests {
         let mut pose = [middle; LANDMARKS];
         pose[2] = Landmark { x: 0.75, visibility: 0.2, ..middle };
         pose[5] = Landmark { y: 1.5, ..middle };
-        Person { id, track: 0, pose, strategy: "track" }
+        Person { id, track: 0, pose, strategy: "track", filtered: None }
     }
 
     #[test]

@@ -42,12 +42,12 @@ impl FrameWriter for CsvWriter {
         // The first person has rows in every frame, others only where they are detected.
         if frame.first().is_none() {
             for id in 0..LANDMARKS {
-                self.record(&undetected(frame, id))?;
+                self.record(&without_pose(frame, id))?;
             }
         }
         for person in frame.people {
             for id in 0..LANDMARKS {
-                self.record(&detected(frame, id, person))?;
+                self.record(&with_pose(frame, id, person))?;
             }
         }
         Ok(())
@@ -58,10 +58,11 @@ impl FrameWriter for CsvWriter {
     }
 }
 
-fn detected(frame: &Frame<'_>, id: usize, person: &Person) -> [String; COLUMNS.len()] {
+fn with_pose(frame: &Frame<'_>, id: usize, person: &Person) -> [String; COLUMNS.len()] {
     let landmark: &Landmark = &person.pose[id];
     let number = |value: f32| format!("{value:.6}");
     let [world_x, world_y, world_z] = landmark.world.map(number);
+    let [x_raw, y_raw, z_raw] = person.raw(id).map(|raw| raw.map(number)).unwrap_or_default();
     [
         frame.id.to_string(),
         id.to_string(),
@@ -75,15 +76,19 @@ fn detected(frame: &Frame<'_>, id: usize, person: &Person) -> [String; COLUMNS.l
         world_y,
         world_z,
         seconds(frame.time),
-        "true".to_owned(),
+        person.is_detected().to_string(),
         person.id.to_string(),
         person.track.to_string(),
         seconds(frame.source_time),
+        x_raw,
+        y_raw,
+        z_raw,
+        person.is_filled(id).to_string(),
         NAMES[id].to_owned(),
     ]
 }
 
-fn undetected(frame: &Frame<'_>, id: usize) -> [String; COLUMNS.len()] {
+fn without_pose(frame: &Frame<'_>, id: usize) -> [String; COLUMNS.len()] {
     let mut row: [String; COLUMNS.len()] = Default::default();
     row[0] = frame.id.to_string();
     row[1] = id.to_string();
@@ -91,7 +96,8 @@ fn undetected(frame: &Frame<'_>, id: usize) -> [String; COLUMNS.len()] {
     row[12] = "false".to_owned();
     row[13] = "0".to_owned();
     row[15] = seconds(frame.source_time);
-    row[16] = NAMES[id].to_owned();
+    row[19] = "false".to_owned();
+    row[20] = NAMES[id].to_owned();
     row
 }
 
@@ -103,6 +109,7 @@ fn seconds(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::output::writer::EMPTY_SUMMARY;
+    use crate::pose::FilterTrace;
     use std::io::{Read, Seek};
 
     #[test]
@@ -111,32 +118,40 @@ mod tests {
         let handle = file.try_clone().expect("a handle");
         let mut writer = Box::new(CsvWriter::create(handle).expect("a header"));
         let pose = [Landmark { x: 0.25, visibility: 0.5, ..Landmark::default() }; LANDMARKS];
-        let person = |id| Person { id, track: 2, pose, strategy: "track" };
+        let person = |id, filtered| Person { id, track: 2, pose, strategy: "track", filtered };
+        let raw = Some([[0.5, 0.25, -0.125]; LANDMARKS]);
+        let filtered = FilterTrace { raw, filled: [0].into_iter().collect() };
+        let filled = FilterTrace { raw: None, filled: (0..LANDMARKS).collect() };
         let time = Duration::from_micros(33_367);
         let source_time = Duration::from_secs(1);
         let mut write = |id, time, people: &[Person]| {
             writer.write(&Frame { id, time, source_time, people }).expect("rows");
         };
         write(0, Duration::ZERO, &[]);
-        write(1, time, &[person(0)]);
-        write(2, time, &[person(1)]);
+        write(1, time, &[person(0, None)]);
+        write(2, time, &[person(1, Some(filtered))]);
+        write(3, time, &[person(0, Some(filled))]);
         writer.finish(&EMPTY_SUMMARY).expect("flushed");
         let mut text = String::new();
         file.rewind().expect("seekable");
         file.read_to_string(&mut text).expect("text");
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 1 + 4 * LANDMARKS);
+        assert_eq!(lines.len(), 1 + 5 * LANDMARKS);
         assert_eq!(lines[0], COLUMNS.join(","));
-        assert_eq!(lines[1], "0,0,,,,,,,,,,0.000000,false,0,,1.000000,nose");
+        assert_eq!(lines[1], "0,0,,,,,,,,,,0.000000,false,0,,1.000000,,,,false,nose");
         assert_eq!(
             lines[34],
             "1,0,0.250000,0.000000,0.000000,0.500000,track,0.000000,0.000000,0.000000,0.000000,\
-             0.033367,true,0,2,1.000000,nose"
+             0.033367,true,0,2,1.000000,,,,false,nose"
         );
         // Where only another person is detected, the first one has rows as well.
-        assert_eq!(lines[67], "2,0,,,,,,,,,,0.033367,false,0,,1.000000,nose");
-        assert!(
-            lines[100].starts_with("2,0,0.25") && lines[100].ends_with(",true,1,2,1.000000,nose")
-        );
+        assert_eq!(lines[67], "2,0,,,,,,,,,,0.033367,false,0,,1.000000,,,,false,nose");
+        let ends = |line: usize, end: &str| {
+            assert!(lines[line].ends_with(end), "{}", lines[line]);
+        };
+        assert!(lines[100].starts_with("2,0,0.25") && lines[133].starts_with("3,0,0.25"));
+        ends(100, ",true,1,2,1.000000,0.500000,0.250000,-0.125000,true,nose");
+        ends(101, ",-0.125000,false,left_eye_inner");
+        ends(133, ",false,0,2,1.000000,,,,true,nose");
     }
 }

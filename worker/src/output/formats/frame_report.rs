@@ -1,7 +1,7 @@
 //! One frame as JSON: an entry of pose_data.json, a line of pose_data.ndjson.
 
 use crate::pose::{Frame, Person};
-use bodyscript_protocol::pose::Landmark;
+use bodyscript_protocol::pose::{LANDMARKS, Landmark};
 use serde::Serialize;
 
 /// One processed frame with the people in it.
@@ -20,6 +20,7 @@ struct PersonReport<'a> {
     person_id: u32,
     strategy: &'a str,
     track_id: u32,
+    filled: bool,
     landmarks: Vec<LandmarkReport>,
 }
 
@@ -31,6 +32,11 @@ struct LandmarkReport {
     visibility: f32,
     presence: f32,
     world: [f32; 3],
+    /// x, y and z before a filter that knew later frames.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw: Option<[f32; 3]>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    filled: bool,
 }
 
 impl<'a> From<&Frame<'a>> for FrameReport<'a> {
@@ -38,7 +44,7 @@ impl<'a> From<&Frame<'a>> for FrameReport<'a> {
         Self {
             frame_id: frame.id,
             time_s: frame.time.as_secs_f64(),
-            detected: frame.first().is_some(),
+            detected: frame.first_detected().is_some(),
             strategy: frame.first().map(|person| person.strategy),
             source_time_s: frame.source_time.as_secs_f64(),
             people: frame.people.iter().map(PersonReport::from).collect(),
@@ -52,14 +58,16 @@ impl<'a> From<&'a Person> for PersonReport<'a> {
             person_id: person.id,
             strategy: person.strategy,
             track_id: person.track,
-            landmarks: person.pose.iter().map(LandmarkReport::from).collect(),
+            filled: !person.is_detected(),
+            landmarks: (0..LANDMARKS).map(|i| LandmarkReport::of(person, i)).collect(),
         }
     }
 }
 
-impl From<&Landmark> for LandmarkReport {
-    fn from(landmark: &Landmark) -> Self {
-        let Landmark { x, y, z, visibility, presence, world } = *landmark;
-        Self { x, y, z, visibility, presence, world }
+impl LandmarkReport {
+    fn of(person: &Person, i: usize) -> Self {
+        let Landmark { x, y, z, visibility, presence, world } = person.pose[i];
+        let (raw, filled) = (person.raw(i), person.is_filled(i));
+        Self { x, y, z, visibility, presence, world, raw, filled }
     }
 }

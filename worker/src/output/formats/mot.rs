@@ -92,7 +92,7 @@ mod tests {
         let mut writer = Box::new(MotWriter::create(handle).expect("a head"));
         // All landmarks in one point have no angle.
         let pose = [Landmark::default(); LANDMARKS];
-        let other = [Person { id: 1, track: 0, pose, strategy: "track" }];
+        let other = [Person { id: 1, track: 0, pose, strategy: "track", filtered: None }];
         for (id, people) in [(0, &[][..]), (1, &other[..])] {
             let time = Duration::from_micros(33_367 * u64::from(id));
             let frame = Frame { id, time, source_time: time, people };

@@ -50,6 +50,10 @@ const SCHEMA: &str = "message pose_data {
     required int32 person_id;
     optional int32 track_id;
     required double source_time_s;
+    optional float x_raw;
+    optional float y_raw;
+    optional float z_raw;
+    required boolean filled;
     required binary landmark (UTF8);
 }";
 
@@ -77,6 +81,10 @@ struct Rows {
     /// presence, world x, y, z.
     world: [Vec<f32>; 4],
     track_id: Vec<i32>,
+    /// As `levels`, for `raw`.
+    raw_levels: Vec<i16>,
+    raw: [Vec<f32>; 3],
+    filled: Vec<bool>,
 }
 
 impl ParquetWriter {
@@ -124,7 +132,7 @@ impl FrameWriter for ParquetWriter {
 impl Rows {
     fn add(&mut self, frame: &Frame<'_>) {
         for person in frame.people {
-            self.add_keys(frame, Some(person.id));
+            self.add_keys(frame, Some(person));
             self.add_person(person);
         }
         if frame.people.is_empty() {
@@ -132,15 +140,23 @@ impl Rows {
         }
     }
 
-    fn add_keys(&mut self, frame: &Frame<'_>, person: Option<u32>) {
+    fn add_keys(&mut self, frame: &Frame<'_>, person: Option<&Person>) {
+        let is_detected = person.is_some_and(Person::is_detected);
+
         for landmark in 0..LANDMARKS {
             self.frame_id.push(frame.id.cast_signed());
             self.landmark_id.push(landmark as i32);
             self.time_s.push(frame.time.as_secs_f64());
-            self.person_id.push(person.unwrap_or(0).cast_signed());
+            self.person_id.push(person.map_or(0, |person| person.id).cast_signed());
             self.source_time_s.push(frame.source_time.as_secs_f64());
-            self.detected.push(person.is_some());
+            self.detected.push(is_detected);
+            self.filled.push(person.is_some_and(|person| person.is_filled(landmark)));
             self.levels.push(person.is_some().into());
+            let raw = person.and_then(|person| person.raw(landmark));
+            self.raw_levels.push(raw.is_some().into());
+            for (column, value) in self.raw.iter_mut().zip(raw.iter().flatten()) {
+                column.push(*value);
+            }
         }
     }
 
@@ -174,6 +190,10 @@ impl Rows {
         column::<Int32Type>(group, &self.person_id, None)?;
         column::<Int32Type>(group, &self.track_id, levels)?;
         column::<DoubleType>(group, &self.source_time_s, None)?;
+        for values in &self.raw {
+            column::<FloatType>(group, values, Some(&self.raw_levels))?;
+        }
+        column::<BoolType>(group, &self.filled, None)?;
         let names = NAMES.map(ByteArray::from);
         let landmark = self.landmark_id.iter().map(|id| names[*id as usize].clone());
         column::<ByteArrayType>(group, &landmark.collect::<Vec<_>>(), None)
@@ -190,6 +210,9 @@ impl Rows {
         self.levels.clear();
         self.strategy.clear();
         self.track_id.clear();
+        self.raw_levels.clear();
+        self.filled.clear();
+        self.raw.iter_mut().for_each(Vec::clear);
         self.picture.iter_mut().chain(&mut self.world).for_each(Vec::clear);
     }
 }

@@ -30,8 +30,9 @@ mod tests {
         let mut trajectory = Trajectory::default();
         let pose = [Landmark::default(); LANDMARKS];
         let mut has_person = |track: Option<u32>| {
-            let person = track.map(|track| Person { id: 0, track, pose, strategy: "track" });
             let time = Duration::ZERO;
+            let person = |track| Person { id: 0, track, pose, strategy: "track", filtered: None };
+            let person = track.map(person);
             let people: Vec<_> = person.into_iter().collect();
             trajectory.next(&Frame { id: 0, time, source_time: time, people: &people }).is_some()
         };

@@ -110,7 +110,7 @@ mod tests {
         let world = [0.1, 0.2, -0.3];
         let pose = [Landmark { world, ..Landmark::default() }; LANDMARKS];
         for (id, time) in (0..).zip(times_s) {
-            let people = [Person { id: 0, track: 0, pose, strategy: "track" }];
+            let people = [Person { id: 0, track: 0, pose, strategy: "track", filtered: None }];
             let people = if id == 0 { &people[..0] } else { &people[..] };
             let time = Duration::from_secs_f64(*time);
             FrameWriter::write(&mut *writer, &Frame { id, time, source_time: time, people })

@@ -18,6 +18,8 @@ pub(in crate::output) struct PersonAngles {
     pub(in crate::output) id: u32,
     /// Number of the person's track.
     pub(in crate::output) track: u32,
+    /// Whether the person was detected, and the pose not interpolated.
+    pub(in crate::output) is_detected: bool,
     /// The angles.
     pub(in crate::output) angles: Angles,
 }
@@ -33,7 +35,8 @@ impl AngleSeries {
             let Person { id, track, .. } = *person;
             let before = self.0.iter().find(|it| (it.id, it.track) == (id, track));
             let before = before.map_or([None; NAMES.len()], |before| before.angles);
-            PersonAngles { id, track, angles: follow(&before, angles(&person.pose)) }
+            let angles = follow(&before, angles(&person.pose));
+            PersonAngles { id, track, is_detected: person.is_detected(), angles }
         });
         self.0 = next.collect();
         &self.0
@@ -76,7 +79,13 @@ mod tests {
         let mut series = AngleSeries::default();
         let mut flexion_at = |deg: &Option<f64>| {
             let pose = deg.map(|deg| Body::arm_raised_forwards(deg).facing_the_camera());
-            let people = pose.map(|pose| Person { id: 3, track: 0, pose, strategy: "track" });
+            let people = pose.map(|pose| Person {
+                id: 3,
+                track: 0,
+                pose,
+                strategy: "track",
+                filtered: None,
+            });
             let time = Duration::ZERO;
             let frame = Frame { id: 0, time, source_time: time, people: people.as_slice() };
             series.add(&frame).first().and_then(|person| person.angles[SHOULDER])

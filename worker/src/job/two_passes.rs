@@ -1,0 +1,209 @@
+//! A run in two passes: the first finds the people and records their poses; the second, which knows
+//! all of them, writes the results. It decodes the video again if pictures are requested.
+//!
+//! ```text
+//! decoder -> tracker -> recording
+//!                           '--> replay -> data
+//!                                   |----> overlay, preview, thumbnail
+//!            decoder ---------------'
+//! ```
+
+use super::error::WorkerError;
+use super::pass::{FrameSink, Job, Send, track};
+use super::recording::{Recorder, Recording};
+use super::replay::Replay;
+use super::results::Results;
+use super::skip_report::SkipReport;
+use super::video_facts::facts;
+use crate::ipc::ChannelError;
+use crate::output::{ArtefactFiles, VideoReport, WriterContext};
+use crate::picture::Picture;
+use crate::pose::{TrackedFrame, Tracker, VideoFrame};
+use crate::video::{Decoder, FrameTime, Probe, ProbedVideo, SoundSource, VideoError};
+use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::message::{Progress, Summary, ToSupervisor, VideoFacts};
+use bodyscript_protocol::warning::Warnings;
+use std::fs::File;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What two passes need beyond one.
+#[derive(Debug)]
+pub struct SecondPass {
+    /// The file for the recording, empty.
+    recording: File,
+    /// The video, to be decoded again.
+    video: OwnedFd,
+}
+
+impl SecondPass {
+    /// Records in an empty file, and decodes the video a second time.
+    ///
+    /// # Errors
+    /// There is no descriptor left.
+    pub fn of(recording: File, video: &OwnedFd) -> Result<Self, WorkerError> {
+        let video = video.try_clone().map_err(VideoError::Read)?;
+        Ok(Self { recording, video })
+    }
+}
+
+/// What the first pass leaves to the second.
+struct FirstPass {
+    recording: Recording,
+    sound: SoundSource,
+    /// The frames of the part that were decoded.
+    frames: Range<u32>,
+    warnings: Warnings,
+}
+
+/// Runs both passes.
+pub(super) fn run(
+    job: &Job<'_>,
+    video: ProbedVideo,
+    (artefacts, second): (ArtefactFiles, SecondPass),
+    send: &mut Send<'_>,
+) -> Result<Summary, WorkerError> {
+    let probe = video.probe().clone();
+    let facts = facts(&probe, job.start);
+    let first = record(job, video.decode()?, (&probe, second.recording), send)?;
+    let parameters = &job.start.parameters;
+    let pictures = if has_pictures(&job.start.artefacts) {
+        let part = parameters.options.part();
+        let video = ProbedVideo::open(second.video, &parameters.limits, part)?;
+        Some(Pictures { decoder: video.decode()?, next: 0 })
+    } else {
+        None
+    };
+    write(job, first, (&probe, &facts, pictures), (artefacts, send))
+}
+
+fn has_pictures(artefacts: &[Artefact]) -> bool {
+    let pictures = [Artefact::Video, Artefact::Preview, Artefact::Thumbnail, Artefact::Clean];
+    pictures.iter().any(|artefact| artefacts.contains(artefact))
+}
+
+/// The first pass. Its decoder is gone at the end.
+fn record(
+    job: &Job<'_>,
+    mut decoder: Decoder,
+    (probe, file): (&Probe, File),
+    send: &mut Send<'_>,
+) -> Result<FirstPass, WorkerError> {
+    let parameters = &job.start.parameters;
+    let mut pass = RecordingPass {
+        recorder: Recorder::new(file),
+        start: parameters.options.part().start,
+        progress: Progress { frames_done: 0, frames_detected: 0 },
+        send,
+    };
+    let sound = decoder.sound();
+    let frames = thread::scope(|scope| {
+        let limits = (parameters.threads, probe.area);
+        let tracker = Tracker::start(scope, job.estimator, &parameters.options, limits);
+        track(job, &mut decoder, tracker, &mut pass)
+    })?;
+    let warnings = decoder.warnings();
+    Ok(FirstPass { recording: pass.recorder.finish()?, sound, frames, warnings })
+}
+
+/// Records what the tracker finds in the part.
+struct RecordingPass<'a, 'b> {
+    recorder: Recorder,
+    start: Duration,
+    progress: Progress,
+    send: &'a mut Send<'b>,
+}
+
+impl FrameSink for RecordingPass<'_, '_> {
+    fn take(&mut self, (frame, people): TrackedFrame) -> Result<Picture, WorkerError> {
+        if frame.pts >= self.start {
+            self.recorder.add(&frame, people.as_deref())?;
+            if let Some(people) = people {
+                self.progress.frames_done += 1;
+                self.progress.frames_detected += u32::from(people.iter().any(|it| it.id == 0));
+                self.send(&ToSupervisor::Progress(self.progress))?;
+            }
+        }
+        Ok(frame.picture)
+    }
+
+    fn send(&mut self, message: &ToSupervisor) -> Result<(), ChannelError> {
+        (self.send)(message)
+    }
+}
+
+/// The second pass.
+fn write(
+    job: &Job<'_>,
+    first: FirstPass,
+    (probe, facts, mut pictures): (&Probe, &VideoFacts, Option<Pictures>),
+    (artefacts, send): (ArtefactFiles, &mut Send<'_>),
+) -> Result<Summary, WorkerError> {
+    let report = VideoReport::new(facts);
+    let context = WriterContext { start: job.start, facts, report: &report };
+    let mut replay = Replay::new(first.recording, &job.start.parameters.options, probe.area);
+    thread::scope(|scope| {
+        let mut results = Results::create(scope, context, artefacts, (probe, first.sound))?;
+        let mut picture = Picture::default();
+        let mut written = 0;
+        while let Some(frame) = replay.next()? {
+            if job.cancelled.is_raised() {
+                return Err(WorkerError::Cancelled);
+            }
+            let is_processed = frame.people.is_some();
+            let has_picture = match &mut pictures {
+                Some(pictures) => pictures.read(frame.id, &mut picture, (job, &mut *send))?,
+                None => false,
+            };
+            let tracked = (VideoFrame { picture, ..frame.without_picture() }, frame.people);
+            picture = match has_picture {
+                true => results.write(tracked)?,
+                // A damaged video may have fewer pictures the second time; its data are complete.
+                false => {
+                    results.write_data(&tracked.0, tracked.1)?;
+                    tracked.0.picture
+                }
+            };
+            if is_processed {
+                written += 1;
+                send(&ToSupervisor::Written(written))?;
+            }
+        }
+        results.finish(first.frames, first.warnings)
+    })
+}
+
+/// The pictures of the video, decoded a second time.
+struct Pictures {
+    decoder: Decoder,
+    /// The number of the next frame.
+    next: u32,
+}
+
+impl Pictures {
+    /// Reads the picture of a frame; `false` if the video has ended before it.
+    fn read(
+        &mut self,
+        id: u32,
+        into: &mut Picture,
+        (job, send): (&Job<'_>, &mut Send<'_>),
+    ) -> Result<bool, WorkerError> {
+        let mut skip_report = SkipReport::new(Instant::now());
+        while let Some(FrameTime { pts }) = self.decoder.advance()? {
+            self.next += 1;
+            if self.next > id {
+                self.decoder.read(into)?;
+                return Ok(true);
+            }
+            if job.cancelled.is_raised() {
+                return Err(WorkerError::Cancelled);
+            }
+            if let Some(skipped) = skip_report.reached(pts, Instant::now()) {
+                send(&ToSupervisor::Skipped(skipped))?;
+            }
+        }
+        Ok(false)
+    }
+}
