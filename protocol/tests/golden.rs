@@ -9,7 +9,7 @@ use bodyscript_protocol::message::{
     Summary, ToSupervisor, ToWorker, VideoFacts,
 };
 use bodyscript_protocol::options::{
-    Background, Filter, FrameRate, Mode, Options, Sampling, Thousandths,
+    Background, Filter, FrameRate, Mode, Options, PersonChoice, Sampling, Thousandths,
 };
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use bodyscript_protocol::warning::Warning;
@@ -58,6 +58,7 @@ fn start() {
                 start: Some(Thousandths::new(1500)),
                 end: None,
                 slow_motion: Thousandths::new(8000),
+                person: Some(PersonChoice::Number(2)),
                 crop: Some("0.25,0,0.5,1".parse().expect("an area")),
             },
             limits: MediaLimits {
@@ -73,8 +74,9 @@ fn start() {
     };
     holds(
         &ToWorker::Start(start),
-        "6a000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
-         01000000 3f000000 01000000 01dc050000 00 01fa000000 00000000 f4010000 e8030000 401f0000 10270000 00000000 00100000 00009000 f0000000 02000000 0100000000000000 01000000",
+        "73000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
+         01000000 3f000000 01000000 01dc050000 00 01fa000000 00000000 f4010000 e8030000 401f0000
+         01 03000000 02000000 10270000 00000000 00100000 00009000 f0000000 02000000 0100000000000000 01000000",
     );
 }
 

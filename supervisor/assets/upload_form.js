@@ -18,7 +18,7 @@ const MODES = {
 
 /** Element ids and the form fields they set. */
 const FIELDS = [["mode", "mode"], ["interval", "interval"], ["people", "max_people"],
-  ["filter", "filter"], ["background", "background"]];
+  ["person", "person"], ["filter", "filter"], ["background", "background"]];
 
 export class UploadForm {
   /** The selected file, if it passed the checks. */
@@ -83,7 +83,8 @@ export class UploadForm {
 
   /** The form fields that are sent with the file. */
   fields() {
-    const selected = FIELDS.map(([id, name]) => [name, element(id).value]);
+    // An empty value stands for an option that is not given.
+    const selected = FIELDS.map(([id, name]) => [name, element(id).value]).filter(([, value]) => value);
     const fields = { ...Object.fromEntries(selected), ...part.values() };
     return element("formats").checked ? { ...fields, formats: "all" } : fields;
   }
@@ -91,7 +92,7 @@ export class UploadForm {
   /** Selects these values where they are offered. */
   restore(fields) {
     for (const [id, name] of FIELDS) {
-      const option = [...element(id).options].find(({ value }) => value === fields[name]);
+      const option = [...element(id).options].find(({ value }) => value === (fields[name] ?? ""));
       if (option) option.selected = true;
     }
     element("formats").checked = fields.formats === "all";

@@ -1,7 +1,13 @@
 //! How near landmarks are to the joints of a rendered figure, and how much they tremble.
 
 use crate::fixture::Clip;
-use crate::pose_table::PoseTable;
+use crate::pose_table::{PoseTable, Row};
+use std::collections::BTreeMap;
+
+/// Hips, whose middle is the position of a person.
+const HIPS: [usize; 2] = [23, 24];
+/// Figures nearer to each other than this share of the width are not told apart by their positions.
+const APART_MIN: f64 = 0.15;
 
 /// Quality of the landmarks of one clip.
 #[derive(Debug, Clone, Copy)]
@@ -38,4 +44,16 @@ impl Figures {
         let jitter = (squares / f64::max(triples, 1.0)).sqrt();
         Self { frames: table.frames.len(), mean: sum / count, jitter }
     }
+}
+
+/// Which of two figures a pose is of, by its position; none while one is in front of the other.
+pub fn figure_of(clip: &Clip, frame: u32, pose: &BTreeMap<usize, Row>) -> Option<usize> {
+    let truth = clip.truth(frame);
+    let middle =
+        |figure: usize| HIPS.iter().map(|hip| f64::from(truth[figure][*hip].x)).sum::<f64>() / 2.0;
+    let x = HIPS.iter().map(|hip| pose[hip].x).sum::<f64>() / 2.0;
+    let figures = [0, 1].map(middle);
+    let [from_first, from_second] = figures.map(|figure| (figure - x).abs());
+    let is_apart = (figures[0] - figures[1]).abs() > APART_MIN;
+    is_apart.then_some(usize::from(from_second < from_first))
 }

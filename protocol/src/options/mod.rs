@@ -7,6 +7,7 @@ mod background;
 mod crop;
 mod filter;
 mod part;
+mod person;
 mod row;
 mod sampling;
 mod thousandths;
@@ -15,6 +16,7 @@ pub use background::Background;
 pub use crop::{Crop, NotACrop, PixelArea};
 pub use filter::{Filter, Smoothing};
 pub use part::{Contradiction, Part, TIME_S_MAX};
+pub use person::{Click, NotAPerson, PERSON_NUMBER_MAX, PersonChoice};
 pub use row::{OptionRow, Value, Values, alternatives};
 pub use sampling::{
     FPS_MILLI_MAX, FPS_MILLI_MIN, FrameRate, INTERVAL_FRAMES_MAX, NotAFrameRate, Sampling,
@@ -62,6 +64,9 @@ pub struct Options {
     /// How many times slower than life the video plays, from 1 to [`SLOW_MOTION_MAX`].
     #[serde(default = "life_speed")]
     pub slow_motion: Thousandths,
+    /// Who is person 0, if somebody is chosen.
+    #[serde(default)]
+    pub person: Option<PersonChoice>,
 }
 
 /// A video that plays as fast as life.
@@ -73,7 +78,12 @@ impl Options {
     /// Whether results depend on frames that come later, so that the poses are recorded first and
     /// written in a second pass.
     pub const fn is_recorded(&self) -> bool {
-        matches!(self.filter, Filter::Offline)
+        matches!(self.filter, Filter::Offline) || self.person.is_some()
+    }
+
+    /// How many people are followed at a time at most: all that can be, if one of them is to be chosen.
+    pub const fn followed_max(&self) -> u32 {
+        if self.person.is_some() { PEOPLE_MAX } else { self.people_max }
     }
 }
 
@@ -90,12 +100,13 @@ impl Default for Options {
             end: None,
             crop: None,
             slow_motion: life_speed(),
+            person: None,
         }
     }
 }
 
 /// Every option.
-pub static OPTIONS: [OptionRow; 12] = [
+pub static OPTIONS: [OptionRow; 13] = [
     OptionRow {
         name: "mode",
         help: "Detection mode",
@@ -140,6 +151,15 @@ pub static OPTIONS: [OptionRow; 12] = [
             assign(&mut options.people_max, people)
         },
         get: |options| Some(Value::Whole(options.people_max)),
+    },
+    OptionRow {
+        name: "person",
+        help: "Follow this person as number 0, whoever walks in front",
+        values: Values::Person,
+        value_name: "PERSON",
+        excludes: None,
+        set: |options, text| assign(&mut options.person, text.parse().ok().map(Some)),
+        get: |options| options.person.map(|person| Value::List(person.to_string())),
     },
     OptionRow {
         name: "smoothing",
@@ -322,6 +342,7 @@ mod tests {
             ("end", "90"),
             ("crop", "0.1,0,0.25,1"),
             ("slow_motion", "2.5"),
+            ("person", "0.25,0.5,3"),
         ] {
             let mut options = Options::default();
             assert!((row(name).set)(&mut options, text), "{name}");

@@ -1,7 +1,7 @@
 //! What a row of the table of options states: a name, a help text, the accepted values, and how the option is set
 //! and read.
 
-use super::{Options, Thousandths};
+use super::{Options, PERSON_NUMBER_MAX, Thousandths};
 use serde::Serialize;
 use std::fmt;
 
@@ -30,6 +30,7 @@ impl OptionRow {
         match self.values {
             Values::OneOf(names) => format!("{help}: {}", alternatives(&names())),
             Values::ListOf(names) => format!("{help}: {}, or all", names().join(", ")),
+            Values::Person => format!("{help}: {}", self.values),
             Values::Whole(..) | Values::Number { .. } | Values::Area => (*help).into(),
         }
     }
@@ -63,6 +64,8 @@ pub enum Values {
     },
     /// Left, top, width and height as fractions of the picture.
     Area,
+    /// One of the people in the video.
+    Person,
 }
 
 impl fmt::Display for Values {
@@ -74,6 +77,10 @@ impl fmt::Display for Values {
             }
             Self::Whole(min, max) => write!(f, "a whole number from {min} to {max}"),
             Self::Number { unit, min, max } => write!(f, "a number of {unit} from {min} to {max}"),
+            Self::Person => write!(
+                f,
+                "largest, central, longest, a number from 0 to {PERSON_NUMBER_MAX}, or x,y,seconds"
+            ),
             Self::Area => {
                 f.write_str("left,top,width,height as fractions of the picture, within 0 and 1")
             }

@@ -6,6 +6,7 @@ use bodyscript_tests::mannequin::{Clothes, Figure, Pose, Scene};
 use bodyscript_tests::pose_table::PoseTable;
 use bodyscript_tests::programs::Run;
 use bodyscript_tests::recorded_footage;
+use bodyscript_tests::truth::figure_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +15,6 @@ use std::time::Duration;
 type Footage = fn(Duration) -> Scene;
 
 const FPS: u32 = 15;
-const HIPS: [usize; 2] = [23, 24];
 
 fn run(clip: &Clip, options: &[&str], folder: &Path) -> Result<(Run, std::path::PathBuf)> {
     let video = folder.join("clip.mp4");
@@ -81,16 +81,8 @@ fn no_track_is_of_two_people() -> Result<()> {
     let table = table(&clip, folder.path())?;
     let mut figures: BTreeMap<u32, BTreeSet<usize>> = BTreeMap::new();
     for (frame, pose) in &table.frames {
-        let truth = clip.truth(*frame);
-        let middle = |figure: usize| {
-            HIPS.iter().map(|hip| f64::from(truth[figure][*hip].x)).sum::<f64>() / 2.0
-        };
-        let x = HIPS.iter().map(|hip| pose[hip].x).sum::<f64>() / 2.0;
-        let apart = [0, 1].map(|figure| (middle(figure) - x).abs());
-        // While one is in front of the other, a position identifies nobody.
-        if (middle(0) - middle(1)).abs() > 0.15 {
-            let nearest = if apart[0] < apart[1] { 0 } else { 1 };
-            figures.entry(table.tracks[frame]).or_default().insert(nearest);
+        if let Some(figure) = figure_of(&clip, *frame, pose) {
+            figures.entry(table.tracks[frame]).or_default().insert(figure);
         }
     }
     println!("{figures:?}");

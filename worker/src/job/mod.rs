@@ -11,6 +11,7 @@ mod replay;
 mod results;
 mod run;
 mod sampling;
+mod selection;
 mod skip_report;
 mod two_passes;
 mod video_facts;

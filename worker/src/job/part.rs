@@ -32,7 +32,7 @@ impl PartStart {
         let start = options.part().start;
         // Elsewhere each frame is processed without regard to those before it.
         let has_history =
-            matches!(options.mode, Mode::Track | Mode::Smart) || options.people_max > 1;
+            matches!(options.mode, Mode::Track | Mode::Smart) || options.followed_max() > 1;
         let warm_up = if has_history { start.saturating_sub(WARM_UP) } else { start };
         Self { warm_up, start }
     }

@@ -4,6 +4,7 @@
 //! it. Until then the frame waits here, so memory depends on that time and not on the video's.
 
 use super::recording::{RecordedFrame, Recording};
+use super::selection::Renumbering;
 use crate::motion::{FilteredFrame, TrackFilter, TrackFilterSettings};
 use crate::output::OutputError;
 use crate::pose::{FILLED, FilterTrace, GAP_MAX, Person};
@@ -15,6 +16,8 @@ use std::time::Duration;
 /// The recorded frames.
 pub(super) struct Replay {
     recording: Recording,
+    /// If somebody is chosen.
+    renumbering: Option<Renumbering>,
     /// If a filter is asked for: its settings.
     settings: Option<TrackFilterSettings>,
     /// Most people in a frame.
@@ -37,26 +40,46 @@ struct Track {
 }
 
 impl Replay {
-    /// The frames of a recording of a video of this size.
-    pub(super) fn new(recording: Recording, options: &Options, [width, height]: [u32; 2]) -> Self {
+    /// The frames of a recording of pictures of this size.
+    pub(super) fn new(
+        (recording, renumbering): (Recording, Option<Renumbering>),
+        options: &Options,
+        [width, height]: [u32; 2],
+    ) -> Self {
         let settings = match options.filter {
             Filter::Offline => Some(TrackFilterSettings::for_picture(width, height)),
             Filter::None | Filter::Live => None,
         };
         let people_max = options.people_max as usize;
-        Self { recording, settings, people_max, waiting: VecDeque::new(), tracks: Vec::new() }
+        Self {
+            recording,
+            renumbering,
+            settings,
+            people_max,
+            waiting: VecDeque::new(),
+            tracks: Vec::new(),
+        }
     }
 
     /// The next frame; none after the last.
     pub(super) fn next(&mut self) -> Result<Option<RecordedFrame>, OutputError> {
-        let Some(settings) = self.settings else { return self.recording.next() };
+        let Some(settings) = self.settings else { return self.read() };
         while !self.is_complete() {
-            match self.recording.next()? {
+            match self.read()? {
                 Some(frame) => self.add(frame, settings),
                 None => self.end_tracks(|_| true),
             }
         }
         Ok(self.waiting.pop_front())
+    }
+
+    /// The next frame of the recording, with the people by the numbers that they are written under.
+    fn read(&mut self) -> Result<Option<RecordedFrame>, OutputError> {
+        let mut frame = self.recording.next()?;
+        if let (Some(renumbering), Some(frame)) = (&mut self.renumbering, &mut frame) {
+            frame.people = frame.people.take().map(|people| renumbering.apply(people));
+        }
+        Ok(frame)
     }
 
     /// Whether the first waiting frame is complete, or none will follow.
@@ -188,7 +211,7 @@ mod tests {
         }
         let recording = recorder.finish().expect("rewound");
         let options = Options { filter: Filter::Offline, people_max: 2, ..Options::default() };
-        let mut replay = Replay::new(recording, &options, [1280, 720]);
+        let mut replay = Replay::new((recording, None), &options, [1280, 720]);
         std::iter::from_fn(|| replay.next().expect("readable")).collect()
     }
 

@@ -8,11 +8,13 @@
 //!            decoder ---------------'
 //! ```
 
+use super::area::Area;
 use super::error::WorkerError;
 use super::pass::{FrameSink, Job, Send, track};
 use super::recording::{Recorder, Recording};
 use super::replay::Replay;
 use super::results::Results;
+use super::selection::{Candidates, Renumbering};
 use super::skip_report::SkipReport;
 use super::video_facts::facts;
 use crate::ipc::ChannelError;
@@ -52,6 +54,8 @@ impl SecondPass {
 /// What the first pass leaves to the second.
 struct FirstPass {
     recording: Recording,
+    /// If somebody is chosen.
+    renumbering: Option<Renumbering>,
     sound: SoundSource,
     /// The frames of the part that were decoded.
     frames: Range<u32>,
@@ -92,9 +96,12 @@ fn record(
     send: &mut Send<'_>,
 ) -> Result<FirstPass, WorkerError> {
     let parameters = &job.start.parameters;
+    let part = parameters.options.part();
+    let area = Area::of(&part, [probe.width, probe.height]);
     let mut pass = RecordingPass {
         recorder: Recorder::new(file),
-        start: parameters.options.part().start,
+        candidates: parameters.options.person.map(|choice| Candidates::new(choice, area)),
+        start: part.start,
         progress: Progress { frames_done: 0, frames_detected: 0 },
         send,
     };
@@ -105,12 +112,16 @@ fn record(
         track(job, &mut decoder, tracker, &mut pass)
     })?;
     let warnings = decoder.warnings();
-    Ok(FirstPass { recording: pass.recorder.finish()?, sound, frames, warnings })
+    let people_max = parameters.options.people_max;
+    let renumbering = pass.candidates.map(|people| Renumbering::new(people.chosen(), people_max));
+    Ok(FirstPass { recording: pass.recorder.finish()?, renumbering, sound, frames, warnings })
 }
 
 /// Records what the tracker finds in the part.
 struct RecordingPass<'a, 'b> {
     recorder: Recorder,
+    /// If one of the people is to be chosen.
+    candidates: Option<Candidates>,
     start: Duration,
     progress: Progress,
     send: &'a mut Send<'b>,
@@ -122,7 +133,14 @@ impl FrameSink for RecordingPass<'_, '_> {
             self.recorder.add(&frame, people.as_deref())?;
             if let Some(people) = people {
                 self.progress.frames_done += 1;
-                self.progress.frames_detected += u32::from(people.iter().any(|it| it.id == 0));
+                match &mut self.candidates {
+                    // Who will be person 0 is not known yet.
+                    Some(candidates) => candidates.add(&frame, &people),
+                    None => {
+                        let has_first = people.iter().any(|person| person.id == 0);
+                        self.progress.frames_detected += u32::from(has_first);
+                    }
+                }
                 self.send(&ToSupervisor::Progress(self.progress))?;
             }
         }
@@ -143,7 +161,11 @@ fn write(
 ) -> Result<Summary, WorkerError> {
     let report = VideoReport::new(facts);
     let context = WriterContext { start: job.start, facts, report: &report };
-    let mut replay = Replay::new(first.recording, &job.start.parameters.options, probe.area);
+    let mut replay = Replay::new(
+        (first.recording, first.renumbering),
+        &job.start.parameters.options,
+        probe.area,
+    );
     thread::scope(|scope| {
         let mut results = Results::create(scope, context, artefacts, (probe, first.sound))?;
         let mut picture = Picture::default();

@@ -1,5 +1,5 @@
-//! Tracks all people but the first. Called by `tracker`, which tracks the first one as if there
-//! were no others; a detection claimed by the first person is not assigned to another.
+//! Tracks all people but the first, or all where somebody is chosen. Called by `tracker`, which tracks the
+//! first one as if there were no others; a detection claimed by the first person is not assigned to another.
 //!
 //! ```text
 //! active -- nobody in the region, somebody else, or somebody who has a track --> lost
@@ -32,9 +32,9 @@ pub(super) struct PeopleTracker {
 }
 
 impl PeopleTracker {
-    /// A tracker for at most this many people besides the first, before the first frame.
-    pub(super) fn new(max: usize, mode: TrackingMode) -> Self {
-        Self { mode, max, tracks: Vec::new(), next_id: 1, last_detection: None }
+    /// A tracker for at most this many people, who are numbered from this id on, before the first frame.
+    pub(super) fn new(max: usize, first_id: u32, mode: TrackingMode) -> Self {
+        Self { mode, max, tracks: Vec::new(), next_id: first_id, last_detection: None }
     }
 
     /// Tracks the people besides the first into this frame; returns them by ascending id.

@@ -51,12 +51,12 @@ pub(crate) struct Tracker<'scope> {
     others: Option<PeopleTracker>,
 }
 
-/// How the first person is found.
+/// How the first person is found, if one person is: otherwise all are the others.
 enum Method<'scope> {
     /// In each frame independently.
-    Independent(Pipeline<'scope, FrameTask<'scope>>, Continuity),
+    Independent(Pipeline<'scope, FrameTask<'scope>>, Option<Continuity>),
     /// By tracking; one frame at a time.
-    Tracking(Box<PrimaryTracker>, Option<TrackedFrame>),
+    Tracking(Option<Box<PrimaryTracker>>, Option<TrackedFrame>),
 }
 
 impl<'scope> Tracker<'scope> {
@@ -67,20 +67,25 @@ impl<'scope> Tracker<'scope> {
         options: &Options,
         (threads, size): (NonZeroU32, [u32; 2]),
     ) -> Self {
-        let others_max = options.people_max.saturating_sub(1) as usize;
+        let followed_max = options.followed_max() as usize;
+        // Where somebody is chosen, all are followed in the same way, and none takes another's number.
+        let has_first = options.person.is_none();
+        let others_max = followed_max - usize::from(has_first);
         let smoothing = options.filter.smoothing();
         let (method, mode) = match options.mode {
             Mode::Track => {
-                let primary = Box::new(PrimaryTracker::new(smoothing));
+                let primary = has_first.then(|| Box::new(PrimaryTracker::new(smoothing)));
                 (Method::Tracking(primary, None), TrackingMode::Regions(smoothing))
             }
             mode => {
-                let task = FrameTask { estimator, mode, others_max };
+                let task = FrameTask { estimator, mode, others_max: followed_max - 1 };
                 let pipeline = Pipeline::start(scope, task, limits(threads, size));
-                (Method::Independent(pipeline, Continuity::default()), TrackingMode::IdsOnly)
+                let continuity = has_first.then(Continuity::default);
+                (Method::Independent(pipeline, continuity), TrackingMode::IdsOnly)
             }
         };
-        let others = (others_max > 0).then(|| PeopleTracker::new(others_max, mode));
+        let first_id = u32::from(has_first);
+        let others = (others_max > 0).then(|| PeopleTracker::new(others_max, first_id, mode));
         Self { estimator, method, others }
     }
 
@@ -98,7 +103,8 @@ impl<'scope> Tracker<'scope> {
             Method::Independent(pipeline, _) => pipeline.push(frame),
             Method::Tracking(primary, done) => {
                 let current = current(self.estimator, &frame);
-                let (first, estimate) = primary.track(current).unzip();
+                let first = primary.as_mut().and_then(|primary| primary.track(current));
+                let (first, estimate) = first.unzip();
                 let track = |others: &mut PeopleTracker| others.track(current, estimate.as_ref());
                 let others = self.others.as_mut().map(track).unwrap_or_default();
                 *done = Some((frame, Some(first.into_iter().chain(others).collect())));
@@ -123,11 +129,15 @@ impl<'scope> Tracker<'scope> {
         let (frame, detections) = pipeline.pop()?;
         let people = detections.map(|FrameDetections { first, others }| {
             let current = current(self.estimator, &frame);
-            let assign = |tracker: &mut PeopleTracker| tracker.assign_ids(current, others);
-            let others = self.others.as_mut().map(assign).unwrap_or_default();
             let first =
                 first.map(|best| Detection::of(current, best.estimate, best.enhancement.name()));
-            first_person(current, continuity, first).into_iter().chain(others).collect()
+            let (first, others) = match continuity {
+                Some(continuity) => (first_person(current, continuity, first), others),
+                None => (None, first.into_iter().chain(others).collect()),
+            };
+            let assign = |tracker: &mut PeopleTracker| tracker.assign_ids(current, others);
+            let others = self.others.as_mut().map(assign).unwrap_or_default();
+            first.into_iter().chain(others).collect()
         });
         Some((frame, people))
     }
@@ -183,7 +193,7 @@ fn limits(threads: NonZeroU32, [width, height]: [u32; 2]) -> Limits {
 struct FrameTask<'a> {
     estimator: &'a Estimator,
     mode: Mode,
-    /// How many people are detected besides the first.
+    /// How many people are detected besides the most prominent one.
     others_max: usize,
 }
 

@@ -68,6 +68,8 @@ pub(crate) struct Status {
     pub smoothing: &'static str,
     /// How the movement of tracked people is filtered: none, live or offline.
     pub filter: &'static str,
+    /// Who is person 0, if somebody is chosen.
+    pub person: Option<String>,
     /// What the skeletons are drawn on.
     pub background: &'static str,
     /// Time of the file from which on frames are processed, in seconds; null for the beginning.
@@ -167,6 +169,7 @@ impl Status {
             max_people: options.people_max,
             smoothing: options.filter.smoothing().name(),
             filter: options.filter.name(),
+            person: options.person.map(|person| person.to_string()),
             background: options.background.name(),
             start: options.start.map(Thousandths::to_f64),
             end: options.end.map(Thousandths::to_f64),

@@ -90,6 +90,12 @@ fn schema(values: Values, kind_of: fn(Type) -> SchemaType) -> Object {
             let list = format!("^{name}(,{name})*$");
             ObjectBuilder::new().schema_type(Type::String).pattern(Some(list))
         }
+        Values::Person => {
+            let number = r"[0-9]+(\.[0-9]{1,3})?";
+            let person =
+                format!(r"^(largest|central|longest|[0-9]+|{number}(\s*,\s*{number}){{2}})$");
+            ObjectBuilder::new().schema_type(Type::String).pattern(Some(person))
+        }
         Values::Area => {
             let fraction = r"\s*[0-9]+(\.[0-9]{1,3})?\s*";
             let area = format!("^{fraction}(,{fraction}){{3}}$");

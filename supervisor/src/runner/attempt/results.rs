@@ -44,12 +44,12 @@ impl Results {
     pub(super) fn measure(&self) -> Result<u64, Cause> {
         let JobParameters { options, limits, .. } = self.parameters;
         let (frames, people) = (limits.frames_max(), options.people_max);
+        let recorded = recording_bytes_max(frames, options.followed_max());
         let artefacts = self.artefacts.iter();
         let bounded =
             artefacts.map(|(of, file)| (of.file_name(), file, of.bytes_max(frames, people)));
         let recording = self.recording.iter();
-        let recording =
-            recording.map(|file| ("recording", file, recording_bytes_max(frames, people)));
+        let recording = recording.map(|file| ("recording", file, recorded));
         let mut total: u64 = 0;
         for (name, file, bytes_max) in bounded.chain(recording) {
             // A disk that does not answer now is found when the results are read.
