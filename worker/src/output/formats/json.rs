@@ -5,7 +5,7 @@ use crate::output::error::OutputError;
 use crate::output::statistics::StatisticsReport;
 use crate::output::video_report::VideoReport;
 use crate::output::writer::{DataFormat, FrameWriter};
-use crate::pose::{Frame, Person};
+use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::layout::SCHEMA_VERSION;
 use bodyscript_protocol::message::Summary;
