@@ -36,6 +36,7 @@ pub mod pose;
 mod report_limits;
 pub mod sandbox_report;
 pub mod session;
+pub mod skeleton;
 pub mod warning;
 
 /// Version of everything in this crate that crosses the pipe. The first field of the first

@@ -16,7 +16,9 @@ mod gaps;
 mod interpolation;
 mod landmark_set;
 mod outliers;
+mod rotation;
 mod savitzky_golay;
+mod skeleton;
 mod swaps;
 mod track_filter;
 mod unwrap;
@@ -25,7 +27,12 @@ pub mod vector;
 pub use butterworth::Butterworth;
 pub use landmark_set::LandmarkSet;
 pub use outliers::Hampel;
+pub use rotation::Rotation;
 pub use savitzky_golay::SavitzkyGolay;
+pub use skeleton::{
+    ENDS, JOINT_COUNT, JOINTS, Joint, Posture, Proportions, Rotations, SKELETON_BYTES_PER_FRAME,
+    SkeletonRecording,
+};
 pub use track_filter::{FilteredFrame, LowPass, TrackFilter, TrackFilterSettings};
 pub use unwrap::Unwrapper;
 
