@@ -39,6 +39,10 @@ pub enum Artefact {
     Coco,
     /// The frames of the JSON document, one a line.
     Ndjson,
+    /// One person's skeleton and its movement, for animation.
+    Bvh,
+    /// The same with a simple body, for 3D programs and the web.
+    Glb,
 }
 
 /// What is stated about an artefact.
@@ -240,6 +244,27 @@ const TABLE: &[Row] = &[
         title: "Landmarks, NDJSON",
         content: "The frames of the JSON, one per line",
         size: SizeBound::table(0, 256, 256 + LANDMARKS * ROW_BYTES),
+    },
+    Row {
+        artefact: Artefact::Bvh,
+        name: "bvh",
+        file_name: "pose.bvh",
+        // None is registered for BVH, which is plain text.
+        media_type: "text/plain; charset=utf-8",
+        is_default: false,
+        title: "BVH",
+        content: "Skeleton in motion, for animation",
+        size: SizeBound::table(16 * KIB, crate::skeleton::BVH_NUMBERS as u64 * NUMBER_BYTES, 0),
+    },
+    Row {
+        artefact: Artefact::Glb,
+        name: "glb",
+        file_name: "pose.glb",
+        media_type: "model/gltf-binary",
+        is_default: false,
+        title: "GLB",
+        content: "Skeleton in motion with a simple body, for 3D programs and the web",
+        size: SizeBound::table(64 * KIB, crate::skeleton::GLB_FRAME_BYTES as u64, 0),
     },
 ];
 

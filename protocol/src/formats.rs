@@ -131,7 +131,7 @@ mod tests {
     fn the_default_is_what_the_table_says() {
         let default = "video,csv,json,thumbnail,preview,metadata";
         assert_eq!(Formats::DEFAULT.to_string(), default);
-        let others = "openpose,trc,parquet,angles,clean,c3d,mot,coco,ndjson";
+        let others = "openpose,trc,parquet,angles,clean,c3d,mot,coco,ndjson,bvh,glb";
         assert_eq!(Formats::ALL.to_string(), format!("{default},{others}"));
     }
 

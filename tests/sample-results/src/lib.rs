@@ -3,6 +3,7 @@
 //!
 //! They have no pictures: what is coded in them is zeros.
 
+mod animation;
 mod binary;
 mod media;
 mod tables;
@@ -42,6 +43,8 @@ impl SampleRun {
             Artefact::Mot => tables::mot(self).into(),
             Artefact::Coco => tables::coco(self).into(),
             Artefact::Ndjson => tables::ndjson(self).into(),
+            Artefact::Bvh => animation::bvh(self).into(),
+            Artefact::Glb => animation::glb(self),
         }
     }
 

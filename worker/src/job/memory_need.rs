@@ -24,6 +24,8 @@
 //! Only H.264 and H.265 may keep more frames than the measured clips, up to 16: a video that does, and
 //! one whose pictures grow later, can still reach its cap.
 
+use super::sampling;
+use crate::motion::SKELETON_BYTES_PER_FRAME;
 use crate::pose::search_bytes;
 use crate::video::Probe;
 use bodyscript_protocol::artefact::Artefact;
@@ -65,7 +67,16 @@ pub(super) fn bytes(probe: &Probe, start: &Start) -> u64 {
         }
         Filter::None | Filter::Live => 0,
     };
-    [decoding, encoding, search, filter].into_iter().fold(BASE_BYTES, u64::saturating_add)
+    let parts = [decoding, encoding, search, filter, kept_frames(probe, start)];
+    parts.into_iter().fold(BASE_BYTES, u64::saturating_add)
+}
+
+/// Bytes of what is kept of each frame until the end.
+fn kept_frames(probe: &Probe, start: &Start) -> u64 {
+    let formats = [Artefact::Bvh, Artefact::Glb].into_iter();
+    let formats = formats.filter(|format| start.artefacts.contains(format)).count() as u64;
+    let frames = sampling::expected(&start.parameters.options, probe);
+    formats * SKELETON_BYTES_PER_FRAME * u64::from(frames)
 }
 
 /// Bytes of each pixel in the decoder and on the way from it.
@@ -188,6 +199,10 @@ mod tests {
         assert!(bytes(&cropped, &default_job()) >= bytes(&video, &start(Mode::Track, &[])));
         let data = start(Mode::Track, &[Artefact::Csv]);
         assert!(bytes(&video, &data) < default);
+        let long = Probe { frames_estimate: Some(1 << 20), ..video.clone() };
+        assert_eq!(bytes(&long, &data), bytes(&video, &data));
+        let skeleton = start(Mode::Track, &[Artefact::Csv, Artefact::Bvh]);
+        assert_eq!(bytes(&long, &skeleton) - bytes(&video, &data), 168 * MIB);
         let huge = probe("video/x-h264", 8, [u32::MAX; 2]);
         assert_eq!(bytes(&huge, &quality), u64::MAX);
     }

@@ -1,6 +1,6 @@
 //! Rotations in space: unit quaternions.
 
-use super::vector::{Vector, add, cross, dot, scale, subtract, unit};
+use super::vector::{Vector, add, cross, dot, scale, unit};
 
 /// A rotation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -122,6 +122,7 @@ impl Rotation {
 
 #[cfg(test)]
 mod tests {
+    use super::super::vector::subtract;
     use super::*;
 
     const AXES: [Vector; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];

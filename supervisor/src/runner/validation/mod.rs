@@ -10,10 +10,12 @@
 
 mod angles;
 mod boxes;
+mod bvh;
 mod c3d;
 mod coco;
 mod content;
 mod csv;
+mod glb;
 mod invalid;
 mod jpeg;
 mod json;
@@ -110,6 +112,8 @@ const fn check_of(artefact: Artefact) -> Check {
         Artefact::Mot => mot::check,
         Artefact::Coco => coco::check,
         Artefact::Ndjson => ndjson::check,
+        Artefact::Bvh => bvh::check,
+        Artefact::Glb => glb::check,
     }
 }
 

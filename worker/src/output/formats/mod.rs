@@ -3,10 +3,12 @@
 //! A new data format is a file here and a row of [`FORMATS`], and a row of the protocol's table of artefacts.
 
 mod angles;
+mod bvh;
 mod c3d;
 mod coco;
 mod csv;
 mod frame_report;
+mod glb;
 mod json;
 mod markers;
 mod mot;
@@ -24,7 +26,7 @@ use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::warning::Warning;
 
 /// The data formats.
-const FORMATS: [DataFormat; 10] = [
+const FORMATS: [DataFormat; 12] = [
     csv::FORMAT,
     json::FORMAT,
     openpose::FORMAT,
@@ -35,6 +37,8 @@ const FORMATS: [DataFormat; 10] = [
     mot::FORMAT,
     coco::FORMAT,
     ndjson::FORMAT,
+    bvh::FORMAT,
+    glb::FORMAT,
 ];
 
 /// The writers of the requested formats.
@@ -67,3 +71,6 @@ impl DataWriters {
         self.0.into_iter().try_for_each(|writer| writer.finish(summary))
     }
 }
+
+#[cfg(test)]
+mod animation_tests;
