@@ -12,7 +12,7 @@
 //!     | <--------------------- Probed --|   the picture's facts and the memory that decoding it needs
 //!     | -- Proceed ------------------>  |   that memory is there; only now a decoder is created
 //!     | <-------------------- Skipped --|   on the way to the chosen part, any number of times
-//!     | <------------------- Progress --|   once a processed frame, any number of times
+//!     | <------------ Poses, Progress --|   once a processed frame, any number of times
 //!     | <-------------------- Written --|   once a frame of the second pass, if the job is recorded
 //!     | -- Cancel ------------------->  |   at any time after Prepare
 //!     | <------------- Done or Failed --|   exactly one, then exit
@@ -33,12 +33,14 @@ pub mod limits;
 pub mod message;
 pub mod options;
 pub mod pose;
+pub mod pose_frame;
 mod report_limits;
 pub mod sandbox_report;
 pub mod session;
 pub mod skeleton;
+mod told_frames;
 pub mod warning;
 
 /// Version of everything in this crate that crosses the pipe. The first field of the first
 /// message, so that a mismatch is detected before anything else is read.
-pub const PROTOCOL_VERSION: u32 = 13;
+pub const PROTOCOL_VERSION: u32 = 14;

@@ -3,6 +3,7 @@
 use crate::artefact::Artefact;
 use crate::fault::Fault;
 use crate::options::Options;
+use crate::pose_frame::PoseFrame;
 use crate::sandbox_report::{Layer, SandboxReport};
 use crate::warning::Warnings;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,8 @@ pub enum ToSupervisor {
     Skipped(Skipped),
     /// So many processed frames are written, in the second pass of a recorded run.
     Written(u32),
+    /// The people in the next processed frame, as they are found.
+    Poses(PoseFrame),
 }
 
 /// How a worker is to set itself up, before there is a job for it.

@@ -3,11 +3,13 @@
 //! Source of the numbering: Bazarevsky et al., "BlazePose: On-device Real-time Body Pose
 //! Tracking" (2020), and the MediaPipe Pose documentation. Left and right are the person's own.
 
+use serde::{Deserialize, Serialize};
+
 /// How many landmarks a pose has.
 pub const LANDMARKS: usize = 33;
 
 /// One landmark of one person in one frame.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Landmark {
     /// Horizontal position as a fraction of the upright picture's width; may lie outside 0..1.
     pub x: f32,

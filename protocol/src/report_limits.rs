@@ -55,7 +55,7 @@ pub(crate) fn is_possible(summary: &Summary, job: &JobParameters) -> bool {
 }
 
 /// Most frames before the part that is processed.
-fn skipped_max(job: &JobParameters) -> u64 {
+pub(crate) fn skipped_max(job: &JobParameters) -> u64 {
     match job.options.start {
         None => 0,
         Some(start) => job.limits.frames_max_in(start.get().into()).min(FRAMES_MAX.into()),

@@ -6,12 +6,13 @@
 //! | Starting | Start (once), Cancel | Ready, Failed                       | Ready, Ended      |
 //! | Ready    | Start (once), Cancel | Probed (after Start), Failed        | Probed, Ended     |
 //! | Probed   | Proceed, Cancel     | Failed                               | Running, Ended    |
-//! | Running  | Cancel              | Skipped, Progress, Skipped, Written (none backwards), Done, Failed | Running, Ended |
+//! | Running  | Cancel              | Skipped, Poses, Progress, Skipped, Written (none backwards), Done, Failed | Running, Ended |
 //! | Ended    | Cancel              |                                      |                   |
 
 use crate::limits::{LAYERS_MAX, TEXT_BYTES_MAX};
 use crate::message::{JobParameters, Probed, Progress, Skipped, Summary, ToSupervisor, ToWorker};
 use crate::report_limits::{check_facts, frames_max, is_possible};
+use crate::told_frames::Told;
 use thiserror::Error;
 
 /// The phase of the session.
@@ -48,7 +49,7 @@ pub enum Violation {
         /// The message's name.
         message: &'static str,
     },
-    /// Properties of a video that no video within the limits has.
+    /// Properties of a video, or poses in it, that no video within the limits has.
     #[error("{message} reports an impossible {what}")]
     ImpossibleFacts {
         /// The message's name.
@@ -74,13 +75,16 @@ pub struct Session {
     progress: Progress,
     /// Frames written in the second pass.
     written: u32,
+    /// The frames whose poses were told.
+    told: Told,
 }
 
 impl Default for Session {
     fn default() -> Self {
         let skipped = Skipped { until_ms: 0 };
         let progress = Progress { frames_done: 0, frames_detected: 0 };
-        Self { phase: Phase::Created, job: None, skipped, progress, written: 0 }
+        let told = Told::default();
+        Self { phase: Phase::Created, job: None, skipped, progress, written: 0, told }
     }
 }
 
@@ -126,6 +130,12 @@ impl Session {
             (Phase::Running, ToSupervisor::Skipped(skipped), Some(job)) => {
                 self.check_skipped(*skipped, job)?;
                 self.skipped = *skipped;
+                Phase::Running
+            }
+            (Phase::Running, ToSupervisor::Poses(frame), Some(job)) => {
+                self.told
+                    .add(frame, job)
+                    .map_err(|what| Violation::ImpossibleFacts { message: "Poses", what })?;
                 Phase::Running
             }
             (Phase::Running, ToSupervisor::Progress(progress), Some(job)) => {
@@ -182,6 +192,7 @@ impl Session {
 
     fn check_end(&self, summary: &Summary, job: &JobParameters) -> Result<(), Violation> {
         let possible = is_possible(summary, job)
+            && summary.frames_processed == self.told.frames
             && summary.frames_processed >= self.progress.frames_done
             && summary.frames_detected >= self.progress.frames_detected;
         if possible { Ok(()) } else { Err(Violation::ImpossibleCounts { message: "Done" }) }
@@ -201,6 +212,7 @@ const fn name(message: &ToSupervisor) -> &'static str {
         ToSupervisor::Failed(_) => "Failed",
         ToSupervisor::Skipped(_) => "Skipped",
         ToSupervisor::Written(_) => "Written",
+        ToSupervisor::Poses(_) => "Poses",
     }
 }
 
@@ -220,7 +232,8 @@ fn check_caps(message: &ToSupervisor) -> Result<(), Violation> {
         ToSupervisor::Skipped(_)
         | ToSupervisor::Progress(_)
         | ToSupervisor::Done(_)
-        | ToSupervisor::Written(_) => true,
+        | ToSupervisor::Written(_)
+        | ToSupervisor::Poses(_) => true,
     };
     if within { Ok(()) } else { Err(Violation::OverCap { message: name(message) }) }
 }

@@ -11,6 +11,8 @@ use bodyscript_protocol::message::{
 use bodyscript_protocol::options::{
     Background, Filter, FrameRate, Mode, Options, PersonChoice, Sampling, Thousandths,
 };
+use bodyscript_protocol::pose::Landmark;
+use bodyscript_protocol::pose_frame::{PersonPose, PoseFrame};
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use bodyscript_protocol::warning::Warning;
 use serde::Serialize;
@@ -158,4 +160,29 @@ fn progress_and_ends() {
     holds(&ToSupervisor::Written(2), "08000000 06000000 02000000");
     let failure = Failure { fault: Fault::NoVideoTrack, detail: "d".into() };
     holds(&ToSupervisor::Failed(failure), "11000000 04000000 02000000 0100000000000000 64");
+}
+
+#[test]
+fn poses() {
+    let landmark = Landmark { x: 0.5, world: [0.0, 0.0, 1.0], ..Landmark::default() };
+    let person = PersonPose {
+        person_id: 1,
+        strategy: "track".into(),
+        track_id: 2,
+        landmarks: vec![landmark; 1],
+    };
+    let frame = PoseFrame {
+        frame_id: 7,
+        time_s: 0.25,
+        detected: false,
+        strategy: None,
+        source_time_s: 0.5,
+        people: vec![person],
+    };
+    holds(
+        &ToSupervisor::Poses(frame),
+        "5f000000 07000000 07000000 000000000000d03f 00 00 000000000000e03f 0100000000000000
+         01000000 0500000000000000 747261636b 02000000 0100000000000000
+         0000003f 00000000 00000000 00000000 00000000 00000000 00000000 0000803f",
+    );
 }

@@ -7,6 +7,7 @@ use bodyscript_protocol::message::{
     Failure, Prepare, Probed, Progress, Skipped, Summary, ToSupervisor, ToWorker, VideoFacts,
 };
 use bodyscript_protocol::options::{Filter, Options, Thousandths};
+use bodyscript_protocol::pose_frame::PoseFrame;
 use bodyscript_protocol::sandbox_report::SandboxReport;
 use bodyscript_protocol::session::{Phase, Session, Violation};
 use proptest::prelude::*;
@@ -33,6 +34,18 @@ fn any_message() -> impl Strategy<Value = ToSupervisor> {
         Just(probed(String::new())),
         (0..20_u32, 0..20_u32).prop_map(|(frames_done, frames_detected)| {
             ToSupervisor::Progress(Progress { frames_done, frames_detected })
+        }),
+        (0..20_u32, -0.5..1.5_f64).prop_map(|(frame_id, time_s)| {
+            let (detected, strategy, people) = (false, None, Vec::new());
+            let source_time_s = 0.0;
+            ToSupervisor::Poses(PoseFrame {
+                frame_id,
+                time_s,
+                detected,
+                strategy,
+                source_time_s,
+                people,
+            })
         }),
         (0..20_u32, 0..20_u32, 0..20_u32, -0.5..1.5_f32).prop_map(
             |(frames_decoded, frames_processed, frames_detected, mean_visibility)| {
@@ -109,7 +122,8 @@ proptest! {
             Phase::Created => 0, Phase::Starting => 1, Phase::Ready => 2,
             Phase::Probed => 3, Phase::Running => 4, Phase::Ended => 5,
         };
-        let (mut done, mut skipped) = (0, 0);
+        let (mut done, mut skipped, mut told) = (0, 0, 0);
+        let mut last = None;
         for message in &messages {
             if session.phase() == Phase::Probed {
                 session.on_to_worker(&ToWorker::Proceed).expect("the reply");
@@ -129,7 +143,13 @@ proptest! {
                 prop_assert!((skipped + 1..10).contains(until_ms) && done == 0);
                 skipped = *until_ms;
             }
+            if let (Ok(()), ToSupervisor::Poses(frame)) = (verdict, message) {
+                prop_assert!(frame.time_s >= 0.0 && last < Some(frame.frame_id));
+                last = Some(frame.frame_id);
+                told += 1;
+            }
             if let (Ok(()), ToSupervisor::Done(summary)) = (verdict, message) {
+                prop_assert_eq!(summary.frames_processed, told, "every processed frame was told");
                 prop_assert!(summary.frames_processed >= done);
                 prop_assert!((0.0..=1.0).contains(&summary.mean_visibility));
             }

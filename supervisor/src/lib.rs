@@ -35,7 +35,8 @@
 //!     |               | -- Submit -----> | -- Assignment ------> | -- Start -----> |
 //!     | <-- 202 ----- | <-- Status ----- | <-- CapRequest ------ | <-- Probed ---- |
 //!     |               |                  | -- CapReply --------> | -- Proceed ---> |
-//!     |               |                  |                       | <-- Progress -- |
+//!     |               |                  |                       | <-- Poses ----- |
+//!     | -- poses ---> | -- Poses ------> | <~~ PoseLog ~~~~~~~~~ | <-- Progress -- |
 //!     | -- status --> | -- Status -----> | <~~ Live ~~~~~~~~~~~~ |                 |
 //!     |               |                  | <-- ExitReport ------ | <-- Done, exit  |
 //! ```

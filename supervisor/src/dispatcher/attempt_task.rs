@@ -13,7 +13,7 @@ use crate::policy::job::{AttemptRecord, JobId};
 use crate::policy::verdict::{Decision, History, Verdict, decide};
 use crate::runner::attempt::exit_report::{Cause, ExitEvidence, ExitReport, Stop};
 use crate::runner::attempt::origin::Origin;
-use crate::runner::attempt::{Assignment, Live};
+use crate::runner::attempt::{Assignment, Live, PoseLog};
 use crate::runner::containment::cage::CageBackend;
 use crate::store::{ArtefactStore, AttemptFolder, JournalError, Outcome, StateError, blocking};
 use bodyscript_protocol::artefact::Artefact;
@@ -22,7 +22,7 @@ use bodyscript_protocol::options::Options;
 use bodyscript_protocol::session::Phase;
 use std::fs::File;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::join;
 use tokio::sync::{oneshot, watch};
@@ -45,6 +45,8 @@ pub(crate) struct AttemptPlan {
     pub(crate) parameters: JobParameters,
     pub(crate) memory_bytes_max: u64,
     pub(crate) results_bytes_max: u64,
+    /// Filled once there is a file for its poses.
+    pub(crate) poses: Arc<OnceLock<PoseLog>>,
     pub(crate) history: History,
 }
 
@@ -117,7 +119,7 @@ pub(crate) async fn run(
     };
     let options = plan.parameters.options;
     let prepared = prepare(&store, (job, plan.claim), options).await;
-    let Prepared { folder, video, artefacts, recording } = match prepared {
+    let Prepared { folder, video, artefacts, recording, poses } = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             release(WorkerHandle { assignment, live, attempt, is_standby }).await;
@@ -129,6 +131,8 @@ pub(crate) async fn run(
             return preparation_failed(&plan, &error, is_lost);
         }
     };
+    // An attempt is prepared once.
+    let _ = plan.poses.set(poses.clone());
     // If the worker has exited, its exit report gives the reason.
     let _ = assignment.send(Assignment {
         job: job.to_string(),
@@ -139,6 +143,7 @@ pub(crate) async fn run(
         recording,
         parameters: plan.parameters,
         results_bytes_max: plan.results_bytes_max,
+        poses: Some(poses),
     });
     let folder = Arc::new(folder);
     let (exit_report, synced) = join!(attempt, sync_early(Arc::clone(&folder), live));
@@ -204,6 +209,7 @@ struct Prepared {
     video: File,
     artefacts: Vec<(Artefact, File)>,
     recording: Option<File>,
+    poses: PoseLog,
 }
 
 async fn prepare(
@@ -216,8 +222,9 @@ async fn prepare(
     blocking(move || {
         let video = folder.open_upload(job)?;
         let (folder, artefacts) = folder.begin_attempt(job, claim, options.formats)?;
-        let recording = options.is_recorded().then(|| folder.recording()).transpose()?;
-        Ok(Prepared { folder, video, artefacts, recording })
+        let recording = options.is_recorded().then(|| folder.create_unnamed()).transpose()?;
+        let poses = PoseLog::new(folder.create_unnamed()?);
+        Ok(Prepared { folder, video, artefacts, recording, poses })
     })
     .await
 }

@@ -15,6 +15,7 @@ use crate::runner::attempt::exit_report::{ExitEvidence, ExitReason};
 use crate::runner::containment::own_memory::own_rss_bytes;
 use crate::store::JournalState;
 use bodyscript_protocol::message::JobParameters;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 impl State {
@@ -39,6 +40,7 @@ impl State {
         let give_up = plan.give_up.clone();
         let running = Running {
             live,
+            poses: Arc::clone(&plan.poses),
             stop: Some(stop),
             memory_bytes_max,
             claim: plan.claim,
@@ -79,6 +81,7 @@ impl State {
             },
             memory_bytes_max,
             results_bytes_max: self.config.results_bytes_max,
+            poses: Arc::default(),
             history: History {
                 executions: job.executions.max(self.poison.crashes(&job.upload.execution())),
                 spawn_failures: latest.clone().take_while(ended_as(ExitReason::SpawnFailed)).count()

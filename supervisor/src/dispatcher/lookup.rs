@@ -30,6 +30,7 @@ impl State {
         match command {
             Command::Status { id, .. }
             | Command::Watch { id, .. }
+            | Command::Poses { id, .. }
             | Command::Cancel { id, .. }
             | Command::Remove { id, .. } => state(*id).is_none().then_some(*id),
             Command::Retry { id, .. } => {

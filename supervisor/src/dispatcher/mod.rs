@@ -20,6 +20,7 @@ pub(crate) mod listing;
 mod lookup;
 pub(crate) mod mode;
 pub(crate) mod poison_gate;
+pub(crate) mod poses;
 pub(crate) mod recent;
 pub(crate) mod report;
 pub(crate) mod running;
@@ -45,6 +46,7 @@ use crate::runner::attempt::{AttemptChannels, WorkerSpec};
 use crate::store::{ArtefactStore, JournalError, Recovered, ResultsOf};
 pub(crate) use counters::AttemptCounters;
 pub(crate) use listing::{Listing, Page};
+pub(crate) use poses::PoseSource;
 pub(crate) use recent::Recent;
 pub(crate) use report::{Counts, Health, SharedJournalReport};
 use std::future::Future;
@@ -187,6 +189,10 @@ pub(crate) enum Command {
         id: JobId,
         reply: oneshot::Sender<Option<Results>>,
     },
+    Poses {
+        id: JobId,
+        reply: oneshot::Sender<Option<PoseSource>>,
+    },
     List {
         page: Page,
         reply: oneshot::Sender<Listing>,
@@ -317,6 +323,11 @@ impl Dispatcher {
     /// Whether a job has results.
     pub(crate) async fn results(&self, id: JobId) -> Result<Option<Results>, DispatcherStopped> {
         self.request(|reply| Command::Results { id, reply }).await
+    }
+
+    /// Where the poses of a job are now.
+    pub(crate) async fn poses(&self, id: JobId) -> Result<Option<PoseSource>, DispatcherStopped> {
+        self.request(|reply| Command::Poses { id, reply }).await
     }
 
     /// A page of the list of all jobs.

@@ -7,8 +7,9 @@ use crate::dispatcher::{Cancelled, RemoveReply};
 use crate::policy::job::JobId;
 use crate::policy::queue::Place;
 use crate::runner::attempt::exit_report::Stop;
-use crate::runner::attempt::{CapRequest, Live};
+use crate::runner::attempt::{CapRequest, Live, PoseLog};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::Instant;
@@ -18,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) live: watch::Receiver<Live>,
+    /// The poses found so far, once there is a file for them.
+    pub(crate) poses: Arc<OnceLock<PoseLog>>,
     pub(crate) stop: Option<oneshot::Sender<Stop>>,
     pub(crate) memory_bytes_max: u64,
     /// The number of this start of the job.

@@ -76,6 +76,7 @@ impl Fixture {
         let give_up = CancellationToken::new();
         let running = Running {
             live,
+            poses: std::sync::Arc::default(),
             stop: Some(stop),
             memory_bytes_max,
             claim: 1,

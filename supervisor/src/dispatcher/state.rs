@@ -233,6 +233,7 @@ impl State {
             Command::Retry { id, reply } => self.retry(id, reply),
             Command::Remove { id, reply } => self.remove(id, reply),
             Command::Results { id, reply } => drop(reply.send(self.results(id))),
+            Command::Poses { id, reply } => drop(reply.send(self.poses(id))),
             Command::List { page, reply } => drop(reply.send(self.list(page))),
             Command::Numbers { reply } => drop(reply.send(self.numbers())),
             Command::Recent { ended_max, reply } => drop(reply.send(self.recent(ended_max))),
@@ -302,7 +303,7 @@ impl State {
         })
     }
 
-    fn results(&self, id: JobId) -> Option<Results> {
+    pub(crate) fn results(&self, id: JobId) -> Option<Results> {
         let job = self.jobs.get(id)?;
         Some(match job.state() {
             JobState::Completed { completed_at, .. } => Results::Ready {

@@ -1,7 +1,7 @@
 //! The routes of the service.
 
 use crate::http::api::Api;
-use crate::http::jobs::{self, events, files};
+use crate::http::jobs::{self, events, files, poses};
 use crate::http::middleware::{operators_only, unidentified_clients};
 use crate::http::openapi::{self, Documents, Outline, info, problems};
 use crate::http::operators::monitor::{self, Monitor};
@@ -47,6 +47,7 @@ pub(crate) fn api(service: Service, settings: watch::Receiver<Settings>) -> Api 
         .routes(routes!(info::about))
         .routes(routes!(jobs::status))
         .routes(routes!(events::events))
+        .routes(routes!(poses::poses))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::cleanup))
         .routes(routes!(files::serve))

@@ -10,6 +10,8 @@ mod tables;
 
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{JobParameters, Summary, VideoFacts};
+use bodyscript_protocol::pose::{LANDMARKS, Landmark};
+use bodyscript_protocol::pose_frame::{PersonPose, PoseFrame};
 use bodyscript_protocol::warning::Warnings;
 
 /// A run: the job and what its worker reports.
@@ -61,6 +63,21 @@ impl SampleRun {
         let first = first_frame.div_ceil(interval);
         (0..frames_processed).map(move |n| ((first + n) * interval, n < frames_detected))
     }
+}
+
+/// One frame, with one person or nobody.
+pub fn pose_frame(frame_id: u32, detected: bool) -> PoseFrame {
+    let strategy = detected.then(|| "track".to_owned());
+    let landmark =
+        Landmark { x: 0.25, y: 0.5, visibility: 0.5, presence: 0.5, ..Landmark::default() };
+    let person = strategy.clone().map(|strategy| PersonPose {
+        person_id: 0,
+        strategy,
+        track_id: 0,
+        landmarks: vec![landmark; LANDMARKS],
+    });
+    let people = person.into_iter().collect();
+    PoseFrame { frame_id, time_s: 0.5, detected, strategy, source_time_s: 0.5, people }
 }
 
 /// The totals of a run in which every frame is processed and has one person.

@@ -159,6 +159,7 @@ impl Harness {
                 threads: std::num::NonZeroU32::MIN,
             },
             results_bytes_max: 1 << 30,
+            poses: None,
         }
     }
 

@@ -68,7 +68,12 @@ impl Contract {
         let content = contents.get(plain).or_else(|| contents.get("*/*"));
         let content = content.with_context(|| format!("{what}: {kind} is not documented"))?;
         if plain.ends_with("json") && contents.contains_key(plain) && method != "head" {
-            self.validate(&what, &content["schema"], &serde_json::from_slice(&body)?)?;
+            let documents = serde_json::Deserializer::from_slice(&body).into_iter();
+            let documents: Vec<Value> = documents.collect::<Result<_, _>>()?;
+            ensure!(plain.ends_with("ndjson") || documents.len() == 1, "{what}: {documents:?}");
+            for document in &documents {
+                self.validate(&what, &content["schema"], document)?;
+            }
         }
         Ok(())
     }

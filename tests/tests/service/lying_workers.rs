@@ -63,8 +63,11 @@ fn results_that_are_not_what_was_reported_are_not_published() -> Result<()> {
 
 #[test]
 fn impossible_reports_end_the_job_before_anything_is_shown_of_them() -> Result<()> {
-    let cases = [("crowd", "worker_protocol"), ("absurd ok", "worker_protocol")];
-    let log = check_refused(&[], &cases)?;
+    let cases = ["crowd", "absurd ok", "crowd-poses", "nan-poses", "old-poses"];
+    let log = check_refused(&[], &cases.map(|words| (words, "worker_protocol")))?;
+    for what in ["number of people", "position", "order of frames"] {
+        ensure!(log.contains(&format!("Poses reports an impossible {what}")), "{what}: {log}");
+    }
     ensure!(log.contains("Done reports impossible counts"), "{log}");
     ensure!(log.contains("Probed reports an impossible picture size"), "{log}");
     ensure!(!log.contains("onerror"), "what it said is shown: {log}");

@@ -35,6 +35,7 @@ mod operator_commands;
 mod outputs;
 mod parts;
 mod poison;
+mod poses;
 mod processing;
 mod proxies;
 mod recovery;

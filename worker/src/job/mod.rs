@@ -6,6 +6,7 @@ mod error;
 mod memory_need;
 mod part;
 mod pass;
+mod pose_message;
 mod recording;
 mod replay;
 mod results;

@@ -11,6 +11,7 @@
 
 use super::error::WorkerError;
 use super::pass::{FrameSink, Job, Send, track};
+use super::pose_message::FoundPoses;
 use super::results::Results;
 use super::two_passes::{self, SecondPass};
 use super::video_facts::facts;
@@ -50,8 +51,9 @@ fn run_once(
     let sound = decoder.sound();
     thread::scope(|scope| {
         let results = Results::create(scope, context, artefacts, (&probe, sound))?;
-        let mut pass = OnlyPass { results, send };
         let parameters = &job.start.parameters;
+        let found = FoundPoses::of(&parameters.options.part(), [probe.width, probe.height]);
+        let mut pass = OnlyPass { results, found, send };
         let limits = (parameters.threads, probe.area);
         let tracker = Tracker::start(scope, job.estimator, &parameters.options, limits);
         let frames = track(job, &mut decoder, tracker, &mut pass)?;
@@ -62,16 +64,17 @@ fn run_once(
 /// Writes what the tracker finds.
 struct OnlyPass<'scope, 'a> {
     results: Results<'scope>,
+    found: FoundPoses,
     send: &'a mut Send<'a>,
 }
 
 impl FrameSink for OnlyPass<'_, '_> {
     fn take(&mut self, frame: TrackedFrame) -> Result<Picture, WorkerError> {
-        let before = self.results.progress();
+        let found = self.found.message(&frame.0, frame.1.as_deref());
         let picture = self.results.write(frame)?;
-        let progress = self.results.progress();
-        if progress != before {
-            self.send(&ToSupervisor::Progress(progress))?;
+        if let Some(found) = found {
+            self.send(&found)?;
+            self.send(&ToSupervisor::Progress(self.results.progress()))?;
         }
         Ok(picture)
     }

@@ -11,6 +11,7 @@
 use super::area::Area;
 use super::error::WorkerError;
 use super::pass::{FrameSink, Job, Send, track};
+use super::pose_message::FoundPoses;
 use super::recording::{Recorder, Recording};
 use super::replay::Replay;
 use super::results::Results;
@@ -102,6 +103,7 @@ fn record(
         recorder: Recorder::new(file),
         candidates: parameters.options.person.map(|choice| Candidates::new(choice, area)),
         start: part.start,
+        found: FoundPoses::of(&part, [probe.width, probe.height]),
         progress: Progress { frames_done: 0, frames_detected: 0 },
         send,
     };
@@ -123,6 +125,7 @@ struct RecordingPass<'a, 'b> {
     /// If one of the people is to be chosen.
     candidates: Option<Candidates>,
     start: Duration,
+    found: FoundPoses,
     progress: Progress,
     send: &'a mut Send<'b>,
 }
@@ -131,6 +134,9 @@ impl FrameSink for RecordingPass<'_, '_> {
     fn take(&mut self, (frame, people): TrackedFrame) -> Result<Picture, WorkerError> {
         if frame.pts >= self.start {
             self.recorder.add(&frame, people.as_deref())?;
+            if let Some(found) = self.found.message(&frame, people.as_deref()) {
+                self.send(&found)?;
+            }
             if let Some(people) = people {
                 self.progress.frames_done += 1;
                 match &mut self.candidates {

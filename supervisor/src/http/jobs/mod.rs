@@ -3,6 +3,7 @@
 pub(crate) mod events;
 pub(crate) mod files;
 pub(crate) mod paging;
+pub(crate) mod poses;
 
 use crate::dispatcher::status::Status;
 use crate::dispatcher::{Cancelled, Listing};

@@ -5,6 +5,7 @@
 
 use crate::runner::attempt::exit_report::FinalMessage;
 use crate::runner::attempt::live::{Live, LogFields};
+use crate::runner::attempt::pose_log::PoseWriter;
 use bodyscript_protocol::codec::{CodecError, Decoder, encode};
 use bodyscript_protocol::message::{Prepare, Probed, Progress, Start, ToSupervisor, ToWorker};
 use bodyscript_protocol::session::{Phase, Session, Violation};
@@ -35,6 +36,7 @@ pub(crate) struct Conversation {
     memory_need: Option<u64>,
     final_message: Option<FinalMessage>,
     fields: LogFields,
+    poses: PoseWriter,
 }
 
 impl Conversation {
@@ -48,6 +50,7 @@ impl Conversation {
             memory_need: None,
             final_message: None,
             fields,
+            poses: PoseWriter::default(),
         }
     }
 
@@ -96,6 +99,7 @@ impl Conversation {
             self.received = Instant::now();
             self.handle(message);
         }
+        self.poses.flush();
         Ok(())
     }
 
@@ -122,6 +126,7 @@ impl Conversation {
                 self.finish(FinalMessage::Done(summary));
             }
             ToSupervisor::Failed(failure) => self.finish(FinalMessage::Failed(failure)),
+            ToSupervisor::Poses(frame) => self.poses.add(&frame),
         }
     }
 
@@ -190,8 +195,14 @@ impl Conversation {
         self.decoder.has_partial_message()
     }
 
-    /// The worker's final message, if there is one, and the fields of its log lines.
+    /// The writer of the poses.
+    pub(super) const fn poses(&mut self) -> &mut PoseWriter {
+        &mut self.poses
+    }
+
+    /// The worker's final message, if there is one, and the fields of its log lines. No poses follow.
     pub(crate) fn close(self) -> (Option<FinalMessage>, LogFields) {
+        self.poses.finish();
         (self.final_message, self.fields)
     }
 }

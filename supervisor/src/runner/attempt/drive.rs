@@ -22,7 +22,7 @@ use crate::runner::containment::{fd_passing, limits, orphans};
 use crate::runner::spawn_worker::Worker;
 use bodyscript_protocol::message::{Prepare, Start};
 use bodyscript_protocol::session::Phase;
-use lapse::LapseWatch;
+use lapse::{LapseWatch, after};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io;
@@ -50,6 +50,7 @@ enum Event {
     Control(ControlEvent),
     CapReply(CapReply),
     Frames(io::Result<usize>),
+    PosesWritten,
     Log(io::Result<usize>),
     Tick,
     DeadlinePassed,
@@ -185,6 +186,7 @@ impl Drive {
                 },
                 Event::Log(read) => self.receive_log(read),
                 Event::Tick => self.sample(),
+                Event::PosesWritten => {}
                 // Not if it was just postponed.
                 Event::DeadlinePassed if Instant::now() < self.next_deadline() => {}
                 Event::DeadlinePassed => self.on_deadline(),
@@ -198,6 +200,7 @@ impl Drive {
         self.assigned_at = Some(Instant::now());
         self.lapsed = Duration::ZERO;
         let fields = LogFields::of(&assignment);
+        self.conversation.poses().open(assignment.poses.clone());
         let (start, video, results) = Results::of(assignment);
         let files: Vec<_> = std::iter::once(&video).chain(results.files()).collect();
         if let Err(errno) = fd_passing::send_files(&self.handover, &files) {
@@ -228,11 +231,14 @@ impl Drive {
 
     async fn event(&mut self) -> Event {
         let due = self.next_deadline();
+        let is_writing = self.conversation.poses().is_writing();
         tokio::select! {
             _ = self.pidfd.readable() => Event::Exited,
             event = self.control.next() => Event::Control(event),
             reply = self.cap_requests.next_reply() => Event::CapReply(reply),
-            read = self.frames.read(), if self.frames.is_open => Event::Frames(read),
+            () = self.conversation.poses().written(), if is_writing => Event::PosesWritten,
+            // Not while a slow disk takes poses: they would gather in memory.
+            read = self.frames.read(), if self.frames.is_open && !is_writing => Event::Frames(read),
             read = self.log.read(), if self.log.is_open => Event::Log(read),
             _ = self.tick.tick() => Event::Tick,
             () = sleep_until(due) => Event::DeadlinePassed,
@@ -388,10 +394,4 @@ impl Drive {
         evidence.final_message = final_message;
         (evidence, fields, results)
     }
-}
-
-/// A later moment, or one far in the future if the clock cannot represent it.
-fn after(moment: Instant, delay: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(365 * 86_400);
-    moment.checked_add(delay).unwrap_or(moment + FAR)
 }

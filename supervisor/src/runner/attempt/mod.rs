@@ -25,6 +25,7 @@ pub(crate) mod exit_report;
 pub(crate) mod live;
 pub(crate) mod origin;
 pub(crate) mod pipe_reader;
+pub(crate) mod pose_log;
 pub(crate) mod progress_rate;
 pub(crate) mod results;
 pub(crate) mod stderr_ring;
@@ -45,6 +46,7 @@ pub use cap_request::{CapReply, CapRequest};
 use control::Control;
 use drive::Drive;
 pub use live::Live;
+pub(crate) use pose_log::PoseLog;
 use std::convert::Infallible;
 use std::fs::File;
 use std::future::pending;
@@ -102,6 +104,8 @@ pub struct Assignment {
     pub parameters: JobParameters,
     /// The limit on the size of all these files together, in bytes.
     pub results_bytes_max: u64,
+    /// Receives the poses as they are found.
+    pub poses: Option<PoseLog>,
 }
 
 /// Limits on time, for one attempt.

@@ -40,8 +40,8 @@ impl Results {
         self.artefacts.iter().map(|(_, file)| file).chain(&self.recording)
     }
 
-    /// The size of all files, in bytes, or why the worker may not go on.
-    pub(super) fn measure(&self) -> Result<u64, Cause> {
+    /// The size of all files, in bytes, with what else the job has on the disk, or why the worker may not go on.
+    pub(super) fn measure(&self, others_bytes: u64) -> Result<u64, Cause> {
         let JobParameters { options, limits, .. } = self.parameters;
         let (frames, people) = (limits.frames_max(), options.people_max);
         let recorded = recording_bytes_max(frames, options.followed_max());
@@ -50,7 +50,7 @@ impl Results {
             artefacts.map(|(of, file)| (of.file_name(), file, of.bytes_max(frames, people)));
         let recording = self.recording.iter();
         let recording = recording.map(|file| ("recording", file, recorded));
-        let mut total: u64 = 0;
+        let mut total = others_bytes;
         for (name, file, bytes_max) in bounded.chain(recording) {
             // A disk that does not answer now is found when the results are read.
             let bytes = file.metadata().map_or(0, |metadata| metadata.len());
@@ -77,7 +77,7 @@ impl Results {
         else {
             return exit_report;
         };
-        let measured = self.measure();
+        let measured = self.measure(0);
         let Self { job, parameters, artefacts, .. } = self;
         let expected = Expected { job, parameters, facts, summary };
         let check = move || validate(&artefacts, &expected);
@@ -133,6 +133,7 @@ mod tests {
             recording: Some(file()),
             parameters: JobParameters { options, limits, threads: NonZeroU32::MIN },
             results_bytes_max,
+            poses: None,
         });
         results
     }
@@ -144,9 +145,9 @@ mod tests {
         // Ten frames, and what rounding may add.
         let bytes_max = Artefact::Csv.bytes_max(21, 1);
         csv.set_len(bytes_max).expect("a sparse file");
-        assert_eq!(results.measure(), Ok(bytes_max));
+        assert_eq!(results.measure(0), Ok(bytes_max));
         csv.set_len(bytes_max + 1).expect("a sparse file");
-        let refused = results.measure().expect_err("too large");
+        let refused = results.measure(0).expect_err("too large");
         assert!(matches!(refused, Cause::Violation(what) if what.starts_with("pose_data.csv: ")));
     }
 
@@ -156,9 +157,9 @@ mod tests {
         let recording = results.files().nth(1).expect("a file");
         let bytes_max = recording_bytes_max(21, 1);
         recording.set_len(bytes_max).expect("a sparse file");
-        assert_eq!(results.measure(), Ok(bytes_max));
+        assert_eq!(results.measure(0), Ok(bytes_max));
         recording.set_len(bytes_max + 1).expect("a sparse file");
-        let refused = results.measure().expect_err("too large");
+        let refused = results.measure(0).expect_err("too large");
         assert!(matches!(refused, Cause::Violation(what) if what.starts_with("recording: ")));
     }
 
@@ -169,9 +170,13 @@ mod tests {
             for (file, bytes) in results.files().zip([video, preview]) {
                 file.set_len(bytes).expect("a sparse file");
             }
-            results.measure()
+            results.measure(0)
         };
         assert_eq!(sizes(2_000, 3_000), Ok(5_000));
         assert_eq!(sizes(2_001, 3_000), Err(Cause::ResultsTooLarge { limit_bytes: 5_000 }));
+        assert_eq!(sizes(2_000, 2_000), Ok(4_000));
+        assert_eq!(results.measure(1_000), Ok(5_000));
+        let with_poses = results.measure(1_001);
+        assert_eq!(with_poses, Err(Cause::ResultsTooLarge { limit_bytes: 5_000 }));
     }
 }

@@ -58,11 +58,11 @@ impl AttemptFolder {
         Ok((Self { path, number, published, formats }, files))
     }
 
-    /// Creates a file without a name, on the same disk.
+    /// Creates a file without a name, on the same disk; its space is free once it is closed.
     ///
     /// # Errors
     /// When the disk fails.
-    pub(crate) fn recording(&self) -> Result<File, StateError> {
+    pub(crate) fn create_unnamed(&self) -> Result<File, StateError> {
         tempfile::tempfile_in(&self.path).map_err(failed("written to", &self.path))
     }
 

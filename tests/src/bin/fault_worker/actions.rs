@@ -8,7 +8,7 @@ use bodyscript_protocol::inherited;
 use bodyscript_protocol::limits::{MESSAGE_BYTES_MAX, TEXT_BYTES_MAX};
 use bodyscript_protocol::message::{Progress, Start, Summary, ToSupervisor};
 use bodyscript_protocol::sandbox_report::SandboxReport;
-use bodyscript_sample_results::{SampleRun, summary};
+use bodyscript_sample_results::{SampleRun, pose_frame, summary};
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::{close, getpgrp, getpid, getppid, getsid};
 use std::fs::{self, File};
@@ -42,6 +42,7 @@ impl FaultyJob {
             "empty" | "html" | "rows" | "no-moov" | "nan" | "crowd" | "huge" => {
                 self.lie(name, number)
             }
+            "crowd-poses" | "nan-poses" | "old-poses" => self.lie_about_poses(name),
             "bad-input" => fail(Fault::NotAVideo),
             "done" => self.send_done(),
             "progress" => (0..number).for_each(|_| self.progress()),
@@ -71,9 +72,14 @@ impl FaultyJob {
     }
 
     pub(super) fn progress(&mut self) {
+        send(&ToSupervisor::Poses(pose_frame(self.frames_done * self.interval(), true)));
         self.frames_done += 1;
         let frames_done = self.frames_done;
         send(&ToSupervisor::Progress(Progress { frames_done, frames_detected: frames_done }));
+    }
+
+    fn interval(&self) -> u32 {
+        self.start.parameters.options.sampling.interval().unwrap_or(1)
     }
 
     fn send_done(&self) {
@@ -83,9 +89,8 @@ impl FaultyJob {
     /// What an honest worker would report and write.
     pub(super) fn run(&self) -> SampleRun {
         let Start { job, parameters, .. } = self.start.clone();
-        let interval = parameters.options.sampling.interval().unwrap_or(1);
         let frames_decoded =
-            self.frames_done.saturating_sub(1) * interval + self.frames_done.min(1);
+            self.frames_done.saturating_sub(1) * self.interval() + self.frames_done.min(1);
         let summary = Summary { frames_decoded, ..summary(self.frames_done) };
         SampleRun { job, parameters, facts: facts(), summary }
     }

@@ -5,6 +5,7 @@ use crate::actions::FaultyJob;
 use crate::messages::send;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{Summary, ToSupervisor};
+use bodyscript_sample_results::pose_frame;
 use std::io::Write;
 use std::process::exit;
 
@@ -40,6 +41,19 @@ impl FaultyJob {
         let people = if word == "crowd" { 500_000 } else { run.summary.people };
         send(&ToSupervisor::Done(Summary { people, ..run.summary }));
         exit(0);
+    }
+
+    /// Tells the poses that one word says, and ends as a worker that succeeded does.
+    pub(super) fn lie_about_poses(&mut self, word: &str) {
+        self.progress();
+        let mut frame = pose_frame(self.frames_done, true);
+        match word {
+            "crowd-poses" => frame.people = vec![frame.people[0].clone(); 6],
+            "nan-poses" => frame.people[0].landmarks[32].x = f32::NAN,
+            _ => frame.frame_id = 0,
+        }
+        send(&ToSupervisor::Poses(frame));
+        self.execute("ok");
     }
 }
 

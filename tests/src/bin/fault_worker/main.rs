@@ -21,11 +21,12 @@
 //! | `empty`, `html` | ends like `ok`, but leaves every artefact empty, or writes markup to it     |
 //! | `rows`, `no-moov`, `nan` | ends like `ok`, but every table lacks its last frame, the videos have no index, or a number is none |
 //! | `crowd`         | ends like `ok`, but reports 500,000 people                                |
+//! | `crowd-poses`, `nan-poses`, `old-poses` | tells poses of too many people, that are no numbers, or of an earlier frame |
 //! | `huge:N`        | makes every artefact N MiB long, and goes on to the next word             |
 //! | `absurd`        | states facts that no video has, at any position in the line               |
 //! | `bad-input`     | sends `Failed(NotAVideo)`, exits with its status                          |
 //! | `done`          | sends `Done` and goes on to the next word                                 |
-//! | `progress:N`    | sends N times `Progress`                                                  |
+//! | `progress:N`    | sends N times `Poses` and `Progress`                                      |
 //! | `alloc:N`       | reserves N MiB without touching them; exits with 72 if refused            |
 //! | `touch:N`       | the same, and touches them                                                |
 //! | `hog`           | touches MiB after MiB for ever, and logs the time before each            |

@@ -1,7 +1,7 @@
 //! Notices that the supervisor itself did not run for a while: it was stopped, suspended or starved of the processor. What
 //! a worker did meanwhile is still in its pipes, so its deadlines must not be judged by that time.
 
-use super::{Drive, after};
+use super::Drive;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -25,6 +25,12 @@ impl LapseWatch {
         self.seen = now;
         (gap > GAP_MAX).then_some(gap)
     }
+}
+
+/// A later moment, or one far in the future if the clock cannot represent it.
+pub(super) fn after(moment: Instant, delay: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(365 * 86_400);
+    moment.checked_add(delay).unwrap_or(moment + FAR)
 }
 
 impl Drive {
