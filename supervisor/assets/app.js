@@ -17,7 +17,7 @@ const VIEWS = ["choose", "work", "problem", "result"];
 /** The version and limits of the service, or null if it does not respond. */
 const about = api.about().catch(() => null);
 const form = new UploadForm(upload);
-const progress = new Progress();
+const progress = new Progress(about);
 const result = new Result();
 // The options are filled from `about`, so they can be restored only after it.
 const resume = new Resume({ found: (fields) => about.then(() => form.restore(fields)), submitted: openJob });
@@ -32,6 +32,7 @@ function show(view) {
   for (const id of VIEWS) element(id).hidden = id !== view;
   element("again").hidden = view === "choose" || uploader !== null;
   if (view !== "result") result.close();
+  if (view !== "work") progress.close();
   window.scrollTo(0, 0);
   // On the first view the focus stays at the top of the page.
   if (hadView) element(`${view}-title`).focus({ preventScroll: true });

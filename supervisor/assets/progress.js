@@ -3,6 +3,7 @@
 import { announce } from "./announce.js";
 import { Notice } from "./notice.js";
 import * as format from "./format.js";
+import { WorkPicture } from "./work_picture.js";
 
 const element = (id) => document.getElementById(id);
 const STEPS = ["upload", "queue", "process"];
@@ -17,16 +18,23 @@ const estimate = ({ eta_s: seconds }) => (seconds === null ? "" : left(seconds))
 export class Progress {
   #quarter = 0;
   #notice = new Notice();
+  #picture;
   /** The time since which the upload runs without interruption, and the bytes sent by then. */
   #run = null;
 
+  /** `about` resolves to what the service says about itself, or null. */
+  constructor(about) {
+    this.#picture = new WorkPicture(about);
+  }
+
+  /** Nothing of the job is shown any more. */
+  close() {
+    this.#picture.close();
+  }
+
   /** Starts with a new job; `url` plays the video, if this page has the file. */
   begin(name, url) {
-    const sample = element("work-sample");
-    sample.hidden = !url;
-    if (url) sample.src = url;
-    else sample.removeAttribute("src");
-    sample.onerror = () => { sample.hidden = true; };
+    this.#picture.begin(url);
     element("work-file").textContent = name;
     element("cancel").disabled = false;
     this.#notice.clear();
@@ -102,6 +110,7 @@ export class Progress {
       this.#show("process", "Starting", null, "", "");
       return;
     }
+    this.#picture.follow(status);
     this.#show("process", "Analysing", progress, `Frame ${current} of ${total}`, estimate(status));
     this.#announceQuarter(progress, "processed");
   }

@@ -31,7 +31,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const MONITOR: Asset = asset!("monitor.html", HTML);
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 29] = [
+const ASSETS: [Asset; 30] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
@@ -61,6 +61,7 @@ const ASSETS: [Asset; 29] = [
     asset!("stored_upload.js", SCRIPT),
     asset!("format.js", SCRIPT),
     asset!("progress.js", SCRIPT),
+    asset!("work_picture.js", SCRIPT),
 ];
 
 /// The upload page, with an entry for each output format.

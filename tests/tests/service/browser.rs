@@ -20,6 +20,14 @@ fn clip(folder: &Path, frames: u32) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Whether anything is drawn on a canvas, as an expression.
+fn has_drawing(canvas: &str) -> String {
+    format!(
+        "((c) => c.width > 0 && c.height > 0 && c.getContext('2d').getImageData(0, 0, c.width, c.height)\
+         .data.some((v) => v > 0))(document.querySelector('{canvas}'))"
+    )
+}
+
 /// A browser, a service with these flags, and a folder for videos; none where there is no browser.
 fn browser_and_service(flags: &[&str]) -> Result<Option<(Browser, TestServer, TempDir)>> {
     let Some(browser) = Browser::start()? else { return Ok(None) };
@@ -41,9 +49,8 @@ fn an_uploaded_video_plays_back_with_its_pose() -> Result<()> {
     browser.run("const s = document.querySelector('#scrub'); s.value = 20; s.dispatchEvent(new Event('input'))")?;
     browser.wait("!document.querySelector('#video').seeking")?;
     browser.wait("document.querySelector('#place').textContent === 'frame 21 of 45'")?;
-    let drawn = "const c = document.querySelector('#skeleton'); \
-        return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v > 0)";
-    assert_eq!(browser.run(drawn)?, true, "a skeleton lies over the video");
+    let drawn = browser.run(&format!("return {}", has_drawing("#skeleton")))?;
+    assert_eq!(drawn, true, "a skeleton lies over the video");
     let knee = browser.text(".curve .values .left")?;
     assert!(knee.ends_with('°'), "the angle at that frame is reported: {knee}");
     let is_silent = "return document.querySelector('#video').muted";
@@ -97,6 +104,8 @@ fn a_job_is_cancelled_from_the_page() -> Result<()> {
     browser.choose(&server.url("/"), &clip(folder.path(), 240)?)?;
     browser.click("#start")?;
     browser.wait("document.querySelector('#progress-text').textContent.startsWith('Frame')")?;
+    browser.wait(&has_drawing("#work-skeleton"))?;
+    browser.screenshot("work-light", DESKTOP, ColourScheme::Light)?;
     browser.click("#cancel")?;
     browser.wait("!document.querySelector('#choose').hidden")?;
     let jobs = server.operator_json("/api/jobs")?;

@@ -84,6 +84,10 @@ pub(crate) struct Status {
     pub current_frame: u32,
     /// Total number of frames to process, once known.
     pub total_frames: Option<u32>,
+    /// Width of the upright picture in pixels, once known.
+    pub width: Option<u32>,
+    /// Height of the upright picture in pixels, once known.
+    pub height: Option<u32>,
     /// Estimated seconds until the job ends: from the measured speed while processing, from the
     /// durations of other jobs while queued; null if there is no estimate.
     pub eta_s: Option<u64>,
@@ -148,6 +152,7 @@ impl Status {
         let options = job.upload.options;
         let (current_frame, total_frames) = progress::frames(job, live);
         let (done, all) = progress::frames_of_passes(job, live, (current_frame, total_frames));
+        let facts = live.and_then(|live| live.facts.as_ref()).or(job.facts.as_ref());
         let failure = match state {
             JobState::Failed { error, .. } => Some(error),
             _ => None,
@@ -177,6 +182,8 @@ impl Status {
             slow_motion: options.slow_motion.to_f64(),
             current_frame,
             total_frames,
+            width: facts.map(|facts| facts.width),
+            height: facts.map(|facts| facts.height),
             eta_s: progress::seconds_left(state, place, live),
             queue_position: place.map(|place| place.position),
             queue_total,

@@ -4,6 +4,7 @@ use crate::http::service::Service;
 use axum::Json;
 use axum::extract::State;
 use bodyscript_protocol::options::{Mode, PEOPLE_MAX};
+use bodyscript_protocol::pose::{CONNECTIONS, NAMES};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -18,6 +19,10 @@ pub(crate) struct About {
     cage: String,
     /// Detection modes an upload can select.
     modes: Vec<&'static str>,
+    /// Names of the landmarks, in the order of every list of them.
+    landmark_names: Vec<&'static str>,
+    /// Pairs of landmarks that a line of the skeleton joins.
+    connections: Vec<Vec<usize>>,
     /// Limits on videos and jobs.
     limits: Limits,
     /// URL of the API documentation.
@@ -63,6 +68,8 @@ pub(crate) async fn about(State(service): State<Service>) -> Json<About> {
         version: env!("CARGO_PKG_VERSION"),
         cage: service.cage.clone(),
         modes: Mode::ALL.map(Mode::name).to_vec(),
+        landmark_names: NAMES.to_vec(),
+        connections: CONNECTIONS.iter().map(|(from, to)| vec![*from, *to]).collect(),
         limits: Limits {
             upload_bytes_max: config.upload_bytes_max,
             duration_s_max: config.media.duration_ms_max / 1000,
