@@ -9,6 +9,7 @@
 
 use crate::dispatcher::RunningAttempt;
 use crate::dispatcher::deletion_retry::retry_until_done;
+use crate::dispatcher::pose_sharing;
 use crate::policy::job::{AttemptRecord, JobId};
 use crate::policy::verdict::{Decision, History, Verdict, decide};
 use crate::runner::attempt::exit_report::{Cause, ExitEvidence, ExitReport, Stop};
@@ -133,6 +134,9 @@ pub(crate) async fn run(
     };
     // An attempt is prepared once.
     let _ = plan.poses.set(poses.clone());
+    if is_shared {
+        tokio::spawn(pose_sharing::share(store.clone(), (job, plan.claim), poses.clone()));
+    }
     // If the worker has exited, its exit report gives the reason.
     let _ = assignment.send(Assignment {
         job: job.to_string(),

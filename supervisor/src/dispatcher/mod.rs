@@ -20,6 +20,7 @@ pub(crate) mod listing;
 mod lookup;
 pub(crate) mod mode;
 pub(crate) mod poison_gate;
+mod pose_sharing;
 pub(crate) mod poses;
 pub(crate) mod recent;
 pub(crate) mod report;

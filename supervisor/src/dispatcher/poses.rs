@@ -4,14 +4,14 @@
 
 use crate::dispatcher::Results;
 use crate::dispatcher::state::State;
-use crate::policy::job::JobId;
+use crate::policy::job::{JobId, JobState};
 use crate::runner::attempt::PoseLog;
 use crate::store::ResultsOf;
 
 /// Where the poses of a job are.
 #[derive(Debug)]
 pub(crate) enum PoseSource {
-    /// There are none yet: the job waits, its worker starts, or another host processes it.
+    /// There are none yet: the job waits, or its worker starts.
     Awaited,
     /// A worker of this host is finding them.
     Running {
@@ -19,6 +19,11 @@ pub(crate) enum PoseSource {
         start: u32,
         /// What it has found.
         log: PoseLog,
+    },
+    /// Another host processes the job, and shares what its worker finds.
+    Elsewhere {
+        /// The number of this start of the job.
+        start: u32,
     },
     /// The job has ended.
     Ended {
@@ -42,6 +47,9 @@ impl State {
             };
             let status = job.state().name();
             return Some(PoseSource::Ended { start: job.claims, status, results });
+        }
+        if matches!(job.state(), JobState::Processing { .. }) && job.host != Some(self.host) {
+            return Some(PoseSource::Elsewhere { start: job.claims });
         }
         let running = self.scheduler.running().get(id);
         let log = running.and_then(|running| Some((running.claim, running.poses.get()?.clone())));

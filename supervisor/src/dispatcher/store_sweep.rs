@@ -20,6 +20,8 @@ const AGE_MIN: Duration = Duration::from_secs(6 * 3600);
 #[derive(Debug, Clone, Copy)]
 struct Kept {
     upload: bool,
+    /// The poses of a running job.
+    poses: bool,
     /// The results of this claim; none for those of any.
     claim: Option<u32>,
 }
@@ -28,12 +30,12 @@ impl Kept {
     const fn of(state: &JobState, claims: u32) -> Self {
         match state {
             JobState::Pending { .. } | JobState::Processing { .. } => {
-                Self { upload: true, claim: None }
+                Self { upload: true, poses: true, claim: None }
             }
-            JobState::Completed { .. } => Self { upload: false, claim: Some(claims) },
+            JobState::Completed { .. } => Self { upload: false, poses: false, claim: Some(claims) },
             // An operator may retry a failed one.
-            JobState::Failed { .. } => Self { upload: true, claim: Some(0) },
-            JobState::Cancelled { .. } => Self { upload: false, claim: Some(0) },
+            JobState::Failed { .. } => Self { upload: true, poses: false, claim: Some(0) },
+            JobState::Cancelled { .. } => Self { upload: false, poses: false, claim: Some(0) },
         }
     }
 }
@@ -71,6 +73,7 @@ fn waits() -> (Duration, Duration) {
 fn is_kept(kept: &HashMap<JobId, Kept>, stored: &Stored) -> bool {
     match stored {
         Stored::Upload(id) => kept.get(id).is_some_and(|kept| kept.upload),
+        Stored::Poses(id) => kept.get(id).is_some_and(|kept| kept.poses),
         Stored::Results(id, claim) => {
             kept.get(id).is_some_and(|kept| kept.claim.is_none_or(|kept| kept == *claim))
         }
@@ -89,8 +92,10 @@ mod tests {
         let (upload, results) = (Stored::Upload(id), |claim| Stored::Results(id, claim));
         let running = kept(JobState::Processing { started_at: at, memory_bytes_max: 1 });
         assert!(is_kept(&running, &upload) && is_kept(&running, &results(3)));
+        assert!(is_kept(&running, &Stored::Poses(id)));
         let cancelled = kept(JobState::Cancelled { started_at: None, completed_at: at });
         assert!(!is_kept(&cancelled, &upload) && !is_kept(&cancelled, &results(3)));
+        assert!(!is_kept(&cancelled, &Stored::Poses(id)));
         let none = HashMap::new();
         assert!(!is_kept(&none, &upload) && !is_kept(&none, &results(1)));
     }

@@ -9,8 +9,9 @@ use crate::store::artefacts::{AttemptFolder, StateDir};
 use crate::store::blocking::blocking;
 use crate::store::error::{StateError, failed};
 use crate::store::journal::RemovedPart;
-use crate::store::objects::{Objects, Stored};
+use crate::store::objects::{Objects, PosePart, Stored};
 use bodyscript_protocol::artefact::Artefact;
+use bytes::Bytes;
 use jiff::Timestamp;
 use std::fs::{self, FileTimes, OpenOptions};
 use std::io;
@@ -143,6 +144,22 @@ impl ArtefactStore {
         objects.url(&object, artefact.media_type(), disposition).await
     }
 
+    /// Shares poses of a running job.
+    pub(crate) async fn share_poses(&self, part: PosePart, lines: Bytes) -> Result<(), StateError> {
+        match &self.objects {
+            Some(objects) => objects.put_poses(part, lines).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Poses of a job that another host processes; none if that has not shared them yet.
+    pub(crate) async fn shared_poses(&self, part: PosePart) -> Result<Option<Bytes>, StateError> {
+        match &self.objects {
+            Some(objects) => objects.get_poses(part).await,
+            None => Ok(None),
+        }
+    }
+
     /// Removes files of a job.
     pub(crate) async fn remove(&self, id: JobId, part: RemovedPart) -> Result<(), StateError> {
         let folder = self.folder.clone();
@@ -153,6 +170,7 @@ impl ArtefactStore {
         removed.await?;
         let Some(objects) = &self.objects else { return Ok(()) };
         objects.remove_upload(id).await?;
+        objects.remove_poses(id).await?;
         match part {
             RemovedPart::Job => objects.remove_results(id).await,
             RemovedPart::Upload => Ok(()),

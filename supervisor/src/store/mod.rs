@@ -39,7 +39,7 @@ pub(crate) use journal::{
     read_row_of_lines,
 };
 pub(crate) use objects::ObjectsError;
-pub(crate) use objects::{Objects, ObjectsConfig, ObjectsUrl, Stored};
+pub(crate) use objects::{Objects, ObjectsConfig, ObjectsUrl, PosePart, Stored};
 pub(crate) use outcome::Outcome;
 pub(crate) use recovery::Recovered;
 pub(crate) use resumable::{ResumableError, ResumableRecord, Resumables, UploadLock};

@@ -13,7 +13,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
-fn follow(server: &TestServer, job: &str, after: Option<&str>) -> Result<Response> {
+pub(crate) fn follow(server: &TestServer, job: &str, after: Option<&str>) -> Result<Response> {
     let query = after.map(|after| format!("?after={after}")).unwrap_or_default();
     let answer = server.get(&format!("/api/poses/{job}{query}"))?;
     ensure!(answer.status() == StatusCode::OK, "{}", answer.status());
@@ -22,7 +22,7 @@ fn follow(server: &TestServer, job: &str, after: Option<&str>) -> Result<Respons
 }
 
 /// The next message; none at the end of the stream.
-fn next(lines: &mut impl BufRead) -> Result<Option<Value>> {
+pub(crate) fn next(lines: &mut impl BufRead) -> Result<Option<Value>> {
     let mut line = String::new();
     while lines.read_line(&mut line)? > 0 {
         if !line.trim().is_empty() {
@@ -33,12 +33,12 @@ fn next(lines: &mut impl BufRead) -> Result<Option<Value>> {
     Ok(None)
 }
 
-fn all(answer: Response) -> Result<Vec<Value>> {
+pub(crate) fn all(answer: Response) -> Result<Vec<Value>> {
     let mut lines = BufReader::new(answer);
     std::iter::from_fn(|| next(&mut lines).transpose()).collect()
 }
 
-fn ids(messages: &[Value]) -> Vec<&str> {
+pub(crate) fn ids(messages: &[Value]) -> Vec<&str> {
     messages.iter().filter_map(|message| message["id"].as_str()).collect()
 }
 

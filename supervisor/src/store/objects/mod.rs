@@ -4,6 +4,7 @@
 //! <prefix>/uploads/<id>                  a complete upload, until its job is over
 //! <prefix>/results/<id>/<claim>/<name>   the artefacts of one claim of a job, and its outcome
 //! <prefix>/resumable/<id>/<part>         a part of an upload that is not complete
+//! <prefix>/poses/<id>/<claim>/<frames>   poses that a running claim has found, after so many frames
 //! ```
 //!
 //! A host works on copies in its state folder. What it writes here counts once the journal says so: results are under
@@ -12,6 +13,7 @@
 mod http;
 mod open;
 mod parts;
+mod poses;
 mod sweep;
 
 use crate::policy::job::JobId;
@@ -23,6 +25,7 @@ use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer};
 use object_store::{Error, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt};
 pub(crate) use open::{ObjectsConfig, ObjectsError, ObjectsUrl};
+pub(crate) use poses::PosePart;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -13,6 +13,8 @@ pub(crate) enum Stored {
     Upload(JobId),
     /// A result of this claim of a job.
     Results(JobId, u32),
+    /// Poses of a running job.
+    Poses(JobId),
 }
 
 impl Objects {
@@ -41,6 +43,7 @@ impl Objects {
         match kind.as_ref() {
             "uploads" => Some(Stored::Upload(id)),
             "results" => Some(Stored::Results(id, parts.next()?.as_ref().parse().ok()?)),
+            "poses" => Some(Stored::Poses(id)),
             _ => None,
         }
     }

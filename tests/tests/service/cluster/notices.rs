@@ -1,6 +1,7 @@
 //! What hosts tell without being asked: events of jobs, and webhooks.
 
 use crate::events::{listen, next};
+use crate::poses;
 use crate::webhooks;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::cluster::Cluster;
@@ -41,6 +42,34 @@ fn events_that_move_from_host_to_host_are_told_once_and_in_order() -> Result<()>
     let end = told.last().context("events")?;
     assert_eq!(end.status["status"], "completed");
     ensure!(elsewhere.iter().any(|frame| (1..=4).contains(frame)), "only the end: {elsewhere:?}");
+    await_completion(&cluster, &id)?;
+    cluster.stop()
+}
+
+#[test]
+fn poses_are_told_by_any_host_each_once_while_another_finds_them() -> Result<()> {
+    let Some(cluster) = Cluster::start(2, &["--workers", "1"])? else { return Ok(()) };
+    let videos = tempfile::tempdir()?;
+    let id = cluster.host(0).submit(&fault_video(videos.path(), "progress:3 silent")?)?;
+    let runner = await_runner(&cluster, &id)?;
+    let (here, elsewhere) = (cluster.host(runner), cluster.host(1 - runner));
+    // One pose from each host by turns; the job ends only when it is cancelled.
+    let mut last = None::<String>;
+    for (host, expected) in [(elsewhere, "1-1"), (here, "1-2"), (elsewhere, "1-3")] {
+        let mut lines = BufReader::new(poses::follow(host, &id, last.as_deref())?);
+        let message = poses::next(&mut lines)?.context("a pose")?;
+        assert_eq!(message["id"], expected);
+        last = Some(expected.to_owned());
+    }
+    let rest = poses::follow(elsewhere, &id, last.as_deref())?;
+    poses::cancel(elsewhere, &id)?;
+    assert_eq!(poses::ids(&poses::all(rest)?), ["1-3-end"]);
+
+    let id = here.submit(&fault_video(videos.path(), "progress:2 ok")?)?;
+    for host in [here, elsewhere] {
+        let told = poses::all(poses::follow(host, &id, None)?)?;
+        assert_eq!(poses::ids(&told), ["1-1", "1-2", "1-3", "1-4", "1-5", "1-5-end"]);
+    }
     await_completion(&cluster, &id)?;
     cluster.stop()
 }

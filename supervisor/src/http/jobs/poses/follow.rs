@@ -1,8 +1,8 @@
 //! Follows the poses of one job, through all of its starts, to its end.
 //!
 //! ```text
-//! nothing yet --> the log of a start --> its end: the next start, or the end of the job
-//!      '------------> the results of a job that has completed ------------'
+//! nothing yet --> the log of a start, on this host or another --> its end: the next start, or the end of the job
+//!      '-----------------> the results of a job that has completed ----------------------------------'
 //! ```
 
 use super::encoding::Encoding;
@@ -13,7 +13,7 @@ use crate::http::blocking::blocking;
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::policy::job::JobId;
-use crate::store::ResultsOf;
+use crate::store::{PosePart, ResultsOf};
 use axum::body::Bytes;
 use bodyscript_protocol::artefact::Artefact;
 use serde_json::{Value, json};
@@ -110,8 +110,10 @@ impl Follower {
 
     async fn step(&mut self) -> Option<Next> {
         let Some(lines) = &mut self.lines else { return self.look().await };
+        self.changes.borrow_and_update();
         match lines.next().await {
             Part::Frames(frames) => self.tell(&frames),
+            Part::Awaited if lines.are_shared() => return self.look_elsewhere().await,
             Part::Awaited => return Some(Next::Wait),
             Part::End => self.lines = None,
             Part::Broken => return None,
@@ -129,6 +131,11 @@ impl Follower {
                 return Some(Next::Wait);
             }
             PoseSource::Running { start, log } => self.open(start, Some(Lines::of_log(log))),
+            PoseSource::Elsewhere { start } => {
+                let part = PosePart { job: self.id, claim: start, frames_before: 0 };
+                let store = self.service.artefacts.clone();
+                self.open(start, Some(Lines::of_shared(store, part)));
+            }
             PoseSource::Ended { start, results: Some(of), .. } if self.read != Some(start) => {
                 self.open_results(start, of).await.ok()?;
             }
@@ -143,6 +150,17 @@ impl Follower {
             }
         }
         Some(Next::Step)
+    }
+
+    /// Whether another host still processes the job. If not, what it has not shared is in the results.
+    async fn look_elsewhere(&mut self) -> Option<Next> {
+        match self.service.dispatcher.poses(self.id).await.ok()?? {
+            PoseSource::Elsewhere { start } if self.read == Some(start) => Some(Next::Wait),
+            _ => {
+                (self.lines, self.read) = (None, None);
+                Some(Next::Step)
+            }
+        }
     }
 
     /// Adds the frames that the client was not told before.
@@ -167,8 +185,8 @@ impl Follower {
         let Self { lines, changes, service, .. } = self;
         let changed = async {
             match lines {
-                Some(lines) => Some(lines.changed().await),
-                None => changes.changed().await.ok(),
+                Some(lines) if !lines.are_shared() => Some(lines.changed().await),
+                _ => changes.changed().await.ok(),
             }
         };
         tokio::select! {

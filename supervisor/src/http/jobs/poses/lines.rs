@@ -1,10 +1,11 @@
-//! The sources of poses, read part by part: the log of a running attempt, and `pose_data.json` of a completed job, in
-//! which each frame has a line.
+//! The sources of poses, read part by part: the log of an attempt of this host, what another host shares of its own, and
+//! `pose_data.json` of a completed job, in which each frame has a line.
 
 use crate::http::blocking::blocking;
 use crate::http::problem::ApiError;
 use crate::runner::attempt::PoseLog;
 use crate::runner::attempt::pose_log::{Extent, LogState, READ_BYTES_MAX};
+use crate::store::{ArtefactStore, PosePart};
 use bodyscript_protocol::pose_frame::PoseFrame;
 use std::fs::File;
 use std::io;
@@ -36,6 +37,7 @@ pub(super) struct Lines {
 enum Source {
     Log(PoseLog, watch::Receiver<Extent>),
     Results(Arc<File>),
+    Shared(ArtefactStore, PosePart),
 }
 
 impl Lines {
@@ -48,6 +50,16 @@ impl Lines {
     /// The document of a completed job.
     pub(super) fn of_results(document: File) -> Self {
         Self { source: Source::Results(Arc::new(document)), offset: 0 }
+    }
+
+    /// What another host shares of an attempt, from its first part on.
+    pub(super) const fn of_shared(store: ArtefactStore, part: PosePart) -> Self {
+        Self { source: Source::Shared(store, part), offset: 0 }
+    }
+
+    /// Whether another host writes it, whose end is seen in the job alone.
+    pub(super) const fn are_shared(&self) -> bool {
+        matches!(self.source, Source::Shared(..))
     }
 
     /// Reads on.
@@ -67,6 +79,7 @@ impl Lines {
                     LogState::Broken => return Part::Broken,
                 }
             }
+            Source::Shared(store, part) => return next_shared(store, part).await,
             Source::Results(document) => {
                 let (document, offset) = (Arc::clone(document), self.offset);
                 blocking(move || read_document(&document, offset)).await
@@ -97,6 +110,18 @@ impl Lines {
             // The sender lives as long as the log, to which this has a handle.
             let _ = extent.changed().await;
         }
+    }
+}
+
+/// Reads the next part that another host has shared.
+async fn next_shared(store: &ArtefactStore, part: &mut PosePart) -> Part {
+    match store.shared_poses(*part).await {
+        Ok(Some(lines)) => {
+            part.frames_before += lines.iter().filter(|byte| **byte == b'\n').count() as u32;
+            Part::Frames(lines.into())
+        }
+        // An error is noted and logged there, and the part is asked for again.
+        Ok(None) | Err(_) => Part::Awaited,
     }
 }
 
