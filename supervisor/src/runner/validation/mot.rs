@@ -2,7 +2,8 @@
 
 use super::Expected;
 use super::content::Content;
-use super::invalid::{Invalid, ensure, equal};
+use super::invalid::{Invalid, equal};
+use super::poses::check_trajectory;
 use super::table::{Lines, Part, Rows, cells, check_rows, decimal};
 use bodyscript_protocol::layout::{ANGLES, MOT_MISSING, mot_head};
 
@@ -40,9 +41,8 @@ impl Rows for Motion<'_> {
         if self.part == Part::End {
             return Ok(());
         }
-        let summary = &self.expected.summary;
-        equal("rows", self.rows, summary.frames_processed)?;
-        ensure(self.defined <= summary.frames_detected, "it has angles of frames without a person")
+        equal("rows", self.rows, self.expected.summary.frames_processed)?;
+        check_trajectory(self.defined, self.expected)
     }
 }
 
