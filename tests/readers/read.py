@@ -105,14 +105,15 @@ assert c3d["data"]["points"].shape == (4, len(markers), len(first)), "all frames
 single = parquet[WORLD].to_numpy(np.float32).reshape(len(first), len(markers), 3)
 single = single * np.float32([1000, -1000, -1000])
 read = c3d["data"]["points"][:3].transpose(2, 1, 0)
-assert np.array_equal(read[seen], single[seen]), "floats are the same"
+assert np.array_equal(read[shown], single[shown]), "floats are the same"
 residuals = c3d["data"]["meta_points"]["residuals"][0].T
-assert (residuals[seen] == 0).all() and (residuals[~seen] == -1).all()
+assert (residuals[shown] == 0).all() and (residuals[~shown] == -1).all()
 
 motion = read_mot(folder / "joint_angles.mot")
 names = [name for name in angles.columns if name.endswith("_deg")]
 assert list(motion.columns) == names
-assert np.array_equal(motion.to_numpy(), angles[names].to_numpy(), equal_nan=True)
+expected = np.where(begins[:, None], np.nan, angles[names].to_numpy())
+assert np.array_equal(motion.to_numpy(), expected, equal_nan=True)
 assert np.array_equal(motion.index, angles["time_s"])
 
 document = json.loads((folder / "pose_data.json").read_text())
