@@ -8,8 +8,8 @@ mod notices;
 mod operators;
 mod resumable;
 mod retries;
-mod start;
 mod slow_store;
+mod start;
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::cluster::Cluster;

@@ -42,7 +42,7 @@ impl Motion {
         let mut file = tempfile::tempfile().expect("a file");
         let mut writer = Box::new(create(file.try_clone().expect("a handle")));
         for (id, (time, pose)) in (0..).zip(self.times.iter().zip(&self.poses)) {
-            let person = |pose| Person { id: 0, pose, strategy: "track" };
+            let person = |pose| Person { id: 0, track: 0, pose, strategy: "track", filtered: None };
             let people: Vec<Person> = pose.map(person).into_iter().collect();
             let frame = Frame { id, time: *time, source_time: *time, people: &people };
             writer.write(&frame).expect("written");
