@@ -21,10 +21,14 @@ class Model:
     """One model; an output that is None is left out of the conversion."""
 
     name: str
+    source: str
+    """The package it comes from: a table of [source] in MANIFEST.toml."""
     source_path: str
     input_range: tuple[float, float]
     input_meaning: str
     outputs: tuple[Output | None, ...]
+    is_stored: bool = True
+    """Whether the converted file is in the repository and in packages."""
 
     @property
     def file(self) -> str:
@@ -34,25 +38,31 @@ class Model:
 
 INPUT_NAME = "input"
 
-MODELS = (
-    Model(
-        name="pose_detection",
-        source_path="mediapipe/modules/pose_detection/pose_detection.tflite",
-        input_range=(-1.0, 1.0),
-        input_meaning="RGB, planar; the whole picture, letterboxed to a square",
-        outputs=(
-            Output(
-                "boxes",
-                "per anchor: box centre x, y, width, height, then x, y of four keypoints (mid-hip, "
-                "full-body extent, mid-shoulder, upper-body extent); in input pixels, positions "
-                "relative to the anchor's centre",
-            ),
-            Output("scores", "per anchor: logit that it holds a person"),
+DETECTOR = Model(
+    name="pose_detection",
+    source="wheel",
+    source_path="mediapipe/modules/pose_detection/pose_detection.tflite",
+    input_range=(-1.0, 1.0),
+    input_meaning="RGB, planar; the whole picture, letterboxed to a square",
+    outputs=(
+        Output(
+            "boxes",
+            "per anchor: box centre x, y, width, height, then x, y of four keypoints (mid-hip, "
+            "full-body extent, mid-shoulder, upper-body extent); in input pixels, positions "
+            "relative to the anchor's centre",
         ),
+        Output("scores", "per anchor: logit that it holds a person"),
     ),
-    Model(
-        name="pose_landmark_full",
-        source_path="mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
+)
+
+
+def landmarks(size: str, source: str, source_path: str, is_stored: bool = True) -> Model:
+    """A landmark model: they differ in size alone."""
+    return Model(
+        name=f"pose_landmark_{size}",
+        source=source,
+        source_path=source_path,
+        is_stored=is_stored,
         input_range=(0.0, 1.0),
         input_meaning="RGB, planar; the person's region, rotated upright and cropped to a square",
         outputs=(
@@ -67,5 +77,12 @@ MODELS = (
             Output("heatmap", "per landmark a 64x64 map of logits that refines its x, y"),
             Output("world", "the same 39 landmarks, x, y, z in metres, origin between the hips"),
         ),
-    ),
+    )
+
+
+MODELS = (
+    DETECTOR,
+    landmarks("full", "wheel", "mediapipe/modules/pose_landmark/pose_landmark_full.tflite"),
+    landmarks("lite", "npm", "package/pose_landmark_lite.tflite"),
+    landmarks("heavy", "npm", "package/pose_landmark_heavy.tflite", is_stored=False),
 )

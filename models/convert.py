@@ -2,21 +2,19 @@
 """Converts MediaPipe's pose models from .tflite to ONNX and writes MANIFEST.toml.
 
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install -r models/requirements.txt
-    /tmp/venv/bin/python models/convert.py            # fetches the wheel with pip
+    /tmp/venv/bin/python models/convert.py            # fetches the packages with pip and npm
     /tmp/venv/bin/python models/convert.py --check    # writes nothing, compares sha256
+    /tmp/venv/bin/python models/convert.py --install pose_landmark_heavy
 
-The [source] table of MANIFEST.toml pins the wheel; everything below it is written here.
-The same wheel gives the same bytes every time.
+The [source] tables of MANIFEST.toml pin the packages; everything below them is written here.
+The same packages give the same bytes every time.
 """
 
 import argparse
 import hashlib
-import io
-import subprocess
 import sys
 import tempfile
 import tomllib
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,11 +22,11 @@ import onnx
 
 import catalogue
 import onnx_writer
+import packages
 import tflite_reader
 
 HERE = Path(__file__).resolve().parent
 MANIFEST = HERE / "MANIFEST.toml"
-SOURCE_KEYS = ("package", "version", "wheel", "wheel_sha256", "licence")
 
 
 class Converted(NamedTuple):
@@ -46,16 +44,23 @@ class ConversionFailed(Exception):
 def main() -> int:
     arguments = parse_arguments()
     try:
-        source = pinned_source()
-        converted = convert(read_originals(arguments.wheel, source), arguments.weights)
-        manifest = render_manifest(source, converted, arguments.weights)
+        manifest = read_manifest()
+        if arguments.install:
+            install(arguments, manifest)
+            return 0
+        converted = convert(catalogue.MODELS, arguments, manifest)
+        rendered = render_manifest(manifest["source"], converted, arguments.weights)
         if arguments.check:
-            return check(converted, manifest)
+            return check(converted, rendered)
         for model, content, _ in converted:
-            (arguments.output / model.file).write_bytes(content)
-            print(f"{model.file}: {len(content)} bytes, sha256 {sha256(content)}")
-        (arguments.output / MANIFEST.name).write_text(manifest)
-    except (ConversionFailed, tflite_reader.UnsupportedModel, OSError) as error:
+            write(arguments.output / model.file, content)
+        (arguments.output / MANIFEST.name).write_text(rendered)
+    except (
+        ConversionFailed,
+        packages.PackageUnusable,
+        tflite_reader.UnsupportedModel,
+        OSError,
+    ) as error:
         print(f"convert.py: {error}", file=sys.stderr)
         return 1
     return 0
@@ -64,10 +69,17 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "wheel", nargs="?", type=Path, help="the MediaPipe wheel; without it, pip downloads it"
+        "--packages",
+        type=Path,
+        help="directory that has the packages, or gets them; without it, they are not kept",
     )
     parser.add_argument(
         "--check", action="store_true", help="convert, compare with the files here, write nothing"
+    )
+    parser.add_argument(
+        "--install",
+        choices=[model.name for model in catalogue.MODELS],
+        help="convert this model alone, and write it if it is the one of MANIFEST.toml",
     )
     parser.add_argument(
         "--output", type=Path, default=HERE, help="directory to write to (default: this one)"
@@ -81,78 +93,86 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def pinned_source() -> dict[str, str]:
-    """The [source] table of MANIFEST.toml."""
+def read_manifest() -> dict:
     try:
-        source = tomllib.loads(MANIFEST.read_text())["source"]
-        return {key: source[key] for key in SOURCE_KEYS}
+        manifest = tomllib.loads(MANIFEST.read_text())
+        return {"source": packages.pinned(manifest), "model": manifest.get("model", [])}
     except (KeyError, tomllib.TOMLDecodeError) as error:
         raise ConversionFailed(
-            f"{MANIFEST} does not pin its source ({error}): restore its [source] table"
+            f"{MANIFEST} does not pin its sources ({error}): restore its [source] tables"
         ) from error
 
 
-def download(source: dict[str, str], directory: Path) -> Path:
-    """Fetches the pinned wheel, whatever the platform and Python this runs on."""
-    _, _, python, abi, platform = source["wheel"].removesuffix(".whl").split("-")
-    command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
-        "--implementation", python[:2], "--python-version", python[2:], "--abi", abi,
-        "--platform", platform, "--dest", str(directory),
-        f"{source['package']}=={source['version']}",
-    ]  # fmt: skip
-    if subprocess.run(command, check=False).returncode != 0:
-        raise ConversionFailed(f"pip could not download {source['wheel']}: give its path instead")
-    return directory / source["wheel"]
+def read_originals(
+    models: tuple[catalogue.Model, ...], directory: Path | None, sources: packages.Sources
+) -> list[bytes]:
+    """The .tflite files of the models, in their order."""
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = directory or Path(temporary)
+        directory.mkdir(parents=True, exist_ok=True)
+        return [
+            packages.read(sources[model.source], directory, model.source_path) for model in models
+        ]
 
 
-def read_originals(wheel: Path | None, source: dict[str, str]) -> list[bytes]:
-    """The .tflite files of catalogue.MODELS out of the wheel, which None means to download."""
-    with tempfile.TemporaryDirectory() as directory:
-        wheel = wheel or download(source, Path(directory))
-        content = wheel.read_bytes()
-    if sha256(content) != source["wheel_sha256"]:
-        raise ConversionFailed(
-            f"{wheel} has sha256 {sha256(content)}, but {MANIFEST.name} pins "
-            f"{source['wheel_sha256']} for {source['wheel']}: give that very wheel"
-        )
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return [archive.read(model.source_path) for model in catalogue.MODELS]
-
-
-def convert(originals: list[bytes], weights: str) -> list[Converted]:
+def convert(
+    models: tuple[catalogue.Model, ...], arguments: argparse.Namespace, manifest: dict
+) -> list[Converted]:
     converted = []
-    for model, original in zip(catalogue.MODELS, originals, strict=True):
+    originals = read_originals(models, arguments.packages, manifest["source"])
+    for model, original in zip(models, originals, strict=True):
         names = [output and output.name for output in model.outputs]
         graph = tflite_reader.read(original)
-        content = onnx_writer.write(graph, catalogue.INPUT_NAME, names, weights)
+        content = onnx_writer.write(graph, catalogue.INPUT_NAME, names, arguments.weights)
         converted.append(Converted(model, content, original))
     return converted
 
 
+def install(arguments: argparse.Namespace, manifest: dict) -> None:
+    """Writes one model, unless a worker would refuse it."""
+    chosen = tuple(model for model in catalogue.MODELS if model.name == arguments.install)
+    ((model, content, _),) = convert(chosen, arguments, manifest)
+    expected = [entry["sha256"] for entry in manifest["model"] if entry["file"] == model.file]
+    if [sha256(content)] != expected:
+        raise ConversionFailed(
+            f"{model.file} has sha256 {sha256(content)} after conversion, which {MANIFEST.name} "
+            f"does not list: install the versions of requirements.txt"
+        )
+    write(arguments.output / model.file, content)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Renamed when it is complete: programs may open it meanwhile."""
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_bytes(content)
+    unfinished.rename(path)
+    print(f"{path.name}: {len(content)} bytes, sha256 {sha256(content)}")
+
+
 def check(converted: list[Converted], manifest: str) -> int:
-    """Compares with the files beside this script; 1 if any differs."""
-    expected = [(model.file, content) for model, content, _ in converted]
-    expected.append((MANIFEST.name, manifest.encode()))
+    """Compares with the files beside this script; 1 if any differs or a stored one is missing."""
+    expected = [(model.file, content, model.is_stored) for model, content, _ in converted]
+    expected.append((MANIFEST.name, manifest.encode(), True))
     differing = 0
-    for name, content in expected:
+    for name, content, is_stored in expected:
         path = HERE / name
         found = sha256(path.read_bytes()) if path.exists() else "no file"
-        verdict = "same" if found == sha256(content) else "DIFFERS"
+        is_same = found == sha256(content) or not (is_stored or path.exists())
+        verdict = "same" if is_same else "DIFFERS"
         print(f"{name}: {verdict}; converted {sha256(content)}, here {found}")
-        differing += verdict != "same"
+        differing += not is_same
     return 1 if differing else 0
 
 
-def render_manifest(source: dict[str, str], converted: list[Converted], weights: str) -> str:
+def render_manifest(sources: packages.Sources, converted: list[Converted], weights: str) -> str:
     """MANIFEST.toml. Every string in it is ours and free of quotes and backslashes."""
     lines = [
-        "# Written by convert.py; only [source] is edited by hand.",
+        "# Written by convert.py; only the [source] tables are edited by hand.",
         "# Shapes of pictures are NCHW: batch, channel, height, width.",
-        "",
-        "[source]",
-        *(f'{key} = "{source[key]}"' for key in SOURCE_KEYS),
     ]
+    for name, source in sources.items():
+        lines += ["", f"[source.{name}]"]
+        lines += [f'{key} = "{value}"' for key, value in source._asdict().items()]
     for model, content, original in converted:
         lines += [
             "",
@@ -161,7 +181,9 @@ def render_manifest(source: dict[str, str], converted: list[Converted], weights:
             f'file = "{model.file}"',
             f'sha256 = "{sha256(content)}"',
             f"bytes = {len(content)}",
+            f"stored = {str(model.is_stored).lower()}",
             f'weights = "{weights}"',
+            f'source = "{model.source}"',
             f'source_path = "{model.source_path}"',
             f'source_sha256 = "{sha256(original)}"',
         ]

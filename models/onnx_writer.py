@@ -6,7 +6,7 @@ here depends on the clock, the host or hash order, so the same graph gives the s
 
 Against a literal translation, three things are rearranged; none changes a result by more
 than rounding:
-- a PAD becomes the padding of the convolutions that read it;
+- a PAD of height and width becomes the padding of the convolutions that read it;
 - a 2x bilinear RESIZE becomes two products with constant matrices, one per axis;
 - a RESIZE whose only reader is a 1x1 convolution trades places with it, so that the
   convolution works on a quarter of the pixels. Both are linear and the interpolation
@@ -97,13 +97,23 @@ class _Writer:
         source, amounts = operator.inputs
         (target,) = operator.outputs
         (batch, top_bottom, left_right, channel) = self.graph.constants[amounts].tolist()
+        if any(channel) and not any(batch + top_bottom + left_right):
+            self.pad_channels(operator, channel)
+            return
         if any(batch + channel):
-            raise UnsupportedModel("PAD of anything but height and width is not supported")
+            raise UnsupportedModel("PAD of height and width together with others is not supported")
         for reader in self.readers[target]:
             if "CONV_2D" not in reader.kind or reader.options["Padding"] != tflite.Padding.VALID:
                 raise UnsupportedModel(f"PAD read by {reader.kind} is not supported")
         pads = [top_bottom[0], left_right[0], top_bottom[1], left_right[1]]
         self.padded[target] = (source, pads)
+
+    def pad_channels(self, operator: Operator, amounts: list[int]) -> None:
+        (before, after), (target,) = amounts, operator.outputs
+        pads = np.array([0, before, 0, 0, 0, after, 0, 0], np.int64)
+        pads_name = self.constant(f"pad_channels_{before}_{after}", pads)
+        inputs = [self.name(operator.inputs[0]), pads_name]
+        self.node("Pad", inputs, self.name(target), mode="constant")
 
     def convolution(self, operator: Operator) -> None:
         source, kernel_index, bias_index = operator.inputs

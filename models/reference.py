@@ -2,13 +2,13 @@
 """Writes reference.json: what the original .tflite models answer to a known picture.
 
     /tmp/venv/bin/pip install -r models/requirements-reference.txt
-    /tmp/venv/bin/python models/reference.py          # fetches the wheel with pip
+    /tmp/venv/bin/python models/reference.py          # fetches the packages with pip and npm
 
 A test repaints the picture from the capsules in the file, by the rules in picture.py, runs
 the converted models on it and compares. Large outputs are sampled: evenly, at a prime step
 so that no axis is skipped, plus the largest values. Indices count the elements of the
 converted output, NCHW, in row-major order. The interpreter runs TFLite's own kernels in
-single precision, not XNNPACK, which the landmark model allows to use half precision.
+single precision, not XNNPACK, which the landmark models allow to use half precision.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 import catalogue
 import convert
+import packages
 import picture
 import tflite_reader
 
@@ -35,14 +36,17 @@ LARGEST = 100
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "wheel", nargs="?", type=Path, help="the MediaPipe wheel; without it, pip downloads it"
+        "--packages",
+        type=Path,
+        help="directory that has the packages, or gets them; without it, they are not kept",
     )
     arguments = parser.parse_args()
     try:
-        originals = convert.read_originals(arguments.wheel, convert.pinned_source())
+        sources = convert.read_manifest()["source"]
+        originals = convert.read_originals(catalogue.MODELS, arguments.packages, sources)
         document = describe(originals)
         TARGET.write_text(render(document))
-    except (convert.ConversionFailed, OSError) as error:
+    except (convert.ConversionFailed, packages.PackageUnusable, OSError) as error:
         print(f"reference.py: {error}", file=sys.stderr)
         return 1
     print(f"{TARGET.name}: {TARGET.stat().st_size} bytes")

@@ -4,7 +4,7 @@
 usage: sbom.py VERSION DEPENDS CYCLONEDX_FILE...
 
 Merges the lists that cargo-cyclonedx made of each program, without folders of this machine; adds the networks
-of models/MANIFEST.toml and the Debian packages of DEPENDS, a list in the syntax of that field.
+of models/MANIFEST.toml that are in the package and the Debian packages of DEPENDS, a list in the syntax of that field.
 """
 
 import json
@@ -37,8 +37,10 @@ def crates_of(files):
 def networks():
     with open("models/MANIFEST.toml", "rb") as opened:
         manifest = tomllib.load(opened)
-    source = manifest["source"]
     for model in manifest["model"]:
+        if not model["stored"]:
+            continue
+        source = manifest["source"][model["source"]]
         yield {
             "type": "machine-learning-model",
             "bom-ref": f"models/{model['file']}",
