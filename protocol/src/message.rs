@@ -2,7 +2,7 @@
 
 use crate::artefact::Artefact;
 use crate::fault::Fault;
-use crate::options::Options;
+use crate::options::{LandmarkModel, Options};
 use crate::pose_frame::PoseFrame;
 use crate::sandbox_report::{Layer, SandboxReport};
 use crate::warning::Warnings;
@@ -55,6 +55,8 @@ pub struct Prepare {
     pub layers_required: Vec<Layer>,
     /// The user and group that a worker started as root becomes, of which no other process is.
     pub user_id: u32,
+    /// The landmark model whose file it inherits: jobs with another one need another worker.
+    pub model: LandmarkModel,
     /// Whether to process a generated video before `Ready`, so that code and memory are warm:
     /// the worker will wait in the pool.
     pub warms_up: bool,

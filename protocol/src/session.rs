@@ -11,6 +11,7 @@
 
 use crate::limits::{LAYERS_MAX, TEXT_BYTES_MAX};
 use crate::message::{JobParameters, Probed, Progress, Skipped, Summary, ToSupervisor, ToWorker};
+use crate::options::LandmarkModel;
 use crate::report_limits::{check_facts, frames_max, is_possible};
 use crate::told_frames::Told;
 use thiserror::Error;
@@ -69,6 +70,8 @@ pub enum Violation {
 #[derive(Debug)]
 pub struct Session {
     phase: Phase,
+    /// The landmark model that the worker was prepared with: it gets no job with another one.
+    model: LandmarkModel,
     /// Those of the job, once `Start` was sent.
     job: Option<JobParameters>,
     skipped: Skipped,
@@ -83,8 +86,8 @@ impl Default for Session {
     fn default() -> Self {
         let skipped = Skipped { until_ms: 0 };
         let progress = Progress { frames_done: 0, frames_detected: 0 };
-        let told = Told::default();
-        Self { phase: Phase::Created, job: None, skipped, progress, written: 0, told }
+        let (told, model) = (Told::default(), LandmarkModel::default());
+        Self { phase: Phase::Created, model, job: None, skipped, progress, written: 0, told }
     }
 }
 
@@ -102,8 +105,13 @@ impl Session {
     /// Advances the session by a message to the worker.
     pub fn on_to_worker(&mut self, message: &ToWorker) -> Result<(), Violation> {
         match (self.phase, message) {
-            (Phase::Created, ToWorker::Prepare(_)) => self.phase = Phase::Starting,
-            (Phase::Starting | Phase::Ready, ToWorker::Start(start)) if self.job.is_none() => {
+            (Phase::Created, ToWorker::Prepare(prepare)) => {
+                self.phase = Phase::Starting;
+                self.model = prepare.model;
+            }
+            (Phase::Starting | Phase::Ready, ToWorker::Start(start))
+                if self.job.is_none() && start.parameters.options.model == self.model =>
+            {
                 self.job = Some(start.parameters);
             }
             (Phase::Probed, ToWorker::Proceed) => self.phase = Phase::Running,

@@ -9,7 +9,8 @@ use bodyscript_protocol::message::{
     Summary, ToSupervisor, ToWorker, VideoFacts,
 };
 use bodyscript_protocol::options::{
-    Background, Filter, FrameRate, Mode, Options, PersonChoice, Sampling, Thousandths,
+    Background, Filter, FrameRate, LandmarkModel, Mode, Options, PersonChoice, Sampling,
+    Thousandths,
 };
 use bodyscript_protocol::pose::Landmark;
 use bodyscript_protocol::pose_frame::{PersonPose, PoseFrame};
@@ -37,11 +38,12 @@ fn prepare() {
         layers: vec![Layer::Seccomp],
         layers_required: vec![],
         user_id: 66_000,
+        model: LandmarkModel::Heavy,
         warms_up: true,
     };
     holds(
         &ToWorker::Prepare(prepare),
-        "21000000 00000000 04000000 0100000000000000 06000000 0000000000000000 d0010100 01",
+        "25000000 00000000 04000000 0100000000000000 06000000 0000000000000000 d0010100 02000000 01",
     );
 }
 
@@ -62,6 +64,7 @@ fn start() {
                 slow_motion: Thousandths::new(8000),
                 person: Some(PersonChoice::Number(2)),
                 crop: Some("0.25,0,0.5,1".parse().expect("an area")),
+                model: LandmarkModel::Lite,
             },
             limits: MediaLimits {
                 duration_ms_max: 10_000,
@@ -76,9 +79,9 @@ fn start() {
     };
     holds(
         &ToWorker::Start(start),
-        "73000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
+        "77000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
          01000000 3f000000 01000000 01dc050000 00 01fa000000 00000000 f4010000 e8030000 401f0000
-         01 03000000 02000000 10270000 00000000 00100000 00009000 f0000000 02000000 0100000000000000 01000000",
+         01 03000000 02000000 00000000 10270000 00000000 00100000 00009000 f0000000 02000000 0100000000000000 01000000",
     );
 }
 

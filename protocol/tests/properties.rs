@@ -6,7 +6,7 @@ use bodyscript_protocol::limits::{MESSAGE_BYTES_MAX, TEXT_BYTES_MAX};
 use bodyscript_protocol::message::{
     Failure, Prepare, Probed, Progress, Skipped, Summary, ToSupervisor, ToWorker, VideoFacts,
 };
-use bodyscript_protocol::options::{Filter, Options, Thousandths};
+use bodyscript_protocol::options::{Filter, LandmarkModel, Options, Thousandths};
 use bodyscript_protocol::pose_frame::PoseFrame;
 use bodyscript_protocol::sandbox_report::SandboxReport;
 use bodyscript_protocol::session::{Phase, Session, Violation};
@@ -167,8 +167,20 @@ fn prepare() -> ToWorker {
         layers: vec![],
         layers_required: vec![],
         user_id: 1,
+        model: LandmarkModel::default(),
         warms_up: false,
     })
+}
+
+#[test]
+fn a_worker_gets_no_job_with_another_model_than_its_own() {
+    let mut session = Session::default();
+    session.on_to_worker(&prepare()).expect("the first message");
+    let ToWorker::Start(mut other) = start() else { unreachable!("it is the job") };
+    other.parameters.options.model = LandmarkModel::Lite;
+    let refused = session.on_to_worker(&ToWorker::Start(other));
+    assert!(matches!(refused, Err(Violation::OutOfTurn { .. })), "{refused:?}");
+    session.on_to_worker(&start()).expect("the job with its own model");
 }
 
 fn start() -> ToWorker {

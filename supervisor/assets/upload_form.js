@@ -16,9 +16,15 @@ const MODES = {
   quality: ["Quality", "Each frame separately; keeps the best of all 10 image enhancements. Slowest."],
 };
 
+const MODELS = {
+  lite: ["Lite", "The smallest and fastest model."],
+  full: ["Full (recommended)", "Of average size."],
+  heavy: ["Heavy", "The largest model; takes several times as long."],
+};
+
 /** Element ids and the form fields they set. */
 const FIELDS = [["mode", "mode"], ["interval", "interval"], ["people", "max_people"],
-  ["person", "person"], ["filter", "filter"], ["background", "background"]];
+  ["person", "person"], ["filter", "filter"], ["background", "background"], ["model", "model"]];
 
 export class UploadForm {
   /** The selected file, if it passed the checks. */
@@ -29,7 +35,7 @@ export class UploadForm {
 
   constructor(onSubmit) {
     element("file").addEventListener("change", ({ target }) => this.#select(target.files[0]));
-    element("mode").addEventListener("change", () => this.#describeMode());
+    for (const id of ["mode", "model"]) element(id).addEventListener("change", () => this.#describe());
     element("form").addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.file) onSubmit();
@@ -38,7 +44,7 @@ export class UploadForm {
     element("sample").addEventListener("loadedmetadata", () => this.#readMetadata());
     element("sample").addEventListener("error", () => { element("sample").hidden = true; });
     this.#listenForDrops();
-    this.offer({ modes: ["track"], limits: {} });
+    this.offer({ modes: ["track"], models: ["full"], limits: {} });
   }
 
   #listenForDrops() {
@@ -62,11 +68,14 @@ export class UploadForm {
   }
 
   /** Fills the options with those the service offers; the current selection is kept. */
-  offer({ modes, limits }) {
+  offer({ modes, models, limits }) {
     const selected = this.fields();
     this.#limits = limits;
     const people = Array.from({ length: limits.people_max ?? 1 }, (_, index) => index + 1);
-    element("mode").replaceChildren(...modes.map((mode) => new Option(MODES[mode]?.[0] ?? mode, mode)));
+    const offerNames = (id, names, texts) =>
+      element(id).replaceChildren(...names.map((name) => new Option(texts[name]?.[0] ?? name, name)));
+    offerNames("mode", modes, MODES);
+    offerNames("model", models, MODELS);
     element("people").replaceChildren(...people.map((n) => new Option(n === 1 ? "One" : `Up to ${n}`, n)));
     element("limits").textContent = this.#limitsText();
     this.restore(selected);
@@ -97,7 +106,7 @@ export class UploadForm {
     }
     element("formats").checked = fields.formats === "all";
     part.restore(fields);
-    this.#describeMode();
+    this.#describe();
   }
 
   /** Clears the selected file. */
@@ -163,7 +172,10 @@ export class UploadForm {
     element("start").disabled = Boolean(fault);
   }
 
-  #describeMode() {
-    element("mode-hint").textContent = MODES[element("mode").value]?.[1] ?? "";
+  /** Says what the selected mode and model do. */
+  #describe() {
+    for (const [id, texts] of [["mode", MODES], ["model", MODELS]]) {
+      element(`${id}-hint`).textContent = texts[element(id).value]?.[1] ?? "";
+    }
   }
 }

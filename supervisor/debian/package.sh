@@ -28,7 +28,7 @@ put 755 "$programs/bodyscript" usr/bin
 put 755 "$programs/bodyscript-worker" usr/lib/bodyscript
 strip "$root/usr/bin/bodyscript" "$root/usr/lib/bodyscript/bodyscript-worker"
 put 644 "$programs"/{libavfilter.so.8,libavformat.so.59,libbodyscript-codecs.so} usr/lib/bodyscript
-put 644 models/{pose_detection,pose_landmark_full}.{onnx,packed} models/{MANIFEST.toml,NOTICE} usr/share/bodyscript/models
+put 644 models/{pose_detection,pose_landmark_full,pose_landmark_lite}.{onnx,packed} models/{MANIFEST.toml,NOTICE} usr/share/bodyscript/models
 put 644 systemd/bodyscript.toml etc/bodyscript
 put 644 systemd/bodyscript.{service,socket} lib/systemd/system
 put 644 systemd/apparmor/bodyscript etc/apparmor.d

@@ -10,6 +10,7 @@ use crate::http::upload::form::{self, FormLimits};
 use crate::http::upload::options::UploadOptions;
 use crate::policy::client::ClientAddress;
 use crate::policy::open_upload::OpenUpload;
+use crate::runner::models::InstalledModels;
 use crate::store::read_row_of_lines;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -63,7 +64,7 @@ pub fn tus_headers(bytes: &[u8]) {
     if let Ok(text) = headers::metadata(&given)
         && let Ok(metadata) = Metadata::of(&text)
     {
-        let _ = metadata.options.options();
+        let _ = metadata.options.options(InstalledModels::ALL);
     }
 }
 

@@ -3,7 +3,7 @@
 //! Called by `cli`.
 
 use crate::config::Config;
-use crate::dispatcher::{Dispatcher, Runner};
+use crate::dispatcher::{Dispatcher, Runner, RunningAttempt};
 use crate::http::access::{Access, AccessError};
 use crate::http::connections::registry::Connections;
 use crate::http::middleware::clients::Clients;
@@ -103,6 +103,7 @@ pub(crate) async fn run(
     let recovered = Recovered::from(past, &artefacts)?;
     log_ready(&config, &factory, &sandbox.summary());
     let cage = factory.cage_backend().to_string();
+    let models = factory.installed_models();
     let control = control(&state);
     let (dispatcher, dispatcher_task) =
         Dispatcher::start(config.clone(), runner(factory), artefacts.clone(), recovered);
@@ -122,6 +123,7 @@ pub(crate) async fn run(
         artefacts: artefacts.clone(),
         state,
         cage,
+        models,
         requests: Default::default(),
         webhooks: webhooks.clone(),
         resumables: Arc::new(resumables),
@@ -276,8 +278,10 @@ async fn drain(
 
 /// Runs attempts with workers of this factory.
 pub(crate) fn runner(factory: WorkerFactory) -> Runner {
-    Arc::new(move |spec, channels| {
+    let models = factory.installed_models();
+    let run = Arc::new(move |spec, channels| {
         let factory = factory.clone();
-        Box::pin(async move { attempt::run(&factory, spec, channels).await })
-    })
+        Box::pin(async move { attempt::run(&factory, spec, channels).await }) as RunningAttempt
+    });
+    Runner { run, models }
 }

@@ -43,7 +43,8 @@ fn run_worker(channel: &mut Channel) -> Result<(), WorkerError> {
     let mut report = SandboxReport::default();
     sandbox::confine_early(&prepare, &mut report)?;
     // 4. Load the models and check them against the manifest.
-    let estimator = Estimator::load(inherited.detector_model, inherited.landmark_model)?;
+    let landmark_model = (prepare.model, inherited.landmark_model);
+    let estimator = Estimator::load(inherited.detector_model, landmark_model)?;
     // 5. Initialise the media framework with the allowlisted plugins.
     video::init()?;
     // 6. Drop the rest.

@@ -6,6 +6,8 @@
 mod background;
 mod crop;
 mod filter;
+mod landmark_model;
+mod mode;
 mod part;
 mod person;
 mod row;
@@ -15,6 +17,8 @@ mod thousandths;
 pub use background::Background;
 pub use crop::{Crop, NotACrop, PixelArea};
 pub use filter::{Filter, Smoothing};
+pub use landmark_model::LandmarkModel;
+pub use mode::Mode;
 pub use part::{Contradiction, Part, TIME_S_MAX};
 pub use person::{Click, NotAPerson, PERSON_NUMBER_MAX, PersonChoice};
 pub use row::{OptionRow, Value, Values, alternatives};
@@ -67,6 +71,9 @@ pub struct Options {
     /// Who is person 0, if somebody is chosen.
     #[serde(default)]
     pub person: Option<PersonChoice>,
+    /// Which network finds the landmarks.
+    #[serde(default)]
+    pub model: LandmarkModel,
 }
 
 /// A video that plays as fast as life.
@@ -101,12 +108,13 @@ impl Default for Options {
             crop: None,
             slow_motion: life_speed(),
             person: None,
+            model: LandmarkModel::default(),
         }
     }
 }
 
 /// Every option.
-pub static OPTIONS: [OptionRow; 13] = [
+pub static OPTIONS: [OptionRow; 14] = [
     OptionRow {
         name: "mode",
         help: "Detection mode",
@@ -246,6 +254,17 @@ pub static OPTIONS: [OptionRow; 13] = [
         },
         get: |options| Some(Value::decimal(options.slow_motion)),
     },
+    OptionRow {
+        name: "model",
+        help: "Landmark model",
+        values: Values::OneOf(|| LandmarkModel::ALL.map(LandmarkModel::name).into()),
+        value_name: "MODEL",
+        excludes: None,
+        set: |options, text| {
+            assign(&mut options.model, named(&LandmarkModel::ALL, LandmarkModel::name, text))
+        },
+        get: |options| Some(Value::Name(options.model.name())),
+    },
 ];
 
 /// A time in the file.
@@ -263,43 +282,6 @@ fn assign<T>(field: &mut T, value: Option<T>) -> bool {
         *field = value;
     }
     is_valid
-}
-
-/// How poses are detected in the frames.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Follow the person from frame to frame; detect again only when the track is lost.
-    #[default]
-    Track,
-    /// Each frame alone, best of 3 pictures.
-    UltraFast,
-    /// Each frame alone, best of 6 pictures.
-    Fast,
-    /// Each frame alone, 3 to 7 pictures depending on their scores.
-    Smart,
-    /// Each frame alone, best of all 10 pictures.
-    Quality,
-    /// Each frame alone, as it is.
-    Static,
-}
-
-impl Mode {
-    /// Every mode.
-    pub const ALL: [Self; 6] =
-        [Self::Track, Self::UltraFast, Self::Fast, Self::Smart, Self::Quality, Self::Static];
-
-    /// The name used in the API, on the command line and in metadata.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Track => "track",
-            Self::UltraFast => "ultra_fast",
-            Self::Fast => "fast",
-            Self::Smart => "smart",
-            Self::Quality => "quality",
-            Self::Static => "static",
-        }
-    }
 }
 
 #[cfg(test)]
@@ -343,6 +325,7 @@ mod tests {
             ("crop", "0.1,0,0.25,1"),
             ("slow_motion", "2.5"),
             ("person", "0.25,0.5,3"),
+            ("model", "lite"),
         ] {
             let mut options = Options::default();
             assert!((row(name).set)(&mut options, text), "{name}");

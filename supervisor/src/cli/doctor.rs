@@ -7,6 +7,7 @@ use crate::config::{ByteCount, Config};
 use crate::http::access::Access;
 use crate::runner::factory::WorkerFactory;
 use crate::store::{Objects, SetAsideTotals};
+use bodyscript_protocol::options::LandmarkModel;
 use bodyscript_protocol::sandbox_report::Layer;
 use serde::Deserialize;
 use std::io;
@@ -73,9 +74,20 @@ fn factory(config: &Config) -> Vec<Finding> {
                 config.worker_program.display(),
                 config.models_dir.display()
             );
-            vec![finding("workers", State::Good, detail), share(&factory)]
+            vec![finding("workers", State::Good, detail), models(&factory), share(&factory)]
         }
         Err(error) => vec![finding("workers", State::Bad, error.to_string())],
+    }
+}
+
+/// Which landmark models jobs can choose.
+fn models(factory: &WorkerFactory) -> Finding {
+    let installed = factory.installed_models();
+    let names = installed.names().join(", ");
+    let missing = LandmarkModel::ALL.into_iter().find_map(|model| installed.require(model).err());
+    match missing {
+        None => finding("models", State::Good, names),
+        Some(missing) => finding("models", State::Weak, format!("{names}. {missing}")),
     }
 }
 

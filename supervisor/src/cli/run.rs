@@ -13,6 +13,7 @@ use crate::policy::display_name::{DisplayName, visible};
 use crate::policy::job::{JobId, Upload};
 use crate::runner::attempt::exit_report::Stop;
 use crate::runner::factory::{WorkerFactory, WorkerFactoryError};
+use crate::runner::models::ModelNotInstalled;
 use crate::service::runner;
 use crate::store::{ArtefactStore, Recovered, StateDir, StateError};
 use bodyscript_protocol::formats::Formats;
@@ -54,6 +55,9 @@ pub enum RunError {
     /// Workers cannot be started.
     #[error("cannot start workers: {0}")]
     WorkerFactory(#[from] WorkerFactoryError),
+    /// The landmark model is not installed.
+    #[error(transparent)]
+    Model(#[from] ModelNotInstalled),
     /// The working folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
@@ -127,6 +131,7 @@ pub(crate) async fn run(
     // The videos are not copied, so no disk space is needed for them.
     config.upload_bytes_max = 0;
     let factory = WorkerFactory::open(&config.factory())?;
+    factory.installed_models().require(options.model)?;
     let files = ArtefactStore::new(state.clone(), None);
     let (dispatcher, dispatcher_task) =
         Dispatcher::start(Arc::new(config), runner(factory), files, Recovered::nothing());

@@ -34,6 +34,7 @@ impl State {
         self.change(id, JobEvent::Retried { memory_bytes_max });
         // Operators are programs on this host.
         self.scheduler.enqueue(id, ClientAddress::ThisHost);
+        self.reject_without_model();
         self.notify_queue();
     }
 

@@ -19,11 +19,13 @@ pub(crate) mod job_table;
 pub(crate) mod listing;
 mod lookup;
 pub(crate) mod mode;
+mod model_gate;
 pub(crate) mod poison_gate;
 mod pose_sharing;
 pub(crate) mod poses;
 pub(crate) mod recent;
 pub(crate) mod report;
+mod runner;
 pub(crate) mod running;
 pub(crate) mod scheduler;
 mod settlement;
@@ -42,16 +44,14 @@ use crate::dispatcher::status::{Numbers, Status};
 use crate::policy::admission::{Refusal, Request};
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{JobId, Upload};
-use crate::runner::attempt::exit_report::{ExitReport, Stop};
-use crate::runner::attempt::{AttemptChannels, WorkerSpec};
+use crate::runner::attempt::exit_report::Stop;
 use crate::store::{ArtefactStore, JournalError, Recovered, ResultsOf};
 pub(crate) use counters::AttemptCounters;
 pub(crate) use listing::{Listing, Page};
 pub(crate) use poses::PoseSource;
 pub(crate) use recent::Recent;
 pub(crate) use report::{Counts, Health, SharedJournalReport};
-use std::future::Future;
-use std::pin::Pin;
+pub(crate) use runner::{Runner, RunningAttempt};
 use std::sync::Arc;
 use thiserror::Error;
 pub(crate) use ticket::Ticket;
@@ -61,12 +61,6 @@ pub(crate) use worker_pool::Standby;
 
 /// Capacity of the command channel; when it is full, senders wait.
 const COMMANDS_MAX: usize = 256;
-
-/// Runs one attempt: [`crate::runner::attempt::run`] with a worker factory.
-pub(crate) type Runner = Arc<dyn Fn(WorkerSpec, AttemptChannels) -> RunningAttempt + Send + Sync>;
-
-/// An attempt in progress.
-pub(crate) type RunningAttempt = Pin<Box<dyn Future<Output = ExitReport> + Send>>;
 
 /// The dispatcher task has ended: the service is stopping.
 #[derive(Debug, Error)]

@@ -21,6 +21,7 @@ use crate::policy::queue::{Place, Queue};
 use crate::runner::attempt::exit_report::{ExitReason, Stop};
 use crate::runner::attempt::{AttemptChannels, CapReply, CapRequest, Live, WorkerSpec};
 use crate::store::Pressure;
+use bodyscript_protocol::options::LandmarkModel;
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
@@ -77,13 +78,13 @@ impl Scheduler {
         }
         loop {
             let id = self.next_job(jobs, poison)?;
-            let state = jobs.get(id).map(|job| job.state());
-            let Some(JobState::Pending { memory_bytes_max, .. }) = state else {
+            let job = jobs.get(id).map(|job| (job.state(), job.upload.options.model));
+            let Some((JobState::Pending { memory_bytes_max, .. }, model)) = job else {
                 tracing::error!(job = %id, "a job in the queue is not pending");
                 self.queue.remove(id);
                 continue;
             };
-            let worker = self.worker_for(id, *memory_bytes_max)?;
+            let worker = self.worker_for(id, *memory_bytes_max, model)?;
             return self.queue.start(id).map(|place| NextStart { id, place, worker });
         }
     }
@@ -105,10 +106,12 @@ impl Scheduler {
                 content: count(&|other| poison::content(other) == content),
             }
         };
-        // Of jobs that hosts share, some may be for a host with more memory.
+        // Of jobs that hosts share, some may be for a host with more memory, or with other models.
         let budget_bytes = self.config.memory_budget_bytes;
-        let fits = |id| match jobs.get(id).map(|job| job.state()) {
-            Some(JobState::Pending { memory_bytes_max: cap, .. }) => *cap <= budget_bytes,
+        let fits = |id| match jobs.get(id).map(|job| (job.state(), job.upload.options.model)) {
+            Some((JobState::Pending { memory_bytes_max: cap, .. }, model)) => {
+                *cap <= budget_bytes && self.runner.models.require(model).is_ok()
+            }
             _ => true,
         };
         let may_run = |id| execution(id).is_none_or(|it| poison.allows(&it, running_on(&it)));
@@ -116,15 +119,20 @@ impl Scheduler {
     }
 
     /// A standby worker, or a new one if its cap fits into the budget.
-    fn worker_for(&mut self, id: JobId, memory_bytes_max: u64) -> Option<PooledWorker> {
-        if let Some(worker) = self.pool.checkout(memory_bytes_max) {
+    fn worker_for(
+        &mut self,
+        id: JobId,
+        memory_bytes_max: u64,
+        model: LandmarkModel,
+    ) -> Option<PooledWorker> {
+        if let Some(worker) = self.pool.checkout(memory_bytes_max, model) {
             return Some(worker);
         }
         let needed = self.reserved_bytes() + memory_bytes_max;
         match needed.checked_sub(self.config.memory_budget_bytes) {
             None | Some(0) => {
                 let name = id.to_string();
-                Some(self.spawn(WorkerSpec { name, ..self.spec(memory_bytes_max) }))
+                Some(self.spawn(WorkerSpec { name, model, ..self.spec(memory_bytes_max) }))
             }
             Some(missing) => {
                 self.pool.release_memory(missing);
@@ -140,6 +148,7 @@ impl Scheduler {
             memory_bytes_max,
             raised_bytes_max: self.config.raised_bytes_max(),
             deadlines: self.config.deadlines,
+            model: LandmarkModel::default(),
             warms_up: false,
         }
     }
@@ -153,7 +162,7 @@ impl Scheduler {
         let cap_requests = self.cap_requests.0.clone();
         let channels =
             AttemptChannels { assignment: assigned, live: sender, cap_requests, stop: stopped };
-        let attempt = (self.runner)(spec, channels);
+        let attempt = (self.runner.run)(spec, channels);
         let handle = WorkerHandle { assignment, live, attempt, is_standby: false };
         PooledWorker { handle, stop, memory_bytes_max }
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::RawConfig;
+use crate::dispatcher::RunningAttempt;
 use crate::dispatcher::attempt_task::FinishedAttempt;
 use crate::policy::display_name::DisplayName;
 use crate::policy::host::HostId;
@@ -10,6 +11,7 @@ use crate::policy::poison::execution;
 use crate::policy::verdict::{Decision, Verdict};
 use crate::runner::attempt::exit_report::{ExitEvidence, ExitReport};
 use crate::runner::containment::cage::CageBackend;
+use crate::runner::models::InstalledModels;
 use bodyscript_protocol::options::Options;
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -41,7 +43,8 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let runner: Runner = Arc::new(|_, _| Box::pin(std::future::pending()));
+        let run = Arc::new(|_, _| Box::pin(std::future::pending()) as RunningAttempt);
+        let runner = Runner { run, models: InstalledModels::ALL };
         Self {
             scheduler: Scheduler::new(runner, config(BUDGET_BYTES)),
             jobs: JobTable::default(),
@@ -177,6 +180,20 @@ fn content_that_may_crash_one_worker_too_many_is_held_back() {
         fixture.end(first).await;
         fixture.poison.clear(&execution("a", &Options::default()));
         assert_eq!(fixture.start(), Some(second));
+    });
+}
+
+#[test]
+fn jobs_with_a_model_that_is_not_installed_are_left_to_other_hosts() {
+    run(async {
+        let mut fixture = Fixture::new();
+        fixture.scheduler.runner.models = InstalledModels::of(&[LandmarkModel::Full]);
+        let [heavy, full] = [(); 2].map(|()| fixture.accept(1, ""));
+        let job = fixture.jobs.get_mut(heavy).expect("it is there");
+        job.upload.options.model = LandmarkModel::Heavy;
+        assert_eq!((fixture.start(), fixture.start()), (Some(full), None));
+        fixture.scheduler.runner.models = InstalledModels::ALL;
+        assert_eq!(fixture.start(), Some(heavy));
     });
 }
 

@@ -22,6 +22,7 @@ use crate::policy::poison::Poison;
 use crate::policy::queue::Place;
 use crate::runner::attempt::Live;
 use crate::runner::attempt::exit_report::Stop;
+use crate::runner::models::InstalledModels;
 use crate::store::{
     ArtefactStore, Clock, JobRow, Journal, JournalEntry, JournalError, JournalEvent, Pressure,
     Recovered, RemovedPart, ResultsOf,
@@ -67,6 +68,8 @@ pub(crate) struct State {
     pub(crate) clock: Clock,
     pub(crate) jobs: JobTable,
     pub(crate) scheduler: Scheduler,
+    /// The landmark models that workers can load.
+    pub(crate) models: InstalledModels,
     pub(crate) deletion: Deletion,
     pub(crate) poison: Poison,
     /// This run of the service, among those that share the journal.
@@ -104,6 +107,7 @@ impl State {
     ) -> Self {
         let Recovered { journal, clock, mut jobs, poison, uploads, host, events } = recovered;
         let is_shared = journal.is_shared();
+        let models = runner.models;
         let mut scheduler = Scheduler::new(runner, Arc::clone(&config));
         for JobRow { job, .. } in &mut jobs {
             // The budget may have been larger then; a job with a cap above it could never start.
@@ -122,6 +126,7 @@ impl State {
             pressure: Pressure::measure(files.folder(), config.disk_free_bytes_min),
             jobs: JobTable::restore(jobs, &uploads),
             scheduler,
+            models,
             deletion: Deletion::new(journal.clone(), files.clone()),
             poison: Poison::restore(poison),
             config,
@@ -145,6 +150,7 @@ impl State {
         };
         state.discard_excess_videos();
         state.reject_poisoned();
+        state.reject_without_model();
         state
     }
 

@@ -8,6 +8,7 @@ use crate::dispatcher::RunningAttempt;
 use crate::dispatcher::attempt_task::WorkerHandle;
 use crate::dispatcher::breaker::Breaker;
 use crate::runner::attempt::exit_report::Stop;
+use bodyscript_protocol::options::LandmarkModel;
 use serde::Serialize;
 use std::future::pending;
 use std::time::Duration;
@@ -86,9 +87,17 @@ impl WorkerPool {
         self.idle.iter().map(standby).collect()
     }
 
-    /// Takes the oldest ready worker with this cap. One that is not ready is left: its warm-up
-    /// may fail, and it would not be ready sooner than a new worker.
-    pub(crate) fn checkout(&mut self, memory_bytes_max: u64) -> Option<PooledWorker> {
+    /// Takes the oldest ready worker with this cap, for a job with the default model: all of them have that
+    /// loaded. One that is not ready is left: its warm-up may fail, and it would not be ready sooner than a new
+    /// worker.
+    pub(crate) fn checkout(
+        &mut self,
+        memory_bytes_max: u64,
+        model: LandmarkModel,
+    ) -> Option<PooledWorker> {
+        if model != LandmarkModel::default() {
+            return None;
+        }
         let fits = |worker: &PooledWorker| {
             worker.memory_bytes_max == memory_bytes_max && is_ready(worker) && !is_over(worker)
         };

@@ -7,6 +7,7 @@ use crate::http::connections::registry::Connections;
 use crate::http::middleware::clients::Clients;
 use crate::http::request_counter::RequestCounter;
 use crate::http::settings::Settings;
+use crate::runner::models::InstalledModels;
 use crate::store::{ArtefactStore, Resumables, StateDir};
 use crate::webhook::Webhooks;
 use axum::extract::FromRef;
@@ -29,6 +30,8 @@ pub(crate) struct Service {
     pub artefacts: ArtefactStore,
     /// Description of the memory cage of workers.
     pub cage: String,
+    /// The landmark models that an upload can choose.
+    pub models: InstalledModels,
     /// How operators are authenticated.
     pub access: Access,
     /// Delivers webhooks for ended jobs.

@@ -6,6 +6,7 @@
 use crate::runner::containment::cage::{CageBackend, CageError, CageRequired, Cages, choose};
 use crate::runner::containment::orphans;
 use crate::runner::containment::spawn::{self, Spawner};
+use crate::runner::models::{InstalledModels, ModelError, Models};
 use crate::runner::worker_users::{UserIds, WorkerUsers};
 
 use bodyscript_protocol::sandbox_report::Layer;
@@ -14,22 +15,11 @@ use nix::unistd::{AccessFlags, access};
 use procfs::process::Process;
 use std::env;
 use std::ffi::{CString, OsStr};
-use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
-
-/// File name of the detector's model in the models folder.
-const DETECTOR_FILE: &str = "pose_detection.onnx";
-
-/// File name of the landmark network's model in the models folder.
-const LANDMARK_FILE: &str = "pose_landmark_full.onnx";
-
-/// Extension of a model file that needs no conversion when it is loaded.
-const PACKED: &str = "packed";
 
 /// Selects the vector instructions of workers, for tests and measurements.
 pub(crate) const SIMD_VARIABLE: &str = "BODYSCRIPT_SIMD";
@@ -88,14 +78,6 @@ pub enum WorkerFactoryError {
     Spawner(#[source] io::Error),
 }
 
-/// A model file that cannot be opened.
-#[derive(Debug, Error)]
-#[error("cannot open the model {}: {source}", .path.display())]
-pub struct ModelError {
-    path: PathBuf,
-    source: io::Error,
-}
-
 fn reasons(refused: &[(CageBackend, CageError)]) -> String {
     let reasons: Vec<_> =
         refused.iter().map(|(backend, error)| format!("{backend}: {error}")).collect();
@@ -117,8 +99,7 @@ pub(crate) struct FactoryParts {
     pub(crate) cages: Box<dyn Cages>,
     pub(crate) program: CString,
     pub(crate) environment: Vec<CString>,
-    pub(crate) detector: Model,
-    pub(crate) landmark: Model,
+    pub(crate) models: Models,
     pub(crate) layers: Vec<Layer>,
     pub(crate) layers_required: Vec<Layer>,
     pub(crate) users: Arc<WorkerUsers>,
@@ -144,8 +125,7 @@ impl WorkerFactory {
         accepted: &[CageBackend],
     ) -> Result<Self, WorkerFactoryError> {
         let program = executable(&settings.worker_program)?;
-        let detector = Model::open(settings.models_dir.join(DETECTOR_FILE))?;
-        let landmark = Model::open(settings.models_dir.join(LANDMARK_FILE))?;
+        let models = Models::open(&settings.models_dir)?;
         orphans::become_subreaper().map_err(WorkerFactoryError::BecomeParent)?;
         spawn::enable_child_notification().map_err(WorkerFactoryError::BecomeParent)?;
         let cages = choose(accepted).map_err(|refused| WorkerFactoryError::Cage {
@@ -158,8 +138,7 @@ impl WorkerFactory {
             cages,
             environment: environment(Path::new(OsStr::from_bytes(program.to_bytes()))),
             program,
-            detector,
-            landmark,
+            models,
             layers: settings.layers.clone(),
             layers_required: settings.layers_required.clone(),
             users: WorkerUsers::new(settings.user_ids),
@@ -170,6 +149,11 @@ impl WorkerFactory {
     /// What workers together get less of than the supervisor while it is scarce.
     pub fn shared_by_weight(&self) -> Vec<&'static str> {
         self.parts.cages.shared_by_weight()
+    }
+
+    /// The landmark models that jobs can choose.
+    pub(crate) fn installed_models(&self) -> InstalledModels {
+        self.parts.models.installed()
     }
 
     /// The kind of cage that workers run in.
@@ -220,32 +204,5 @@ fn protect_from_oom() {
     });
     if let Err(error) = lowered {
         tracing::debug!(%error, "cannot lower the supervisor's own oom_score_adj");
-    }
-}
-
-/// A model, held open so that every worker reads the file that was there at the start.
-#[derive(Debug)]
-pub(crate) struct Model {
-    path: PathBuf,
-    file: File,
-}
-
-impl Model {
-    /// Opens the packed file beside an ONNX file if there is one: workers start sooner with it and
-    /// share its pages.
-    fn open(onnx: PathBuf) -> Result<Self, ModelError> {
-        let packed = onnx.with_extension(PACKED);
-        let path = if packed.exists() { packed } else { onnx };
-        match File::open(&path) {
-            Ok(file) => Ok(Self { path, file }),
-            Err(source) => Err(ModelError { path, source }),
-        }
-    }
-
-    /// The same file with an offset of its own, because workers that share one would move each
-    /// other's.
-    pub(crate) fn reopen(&self) -> Result<File, ModelError> {
-        File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
-            .map_err(|source| ModelError { path: self.path.clone(), source })
     }
 }

@@ -5,6 +5,7 @@
 pub(crate) mod attempt;
 pub(crate) mod containment;
 pub(crate) mod factory;
+pub(crate) mod models;
 pub(crate) mod spawn_worker;
 pub(crate) mod validation;
 pub(crate) mod worker_users;

@@ -9,8 +9,10 @@ use crate::runner::containment::fd_passing;
 use crate::runner::containment::guard::ContainedProcess;
 use crate::runner::containment::limits;
 use crate::runner::containment::spawn::{SpawnError, SpawnPlan, watch_exit};
-use crate::runner::factory::{FactoryParts, ModelError};
+use crate::runner::factory::FactoryParts;
+use crate::runner::models::ModelError;
 use bodyscript_protocol::inherited;
+use bodyscript_protocol::options::LandmarkModel;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{Pid, pipe2};
@@ -29,7 +31,7 @@ pub(crate) enum SpawnWorkerError {
     /// The cage could not be created.
     #[error(transparent)]
     Cage(#[from] CageError),
-    /// A model file could not be opened.
+    /// A model file is not there or could not be opened.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A pipe or socket could not be created.
@@ -55,6 +57,8 @@ pub(crate) struct ProcessSpec {
     pub(crate) caps: [u64; 2],
     /// The limit on processor time.
     pub(crate) cpu: Duration,
+    /// The landmark model.
+    pub(crate) model: LandmarkModel,
 }
 
 /// A running worker and the supervisor's ends of its pipes.
@@ -105,14 +109,15 @@ fn prepare(
     parts: &FactoryParts,
     spec: ProcessSpec,
 ) -> Result<(SpawnPlan, ContainedProcess, [OwnedFd; 4]), SpawnWorkerError> {
-    let ProcessSpec { name, caps, cpu } = spec;
+    let ProcessSpec { name, caps, cpu, model } = spec;
     let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(SpawnWorkerError::Pipe);
     let (worker_in, frames_in) = pipe()?;
     let (frames_out, worker_out) = pipe()?;
     let (log, worker_log) = pipe()?;
     let (handover, worker_handover) = fd_passing::open().map_err(SpawnWorkerError::Pipe)?;
     let mut descriptors = vec![worker_in, worker_out, worker_log, worker_handover];
-    for model in [&parts.detector, &parts.landmark] {
+    let landmark = parts.models.landmark(model).map_err(ModelError::from)?;
+    for model in [&parts.models.detector, landmark] {
         descriptors.push(model.reopen()?.into());
     }
     let cage = parts.cages.build(&cage_name(&name), caps[0])?;

@@ -7,7 +7,7 @@ use bodyscript::{
 };
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{JobParameters, MediaLimits, OnLong};
-use bodyscript_protocol::options::Options;
+use bodyscript_protocol::options::{LandmarkModel, Options};
 use bodyscript_protocol::session::Phase;
 use bodyscript_tests::report::skipped;
 use nix::unistd::getsid;
@@ -129,6 +129,7 @@ impl Harness {
                 cpu: Duration::from_secs(60),
                 grace: Duration::from_millis(200),
             },
+            model: LandmarkModel::default(),
             warms_up: false,
         };
         let (cap_requests, _) = mpsc::unbounded_channel();

@@ -5,8 +5,8 @@
 
 use super::buffers::{BufferPlan, Placement, Workspace};
 use super::kernels::{
-    DepthwiseRows, KERNEL_MAX, PANEL, Resize, Rows, RowsMut, STEM_ROWS, StemRow, depth_to_space,
-    max_pool, multiply,
+    DepthwiseRows, KERNEL_MAX, PANEL, Resize, Rows, RowsMut, STEM_ROWS, StemRow, add,
+    depth_to_space, max_pool, multiply,
 };
 use super::network::{
     BORDER, Depthwise, ExpandStage, Layer, Network, Operation, PictureId, Product, Shape, Stem,
@@ -132,8 +132,11 @@ impl Execution<'_> {
                 let resize = Resize { columns, rows, clip, addend, input, output: to, blended };
                 vector::run(self.isa, resize);
             }
+            (Operation::Sum { addend }, Some((shape, input))) => {
+                add(shape, [input, self.rows(*addend)], to);
+            }
             (Operation::DepthToSpace, Some((shape, input))) => depth_to_space(shape, input, to),
-            (Operation::MaxPool, Some((shape, input))) => max_pool(shape, input, to),
+            (Operation::MaxPool, Some((from, input))) => max_pool((from, input), shape, to),
             (Operation::Dense { product, sigmoid }, Some((_, input))) => {
                 // All values as the channels of one pixel.
                 let input = Rows { row: LANES, block: LANES, ..input };

@@ -8,6 +8,7 @@ use super::packed_model::{self, PackedModelError, Weights};
 use crate::simd::Isa;
 use crate::simd::vector::LANES;
 use bodyscript_protocol::fault::Fault;
+use bodyscript_protocol::options::LandmarkModel;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -25,18 +26,23 @@ pub enum ModelName {
     /// Person detector.
     Detector,
     /// Landmarks of one person.
-    Landmarks,
+    Landmarks(LandmarkModel),
 }
 
 impl ModelName {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Detector, Self::Landmarks];
+    pub const ALL: [Self; 4] = [
+        Self::Detector,
+        Self::Landmarks(LandmarkModel::Full),
+        Self::Landmarks(LandmarkModel::Lite),
+        Self::Landmarks(LandmarkModel::Heavy),
+    ];
 
     /// File name in `models/`, which is also its key in the manifest.
     pub const fn file_name(self) -> &'static str {
         match self {
             Self::Detector => "pose_detection.onnx",
-            Self::Landmarks => "pose_landmark_full.onnx",
+            Self::Landmarks(model) => model.file_name(),
         }
     }
 }

@@ -78,9 +78,11 @@ pub(super) enum Operation {
     },
     /// A resize, optionally clipped, then a sum with another picture.
     Resize { columns: Vec<Tap>, rows: Vec<Tap>, clip: bool, addend: Option<PictureId> },
+    /// The sum with another picture, where no layer above can add it.
+    Sum { addend: PictureId },
     /// Moves quarters of the channels into blocks of 2 x 2 pixels: twice the size.
     DepthToSpace,
-    /// The largest of 2 x 2 pixels.
+    /// The largest of 2 x 2 pixels; zeros in the channels that the input does not have.
     MaxPool,
     /// A product over all pixels.
     Dense { product: Product, sigmoid: bool },
@@ -154,6 +156,7 @@ impl Layer {
             Operation::Pointwise { addend, .. }
             | Operation::Bottleneck { addend, .. }
             | Operation::Resize { addend, .. } => *addend,
+            Operation::Sum { addend } => Some(*addend),
             _ => None,
         };
         self.input.into_iter().chain(addend)

@@ -184,6 +184,16 @@ impl NetworkBuilder {
         self.push(Some(id), Operation::Resize { columns, rows, clip, addend }, expected);
     }
 
+    /// With the first picture of the same shape.
+    fn sum(&mut self) {
+        let (id, input) = self.last();
+        let addend = self.with_shape(input.shape).expect("at least the last");
+        let expected = Reference::of(input.shape, |c, y, x| {
+            input.at(c, y as i64, x as i64) + self.expected[addend].at(c, y as i64, x as i64)
+        });
+        self.push(Some(id), Operation::Sum { addend }, expected);
+    }
+
     fn depth_to_space(&mut self) {
         let (id, input) = self.last();
         let Shape { channels, height, width } = input.shape;
@@ -195,11 +205,15 @@ impl NetworkBuilder {
         self.push(Some(id), Operation::DepthToSpace, expected);
     }
 
-    fn max_pool(&mut self) {
+    /// With so many channels of zeros after those of the input.
+    fn max_pool(&mut self, added: usize) {
         let (id, input) = self.last();
         let Shape { channels, height, width } = input.shape;
-        let shape = Shape { channels, height: height / 2, width: width / 2 };
+        let shape = Shape { channels: channels + added, height: height / 2, width: width / 2 };
         let expected = Reference::of(shape, |c, y, x| {
+            if c >= channels {
+                return 0.0;
+            }
             let (y, x) = (2 * y as i64, 2 * x as i64);
             let of = |dy, dx| input.at(c, y + dy, x + dx);
             of(0, 0).max(of(0, 1)).max(of(1, 0)).max(of(1, 1))
@@ -221,7 +235,12 @@ impl NetworkBuilder {
             }
             4 if width < 20 => self.resize(flag(4)),
             5 if channels.is_multiple_of(32) && width < 20 => self.depth_to_space(),
-            6 if height % 2 + width % 2 == 0 && height > 2 => self.max_pool(),
+            6 if height % 2 + width % 2 == 0 && height > 2 => {
+                // Only whole vectors of channels are followed by zeros.
+                let added = if flag(4) && channels.is_multiple_of(LANES) { outputs } else { 0 };
+                self.max_pool(added);
+            }
+            7 if flag(4) => self.sum(),
             // A block as in the real networks.
             _ => {
                 self.pointwise(outputs, (true, false, true));
@@ -320,6 +339,17 @@ proptest! {
             builder.check(&builder.network, isa, &planes)?;
             builder.check(&fused, isa, &planes)?;
         }
+    }
+}
+
+#[test]
+fn zeros_follow_the_channels_of_a_pooled_picture() {
+    let (mut builder, planes) = NetworkBuilder::new(24, LANES, 1);
+    builder.max_pool(LANES + 4);
+    builder.pointwise(5, (false, false, true));
+    builder.finish(false);
+    for isa in Isa::ALL {
+        builder.check(&builder.network, isa, &planes).expect("computes what is defined");
     }
 }
 

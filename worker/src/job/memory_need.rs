@@ -26,11 +26,11 @@
 
 use super::sampling;
 use crate::motion::SKELETON_BYTES_PER_FRAME;
-use crate::pose::search_bytes;
+use crate::pose::{frames_at_a_time, search_bytes};
 use crate::video::Probe;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::Start;
-use bodyscript_protocol::options::Filter;
+use bodyscript_protocol::options::{Filter, LandmarkModel};
 
 /// What does not depend on the size of the picture: libraries, networks, preview.
 const BASE_BYTES: u64 = 48 << 20;
@@ -43,6 +43,10 @@ const ROTATION_BYTES_PER_PIXEL: u64 = 6;
 /// each person the seconds before and after, at 240 frames per second.
 const FILTER_BYTES: u64 = 8 << 20;
 const FILTER_BYTES_PER_PERSON: u64 = 6 << 20;
+/// What the heavy landmark model takes more than the others: its weights.
+const HEAVY_BYTES: u64 = 22 << 20;
+/// And the pictures between its layers, for each frame that is processed at a time.
+const HEAVY_BYTES_PER_FRAME: u64 = 12 << 20;
 /// From here on a sample takes two bytes.
 const WIDE_BITS_MIN: u32 = 9;
 
@@ -67,7 +71,8 @@ pub(super) fn bytes(probe: &Probe, start: &Start) -> u64 {
         }
         Filter::None | Filter::Live => 0,
     };
-    let parts = [decoding, encoding, search, filter, kept_frames(probe, start)];
+    let model = model_bytes(probe, start);
+    let parts = [decoding, encoding, search, filter, kept_frames(probe, start), model];
     parts.into_iter().fold(BASE_BYTES, u64::saturating_add)
 }
 
@@ -77,6 +82,18 @@ fn kept_frames(probe: &Probe, start: &Start) -> u64 {
     let formats = formats.filter(|format| start.artefacts.contains(format)).count() as u64;
     let frames = sampling::expected(&start.parameters.options, probe);
     formats * SKELETON_BYTES_PER_FRAME * u64::from(frames)
+}
+
+/// What a landmark model takes more than the smaller ones.
+fn model_bytes(probe: &Probe, start: &Start) -> u64 {
+    let parameters = &start.parameters;
+    match parameters.options.model {
+        LandmarkModel::Lite | LandmarkModel::Full => 0,
+        LandmarkModel::Heavy => {
+            let frames = frames_at_a_time(parameters.options.mode, parameters.threads, probe.area);
+            HEAVY_BYTES + HEAVY_BYTES_PER_FRAME * frames as u64
+        }
+    }
 }
 
 /// Bytes of each pixel in the decoder and on the way from it.
@@ -185,6 +202,20 @@ mod tests {
         }
         let small = bytes(&probe("video/x-h264", 8, SIZES[0]), &default_job());
         assert!(small <= 96 * MIB, "the lowest budget with which the service starts");
+    }
+
+    #[test]
+    fn the_heavy_model_takes_at_least_its_weights_more() {
+        let video = probe("video/x-h264", 8, SIZES[0]);
+        let need = |model| {
+            let mut start = default_job();
+            start.parameters.options.model = model;
+            bytes(&video, &start)
+        };
+        assert_eq!(need(LandmarkModel::Lite), need(LandmarkModel::Full));
+        // The sizes of the files, which are nearly all weights.
+        let weights = 27_601_939 - 6_393_549;
+        assert!(need(LandmarkModel::Heavy) >= need(LandmarkModel::Full) + weights);
     }
 
     #[test]

@@ -202,6 +202,7 @@ fn on_hang() {
 mod tests {
     use super::*;
     use bodyscript_protocol::artefact::Artefact;
+    use bodyscript_protocol::options::LandmarkModel;
     use std::io::Read;
     use std::os::unix::fs::FileExt;
     use std::path::Path;
@@ -212,7 +213,7 @@ mod tests {
         let open = |name: &str| File::open(folder.join(name)).expect("a model");
         let models = ["pose_detection.onnx", "pose_landmark_full.onnx"].map(open);
         let [detector, landmarks] = models;
-        Estimator::load(detector, landmarks).expect("both load")
+        Estimator::load(detector, (LandmarkModel::Full, landmarks)).expect("both load")
     }
 
     /// A warm-up, and second handles on its files.

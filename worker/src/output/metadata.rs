@@ -47,12 +47,14 @@ pub(crate) fn write(
     sound: Option<&SoundReport>,
     summary: &Summary,
 ) -> Result<(), OutputError> {
+    let options = start.parameters.options;
     let metadata = Metadata {
         schema_version: SCHEMA_VERSION,
         generator: concat!("bodyscript ", env!("CARGO_PKG_VERSION")),
         job_id: &start.job,
-        options: RecordedOptions(start.parameters.options),
-        models: [ModelName::Detector, ModelName::Landmarks].map(ModelName::file_name),
+        options: RecordedOptions(options),
+        models: [ModelName::Detector, ModelName::Landmarks(options.model)]
+            .map(ModelName::file_name),
         video,
         sound,
         statistics: StatisticsReport::from(summary),

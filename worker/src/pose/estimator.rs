@@ -5,6 +5,7 @@ use super::landmarks::{Landmarker, PoseEstimate};
 use super::roi::Roi;
 use crate::inference::ModelError;
 use crate::picture::{Picture, Pixels};
+use bodyscript_protocol::options::LandmarkModel;
 use std::fs::File;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ pub struct Estimator {
 
 impl Estimator {
     /// Reads both models from their files and checks them against the manifest.
-    pub fn load(detector: File, landmarks: File) -> Result<Self, ModelError> {
+    pub fn load(detector: File, landmarks: (LandmarkModel, File)) -> Result<Self, ModelError> {
         Ok(Self { detector: Detector::load(detector)?, landmarker: Landmarker::load(landmarks)? })
     }
 

@@ -4,6 +4,7 @@ use super::crop::{Border, ValueRange, crop};
 use super::roi::Roi;
 use crate::inference::{Model, ModelError, ModelName, sigmoid};
 use crate::picture::Pixels;
+use bodyscript_protocol::options::LandmarkModel;
 use bodyscript_protocol::pose::{LANDMARKS, Landmark, Pose, mirror_of};
 use std::fs::File;
 
@@ -67,8 +68,8 @@ type Position = [f32; 3];
 
 impl Landmarker {
     /// Reads and checks the model.
-    pub(super) fn load(file: File) -> Result<Self, ModelError> {
-        Ok(Self { model: Model::load(ModelName::Landmarks, file)? })
+    pub(super) fn load((model, file): (LandmarkModel, File)) -> Result<Self, ModelError> {
+        Ok(Self { model: Model::load(ModelName::Landmarks(model), file)? })
     }
 
     /// The pose in the region, or nothing if the model detects no person there.

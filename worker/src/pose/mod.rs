@@ -37,4 +37,4 @@ pub use landmarks::PoseEstimate;
 pub(crate) use person::{FILLED, FilterTrace, Frame, Person, strategies};
 pub use roi::Roi;
 pub use smooth::Smoother;
-pub(crate) use tracker::{TrackedFrame, Tracker, VideoFrame, search_bytes};
+pub(crate) use tracker::{TrackedFrame, Tracker, VideoFrame, frames_at_a_time, search_bytes};

@@ -174,6 +174,14 @@ pub(crate) fn search_bytes(mode: Mode, threads: NonZeroU32, size: [u32; 2]) -> u
     }
 }
 
+/// How many frames of this size are processed at a time.
+pub(crate) fn frames_at_a_time(mode: Mode, threads: NonZeroU32, size: [u32; 2]) -> usize {
+    match mode {
+        Mode::Track => 1,
+        _ => limits(threads, size).concurrency,
+    }
+}
+
 /// How many frames of this size are processed at a time, and how many are kept.
 fn limits(threads: NonZeroU32, [width, height]: [u32; 2]) -> Limits {
     let pixels = (width as usize * height as usize).max(1);

@@ -6,6 +6,7 @@ use super::capabilities::OVERFLOW_ID;
 use super::confine::{confine_early, lock_down};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::Prepare;
+use bodyscript_protocol::options::LandmarkModel;
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use std::io::Write;
 use std::process::ExitCode;
@@ -51,6 +52,7 @@ fn all_layers() -> Prepare {
         layers: Layer::ALL.to_vec(),
         layers_required: Vec::new(),
         user_id: OVERFLOW_ID,
+        model: LandmarkModel::default(),
         warms_up: false,
     }
 }

@@ -6,6 +6,7 @@
 use crate::{attempts, kernel, work};
 use bodyscript_protocol::exit::WorkerExit;
 use bodyscript_protocol::message::Prepare;
+use bodyscript_protocol::options::LandmarkModel;
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use bodyscript_worker::sandbox;
 use nix::errno::Errno;
@@ -238,6 +239,7 @@ fn confine(spec: &ChildSpec) {
         layers: spec.layers.clone(),
         layers_required: spec.required.clone(),
         user_id: 66_000,
+        model: LandmarkModel::default(),
         warms_up: false,
     };
     let mut report = SandboxReport::default();

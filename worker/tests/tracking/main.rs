@@ -6,7 +6,7 @@
 //! `regions.csv` is written by `tests/mediapipe/regions.py`.
 
 use bodyscript_protocol::message::{MediaLimits, OnLong};
-use bodyscript_protocol::options::Smoothing;
+use bodyscript_protocol::options::{LandmarkModel, Smoothing};
 use bodyscript_protocol::pose::LANDMARKS;
 use bodyscript_worker::picture::Picture;
 use bodyscript_worker::pose::{Estimator, Roi, Smoother};
@@ -138,7 +138,8 @@ fn step_by_step(smoothing: Smoothing, golden_name: &str) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(name);
         File::open(path).expect("the model")
     };
-    let estimator = Estimator::load(model("pose_detection.onnx"), model("pose_landmark_full.onnx"))
+    let full = LandmarkModel::Full;
+    let estimator = Estimator::load(model("pose_detection.onnx"), (full, model(full.file_name())))
         .expect("the models load");
     let video = File::open(footage).expect("the footage").into();
     let (mut decoder, _) = Decoder::open(video, &LIMITS).expect("the footage decodes");

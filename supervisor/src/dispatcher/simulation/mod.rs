@@ -6,11 +6,12 @@ mod fake_runner;
 mod memory_journal;
 mod steps;
 
-use super::Dispatcher;
+use super::{Dispatcher, Runner};
 use crate::config::{Config, RawConfig};
 use crate::dispatcher::status::Numbers;
 use crate::policy::job::JobId;
 use crate::policy::verdict::EXECUTIONS_MAX;
+use crate::runner::models::InstalledModels;
 use crate::store::{ArtefactStore, Recovered, StateDir, simulated};
 use fake_runner::{Event, FakeRunner, Record};
 use fastrand::Rng;
@@ -120,7 +121,8 @@ impl Simulation {
         let store = ArtefactStore::new(self.files.clone(), None);
         let recovered = Recovered::from(self.journal.open(), &store).expect("recovers");
         let fake = self.runner.clone();
-        let runner = Arc::new(move |spec, channels| fake.spawn(spec, channels));
+        let run = Arc::new(move |spec, channels| fake.spawn(spec, channels));
+        let runner = Runner { run, models: InstalledModels::ALL };
         let config = Arc::clone(&self.config);
         self.service = Some(Dispatcher::start(config, runner, store, recovered));
     }

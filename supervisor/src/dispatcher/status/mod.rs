@@ -80,6 +80,8 @@ pub(crate) struct Status {
     pub crop: Option<String>,
     /// How many times slower than life the video plays.
     pub slow_motion: f64,
+    /// Landmark model.
+    pub model: &'static str,
     /// Frames processed so far in this attempt.
     pub current_frame: u32,
     /// Total number of frames to process, once known.
@@ -180,6 +182,7 @@ impl Status {
             end: options.end.map(Thousandths::to_f64),
             crop: options.crop.map(|crop| crop.to_string()),
             slow_motion: options.slow_motion.to_f64(),
+            model: options.model.name(),
             current_frame,
             total_frames,
             width: facts.map(|facts| facts.width),

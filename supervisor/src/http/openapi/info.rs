@@ -23,6 +23,8 @@ pub(crate) struct About {
     landmark_names: Vec<&'static str>,
     /// Pairs of landmarks that a line of the skeleton joins.
     connections: Vec<Vec<usize>>,
+    /// Landmark models an upload can select, of those that exist.
+    models: Vec<&'static str>,
     /// Limits on videos and jobs.
     limits: Limits,
     /// URL of the API documentation.
@@ -70,6 +72,7 @@ pub(crate) async fn about(State(service): State<Service>) -> Json<About> {
         modes: Mode::ALL.map(Mode::name).to_vec(),
         landmark_names: NAMES.to_vec(),
         connections: CONNECTIONS.iter().map(|(from, to)| vec![*from, *to]).collect(),
+        models: service.models.names(),
         limits: Limits {
             upload_bytes_max: config.upload_bytes_max,
             duration_s_max: config.media.duration_ms_max / 1000,

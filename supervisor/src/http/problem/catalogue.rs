@@ -112,6 +112,9 @@ responses! {
         "Try again over a faster connection.";
     UploadBroken "upload_broken" 400 Client
         "The upload was interrupted." "Try again over a more stable connection.";
+    ModelNotInstalled "model_not_installed" 400 Operator
+        "The file of the landmark model is not on the host."
+        "Choose another `model`, or ask the operator to run `make models`.";
     WebhooksOff "webhooks_off" 400 Operator
         "Webhooks are not configured (`webhook_secret_file`)."
         "Omit `webhook_url`, or ask the operator to configure webhooks.";
@@ -255,6 +258,8 @@ failures! {
     "output_failed" Operator "The results could not be written to disk." "Try again later.";
     "model_unusable" Operator "A model file is missing, altered or unusable."
         "Contact the operator.";
+    "model_not_installed" Operator "The file of the landmark model is no longer on the host."
+        "Upload the video again with another `model`, or ask the operator to run `make models`.";
     "sandbox_unavailable" Operator "The host does not support the required sandbox."
         "Contact the operator.";
     "media_framework" Operator "The media framework failed." "Contact the operator.";

@@ -2,6 +2,7 @@
 
 use crate::config::ByteCount;
 use crate::http::problem::catalogue::{Code, Remedy};
+use crate::runner::models::ModelNotInstalled;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -125,6 +126,9 @@ pub(crate) enum ApiError {
     /// The connection was lost.
     #[error("The upload was interrupted. Try again.")]
     UploadBroken,
+    /// The landmark model is not installed.
+    #[error(transparent)]
+    ModelNotInstalled(#[from] ModelNotInstalled),
     /// The request has a webhook URL, but webhooks are not configured.
     #[error("Webhooks are not configured. Omit `webhook_url` and poll the status instead.")]
     WebhooksOff,
@@ -298,6 +302,7 @@ impl ApiError {
             Self::UploadStalled(_) => Code::UploadStalled,
             Self::UploadTooSlow(_) | Self::UploadBelowRate { .. } => Code::UploadTooSlow,
             Self::UploadBroken => Code::UploadBroken,
+            Self::ModelNotInstalled(_) => Code::ModelNotInstalled,
             Self::WebhooksOff => Code::WebhooksOff,
             Self::InvalidHeader { .. } => Code::InvalidHeader,
             Self::TusVersion => Code::TusVersion,

@@ -95,7 +95,7 @@ async fn submit(
         filename,
         bytes: record.length,
         sha256: hex(&sha256),
-        options: options.options()?,
+        options: options.options(service.models)?,
         idempotency_key: None,
     };
     let ticket = if service.resumables.are_shared() { ticket.repeatable() } else { ticket };

@@ -296,7 +296,7 @@ async fn begin_upload(
     let metadata = headers::metadata(headers)?;
     let Metadata { options, .. } = Metadata::of(&metadata)?;
     check_webhook(service, &options)?;
-    options.options()?;
+    options.options(service.models)?;
     let checksum = headers::checksum(headers)?;
     let upload_bytes_max = service.config.upload_bytes_max;
     if length > upload_bytes_max {

@@ -64,7 +64,7 @@ pub(crate) struct Accepted {
 
 refusals! {
     UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField
-        ConflictingFields InvalidField WebhooksOff UploadTooLarge FormTooLarge UploadStalled
+        ConflictingFields InvalidField ModelNotInstalled WebhooksOff UploadTooLarge FormTooLarge UploadStalled
         UploadTooSlow UploadBroken QueueFull MemoryShort DiskFull StoreUnreachable JournalUnreachable JournalLost Overloaded
         TooManyUploads TooManyJobs KeyReused KeyBusy OtherOrigin Paused Stopping;
 }
@@ -161,6 +161,7 @@ impl UploadRequest {
     /// Refuses what can be refused without the body; `bytes` is the size of the body, if known.
     fn check(self, service: &Service, bytes: Option<u64>) -> Result<Self, ApiError> {
         check_webhook(service, &self.options)?;
+        service.models.require(self.options.model())?;
         let upload_bytes_max = service.config.upload_bytes_max;
         match self.encoding {
             // Unlike a form, a plain body contains only the video.
@@ -295,7 +296,7 @@ async fn receive_body(
         filename: received.filename,
         bytes: received.video.bytes,
         sha256: received.video.sha256,
-        options: received.options.options()?,
+        options: received.options.options(service.models)?,
         idempotency_key: upload.key,
     };
     Ok(ReceivedUpload { ticket, id, upload, webhook, partial, file: file.file() })

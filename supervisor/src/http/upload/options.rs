@@ -3,8 +3,9 @@
 
 use crate::http::problem::ApiError;
 use crate::policy::suggest::nearest;
+use crate::runner::models::InstalledModels;
 use crate::webhook::address::WebhookUrl;
-use bodyscript_protocol::options::{OPTIONS, Options};
+use bodyscript_protocol::options::{LandmarkModel, OPTIONS, Options};
 
 /// Maximum length of an option value, in bytes.
 pub(crate) const VALUE_BYTES_MAX: usize = 256;
@@ -56,8 +57,13 @@ impl UploadOptions {
         self.webhook.as_ref()
     }
 
+    /// The landmark model read so far.
+    pub(crate) const fn model(&self) -> LandmarkModel {
+        self.options.model
+    }
+
     /// The options for the worker, with defaults for those that were not given.
-    pub(crate) fn options(self) -> Result<Options, ApiError> {
+    pub(crate) fn options(self, installed: InstalledModels) -> Result<Options, ApiError> {
         for row in OPTIONS.iter().filter(|row| self.given.contains(&row.name)) {
             if let Some(other) = row.excludes.filter(|other| self.given.contains(other)) {
                 return Err(ApiError::ConflictingFields { fields: [other, row.name] });
@@ -67,6 +73,7 @@ impl UploadOptions {
             field: refused.option(),
             accepted: refused.to_string(),
         })?;
+        installed.require(self.options.model)?;
         Ok(self.options)
     }
 }
@@ -104,7 +111,10 @@ mod tests {
         options.set("interval", Some("2")).expect("the first");
         let second = options.set("interval", Some("2"));
         assert!(matches!(second, Err(ApiError::RepeatedField { field: "interval" })), "{second:?}");
-        assert_eq!(options.options().expect("valid").sampling, Sampling::every(2).expect("one"));
+        assert_eq!(
+            options.options(InstalledModels::ALL).expect("valid").sampling,
+            Sampling::every(2).expect("one")
+        );
         assert_eq!(UploadOptions::known("tempo"), None);
         refuse_misspelt("tempo").expect("an unrelated name");
         let refused = refuse_misspelt("intervall").expect_err("similar").to_string();
@@ -133,7 +143,7 @@ mod tests {
             for name in names {
                 options.set(name, Some("2")).expect("valid alone");
             }
-            let refused = options.options();
+            let refused = options.options(InstalledModels::ALL);
             let Err(ApiError::ConflictingFields { fields }) = refused else {
                 panic!("{refused:?}");
             };

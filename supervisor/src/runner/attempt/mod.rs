@@ -42,6 +42,7 @@ use crate::runner::worker_users::WorkerUser;
 use bodyscript_protocol::PROTOCOL_VERSION;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{JobParameters, Prepare};
+use bodyscript_protocol::options::LandmarkModel;
 pub use cap_request::{CapReply, CapRequest};
 use control::Control;
 use drive::Drive;
@@ -68,6 +69,8 @@ pub struct WorkerSpec {
     pub raised_bytes_max: u64,
     /// Limits on time.
     pub deadlines: Deadlines,
+    /// The landmark model that it loads.
+    pub model: LandmarkModel,
     /// Whether it warms up before it is ready, because it waits on standby.
     pub warms_up: bool,
 }
@@ -158,11 +161,11 @@ async fn attempt(
     channels: AttemptChannels,
     caller_gone: oneshot::Receiver<Infallible>,
 ) -> ExitReport {
-    let WorkerSpec { name, memory_bytes_max, raised_bytes_max, deadlines, warms_up } = spec;
+    let WorkerSpec { name, memory_bytes_max, raised_bytes_max, deadlines, model, warms_up } = spec;
     let AttemptChannels { mut assignment, live, cap_requests, stop } = channels;
     let evidence = ExitEvidence::blank(parts.cages.backend(), memory_bytes_max);
     let caps = [memory_bytes_max, raised_bytes_max];
-    let process = ProcessSpec { name: name.clone(), caps, cpu: deadlines.cpu };
+    let process = ProcessSpec { name: name.clone(), caps, cpu: deadlines.cpu, model };
     let no_job = LogFields { job: name, attempt: 0, origin: Origin::NONE };
     let (evidence, fields, results) = match spawn_worker(&parts, process).await {
         Ok(worker) => {
@@ -172,7 +175,7 @@ async fn attempt(
             let drive = Drive::new(worker, conversation, deadlines, control, evidence);
             // Its own until it is reaped.
             let user = parts.users.take();
-            drive.run_to_exit(Prepare { warms_up, ..prepare(&parts, &user) }).await
+            drive.run_to_exit(Prepare { model, warms_up, ..prepare(&parts, &user) }).await
         }
         Err(error) => {
             let fields =
@@ -195,6 +198,7 @@ fn prepare(parts: &FactoryParts, user: &WorkerUser) -> Prepare {
         layers: parts.layers.clone(),
         layers_required: parts.layers_required.clone(),
         user_id: user.id,
+        model: LandmarkModel::default(),
         warms_up: false,
     }
 }

@@ -6,6 +6,7 @@
 use crate::runner::attempt::exit_report::ExitReport;
 use crate::runner::attempt::{AttemptChannels, Deadlines, Live, Stop, WorkerSpec, run};
 use crate::runner::factory::WorkerFactory;
+use bodyscript_protocol::options::LandmarkModel;
 use bodyscript_protocol::sandbox_report::{Layer, LayerState, SandboxReport};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -43,7 +44,9 @@ pub(crate) async fn trial(
 ) -> Result<SandboxReport, TrialError> {
     let raised_bytes_max = memory_bytes_max;
     let name = "trial".into();
-    let spec = WorkerSpec { name, memory_bytes_max, raised_bytes_max, deadlines, warms_up: false };
+    let model = LandmarkModel::default();
+    let warms_up = false;
+    let spec = WorkerSpec { name, memory_bytes_max, raised_bytes_max, deadlines, model, warms_up };
     let (sender, mut live) = watch::channel(Live::default());
     let (stop, stopped) = oneshot::channel();
     // Nothing is sent; dropping the sender would end the worker.

@@ -3,6 +3,7 @@
 
 use crate::paths::root;
 use anyhow::{Context, Result, bail};
+use bodyscript_protocol::options::LandmarkModel;
 use bodyscript_worker::inference::{Model, ModelName};
 use bodyscript_worker::simd::Isa;
 use bodyscript_worker::simd::peak::multiply_adds;
@@ -24,7 +25,7 @@ pub(crate) fn take(work: &str) -> Result<()> {
     let run: Work = match work {
         "peak" => Box::new(|_| peak()),
         "pose_detection" => network(ModelName::Detector, 224)?,
-        "pose_landmark_full" => network(ModelName::Landmarks, 256)?,
+        "pose_landmark_full" => network(ModelName::Landmarks(LandmarkModel::Full), 256)?,
         _ => bail!("{work} is not the name of any work"),
     };
     print_object(&json!({"isa": Isa::chosen().name()}))?;

@@ -30,7 +30,7 @@ mod stem;
 
 pub(super) use depthwise::{DepthwiseRows, KERNEL_MAX};
 pub(super) use pointwise::{PANEL, multiply};
-pub(super) use resize::{HALF_BLOCK, Resize, depth_to_space, max_pool};
+pub(super) use resize::{HALF_BLOCK, Resize, add, depth_to_space, max_pool};
 pub(super) use stem::{ROWS as STEM_ROWS, StemRow};
 
 use crate::simd::vector::{LANES, Lanes, LanesBytes};

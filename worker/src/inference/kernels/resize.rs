@@ -1,4 +1,4 @@
-//! Layers without weights: resizing, depth to space, max pooling.
+//! Layers without weights: resizing, sums, depth to space, max pooling.
 
 use super::{Rows, RowsMut};
 use crate::inference::network::{Shape, Tap};
@@ -74,6 +74,19 @@ fn blend<S: Vectors>(vectors: S, [a, b]: [&Lanes; 2], share: [f32; 2]) -> S::V {
     vectors.add(first, second)
 }
 
+/// The sum of two pictures.
+pub(in crate::inference) fn add(shape: Shape, [a, b]: [Rows<'_>; 2], mut output: RowsMut<'_>) {
+    for block in 0..shape.blocks() {
+        for y in 0..shape.height {
+            let [a, b] = [a, b].map(|rows| rows.pixels((block, y, 0), shape.width));
+            let results = output.pixels((block, y, 0), shape.width);
+            for (to, (a, b)) in results.iter_mut().zip(a.iter().zip(b)) {
+                *to = std::array::from_fn(|lane| a[lane] + b[lane]);
+            }
+        }
+    }
+}
+
 /// Moves each quarter of a pixel's channels into a block of 2 x 2 pixels.
 pub(in crate::inference) fn depth_to_space(shape: Shape, input: Rows<'_>, mut output: RowsMut<'_>) {
     let channels = shape.channels / 4;
@@ -92,13 +105,21 @@ pub(in crate::inference) fn depth_to_space(shape: Shape, input: Rows<'_>, mut ou
     }
 }
 
-/// The largest of 2 x 2 pixels, channel by channel.
-pub(in crate::inference) fn max_pool(shape: Shape, input: Rows<'_>, mut output: RowsMut<'_>) {
-    for block in 0..shape.blocks() {
-        for y in 0..shape.height / 2 {
+/// The largest of 2 x 2 pixels, channel by channel; zeros in the blocks that the input does not have.
+pub(in crate::inference) fn max_pool(
+    (shape, input): (Shape, Rows<'_>),
+    to: Shape,
+    mut output: RowsMut<'_>,
+) {
+    for block in 0..to.blocks() {
+        for y in 0..to.height {
+            let results = output.pixels((block, y, 0), to.width);
+            if block >= shape.blocks() {
+                results.fill([0.0; LANES]);
+                continue;
+            }
             let [upper, lower] =
                 [2 * y, 2 * y + 1].map(|y| input.pixels((block, y, 0), shape.width));
-            let results = output.pixels((block, y, 0), shape.width / 2);
             for (x, to) in results.iter_mut().enumerate() {
                 for (lane, to) in to.iter_mut().enumerate() {
                     let of = |row: &[Lanes]| row[2 * x][lane].max(row[2 * x + 1][lane]);

@@ -15,6 +15,7 @@ use super::network::{
     Depthwise, Layer, Network, Operation, Output, PictureId, Product, Shape, Tap,
 };
 use super::weights::WeightStore;
+use crate::simd::vector::LANES;
 use convolution::Convolution;
 use error::{missing, unsupported};
 use std::collections::HashMap;
@@ -98,6 +99,7 @@ impl<'a> Builder<'a> {
             "Sigmoid" => self.sigmoid(node),
             "DepthToSpace" => self.depth_to_space(node),
             "MaxPool" => self.max_pool(node),
+            "Pad" => self.pad_channels(node),
             "Transpose" | "Reshape" | "Concat" => self.view(node),
             _ => Err(unsupported(node, "is not supported")),
         }
@@ -228,7 +230,8 @@ impl<'a> Builder<'a> {
         let (own, other) = match &node.input[..] {
             [a, b] if is_pending(a) => (a, b),
             [a, b] if is_pending(b) => (b, a),
-            _ => return Err(unsupported(node, "adds pictures that no layer can add")),
+            [a, b] => return self.sum(node, [a, b]),
+            _ => return Err(unsupported(node, "does not add two pictures")),
         };
         let with = self.picture(other)?;
         let mut pending = self.take_pending(own).ok_or_else(|| missing(own))?;
@@ -241,6 +244,16 @@ impl<'a> Builder<'a> {
             *addend = Some(with);
         }
         self.pending.insert(node.output[0].clone(), pending);
+        Ok(())
+    }
+
+    fn sum(&mut self, node: &NodeProto, [a, b]: [&String; 2]) -> Result<(), OnnxError> {
+        let (input, addend) = (self.picture(a)?, self.picture(b)?);
+        let shape = self.shape(input);
+        if self.shape(addend) != shape {
+            return Err(unsupported(node, "adds pictures of different sizes"));
+        }
+        self.start_layer(node, Some(input), shape, Operation::Sum { addend });
         Ok(())
     }
 
@@ -305,6 +318,26 @@ impl<'a> Builder<'a> {
         let shape = Shape { height: shape.height / 2, width: shape.width / 2, ..shape };
         self.start_layer(node, Some(input), shape, Operation::MaxPool);
         Ok(())
+    }
+
+    /// Channels of zeros after those of a pooled picture, which the pooling writes as well.
+    fn pad_channels(&mut self, node: &NodeProto) -> Result<(), OnnxError> {
+        let [picture, amounts] = &node.input[..] else {
+            return Err(unsupported(node, "pads with other values than zeros"));
+        };
+        let [0.0, 0.0, 0.0, 0.0, 0.0, added, 0.0, 0.0] = self.constant(amounts)?.numbers[..] else {
+            return Err(unsupported(node, "pads more than the channels after the last"));
+        };
+        match self.take_pending(picture) {
+            Some(PendingLayer { input, shape, operation: Operation::MaxPool })
+                if shape.channels.is_multiple_of(LANES) =>
+            {
+                let shape = Shape { channels: shape.channels + added as usize, ..shape };
+                self.start_layer(node, input, shape, Operation::MaxPool);
+                Ok(())
+            }
+            _ => Err(unsupported(node, "does not follow a pooling of whole vectors of channels")),
+        }
     }
 
     /// Other shapes of the same values, which only outputs have.

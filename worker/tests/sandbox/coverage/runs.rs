@@ -8,7 +8,7 @@ use bodyscript_protocol::inherited;
 use bodyscript_protocol::message::{
     JobParameters, MediaLimits, OnLong, Prepare, Start, ToSupervisor, ToWorker,
 };
-use bodyscript_protocol::options::{Mode, Options, Sampling};
+use bodyscript_protocol::options::{LandmarkModel, Mode, Options, Sampling};
 use bodyscript_protocol::sandbox_report::Layer;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg, socketpair,
@@ -91,6 +91,7 @@ impl<'a> Run<'a> {
             layers: Layer::ALL.to_vec(),
             layers_required: crate::kernel::provided(),
             user_id: 66_000,
+            model: LandmarkModel::default(),
             warms_up: self.warms_up,
         };
         let limits = MediaLimits {
