@@ -129,7 +129,8 @@ mod tests {
                 let value = if name == "start" { "12.5" } else { "12.5 " };
                 options.set(name, Some(value)).expect("valid alone");
             }
-            let refused = options.options().expect_err("an empty part").to_string();
+            let refused = options.options(InstalledModels::ALL);
+            let refused = refused.expect_err("an empty part").to_string();
             let expected = "The value of `end` is invalid. Expected: a number of seconds above \
                             `start`, which is 12.5.";
             assert_eq!(refused, expected);
