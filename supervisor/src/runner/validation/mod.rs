@@ -65,9 +65,8 @@ impl Expected {
 
     /// Checks that a frame was decoded and was to be processed.
     fn check_frame(&self, frame: u32) -> Result<(), Invalid> {
-        let Summary { first_frame, frames_decoded, .. } = self.summary;
-        let decoded = first_frame..first_frame.saturating_add(frames_decoded);
-        ensure(decoded.contains(&frame), "it has a frame that was not decoded")?;
+        let is_decoded = self.summary.frames().contains(&frame);
+        ensure(is_decoded, "it has a frame that was not decoded")?;
         let interval = self.parameters.options.sampling.interval().unwrap_or(1);
         ensure(frame.is_multiple_of(interval), "it has a frame that was not to be processed")
     }
