@@ -334,7 +334,7 @@ BENCH_ROUNDS ?= 5
 BENCH_PEERS := target/bench/venv/.installed
 
 .PHONY: bench
-bench: bench-build bench-peers ## Benchmark against other programs, write docs/performance.md (BENCH=inference,jobs,modes,memory,codecs,start,service, BENCH_ROUNDS)
+bench: bench-build bench-peers bench-pgmq database-tools python-tools ## Benchmark against other programs, write docs/performance.md (BENCH=inference,jobs,modes,memory,codecs,start,service,cluster, BENCH_ROUNDS)
 	@BENCH="$(BENCH)" BENCH_ROUNDS="$(BENCH_ROUNDS)" target/release/bench
 
 .PHONY: bench-build
@@ -360,6 +360,19 @@ $(BENCH_PEERS): tests/bench/requirements.txt
 		rm -rf target/bench/venv
 		echo "bench-peers: pip is not there or cannot reach its index: none of the $$(grep -c == $<) packages of $<"
 	fi
+
+# A queue in PostgreSQL, for the comparison of claims: its package for Rust has the statements that install it.
+PGMQ_VERSION := 0.33.7
+
+.PHONY: bench-pgmq
+bench-pgmq: target/bench/pgmq.sql
+
+target/bench/pgmq.sql:
+	@mkdir -p $(@D)
+	crates="$${CARGO_HOME:-$$HOME/.cargo}/registry/src"
+	(cd / && cargo info --quiet pgmq@$(PGMQ_VERSION)) >/dev/null 2>&1 || true
+	cp "$$crates"/*/pgmq-$(PGMQ_VERSION)/src/install/embedded/sql/pgmq.sql $@ 2>/dev/null \
+		|| echo "bench-pgmq: cargo cannot reach its registry: no pgmq"
 
 LOAD ?=
 

@@ -40,6 +40,19 @@ const SETTINGS: [&str; 6] = [
     "recovery_init_sync_method=syncfs",
 ];
 
+/// Transactions of several connections at the same time.
+#[derive(Debug, Clone, Copy)]
+pub struct Load<'a> {
+    /// The statements of one, as pgbench(1) reads them.
+    pub script: &'a str,
+    /// How many connections.
+    pub clients: usize,
+    /// How many transactions of each.
+    pub transactions: usize,
+    /// Names and values for the script.
+    pub variables: &'a [(&'a str, &'a str)],
+}
+
 /// A server, which may be stopped.
 #[derive(Debug)]
 pub struct Database {
@@ -108,19 +121,57 @@ impl Database {
     }
 
     fn psql(&self, database: &str, sql: &str) -> Result<String> {
-        let output = self
-            .programs
-            .command("psql")
-            .args(["--no-psqlrc", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"])
-            .args(["--username", SUPERUSER, "--dbname", database, "--command", sql])
-            .args(["--port", &self.port.to_string(), "--host"])
-            .arg(self.folder.path())
+        let mut command = self.client("psql", database);
+        command.args(["--no-psqlrc", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"]);
+        self.output(command.args(["--command", sql])).with_context(|| sql.to_owned())
+    }
+
+    /// A program that connects as a superuser.
+    fn client(&self, program: &str, database: &str) -> Command {
+        let mut command = self.programs.command(program);
+        command
+            .env("PGHOST", self.folder.path())
+            .env("PGPORT", self.port.to_string())
+            .env("PGUSER", SUPERUSER)
+            .env("PGDATABASE", database)
             .env("PGCONNECT_TIMEOUT", "10")
-            .output()
-            .context("psql cannot be run")?;
+            .env("PGOPTIONS", "-c search_path=bodyscript,public");
+        command
+    }
+
+    fn output(&self, command: &mut Command) -> Result<String> {
+        let output = command.output().context("a program of the database cannot be run")?;
         let error = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{sql}: {}; log: {}", error.trim(), self.log());
+        ensure!(output.status.success(), "{}; log: {}", error.trim(), self.log());
         Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+    }
+
+    /// Executes statements of a superuser, each in a transaction of its own.
+    pub fn run_script(&self, sql: &str) -> Result<()> {
+        let mut command = self.client("psql", NAME);
+        command.args(["--no-psqlrc", "--quiet", "--output=/dev/null", "--set=ON_ERROR_STOP=1"]);
+        self.output(command.arg("--file").arg(self.write_script(sql)?)).map(drop)
+    }
+
+    /// Executes a load, as a superuser; gives the transactions per second.
+    pub fn run_load(&self, load: &Load<'_>) -> Result<f64> {
+        let mut command = self.client("pgbench", NAME);
+        command.args(["--no-vacuum", "--protocol=prepared", "--jobs=2"]);
+        command.args(["--client", &load.clients.to_string()]);
+        command.args(["--transactions", &load.transactions.to_string()]);
+        for (name, value) in load.variables {
+            command.args(["--define", &format!("{name}={value}")]);
+        }
+        let output = self.output(command.arg("--file").arg(self.write_script(load.script)?))?;
+        ensure!(output.contains("number of failed transactions: 0 "), "{output}");
+        let rate = output.split_once("tps = ").and_then(|(_, rest)| rest.split(' ').next());
+        rate.with_context(|| output.clone())?.parse().context("a rate")
+    }
+
+    fn write_script(&self, text: &str) -> Result<PathBuf> {
+        let path = self.folder.path().join("script");
+        fs::write(&path, text)?;
+        Ok(path)
     }
 
     /// Ends the server without a checkpoint, as a crash does: its next start recovers from the log of its writes.

@@ -152,7 +152,7 @@ fn cell(Summary { min, median, max }: Summary) -> String {
 
 const HOW_TO_READ: &str = "\
 `make bench` measures this in half an hour or so, and writes this file and
-`target/bench/figures.json`. `BENCH=inference,jobs,modes,memory,codecs,start,service` chooses groups (the
+`target/bench/figures.json`. `BENCH=inference,jobs,modes,memory,codecs,start,service,cluster` chooses groups (the
 document is then `target/bench/performance.md`), `BENCH_ROUNDS` the rounds.
 
 Ours and the peers, pinned by `tests/bench/requirements.txt`, take turns, in reverse order every
@@ -172,6 +172,7 @@ const fn title(group: Group) -> &'static str {
         Group::Codecs => "Memory by codec",
         Group::Start => "A job of one frame",
         Group::Service => "The service",
+        Group::Cluster => "Hosts that share a journal",
     }
 }
 
@@ -212,6 +213,11 @@ const fn about(group: Group) -> &'static str {
         Group::Service => {
             "Times from the request to the answer, or from the kernel's kill on. `make test` asserts none of \
              them."
+        }
+        Group::Cluster => {
+            "PostgreSQL 15 on the same machine, with fsync. Ours: a start and an end of a job, two functions in two \
+             transactions with a whole document each, which keeps the job; pgmq: a message of the same size is \
+             read and deleted. p50 and p95: between the two changes in the database, for jobs that wait for nothing else."
         }
     }
 }

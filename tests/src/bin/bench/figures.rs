@@ -37,8 +37,10 @@ pub(crate) const CPU_MS_A_FRAME: Metric = less("cpu ms a frame");
 pub(crate) const WALL_S: Metric = less("wall s");
 pub(crate) const PEAK_MIB: Metric = less("peak MiB");
 pub(crate) const JOBS_PER_S: Metric = more("jobs/s");
+pub(crate) const CLAIMS_PER_S: Metric = more("claims/s");
 pub(crate) const MB_PER_S: Metric = more("MB/s");
 pub(crate) const P50_MS: Metric = less("p50 ms");
+pub(crate) const P95_MS: Metric = less("p95 ms");
 pub(crate) const P99_MS: Metric = less("p99 ms");
 
 /// Where figures belong.

@@ -1,13 +1,14 @@
 //! The goals: what is asked of the figures, and whether they meet it. Pure.
 
 use crate::figures::{
-    CPU_MS, CPU_MS_A_FRAME, FRAMES_PER_S, Figures, Metric, P99_MS, PEAK_MIB, Pair, Place, Summary,
-    WALL_MS,
+    CLAIMS_PER_S, CPU_MS, CPU_MS_A_FRAME, FRAMES_PER_S, Figures, Metric, P95_MS, P99_MS, PEAK_MIB,
+    Pair, Place, Summary, WALL_MS,
 };
 use crate::names::{
     BESIDE_BODIES, BESIDE_HEADERS, BESIDE_IDLE, BESIDE_STREAMS, BESIDE_UNREAD, CANCEL, CANCEL_DEAF,
-    DETECTOR, DRAWN, KILL_TO_CHANGE, KILL_TO_NEXT, LANDMARK, LOOP, ONE_FRAME, ONNXRUNTIME, OURS,
-    OURS_ALL, OURS_CSV, PERSON, READY, RUN, STANDBY, STRATEGY, WORKER,
+    CLAIM_ELSEWHERE, CLAIM_HERE, CLAIMS_1, CLAIMS_8, CLAIMS_24, DETECTOR, DRAWN, KILL_TO_CHANGE,
+    KILL_TO_NEXT, LANDMARK, LOOP, ONE_FRAME, ONNXRUNTIME, OURS, OURS_ALL, OURS_CSV, PERSON, PGMQ,
+    READY, RUN, STANDBY, STRATEGY, WORKER,
 };
 use crate::selection::Group;
 
@@ -135,8 +136,19 @@ const fn service(case: &'static str, before: &'static str, most: f64, metric: Me
     Goal { what: case, before, bound: Bound::AtMost(most), measure, unit: " ms" }
 }
 
+const fn claims(what: &'static str, case: &'static str) -> Goal {
+    let pair = Pair { group: Group::Cluster, case, ours: OURS, theirs: PGMQ, metric: CLAIMS_PER_S };
+    let (bound, measure) = (Bound::AtLeast(0.75), Measure::Times(pair));
+    Goal { what, before: "-", bound, measure, unit: "" }
+}
+
+const fn claim(case: &'static str, most: f64) -> Goal {
+    let measure = Measure::Most(Place { group: Group::Cluster, case, who: OURS }, P95_MS);
+    Goal { what: case, before: "-", bound: Bound::AtMost(most), measure, unit: " ms" }
+}
+
 /// All goals.
-pub(crate) const GOALS: [Goal; 27] = [
+pub(crate) const GOALS: [Goal; 32] = [
     network("landmark network, time / onnxruntime's, one thread", "2.22", LANDMARK),
     network("detector network, time / onnxruntime's, one thread", "2.11", DETECTOR),
     job(
@@ -196,6 +208,11 @@ pub(crate) const GOALS: [Goal; 27] = [
     service(BESIDE_BODIES, "0.4 ms", 100.0, P99_MS),
     service(BESIDE_UNREAD, "2.9 ms", 100.0, P99_MS),
     service(BESIDE_STREAMS, "0.4 ms", 100.0, P99_MS),
+    claims("jobs claimed and ended per second, one at a time / pgmq", CLAIMS_1),
+    claims("the same, 8 at a time", CLAIMS_8),
+    claims("the same, 24 at a time", CLAIMS_24),
+    claim(CLAIM_HERE, 50.0),
+    claim(CLAIM_ELSEWHERE, 150.0),
 ];
 
 #[cfg(test)]

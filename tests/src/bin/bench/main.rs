@@ -4,6 +4,7 @@
 
 mod baseline;
 mod clips;
+mod cluster;
 mod codec_memory;
 mod crowds;
 mod document;
@@ -95,6 +96,7 @@ fn take(group: Group, bench: &mut Bench) -> Result<()> {
         Group::Codecs => codec_memory::measure(bench),
         Group::Start => start::measure(bench),
         Group::Service => service::measure(bench),
+        Group::Cluster => cluster::measure(bench),
     }
 }
 

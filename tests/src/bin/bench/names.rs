@@ -8,6 +8,7 @@ pub(crate) const DRAWN: &str = "MediaPipe, drawn to MP4";
 pub(crate) const STRATEGY: &str = "OpenCV and MediaPipe";
 pub(crate) const ONNXRUNTIME: &str = "onnxruntime";
 pub(crate) const TFLITE: &str = "TFLite with XNNPACK";
+pub(crate) const PGMQ: &str = "pgmq";
 pub(crate) const RUN: &str = "bodyscript run";
 pub(crate) const STANDBY: &str = "HTTP, worker that stood by";
 pub(crate) const NEW: &str = "HTTP, new worker";
@@ -30,3 +31,10 @@ pub(crate) const BESIDE_HEADERS: &str = "the same beside 1,000 slow headers";
 pub(crate) const BESIDE_BODIES: &str = "the same beside 1,000 slow bodies";
 pub(crate) const BESIDE_UNREAD: &str = "the same beside 1,000 unread answers";
 pub(crate) const BESIDE_STREAMS: &str = "the same beside 1,000 streams of events";
+
+pub(crate) const CLAIMS_1: &str = "claims and ends of jobs, 1 at a time";
+pub(crate) const CLAIMS_8: &str = "claims and ends of jobs, 8 at a time";
+pub(crate) const CLAIMS_24: &str = "claims and ends of jobs, 24 at a time";
+pub(crate) const CLAIM_HERE: &str = "claim after acceptance, same host";
+pub(crate) const CLAIM_ELSEWHERE: &str =
+    "claim after acceptance, another host that looks every 100 ms";

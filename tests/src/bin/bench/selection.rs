@@ -19,11 +19,13 @@ pub(crate) enum Group {
     Start,
     /// The service under load, and what it does at ends.
     Service,
+    /// Hosts that share a journal.
+    Cluster,
 }
 
 impl Group {
     /// All of them, in the order of the document.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Inference,
         Self::Jobs,
         Self::Modes,
@@ -31,6 +33,7 @@ impl Group {
         Self::Codecs,
         Self::Start,
         Self::Service,
+        Self::Cluster,
     ];
 
     /// What `BENCH` calls it.
@@ -43,6 +46,7 @@ impl Group {
             Self::Codecs => "codecs",
             Self::Start => "start",
             Self::Service => "service",
+            Self::Cluster => "cluster",
         }
     }
 }
