@@ -76,23 +76,17 @@ pub(crate) async fn run(
     listeners: Listeners,
     config: Config,
     source: Source,
-    signals: Signals,
+    mut signals: Signals,
 ) -> Result<(), ServiceError> {
     let config = Arc::new(config);
     let addresses = listeners.addresses()?;
     let (access, webhook_sender) = open_secrets(&config, addresses.operators)?;
-    if access.denies_all() {
-        tracing::warn!(
-            "job list, monitor, metrics and memory report are not available: `operator_listen` is \
-             off and `token_file` is not set"
-        );
-    }
+    log_access(&access);
     let (state, _lock) = StateDir::open(&config.state_dir)?;
     let factory = WorkerFactory::open(&config.factory())?;
     let sandbox = trial(&factory, config.worker_memory_bytes_max, config.deadlines).await?;
-    let mut shutdown = signals.shutdown;
-    let Some((mut past, writer)) = open_journal(&config, &state, &mut shutdown).await? else {
-        tracing::info!("stopped before the journal could be opened");
+    let Some((mut past, writer)) = open_journal(&config, &state, &mut signals.shutdown).await?
+    else {
         return Ok(());
     };
     let objects = config.artefacts.as_ref().map(Objects::open).transpose()?;
@@ -141,7 +135,7 @@ pub(crate) async fn run(
     let report = systemd::report_on(dispatcher.clone());
     systemd::ready();
 
-    drain(&dispatcher, &settings_receiver, shutdown).await;
+    drain(&dispatcher, &settings_receiver, signals.shutdown).await;
     report.abort();
     probe.abort();
     operations.abort();
@@ -185,7 +179,10 @@ async fn open_journal(
         }
         tokio::select! {
             () = sleep(DATABASE_PAUSE) => {}
-            () = shutdown.requested() => return Ok(None),
+            () = shutdown.requested() => {
+                tracing::info!("stopped before the journal could be opened");
+                return Ok(None);
+            }
         }
     }
 }
@@ -199,6 +196,15 @@ fn open_resumables(
 ) -> Result<Resumables, StateError> {
     let table = config.journal.clone().map(|shared| UploadTable::of(&past.journal, shared));
     Resumables::open(state, past.clock.clone(), config.resumable, table.zip(objects))
+}
+
+fn log_access(access: &Access) {
+    if access.denies_all() {
+        tracing::warn!(
+            "job list, monitor, metrics and memory report are not available: `operator_listen` is \
+             off and `token_file` is not set"
+        );
+    }
 }
 
 fn log_ready(config: &Config, factory: &WorkerFactory, sandbox: &str) {
