@@ -35,11 +35,12 @@ impl Users {
         proxy: &Proxy,
         action: impl FnOnce(&AtomicUsize) -> Result<()>,
     ) -> Result<Vec<String>> {
-        let videos = tempfile::tempdir()?;
         let (is_over, done) = (AtomicBool::new(false), AtomicUsize::new(0));
         let work = || {
             // A connection for each request, so that each goes to the next host.
             let client = Client::builder().pool_max_idle_per_host(0).timeout(ANSWER_MAX).build()?;
+            // Of each user's own: videos of the same words have the same name.
+            let videos = tempfile::tempdir()?;
             let mut jobs = Vec::new();
             while !is_over.load(Ordering::Relaxed) || done.load(Ordering::Relaxed) < self.jobs_min {
                 jobs.push(run_one(&client, proxy, videos.path())?);
