@@ -18,6 +18,9 @@ const FRAMES: usize = 300;
 /// In these the person is missing.
 const GAP: std::ops::Range<usize> = 100..110;
 
+/// With this frame another track begins, in which the first pose is left out.
+const SECOND_TRACK: usize = 200;
+
 struct Motion {
     times: Vec<Duration>,
     poses: Vec<Option<Pose>>,
@@ -33,7 +36,9 @@ impl Motion {
         let poses: Vec<Option<Pose>> =
             poses.into_iter().enumerate().map(|(i, pose)| is_there(i).then_some(pose)).collect();
         let mut recording = SkeletonRecording::default();
-        times.iter().zip(&poses).for_each(|(time, pose)| recording.add(*time, pose.as_ref()));
+        for (i, (time, pose)) in times.iter().zip(&poses).enumerate() {
+            recording.add(*time, pose.as_ref().filter(|_| i != SECOND_TRACK));
+        }
         Self { times, poses, recording }
     }
 
@@ -42,7 +47,9 @@ impl Motion {
         let mut file = tempfile::tempfile().expect("a file");
         let mut writer = Box::new(create(file.try_clone().expect("a handle")));
         for (id, (time, pose)) in (0..).zip(self.times.iter().zip(&self.poses)) {
-            let person = |pose| Person { id: 0, track: 0, pose, strategy: "track", filtered: None };
+            // The second track follows the first one at once.
+            let track = u32::from(id as usize >= SECOND_TRACK);
+            let person = |pose| Person { id: 0, track, pose, strategy: "track", filtered: None };
             let people: Vec<Person> = pose.map(person).into_iter().collect();
             let frame = Frame { id, time: *time, source_time: *time, people: &people };
             writer.write(&frame).expect("written");

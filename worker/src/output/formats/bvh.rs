@@ -1,10 +1,11 @@
 //! pose.bvh: the skeleton of one person and its movement, for animation.
 //!
 //! Lengths are in metres, angles in degrees; Y is up, and in the rest pose, a T, Z is forwards. BVH has one time between
-//! frames, so those of a variable rate are stated at their mean rate. A frame without the person repeats the last
-//! one. The file is written at the end: the lengths of the bones, which come first, are those of all frames.
+//! frames, so those of a variable rate are stated at their mean rate. A frame without the person, and the first of
+//! another track, repeats the last one. The file is written at the end: the lengths of the bones, which come first, are those of all frames.
 
 use super::markers::RowRate;
+use super::trajectory::Trajectory;
 use crate::motion::{ENDS, JOINT_COUNT, JOINTS, Posture, SkeletonRecording, Unwrapper};
 use crate::output::error::OutputError;
 use crate::output::writer::{DataFormat, FrameWriter};
@@ -26,12 +27,14 @@ pub(super) const FORMAT: DataFormat = DataFormat {
 pub(super) struct BvhWriter {
     file: File,
     rate: RowRate,
+    trajectory: Trajectory,
     recording: SkeletonRecording,
 }
 
 impl BvhWriter {
     pub(super) fn new(file: File, rate: RowRate) -> Self {
-        Self { file, rate, recording: SkeletonRecording::default() }
+        let (trajectory, recording) = (Trajectory::default(), SkeletonRecording::default());
+        Self { file, rate, trajectory, recording }
     }
 
     fn complete(&self) -> io::Result<()> {
@@ -72,7 +75,8 @@ fn row(posture: &Posture, unwrappers: &mut [Unwrapper; 3 * JOINT_COUNT]) -> Stri
 impl FrameWriter for BvhWriter {
     fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
         self.rate.add(frame.time);
-        self.recording.add(frame.time, frame.first().map(|person| &person.pose));
+        let person = self.trajectory.next(frame);
+        self.recording.add(frame.time, person.map(|person| &person.pose));
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! pose.glb: the skeleton of one person with a simple body, and its movement, for 3D programs and the web.
 //!
 //! Lengths are in metres; Y is up, and in the rest pose, a T, Z is forwards. Times are those of the frames. A frame
-//! without the person repeats the last one. The file is written at the end: values of one kind are stored one behind
+//! without the person, and the first of another track, repeats the last one. The file is written at the end: values of one kind are stored one behind
 //! another, and the lengths of the bones are those of all frames.
 
 mod document;
 mod mesh;
 
+use super::trajectory::Trajectory;
 use crate::motion::{JOINT_COUNT, SkeletonRecording};
 use crate::output::error::OutputError;
 use crate::output::writer::{DataFormat, FrameWriter};
@@ -28,12 +29,14 @@ const CHUNK_HEAD_BYTES: usize = 8;
 /// Keeps the movement, and writes it.
 pub(super) struct GlbWriter {
     file: File,
+    trajectory: Trajectory,
     recording: SkeletonRecording,
 }
 
 impl GlbWriter {
     pub(super) fn new(file: File) -> Self {
-        Self { file, recording: SkeletonRecording::default() }
+        let (trajectory, recording) = (Trajectory::default(), SkeletonRecording::default());
+        Self { file, trajectory, recording }
     }
 
     fn complete(&self) -> io::Result<()> {
@@ -107,7 +110,8 @@ fn put<const N: usize>(file: &mut impl Write, values: [f32; N]) -> io::Result<()
 
 impl FrameWriter for GlbWriter {
     fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
-        self.recording.add(frame.time, frame.first().map(|person| &person.pose));
+        let person = self.trajectory.next(frame);
+        self.recording.add(frame.time, person.map(|person| &person.pose));
         Ok(())
     }
 
