@@ -99,27 +99,20 @@ pub(crate) async fn run(
     start: Option<Start>,
 ) -> AttemptResult {
     let is_shared = start.is_some();
-    if let Some(start) = start {
-        let started = tokio::select! {
-            started = start => started.map_err(AttemptResult::Refused),
-            () = plan.give_up.cancelled() => Err(stopped_before_start(&plan)),
-        };
-        if let Err(refused) = started {
-            release(worker).await;
-            return refused;
-        }
+    if let Some(start) = start
+        && let Err(refused) = await_start(start, &plan).await
+    {
+        release(worker).await;
+        return refused;
     }
     let WorkerHandle { assignment, live, attempt, is_standby } = worker;
     let job = plan.job;
-    let discard = {
-        let (store, claim) = (store.clone(), plan.claim);
-        move || {
-            let store = store.clone();
-            async move { store.discard_attempt(job, claim).await }
-        }
+    let (files, claim) = (store.clone(), plan.claim);
+    let discard = move || {
+        let files = files.clone();
+        async move { files.discard_attempt(job, claim).await }
     };
-    let options = plan.parameters.options;
-    let prepared = prepare(&store, (job, plan.claim), options).await;
+    let prepared = prepare(&store, (job, claim), plan.parameters.options).await;
     let Prepared { folder, video, artefacts, recording, poses } = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -171,10 +164,16 @@ pub(crate) async fn run(
                 store.folder().report_refused_write();
             }
             retry_until_done(job, discard).await;
-            // Only a stop ends the wait for the shared store.
-            let decision = if error.is_of_shared_store() { not_shared() } else { output_failed() };
-            FinishedAttempt::without_results(decision, exit_report)
+            FinishedAttempt::without_results(unpublished(&error), exit_report)
         }
+    }
+}
+
+/// Waits until a shared journal has the start of the attempt.
+async fn await_start(start: Start, plan: &AttemptPlan) -> Result<(), AttemptResult> {
+    tokio::select! {
+        started = start => started.map_err(AttemptResult::Refused),
+        () = plan.give_up.cancelled() => Err(stopped_before_start(plan)),
     }
 }
 
@@ -295,6 +294,11 @@ fn preparation_failed(plan: &AttemptPlan, error: &StateError, is_lost: bool) -> 
         ..ExitEvidence::blank(CageBackend::Rlimit, plan.memory_bytes_max)
     };
     FinishedAttempt::without_results(decision, ExitReport::from_evidence(evidence))
+}
+
+/// The decision on results that cannot be published. Only a stop ends the wait for the shared store.
+fn unpublished(error: &StateError) -> Decision {
+    if error.is_of_shared_store() { not_shared() } else { output_failed() }
 }
 
 /// The decision on results that were not shared before the service stopped, or the job was cancelled.

@@ -138,7 +138,9 @@ impl Channel {
                     Ok(Some(ToWorker::Cancel)) => {
                         raised.raise();
                         // An error means that the reply is no longer awaited.
-                        let _ = sender.take().map(|sender| sender.send(ToWorker::Cancel));
+                        if let Some(sender) = sender.take() {
+                            drop(sender.send(ToWorker::Cancel));
+                        }
                     }
                     Ok(Some(ToWorker::Proceed)) => match sender.take() {
                         Some(sender) => drop(sender.send(ToWorker::Proceed)),

@@ -152,7 +152,7 @@ mod tests {
 
     /// A body of this size around a place.
     fn person(id: u32, [x, y]: [f32; 2], size: f32) -> Person {
-        let corner = |n: usize| if n % 2 == 0 { -size / 2.0 } else { size / 2.0 };
+        let corner = |n: usize| if n.is_multiple_of(2) { -size / 2.0 } else { size / 2.0 };
         let landmark = |n| Landmark { x: x + corner(n), y: y + corner(n), ..Landmark::default() };
         let pose: Pose = std::array::from_fn(landmark);
         assert_eq!(pose.len(), LANDMARKS);

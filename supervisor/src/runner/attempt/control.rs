@@ -19,7 +19,7 @@ pub(crate) struct Control {
 #[derive(Debug)]
 pub(crate) enum ControlEvent {
     /// Run this job.
-    Assign(Assignment),
+    Assign(Box<Assignment>),
     /// End the worker.
     Stop(Stop),
 }
@@ -38,7 +38,7 @@ impl Control {
     /// here, or by [`Control::next`].
     pub(crate) fn initial_event(&mut self) -> Option<ControlEvent> {
         match self.assignment.try_recv() {
-            Ok(assignment) => Some(ControlEvent::Assign(assignment)),
+            Ok(assignment) => Some(ControlEvent::Assign(Box::new(assignment))),
             Err(TryRecvError::Closed) => Some(ControlEvent::Stop(Stop::Cancelled)),
             Err(TryRecvError::Empty) => None,
         }
@@ -51,7 +51,7 @@ impl Control {
                 assignment = &mut self.assignment, if !self.assignment.is_terminated() => {
                     // Without a sender there will never be a job.
                     let none = ControlEvent::Stop(Stop::Cancelled);
-                    return assignment.map_or(none, ControlEvent::Assign);
+                    return assignment.map(Box::new).map_or(none, ControlEvent::Assign);
                 }
                 stop = &mut self.stop, if !self.stop.is_terminated() => {
                     if let Ok(stop) = stop {

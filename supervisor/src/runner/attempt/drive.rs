@@ -151,7 +151,7 @@ impl Drive {
     ) -> (ExitEvidence, LogFields, Option<Results>) {
         // Files go first: a worker that has read `Start` finds them in its socket.
         let (job, stop) = match self.control.initial_event() {
-            Some(ControlEvent::Assign(assignment)) => (Some(self.send_files(assignment)), None),
+            Some(ControlEvent::Assign(assignment)) => (Some(self.send_files(*assignment)), None),
             Some(ControlEvent::Stop(stop)) => (None, Some(stop)),
             None => (None, None),
         };
@@ -169,7 +169,7 @@ impl Drive {
             match event {
                 Event::Exited => break,
                 Event::Control(ControlEvent::Assign(assignment)) => {
-                    let (start, fields) = self.send_files(assignment);
+                    let (start, fields) = self.send_files(*assignment);
                     self.send_start(start, fields).await;
                 }
                 Event::Control(ControlEvent::Stop(stop)) => {

@@ -185,7 +185,10 @@ impl Follower {
         let Self { lines, changes, service, .. } = self;
         let changed = async {
             match lines {
-                Some(lines) if !lines.are_shared() => Some(lines.changed().await),
+                Some(lines) if !lines.are_shared() => {
+                    lines.changed().await;
+                    Some(())
+                }
                 _ => changes.changed().await.ok(),
             }
         };
