@@ -85,6 +85,9 @@ const SEPARATE: Bounds =
 /// with far tighter bounds.
 pub(crate) const TRACKED: Bounds =
     Bounds { detected: (223, 222), mean: 0.003, p95: 0.01, visibility: 0.02, world_m: 0.02 };
+/// Our filters begin anew with each track. MediaPipe's go on with what they know of the person before, which shows in
+/// the visibility for a second after each of the two changes of person in this footage.
+const SMOOTHED: Bounds = Bounds { visibility: 0.03, ..TRACKED };
 
 /// Processes the footage with these options and checks the bounds.
 fn agrees(options: &[&str], golden: &str, bounds: &Bounds) -> Result<()> {
@@ -114,7 +117,7 @@ fn each_frame_alone_agrees_with_mediapipe() -> Result<()> {
 
 #[test]
 fn tracking_agrees_with_mediapipe() -> Result<()> {
-    agrees(&["--mode", "track"], "golden/person_720p.video.csv", &TRACKED)
+    agrees(&["--mode", "track"], "golden/person_720p.video.csv", &SMOOTHED)
 }
 
 #[test]
