@@ -60,7 +60,7 @@ pub fn await_runner(cluster: &Cluster, id: &str) -> Result<usize> {
         let status = server.status(id)?;
         let pid = status["worker"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
         let is_here = pid.is_some_and(|pid| descendants(server.pid()).contains(&pid));
-        Ok::<_, anyhow::Error>(is_here && status["current_frame"] == 1)
+        Ok::<_, anyhow::Error>(is_here && status["current_frame"].as_u64() >= Some(1))
     };
     let runner = Cell::new(None);
     wait_until("a host runs the job", || {

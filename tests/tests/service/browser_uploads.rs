@@ -9,6 +9,7 @@ use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, fault_worker, names};
 use sha2::{Digest, Sha256};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -244,9 +245,16 @@ fn a_retry_at_a_full_service_sends_only_a_small_chunk() -> Result<()> {
     browser.click("#start")?;
     browser.wait(IS_WAITING)?;
     let silent = fault_video(folder.path(), "silent")?;
-    let running = server.submit(&silent)?;
-    server.await_status(&running, |status| status["status"] == "processing")?;
     // The broken upload keeps its place until the service notices.
+    let running = Cell::new(None);
+    wait_until("a place is free", || {
+        let job = server.submit(&silent).ok();
+        let is_accepted = job.is_some();
+        running.set(job);
+        Ok(is_accepted)
+    })?;
+    let running = running.take().context("a job")?;
+    server.await_status(&running, |status| status["status"] == "processing")?;
     wait_until("the last place is taken", || Ok(server.submit(&silent).is_ok()))?;
     line.repair();
     let before = line.forwarded();

@@ -138,7 +138,7 @@ fn a_new_start_of_a_job_says_that_what_came_before_is_void() -> Result<()> {
     let (server, folder) = (start_fault_service(&["--workers", "1"])?, tempfile::tempdir()?);
     // The client follows before the first start.
     let before = submit(&server, folder.path(), "silent")?;
-    let job = submit(&server, folder.path(), "progress:2 segv")?;
+    let job = submit(&server, folder.path(), "progress:2 sleep:1000 segv")?;
     let stream = follow(&server, &job, None)?;
     cancel(&server, &before)?;
     let told = all(stream)?;

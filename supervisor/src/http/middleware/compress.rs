@@ -1,7 +1,7 @@
 //! Compression of text responses for clients that accept gzip.
 //!
-//! Videos, images, archives and Parquet are compressed already. Event streams are excluded,
-//! because a compressor would delay events. Responses to `HEAD` describe the uncompressed content.
+//! Videos, images, archives and Parquet are compressed already. Streams that nothing may buffer are
+//! excluded, because a compressor would delay their messages. Responses to `HEAD` describe the uncompressed content.
 
 use axum::body::Body as AxumBody;
 use axum::extract::Request;
@@ -61,7 +61,7 @@ impl Predicate for IsText {
 fn is_text(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     TEXT_TYPES.iter().any(|prefix| kind.starts_with(prefix))
-        && !kind.starts_with("text/event-stream")
+        && headers.get("x-accel-buffering").is_none_or(|value| value != "no")
 }
 
 /// Makes the `ETag` of a compressed response weak, because its bytes differ from those of the file

@@ -72,7 +72,8 @@ pub(crate) async fn poses(
     if let Some(Extension(slot)) = slot {
         slot.become_stream(streams_max)?;
     }
-    let messages = unfold(Some(follower), |follower| async { follower?.next().await });
+    // Compression asks again after the end.
+    let messages = unfold(Some(follower), |follower| async { follower?.next().await }).fuse();
     let headers =
         [(CONTENT_TYPE, encoding.media_type()), (CACHE_CONTROL, "no-cache"), (VARY, "accept")];
     // Tells a proxy not to buffer messages.
