@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 /// Notes each change of a job that completes it, in the transaction of that change.
 const NOTES: &str = "
-    CREATE TABLE publications (job text NOT NULL);
-    CREATE FUNCTION note_publication() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+    CREATE TABLE public.publications (job text NOT NULL);
+    CREATE FUNCTION public.note_publication() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
     BEGIN
         INSERT INTO public.publications VALUES (NEW.id);
         RETURN NULL;
     END $$;
     CREATE TRIGGER publications AFTER UPDATE ON bodyscript.jobs
-        FOR EACH ROW WHEN (NEW.state = 'completed') EXECUTE FUNCTION note_publication();";
+        FOR EACH ROW WHEN (NEW.state = 'completed') EXECUTE FUNCTION public.note_publication();";
 
 impl Cluster {
     /// Counts publications from now on.
@@ -23,7 +23,7 @@ impl Cluster {
 
     /// How often each job was published.
     pub fn publications(&self) -> Result<BTreeMap<String, u32>> {
-        let rows = self.query("SELECT job, count(*) FROM publications GROUP BY job")?;
+        let rows = self.query("SELECT job, count(*) FROM public.publications GROUP BY job")?;
         let read = |row: &str| {
             let (job, count) = row.split_once('|').context("two columns")?;
             Ok((job.to_owned(), count.parse()?))
