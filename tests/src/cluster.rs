@@ -189,6 +189,13 @@ impl Cluster {
         &self.store
     }
 
+    /// What all hosts have logged as errors, for the message of a failed test.
+    pub fn logged_errors(&self) -> String {
+        let log = |host: &Host| std::fs::read_to_string(host.folder.path().join("log"));
+        let logs = self.hosts.iter().filter_map(|host| log(host).ok()).collect::<String>();
+        logs.lines().filter(|line| line.contains("ERROR")).collect::<Vec<_>>().join("\n")
+    }
+
     /// Stops all services, and checks what each leaves.
     pub fn stop(mut self) -> Result<()> {
         for server in self.hosts.iter_mut().filter_map(|host| host.server.take()) {

@@ -51,7 +51,7 @@ pub(crate) static KEYS: [Key; 61] = [
     Key::new("worker_start_s_max", "SECONDS", number(20, 1..=DAY_S),
         "Maximum time for a worker to become ready"),
     Key::new("worker_progress_s_max", "SECONDS", number(30, 1..=DAY_S),
-        "Maximum time without a processed frame"),
+        "Maximum time without a processed frame, and to exit after the last"),
     Key::new("worker_wall_s_max", "SECONDS", number(600, 1..=DAY_S), "Maximum run time of a worker"),
     Key::new("worker_cpu_s_max", "SECONDS", number(600, 1..=DAY_S), "Maximum processor time of a worker"),
     Key::new("worker_grace_ms_max", "MILLISECONDS", number(1000, 0..=60_000),

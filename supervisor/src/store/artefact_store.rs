@@ -117,11 +117,12 @@ impl ArtefactStore {
         let file = self.folder.result(of.job, artefact);
         let Some(objects) = &self.objects else { return Ok(file) };
         if !is_there(&file).await? {
-            let state = self.folder.clone();
-            let folder = blocking(move || state.create_results(of.job)).await?;
-            let object = objects.result(of.job, of.claim, artefact.file_name());
-            if !objects.get(&object, &folder.join(artefact.file_name())).await? {
-                return Ok(file);
+            match self.fetch_result(objects, of, artefact).await {
+                Ok(true) => {}
+                // An attempt of this host was published meanwhile; its folder replaces that of the copy.
+                _ if is_there(&file).await? => {}
+                Ok(false) => return Ok(file),
+                Err(error) => return Err(error),
             }
         }
         blocking(move || match date(&file, of.completed_at) {
@@ -129,6 +130,19 @@ impl ArtefactStore {
             Err(error) => Err(failed("dated", &file)(error)),
         })
         .await
+    }
+
+    /// Whether there is such an artefact; if so it is copied to the state folder.
+    async fn fetch_result(
+        &self,
+        objects: &Objects,
+        of: ResultsOf,
+        artefact: Artefact,
+    ) -> Result<bool, StateError> {
+        let state = self.folder.clone();
+        let folder = blocking(move || state.create_results(of.job)).await?;
+        let object = objects.result(of.job, of.claim, artefact.file_name());
+        objects.get(&object, &folder.join(artefact.file_name())).await
     }
 
     /// The URL from which a client can download an artefact of a completed job for a while, under this
@@ -251,4 +265,45 @@ fn date(file: &Path, at: Timestamp) -> io::Result<()> {
         OpenOptions::new().write(true).open(file)?.set_times(times)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::objects::{ObjectsConfig, ObjectsUrl};
+
+    /// So many that one of them meets the moment.
+    const ROUNDS: usize = 3000;
+
+    /// A client can ask for a result while the attempt of this host publishes it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_result_is_found_while_its_attempt_is_published() {
+        let shared = tempfile::tempdir().expect("a folder");
+        let own = tempfile::tempdir().expect("a folder");
+        let url = ObjectsUrl::Folder(shared.path().to_owned());
+        let config = ObjectsConfig { url, endpoint: None, credentials_file: None, redirect: false };
+        let objects = Objects::open(&config).expect("opens");
+        let (state, _lock) = StateDir::open(own.path()).expect("opens");
+        let store = ArtefactStore::new(state.clone(), Some(objects));
+        for _ in 0..ROUNDS {
+            let job = JobId::random();
+            let attempt = own.path().join("attempt");
+            fs::create_dir(&attempt).expect("creates");
+            fs::write(attempt.join(Artefact::Csv.file_name()), "frame").expect("writes");
+            let file = state.result(job, Artefact::Csv);
+            let to = file.parent().expect("a folder").to_owned();
+            let (begin, begun) = std::sync::mpsc::channel();
+            let published = tokio::task::spawn_blocking(move || {
+                begun.recv().expect("begins");
+                while fs::rename(&attempt, &to).is_err() {}
+            });
+            let of = ResultsOf { job, claim: 1, completed_at: Timestamp::UNIX_EPOCH };
+            store.result(of, Artefact::Csv).await.expect("no error");
+            begin.send(()).expect("is awaited");
+            while !published.is_finished() {
+                store.result(of, Artefact::Csv).await.expect("no error");
+            }
+            assert!(file.exists());
+        }
+    }
 }

@@ -141,8 +141,13 @@ async fn each_deadline_is_enforced_and_named() {
         ("half-frame", Deadline::Progress, |deadlines, soon| deadlines.progress = soon),
         ("silent", Deadline::Wall, |deadlines, soon| deadlines.wall = soon),
         ("spin", Deadline::Cpu, |deadlines, soon| deadlines.cpu = soon),
-        ("progress:1 done silent", Deadline::ProcessExit, |_, _| ()),
-        ("close-stdout silent", Deadline::ProcessExit, |_, _| ()),
+        // Long enough for the messages before it.
+        ("progress:1 done silent", Deadline::ProcessExit, |deadlines, soon| {
+            deadlines.progress = 10 * soon
+        }),
+        ("close-stdout silent", Deadline::ProcessExit, |deadlines, soon| {
+            deadlines.progress = 10 * soon
+        }),
     ];
     for (script, which, shorten) in cases {
         for prefix in ["", "deaf "] {

@@ -49,7 +49,7 @@ const FLAGS: [&str; 18] = [
     "--worker-start-s-max",
     "120",
     "--worker-progress-s-max",
-    "170",
+    "30",
     "--log",
     "bodyscript=warn,bodyscript::ops::listeners=info,exit=info",
 ];

@@ -113,7 +113,7 @@ fn no_retry_is_promised_beyond_the_memory_budget() -> Result<()> {
 
 #[test]
 fn each_exit_reason_has_its_verdict() -> Result<()> {
-    let flags = ["--worker-grace-ms-max", "600", "--workers", "4", "--queue-max", "20"];
+    let flags = ["--worker-progress-s-max", "6", "--workers", "4", "--queue-max", "20"];
     let faults = Faults::start(&flags)?;
     let cases: [(&str, &str, &[&str]); 8] = [
         ("segv", "worker_crashed", &["crash", "crash"]),

@@ -300,9 +300,9 @@ impl Drive {
 
     /// The next event that a worker owes, and its deadline.
     fn expectation(&self) -> (Instant, Deadline) {
-        let Deadlines { start, progress, wall, grace, .. } = self.deadlines;
+        let Deadlines { start, progress, wall, .. } = self.deadlines;
         if let Some(since) = self.finished_at {
-            return (after(since, grace), Deadline::ProcessExit);
+            return (after(since, progress), Deadline::ProcessExit);
         }
         match self.conversation.phase() {
             Phase::Created | Phase::Starting => (after(self.spawned_at, start), Deadline::Start),

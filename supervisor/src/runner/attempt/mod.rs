@@ -116,13 +116,13 @@ pub struct Assignment {
 pub struct Deadlines {
     /// From the spawn to `Ready`.
     pub start: Duration,
-    /// From one message to the next.
+    /// From one message to the next, and from the final one to the exit.
     pub progress: Duration,
     /// From the assignment to the final message.
     pub wall: Duration,
     /// Processor time of all threads; the kernel counts whole seconds.
     pub cpu: Duration,
-    /// From the first request to end a worker to its exit, and from its final message to its exit.
+    /// From the first request to end a worker to its exit.
     pub grace: Duration,
 }
 

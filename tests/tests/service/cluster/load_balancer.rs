@@ -1,6 +1,6 @@
 //! Hosts behind a load balancer that sends each request to another one, with the example in `docs/proxies`.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bodyscript_tests::balanced_users::Users;
 use bodyscript_tests::cluster::checks::{await_completion, await_end_on, runs};
 use bodyscript_tests::cluster::{Cluster, STOP_DELAY};
@@ -29,7 +29,8 @@ fn restart_all(setup: Setup) -> Result<()> {
             cluster.end(host)?;
             cluster.start_again(host)
         })
-    })?;
+    });
+    let jobs = jobs.with_context(|| cluster.logged_errors())?;
     for id in jobs {
         await_completion(&cluster, &id)?;
     }
