@@ -53,6 +53,8 @@ export class WorkPicture {
     this.#disconnect();
     this.#job = null;
     this.#last = "";
+    // A seek in a video that is replaced does not end.
+    this.#isBusy = false;
     this.#reset();
   }
 
@@ -95,8 +97,10 @@ export class WorkPicture {
     this.#isBusy = frame !== null;
     if (!frame) return;
     this.#next = null;
+    const job = this.#job;
     const shown = () => {
-      if (this.#job) this.#draw(frame);
+      if (this.#job !== job) return;
+      this.#draw(frame);
       this.#advance();
     };
     // A video that is not there yet does not seek.
@@ -104,7 +108,7 @@ export class WorkPicture {
       requestAnimationFrame(shown);
     } else {
       this.#sample.onseeked = shown;
-      this.#sample.currentTime = frame.time_s;
+      this.#sample.currentTime = frame.source_time_s;
     }
   }
 
