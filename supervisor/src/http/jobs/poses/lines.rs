@@ -146,13 +146,21 @@ fn read_document(document: &File, offset: u64) -> io::Result<(usize, Part)> {
             continue;
         }
         let content = content.strip_suffix(b",").unwrap_or(content);
-        if serde_json::from_slice::<PoseFrame>(content).is_err() {
+        if !is_frame(content) {
             return Ok((taken, Part::Broken));
         }
         frames.extend_from_slice(content);
         frames.push(b'\n');
     }
     Ok((taken, Part::Frames(frames)))
+}
+
+/// Whether this is a frame that can be told as it is: what is told goes on after the first brace, and a carriage return,
+/// which JSON allows between values, would end the line of an event.
+fn is_frame(line: &[u8]) -> bool {
+    line.starts_with(b"{")
+        && !line.contains(&b'\r')
+        && serde_json::from_slice::<PoseFrame>(line).is_ok()
 }
 
 /// Fills the buffer as far as the file goes.
@@ -217,6 +225,8 @@ mod tests {
             format!("{{\"frames\":[\n{},\n", frame(0)),
             format!("{{\"frames\":[\n{},{}\n],\n", frame(0), frame(1)),
             "{\"frames\":[\n<script>\n],\n".into(),
+            format!("{{\"frames\":[\n {}\n],\n", frame(0)),
+            format!("{{\"frames\":[\n{}\n],\n", frame(0).replacen(',', ",\r", 1)),
             format!("{{\"frames\":[\n{{\"a\":\"{}\"}}\n],\n", "x".repeat(READ_BYTES_MAX as usize)),
         ] {
             let (_, end) = read(lines(&document)).await;
