@@ -26,7 +26,7 @@ pub(crate) async fn share(store: ArtefactStore, (job, claim): (JobId, u32), log:
         else {
             return;
         };
-        while offset < bytes {
+        while offset < bytes && !has_ended(&log.extent().borrow()) {
             match share_part(&store, part, &log, offset).await {
                 Ok((0, _)) => return,
                 Ok((taken, frames)) => {
