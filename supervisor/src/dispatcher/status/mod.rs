@@ -187,7 +187,7 @@ impl Status {
             total_frames,
             width: facts.map(|facts| facts.width),
             height: facts.map(|facts| facts.height),
-            eta_s: progress::seconds_left(state, place, live),
+            eta_s: progress::seconds_left(job, place, live),
             queue_position: place.map(|place| place.position),
             queue_total,
             error: failure.map(|error| error.sentence.clone()),
@@ -221,8 +221,8 @@ pub(crate) fn megabytes(bytes: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::policy::job::{JobError, JobEvent, Upload};
-    use bodyscript_protocol::message::Summary;
-    use bodyscript_protocol::options::{Options, Sampling};
+    use bodyscript_protocol::message::{Summary, VideoFacts};
+    use bodyscript_protocol::options::{Filter, Options, Sampling};
     use serde_json::{Value, json};
     use std::time::Duration;
 
@@ -274,6 +274,33 @@ mod tests {
         assert_eq!(status["created_at"], "1970-01-01T00:00:00Z");
         assert_eq!(status["file_size_mb"], 1.5);
         assert_eq!(status["urls"], Value::Null);
+    }
+
+    #[test]
+    fn between_its_passes_a_recorded_job_is_half_done() {
+        let mut job = job(&[JobEvent::Started]);
+        job.upload.options.filter = Filter::Offline;
+        let facts = VideoFacts {
+            width: 640,
+            height: 480,
+            frame_rate: (30, 1),
+            duration_ms: None,
+            frames_expected: 101,
+            trimmed: false,
+            rotation_degrees: 0,
+            mirrored: false,
+            container: String::new(),
+            codec: String::new(),
+        };
+        let mut live = Live { facts: Some(facts), ..Live::default() };
+        live.progress.frames_done = 101;
+        let begun = std::time::Instant::now().checked_sub(Duration::from_secs(10));
+        live.rate.received(1, begun.expect("the host runs for longer"));
+        let status = document(&job, None, Some(&live));
+        assert_eq!((&status["progress"], &status["current_frame"]), (&json!(50), &json!(101)));
+        assert!(status["eta_s"].as_u64() > Some(10), "{status}");
+        live.frames_written = 101;
+        assert_eq!(document(&job, None, Some(&live))["eta_s"], 0);
     }
 
     #[test]

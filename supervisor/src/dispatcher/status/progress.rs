@@ -33,21 +33,17 @@ pub(crate) fn frames(job: &Job, live: Option<&Live>) -> (u32, Option<u32>) {
 }
 
 /// Estimated seconds until the job is over, if there is a basis for them.
-pub(crate) fn seconds_left(
-    state: &JobState,
-    place: Option<Place>,
-    live: Option<&Live>,
-) -> Option<u64> {
-    let time = time_left(state, place, live)?;
+pub(crate) fn seconds_left(job: &Job, place: Option<Place>, live: Option<&Live>) -> Option<u64> {
+    let time = time_left(job, place, live)?;
     Some(time.as_millis().div_ceil(1000) as u64)
 }
 
-fn time_left(state: &JobState, place: Option<Place>, live: Option<&Live>) -> Option<Duration> {
-    match (state, live) {
+fn time_left(job: &Job, place: Option<Place>, live: Option<&Live>) -> Option<Duration> {
+    match (job.state(), live) {
         (JobState::Pending { .. }, _) => place?.time_left,
-        (JobState::Processing { .. }, Some(Live { facts, progress, rate, .. })) => {
-            let total = facts.as_ref()?.frames_expected;
-            rate.time_left(progress.frames_done, total, Instant::now())
+        (JobState::Processing { .. }, Some(live)) => {
+            let (done, all) = frames_of_passes(job, Some(live), frames(job, Some(live)));
+            live.rate.time_left(done, all?, Instant::now())
         }
         _ => None,
     }
