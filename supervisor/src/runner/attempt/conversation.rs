@@ -59,6 +59,11 @@ impl Conversation {
         self.received += lapse;
     }
 
+    /// The same after a time in which no message was read: the next one is expected from now on.
+    pub(crate) fn postpone_to_now(&mut self) {
+        self.received = Instant::now();
+    }
+
     /// Encodes `Prepare`.
     pub(crate) fn prepare(&mut self, prepare: Prepare) -> Result<Vec<u8>, ProtocolError> {
         self.encode_outgoing(&ToWorker::Prepare(prepare))
@@ -193,6 +198,11 @@ impl Conversation {
     /// Whether bytes of an unfinished frame are left.
     pub(crate) fn has_partial_message(&self) -> bool {
         self.decoder.has_partial_message()
+    }
+
+    /// Whether a write of poses is in progress, during which no messages are to be read.
+    pub(super) fn is_writing_poses(&self) -> bool {
+        self.poses.is_writing()
     }
 
     /// The writer of the poses.

@@ -186,7 +186,8 @@ impl Drive {
                 },
                 Event::Log(read) => self.receive_log(read),
                 Event::Tick => self.sample(),
-                Event::PosesWritten => {}
+                // What the worker has sent meanwhile is read only now.
+                Event::PosesWritten => self.conversation.postpone_to_now(),
                 // Not if it was just postponed.
                 Event::DeadlinePassed if Instant::now() < self.next_deadline() => {}
                 Event::DeadlinePassed => self.on_deadline(),
@@ -231,7 +232,7 @@ impl Drive {
 
     async fn event(&mut self) -> Event {
         let due = self.next_deadline();
-        let is_writing = self.conversation.poses().is_writing();
+        let is_writing = self.conversation.is_writing_poses();
         tokio::select! {
             _ = self.pidfd.readable() => Event::Exited,
             event = self.control.next() => Event::Control(event),
@@ -312,7 +313,9 @@ impl Drive {
             Phase::Ready | Phase::Probed | Phase::Running | Phase::Ended => {
                 let next = (after(self.conversation.received(), progress), Deadline::Progress);
                 let last = (after(self.started_at(), wall), Deadline::Wall);
-                if next.0 < last.0 { next } else { last }
+                // While the disk takes poses, no message is read.
+                let is_read = !self.conversation.is_writing_poses();
+                if is_read && next.0 < last.0 { next } else { last }
             }
         }
     }
