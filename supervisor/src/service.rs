@@ -278,7 +278,7 @@ async fn drain(
         () = sleep(drain_max.max(stop_delay)) => tracing::warn!("stopping running jobs: drain time exceeded"),
         () = shutdown.requested_twice() => tracing::warn!("stopping running jobs: second stop request"),
     }
-    // An error webhook_sender that the dispatcher, and with it every attempt, has ended already.
+    // An error means that the dispatcher, and with it every attempt, has ended already.
     let _ = dispatcher.stop(Stop::Shutdown).await;
 }
 

@@ -142,7 +142,6 @@ impl Rows {
 
     fn add_keys(&mut self, frame: &Frame<'_>, person: Option<&Person>) {
         let is_detected = person.is_some_and(Person::is_detected);
-
         for landmark in 0..LANDMARKS {
             self.frame_id.push(frame.id.cast_signed());
             self.landmark_id.push(landmark as i32);
