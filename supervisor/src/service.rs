@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -85,10 +86,8 @@ pub(crate) async fn run(
     let (state, _lock) = StateDir::open(&config.state_dir)?;
     let factory = WorkerFactory::open(&config.factory())?;
     let sandbox = trial(&factory, config.worker_memory_bytes_max, config.deadlines).await?;
-    let Some((mut past, writer)) = open_journal(&config, &state, &mut signals.shutdown).await?
-    else {
-        return Ok(());
-    };
+    let opened = open_journal(&config, &state, &mut signals.shutdown).await?;
+    let Some((mut past, writer)) = opened else { return Ok(()) };
     let objects = config.artefacts.as_ref().map(Objects::open).transpose()?;
     let resumables = open_resumables(&config, &state, &past, objects.clone())?;
     let artefacts = ArtefactStore::new(state.clone(), objects);
@@ -103,9 +102,7 @@ pub(crate) async fn run(
         Dispatcher::start(config.clone(), runner(factory), artefacts.clone(), recovered);
     let closing = CancellationToken::new();
     let webhooks = Webhooks::open(webhook_sender, records, adopted, &dispatcher, &closing)?;
-    let clients = Clients::new(config.access.clients.clone());
-    let (settings, settings_receiver) =
-        watch::channel(Settings { config: config.clone(), access, clients, reload_refused: None });
+    let (settings, settings_receiver) = watch::channel(first_settings(&config, access));
     let connections = Connections::new(&config.http, settings_receiver.clone());
     let service = Service {
         dispatcher: dispatcher.clone(),
@@ -133,22 +130,44 @@ pub(crate) async fn run(
     let operations = tokio::spawn(run_operations(operations, signals.commands, control));
     let probe = tokio::spawn(async move { artefacts.probe().await });
     let report = systemd::report_on(dispatcher.clone());
+    let tasks = Tasks { server, operations, probe, report };
     systemd::ready();
 
     drain(&dispatcher, &settings_receiver, signals.shutdown).await;
-    report.abort();
-    probe.abort();
-    operations.abort();
-    closing.cancel();
-    let _ = server.await;
-    // Its end closes the control socket and drops its handle to the dispatcher.
-    let _ = operations.await;
+    tasks.end(&closing).await;
     drop(dispatcher);
     let _ = dispatcher_task.await;
     // Returns once everything is written.
     writer.await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What runs beside the dispatcher.
+struct Tasks {
+    server: JoinHandle<()>,
+    operations: JoinHandle<()>,
+    probe: JoinHandle<()>,
+    report: JoinHandle<()>,
+}
+
+impl Tasks {
+    /// Ends all; returns once requests are answered and the control socket is closed.
+    async fn end(self, closing: &CancellationToken) {
+        self.report.abort();
+        self.probe.abort();
+        self.operations.abort();
+        closing.cancel();
+        let _ = self.server.await;
+        // Its end drops its handle to the dispatcher.
+        let _ = self.operations.await;
+    }
+}
+
+/// The settings until the first reload.
+fn first_settings(config: &Arc<Config>, access: Access) -> Settings {
+    let clients = Clients::new(config.access.clients.clone());
+    Settings { config: config.clone(), access, clients, reload_refused: None }
 }
 
 /// A journal, and the end of its writer: once every handle is dropped and everything is written.

@@ -112,8 +112,7 @@ pub(crate) async fn run(
         let files = files.clone();
         async move { files.discard_attempt(job, claim).await }
     };
-    let prepared = prepare(&store, (job, claim), plan.parameters.options).await;
-    let Prepared { folder, video, artefacts, recording, poses } = match prepared {
+    let prepared = match prepare(&store, (job, claim), plan.parameters.options).await {
         Ok(prepared) => prepared,
         Err(error) => {
             release(WorkerHandle { assignment, live, attempt, is_standby }).await;
@@ -126,22 +125,13 @@ pub(crate) async fn run(
         }
     };
     // An attempt is prepared once.
-    let _ = plan.poses.set(poses.clone());
+    let _ = plan.poses.set(prepared.poses.clone());
     if is_shared {
-        tokio::spawn(pose_sharing::share(store.clone(), (job, plan.claim), poses.clone()));
+        tokio::spawn(pose_sharing::share(store.clone(), (job, claim), prepared.poses.clone()));
     }
+    let (folder, assigned) = prepared.into_assignment(&plan);
     // If the worker has exited, its exit report gives the reason.
-    let _ = assignment.send(Assignment {
-        job: job.to_string(),
-        number: plan.number,
-        origin: plan.origin.clone(),
-        video,
-        artefacts,
-        recording,
-        parameters: plan.parameters,
-        results_bytes_max: plan.results_bytes_max,
-        poses: Some(poses),
-    });
+    let _ = assignment.send(assigned);
     let folder = Arc::new(folder);
     let (exit_report, synced) = join!(attempt, sync_early(Arc::clone(&folder), live));
     let decision = decide(&exit_report, &plan.history);
@@ -213,6 +203,25 @@ struct Prepared {
     artefacts: Vec<(Artefact, File)>,
     recording: Option<File>,
     poses: PoseLog,
+}
+
+impl Prepared {
+    /// The folder, and what the worker is given.
+    fn into_assignment(self, plan: &AttemptPlan) -> (AttemptFolder, Assignment) {
+        let Self { folder, video, artefacts, recording, poses } = self;
+        let assignment = Assignment {
+            job: plan.job.to_string(),
+            number: plan.number,
+            origin: plan.origin.clone(),
+            video,
+            artefacts,
+            recording,
+            parameters: plan.parameters,
+            results_bytes_max: plan.results_bytes_max,
+            poses: Some(poses),
+        };
+        (folder, assignment)
+    }
 }
 
 async fn prepare(
