@@ -89,3 +89,29 @@ fn rows_of_groups<R: Read>(footer: &mut Thrift<R>) -> Result<u64, Invalid> {
     }
     Ok(rows)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check_bytes, fault, replace, run};
+    use bodyscript_protocol::artefact::Artefact;
+    use bodyscript_sample_results::summary;
+
+    #[test]
+    fn faults_are_named() {
+        let parquet = |change: &dyn Fn(&mut Vec<u8>)| fault(Artefact::Parquet, change);
+        assert_eq!(parquet(&replace("PAR1", "PAR2")), "it does not begin and end as Parquet");
+        assert_eq!(parquet(&replace("presence", "presents")), "its columns differ");
+        let longer = |bytes: &mut Vec<u8>| {
+            let at = bytes.len() - 6;
+            bytes[at] = 1;
+        };
+        assert_eq!(parquet(&longer), "its footer is longer than the file");
+    }
+
+    #[test]
+    fn the_footer_states_the_reported_rows() {
+        let bytes = run(summary(2)).artefact(Artefact::Parquet);
+        let refused = check_bytes(Artefact::Parquet, &bytes, &run(summary(3)));
+        assert_eq!(refused.expect_err("too few").to_string(), "rows: 66 instead of 99");
+    }
+}
