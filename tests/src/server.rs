@@ -56,7 +56,8 @@ impl TestServer {
     pub fn launch(folder: Arc<TempDir>, flags: &[&str], failpoint: Option<&str>) -> Result<Self> {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let failpoint = failpoint.map(|name| (DIE_AT_FAILPOINT, name));
-        Self::launch_at([port, 0], folder, flags, failpoint.as_slice())
+        let program = programs::path("bodyscript")?;
+        Self::launch_program(&program, ([port, 0], folder), flags, failpoint.as_slice())
     }
 
     /// As [`TestServer::start_in`], on these ports: the public one and the operators'.
@@ -78,15 +79,6 @@ impl TestServer {
 
     /// On these ports: the public one and the operators', which may be 0. A flag of the test
     /// overrides the latter.
-    fn launch_at(
-        ports: [u16; 2],
-        folder: Arc<TempDir>,
-        flags: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Result<Self> {
-        Self::launch_program(&programs::path("bodyscript")?, (ports, folder), flags, variables)
-    }
-
     fn launch_program(
         program: &Path,
         ([port, operators], folder): ([u16; 2], Arc<TempDir>),
@@ -120,17 +112,9 @@ impl TestServer {
     }
 
     fn await_ready(&mut self) -> Result<()> {
-        let deadline = Instant::now() + WAIT_MAX;
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("the service ended with {status}: {}", self.log());
-            }
-            if self.get("/readyz").is_ok_and(|answer| answer.status().is_success()) {
-                return Ok(());
-            }
-            sleep(POLL_INTERVAL);
-        }
-        bail!("the service does not become ready: {}", self.log())
+        let is_ready = self.ready_or_exited()?;
+        ensure!(is_ready, "the service ended with {:?}: {}", self.child.try_wait()?, self.log());
+        Ok(())
     }
 
     /// Waits until the service is ready or has exited; gives whether it is ready.
