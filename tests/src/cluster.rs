@@ -23,6 +23,10 @@ use tempfile::TempDir;
 /// After how long without a sign of life a host loses its jobs to others. Far longer than a host of tests is slow.
 pub const LEASE: Duration = Duration::from_secs(3);
 
+/// Flags of a host that accepts as many jobs as a test uploads.
+pub const MANY_JOBS: [&str; 6] =
+    ["--workers", "2", "--queue-max", "1000", "--client-uploads-per-minute-max", "60000"];
+
 /// The flag for how long a host that stops goes on accepting requests.
 pub const STOP_DELAY: &str = "--stop-delay-s";
 

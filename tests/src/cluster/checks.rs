@@ -4,6 +4,7 @@ use super::Cluster;
 use crate::leftovers::descendants;
 use crate::polling::{ends, wait_until};
 use crate::server::TestServer;
+use crate::traces::fault_video;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::cell::Cell;
@@ -125,4 +126,26 @@ pub fn claims(names: &[String], id: &str) -> BTreeSet<String> {
     let prefix = format!("a/results/{id}/");
     let claims = names.iter().filter_map(|name| name.strip_prefix(&prefix)?.split('/').next());
     claims.map(str::to_owned).collect()
+}
+
+/// Waits until a host is ready.
+pub fn await_ready(server: &TestServer) -> Result<()> {
+    wait_until("the host is ready", || Ok(server.get("/readyz")?.status().is_success()))
+}
+
+/// Waits until a job that this host ran during an outage is completed; checks that it was run once, that no job was taken
+/// over, and that every host is ready and completes another job.
+pub fn check_outage_survived(cluster: &Cluster, runner: usize, id: &str) -> Result<()> {
+    await_completion(cluster, id)?;
+    for host in 0..cluster.size() {
+        ensure!(runs(cluster, host, id) == usize::from(host == runner), "host {host} ran {id}");
+    }
+    ensure!(lines_with(cluster, TAKEOVER) == 0, "a job was taken over");
+    let videos = tempfile::tempdir()?;
+    for host in 0..cluster.size() {
+        let server = cluster.host(host);
+        await_ready(server)?;
+        await_completion(cluster, &server.submit(&fault_video(videos.path(), "ok")?)?)?;
+    }
+    Ok(())
 }

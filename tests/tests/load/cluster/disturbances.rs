@@ -5,10 +5,10 @@
 
 use crate::run_exclusively;
 use anyhow::{Context, Result, ensure};
-use bodyscript_tests::cluster::Cluster;
 use bodyscript_tests::cluster::checks::{
     REFUSED, TAKEOVER, await_completion, busiest, check_served_alike, claims, lines_with,
 };
+use bodyscript_tests::cluster::{Cluster, MANY_JOBS};
 use bodyscript_tests::polling::{ids, wait_until};
 use bodyscript_tests::report;
 use fastrand::Rng;
@@ -38,18 +38,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 const ACCEPTANCE_MAX: Duration = Duration::from_secs(120);
 
 /// The results of the first job are to be there when the last has ended.
-const FLAGS: [&str; 10] = [
-    "--workers",
-    "2",
-    "--queue-max",
-    "1000",
-    "--client-uploads-per-minute-max",
-    "60000",
-    "--result-ttl-s",
-    "86400",
-    "--pressure-ttl-s",
-    "86400",
-];
+const FLAGS: [&str; 4] = ["--result-ttl-s", "86400", "--pressure-ttl-s", "86400"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Disturbance {
@@ -195,7 +184,8 @@ fn disturbances_lose_no_job_and_publish_none_twice() -> Result<()> {
     let _exclusive = run_exclusively();
     let jobs = std::env::var("CLUSTER_JOBS").ok().and_then(|text| text.parse().ok());
     let (plan, begun) = (plan(jobs.unwrap_or(JOBS)), Instant::now());
-    let Some(mut cluster) = Cluster::of(HOSTS, &FLAGS).with_links().start()? else {
+    let flags = [&MANY_JOBS[..], &FLAGS].concat();
+    let Some(mut cluster) = Cluster::of(HOSTS, &flags).with_links().start()? else {
         return Ok(());
     };
     cluster.note_publications()?;

@@ -5,7 +5,7 @@
 use crate::run_exclusively;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::balanced_users::Users;
-use bodyscript_tests::cluster::{Cluster, STOP_DELAY};
+use bodyscript_tests::cluster::{Cluster, MANY_JOBS, STOP_DELAY};
 use bodyscript_tests::polling::{ends, wait_until};
 use bodyscript_tests::proxies::{Proxy, Setup};
 use bodyscript_tests::{programs, report};
@@ -14,18 +14,6 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 const HOSTS: usize = 3;
-
-/// Room for all jobs of the test.
-const FLAGS: [&str; 8] = [
-    "--workers",
-    "2",
-    "--queue-max",
-    "1000",
-    "--client-uploads-per-minute-max",
-    "60000",
-    STOP_DELAY,
-    "3",
-];
 
 const USERS: Users = Users { count: 4, jobs_min: 200 };
 
@@ -49,7 +37,8 @@ fn hosts_are_upgraded_one_after_the_other_without_a_failed_request() -> Result<(
     }
     let own = programs::path("bodyscript")?;
     let own = own.parent().context("a folder")?;
-    let Some(mut cluster) = Cluster::start(HOSTS, &FLAGS)? else { return Ok(()) };
+    let flags = [&MANY_JOBS[..], &[STOP_DELAY, "3"]].concat();
+    let Some(mut cluster) = Cluster::start(HOSTS, &flags)? else { return Ok(()) };
     let urls: Vec<_> = (0..HOSTS).map(|host| cluster.host(host).url("")).collect();
     let newest = tables(&cluster)?;
     (0..HOSTS).try_for_each(|host| cluster.end(host))?;

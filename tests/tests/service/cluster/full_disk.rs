@@ -2,7 +2,9 @@
 
 use anyhow::{Result, ensure};
 use bodyscript_tests::cluster::Cluster;
-use bodyscript_tests::cluster::checks::{await_end, await_runner, check_served_alike, runs};
+use bodyscript_tests::cluster::checks::{
+    await_end, await_ready, await_runner, check_served_alike, runs,
+};
 use bodyscript_tests::ctl::ctl_json;
 use bodyscript_tests::disks::Disk;
 use bodyscript_tests::polling::wait_until;
@@ -51,7 +53,7 @@ fn a_host_with_a_full_disk_leaves_its_jobs_to_others() -> Result<()> {
     }
 
     disk.free()?;
-    wait_until("the host is ready", || Ok(full.get("/readyz")?.status().is_success()))?;
+    await_ready(full)?;
     let id = full.submit(&fault_video(videos.path(), "ok")?)?;
     ensure!(await_end(&cluster, &id)?["status"] == "completed");
     check_served_alike(&cluster, &id)?;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::balanced_users::Users;
 use bodyscript_tests::cluster::checks::{await_completion, await_end_on, runs};
-use bodyscript_tests::cluster::{Cluster, STOP_DELAY};
+use bodyscript_tests::cluster::{Cluster, MANY_JOBS, STOP_DELAY};
 use bodyscript_tests::polling::{ends, wait_until};
 use bodyscript_tests::proxies::{Proxy, Setup};
 use bodyscript_tests::traces::fault_video;
@@ -13,13 +13,9 @@ use serde_json::Value;
 
 const HOSTS: usize = 3;
 
-/// Room for all jobs of the test.
-const FLAGS: [&str; 6] =
-    ["--workers", "2", "--queue-max", "1000", "--client-uploads-per-minute-max", "60000"];
-
 /// Restarts all hosts behind a load balancer while users upload and follow jobs; no request may fail.
 fn restart_all(setup: Setup) -> Result<()> {
-    let flags = [&FLAGS[..], &[STOP_DELAY, "3"]].concat();
+    let flags = [&MANY_JOBS[..], &[STOP_DELAY, "3"]].concat();
     let Some(mut cluster) = Cluster::start(HOSTS, &flags)? else { return Ok(()) };
     let urls: Vec<_> = (0..HOSTS).map(|host| cluster.host(host).url("")).collect();
     let urls: Vec<_> = urls.iter().map(String::as_str).collect();

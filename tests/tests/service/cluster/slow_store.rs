@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use bodyscript_tests::cluster::Cluster;
 use bodyscript_tests::cluster::checks::{
-    REFUSED, TAKEOVER, await_completion, await_end_on, await_runner, hosts_that_log, runs,
+    REFUSED, await_completion, await_end_on, await_runner, check_outage_survived, hosts_that_log,
 };
 use bodyscript_tests::ctl::ctl_json;
 use bodyscript_tests::polling::wait_until;
@@ -37,14 +37,7 @@ fn while_the_store_answers_late_uploads_are_refused_and_results_kept() -> Result
     for host in 0..cluster.size() {
         cluster.store_link(host)?.delay(Duration::ZERO);
     }
-    await_completion(&cluster, &id)?;
-    assert_eq!((runs(&cluster, runner, &id), runs(&cluster, 1 - runner, &id)), (1, 0));
-    assert_eq!(hosts_that_log(&cluster, TAKEOVER, ""), Vec::<usize>::new());
-    for host in 0..cluster.size() {
-        let server = cluster.host(host);
-        wait_until("the host is ready", || Ok(server.get("/readyz")?.status().is_success()))?;
-        await_completion(&cluster, &server.submit(&fault_video(videos.path(), "ok")?)?)?;
-    }
+    check_outage_survived(&cluster, runner, &id)?;
     cluster.stop()
 }
 
