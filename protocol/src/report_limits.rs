@@ -76,13 +76,13 @@ fn is_media_type(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::options::{Options, Sampling, Thousandths};
     use crate::warning::Warnings;
     use std::num::NonZeroU32;
 
-    const LIMITS: MediaLimits = MediaLimits {
+    pub(crate) const LIMITS: MediaLimits = MediaLimits {
         duration_ms_max: 10_000,
         on_long: OnLong::Trim,
         side_px_max: 1920,

@@ -82,19 +82,14 @@ fn is_finite(landmark: &Landmark) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{MediaLimits, OnLong};
+    use crate::message::MediaLimits;
     use crate::options::{Options, PEOPLE_MAX, Sampling};
+    use crate::report_limits::tests::LIMITS;
     use std::num::NonZeroU32;
 
     fn job(people_max: u32, interval: u32) -> JobParameters {
         let sampling = Sampling::every(interval).expect("an interval");
-        let limits = MediaLimits {
-            duration_ms_max: 1_000,
-            on_long: OnLong::Trim,
-            side_px_max: 640,
-            area_px_max: 640 * 480,
-            frame_rate_max: 10,
-        };
+        let limits = MediaLimits { duration_ms_max: 1_000, frame_rate_max: 10, ..LIMITS };
         let options = Options { people_max, sampling, ..Options::default() };
         JobParameters { options, limits, threads: NonZeroU32::MIN }
     }

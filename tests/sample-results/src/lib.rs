@@ -9,7 +9,7 @@ mod media;
 mod tables;
 
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::message::{JobParameters, Summary, VideoFacts};
+use bodyscript_protocol::message::{JobParameters, MediaLimits, OnLong, Summary, VideoFacts};
 use bodyscript_protocol::pose::{LANDMARKS, Landmark};
 use bodyscript_protocol::pose_frame::{PersonPose, PoseFrame};
 use bodyscript_protocol::warning::Warnings;
@@ -79,6 +79,15 @@ pub fn pose_frame(frame_id: u32, detected: bool) -> PoseFrame {
     let people = person.into_iter().collect();
     PoseFrame { frame_id, time_s: 0.5, detected, strategy, source_time_s: 0.5, people }
 }
+
+/// Limits on the video of a job.
+pub const LIMITS: MediaLimits = MediaLimits {
+    duration_ms_max: 10_000,
+    on_long: OnLong::Trim,
+    side_px_max: 4096,
+    area_px_max: 4096 * 4096,
+    frame_rate_max: 240,
+};
 
 /// The totals of a run in which every frame is processed and has one person.
 pub fn summary(frames: u32) -> Summary {

@@ -110,19 +110,14 @@ fn cause_of(error: ValidationError) -> Cause {
 mod tests {
     use super::*;
     use crate::runner::attempt::origin::Origin;
-    use bodyscript_protocol::message::{MediaLimits, OnLong};
+    use bodyscript_protocol::message::MediaLimits;
     use bodyscript_protocol::options::Options;
+    use bodyscript_sample_results::LIMITS;
     use std::num::NonZeroU32;
 
     fn results(artefacts: &[Artefact], results_bytes_max: u64) -> Results {
         let file = || tempfile::tempfile().expect("a file");
-        let limits = MediaLimits {
-            duration_ms_max: 1_000,
-            on_long: OnLong::Trim,
-            side_px_max: 640,
-            area_px_max: 640 * 480,
-            frame_rate_max: 10,
-        };
+        let limits = MediaLimits { duration_ms_max: 1_000, frame_rate_max: 10, ..LIMITS };
         let options = Options::default();
         let (_, _, results) = Results::of(Assignment {
             job: "job".into(),

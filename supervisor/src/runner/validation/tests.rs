@@ -3,9 +3,8 @@
 use super::content::Content;
 use super::*;
 use bodyscript_protocol::layout::openpose_name;
-use bodyscript_protocol::message::{MediaLimits, OnLong};
 use bodyscript_protocol::options::{Options, Sampling};
-use bodyscript_sample_results::{SampleRun, summary};
+use bodyscript_sample_results::{LIMITS, SampleRun, summary};
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::io::{Cursor, Write};
@@ -14,16 +13,10 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 pub(super) fn run(summary: Summary) -> SampleRun {
-    let limits = MediaLimits {
-        duration_ms_max: 10_000,
-        on_long: OnLong::Trim,
-        side_px_max: 4096,
-        area_px_max: 4096 * 4096,
-        frame_rate_max: 240,
-    };
+    let (options, threads) = (Options::default(), NonZeroU32::MIN);
     SampleRun {
         job: "job".into(),
-        parameters: JobParameters { options: Options::default(), limits, threads: NonZeroU32::MIN },
+        parameters: JobParameters { options, limits: LIMITS, threads },
         facts: VideoFacts {
             width: 639,
             height: 480,
