@@ -2,7 +2,7 @@
 //! before the filter are kept beside.
 
 use anyhow::{Context, Result};
-use bodyscript_tests::fixture::{Clip, footage};
+use bodyscript_tests::fixture::{Clip, Codec, Container, decode, footage};
 use bodyscript_tests::mannequin::Scene;
 use bodyscript_tests::pose_table::PoseTable;
 use bodyscript_tests::programs::Run;
@@ -136,5 +136,23 @@ fn every_format_is_written_in_two_passes_and_none_needs_the_pictures() -> Result
     let data = run(&video, "offline", "csv")?;
     let table = |run: &Run| std::fs::read(run.artefact(&video, "pose_data.csv"));
     assert_eq!(table(&data)?, table(&all)?, "the same without pictures");
+    Ok(())
+}
+
+/// These are not read by a demuxer: each pass reads their frames from the beginning of the file.
+#[test]
+fn animations_and_plain_frames_have_their_pictures_in_the_second_pass() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for (container, name) in
+        [(Container::Gif, "gif.gif"), (Container::Apng, "apng.png"), (Container::Y4m, "y4m.y4m")]
+    {
+        let video = folder.path().join(name);
+        let clip = Clip::new().size(320, 240).fps(25, 1).frames(12);
+        clip.container(container).codec(Codec::Uncompressed).encode(&video)?;
+        let run = run(&video, "offline", "video,csv")?;
+        let pictures = decode(&run.artefact(&video, "output.mp4"))?.frames;
+        let table = PoseTable::read(&run.artefact(&video, "pose_data.csv"))?;
+        assert_eq!((pictures.len(), table.times.len()), (12, 12), "{name}");
+    }
     Ok(())
 }

@@ -77,6 +77,19 @@ fn decoded(bytes: &[u8]) -> Decoded {
 }
 
 #[test]
+fn an_animation_is_decoded_again_from_its_beginning() {
+    for bytes in [gif(&[4; FRAMES as usize]), apng(&[(1, 25); FRAMES as usize])] {
+        let file = file_of(&bytes);
+        // Both handles share the position in the file, as those of two passes do.
+        let again = file.try_clone().expect("a second handle");
+        let first = decode(file, &LIMITS).expect("an animation");
+        let second = decode(again, &LIMITS).expect("the same animation");
+        assert_eq!(first.times.len(), usize::from(FRAMES));
+        assert_eq!((first.times, first.levels), (second.times, second.levels));
+    }
+}
+
+#[test]
 fn every_frame_of_a_gif_comes_at_its_time() {
     let delays: Vec<_> = (0..FRAMES).map(|n| 6 + n % 2).collect();
     let clip = decoded(&gif(&delays));
