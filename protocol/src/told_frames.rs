@@ -1,5 +1,5 @@
-//! Which poses a worker may tell: each processed frame once and in order, with finite numbers and no more people than its
-//! job has.
+//! Which poses a worker may tell: each processed frame once and in order, with finite numbers and no more people than
+//! its job has.
 //!
 //! Called by the session for each message, before anything is shown of it.
 

@@ -28,7 +28,7 @@ export class WorkPicture {
       this.#stage.hidden = true;
       this.#isBusy = false;
     };
-    // A page that nobody sees takes up none of the few connections to the service.
+    // A hidden page uses none of the few connections to the service.
     document.addEventListener("visibilitychange", () => (document.hidden ? this.#disconnect() : this.#connect()));
   }
 
@@ -41,7 +41,7 @@ export class WorkPicture {
     else this.#sample.removeAttribute("src");
   }
 
-  /** Shows the people in a job that is processed, if its size is known and nobody minds the movement. */
+  /** Shows the people in a job that is processed, if its size is known and the user has not asked for less motion. */
   follow({ job_id: id, width, height }) {
     if (this.#job === id || !width || prefersStillness.matches) return;
     this.#job = id;

@@ -28,8 +28,8 @@ pub struct Users {
 }
 
 impl Users {
-    /// Lets them work until the action is over and they have had enough jobs; gives the ids of these. The action may ask how
-    /// many there are.
+    /// Lets them work until the action is over and they have had enough jobs; gives the ids of these. The action may
+    /// ask how many there are.
     pub fn work_during(
         self,
         proxy: &Proxy,

@@ -1,5 +1,5 @@
-//! A store that speaks S3, for one test on loopback: moto, as `make python-tools` installs it, which keeps its objects in
-//! memory, or the one that `OBJECT_SERVER` names.
+//! A store that speaks S3, for one test on loopback: moto, as `make python-tools` installs it, which keeps its
+//! objects in memory, or the one that `OBJECT_SERVER` names.
 
 use crate::polling::wait_until;
 use crate::report;
@@ -120,7 +120,8 @@ impl ObjectServer {
         format!("http://{}", self.address)
     }
 
-    /// The flags of a service with its files in this store, below the prefix `a`. The folder gets a file with credentials.
+    /// The flags of a service with its files in this store, below the prefix `a`. The folder gets a file with
+    /// credentials.
     pub fn flags(&self, folder: &Path) -> Result<Vec<String>> {
         self.flags_at(self.address, folder)
     }

@@ -1,4 +1,4 @@
-//! How near landmarks are to the joints of a rendered figure, and how much they tremble.
+//! How near landmarks are to the joints of a rendered figure, and their jitter.
 
 use crate::fixture::Clip;
 use crate::pose_table::{PoseTable, Row};

@@ -162,7 +162,7 @@ pub static OPTIONS: [OptionRow; 14] = [
     },
     OptionRow {
         name: "person",
-        help: "Follow this person as number 0, whoever walks in front",
+        help: "Follow this person as number 0, also when others walk in front",
         values: Values::Person,
         value_name: "PERSON",
         excludes: None,

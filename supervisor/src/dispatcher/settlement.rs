@@ -90,8 +90,8 @@ impl State {
         self.settlements.tasks.spawn(async move { Settled { id, change, written: written.await } });
     }
 
-    /// Sends that the video of a failed job is to be removed. Every host does so; the journal takes one, and none if the job
-    /// is queued again.
+    /// Sends that the video of a failed job is to be removed. Every host does so; the journal takes one, and none if
+    /// the job is queued again.
     pub(crate) fn settle_discard(&mut self, id: JobId, why: &'static str) {
         let Some(job) = self.jobs.get_mut(id) else { return };
         job.discard_video();
@@ -102,8 +102,8 @@ impl State {
         self.settlements.tasks.spawn(async move { Settled { id, change, written: written.await } });
     }
 
-    /// Sends the removal of a job that no worker processes, if it is still at this revision: another host may have queued
-    /// it again.
+    /// Sends the removal of a job that no worker processes, if it is still at this revision: another host may have
+    /// queued it again.
     pub(crate) fn settle_removal(
         &mut self,
         (id, known): (JobId, Revision),

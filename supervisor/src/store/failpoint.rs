@@ -1,5 +1,5 @@
-//! Named points at which a test kills the program as `kill -9` would, at once, with nothing flushed or dropped; suspends it as
-//! SIGSTOP does; or has it skip a step, to show what the step is for.
+//! Named points at which a test kills the program as `kill -9` would, at once, with nothing flushed or dropped;
+//! suspends it as SIGSTOP does; or has it skip a step, to show what the step is for.
 //!
 //! Only in builds with debug assertions, which the tests run; in a release the calls do nothing.
 //! A variable names one point, and with `:n` its n-th pass: `DIE_AT_FAILPOINT=upload_renamed:2`, `SUSPEND_AT_FAILPOINT`;

@@ -1,7 +1,6 @@
-//! Tests that load the whole host: thousands of kernel kills, crashes of the service, damaged videos, and a large program
-//! that reads results.
-//! They run one after another, because each of them uses all processors and some measure how the memory of
-//! the service grows.
+//! Tests that load the whole host: thousands of kernel kills, crashes of the service, damaged videos, and a large
+//! program that reads results. They run one after another, because each of them uses all processors and some measure
+//! how the memory of the service grows.
 
 mod blender;
 mod cluster;

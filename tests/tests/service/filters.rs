@@ -1,4 +1,4 @@
-//! Filters that know later frames: what trembles is stilled, movement stays, short gaps are filled, and the values
+//! Filters that know later frames: jitter is reduced, movement stays, short gaps are filled, and the values
 //! before the filter are kept beside.
 
 use anyhow::{Context, Result};
@@ -33,7 +33,7 @@ fn brisk(time: Duration) -> Scene {
 const ERROR_GROWTH_MAX: f64 = 0.02;
 
 #[test]
-fn the_offline_filter_stills_what_trembles_and_keeps_movement() -> Result<()> {
+fn the_offline_filter_reduces_jitter_and_keeps_movement() -> Result<()> {
     let clip = |width, height, yaw| Clip::new().frames(FRAMES).size(width, height).yaw(yaw);
     let clips = [
         ("still, small", clip(320, 240, 0.2).footage(footage::standing)),

@@ -1,8 +1,8 @@
 //! The Butterworth low pass of order 4, forwards and backwards, so that nothing is delayed.
 //!
-//! Equal to SciPy's `filtfilt(*butter(4, cutoff, fs=rate), values)`: with its odd extension of both ends by 15 values, and
-//! as many as there are but one where there are fewer. As both directions attenuate, the filter as a whole is of order
-//! 8 and halves the power at 0.9 of the cut-off frequency.
+//! Equal to SciPy's `filtfilt(*butter(4, cutoff, fs=rate), values)`: with its odd extension of both ends by 15
+//! values, and as many as there are but one where there are fewer. As both directions attenuate, the filter as a
+//! whole is of order 8 and halves the power at 0.9 of the cut-off frequency.
 
 use std::f64::consts::PI;
 
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slow_movement_passes_without_delay_and_tremble_does_not() {
+    fn slow_movement_passes_without_delay_and_fast_noise_does_not() {
         let filter = Butterworth::new(6.0, 30.0).expect("below half the rate");
         let at = |i: i32| f64::from(i) / 30.0;
         let slow = |i: i32| (2.0 * PI * at(i)).sin();

@@ -1,8 +1,8 @@
 //! Applies a filter of evenly sampled values to series whose times may be uneven.
 //!
-//! Where each step is within a tenth of the mean one, the values are taken as they are, at the mean rate: containers round
-//! times to milliseconds. Otherwise (a variable frame rate, dropped frames) they are interpolated at even steps of the
-//! median one, filtered, and interpolated back at their own times.
+//! Where each step is within a tenth of the mean one, the values are taken as they are, at the mean rate: containers
+//! round times to milliseconds. Otherwise (a variable frame rate, dropped frames) they are interpolated at even steps
+//! of the median one, filtered, and interpolated back at their own times.
 
 use super::interpolation::Interpolation;
 use super::outliers::median;

@@ -1,7 +1,7 @@
 //! Fills short runs of missing values.
 //!
 //! By cubic interpolation that does not overshoot ([`super::interpolation`]). A natural spline follows a smooth movement
-//! a little closer, but noise beside a gap makes it swing beyond all that was seen, and nothing bounds by how much; here
+//! a little closer, but noise beside a gap makes it exceed all known values, and nothing bounds by how much; here
 //! a filled value is always between the two known ones at the ends of its gap.
 
 use super::interpolation::Interpolation;

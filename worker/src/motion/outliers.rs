@@ -1,9 +1,9 @@
 //! Finds single wrong values in a series: the Hampel identifier about a line.
 //!
-//! A value is an outlier if it is far from where its neighbours lead, measured by how far they themselves are from there
-//! (Hampel, "The influence curve and its role in robust estimation", J Am Stat Assoc 69:383, 1974): both are medians. They
-//! are taken about the line of the neighbours' median slope (Theil and Sen), because in fast movement the distance
-//! of neighbours from a constant is larger than most errors.
+//! A value is an outlier if it is far from where its neighbours lead, measured by how far they themselves are from
+//! there (Hampel, "The influence curve and its role in robust estimation", J Am Stat Assoc 69:383, 1974): both are
+//! medians. They are taken about the line of the neighbours' median slope (Theil and Sen), because in fast movement
+//! the distance of neighbours from a constant is larger than most errors.
 
 /// Standard deviations of a normal distribution in its median absolute deviation.
 const SIGMA_IN_MAD: f64 = 1.4826;
@@ -30,8 +30,9 @@ impl Default for Hampel {
 }
 
 impl Hampel {
-    /// Calls `found` with the index of each outlier from some index on. A deviation of at most `tolerance`, in the unit of the values, is none:
-    /// where most neighbours are on a line their median deviation is zero, and any other value would be one.
+    /// Calls `found` with the index of each outlier from some index on. A deviation of at most `tolerance`, in the unit
+    /// of the values, is none: where most neighbours are on a line their median deviation is zero, and any other value
+    /// would be one.
     pub fn find(
         &self,
         times: &[f64],
@@ -40,18 +41,18 @@ impl Hampel {
         mut found: impl FnMut(usize),
     ) {
         let points: Vec<(f64, f64)> = times.iter().copied().zip(values.iter().copied()).collect();
-        let mut neighbourhood = Neighbourhood::default();
+        let mut neighbours = Neighbours::default();
         for i in (from..points.len()).filter(|i| !values[*i].is_nan()) {
             let (time, value) = points[i];
             let near = i.saturating_sub(NEIGHBOURS_MAX)..points.len().min(i + NEIGHBOURS_MAX + 1);
             let is_near = |(other, value): &&(f64, f64)| {
                 (other - time).abs() <= self.reach_s && !value.is_nan()
             };
-            neighbourhood.set(time, points[near].iter().filter(is_near));
-            if neighbourhood.points.len() < KNOWN_MIN {
+            neighbours.set(time, points[near].iter().filter(is_near));
+            if neighbours.points.len() < KNOWN_MIN {
                 continue;
             }
-            let (median, deviation) = neighbourhood.median_and_deviation();
+            let (median, deviation) = neighbours.median_and_deviation();
             if (value - median).abs() > (self.sigmas * SIGMA_IN_MAD * deviation).max(tolerance) {
                 found(i);
             }
@@ -61,14 +62,14 @@ impl Hampel {
 
 /// The values around one time.
 #[derive(Default)]
-struct Neighbourhood {
+struct Neighbours {
     /// Times from that one on, and values.
     points: Vec<(f64, f64)>,
     slopes: Vec<f64>,
     levels: Vec<f64>,
 }
 
-impl Neighbourhood {
+impl Neighbours {
     fn set<'a>(&mut self, time: f64, points: impl Iterator<Item = &'a (f64, f64)>) {
         self.points.clear();
         self.points.extend(points.map(|(other, value)| (other - time, *value)));

@@ -1,5 +1,5 @@
-//! Who is followed: where a person is expected, how large and in what clothes, and when a detection
-//! is of somebody else. Pure; called by `track` and `continuity`.
+//! Who is followed: the expected position, size and appearance of a person, and when a detection is of
+//! somebody else. Pure; called by `track` and `continuity`.
 
 use super::appearance::Appearance;
 use super::detection::Detection;
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn other_clothes_are_somebody_else_unless_seen_for_a_moment() {
+    fn another_appearance_is_somebody_else_once_it_lasts() {
         let of =
             |colours: &[f32]| switch(colours.iter().map(|colour| detection(100.0, 1.0, *colour)));
         assert_eq!(of(&[0.5, 0.5, 0.8, 0.8, 0.5, 0.5, 0.8, 0.8, 0.5]), None);

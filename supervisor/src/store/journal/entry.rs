@@ -50,8 +50,8 @@ pub enum JournalEntry {
         part: RemovedPart,
         /// The reason.
         why: &'static str,
-        /// The change of the job up to which it is removed; whatever has changed, if there is none. Only in a journal that
-        /// hosts share.
+        /// The change of the job up to which it is removed; whatever has changed, if there is none. Only in a journal
+        /// that hosts share.
         known: Option<Revision>,
     },
     /// How many workers an execution has crashed; 0 removes it from the poison list.

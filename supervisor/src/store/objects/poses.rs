@@ -1,5 +1,5 @@
 //! Poses of running attempts in the shared store, for clients of other hosts: in parts, each named after the number of
-//! frames before it, so that whoever has read one knows the name of the next.
+//! frames before it, so that a reader of one knows the name of the next.
 
 use crate::policy::job::JobId;
 use crate::store::error::StateError;

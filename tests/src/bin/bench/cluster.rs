@@ -27,8 +27,8 @@ const TIMED_JOBS: usize = 100;
 const FLAGS: [&str; 6] =
     ["--workers", "1", "--client-uploads-per-minute-max", "60000", "--queue-max", "1000"];
 
-/// The start of a job and its end, each in a transaction, as a host sends them. The hosts have the jobs in memory, so each
-/// connection knows which is its next.
+/// The start of a job and its end, each in a transaction, as a host sends them. The hosts have the jobs in memory, so
+/// each connection knows which is its next.
 const OUR_SCRIPT: &str = "
 \\set turn :turn + 1
 \\set job :turn * :clients + :client_id

@@ -1,5 +1,5 @@
-//! Hosts that are killed, suspended and cut off, and a database that crashes, while clients upload: every accepted job is
-//! completed and published once.
+//! Hosts that are killed, suspended and cut off, and a database that crashes, while clients upload: every accepted
+//! job is completed and published once.
 //!
 //! `CLUSTER_JOBS=1000 cargo test --workspace --test load cluster::disturbances` is the long run (`make soak`).
 
@@ -159,9 +159,9 @@ fn plan(jobs: usize) -> Vec<Disturbance> {
     plan
 }
 
-/// Waits until the store has the results of one claim of each job, and nothing else. A host may have been killed before
-/// the job of a video that it had shared, or before it removed that of an ended one: the sweep does, which here waits for
-/// nothing.
+/// Waits until the store has the results of one claim of each job, and nothing else. A host may have been killed
+/// before the job of a video that it had shared, or before it removed that of an ended one: the sweep does, which
+/// here waits for nothing.
 fn await_tidy_store(cluster: &mut Cluster, jobs: &[String]) -> Result<()> {
     cluster.end(0)?;
     cluster.start_again_with(0, &[("SKIP_AT_FAILPOINT", "store_sweep_wait")])?;

@@ -1,5 +1,5 @@
-//! A host that is about to publish is suspended, and continues once another has published: refused, and, in a control that
-//! skips the comparison of revisions, published twice.
+//! A host that is about to publish is suspended, and continues once another has published: refused, and, in a control
+//! that skips the comparison of revisions, published twice.
 
 use crate::run_exclusively;
 use anyhow::{Result, ensure};

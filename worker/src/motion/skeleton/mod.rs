@@ -1,10 +1,10 @@
 //! A skeleton of fixed bone lengths, fitted to the landmarks of each frame and moved so that feet stand.
 //!
-//! Landmarks in metres are relative to the hips, and the bones between them change their lengths. Here lengths are those
-//! of all frames ([`Proportions`]); of each frame the directions of the bones are kept, as rotations of joints
-//! ([`SkeletonRecording`]), and the position of the hips follows from the foot that stands ([`planting`]). A limb's rotation about its own axis is not
-//! known from landmarks: it is the least that leads there from the parent's. The rest pose is a T: Y up, Z forwards, X to
-//! the person's left. The floor is at height 0.
+//! Landmarks in metres are relative to the hips, and the bones between them change their lengths. Here lengths are
+//! those of all frames ([`Proportions`]); of each frame the directions of the bones are kept, as rotations of joints
+//! ([`SkeletonRecording`]), and the position of the hips follows from the foot that stands ([`planting`]). A limb's
+//! rotation about its own axis is not known from landmarks: it is the least that leads there from the parent's. The
+//! rest pose is a T: Y up, Z forwards, X to the person's left. The floor is at height 0.
 
 mod body;
 mod joints;

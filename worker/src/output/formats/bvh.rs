@@ -1,8 +1,9 @@
 //! pose.bvh: the skeleton of one person and its movement, for animation.
 //!
-//! Lengths are in metres, angles in degrees; Y is up, and in the rest pose, a T, Z is forwards. BVH has one time between
-//! frames, so those of a variable rate are stated at their mean rate. A frame without the person, and the first of
-//! another track, repeats the last one. The file is written at the end: the lengths of the bones, which come first, are those of all frames.
+//! Lengths are in metres, angles in degrees; Y is up, and in the rest pose, a T, Z is forwards. BVH has one time
+//! between frames, so those of a variable rate are stated at their mean rate. A frame without the person, and the
+//! first of another track, repeats the last one. The file is written at the end: the lengths of the bones, which come
+//! first, are those of all frames.
 
 use super::markers::RowRate;
 use super::trajectory::Trajectory;

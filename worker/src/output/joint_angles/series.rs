@@ -2,8 +2,8 @@
 //!
 //! What is measured is a direction, so an angle is known up to whole turns. A run of frames in which an angle is
 //! defined begins within the turn around the middle of the joint's range, and every later value lies within half a
-//! turn of the one before. A gap ends the run, and so does the end of a track: where an arm that is raised sideways passes the axis of flexion,
-//! the value before it does not tell on which side the arm comes out.
+//! turn of the one before. A gap ends the run, and so does the end of a track: where an arm that is raised sideways
+//! passes the axis of flexion, the value before it does not tell on which side the arm comes out.
 
 use super::{Angles, NAMES, angles};
 use crate::pose::{Frame, Person};

@@ -1,5 +1,5 @@
-//! Notices that the supervisor itself did not run for a while: it was stopped, suspended or starved of the processor. What
-//! a worker did meanwhile is still in its pipes, so its deadlines must not be judged by that time.
+//! Notices that the supervisor itself did not run for a while: it was stopped, suspended or starved of the processor.
+//! What a worker did meanwhile is still in its pipes, so its deadlines must not be judged by that time.
 
 use super::Drive;
 use std::time::Duration;

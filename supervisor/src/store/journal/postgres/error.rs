@@ -108,8 +108,9 @@ impl DatabaseError {
         }
     }
 
-    /// Whether it does not pass without an operator: the role, its password, its rights, the database or a certificate is
-    /// wrong. A start then ends. A service that runs waits also for these, because somebody may be about to mend them.
+    /// Whether it does not pass without an operator: the role, its password, its rights, the database or a
+    /// certificate is wrong. A start then ends. A service that runs waits also for these, because somebody may be
+    /// about to mend them.
     pub(crate) fn needs_operator(&self) -> bool {
         match self {
             Self::Connect { source } | Self::Step { source, .. } => match source.code() {

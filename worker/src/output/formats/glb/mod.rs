@@ -1,8 +1,8 @@
 //! pose.glb: the skeleton of one person with a simple body, and its movement, for 3D programs and the web.
 //!
 //! Lengths are in metres; Y is up, and in the rest pose, a T, Z is forwards. Times are those of the frames. A frame
-//! without the person, and the first of another track, repeats the last one. The file is written at the end: values of one kind are stored one behind
-//! another, and the lengths of the bones are those of all frames.
+//! without the person, and the first of another track, repeats the last one. The file is written at the end: values
+//! of one kind are stored one behind another, and the lengths of the bones are those of all frames.
 
 mod document;
 mod mesh;
