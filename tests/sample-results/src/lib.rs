@@ -65,19 +65,21 @@ impl SampleRun {
     }
 }
 
-/// One frame, with one person or nobody.
-pub fn pose_frame(frame_id: u32, detected: bool) -> PoseFrame {
-    let strategy = detected.then(|| "track".to_owned());
+/// One frame with one person.
+pub fn pose_frame(frame_id: u32) -> PoseFrame {
+    let strategy = "track".to_owned();
     let landmark =
         Landmark { x: 0.25, y: 0.5, visibility: 0.5, presence: 0.5, ..Landmark::default() };
-    let person = strategy.clone().map(|strategy| PersonPose {
-        person_id: 0,
-        strategy,
-        track_id: 0,
-        landmarks: vec![landmark; LANDMARKS],
-    });
-    let people = person.into_iter().collect();
-    PoseFrame { frame_id, time_s: 0.5, detected, strategy, source_time_s: 0.5, people }
+    let landmarks = vec![landmark; LANDMARKS];
+    let person = PersonPose { person_id: 0, strategy: strategy.clone(), track_id: 0, landmarks };
+    PoseFrame {
+        frame_id,
+        time_s: 0.5,
+        detected: true,
+        strategy: Some(strategy),
+        source_time_s: 0.5,
+        people: vec![person],
+    }
 }
 
 /// Limits on the video of a job.

@@ -72,7 +72,7 @@ impl FaultyJob {
     }
 
     pub(super) fn progress(&mut self) {
-        send(&ToSupervisor::Poses(pose_frame(self.frames_done * self.interval(), true)));
+        send(&ToSupervisor::Poses(pose_frame(self.frames_done * self.interval())));
         self.frames_done += 1;
         let frames_done = self.frames_done;
         send(&ToSupervisor::Progress(Progress { frames_done, frames_detected: frames_done }));

@@ -46,7 +46,7 @@ impl FaultyJob {
     /// Tells the poses that one word says, and ends as a worker that succeeded does.
     pub(super) fn lie_about_poses(&mut self, word: &str) {
         self.progress();
-        let mut frame = pose_frame(self.frames_done, true);
+        let mut frame = pose_frame(self.frames_done);
         match word {
             "crowd-poses" => frame.people = vec![frame.people[0].clone(); 6],
             "nan-poses" => frame.people[0].landmarks[32].x = f32::NAN,

@@ -85,7 +85,7 @@ impl CocoWriter {
         self.frames.push(frame.id);
         for person in frame.people {
             let annotation = annotation(self.annotations + 1, frame.id, person, self.size);
-            self.file.write_all(separator(self.annotations == 0))?;
+            self.file.write_all(separator(self.annotations))?;
             serde_json::to_writer(&mut self.file, &annotation)?;
             self.annotations += 1;
         }
@@ -95,8 +95,8 @@ impl CocoWriter {
     fn complete(mut self) -> io::Result<()> {
         write!(self.file, "\n{COCO_IMAGES}")?;
         let [width, height] = self.size;
-        for (n, id) in self.frames.iter().enumerate() {
-            self.file.write_all(separator(n == 0))?;
+        for (n, id) in (0..).zip(&self.frames) {
+            self.file.write_all(separator(n))?;
             let image = Image { id: *id, width, height, file_name: coco_image_name(*id) };
             serde_json::to_writer(&mut self.file, &image)?;
         }
@@ -115,8 +115,9 @@ impl FrameWriter for CocoWriter {
     }
 }
 
-const fn separator(is_first: bool) -> &'static [u8] {
-    if is_first { b"\n" } else { b",\n" }
+/// What comes before an entry, by the number of those before it.
+const fn separator(before: u32) -> &'static [u8] {
+    if before == 0 { b"\n" } else { b",\n" }
 }
 
 fn annotation(id: u32, image_id: u32, person: &Person, size: [u32; 2]) -> Annotation {
