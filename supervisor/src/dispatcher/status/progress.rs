@@ -49,7 +49,8 @@ fn time_left(job: &Job, place: Option<Place>, live: Option<&Live>) -> Option<Dur
     }
 }
 
-/// Frames done and expected in all passes of a job: a second pass counts as much as the first.
+/// Frames done and expected in all passes of a job. One of a second pass, which is decoded and encoded but not searched
+/// for people, counts half.
 pub(crate) fn frames_of_passes(
     job: &Job,
     live: Option<&Live>,
@@ -59,7 +60,8 @@ pub(crate) fn frames_of_passes(
         return (current, total);
     }
     let written = live.map_or(0, |live| live.frames_written);
-    (current.saturating_add(written), total.map(|total| total.saturating_mul(2)))
+    let of_both = |total: u32| total.saturating_add(total / 2);
+    (current.saturating_add(written / 2), total.map(of_both))
 }
 
 /// From 0 to 100; 100 only when completed.
