@@ -3,6 +3,7 @@
 
 mod builder;
 pub mod checks;
+mod namespaces;
 pub mod publications;
 
 use crate::database::Database;
@@ -13,6 +14,7 @@ use crate::programs;
 use crate::server::{DIE_AT_FAILPOINT, TestServer};
 use anyhow::{Context, Result, ensure};
 pub use builder::ClusterBuilder;
+use namespaces::{Bridge, Namespace, run_in};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::path::Path;
@@ -38,6 +40,8 @@ pub struct Cluster {
     store: ObjectServer,
     /// Has the credentials of the store.
     folder: TempDir,
+    /// Of hosts in network namespaces.
+    bridge: Option<Bridge>,
 }
 
 /// A host, whose service may be killed.
@@ -48,8 +52,9 @@ struct Host {
     ports: [u16; 2],
     flags: Vec<String>,
     variables: Vec<(String, String)>,
-    /// To the database and to the store, if it does not reach them directly.
+    /// To the database and to the store, if it reaches them through links.
     links: Option<Links>,
+    namespace: Option<Namespace>,
 }
 
 /// The links from a host to what it shares with others.
@@ -144,6 +149,9 @@ impl Cluster {
 
     /// Lets a host reach neither the database nor the store. It does not notice but by their silence.
     pub fn cut_off(&self, host: usize) -> Result<()> {
+        if let Some(bridge) = &self.bridge {
+            return bridge.cut_off(host);
+        }
         let links = self.links(host)?;
         links.database.hold();
         links.store.hold();
@@ -152,6 +160,9 @@ impl Cluster {
 
     /// Ends that.
     pub fn rejoin(&self, host: usize) -> Result<()> {
+        if let Some(bridge) = &self.bridge {
+            return bridge.rejoin(host);
+        }
         let links = self.links(host)?;
         links.database.release();
         links.store.release();
@@ -176,6 +187,27 @@ impl Cluster {
 
     fn links(&self, host: usize) -> Result<&Links> {
         self.hosts[host].links.as_ref().context("the host has links")
+    }
+
+    /// Does something in the network of a host. A client that is made there reaches its service even while it is cut off.
+    pub fn in_network_of<T: Send>(
+        &self,
+        host: usize,
+        action: impl FnOnce() -> Result<T> + Send,
+    ) -> Result<T> {
+        run_in(self.hosts[host].namespace.as_ref(), action)
+    }
+
+    /// Where the hosts are, for a report.
+    pub fn network(&self) -> &'static str {
+        if self.bridge.is_some() { "in network namespaces" } else { "on loopback" }
+    }
+
+    /// Crashes the database, and starts it again.
+    pub fn crash_database(&mut self) -> Result<()> {
+        self.database.crash()?;
+        let namespace = self.bridge.as_ref().map(Bridge::namespace);
+        run_in(namespace, || self.database.start_again())
     }
 
     /// The database that they share.
@@ -234,8 +266,8 @@ impl Host {
         let own = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let variables: Vec<_> = own.chain(variables.iter().copied()).collect();
         let folder = Arc::clone(&self.folder);
-        let server = TestServer::start_program(program, (self.ports, folder), &flags, &variables)?;
-        self.server = Some(server);
+        let start = || TestServer::start_program(program, (self.ports, folder), &flags, &variables);
+        self.server = Some(run_in(self.namespace.as_ref(), start)?);
         Ok(())
     }
 }

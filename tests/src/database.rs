@@ -1,4 +1,4 @@
-//! A PostgreSQL server for one test on loopback, from Debian's packages as `make database-tools` unpacks them. What it
+//! A PostgreSQL server for one test, from Debian's packages as `make database-tools` unpacks them. What it
 //! has confirmed survives a crash, as in production: only what concerns speed is configured otherwise.
 
 use crate::leftovers::{descendants, is_alive};
@@ -24,7 +24,7 @@ const NAME: &str = "bodyscript";
 const SUPERUSER: &str = "postgres";
 
 /// Services need their password; the tests connect through the socket in the server's folder.
-const ACCESS: &str = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+const ACCESS: &str = "local all all trust\nhost all all samenet scram-sha-256\n";
 
 /// The server refuses to run as root.
 const UNPRIVILEGED_USER: &str = "nobody";
@@ -57,14 +57,20 @@ pub struct Load<'a> {
 #[derive(Debug)]
 pub struct Database {
     child: Child,
-    port: u16,
+    address: SocketAddr,
     programs: Programs,
     folder: TempDir,
 }
 
 impl Database {
-    /// Starts a server with an empty database; none, which counts as a skip, if its programs are not unpacked.
+    /// Starts a server with an empty database on loopback; none, which counts as a skip, if its programs are not
+    /// unpacked.
     pub fn start() -> Result<Option<Self>> {
+        Self::start_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same, on some port of this address.
+    pub fn start_at(address: Ipv4Addr) -> Result<Option<Self>> {
         let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/database");
         if !tools.join(".unpacked").exists() {
             report::skipped("database", "PostgreSQL is not unpacked; run `make database-tools`");
@@ -74,9 +80,9 @@ impl Database {
         let programs = Programs::new(tools.join("usr"), folder.path())?;
         programs.create_data()?;
         // The port was free a moment ago; if another process takes it, the start fails.
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let child = programs.launch(port)?;
-        let database = Self { child, port, programs, folder };
+        let address = TcpListener::bind((address, 0))?.local_addr()?;
+        let child = programs.launch(address)?;
+        let database = Self { child, address, programs, folder };
         database.await_ready()?;
         database.create_role()?;
         Ok(Some(database))
@@ -95,7 +101,7 @@ impl Database {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
+        self.address
     }
 
     /// The file with the password of the services.
@@ -105,13 +111,15 @@ impl Database {
 
     /// The flags of a service with its journal in this database.
     pub fn flags(&self) -> Vec<String> {
-        self.flags_at(self.address())
+        self.flags_at(self.address)
     }
 
     /// The same, for a service that reaches it at this address.
     pub fn flags_at(&self, address: SocketAddr) -> Vec<String> {
         let password_file = self.password_file().to_string_lossy().into_owned();
-        let url = format!("postgres://{NAME}@{address}/{NAME}");
+        // It has no certificate, which services ask for unless it is on loopback.
+        let tls = if address.ip().is_loopback() { "" } else { "?sslmode=disable" };
+        let url = format!("postgres://{NAME}@{address}/{NAME}{tls}");
         vec!["--journal-url".into(), url, "--journal-password-file".into(), password_file]
     }
 
@@ -131,7 +139,7 @@ impl Database {
         let mut command = self.programs.command(program);
         command
             .env("PGHOST", self.folder.path())
-            .env("PGPORT", self.port.to_string())
+            .env("PGPORT", self.address.port().to_string())
             .env("PGUSER", SUPERUSER)
             .env("PGDATABASE", database)
             .env("PGCONNECT_TIMEOUT", "10")
@@ -188,7 +196,7 @@ impl Database {
     /// Starts a server that has ended, at the same address and with its data.
     pub fn start_again(&mut self) -> Result<()> {
         ensure!(self.is_over()?, "the database still runs");
-        self.child = self.programs.launch(self.port)?;
+        self.child = self.programs.launch(self.address)?;
         self.await_ready()
     }
 
@@ -318,10 +326,11 @@ impl Programs {
         Ok(fs::write(self.data().join("pg_hba.conf"), ACCESS)?)
     }
 
-    fn launch(&self, port: u16) -> Result<Child> {
+    fn launch(&self, address: SocketAddr) -> Result<Child> {
         let log = File::options().create(true).append(true).open(self.folder.join("log"))?;
         self.command("postgres")
-            .args(["-c", "listen_addresses=127.0.0.1", "-p", &port.to_string()])
+            .args(["-c", &format!("listen_addresses={}", address.ip())])
+            .args(["-p", &address.port().to_string()])
             .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]))
             .arg("-k")
             .arg(&self.folder)

@@ -1,5 +1,5 @@
-//! A store that speaks S3, for one test on loopback: moto, as `make python-tools` installs it, which keeps its
-//! objects in memory, or the one that `OBJECT_SERVER` names.
+//! A store that speaks S3, for one test: moto, as `make python-tools` installs it, which keeps its objects in
+//! memory, or the one that `OBJECT_SERVER` names.
 
 use crate::polling::wait_until;
 use crate::report;
@@ -47,12 +47,13 @@ impl Engine {
         }
     }
 
-    fn command(self, program: &Path, port: u16, folder: &Path) -> Command {
-        let (mut command, port) = (Command::new(program), port.to_string());
+    fn command(self, program: &Path, address: SocketAddr, folder: &Path) -> Command {
+        let (ip, port) = (address.ip().to_string(), address.port().to_string());
+        let mut command = Command::new(program);
         match self {
-            Self::Moto => command.args(["-H", "127.0.0.1", "-p", &port]),
+            Self::Moto => command.args(["-H", &ip, "-p", &port]),
             Self::S3sFs => command
-                .args(["--host", "127.0.0.1", "--port", &port])
+                .args(["--host", &ip, "--port", &port])
                 .args(["--access-key", KEY, "--secret-key", KEY])
                 .arg(folder),
         };
@@ -72,8 +73,13 @@ pub struct ObjectServer {
 }
 
 impl ObjectServer {
-    /// Starts a store with an empty bucket; none, which counts as a skip, if it is not installed.
+    /// Starts a store with an empty bucket on loopback; none, which counts as a skip, if it is not installed.
     pub fn start() -> Result<Option<Self>> {
+        Self::start_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same, on some port of this address.
+    pub fn start_at(address: Ipv4Addr) -> Result<Option<Self>> {
         let engine = Engine::chosen()?;
         let (program, made_by) = engine.program();
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target").join(program);
@@ -83,16 +89,15 @@ impl ObjectServer {
             return Ok(None);
         }
         // The port was free a moment ago; if another process takes it, the bucket cannot be created.
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let address = TcpListener::bind((address, 0))?.local_addr()?;
         let folder = tempfile::tempdir()?;
         let child = engine
-            .command(&program, port, folder.path())
+            .command(&program, address, folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .context("the store cannot be started")?;
-        let address = (Ipv4Addr::LOCALHOST, port).into();
         let server = Self { engine, child, address, client: Client::new(), folder };
         server.create_bucket()?;
         Ok(Some(server))

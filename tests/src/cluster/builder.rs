@@ -1,5 +1,6 @@
 //! What is special about a cluster and its hosts, and their start.
 
+use super::namespaces::{Bridge, Namespace, run_in};
 use super::{Cluster, Host, LEASE, Links, STOP_DELAY, host_name};
 use crate::database::Database;
 use crate::faulty_link::FaultyLink;
@@ -7,7 +8,7 @@ use crate::object_server::ObjectServer;
 use crate::programs;
 use crate::traces::fault_worker;
 use anyhow::Result;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -20,6 +21,8 @@ const POLL: Duration = Duration::from_millis(100);
 enum Network {
     Direct,
     Links,
+    /// A namespace for each host, or links where there can be none.
+    Namespaces,
 }
 
 /// Hosts that are not started yet.
@@ -55,9 +58,16 @@ impl ClusterBuilder {
         }
     }
 
-    /// Lets hosts reach database and store through links, so that they can be cut off.
+    /// Lets hosts reach database and store through links, which can be held and delayed.
     pub fn with_links(mut self) -> Self {
         self.network = Network::Links;
+        self
+    }
+
+    /// Lets hosts be cut off: each is in a network namespace, or reaches database and store through links where there
+    /// can be none, which counts as a skip.
+    pub fn with_partitions(mut self) -> Self {
+        self.network = Network::Namespaces;
         self
     }
 
@@ -82,10 +92,11 @@ impl ClusterBuilder {
 
     /// Starts all hosts; none, which counts as a skip, where there is no database or no store.
     pub fn start(self) -> Result<Option<Cluster>> {
-        let Some(database) = Database::start()? else { return Ok(None) };
-        let Some(store) = ObjectServer::start()? else { return Ok(None) };
-        let folder = tempfile::tempdir()?;
-        let mut cluster = Cluster { hosts: Vec::new(), database, store, folder };
+        let bridge = match self.network {
+            Network::Namespaces => Bridge::start(self.hosts.len()),
+            Network::Direct | Network::Links => None,
+        };
+        let Some(mut cluster) = Cluster::without_hosts(bridge)? else { return Ok(None) };
         let program = match self.workers {
             Workers::Faulty => fault_worker()?.to_vec(),
             Workers::Real => Vec::new(),
@@ -99,13 +110,14 @@ impl ClusterBuilder {
         };
         let common = [&program[..], &lease, &poll, &self.flags, &delay].concat();
         for (host, setup) in self.hosts.into_iter().enumerate() {
-            let links = match self.network {
-                Network::Direct => None,
-                Network::Links => Some(Links::of(&cluster)?),
+            let namespace = cluster.bridge.as_ref().map(|bridge| bridge.host(host).clone());
+            let links = match (self.network, &namespace) {
+                (Network::Direct, _) | (_, Some(_)) => None,
+                (Network::Links | Network::Namespaces, None) => Some(Links::of(&cluster)?),
             };
             let name = ["--host-name".to_owned(), host_name(host).to_string()];
             let flags = [&cluster.shared_flags(links.as_ref())?[..], &common, &name].concat();
-            cluster.hosts.push(Host::start(setup, flags, links)?);
+            cluster.hosts.push(Host::start(setup, flags, (links, namespace))?);
         }
         Ok(Some(cluster))
     }
@@ -121,6 +133,20 @@ impl Links {
 }
 
 impl Cluster {
+    /// What hosts share, in the network of the bridge if there is one.
+    fn without_hosts(bridge: Option<Bridge>) -> Result<Option<Self>> {
+        let namespace = bridge.as_ref().map(Bridge::namespace);
+        let address = namespace.map_or(Ipv4Addr::LOCALHOST, |_| Bridge::ADDRESS);
+        let Some(database) = run_in(namespace, || Database::start_at(address))? else {
+            return Ok(None);
+        };
+        let Some(store) = run_in(namespace, || ObjectServer::start_at(address))? else {
+            return Ok(None);
+        };
+        let folder = tempfile::tempdir()?;
+        Ok(Some(Self { hosts: Vec::new(), database, store, folder, bridge }))
+    }
+
     /// The flags of a host that name what it shares.
     fn shared_flags(&self, links: Option<&Links>) -> Result<Vec<String>> {
         let (database, store) = match links {
@@ -136,12 +162,13 @@ impl Host {
     fn start(
         HostSetup { variables, folder }: HostSetup,
         flags: Vec<String>,
-        links: Option<Links>,
+        (links, namespace): (Option<Links>, Option<Namespace>),
     ) -> Result<Self> {
         let folder = folder.map_or_else(|| tempfile::tempdir().map(Arc::new), Ok)?;
         // The port was free a moment ago; if another process takes it, the start fails.
-        let ports = [TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port(), 0];
-        let mut host = Self { server: None, folder, ports, flags, variables, links };
+        let free = || Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port());
+        let ports = [run_in(namespace.as_ref(), free)?, 0];
+        let mut host = Self { server: None, folder, ports, flags, variables, links, namespace };
         host.start_again(&programs::path("bodyscript")?, &[])?;
         let server = host.server.as_ref().expect("it was just started");
         host.ports = server.ports()?;

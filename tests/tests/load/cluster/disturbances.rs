@@ -71,10 +71,7 @@ impl Disturbance {
                 cluster.await_loss(host)?;
                 cluster.rejoin(host)
             }
-            Self::Crash => {
-                cluster.database().crash()?;
-                cluster.database().start_again()
-            }
+            Self::Crash => cluster.crash_database(),
         }
     }
 }
@@ -82,17 +79,21 @@ impl Disturbance {
 /// A client that sends each video under a key until some host accepts it. A host may have accepted it without an answer,
 /// so that only the key makes it one job.
 struct Uploader {
-    urls: Vec<String>,
-    client: Client,
+    /// A client and the address for uploads of each host. It reaches a host that is cut off.
+    hosts: Vec<(Client, String)>,
     random: Rng,
 }
 
 impl Uploader {
     fn new(cluster: &Cluster, random: Rng) -> Result<Self> {
-        let urls = (0..cluster.size()).map(|host| cluster.host(host).url("/api/upload")).collect();
         // Connections of a killed host are not used again.
-        let client = Client::builder().timeout(ANSWER_MAX).pool_max_idle_per_host(0).build()?;
-        Ok(Self { urls, client, random })
+        let client =
+            || Ok(Client::builder().timeout(ANSWER_MAX).pool_max_idle_per_host(0).build()?);
+        let to_host = |host| {
+            Ok((cluster.in_network_of(host, client)?, cluster.host(host).url("/api/upload")))
+        };
+        let hosts = (0..cluster.size()).map(to_host).collect::<Result<_>>()?;
+        Ok(Self { hosts, random })
     }
 
     /// Uploads some videos, with pauses; gives the jobs.
@@ -109,8 +110,8 @@ impl Uploader {
         let body = format!("FAULT progress:1 sleep:{sleep_ms} ok\n{video}\n");
         let begun = Instant::now();
         loop {
-            let url = &self.urls[self.random.usize(..self.urls.len())];
-            let request = self.client.put(url).header("content-type", "video/mp4");
+            let (client, url) = &self.hosts[self.random.usize(..self.hosts.len())];
+            let request = client.put(url).header("content-type", "video/mp4");
             let request = request.header("Idempotency-Key", format!("video-{video}"));
             if let Some(id) = request.body(body.clone()).send().ok().and_then(accepted) {
                 return Ok(id);
@@ -185,7 +186,7 @@ fn disturbances_lose_no_job_and_publish_none_twice() -> Result<()> {
     let jobs = std::env::var("CLUSTER_JOBS").ok().and_then(|text| text.parse().ok());
     let (plan, begun) = (plan(jobs.unwrap_or(JOBS)), Instant::now());
     let flags = [&MANY_JOBS[..], &FLAGS].concat();
-    let Some(mut cluster) = Cluster::of(HOSTS, &flags).with_links().start()? else {
+    let Some(mut cluster) = Cluster::of(HOSTS, &flags).with_partitions().start()? else {
         return Ok(());
     };
     cluster.note_publications()?;
@@ -205,15 +206,15 @@ fn disturbances_lose_no_job_and_publish_none_twice() -> Result<()> {
     let refused = lines_with(&cluster, REFUSED);
     ensure!(refused > 0, "nobody was late in {plan:?}");
     await_tidy_store(&mut cluster, &jobs)?;
-    let takeovers = lines_with(&cluster, TAKEOVER);
+    let (takeovers, network) = (lines_with(&cluster, TAKEOVER), cluster.network());
     // Checks that no process, no cgroup and no file of an ended attempt is left.
     cluster.stop()?;
     let kinds = Disturbance::ALL.map(|kind| {
         format!("{} {kind:?}", plan.iter().filter(|planned| **planned == kind).count())
     });
     report::print_line(&format!(
-        "{HOSTS} hosts, {} jobs accepted, {}: 0 lost, 0 published twice, {takeovers} taken over, {refused} late ends \
-         refused; {} s",
+        "{HOSTS} hosts {network}, {} jobs accepted, {}: 0 lost, 0 published twice, {takeovers} taken over, {refused} \
+         late ends refused; {} s",
         jobs.len(),
         kinds.join(", "),
         begun.elapsed().as_secs()
