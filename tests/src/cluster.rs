@@ -189,7 +189,8 @@ impl Cluster {
         self.hosts[host].links.as_ref().context("the host has links")
     }
 
-    /// Does something in the network of a host. A client that is made there reaches its service even while it is cut off.
+    /// Does something in the network of a host. A client that is made there reaches its service even while it is cut
+    /// off.
     pub fn in_network_of<T: Send>(
         &self,
         host: usize,

@@ -1,5 +1,6 @@
-//! Network namespaces for hosts, which a bridge joins with what they share. They have no names and are only in this process,
-//! so the machine's own network is not touched, tests do not meet in them, and nothing is left of a test that is killed.
+//! Network namespaces for hosts, which a bridge joins with what they share. They have no names and belong to this
+//! process alone, so the machine's own network is not touched, tests do not meet in them, and nothing is left of a test
+//! that is killed.
 
 use crate::report;
 use anyhow::{Context, Result, ensure};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::thread;
 
 /// Does something in a namespace, if there is one. Processes and HTTP clients that it starts stay in it.
-pub fn run_in<T: Send>(
+pub(super) fn run_in<T: Send>(
     namespace: Option<&Namespace>,
     action: impl FnOnce() -> Result<T> + Send,
 ) -> Result<T> {
@@ -25,7 +26,7 @@ pub fn run_in<T: Send>(
 
 /// A network namespace. The kernel keeps it as long as this or a process in it exists.
 #[derive(Debug, Clone)]
-pub struct Namespace(Arc<File>);
+pub(super) struct Namespace(Arc<File>);
 
 impl Namespace {
     /// One with nothing but loopback.
@@ -67,17 +68,17 @@ fn on_a_thread<T: Send>(action: impl FnOnce() -> Result<T> + Send) -> Result<T> 
 
 /// A bridge in a namespace of its own, for what the hosts share, and the namespaces of the hosts.
 #[derive(Debug)]
-pub struct Bridge {
+pub(super) struct Bridge {
     namespace: Namespace,
     hosts: Vec<Namespace>,
 }
 
 impl Bridge {
     /// Where hosts reach what they share: an address that no network outside of tests has (RFC 2544).
-    pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+    pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 
     /// A bridge that joins so many hosts; none, which counts as a skip, where there can be no namespaces.
-    pub fn start(hosts: usize) -> Option<Self> {
+    pub(super) fn start(hosts: usize) -> Option<Self> {
         let reason = |error| format!("{error:#}; no host has a network of its own");
         let skip = |error| report::skipped("network-namespaces", &reason(error));
         Self::new(hosts).map_err(skip).ok()
@@ -107,22 +108,22 @@ impl Bridge {
     }
 
     /// Of what the hosts share.
-    pub fn namespace(&self) -> &Namespace {
+    pub(super) fn namespace(&self) -> &Namespace {
         &self.namespace
     }
 
     /// Of a host.
-    pub fn host(&self, host: usize) -> &Namespace {
+    pub(super) fn host(&self, host: usize) -> &Namespace {
         &self.hosts[host]
     }
 
     /// Loses all packets from and to a host.
-    pub fn cut_off(&self, host: usize) -> Result<()> {
+    pub(super) fn cut_off(&self, host: usize) -> Result<()> {
         self.namespace.ip(&format!("link set {} down", port(host)))
     }
 
     /// Ends that.
-    pub fn rejoin(&self, host: usize) -> Result<()> {
+    pub(super) fn rejoin(&self, host: usize) -> Result<()> {
         self.namespace.ip(&format!("link set {} up", port(host)))
     }
 }
