@@ -10,6 +10,7 @@ use crate::http::middleware::clients::Clients;
 use crate::http::router::api;
 use crate::http::service::Service;
 use crate::http::settings::Settings;
+use crate::http::starting;
 use crate::ops::commands::OperatorCommand;
 use crate::ops::control_socket::Control;
 use crate::ops::listeners::Listeners;
@@ -25,6 +26,7 @@ use crate::store::{
     Resumables, StateDir, StateError, UploadTable, WebhookRecords, closed, wall,
 };
 use crate::webhook::{WebhookError, WebhookSender, Webhooks};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,7 +36,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Between two tries to reach a database at the start, each of which is logged.
 const DATABASE_PAUSE: Duration = Duration::from_secs(2);
@@ -86,7 +88,9 @@ pub(crate) async fn run(
     let (state, _lock) = StateDir::open(&config.state_dir)?;
     let factory = WorkerFactory::open(&config.factory())?;
     let sandbox = trial(&factory, config.worker_memory_bytes_max, config.deadlines).await?;
-    let opened = open_journal(&config, &state, &mut signals.shutdown).await?;
+    let (settings, settings_receiver) = watch::channel(first_settings(&config, access));
+    let wait = || refuse_requests(&listeners, &config, &settings_receiver);
+    let opened = open_journal(&config, &state, &mut signals.shutdown, wait).await?;
     let Some((mut past, writer)) = opened else { return Ok(()) };
     let objects = config.artefacts.as_ref().map(Objects::open).transpose()?;
     let resumables = open_resumables(&config, &state, &past, objects.clone())?;
@@ -102,7 +106,6 @@ pub(crate) async fn run(
         Dispatcher::start(config.clone(), runner(factory), artefacts.clone(), recovered);
     let closing = CancellationToken::new();
     let webhooks = Webhooks::open(webhook_sender, records, adopted, &dispatcher, &closing)?;
-    let (settings, settings_receiver) = watch::channel(first_settings(&config, access));
     let connections = Connections::new(&config.http, settings_receiver.clone());
     let service = Service {
         dispatcher: dispatcher.clone(),
@@ -124,13 +127,13 @@ pub(crate) async fn run(
     };
     let api = api(service, settings_receiver.clone());
     let connections = [connections, Connections::new(&config.http, settings_receiver.clone())];
-    let server = tokio::spawn(listeners.serve(api, connections, closing.clone()));
+    let respond = move |request| api.clone().respond(request);
+    let server = tokio::spawn(listeners.serve(respond, connections, closing.clone()));
     let targets = Targets { dispatcher: dispatcher.clone(), webhooks, settings };
     let operations = Operations::new(targets, signals.shutdown_sender, source, addresses);
     let operations = tokio::spawn(run_operations(operations, signals.commands, control));
     let probe = tokio::spawn(async move { artefacts.probe().await });
-    let report = systemd::report_on(dispatcher.clone());
-    let tasks = Tasks { server, operations, probe, report };
+    let tasks = Tasks { server, operations, probe, report: systemd::report_on(dispatcher.clone()) };
     systemd::ready();
 
     drain(&dispatcher, &settings_receiver, signals.shutdown).await;
@@ -173,17 +176,20 @@ fn first_settings(config: &Arc<Config>, access: Access) -> Settings {
 /// A journal, and the end of its writer: once every handle is dropped and everything is written.
 type JournalAndWriter = (OpenedJournal, Pin<Box<dyn Future<Output = ()> + Send>>);
 
-/// Opens the journal. Waits for a database that may still start; none if a stop is requested meanwhile.
-async fn open_journal(
+/// Opens the journal; none if a stop is requested before. Waits for a database that may still start; what `begin_wait`
+/// gives is kept meanwhile.
+async fn open_journal<W>(
     config: &Config,
     state: &StateDir,
     shutdown: &mut Shutdown,
-) -> Result<Option<JournalAndWriter>, JournalError> {
+    begin_wait: impl Fn() -> io::Result<W>,
+) -> Result<Option<JournalAndWriter>, ServiceError> {
     let Some(shared) = &config.journal else {
         let (past, writer) = Journal::open(state.root())?;
         let joined = tokio::task::spawn_blocking(move || drop(writer.join()));
         return Ok(Some((past, Box::pin(async move { drop(joined.await) }))));
     };
+    let mut wait = None;
     loop {
         let budget = config.memory_budget_bytes;
         match Journal::open_shared(shared.clone(), budget, state).await {
@@ -193,8 +199,11 @@ async fn open_journal(
             Err(error) if error.may_pass_at_start() => {
                 tracing::warn!(%error, "the start waits for the database");
                 systemd::waiting("waiting for the database of journal_url");
+                if wait.is_none() {
+                    wait = Some(begin_wait()?);
+                }
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         tokio::select! {
             () = sleep(DATABASE_PAUSE) => {}
@@ -204,6 +213,19 @@ async fn open_journal(
             }
         }
     }
+}
+
+/// Refuses requests until the guard is dropped: without it clients would wait as long as the start does.
+fn refuse_requests(
+    listeners: &Listeners,
+    config: &Config,
+    settings: &watch::Receiver<Settings>,
+) -> io::Result<DropGuard> {
+    let closing = CancellationToken::new();
+    let connections = [(), ()].map(|()| Connections::new(&config.http, settings.clone()));
+    let served = listeners.try_clone()?.serve(starting::respond, connections, closing.clone());
+    tokio::spawn(served);
+    Ok(closing.drop_guard())
 }
 
 /// Opens the resumable uploads: those of this host, or of all that share the journal.

@@ -15,5 +15,6 @@ pub(crate) mod request_counter;
 pub(crate) mod router;
 pub(crate) mod service;
 pub(crate) mod settings;
+pub(crate) mod starting;
 pub(crate) mod tus;
 pub(crate) mod upload;

@@ -5,12 +5,15 @@
 
 use crate::config::Config;
 use crate::http::access::Listener;
-use crate::http::api::Api;
 use crate::http::connections::registry::Connections;
 use crate::http::connections::server;
 use crate::ops::systemd::Inherited;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -104,19 +107,31 @@ impl Listeners {
         Ok(Addresses { public: self.public.local_addr()?, operators })
     }
 
+    /// The same sockets once more. Each connection is accepted by one of those that serve them.
+    ///
+    /// # Errors
+    /// If there are no more file descriptors.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        let again = |socket: &TcpListener| {
+            TcpListener::from_std(socket.as_fd().try_clone_to_owned()?.into())
+        };
+        let operators = self.operators.as_ref().map(again).transpose()?;
+        Ok(Self { public: again(&self.public)?, operators })
+    }
+
     /// Serves both until `closing`, then lets responses in progress finish. The connections of each
     /// listener have their own limit, so that clients of one cannot keep out those of the other.
-    pub(crate) async fn serve(
+    pub(crate) async fn serve<F>(
         self,
-        api: Api,
+        respond: impl Fn(Request<Body>) -> F + Clone + Send + 'static,
         [public, operators]: [Arc<Connections>; 2],
         closing: CancellationToken,
-    ) {
+    ) where
+        F: Future<Output = Response> + Send + 'static,
+    {
         let serve = |socket, listener: Listener, connections| {
             let closing = closing.clone().cancelled_owned();
-            let api = api.clone();
-            let respond = move |request| api.clone().respond(request);
-            server::serve((socket, listener), respond, connections, closing)
+            server::serve((socket, listener), respond.clone(), connections, closing)
         };
         let public = serve(self.public, Listener::Public, public);
         match self.operators.map(|socket| serve(socket, Listener::Operators, operators)) {

@@ -67,8 +67,15 @@ pub(crate) async fn ready(State(service): State<Service>) -> Response {
         Ok(health) => health.reason,
         Err(reason) => Some(reason),
     };
-    let report = Json(Readiness { ready: reason.is_none(), reason });
-    if reason.is_none() { report.into_response() } else { unavailable(report) }
+    match reason {
+        None => Json(Readiness { ready: true, reason: None }).into_response(),
+        Some(reason) => not_ready(reason),
+    }
+}
+
+/// Says that uploads are refused, and why.
+pub(crate) fn not_ready(reason: &'static str) -> Response {
+    unavailable(Json(Readiness { ready: false, reason: Some(reason) }))
 }
 
 /// Health of the service.

@@ -3,9 +3,11 @@
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::cluster::STOP_DELAY;
 use bodyscript_tests::database::Database;
+use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, fault_worker};
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,6 +40,22 @@ impl Host {
         Ok(Self { server, folder })
     }
 
+    /// Checks that both listeners say what it waits for.
+    fn check_answers_while_it_waits(&self) -> Result<()> {
+        let server = &self.server;
+        wait_until("it refuses uploads", || Ok(server.get("/readyz")?.status() == 503))?;
+        for live in [server.get("/livez")?, server.operator_get("/livez")?] {
+            assert_eq!(live.status(), 200);
+        }
+        let ready = server.json("/readyz")?;
+        assert_eq!(ready["reason"], "the start waits for the database of the journal");
+        let refused = server.upload(&fault_video(self.folder.path(), "ok")?, &[])?;
+        assert!(refused.headers().contains_key("retry-after"));
+        let refused = (refused.status().as_u16(), refused.json::<Value>()?["code"].clone());
+        assert_eq!(refused, (503, "journal_unreachable".into()));
+        Ok(())
+    }
+
     /// Waits until it is ready, and lets it run a job.
     fn check_works(mut self) -> Result<()> {
         ensure!(self.server.ready_or_exited()?, "{}", self.server.log());
@@ -61,6 +79,7 @@ fn a_host_waits_for_a_database_that_is_not_up() -> Result<()> {
     database.stop()?;
     let host = Host::launch(&database.flags())?;
     host.server.await_log(WAITS)?;
+    host.check_answers_while_it_waits()?;
     database.start_again()?;
     host.check_works()
 }
