@@ -42,8 +42,11 @@ pub const TRACK_ID: &str = "track_id";
 /// The column of all tables that says whether a pose was interpolated.
 pub const FILLED: &str = "filled";
 
-/// Bytes of a frame in the recording of a first pass, and of a person in it.
-const RECORDED_FRAME_BYTES: u64 = 21;
+/// Most heads of a frame in the recording of a first pass.
+pub const RECORDED_HEADS_MAX: usize = 32;
+
+/// Bytes of a frame in the recording of a first pass with its heads, and of a person in it.
+const RECORDED_FRAME_BYTES: u64 = 22 + 12 * RECORDED_HEADS_MAX as u64;
 const RECORDED_PERSON_BYTES: u64 = 12 + 32 * LANDMARKS as u64;
 
 /// The largest size of a recording, in bytes, with this many frames and people in each.

@@ -9,7 +9,7 @@ use bodyscript_protocol::message::{
     Summary, ToSupervisor, ToWorker, VideoFacts,
 };
 use bodyscript_protocol::options::{
-    Background, Filter, FrameRate, LandmarkModel, Mode, Options, PersonChoice, Sampling,
+    Background, Blur, Filter, FrameRate, LandmarkModel, Mode, Options, PersonChoice, Sampling,
     Thousandths,
 };
 use bodyscript_protocol::pose::Landmark;
@@ -65,6 +65,7 @@ fn start() {
                 person: Some(PersonChoice::Number(2)),
                 crop: Some("0.25,0,0.5,1".parse().expect("an area")),
                 model: LandmarkModel::Lite,
+                blur: Blur::Faces,
             },
             limits: MediaLimits {
                 duration_ms_max: 10_000,
@@ -79,9 +80,9 @@ fn start() {
     };
     holds(
         &ToWorker::Start(start),
-        "77000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
+        "7b000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
          01000000 3f000000 01000000 01dc050000 00 01fa000000 00000000 f4010000 e8030000 401f0000
-         01 03000000 02000000 00000000 10270000 00000000 00100000 00009000 f0000000 02000000 0100000000000000 01000000",
+         01 03000000 02000000 00000000 01000000 10270000 00000000 00100000 00009000 f0000000 02000000 0100000000000000 01000000",
     );
 }
 

@@ -24,7 +24,7 @@ const MODELS = {
 
 /** Element ids and the form fields they set. */
 const FIELDS = [["mode", "mode"], ["interval", "interval"], ["people", "max_people"],
-  ["person", "person"], ["filter", "filter"], ["background", "background"], ["model", "model"]];
+  ["person", "person"], ["filter", "filter"], ["background", "background"], ["blur", "blur"], ["model", "model"]];
 
 export class UploadForm {
   /** The selected file, if it passed the checks. */

@@ -6,12 +6,13 @@
 //! ```text
 //! main -> job -> output -> pose  -> inference -> simd
 //!      |     |          -> video -> picture ---> simd
-//!      |     |-> motion
+//!      |     |-> motion, heads
 //!      |     '-> ipc
 //!      '-> sandbox
 //! ```
 
 pub mod fuzzing;
+mod heads;
 pub mod inference;
 pub mod ipc;
 pub mod job;

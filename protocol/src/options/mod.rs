@@ -4,6 +4,7 @@
 //! parameters and flags, their help and error messages, and the options in `metadata.json`.
 
 mod background;
+mod blur;
 mod crop;
 mod filter;
 mod landmark_model;
@@ -15,6 +16,7 @@ mod sampling;
 mod thousandths;
 
 pub use background::Background;
+pub use blur::Blur;
 pub use crop::{Crop, NotACrop, PixelArea};
 pub use filter::{Filter, Smoothing};
 pub use landmark_model::LandmarkModel;
@@ -74,6 +76,9 @@ pub struct Options {
     /// Which network finds the landmarks.
     #[serde(default)]
     pub model: LandmarkModel,
+    /// What is made unrecognisable in videos and pictures.
+    #[serde(default)]
+    pub blur: Blur,
 }
 
 /// A video that plays as fast as life.
@@ -85,7 +90,9 @@ impl Options {
     /// Whether results depend on frames that come later, so that the poses are recorded first and
     /// written in a second pass.
     pub const fn is_recorded(&self) -> bool {
-        matches!(self.filter, Filter::Offline) || self.person.is_some()
+        matches!(self.filter, Filter::Offline)
+            || self.person.is_some()
+            || matches!(self.blur, Blur::Faces)
     }
 
     /// How many people are followed at a time at most: all that can be, if one of them is to be chosen.
@@ -109,12 +116,13 @@ impl Default for Options {
             slow_motion: life_speed(),
             person: None,
             model: LandmarkModel::default(),
+            blur: Blur::default(),
         }
     }
 }
 
 /// Every option.
-pub static OPTIONS: [OptionRow; 14] = [
+pub static OPTIONS: [OptionRow; 15] = [
     OptionRow {
         name: "mode",
         help: "Detection mode",
@@ -265,6 +273,15 @@ pub static OPTIONS: [OptionRow; 14] = [
         },
         get: |options| Some(Value::Name(options.model.name())),
     },
+    OptionRow {
+        name: "blur",
+        help: "What is covered in videos and pictures (faces: the head of everybody who is found)",
+        values: Values::OneOf(|| Blur::ALL.map(Blur::name).into()),
+        value_name: "WHAT",
+        excludes: None,
+        set: |options, text| assign(&mut options.blur, named(&Blur::ALL, Blur::name, text)),
+        get: |options| Some(Value::Name(options.blur.name())),
+    },
 ];
 
 /// A time in the file.
@@ -326,6 +343,7 @@ mod tests {
             ("slow_motion", "2.5"),
             ("person", "0.25,0.5,3"),
             ("model", "lite"),
+            ("blur", "faces"),
         ] {
             let mut options = Options::default();
             assert!((row(name).set)(&mut options, text), "{name}");

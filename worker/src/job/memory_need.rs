@@ -30,7 +30,7 @@ use crate::pose::{frames_at_a_time, search_bytes};
 use crate::video::Probe;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::Start;
-use bodyscript_protocol::options::{Filter, LandmarkModel};
+use bodyscript_protocol::options::{Blur, Filter, LandmarkModel};
 
 /// What does not depend on the size of the picture: libraries, networks, preview.
 const BASE_BYTES: u64 = 48 << 20;
@@ -43,6 +43,10 @@ const ROTATION_BYTES_PER_PIXEL: u64 = 6;
 /// each person the seconds before and after, at 240 frames per second.
 const FILTER_BYTES: u64 = 8 << 20;
 const FILTER_BYTES_PER_PERSON: u64 = 6 << 20;
+/// What covering heads takes: the covers of the frames that wait for later ones, at 240 frames per second, and for each
+/// person the poses in them.
+const COVERS_BYTES: u64 = 2 << 20;
+const COVERS_BYTES_PER_PERSON: u64 = 2 << 20;
 /// What the heavy landmark model takes more than the others: its weights.
 const HEAVY_BYTES: u64 = 22 << 20;
 /// And the pictures between its layers, for each frame that is processed at a time.
@@ -71,8 +75,14 @@ pub(super) fn bytes(probe: &Probe, start: &Start) -> u64 {
         }
         Filter::None | Filter::Live => 0,
     };
+    let covers = match parameters.options.blur {
+        Blur::Faces => {
+            COVERS_BYTES + COVERS_BYTES_PER_PERSON * u64::from(parameters.options.people_max)
+        }
+        Blur::None => 0,
+    };
     let model = model_bytes(probe, start);
-    let parts = [decoding, encoding, search, filter, kept_frames(probe, start), model];
+    let parts = [decoding, encoding, search, filter, covers, kept_frames(probe, start), model];
     parts.into_iter().fold(BASE_BYTES, u64::saturating_add)
 }
 

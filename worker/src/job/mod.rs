@@ -2,7 +2,9 @@
 
 mod area;
 mod background;
+mod covered_frames;
 mod error;
+mod head_search;
 mod memory_need;
 mod part;
 mod pass;

@@ -2,11 +2,14 @@
 //! Memory does not depend on how many they are.
 //!
 //! Each decoded frame is its number, its times in the file and in life in nanoseconds, how many people
-//! are in it, or [`SKIPPED`], and the people. Numbers are stored least byte first.
+//! are in it, or [`SKIPPED`], the people, how many heads are seen in it, and these. Numbers are stored least
+//! byte first.
 
+use crate::heads::Head;
 use crate::output::OutputError;
 use crate::picture::Picture;
 use crate::pose::{Person, VideoFrame, strategies};
+use bodyscript_protocol::layout::RECORDED_HEADS_MAX;
 use bodyscript_protocol::pose::{LANDMARKS, Landmark, Pose};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Seek, Write};
@@ -37,6 +40,8 @@ pub(super) struct RecordedFrame {
     /// Time in life.
     pub(super) time: Duration,
     pub(super) people: Option<Vec<Person>>,
+    /// The heads that are seen in it, if they are to be covered.
+    pub(super) heads: Vec<Head>,
 }
 
 impl RecordedFrame {
@@ -53,14 +58,28 @@ impl Recorder {
         Self { file: BufWriter::new(file), frames: 0 }
     }
 
-    /// Adds the next frame.
+    /// Adds the next frame, and the heads that are seen in it: the first ones, of very many.
     pub(super) fn add(
         &mut self,
         frame: &VideoFrame,
         people: Option<&[Person]>,
+        heads: &[Head],
     ) -> Result<(), OutputError> {
         self.frames += 1;
-        self.write(frame, people).map_err(OutputError::Recording)
+        let heads = &heads[..heads.len().min(RECORDED_HEADS_MAX)];
+        self.write(frame, people)
+            .and_then(|()| self.write_heads(heads))
+            .map_err(OutputError::Recording)
+    }
+
+    fn write_heads(&mut self, heads: &[Head]) -> io::Result<()> {
+        self.file.write_all(&[heads.len() as u8])?;
+        for Head { center: [x, y], radius } in heads {
+            for value in [x, y, radius] {
+                self.file.write_all(&value.to_le_bytes())?;
+            }
+        }
+        Ok(())
     }
 
     fn write(&mut self, frame: &VideoFrame, people: Option<&[Person]>) -> io::Result<()> {
@@ -120,7 +139,9 @@ impl Recording {
             SKIPPED => None,
             count => Some((0..count).map(|_| self.read_person()).collect::<io::Result<_>>()?),
         };
-        Ok(RecordedFrame { id, pts, time, people })
+        let [heads] = self.bytes()?;
+        let heads = (0..heads).map(|_| self.read_head()).collect::<io::Result<_>>()?;
+        Ok(RecordedFrame { id, pts, time, people, heads })
     }
 
     fn read_person(&mut self) -> io::Result<Person> {
@@ -130,12 +151,21 @@ impl Recording {
         for landmark in &mut pose {
             let mut values = [0.0; 8];
             for value in &mut values {
-                *value = f32::from_le_bytes(self.bytes()?);
+                *value = self.value()?;
             }
             let [x, y, z, visibility, presence, world @ ..] = values;
             *landmark = Landmark { x, y, z, visibility, presence, world };
         }
         Ok(Person { id, track, pose, strategy, filtered: None })
+    }
+
+    fn read_head(&mut self) -> io::Result<Head> {
+        let center = [self.value()?, self.value()?];
+        Ok(Head { center, radius: self.value()? })
+    }
+
+    fn value(&mut self) -> io::Result<f32> {
+        self.bytes().map(f32::from_le_bytes)
     }
 
     fn time(&mut self) -> io::Result<Duration> {
@@ -171,13 +201,19 @@ mod tests {
         let mut recorder = Recorder::new(file);
         let last = strategies().last().expect("some");
         let people = [Some(vec![person(0, "track"), person(4, last)]), None, Some(Vec::new())];
+        let head = |n: usize| Head { center: [n as f32, 0.5], radius: 20.0 };
         let frame = |id: u32, people| {
             let pts = Duration::from_nanos(33_366_700) * id;
-            RecordedFrame { id, pts, time: pts / 8, people }
+            let heads = (0..RECORDED_HEADS_MAX * (id as usize - 70)).map(head);
+            let heads = heads.take(RECORDED_HEADS_MAX).collect();
+            RecordedFrame { id, pts, time: pts / 8, people, heads }
         };
         for (id, people) in (70..).zip(&people) {
+            let RecordedFrame { heads, .. } = frame(id, None);
+            // One more than there may be is left out.
+            let heads = [heads, vec![head(RECORDED_HEADS_MAX); usize::from(id > 70)]].concat();
             let decoded = frame(id, None).without_picture();
-            recorder.add(&decoded, people.as_deref()).expect("written");
+            recorder.add(&decoded, people.as_deref(), &heads).expect("written");
         }
         let mut recording = recorder.finish().expect("rewound");
         assert!(handle.metadata().expect("a file").len() <= recording_bytes_max(3, 2));
@@ -192,7 +228,7 @@ mod tests {
         let file = tempfile::tempfile().expect("a file");
         let handle = file.try_clone().expect("a handle");
         let mut recorder = Recorder::new(file);
-        recorder.add(&VideoFrame::default(), Some(&[person(0, "track")])).expect("written");
+        recorder.add(&VideoFrame::default(), Some(&[person(0, "track")]), &[]).expect("written");
         let mut recording = recorder.finish().expect("rewound");
         handle.set_len(100).expect("cut");
         assert!(matches!(recording.next(), Err(OutputError::Recording(_))));

@@ -207,7 +207,7 @@ mod tests {
         for (id, people) in (0..).zip(frames) {
             let pts = Duration::from_secs(1) * id / 30;
             let frame = VideoFrame { id, pts, time: pts, ..VideoFrame::default() };
-            recorder.add(&frame, people.as_deref()).expect("written");
+            recorder.add(&frame, people.as_deref(), &[]).expect("written");
         }
         let recording = recorder.finish().expect("rewound");
         let options = Options { filter: Filter::Offline, people_max: 2, ..Options::default() };

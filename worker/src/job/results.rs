@@ -1,11 +1,13 @@
-//! The results of one run: every frame goes to the data, to the statistics and, with its skeletons
-//! drawn in, to the videos and the thumbnail. Called by the passes that write.
+//! The results of one run: every frame goes to the data, to the statistics and, with heads covered and its
+//! skeletons drawn in, to the videos and the thumbnail. Called by the passes that write.
 
 use super::area::Area;
 use super::background::BackgroundValue;
 use super::error::WorkerError;
+use crate::heads::Cover;
 use crate::output::{
-    ArtefactFiles, DataWriters, Statistics, Visuals, WriterContext, draw_pose, write_metadata,
+    ArtefactFiles, DataWriters, Statistics, Visuals, WriterContext, cover_part, draw_pose,
+    write_metadata,
 };
 use crate::picture::Picture;
 use crate::pose::{Frame, Person, TrackedFrame, VideoFrame};
@@ -55,11 +57,20 @@ impl<'scope> Results<'scope> {
         })
     }
 
-    /// Writes one frame, unless it is before the part; returns its picture, so that its memory is reused.
-    pub(super) fn write(&mut self, (frame, people): TrackedFrame) -> Result<Picture, WorkerError> {
+    /// Writes one frame, of which parts are covered, unless it is before the part; returns its picture, so that its
+    /// memory is reused.
+    pub(super) fn write(
+        &mut self,
+        (frame, people): TrackedFrame,
+        covers: &[Cover],
+    ) -> Result<Picture, WorkerError> {
         let clarity = self.write_data(&frame, people)?;
         let VideoFrame { pts, mut picture, .. } = frame;
         let Some(since_start) = pts.checked_sub(self.part.start) else { return Ok(picture) };
+        // Before anything is written of the picture.
+        for part in covers {
+            cover_part(&mut picture, *part);
+        }
         let visuals = self.visuals.get()?;
         visuals.write_clean(&picture, since_start)?;
         if let Some(colour) = self.context.start.parameters.options.background.colour() {

@@ -71,7 +71,7 @@ struct OnlyPass<'scope, 'a> {
 impl FrameSink for OnlyPass<'_, '_> {
     fn take(&mut self, frame: TrackedFrame) -> Result<Picture, WorkerError> {
         let found = self.found.message(&frame.0, frame.1.as_deref());
-        let picture = self.results.write(frame)?;
+        let picture = self.results.write(frame, &[])?;
         if let Some(found) = found {
             self.send(&found)?;
             self.send(&ToSupervisor::Progress(self.results.progress()))?;

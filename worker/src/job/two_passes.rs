@@ -2,14 +2,16 @@
 //! all of them, writes the results. It decodes the video again if pictures are requested.
 //!
 //! ```text
-//! decoder -> tracker -> recording
-//!                           '--> replay -> data
-//!                                   |----> overlay, preview, thumbnail
-//!            decoder ---------------'
+//! decoder -> tracker, head search -> recording
+//!                                        '--> replay -> covered frames -> data
+//!                                                              |-------> overlay, preview, thumbnail
+//!                        decoder ------------------------------'
 //! ```
 
 use super::area::Area;
+use super::covered_frames::CoveredFrames;
 use super::error::WorkerError;
+use super::head_search::HeadSearch;
 use super::pass::{FrameSink, Job, Send, track};
 use super::pose_message::FoundPoses;
 use super::recording::{Recorder, Recording};
@@ -18,6 +20,7 @@ use super::results::Results;
 use super::selection::{Candidates, Renumbering};
 use super::skip_report::SkipReport;
 use super::video_facts::facts;
+use crate::heads::Cover;
 use crate::ipc::ChannelError;
 use crate::output::{ArtefactFiles, VideoReport, WriterContext};
 use crate::picture::Picture;
@@ -25,6 +28,7 @@ use crate::pose::{TrackedFrame, Tracker, VideoFrame};
 use crate::video::{Decoder, FrameTime, Probe, ProbedVideo, SoundSource, VideoError};
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{Progress, Summary, ToSupervisor, VideoFacts};
+use bodyscript_protocol::options::Blur;
 use bodyscript_protocol::warning::Warnings;
 use std::fs::File;
 use std::ops::Range;
@@ -84,6 +88,12 @@ pub(super) fn run(
     write(job, first, (&probe, &facts, pictures), (artefacts, send))
 }
 
+/// Whether heads are covered in what the job writes.
+fn covers_heads(job: &Job<'_>) -> bool {
+    let covers = job.start.parameters.options.blur == Blur::Faces;
+    covers && has_pictures(&job.start.artefacts)
+}
+
 fn has_pictures(artefacts: &[Artefact]) -> bool {
     let pictures = [Artefact::Video, Artefact::Preview, Artefact::Thumbnail, Artefact::Clean];
     pictures.iter().any(|artefact| artefacts.contains(artefact))
@@ -102,6 +112,7 @@ fn record(
     let mut pass = RecordingPass {
         recorder: Recorder::new(file),
         candidates: parameters.options.person.map(|choice| Candidates::new(choice, area)),
+        head_search: covers_heads(job).then(|| HeadSearch::new(job.estimator)),
         start: part.start,
         found: FoundPoses::of(&part, [probe.width, probe.height]),
         progress: Progress { frames_done: 0, frames_detected: 0 },
@@ -124,6 +135,8 @@ struct RecordingPass<'a, 'b> {
     recorder: Recorder,
     /// If one of the people is to be chosen.
     candidates: Option<Candidates>,
+    /// If heads are to be covered.
+    head_search: Option<HeadSearch<'a>>,
     start: Duration,
     found: FoundPoses,
     progress: Progress,
@@ -133,7 +146,9 @@ struct RecordingPass<'a, 'b> {
 impl FrameSink for RecordingPass<'_, '_> {
     fn take(&mut self, (frame, people): TrackedFrame) -> Result<Picture, WorkerError> {
         if frame.pts >= self.start {
-            self.recorder.add(&frame, people.as_deref())?;
+            let search = self.head_search.as_mut();
+            let heads = search.map(|search| search.heads(&frame, people.as_deref()));
+            self.recorder.add(&frame, people.as_deref(), &heads.unwrap_or_default())?;
             if let Some(found) = self.found.message(&frame, people.as_deref()) {
                 self.send(&found)?;
             }
@@ -167,29 +182,31 @@ fn write(
 ) -> Result<Summary, WorkerError> {
     let report = VideoReport::new(facts);
     let context = WriterContext { start: job.start, facts, report: &report };
-    let mut replay = Replay::new(
-        (first.recording, first.renumbering),
-        &job.start.parameters.options,
-        probe.area,
-    );
+    let options = &job.start.parameters.options;
+    let replay = Replay::new((first.recording, first.renumbering), options, probe.area);
+    let mut frames = CoveredFrames::new(replay, options);
     thread::scope(|scope| {
         let mut results = Results::create(scope, context, artefacts, (probe, first.sound))?;
         let mut picture = Picture::default();
         let mut written = 0;
-        while let Some(frame) = replay.next()? {
+        while let Some((frame, mut covers)) = frames.next()? {
             if job.cancelled.is_raised() {
                 return Err(WorkerError::Cancelled);
             }
             let is_processed = frame.people.is_some();
-            let has_picture = match &mut pictures {
+            let shown_at = match &mut pictures {
                 Some(pictures) => pictures.read(frame.id, &mut picture, (job, &mut *send))?,
-                None => false,
+                None => None,
             };
+            if covers_heads(job) && shown_at.is_some_and(|pts| pts != frame.pts) {
+                // A damaged video may have other frames the second time, and heads are elsewhere in them.
+                covers = vec![Cover::EVERYTHING];
+            }
             let tracked = (VideoFrame { picture, ..frame.without_picture() }, frame.people);
-            picture = match has_picture {
-                true => results.write(tracked)?,
+            picture = match shown_at {
+                Some(_) => results.write(tracked, &covers)?,
                 // A damaged video may have fewer pictures the second time; its data are complete.
-                false => {
+                None => {
                     results.write_data(&tracked.0, tracked.1)?;
                     tracked.0.picture
                 }
@@ -211,19 +228,19 @@ struct Pictures {
 }
 
 impl Pictures {
-    /// Reads the picture of a frame; `false` if the video has ended before it.
+    /// Reads the picture of a frame, and returns its time; none if the video has ended before it.
     fn read(
         &mut self,
         id: u32,
         into: &mut Picture,
         (job, send): (&Job<'_>, &mut Send<'_>),
-    ) -> Result<bool, WorkerError> {
+    ) -> Result<Option<Duration>, WorkerError> {
         let mut skip_report = SkipReport::new(Instant::now());
         while let Some(FrameTime { pts }) = self.decoder.advance()? {
             self.next += 1;
             if self.next > id {
                 self.decoder.read(into)?;
-                return Ok(true);
+                return Ok(Some(pts));
             }
             if job.cancelled.is_raised() {
                 return Err(WorkerError::Cancelled);
@@ -232,6 +249,6 @@ impl Pictures {
                 send(&ToSupervisor::Skipped(skipped))?;
             }
         }
-        Ok(false)
+        Ok(None)
     }
 }

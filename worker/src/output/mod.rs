@@ -18,7 +18,7 @@ pub use artefact_files::ArtefactFiles;
 pub use error::OutputError;
 pub(crate) use formats::DataWriters;
 pub(crate) use metadata::write as write_metadata;
-pub(crate) use overlay::draw as draw_pose;
+pub(crate) use overlay::{cover as cover_part, draw as draw_pose};
 pub(crate) use statistics::Statistics;
 pub(crate) use video_report::VideoReport;
 pub(crate) use visuals::Visuals;

@@ -2,6 +2,7 @@
 //! left is cool and the right warm, in hues that the colour-blind can distinguish (Okabe and Ito,
 //! "Color Universal Design", 2008).
 
+use crate::heads::Cover;
 use crate::picture::{Layout, Picture, colour};
 use bodyscript_protocol::pose::{CONNECTIONS, Pose};
 
@@ -21,6 +22,15 @@ const RIGHT_ARM: Rgb = [230, 159, 0];
 const LEFT_LEG: Rgb = [0, 158, 115];
 const RIGHT_LEG: Rgb = [213, 94, 0];
 const JOINT: Rgb = [255, 255, 255];
+
+/// What heads are covered with: one colour, of which nothing can be restored. Coarse pixels of many frames, or a picture
+/// out of focus, still tell people apart, and its colours the skin and the hair.
+const COVER: Rgb = [128; 3];
+
+/// Covers a part of the picture.
+pub(crate) fn cover(picture: &mut Picture, Cover { ends, radius }: Cover) {
+    Canvas::of(picture).draw(&Capsule { ends, radius }, COVER);
+}
 
 /// Draws one pose.
 pub(crate) fn draw(picture: &mut Picture, pose: &Pose) {

@@ -4,6 +4,7 @@ use super::anchors::{self, INPUT_SIDE};
 use super::crop::{Border, ValueRange, crop};
 use super::landmarks::CONFIDENCE_MIN;
 use super::roi::Roi;
+use crate::heads::Head;
 use crate::inference::{Model, ModelError, ModelName, sigmoid};
 use crate::picture::Pixels;
 use std::fs::File;
@@ -21,6 +22,16 @@ pub(super) struct Detector {
     anchors: Vec<[f32; 2]>,
 }
 
+/// A person in a picture.
+pub(super) struct DetectedPerson {
+    /// How sure the model is, from 0 to 1.
+    pub(super) score: f32,
+    /// The region for the landmarks.
+    pub(super) roi: Roi,
+    /// The head; none if the model gives no place for it.
+    pub(super) head: Option<Head>,
+}
+
 /// One candidate, in fractions of the model's input.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
@@ -35,8 +46,8 @@ impl Detector {
         Ok(Self { model: Model::load(ModelName::Detector, file)?, anchors: anchors::centers() })
     }
 
-    /// The regions of the people, the most prominent first.
-    pub(super) fn detect(&self, picture: &dyn Pixels) -> Vec<Roi> {
+    /// The people, the most prominent first.
+    pub(super) fn detect(&self, picture: &dyn Pixels) -> Vec<DetectedPerson> {
         let [width, height] = picture.size();
         let letterbox = Roi::letterbox(width as u32, height as u32);
         let mut planes = vec![0.0; 3 * INPUT_SIDE * INPUT_SIDE];
@@ -45,12 +56,19 @@ impl Detector {
         let (boxes, scores) =
             self.model.run(&planes, |outputs| (outputs.values(0), outputs.values(1)));
         let candidates = self.candidates(&boxes, &scores);
-        let region = |values: [f32; BOX_VALUES]| {
+        let person = |Candidate { score, values }: Candidate| {
             let point = |at: usize| letterbox.project(values[at], values[at + 1]);
             // Points 0 and 1 span the whole body; 2 and 3 would span the upper body alone.
-            Roi::from_alignment(point(4), point(6))
+            let roi = Roi::from_alignment(point(4), point(6));
+            // The box is that of the face.
+            let [left, top, across, down, ..] = values;
+            let face = letterbox.project(left + across / 2.0, top + down / 2.0);
+            let side = across.max(down) * letterbox.side;
+            let body = roi.side / (2.0 * Roi::MARGIN);
+            let size = [width as f32, height as f32];
+            DetectedPerson { score, roi, head: Head::of_face(face, (side, body), size) }
         };
-        suppress_overlaps(candidates).map(region).collect()
+        suppress_overlaps(candidates).map(person).collect()
     }
 
     /// Decodes the boxes that score high enough, the best first.
@@ -86,7 +104,7 @@ fn decode(anchor: [f32; 2], raw: &[f32]) -> [f32; BOX_VALUES] {
 
 /// Weighted non-maximum suppression: the best candidate, averaged by score with all that overlap
 /// it; then the best of the rest, and so on.
-fn suppress_overlaps(mut candidates: Vec<Candidate>) -> impl Iterator<Item = [f32; BOX_VALUES]> {
+fn suppress_overlaps(mut candidates: Vec<Candidate>) -> impl Iterator<Item = Candidate> {
     std::iter::from_fn(move || {
         let best = *candidates.first()?;
         let mut total = 0.0;
@@ -98,11 +116,11 @@ fn suppress_overlaps(mut candidates: Vec<Candidate>) -> impl Iterator<Item = [f3
             }
         }
         if total > 0.0 {
-            return Some(sum.map(|value| value / total));
+            return Some(Candidate { values: sum.map(|value| value / total), ..best });
         }
         // A box without area overlaps nothing, not even itself.
         candidates.remove(0);
-        Some(best.values)
+        Some(best)
     })
 }
 
@@ -135,8 +153,10 @@ mod tests {
         ])
         .collect();
         assert_eq!(found.len(), 2);
-        assert!((found[0][0] - 0.1).abs() < 1e-6, "{found:?}");
-        assert!((found[0][4] - 0.1).abs() < 1e-6, "{found:?}");
+        let [Candidate { score, values }, _] = found[..] else { unreachable!("two") };
+        assert!((values[0] - 0.1).abs() < 1e-6, "{found:?}");
+        assert!((values[4] - 0.1).abs() < 1e-6, "{found:?}");
+        assert_eq!(score, 0.75, "that of the best");
         assert!((found[1][0] - 5.0).abs() < 1e-6, "{found:?}");
     }
 

@@ -2,9 +2,6 @@
 
 use std::f32::consts::{PI, TAU};
 
-/// How much larger the square is than the person's circle, as in the training of the models.
-const MARGIN: f32 = 1.25;
-
 /// A rotated square in a picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Roi {
@@ -19,6 +16,9 @@ pub struct Roi {
 }
 
 impl Roi {
+    /// How much larger the square is than the person's circle, as in the training of the models.
+    pub(super) const MARGIN: f32 = 1.25;
+
     /// The square around a person given by two alignment points, in pixels: the middle of the
     /// hips, and a point on the circle that encloses the whole body, above the head.
     pub fn from_alignment(center: [f32; 2], on_circle: [f32; 2]) -> Self {
@@ -26,7 +26,7 @@ impl Roi {
         Self {
             center_x: center[0],
             center_y: center[1],
-            side: 2.0 * dx.hypot(dy) * MARGIN,
+            side: 2.0 * dx.hypot(dy) * Self::MARGIN,
             rotation: normalize_radians(PI / 2.0 - (-dy).atan2(dx)),
         }
     }

@@ -72,6 +72,8 @@ pub(crate) struct Status {
     pub person: Option<String>,
     /// What the skeletons are drawn on.
     pub background: &'static str,
+    /// What is covered in the videos and pictures: none or faces.
+    pub blur: &'static str,
     /// Time of the file from which on frames are processed, in seconds; null for the beginning.
     pub start: Option<f64>,
     /// Time of the file up to which frames are processed, in seconds; null for the end.
@@ -178,6 +180,7 @@ impl Status {
             filter: options.filter.name(),
             person: options.person.map(|person| person.to_string()),
             background: options.background.name(),
+            blur: options.blur.name(),
             start: options.start.map(Thousandths::to_f64),
             end: options.end.map(Thousandths::to_f64),
             crop: options.crop.map(|crop| crop.to_string()),
