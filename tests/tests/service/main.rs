@@ -37,6 +37,7 @@ mod outputs;
 mod parts;
 mod poison;
 mod poses;
+mod privacy;
 mod processing;
 mod proxies;
 mod recovery;
