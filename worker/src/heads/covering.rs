@@ -48,13 +48,12 @@ impl WaitingFrame {
 impl Covering {
     /// Adds the next frame and the heads that are seen in it; there are none in one that was not searched.
     pub(crate) fn push(&mut self, time_s: f64, heads: &[Head]) {
-        let heads = Head::merged(heads);
         // The clock of a damaged video may go back.
         let time_s = self.waiting.back().map_or(time_s, |last| last.time_s.max(time_s));
         let covers = heads.iter().map(Head::cover).collect();
         self.waiting.push_back(WaitingFrame { time_s, covers });
         self.trails.retain(|trail| time_s - trail.time_s <= LOST_S_MAX);
-        let matches = self.matches(time_s, &heads);
+        let matches = self.matches(time_s, heads);
         if let Some(frame) = self.waiting.back_mut() {
             for (at, trail) in self.trails.iter().enumerate() {
                 if !matches.contains(&Some(at)) || trail.is_in_doubt_at(time_s) {

@@ -112,17 +112,18 @@ impl Head {
         Self { center: [ax + share * (bx - ax), ay + share * (by - ay)], radius }
     }
 
-    /// One circle for each head, where landmarks and detector may have found the same one.
-    pub(super) fn merged(heads: &[Self]) -> Vec<Self> {
+    /// One circle for each head, where landmarks and detector may have found the same one; the order is kept.
+    pub(crate) fn merged(heads: &[Self]) -> Vec<Self> {
         let mut merged: Vec<Self> = Vec::new();
         for head in heads {
-            let mut head = *head;
+            let (mut head, mut place) = (*head, merged.len());
             while let Some(at) =
                 merged.iter().position(|it| it.contains(&head) || head.contains(it))
             {
-                head = head.around(merged.swap_remove(at));
+                head = head.around(merged.remove(at));
+                place = place.min(at);
             }
-            merged.push(head);
+            merged.insert(place, head);
         }
         merged
     }
@@ -186,7 +187,7 @@ mod tests {
     fn circles_of_one_head_become_one_around_both() {
         let circle = |x, radius| Head { center: [x, 10.0], radius };
         let merged = Head::merged(&[circle(0.0, 10.0), circle(100.0, 10.0), circle(6.0, 8.0)]);
-        assert_eq!(merged, [circle(100.0, 10.0), circle(2.0, 12.0)]);
+        assert_eq!(merged, [circle(2.0, 12.0), circle(100.0, 10.0)]);
         assert_eq!(Head::merged(&[circle(0.0, 3.0), circle(1.0, 9.0)]), [circle(1.0, 9.0)]);
     }
 }

@@ -21,7 +21,8 @@ impl<'a> HeadSearch<'a> {
         Self { estimator, searched_at: None }
     }
 
-    /// The heads in the next frame, of which these people are known; nobody is in one that is not processed.
+    /// The heads in the next frame, those of the people who are followed first. There is nobody in a frame that is not
+    /// processed.
     pub(super) fn heads(&mut self, frame: &VideoFrame, people: Option<&[Person]>) -> Vec<Head> {
         let is_due = |last: Duration| frame.pts.saturating_sub(last) >= INTERVAL;
         if people.is_none() && !self.searched_at.is_none_or(is_due) {
@@ -31,6 +32,6 @@ impl<'a> HeadSearch<'a> {
         let size = [frame.picture.width() as f32, frame.picture.height() as f32];
         let people = people.unwrap_or_default().iter();
         let known = people.filter_map(|person| Head::of_pose(&person.pose, size)).collect();
-        self.estimator.heads(&frame.picture, known)
+        Head::merged(&self.estimator.heads(&frame.picture, known))
     }
 }
