@@ -178,7 +178,7 @@ mod tests {
         });
         assert!(unseen > 1.4 * seen, "{seen}, {unseen}");
         let point = [Landmark { x: 0.5, y: 0.5, ..Landmark::default() }; LANDMARKS];
-        assert_eq!(Head::of_pose(&point, SIZE).expect("a head").radius, 6.4);
+        assert_eq!(Head::of_pose(&point, SIZE).expect("a head").radius, SHARE_MIN * SIZE[0]);
         let lost = [Landmark { x: f32::NAN, ..Landmark::default() }; LANDMARKS];
         assert_eq!(Head::of_pose(&lost, SIZE), None);
     }
