@@ -86,7 +86,7 @@ const MIB: u64 = 1 << 20;
 /// Bytes of a number with its separator, as text: the longest that a pose leads to has half as many.
 const NUMBER_BYTES: u64 = 24;
 /// Bytes of one landmark of one person, in any table.
-const ROW_BYTES: u64 = 21 * NUMBER_BYTES;
+const ROW_BYTES: u64 = 24 * NUMBER_BYTES;
 const LANDMARKS: u64 = crate::pose::LANDMARKS as u64;
 
 /// One row for each artefact. The order is that of the variants, which are bits of

@@ -3,6 +3,7 @@
 //! C3D (c3d.org, "The C3D File Format User Guide") has blocks of 512 bytes: one of header, then those of the
 //! parameters, then the frames. All is little-endian, and numbers of points are IEEE floats.
 
+use crate::layout::MarkerUnit;
 use crate::pose::{LANDMARKS, NAMES};
 
 /// Size of a block. The last one is filled up with zeros.
@@ -33,12 +34,12 @@ const SCALE: f32 = -1.0;
 const POINT: u8 = 1;
 const ANALOG: u8 = 2;
 
-/// The bytes before the frames of a file with this many frames at this rate.
-pub fn head(frames: u16, rate: f32) -> Vec<u8> {
-    let blocks = parameters(frames, rate, 0).len().div_ceil(BLOCK_BYTES);
+/// The bytes before the frames of a file with this many frames at this rate, of points in this unit.
+pub fn head(frames: u16, rate: f32, unit: MarkerUnit) -> Vec<u8> {
+    let blocks = parameters((frames, rate, unit), 0).len().div_ceil(BLOCK_BYTES);
     let first_block = u16::from(PARAMETERS_BLOCK) + blocks as u16;
     let mut head = header(frames, rate, first_block);
-    let mut parameters = parameters(frames, rate, first_block);
+    let mut parameters = parameters((frames, rate, unit), first_block);
     parameters[2] = blocks as u8;
     head.extend(parameters);
     head.resize(BLOCK_BYTES * (1 + blocks), 0);
@@ -67,7 +68,7 @@ enum Value<'a> {
     Texts(&'a [&'a str]),
 }
 
-fn parameters(frames: u16, rate: f32, first_block: u16) -> Vec<u8> {
+fn parameters((frames, rate, unit): (u16, f32, MarkerUnit), first_block: u16) -> Vec<u8> {
     // The number of blocks is set once it is known.
     let mut records = vec![1, KEY, 0, INTEL];
     add_group(&mut records, POINT, "POINT");
@@ -80,7 +81,7 @@ fn parameters(frames: u16, rate: f32, first_block: u16) -> Vec<u8> {
         ("FRAMES", Value::Whole(frames)),
         ("LABELS", Value::Texts(&NAMES)),
         ("DESCRIPTIONS", Value::Texts(&NAMES)),
-        ("UNITS", Value::Text("mm")),
+        ("UNITS", Value::Text(unit.symbol())),
         // The axes that point to the right and up in the picture.
         ("X_SCREEN", Value::Text("+X")),
         ("Y_SCREEN", Value::Text("+Y")),
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_head_says_where_the_frames_begin_and_has_whole_blocks() {
-        let head = head(300, 29.97);
+        let head = head(300, 29.97, MarkerUnit::Metres);
         assert_eq!(head.len() % BLOCK_BYTES, 0);
         let first_block = u16::from_le_bytes([head[16], head[17]]);
         assert_eq!(usize::from(first_block - 1) * BLOCK_BYTES, head.len());
@@ -145,7 +146,7 @@ mod tests {
     /// As readers do: from record to record by their distances.
     #[test]
     fn records_follow_each_other_to_the_last_one() {
-        let head = head(300, 29.97);
+        let head = head(300, 29.97, MarkerUnit::Millimetres);
         let (mut at, mut names) = (BLOCK_BYTES + 4, Vec::new());
         loop {
             let name = at + 2..at + 2 + usize::from(head[at]);

@@ -12,7 +12,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const SOURCE_TIME: &str = "source_time_s";
 
 /// The columns of pose_data.csv. The first seven are those of the service's predecessor, in its order.
-pub const CSV_COLUMNS: [&str; 21] = [
+pub const CSV_COLUMNS: [&str; 24] = [
     "frame_id",
     "landmark_id",
     "x",
@@ -28,6 +28,9 @@ pub const CSV_COLUMNS: [&str; 21] = [
     "detected",
     "person_id",
     TRACK_ID,
+    "metric_x",
+    "metric_y",
+    "metric_z",
     SOURCE_TIME,
     "x_raw",
     "y_raw",
@@ -95,6 +98,25 @@ pub fn mot_head(rows: u32) -> [String; 7] {
 
 /// What joint_angles.mot has for an angle that is not defined, or of a person who is not there.
 pub const MOT_MISSING: &str = "NaN";
+
+/// The unit of the markers of pose.trc and the points of pose.c3d.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkerUnit {
+    /// Relative to the hips.
+    Millimetres,
+    /// In the scene, where the height of the person is known.
+    Metres,
+}
+
+impl MarkerUnit {
+    /// Its symbol.
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::Millimetres => "mm",
+            Self::Metres => "m",
+        }
+    }
+}
 
 /// The lines of pose.trc before the one with its numbers.
 pub const TRC_TITLES: [&str; 2] = [

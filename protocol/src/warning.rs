@@ -23,6 +23,10 @@ pub enum Warning {
     SoundDropped,
     /// The frames beyond those that C3D can number are not in pose.c3d.
     C3dShortened,
+    /// Nobody was seen well enough to be measured, so there are no positions in metres.
+    MetresUnknown,
+    /// The person comes nearer or goes away, which positions in metres do not follow.
+    DepthChanges,
 }
 
 /// The words of one warning.
@@ -42,7 +46,7 @@ const fn row(warning: Warning, code: &'static str, sentence: &'static str) -> Wa
 }
 
 /// Every warning, in the order in which they are shown.
-pub static WARNINGS: [WarningRow; 7] = [
+pub static WARNINGS: [WarningRow; 9] = [
     row(
         Warning::Trimmed,
         "video_trimmed",
@@ -77,6 +81,16 @@ pub static WARNINGS: [WarningRow; 7] = [
         Warning::C3dShortened,
         "c3d_shortened",
         "The C3D file has only the first 65,535 frames, the most that this format can number.",
+    ),
+    row(
+        Warning::MetresUnknown,
+        "metres_unknown",
+        "Person 0 was not seen long enough to be measured, so there are no positions in metres.",
+    ),
+    row(
+        Warning::DepthChanges,
+        "depth_changes",
+        "The person comes nearer to the camera or goes away, so positions in metres are wrong there.",
     ),
 ];
 
@@ -167,7 +181,7 @@ mod tests {
 
     #[test]
     fn unknown_bits_are_refused() {
-        assert!(Warnings::try_from(0b111_1111).is_ok());
-        assert!(Warnings::try_from(0b1000_0000).is_err());
+        assert!(Warnings::try_from(0b1_1111_1111).is_ok());
+        assert!(Warnings::try_from(0b10_0000_0000).is_err());
     }
 }

@@ -25,6 +25,8 @@ const MODELS = {
 /** Element ids and the form fields they set. */
 const FIELDS = [["mode", "mode"], ["interval", "interval"], ["people", "max_people"],
   ["person", "person"], ["filter", "filter"], ["background", "background"], ["blur", "blur"], ["model", "model"]];
+/** The same for fields in which a value is entered. */
+const ENTRIES = [["height", "height_m"]];
 
 export class UploadForm {
   /** The selected file, if it passed the checks. */
@@ -93,7 +95,7 @@ export class UploadForm {
   /** The form fields that are sent with the file. */
   fields() {
     // An empty value stands for an option that is not given.
-    const selected = FIELDS.map(([id, name]) => [name, element(id).value]).filter(([, value]) => value);
+    const selected = [...FIELDS, ...ENTRIES].map(([id, name]) => [name, element(id).value]).filter(([, value]) => value);
     const fields = { ...Object.fromEntries(selected), ...part.values() };
     return element("formats").checked ? { ...fields, formats: "all" } : fields;
   }
@@ -104,6 +106,7 @@ export class UploadForm {
       const option = [...element(id).options].find(({ value }) => value === (fields[name] ?? ""));
       if (option) option.selected = true;
     }
+    for (const [id, name] of ENTRIES) element(id).value = fields[name] ?? "";
     element("formats").checked = fields.formats === "all";
     part.restore(fields);
     this.#describe();

@@ -15,6 +15,8 @@ pub struct Row {
     pub visibility: f64,
     /// Position in metres.
     pub world: [f64; 3],
+    /// Position in the scene in metres, where the table has it.
+    pub metric: Option<[f64; 3]>,
 }
 
 /// A table of poses.
@@ -41,6 +43,7 @@ impl PoseTable {
         let need = |name: &str| column(name).with_context(|| format!("no column {name}"));
         let (frame, landmark) = (need("frame_id")?, need("landmark_id")?);
         let world = [need("world_x")?, need("world_y")?, need("world_z")?];
+        let metric = ["metric_x", "metric_y", "metric_z"].map(column);
         let (person, track) = (column("person_id"), column("track_id"));
         let (x, y, visibility) = (need("x")?, need("y")?, need("visibility")?);
         let mut table = Self::default();
@@ -61,6 +64,11 @@ impl PoseTable {
             if let Some(track) = track {
                 table.tracks.insert(id, cells[track].parse()?);
             }
+            let coordinate = |column: Option<usize>| -> Result<Option<f64>> {
+                let cell = column.map(|column| cells[column]).filter(|cell| !cell.is_empty());
+                Ok(cell.map(str::parse).transpose()?)
+            };
+            let [metric_x, metric_y, metric_z] = metric.map(coordinate);
             let row = Row {
                 x: cells[x].parse()?,
                 y: cells[y].parse()?,
@@ -70,6 +78,7 @@ impl PoseTable {
                     cells[world[1]].parse()?,
                     cells[world[2]].parse()?,
                 ],
+                metric: metric_x?.zip(metric_y?).zip(metric_z?).map(|((x, y), z)| [x, y, z]),
             };
             table.frames.entry(id).or_default().insert(cells[landmark].parse()?, row);
         }

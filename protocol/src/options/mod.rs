@@ -7,6 +7,7 @@ mod background;
 mod blur;
 mod crop;
 mod filter;
+mod height;
 mod landmark_model;
 mod mode;
 mod part;
@@ -19,6 +20,7 @@ pub use background::Background;
 pub use blur::Blur;
 pub use crop::{Crop, NotACrop, PixelArea};
 pub use filter::{Filter, Smoothing};
+pub use height::{HEIGHT_M_MAX, HEIGHT_M_MIN};
 pub use landmark_model::LandmarkModel;
 pub use mode::Mode;
 pub use part::{Contradiction, Part, TIME_S_MAX};
@@ -79,6 +81,9 @@ pub struct Options {
     /// What is made unrecognisable in videos and pictures.
     #[serde(default)]
     pub blur: Blur,
+    /// How tall person 0 is, in metres, if positions in metres are asked for.
+    #[serde(default)]
+    pub height_m: Option<Thousandths>,
 }
 
 /// A video that plays as fast as life.
@@ -93,6 +98,7 @@ impl Options {
         matches!(self.filter, Filter::Offline)
             || self.person.is_some()
             || matches!(self.blur, Blur::Faces)
+            || self.height_m.is_some()
     }
 
     /// How many people are followed at a time at most: all that can be, if one of them is to be chosen.
@@ -117,12 +123,13 @@ impl Default for Options {
             person: None,
             model: LandmarkModel::default(),
             blur: Blur::default(),
+            height_m: None,
         }
     }
 }
 
 /// Every option.
-pub static OPTIONS: [OptionRow; 15] = [
+pub static OPTIONS: [OptionRow; 16] = [
     OptionRow {
         name: "mode",
         help: "Detection mode",
@@ -282,6 +289,15 @@ pub static OPTIONS: [OptionRow; 15] = [
         set: |options, text| assign(&mut options.blur, named(&Blur::ALL, Blur::name, text)),
         get: |options| Some(Value::Name(options.blur.name())),
     },
+    OptionRow {
+        name: "height_m",
+        help: "How tall person 0 is, for positions in metres",
+        values: Values::Number { unit: "metres", min: HEIGHT_M_MIN, max: HEIGHT_M_MAX },
+        value_name: "METRES",
+        excludes: None,
+        set: |options, text| assign(&mut options.height_m, height::height(text)),
+        get: |options| options.height_m.map(Value::decimal),
+    },
 ];
 
 /// A time in the file.
@@ -344,6 +360,7 @@ mod tests {
             ("person", "0.25,0.5,3"),
             ("model", "lite"),
             ("blur", "faces"),
+            ("height_m", "1.785"),
         ] {
             let mut options = Options::default();
             assert!((row(name).set)(&mut options, text), "{name}");
@@ -386,5 +403,7 @@ mod tests {
             assert!(accepts(name, "0") && accepts(name, "86400"), "{name}");
             assert!(!accepts(name, "86400.001") && !accepts(name, "0.0001"), "{name}");
         }
+        assert!(accepts("height_m", "0.5") && accepts("height_m", "2.5"));
+        assert!(!accepts("height_m", "0.499") && !accepts("height_m", "2.501"));
     }
 }

@@ -16,6 +16,7 @@ mod render;
 mod scene;
 mod skeleton;
 mod solid;
+mod walk;
 
 pub use body::{Clothes, SKIN};
 pub use camera::{Camera, TrueLandmark, project};
@@ -24,3 +25,4 @@ pub use pose::{Arm, GAIT_CYCLE_S, Leg, Pose};
 pub use render::render;
 pub use scene::{Figure, Scene};
 pub use skeleton::Skeleton;
+pub use walk::distance_walked;

@@ -15,6 +15,8 @@ const UPPER_ARM: f32 = 0.285;
 const FOREARM: f32 = 0.25;
 const THIGH: f32 = 0.43;
 const SHANK: f32 = 0.41;
+/// From the ears to the top of the hair.
+const HEAD_TO_CROWN: f32 = 0.14;
 /// Thickness of the sole under heel and toe.
 const SOLE: f32 = 0.03;
 
@@ -118,6 +120,11 @@ impl Skeleton {
             at[31 + i] = leg.toe();
         }
         at
+    }
+
+    /// From the floor to the top of the hair, in metres.
+    pub fn height(&self) -> f32 {
+        self.head.y + HEAD_TO_CROWN
     }
 
     fn stand(&mut self) {

@@ -42,7 +42,7 @@ pub(crate) fn openpose(run: &SampleRun) -> Vec<u8> {
 }
 
 pub(crate) fn c3d(run: &SampleRun) -> Vec<u8> {
-    let mut bytes = head(run.summary.frames_processed as u16, 30.0);
+    let mut bytes = head(run.summary.frames_processed as u16, 30.0, run.marker_unit());
     for (_, is_detected) in run.frames() {
         let point = if is_detected { [1.5, -2.5, 0.5, 0.0] } else { [0.0, 0.0, 0.0, MISSING] };
         bytes.extend(point.map(f32::to_le_bytes).concat().repeat(LANDMARKS));

@@ -9,10 +9,11 @@ mod media;
 mod tables;
 
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::layout::MarkerUnit;
 use bodyscript_protocol::message::{JobParameters, MediaLimits, OnLong, Summary, VideoFacts};
 use bodyscript_protocol::pose::{LANDMARKS, Landmark};
 use bodyscript_protocol::pose_frame::{PersonPose, PoseFrame};
-use bodyscript_protocol::warning::Warnings;
+use bodyscript_protocol::warning::{Warning, Warnings};
 
 /// A run: the job and what its worker reports.
 #[derive(Debug, Clone)]
@@ -48,6 +49,17 @@ impl SampleRun {
             Artefact::Bvh => animation::bvh(self).into(),
             Artefact::Glb => animation::glb(self),
         }
+    }
+
+    /// Whether it has positions in metres.
+    fn has_metres(&self) -> bool {
+        let is_measured = !self.summary.warnings.contains(Warning::MetresUnknown);
+        self.parameters.options.height_m.is_some() && is_measured
+    }
+
+    /// The unit of its markers.
+    fn marker_unit(&self) -> MarkerUnit {
+        if self.has_metres() { MarkerUnit::Metres } else { MarkerUnit::Millimetres }
     }
 
     /// The size of its pictures, in pixels.

@@ -15,13 +15,14 @@ pub(crate) fn csv(run: &SampleRun) -> String {
     let mut text = CSV_COLUMNS.join(",") + "\n";
     for (frame, is_detected) in run.frames() {
         let track = if is_detected { "0" } else { "" };
+        let metric = if is_detected && run.has_metres() { "0.5,1.25,-0.125" } else { ",," };
         for (landmark, name) in NAMES.iter().enumerate() {
             let values = match is_detected {
                 true => "0.25,0.5,-0.125000,0.9,track,0.9,0.0,-0.1,0.2",
                 false => ",,,,,,,,",
             };
             text += &format!(
-                "{frame},{landmark},{values},{frame}.5,{is_detected},0,{track},{frame}.5,,,,false,{name}\n"
+                "{frame},{landmark},{values},{frame}.5,{is_detected},0,{track},{metric},{frame}.5,,,,false,{name}\n"
             );
         }
     }
@@ -41,7 +42,8 @@ pub(crate) fn angles(run: &SampleRun) -> String {
 
 pub(crate) fn trc(run: &SampleRun) -> String {
     let rows = run.summary.frames_processed;
-    let numbers = format!("30.0\t30.0\t{rows}   \t{LANDMARKS}\tmm\t30.0\t1\t{rows}");
+    let unit = run.marker_unit().symbol();
+    let numbers = format!("30.0\t30.0\t{rows}   \t{LANDMARKS}\t{unit}\t30.0\t1\t{rows}");
     let titles = TRC_TITLES.map(String::from);
     let head = titles.into_iter().chain([numbers]).chain(trc_labels());
     let rows = (1..).zip(run.frames()).map(|(number, (frame, is_detected))| {
@@ -101,8 +103,11 @@ pub(crate) fn ndjson(run: &SampleRun) -> String {
 
 /// The frames as JSON has them.
 fn frames(run: &SampleRun) -> Vec<String> {
-    let landmark = json!({"x": 0.25, "y": 0.5, "z": 0.0, "visibility": 0.5, "presence": 0.5,
+    let mut landmark = json!({"x": 0.25, "y": 0.5, "z": 0.0, "visibility": 0.5, "presence": 0.5,
         "world": [0.0, 0.0, 0.0]});
+    if run.has_metres() {
+        landmark["metric"] = json!([0.5, 1.25, -0.125]);
+    }
     let landmarks = vec![landmark; LANDMARKS];
     let frames = run.frames().map(|(frame, is_detected)| {
         let person = json!({"person_id": 0, "strategy": "track", "track_id": 0, "filled": false,
@@ -125,6 +130,9 @@ pub(crate) fn metadata(run: &SampleRun) -> String {
         "sound": null,
         "statistics": statistics(run),
         "warnings": warnings(run),
+        "metres": run
+            .has_metres()
+            .then(|| json!({"pixels_per_metre": 166.2, "floor_slope_degrees": -0.5})),
     });
     for row in OPTIONS.iter().filter(|row| !matches!(row.values, Values::ListOf(_))) {
         document[row.name] = json!((row.get)(&run.parameters.options));

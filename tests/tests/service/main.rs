@@ -28,6 +28,7 @@ mod logs;
 mod lying_workers;
 mod mannequin;
 mod memory_need;
+mod metres;
 mod models;
 mod modes;
 mod multiple_people;

@@ -37,8 +37,13 @@ fn truth(clip: &Clip) -> PoseTable {
     let mut table = PoseTable::default();
     for n in 0..FRAMES {
         for joint in &clip.truth(n)[0] {
-            let row =
-                Row { x: joint.x.into(), y: joint.y.into(), visibility: 1.0, world: [0.0; 3] };
+            let row = Row {
+                x: joint.x.into(),
+                y: joint.y.into(),
+                visibility: 1.0,
+                world: [0.0; 3],
+                metric: None,
+            };
             table.frames.entry(n).or_default().insert(joint.index, row);
         }
     }

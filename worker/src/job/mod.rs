@@ -16,6 +16,7 @@ mod run;
 mod sampling;
 mod selection;
 mod skip_report;
+mod survey;
 mod two_passes;
 mod video_facts;
 mod warmup;

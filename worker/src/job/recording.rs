@@ -122,6 +122,12 @@ impl Recording {
         self.next == self.frames
     }
 
+    /// Goes back to the beginning.
+    pub(super) fn rewind(&mut self) -> Result<(), OutputError> {
+        self.next = 0;
+        self.file.rewind().map_err(OutputError::Recording)
+    }
+
     /// The next frame; none after the last.
     pub(super) fn next(&mut self) -> Result<Option<RecordedFrame>, OutputError> {
         if self.is_at_end() {

@@ -126,8 +126,7 @@ impl<'scope> Results<'scope> {
         let summary = self.statistics.summary(frames, warnings);
         self.data.finish(&summary)?;
         if let Some(file) = self.metadata {
-            let WriterContext { start, report, .. } = self.context;
-            write_metadata(file, start, report, sound.as_ref(), &summary)?;
+            write_metadata(file, &self.context, sound.as_ref(), &summary)?;
         }
         Ok(summary)
     }

@@ -47,7 +47,7 @@ fn run_once(
     let mut decoder = video.decode()?;
     let facts = facts(&probe, job.start);
     let report = VideoReport::new(&facts);
-    let context = WriterContext { start: job.start, facts: &facts, report: &report };
+    let context = WriterContext { start: job.start, facts: &facts, report: &report, metres: None };
     let sound = decoder.sound();
     thread::scope(|scope| {
         let results = Results::create(scope, context, artefacts, (&probe, sound))?;

@@ -112,7 +112,7 @@ fn distance(a: [f32; 2], b: [f32; 2]) -> f32 {
 }
 
 /// Gives the chosen one the number 0, and the others numbers from 1 in the order in which they come.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Renumbering {
     numbers: BTreeMap<u32, u32>,
     next: u32,

@@ -2,7 +2,7 @@
 //! all of them, writes the results. It decodes the video again if pictures are requested.
 //!
 //! ```text
-//! decoder -> tracker, head search -> recording
+//! decoder -> tracker, head search -> recording -> survey
 //!                                        '--> replay -> covered frames -> data
 //!                                                              |-------> overlay, preview, thumbnail
 //!                        decoder ------------------------------'
@@ -19,9 +19,11 @@ use super::replay::Replay;
 use super::results::Results;
 use super::selection::{Candidates, Renumbering};
 use super::skip_report::SkipReport;
+use super::survey::survey;
 use super::video_facts::facts;
 use crate::heads::Cover;
 use crate::ipc::ChannelError;
+use crate::motion::MetricScale;
 use crate::output::{ArtefactFiles, VideoReport, WriterContext};
 use crate::picture::Picture;
 use crate::pose::{TrackedFrame, Tracker, VideoFrame};
@@ -29,7 +31,7 @@ use crate::video::{Decoder, FrameTime, Probe, ProbedVideo, SoundSource, VideoErr
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{Progress, Summary, ToSupervisor, VideoFacts};
 use bodyscript_protocol::options::Blur;
-use bodyscript_protocol::warning::Warnings;
+use bodyscript_protocol::warning::{Warning, Warnings};
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -67,6 +69,22 @@ struct FirstPass {
     warnings: Warnings,
 }
 
+impl FirstPass {
+    /// The scale of positions in metres, if they are asked for and known.
+    fn survey(&mut self, job: &Job<'_>, probe: &Probe) -> Result<Option<MetricScale>, WorkerError> {
+        let Some(height_m) = job.start.parameters.options.height_m else { return Ok(None) };
+        let renumbering = self.renumbering.clone();
+        let surveyed = survey((job, probe), &mut self.recording, renumbering, height_m)?;
+        if surveyed.scale.is_none() {
+            self.warnings.insert(Warning::MetresUnknown);
+        }
+        if surveyed.depth_changes {
+            self.warnings.insert(Warning::DepthChanges);
+        }
+        Ok(surveyed.scale)
+    }
+}
+
 /// Runs both passes.
 pub(super) fn run(
     job: &Job<'_>,
@@ -76,7 +94,8 @@ pub(super) fn run(
 ) -> Result<Summary, WorkerError> {
     let probe = video.probe().clone();
     let facts = facts(&probe, job.start);
-    let first = record(job, video.decode()?, (&probe, second.recording), send)?;
+    let mut first = record(job, video.decode()?, (&probe, second.recording), send)?;
+    let metres = first.survey(job, &probe)?;
     let parameters = &job.start.parameters;
     let pictures = if has_pictures(&job.start.artefacts) {
         let part = parameters.options.part();
@@ -85,7 +104,7 @@ pub(super) fn run(
     } else {
         None
     };
-    write(job, first, (&probe, &facts, pictures), (artefacts, send))
+    write(job, (first, metres), (&probe, &facts, pictures), (artefacts, send))
 }
 
 /// Whether heads are covered in what the job writes.
@@ -176,12 +195,12 @@ impl FrameSink for RecordingPass<'_, '_> {
 /// The second pass.
 fn write(
     job: &Job<'_>,
-    first: FirstPass,
+    (first, metres): (FirstPass, Option<MetricScale>),
     (probe, facts, mut pictures): (&Probe, &VideoFacts, Option<Pictures>),
     (artefacts, send): (ArtefactFiles, &mut Send<'_>),
 ) -> Result<Summary, WorkerError> {
     let report = VideoReport::new(facts);
-    let context = WriterContext { start: job.start, facts, report: &report };
+    let context = WriterContext { start: job.start, facts, report: &report, metres };
     let options = &job.start.parameters.options;
     let replay = Replay::new((first.recording, first.renumbering), options, probe.area);
     let mut frames = CoveredFrames::new(replay, options);

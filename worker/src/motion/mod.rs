@@ -15,6 +15,7 @@ mod even_times;
 mod gaps;
 mod interpolation;
 mod landmark_set;
+mod metres;
 mod outliers;
 mod rotation;
 mod savitzky_golay;
@@ -26,6 +27,7 @@ pub mod vector;
 
 pub use butterworth::Butterworth;
 pub use landmark_set::LandmarkSet;
+pub use metres::{MetresSurvey, MetricScale, Surveyed};
 pub use outliers::Hampel;
 pub use rotation::Rotation;
 pub use savitzky_golay::SavitzkyGolay;

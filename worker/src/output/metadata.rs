@@ -3,11 +3,13 @@
 use super::error::OutputError;
 use super::statistics::StatisticsReport;
 use super::video_report::VideoReport;
+use super::writer::WriterContext;
 use crate::inference::ModelName;
+use crate::motion::MetricScale;
 use crate::video::SoundReport;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::layout::SCHEMA_VERSION;
-use bodyscript_protocol::message::{Start, Summary};
+use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::options::{OPTIONS, Options, Values};
 use bodyscript_protocol::warning::WarningRow;
 use serde::{Serialize, Serializer};
@@ -27,6 +29,24 @@ struct Metadata<'a> {
     sound: Option<&'a SoundReport>,
     statistics: StatisticsReport,
     warnings: Vec<&'static WarningRow>,
+    /// `null` where positions in metres are not asked for or not known.
+    metres: Option<MetresReport>,
+}
+
+/// How positions in metres follow from the picture.
+#[derive(Serialize)]
+struct MetresReport {
+    /// How many pixels a metre measures at the person.
+    pixels_per_metre: f64,
+    /// By how much the floor rises to the right of the picture.
+    floor_slope_degrees: f64,
+}
+
+impl From<MetricScale> for MetresReport {
+    fn from(scale: MetricScale) -> Self {
+        let floor_slope_degrees = scale.floor_slope_degrees();
+        Self { pixels_per_metre: scale.pixels_per_metre(), floor_slope_degrees }
+    }
 }
 
 /// All options except the formats, which the files themselves show.
@@ -42,11 +62,11 @@ impl Serialize for RecordedOptions {
 /// Writes the whole document.
 pub(crate) fn write(
     mut file: File,
-    start: &Start,
-    video: &VideoReport<'_>,
+    context: &WriterContext<'_>,
     sound: Option<&SoundReport>,
     summary: &Summary,
 ) -> Result<(), OutputError> {
+    let WriterContext { start, report: video, metres, .. } = *context;
     let options = start.parameters.options;
     let metadata = Metadata {
         schema_version: SCHEMA_VERSION,
@@ -59,6 +79,7 @@ pub(crate) fn write(
         sound,
         statistics: StatisticsReport::from(summary),
         warnings: summary.warnings.iter().collect(),
+        metres: metres.map(MetresReport::from),
     };
     serde_json::to_writer_pretty(&mut file, &metadata)
         .map_err(std::io::Error::from)

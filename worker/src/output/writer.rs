@@ -3,6 +3,7 @@
 
 use super::error::OutputError;
 use super::video_report::VideoReport;
+use crate::motion::MetricScale;
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::message::{Start, Summary, VideoFacts};
@@ -32,6 +33,8 @@ pub(crate) struct WriterContext<'a> {
     pub(crate) facts: &'a VideoFacts,
     /// The same as it appears in JSON.
     pub(crate) report: &'a VideoReport<'a>,
+    /// The scale of positions in metres, if they are asked for and known.
+    pub(crate) metres: Option<MetricScale>,
 }
 
 /// Starts the writer of one format on its file.

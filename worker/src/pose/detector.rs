@@ -157,7 +157,7 @@ mod tests {
         assert!((values[0] - 0.1).abs() < 1e-6, "{found:?}");
         assert!((values[4] - 0.1).abs() < 1e-6, "{found:?}");
         assert_eq!(score, 0.75, "that of the best");
-        assert!((found[1][0] - 5.0).abs() < 1e-6, "{found:?}");
+        assert!((found[1].values[0] - 5.0).abs() < 1e-6, "{found:?}");
     }
 
     #[test]

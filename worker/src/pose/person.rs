@@ -1,7 +1,7 @@
 //! The result of pose estimation: the people of one frame.
 
 use super::enhance::Enhancement;
-use crate::motion::LandmarkSet;
+use crate::motion::{LandmarkSet, MetricScale};
 use bodyscript_protocol::pose::{LANDMARKS, Pose};
 use std::time::Duration;
 
@@ -55,6 +55,11 @@ impl Person {
     /// x, y and z of a landmark before the filter.
     pub(crate) fn raw(&self, landmark: usize) -> Option<[f32; 3]> {
         Some(self.filtered.as_ref()?.raw.as_ref()?[landmark])
+    }
+
+    /// The landmarks in metres in the scene, of the person whose height is known.
+    pub(crate) fn in_scene(&self, metres: Option<MetricScale>) -> Option<[[f32; 3]; LANDMARKS]> {
+        metres.filter(|_| self.id == 0).map(|metres| metres.positions(&self.pose))
     }
 
     /// Whether a landmark is interpolated.

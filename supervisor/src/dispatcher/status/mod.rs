@@ -84,6 +84,8 @@ pub(crate) struct Status {
     pub slow_motion: f64,
     /// Landmark model.
     pub model: &'static str,
+    /// How tall person 0 is, in metres, if positions in metres are asked for.
+    pub height_m: Option<f64>,
     /// Frames processed so far in this attempt.
     pub current_frame: u32,
     /// Total number of frames to process, once known.
@@ -186,6 +188,7 @@ impl Status {
             crop: options.crop.map(|crop| crop.to_string()),
             slow_motion: options.slow_motion.to_f64(),
             model: options.model.name(),
+            height_m: options.height_m.map(Thousandths::to_f64),
             current_frame,
             total_frames,
             width: facts.map(|facts| facts.width),

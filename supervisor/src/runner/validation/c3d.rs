@@ -22,7 +22,7 @@ pub(super) fn check(content: &Content<'_>, expected: &Expected) -> Result<(), In
     ensure(is_told == is_shortened, "its warning differs from its frames")?;
     let rate = f32::from_le_bytes(content.array(RATE_AT)?);
     ensure(rate.is_finite() && rate > 0.0, "its rate is no number above zero")?;
-    let head = head(frames as u16, rate);
+    let head = head(frames as u16, rate, expected.marker_unit());
     let found = content.piece(0, head.len() as u64)?;
     ensure(found == head, "its head differs")?;
     let points_end = (head.len() + frames as usize * FRAME_BYTES) as u64;
@@ -60,6 +60,7 @@ mod tests {
     use super::super::tests::{fault, replace};
     use bodyscript_protocol::artefact::Artefact;
     use bodyscript_protocol::c3d::head;
+    use bodyscript_protocol::layout::MarkerUnit;
 
     #[test]
     fn faults_are_named() {
@@ -71,7 +72,7 @@ mod tests {
         };
         assert_eq!(c3d(&set(20, f32::NAN)), "its rate is no number above zero");
         assert_eq!(c3d(&set(20, 25.0)), "its head differs", "the parameters have another rate");
-        let points = head(3, 30.0).len();
+        let points = head(3, 30.0, MarkerUnit::Millimetres).len();
         for (value, number) in [(f32::INFINITY, 0), (-1.0, 3)] {
             let change = set(points + 4 * number, value);
             assert_eq!(c3d(&change), "a point is neither there nor missing");

@@ -60,8 +60,10 @@ impl Rows for Landmarks<'_> {
     fn add(&mut self, row: &[u8]) -> Result<(), Invalid> {
         let cells = cells::<{ CSV_COLUMNS.len() }>(row, b',')?;
         let [frame, landmark, x, y, z, visibility, strategy, presence, ..] = cells;
-        let [.., world_x, world_y, world_z, time_s, detected, person, _, _, _, _, _, _, _] = cells;
-        let [.., track, source_time_s, x_raw, y_raw, z_raw, filled, name] = cells;
+        let [.., world_x, world_y, world_z, time_s, detected, person, _, _, _, _, _, _, _, _, _, _] =
+            cells;
+        let [.., track, metric_x, metric_y, metric_z, source_time_s, _, _, _, _, _] = cells;
+        let [.., x_raw, y_raw, z_raw, filled, name] = cells;
         let detection = detection(detected, filled)?;
         let (frame, person) = (whole(frame)?, whole(person)?);
         let pose = Pose { frame, person, detection, track: track_of(track, detection)? };
@@ -80,6 +82,7 @@ impl Rows for Landmarks<'_> {
         self.pose = Some((pose, landmark + 1));
         decimal(time_s)?;
         decimal(source_time_s)?;
+        let metric = [metric_x, metric_y, metric_z];
         let values = [x, y, z, visibility, presence, world_x, world_y, world_z];
         match pose.detection {
             Detection::Found | Detection::Filled => {
@@ -89,9 +92,17 @@ impl Rows for Landmarks<'_> {
                     "a strategy is no word",
                 )?;
                 values.into_iter().try_for_each(decimal)?;
+                match self.poses.has_metres(person) {
+                    true => metric.into_iter().try_for_each(decimal)?,
+                    false => {
+                        ensure(metric.concat().is_empty(), "a pose has metres without a scale")?
+                    }
+                }
                 decimals_or_empty(&[x_raw, y_raw, z_raw])
             }
-            Detection::Missing => empty(values.iter().chain([&strategy, &x_raw, &y_raw, &z_raw])),
+            Detection::Missing => {
+                empty(values.iter().chain(&metric).chain([&strategy, &x_raw, &y_raw, &z_raw]))
+            }
         }
     }
 

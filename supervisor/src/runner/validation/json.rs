@@ -103,6 +103,8 @@ struct Landmark {
     _presence: f32,
     #[serde(rename = "world")]
     _world: [f32; 3],
+    #[serde(default)]
+    metric: Option<[f32; 3]>,
     #[serde(rename = "raw", default)]
     _raw: Option<[f32; 3]>,
     #[serde(rename = "filled", default)]
@@ -228,6 +230,12 @@ pub(super) fn check_frame(frame: &Frame, poses: &mut Poses<'_>) -> Result<(), In
     }
     people.iter().try_for_each(|person| {
         equal("landmarks of a person", person.landmarks.0.len() as u64, LANDMARKS as u64)?;
+        let has_metres = poses.has_metres(person.person_id);
+        let mut landmarks = person.landmarks.0.iter();
+        ensure(
+            landmarks.all(|landmark| landmark.metric.is_some() == has_metres),
+            "a pose has metres without a scale, or lacks them",
+        )?;
         let detection = if person.filled { Detection::Filled } else { Detection::Found };
         poses.add((frame.frame_id, person.person_id), detection).map(drop)
     })

@@ -20,6 +20,7 @@ struct Metadata {
     sound: Option<SoundReport>,
     statistics: StatisticsReport,
     warnings: Vec<WarningReport>,
+    metres: Option<MetresReport>,
     #[serde(flatten)]
     options: Map<String, Value>,
 }
@@ -33,6 +34,15 @@ struct SoundReport {
     note: Option<String>,
 }
 
+/// How positions in metres follow from the picture.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MetresReport {
+    pixels_per_metre: f64,
+    #[serde(rename = "floor_slope_degrees")]
+    _floor_slope_degrees: f64,
+}
+
 pub(super) fn check(content: &Content<'_>, expected: &Expected) -> Result<(), Invalid> {
     check_last_line(content)?;
     let text = content.piece(0, content.bytes())?;
@@ -42,6 +52,9 @@ pub(super) fn check(content: &Content<'_>, expected: &Expected) -> Result<(), In
     metadata.video.check(&expected.facts)?;
     check_totals(&metadata.statistics, &metadata.warnings, expected)?;
     check_options(&metadata.options, expected)?;
+    let has_metres = metadata.metres.is_some() == expected.has_metres(0);
+    let is_scale = metadata.metres.is_none_or(|metres| metres.pixels_per_metre > 0.0);
+    ensure(has_metres && is_scale, "its scale of metres differs")?;
     let mut texts = vec![&metadata.generator];
     texts.extend(&metadata.models);
     if let Some(SoundReport { codec, outcome, note }) = &metadata.sound {

@@ -33,7 +33,9 @@ mod thrift;
 mod trc;
 
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::layout::MarkerUnit;
 use bodyscript_protocol::message::{JobParameters, Summary, VideoFacts};
+use bodyscript_protocol::warning::Warning;
 use content::Content;
 use invalid::{Invalid, ensure};
 use std::fs::File;
@@ -61,6 +63,17 @@ impl Expected {
     fn picture_size(&self) -> [u32; 2] {
         let VideoFacts { width, height, .. } = self.facts;
         self.parameters.options.part().picture_size([width, height])
+    }
+
+    /// Whether poses of this person have positions in metres, as only those of person 0 can.
+    fn has_metres(&self, person: u32) -> bool {
+        let is_measured = !self.summary.warnings.contains(Warning::MetresUnknown);
+        self.parameters.options.height_m.is_some() && is_measured && person == 0
+    }
+
+    /// The unit of markers.
+    fn marker_unit(&self) -> MarkerUnit {
+        if self.has_metres(0) { MarkerUnit::Metres } else { MarkerUnit::Millimetres }
     }
 
     /// Checks that a frame was decoded and was to be processed.
@@ -142,5 +155,7 @@ fn check(artefact: Artefact, content: &Content<'_>, expected: &Expected) -> Resu
     check_of(artefact)(content, expected)
 }
 
+#[cfg(test)]
+mod metres_tests;
 #[cfg(test)]
 mod tests;

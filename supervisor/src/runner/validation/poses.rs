@@ -39,6 +39,11 @@ impl<'a> Poses<'a> {
         Self { tells_filled: false, ..Self::new(expected, part) }
     }
 
+    /// Whether poses of this person have positions in metres.
+    pub(super) fn has_metres(&self, person: u32) -> bool {
+        self.expected.has_metres(person)
+    }
+
     /// Checks the next pose: frames rise, and people within a frame do.
     pub(super) fn add(
         &mut self,

@@ -166,8 +166,8 @@ fn faults_in_tables_are_named() {
         (Artefact::Csv, ",,,,false,nose", ",,,1,false,nose", "a cell is no number"),
         (
             Artefact::Csv,
-            "true,0,0,0.5,,,,false",
-            "false,0,0,0.5,,,,true",
+            "true,0,0,,,,0.5,,,,false",
+            "false,0,0,,,,0.5,,,,true",
             "a pose is interpolated without a filter that does so",
         ),
         (Artefact::Angles, "1.500", "inf", "a cell is no number"),

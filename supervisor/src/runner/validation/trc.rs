@@ -31,7 +31,8 @@ fn check_numbers(line: &[u8], expected: &Expected) -> Result<(), Invalid> {
     equal("rows in its head", whole(rows)?, frames)?;
     equal("original rows in its head", whole(original_rows)?, frames)?;
     equal("markers", whole(markers)?, LANDMARKS as u64)?;
-    ensure(unit == b"mm" && first == b"1", "its head differs")
+    let is_unit = unit == expected.marker_unit().symbol().as_bytes();
+    ensure(is_unit && first == b"1", "its head differs")
 }
 
 /// The rows so far.

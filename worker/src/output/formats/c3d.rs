@@ -1,20 +1,18 @@
 //! pose.c3d: the landmarks of one person as points in the binary format of motion capture.
 //!
-//! Points are the markers of pose.trc: named as the landmarks, in millimetres, Y up. C3D has one rate and no times,
+//! Points are the markers of pose.trc: named as the landmarks, in the same unit, Y up. C3D has one rate and no times,
 //! so frames of a variable rate are stated at their mean rate. The head states number and rate of the frames; it is
 //! written again at the end, in the same number of bytes.
 
-use super::markers::{RowRate, marker};
+use super::markers::{Markers, RowRate};
 use super::trajectory::Trajectory;
 use crate::output::error::OutputError;
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::c3d::{
-    BLOCK_BYTES, FRAME_BYTES, FRAMES_MAX, MISSING, POINT_NUMBERS, head,
-};
+use bodyscript_protocol::c3d::{BLOCK_BYTES, FRAME_BYTES, FRAMES_MAX, MISSING, head};
 use bodyscript_protocol::message::Summary;
-use bodyscript_protocol::pose::{LANDMARKS, Landmark};
+use bodyscript_protocol::pose::LANDMARKS;
 use bodyscript_protocol::warning::Warning;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
@@ -22,13 +20,17 @@ use std::io::{self, BufWriter, Seek, Write};
 /// The format's row in the table.
 pub(super) const FORMAT: DataFormat = DataFormat {
     artefact: Artefact::C3d,
-    create: |file, context| Ok(Box::new(C3dWriter::create(file, RowRate::of(context))?)),
+    create: |file, context| {
+        let markers = Markers::new(context.metres);
+        Ok(Box::new(C3dWriter::create(file, RowRate::of(context), markers)?))
+    },
 };
 
 /// Writes the file frame by frame.
 struct C3dWriter {
     file: BufWriter<File>,
     rate: RowRate,
+    markers: Markers,
     /// Whether there was a frame that the format cannot number.
     is_full: bool,
     trajectory: Trajectory,
@@ -36,9 +38,10 @@ struct C3dWriter {
 
 impl C3dWriter {
     /// Starts the file.
-    fn create(file: File, rate: RowRate) -> Result<Self, OutputError> {
+    fn create(file: File, rate: RowRate, markers: Markers) -> Result<Self, OutputError> {
         let trajectory = Trajectory::default();
-        let mut writer = Self { file: BufWriter::new(file), rate, is_full: false, trajectory };
+        let file = BufWriter::new(file);
+        let mut writer = Self { file, rate, markers, is_full: false, trajectory };
         let head = writer.head();
         writer.file.write_all(&head).map_err(OutputError::of(Artefact::C3d))?;
         Ok(writer)
@@ -46,7 +49,7 @@ impl C3dWriter {
 
     fn head(&self) -> Vec<u8> {
         let [_, rate] = self.rate.per_second();
-        head(self.rate.rows() as u16, rate as f32)
+        head(self.rate.rows() as u16, rate as f32, self.markers.unit())
     }
 
     fn complete(mut self) -> io::Result<()> {
@@ -69,7 +72,8 @@ impl FrameWriter for C3dWriter {
         self.rate.add(frame.time);
         let person = self.trajectory.next(frame);
         let points = person.map_or([[0.0, 0.0, 0.0, MISSING]; LANDMARKS], |person| {
-            person.pose.each_ref().map(point)
+            // None has an error that is known.
+            self.markers.of(person).map(|[x, y, z]| [x, y, z, 0.0])
         });
         let bytes: Vec<u8> = points.as_flattened().iter().flat_map(|n| n.to_le_bytes()).collect();
         self.file.write_all(&bytes).map_err(OutputError::of(Artefact::C3d))
@@ -84,17 +88,14 @@ impl FrameWriter for C3dWriter {
     }
 }
 
-/// A point without an error that is known.
-fn point(landmark: &Landmark) -> [f32; POINT_NUMBERS] {
-    let [x, y, z] = marker(landmark);
-    [x, y, z, 0.0]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::output::writer::EMPTY_SUMMARY;
     use crate::pose::Person;
+    use bodyscript_protocol::c3d::POINT_NUMBERS;
+    use bodyscript_protocol::layout::MarkerUnit;
+    use bodyscript_protocol::pose::Landmark;
     use std::io::Read;
     use std::time::Duration;
 
@@ -102,9 +103,9 @@ mod tests {
     fn written(frames: u32) -> (Vec<u8>, Option<Warning>) {
         let mut file = tempfile::tempfile().expect("a file");
         let handle = file.try_clone().expect("a handle");
-        let rate = RowRate::new(Some(25.0), Some(1));
+        let (rate, markers) = (RowRate::new(Some(25.0), Some(1)), Markers::new(None));
         let mut writer: Box<dyn FrameWriter> =
-            Box::new(C3dWriter::create(handle, rate).expect("a head"));
+            Box::new(C3dWriter::create(handle, rate, markers).expect("a head"));
         let pose = [Landmark { world: [0.1, 0.2, -0.3], ..Landmark::default() }; LANDMARKS];
         let people = [Person { id: 0, track: 0, pose, strategy: "track", filtered: None }];
         for id in 0..frames {
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn points_are_in_millimetres_with_y_up_and_missing_ones_have_a_negative_residual() {
         let (bytes, warning) = written(3);
-        let head = head(3, 25.0);
+        let head = head(3, 25.0, MarkerUnit::Millimetres);
         assert_eq!((&bytes[..head.len()], warning), (&*head, None));
         assert_eq!(bytes.len() % BLOCK_BYTES, 0);
         let numbers =

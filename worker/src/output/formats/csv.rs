@@ -1,5 +1,6 @@
 //! pose_data.csv: one row for every processed frame and landmark, with or without a person.
 
+use crate::motion::MetricScale;
 use crate::output::error::OutputError;
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::{Frame, Person};
@@ -13,18 +14,19 @@ use std::time::Duration;
 /// The format's row in the table.
 pub(super) const FORMAT: DataFormat = DataFormat {
     artefact: Artefact::Csv,
-    create: |file, _| Ok(Box::new(CsvWriter::create(file)?)),
+    create: |file, context| Ok(Box::new(CsvWriter::create(file, context.metres)?)),
 };
 
 /// Writes the table row by row.
 struct CsvWriter {
     rows: csv::Writer<File>,
+    metres: Option<MetricScale>,
 }
 
 impl CsvWriter {
     /// Starts the table with its header.
-    fn create(file: File) -> Result<Self, OutputError> {
-        let mut writer = Self { rows: csv::Writer::from_writer(file) };
+    fn create(file: File, metres: Option<MetricScale>) -> Result<Self, OutputError> {
+        let mut writer = Self { rows: csv::Writer::from_writer(file), metres };
         writer.record(&COLUMNS.map(String::from))?;
         Ok(writer)
     }
@@ -46,8 +48,10 @@ impl FrameWriter for CsvWriter {
             }
         }
         for person in frame.people {
+            let metric = person.in_scene(self.metres);
             for id in 0..LANDMARKS {
-                self.record(&with_pose(frame, id, person))?;
+                let metric = metric.map(|metric| metric[id]);
+                self.record(&with_pose(frame, id, (person, metric)))?;
             }
         }
         Ok(())
@@ -58,10 +62,15 @@ impl FrameWriter for CsvWriter {
     }
 }
 
-fn with_pose(frame: &Frame<'_>, id: usize, person: &Person) -> [String; COLUMNS.len()] {
+fn with_pose(
+    frame: &Frame<'_>,
+    id: usize,
+    (person, metric): (&Person, Option<[f32; 3]>),
+) -> [String; COLUMNS.len()] {
     let landmark: &Landmark = &person.pose[id];
     let number = |value: f32| format!("{value:.6}");
     let [world_x, world_y, world_z] = landmark.world.map(number);
+    let [metric_x, metric_y, metric_z] = metric.map(|it| it.map(number)).unwrap_or_default();
     let [x_raw, y_raw, z_raw] = person.raw(id).map(|raw| raw.map(number)).unwrap_or_default();
     [
         frame.id.to_string(),
@@ -79,6 +88,9 @@ fn with_pose(frame: &Frame<'_>, id: usize, person: &Person) -> [String; COLUMNS.
         person.is_detected().to_string(),
         person.id.to_string(),
         person.track.to_string(),
+        metric_x,
+        metric_y,
+        metric_z,
         seconds(frame.source_time),
         x_raw,
         y_raw,
@@ -95,9 +107,9 @@ fn without_pose(frame: &Frame<'_>, id: usize) -> [String; COLUMNS.len()] {
     row[11] = seconds(frame.time);
     row[12] = "false".to_owned();
     row[13] = "0".to_owned();
-    row[15] = seconds(frame.source_time);
-    row[19] = "false".to_owned();
-    row[20] = NAMES[id].to_owned();
+    row[18] = seconds(frame.source_time);
+    row[22] = "false".to_owned();
+    row[23] = NAMES[id].to_owned();
     row
 }
 
@@ -116,7 +128,7 @@ mod tests {
     fn every_frame_has_every_landmark_with_or_without_a_person() {
         let mut file = tempfile::tempfile().expect("a file");
         let handle = file.try_clone().expect("a handle");
-        let mut writer = Box::new(CsvWriter::create(handle).expect("a header"));
+        let mut writer = Box::new(CsvWriter::create(handle, None).expect("a header"));
         let pose = [Landmark { x: 0.25, visibility: 0.5, ..Landmark::default() }; LANDMARKS];
         let person = |id, filtered| Person { id, track: 2, pose, strategy: "track", filtered };
         let raw = Some([[0.5, 0.25, -0.125]; LANDMARKS]);
@@ -138,20 +150,20 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 1 + 5 * LANDMARKS);
         assert_eq!(lines[0], COLUMNS.join(","));
-        assert_eq!(lines[1], "0,0,,,,,,,,,,0.000000,false,0,,1.000000,,,,false,nose");
+        assert_eq!(lines[1], "0,0,,,,,,,,,,0.000000,false,0,,,,,1.000000,,,,false,nose");
         assert_eq!(
             lines[34],
             "1,0,0.250000,0.000000,0.000000,0.500000,track,0.000000,0.000000,0.000000,0.000000,\
-             0.033367,true,0,2,1.000000,,,,false,nose"
+             0.033367,true,0,2,,,,1.000000,,,,false,nose"
         );
         // Where only another person is detected, the first one has rows as well.
-        assert_eq!(lines[67], "2,0,,,,,,,,,,0.033367,false,0,,1.000000,,,,false,nose");
+        assert_eq!(lines[67], "2,0,,,,,,,,,,0.033367,false,0,,,,,1.000000,,,,false,nose");
         let ends = |line: usize, end: &str| {
             assert!(lines[line].ends_with(end), "{}", lines[line]);
         };
         assert!(lines[100].starts_with("2,0,0.25") && lines[133].starts_with("3,0,0.25"));
-        ends(100, ",true,1,2,1.000000,0.500000,0.250000,-0.125000,true,nose");
+        ends(100, ",true,1,2,,,,1.000000,0.500000,0.250000,-0.125000,true,nose");
         ends(101, ",-0.125000,false,left_eye_inner");
-        ends(133, ",false,0,2,1.000000,,,,true,nose");
+        ends(133, ",false,0,2,,,,1.000000,,,,true,nose");
     }
 }

@@ -1,5 +1,6 @@
 //! One frame as JSON: an entry of pose_data.json, a line of pose_data.ndjson.
 
+use crate::motion::MetricScale;
 use crate::pose::{Frame, Person};
 use bodyscript_protocol::pose::{LANDMARKS, Landmark};
 use serde::Serialize;
@@ -32,6 +33,9 @@ struct LandmarkReport {
     visibility: f32,
     presence: f32,
     world: [f32; 3],
+    /// The position in the scene in metres.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metric: Option<[f32; 3]>,
     /// x, y and z before a filter that knew later frames.
     #[serde(skip_serializing_if = "Option::is_none")]
     raw: Option<[f32; 3]>,
@@ -39,35 +43,38 @@ struct LandmarkReport {
     filled: bool,
 }
 
-impl<'a> From<&Frame<'a>> for FrameReport<'a> {
-    fn from(frame: &Frame<'a>) -> Self {
+impl<'a> FrameReport<'a> {
+    /// The report of a frame; the scale is that of positions in metres.
+    pub(super) fn of(frame: &Frame<'a>, metres: Option<MetricScale>) -> Self {
         Self {
             frame_id: frame.id,
             time_s: frame.time.as_secs_f64(),
             detected: frame.first_detected().is_some(),
             strategy: frame.first().map(|person| person.strategy),
             source_time_s: frame.source_time.as_secs_f64(),
-            people: frame.people.iter().map(PersonReport::from).collect(),
+            people: frame.people.iter().map(|it| PersonReport::of(it, metres)).collect(),
         }
     }
 }
 
-impl<'a> From<&'a Person> for PersonReport<'a> {
-    fn from(person: &'a Person) -> Self {
+impl<'a> PersonReport<'a> {
+    fn of(person: &'a Person, metres: Option<MetricScale>) -> Self {
+        let metric = person.in_scene(metres);
+        let landmark = |i: usize| LandmarkReport::of(person, i, metric.map(|metric| metric[i]));
         Self {
             person_id: person.id,
             strategy: person.strategy,
             track_id: person.track,
             filled: !person.is_detected(),
-            landmarks: (0..LANDMARKS).map(|i| LandmarkReport::of(person, i)).collect(),
+            landmarks: (0..LANDMARKS).map(landmark).collect(),
         }
     }
 }
 
 impl LandmarkReport {
-    fn of(person: &Person, i: usize) -> Self {
+    fn of(person: &Person, i: usize, metric: Option<[f32; 3]>) -> Self {
         let Landmark { x, y, z, visibility, presence, world } = person.pose[i];
         let (raw, filled) = (person.raw(i), person.is_filled(i));
-        Self { x, y, z, visibility, presence, world, raw, filled }
+        Self { x, y, z, visibility, presence, world, metric, raw, filled }
     }
 }

@@ -1,10 +1,10 @@
 //! pose_data.json: the same data as the table as one document, written frame by frame.
 
 use super::frame_report::FrameReport;
+use crate::motion::MetricScale;
 use crate::output::error::OutputError;
 use crate::output::statistics::StatisticsReport;
-use crate::output::video_report::VideoReport;
-use crate::output::writer::{DataFormat, FrameWriter};
+use crate::output::writer::{DataFormat, FrameWriter, WriterContext};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
 use bodyscript_protocol::layout::SCHEMA_VERSION;
@@ -17,21 +17,23 @@ use std::io::{BufWriter, Write};
 /// The format's row in the table.
 pub(super) const FORMAT: DataFormat = DataFormat {
     artefact: Artefact::Json,
-    create: |file, context| Ok(Box::new(JsonWriter::create(file, context.report)?)),
+    create: |file, context| Ok(Box::new(JsonWriter::create(file, context)?)),
 };
 
 /// Writes the document from top to bottom; nothing of it is kept in memory.
 struct JsonWriter {
     file: BufWriter<File>,
     is_first: bool,
+    metres: Option<MetricScale>,
 }
 
 impl JsonWriter {
     /// Starts the document with what is known before the first frame.
-    fn create(file: File, video: &VideoReport<'_>) -> Result<Self, OutputError> {
-        let mut writer = Self { file: BufWriter::new(file), is_first: true };
+    fn create(file: File, context: &WriterContext<'_>) -> Result<Self, OutputError> {
+        let file = BufWriter::new(file);
+        let mut writer = Self { file, is_first: true, metres: context.metres };
         writer.text(&format!("{{\"schema_version\":{SCHEMA_VERSION},\"video\":"))?;
-        writer.value(video)?;
+        writer.value(context.report)?;
         writer.text(",\"landmark_names\":")?;
         writer.value(&NAMES.as_slice())?;
         writer.text(",\"connections\":")?;
@@ -55,7 +57,7 @@ impl FrameWriter for JsonWriter {
     fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
         let separator = if std::mem::take(&mut self.is_first) { "\n" } else { ",\n" };
         self.text(separator)?;
-        self.value(&FrameReport::from(frame))
+        self.value(&FrameReport::of(frame, self.metres))
     }
 
     /// Completes the document with the totals and what was left out.

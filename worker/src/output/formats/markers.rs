@@ -1,7 +1,10 @@
-//! What the formats of marker trajectories have in common: unit and axes of a point, and the rate of the frames.
+//! What the formats of marker trajectories have in common: place, unit and axes of a marker, and the rate of the frames.
 
+use crate::motion::MetricScale;
 use crate::output::writer::WriterContext;
-use bodyscript_protocol::pose::Landmark;
+use crate::pose::Person;
+use bodyscript_protocol::layout::MarkerUnit;
+use bodyscript_protocol::pose::{LANDMARKS, Landmark};
 use std::time::Duration;
 
 /// Millimetres in a metre.
@@ -9,8 +12,36 @@ const MM: f32 = 1000.0;
 /// How far the measured rate may be from the stated one for the stated one to be used.
 const RATE_TOLERANCE: f64 = 0.01;
 
-/// Millimetres from the middle of the hips: X to the right of the picture, Y up, Z to the camera.
-pub(super) fn marker(landmark: &Landmark) -> [f32; 3] {
+/// Where the markers of the first person are. X is to the right of the picture, Y up, and Z to the camera.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Markers {
+    /// If positions in metres are asked for and known.
+    metres: Option<MetricScale>,
+}
+
+impl Markers {
+    /// In the scene if its scale is known, else relative to the hips.
+    pub(super) const fn new(metres: Option<MetricScale>) -> Self {
+        Self { metres }
+    }
+
+    /// The unit of all markers.
+    pub(super) const fn unit(&self) -> MarkerUnit {
+        match self.metres {
+            Some(_) => MarkerUnit::Metres,
+            None => MarkerUnit::Millimetres,
+        }
+    }
+
+    /// The landmarks of the first person.
+    pub(super) fn of(&self, person: &Person) -> [[f32; 3]; LANDMARKS] {
+        let in_scene = person.in_scene(self.metres);
+        in_scene.unwrap_or_else(|| person.pose.each_ref().map(from_hips))
+    }
+}
+
+/// Millimetres from the middle of the hips.
+fn from_hips(landmark: &Landmark) -> [f32; 3] {
     let [x, y, z] = landmark.world;
     // Adding zero makes a negative zero positive.
     [x * MM, -y * MM + 0.0, -z * MM + 0.0]

@@ -4,6 +4,7 @@
 //! video. Columns are not compressed: floats hardly shrink, and repeating columns are coded by
 //! dictionary and run length anyway.
 
+use crate::motion::MetricScale;
 use crate::output::error::OutputError;
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::{Frame, Person};
@@ -26,7 +27,7 @@ use std::sync::Arc;
 /// The format's row in the table.
 pub(super) const FORMAT: DataFormat = DataFormat {
     artefact: Artefact::Parquet,
-    create: |file, _| Ok(Box::new(ParquetWriter::create(file)?)),
+    create: |file, context| Ok(Box::new(ParquetWriter::create(file, context.metres)?)),
 };
 
 /// Rows of one group: some 1.3 MB while they are buffered.
@@ -49,6 +50,9 @@ const SCHEMA: &str = "message pose_data {
     required boolean detected;
     required int32 person_id;
     optional int32 track_id;
+    optional float metric_x;
+    optional float metric_y;
+    optional float metric_z;
     required double source_time_s;
     optional float x_raw;
     optional float y_raw;
@@ -61,6 +65,7 @@ const SCHEMA: &str = "message pose_data {
 struct ParquetWriter {
     file: SerializedFileWriter<File>,
     rows: Rows,
+    metres: Option<MetricScale>,
 }
 
 /// The buffered rows, column by column. Only rows with a person have values in the
@@ -81,6 +86,9 @@ struct Rows {
     /// presence, world x, y, z.
     world: [Vec<f32>; 4],
     track_id: Vec<i32>,
+    /// As `levels`, for `metric`.
+    metric_levels: Vec<i16>,
+    metric: [Vec<f32>; 3],
     /// As `levels`, for `raw`.
     raw_levels: Vec<i16>,
     raw: [Vec<f32>; 3],
@@ -89,7 +97,7 @@ struct Rows {
 
 impl ParquetWriter {
     /// Starts the table.
-    fn create(file: File) -> Result<Self, OutputError> {
+    fn create(file: File, metres: Option<MetricScale>) -> Result<Self, OutputError> {
         let open = || {
             let version = KeyValue::new("schema_version".into(), SCHEMA_VERSION.to_string());
             let properties = WriterProperties::builder()
@@ -99,7 +107,7 @@ impl ParquetWriter {
             let schema = parse_message_type(SCHEMA)?;
             SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties.build()))
         };
-        Ok(Self { file: open().map_err(parquet_error)?, rows: Rows::default() })
+        Ok(Self { file: open().map_err(parquet_error)?, rows: Rows::default(), metres })
     }
 
     fn flush(&mut self) -> Result<(), ParquetError> {
@@ -120,7 +128,7 @@ impl FrameWriter for ParquetWriter {
         if self.rows.frame_id.len() + added > GROUP_ROWS_MAX {
             self.flush().map_err(parquet_error)?;
         }
-        self.rows.add(frame);
+        self.rows.add(frame, self.metres);
         Ok(())
     }
 
@@ -130,13 +138,22 @@ impl FrameWriter for ParquetWriter {
 }
 
 impl Rows {
-    fn add(&mut self, frame: &Frame<'_>) {
+    fn add(&mut self, frame: &Frame<'_>, metres: Option<MetricScale>) {
         for person in frame.people {
             self.add_keys(frame, Some(person));
             self.add_person(person);
+            self.add_metric(person.in_scene(metres));
         }
         if frame.people.is_empty() {
             self.add_keys(frame, None);
+            self.add_metric(None);
+        }
+    }
+
+    fn add_metric(&mut self, metric: Option<[[f32; 3]; LANDMARKS]>) {
+        self.metric_levels.extend([i16::from(metric.is_some()); LANDMARKS]);
+        for position in metric.iter().flatten() {
+            self.metric.iter_mut().zip(position).for_each(|(column, value)| column.push(*value));
         }
     }
 
@@ -188,6 +205,9 @@ impl Rows {
         column::<BoolType>(group, &self.detected, None)?;
         column::<Int32Type>(group, &self.person_id, None)?;
         column::<Int32Type>(group, &self.track_id, levels)?;
+        for values in &self.metric {
+            column::<FloatType>(group, values, Some(&self.metric_levels))?;
+        }
         column::<DoubleType>(group, &self.source_time_s, None)?;
         for values in &self.raw {
             column::<FloatType>(group, values, Some(&self.raw_levels))?;
@@ -209,9 +229,10 @@ impl Rows {
         self.levels.clear();
         self.strategy.clear();
         self.track_id.clear();
+        self.metric_levels.clear();
         self.raw_levels.clear();
         self.filled.clear();
-        self.raw.iter_mut().for_each(Vec::clear);
+        self.metric.iter_mut().chain(&mut self.raw).for_each(Vec::clear);
         self.picture.iter_mut().chain(&mut self.world).for_each(Vec::clear);
     }
 }

@@ -1,20 +1,20 @@
 //! pose.trc: the landmarks of one person as marker trajectories, in the layout OpenSim reads.
 //!
-//! Each landmark is a marker of its name, in millimetres from the middle of the hips. The axes
-//! are rotated to OpenSim's, Y up and right-handed: X to the right of the picture, Z towards the
-//! camera. For a person in profile facing right that is forwards, up and to the right. The rows of
+//! Each landmark is a marker of its name, in millimetres from the middle of the hips, or in metres in the
+//! scene. The axes are rotated to OpenSim's, Y up and right-handed: X to the right of the picture, Z towards
+//! the camera. For a person in profile facing right that is forwards, up and to the right. The rows of
 //! two tracks have an empty one between them.
 //!
 //! The header states the number and rate of the rows; it is written again at the end, in the same
 //! number of bytes.
 
-use super::markers::{RowRate, marker};
+use super::markers::{Markers, RowRate};
 use super::trajectory::Trajectory;
 use crate::output::error::OutputError;
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
-use bodyscript_protocol::layout::{TRC_TITLES, trc_labels};
+use bodyscript_protocol::layout::{MarkerUnit, TRC_TITLES, trc_labels};
 use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::pose::LANDMARKS;
 use std::fmt::Write as _;
@@ -24,21 +24,25 @@ use std::io::{self, BufWriter, Seek, Write};
 /// The format's row in the table.
 pub(super) const FORMAT: DataFormat = DataFormat {
     artefact: Artefact::Trc,
-    create: |file, context| Ok(Box::new(TrcWriter::create(file, RowRate::of(context))?)),
+    create: |file, context| {
+        let markers = Markers::new(context.metres);
+        Ok(Box::new(TrcWriter::create(file, RowRate::of(context), markers)?))
+    },
 };
 
 /// Writes the table row by row.
 struct TrcWriter {
     file: BufWriter<File>,
     rate: RowRate,
+    markers: Markers,
     trajectory: Trajectory,
 }
 
 impl TrcWriter {
     /// Starts the table.
-    fn create(file: File, rate: RowRate) -> Result<Self, OutputError> {
+    fn create(file: File, rate: RowRate, markers: Markers) -> Result<Self, OutputError> {
         let trajectory = Trajectory::default();
-        let mut writer = Self { file: BufWriter::new(file), rate, trajectory };
+        let mut writer = Self { file: BufWriter::new(file), rate, markers, trajectory };
         let header = writer.header();
         writer.text(&header)?;
         Ok(writer)
@@ -47,7 +51,8 @@ impl TrcWriter {
     fn header(&self) -> String {
         let [camera, rate] = self.rate.per_second().map(|rate| format!("{rate:<12.6}"));
         let rows = format!("{:<10}", self.rate.rows());
-        let numbers = format!("{rate}\t{camera}\t{rows}\t{LANDMARKS}\tmm\t{rate}\t1\t{rows}");
+        let unit = self.markers.unit().symbol();
+        let numbers = format!("{rate}\t{camera}\t{rows}\t{LANDMARKS}\t{unit}\t{rate}\t1\t{rows}");
         let titles = TRC_TITLES.map(String::from);
         let lines = titles.into_iter().chain([numbers]).chain(trc_labels());
         lines.map(|line| line + "\n").collect()
@@ -59,8 +64,13 @@ impl TrcWriter {
         let mut row = format!("{}\t{:.6}\t", self.rate.rows(), frame.time.as_secs_f64());
         match self.trajectory.next(frame) {
             Some(person) => {
-                for [x, y, z] in person.pose.iter().map(marker) {
-                    let _ = write!(row, "{x:.3}\t{y:.3}\t{z:.3}\t");
+                // To a micrometre in both units.
+                let places = match self.markers.unit() {
+                    MarkerUnit::Millimetres => 3,
+                    MarkerUnit::Metres => 6,
+                };
+                for [x, y, z] in self.markers.of(person) {
+                    let _ = write!(row, "{x:.places$}\t{y:.places$}\t{z:.places$}\t");
                 }
             }
             None => row.push_str(&"\t".repeat(3 * LANDMARKS)),
@@ -105,8 +115,8 @@ mod tests {
     fn lines(rate: Option<f64>, interval: Option<u32>, times_s: &[f64]) -> Vec<String> {
         let mut file = tempfile::tempfile().expect("a file");
         let handle = file.try_clone().expect("a handle");
-        let mut writer =
-            Box::new(TrcWriter::create(handle, RowRate::new(rate, interval)).expect("a header"));
+        let (rate, markers) = (RowRate::new(rate, interval), Markers::new(None));
+        let mut writer = Box::new(TrcWriter::create(handle, rate, markers).expect("a header"));
         let world = [0.1, 0.2, -0.3];
         let pose = [Landmark { world, ..Landmark::default() }; LANDMARKS];
         for (id, time) in (0..).zip(times_s) {
