@@ -73,7 +73,7 @@ fn a_part_of_the_video_is_chosen_on_the_page() -> Result<()> {
     let Some((browser, server, folder)) = browser_and_service(&[])? else { return Ok(()) };
     browser.choose(&server.url("/"), &clip(folder.path(), 60)?)?;
     let enter = "document.querySelector('#part').open = true; \
-        const values = {from: '0.49', until: '0.99', slow: '2', 'area-left': '10', 'area-width': '80'}; \
+        const values = {from: '0.49', until: '0.99', slow: '2', height: '1.8', 'area-left': '10', 'area-width': '80'}; \
         for (const [id, value] of Object.entries(values)) { \
             const field = document.getElementById(id); \
             field.value = value; \
@@ -93,8 +93,8 @@ fn a_part_of_the_video_is_chosen_on_the_page() -> Result<()> {
     browser.wait("document.querySelector('#place').textContent === 'frame 1 of 15'")?;
     browser.wait("document.querySelector('#video').currentTime < 0.5")?;
     let job = &server.operator_json("/api/jobs")?["jobs"][0];
-    let chosen = [&job["start"], &job["end"], &job["slow_motion"], &job["crop"]];
-    assert_eq!(json!(chosen), json!([0.49, 0.99, 2.0, "0.1,0,0.8,1"]), "{job}");
+    let chosen = [&job["start"], &job["end"], &job["slow_motion"], &job["crop"], &job["height_m"]];
+    assert_eq!(json!(chosen), json!([0.49, 0.99, 2.0, "0.1,0,0.8,1", 1.8]), "{job}");
     Ok(())
 }
 

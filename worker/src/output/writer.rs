@@ -37,6 +37,13 @@ pub(crate) struct WriterContext<'a> {
     pub(crate) metres: Option<MetricScale>,
 }
 
+impl WriterContext<'_> {
+    /// How many times as large as the landmark model takes people for the first person is, as far as that is known.
+    pub(super) fn model_scale(&self) -> f64 {
+        self.metres.as_ref().map_or(1.0, MetricScale::model_scale)
+    }
+}
+
 /// Starts the writer of one format on its file.
 type Create = fn(File, &WriterContext<'_>) -> Result<Box<dyn FrameWriter>, OutputError>;
 

@@ -68,6 +68,11 @@ const LINES: [(Measure, Line); 15] = [
 pub struct Proportions([f64; MEASURES]);
 
 impl Proportions {
+    /// Those of a person so many times as large.
+    pub(super) fn scaled(self, factor: f64) -> Self {
+        Self(self.0.map(|metres| metres * factor))
+    }
+
     /// Where a joint is in the rest pose relative to its parent.
     pub fn offset(&self, joint: &Joint) -> Vector {
         joint.offset.map(|(factor, measure)| factor * self.0[measure as usize])

@@ -19,10 +19,18 @@ const BLOCK_FRAMES: usize = 256;
 const ONE: f64 = i16::MAX as f64;
 
 /// The frames so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SkeletonRecording {
     meter: ProportionsMeter,
     blocks: Vec<Vec<Row>>,
+    /// Metres of the person in a metre of the landmark model.
+    scale: f64,
+}
+
+impl Default for SkeletonRecording {
+    fn default() -> Self {
+        Self::scaled(1.0)
+    }
 }
 
 /// One frame.
@@ -34,6 +42,11 @@ struct Row {
 }
 
 impl SkeletonRecording {
+    /// Before the first frame of a person who is so many times as large as the landmark model takes people for.
+    pub fn scaled(scale: f64) -> Self {
+        Self { meter: ProportionsMeter::default(), blocks: Vec::new(), scale }
+    }
+
     /// Adds the next frame, with or without the person.
     pub fn add(&mut self, time: Duration, pose: Option<&Pose>) {
         let rotations = pose.map(|pose| {
@@ -60,7 +73,7 @@ impl SkeletonRecording {
 
     /// The lengths of the bones.
     pub fn proportions(&self) -> Proportions {
-        self.meter.proportions()
+        self.meter.proportions().scaled(self.scale)
     }
 
     /// The times of the frames.

@@ -1,7 +1,7 @@
 //! The skeleton on walks of known joints.
 
 use super::super::synthetic_walk::{FRONT, Walk};
-use super::super::vector::{length, subtract};
+use super::super::vector::{length, scale, subtract};
 use super::joints::SOLES;
 use super::*;
 use bodyscript_protocol::skeleton;
@@ -142,4 +142,23 @@ fn without_a_pose_the_skeleton_stays_and_goes_on_from_there() {
     assert!(apart[0].hypot(apart[2]) < 1e-9, "{apart:?}");
     assert!(postures[5].hips.iter().all(|value| value.is_finite()));
     assert_eq!(SkeletonRecording::default().postures().count(), 0);
+}
+
+#[test]
+fn a_larger_person_has_longer_bones_and_the_same_rotations() {
+    let (times, poses) = FRONT.frames(30, 1);
+    let recorded = |mut recording: SkeletonRecording| {
+        let frames = times.iter().zip(&poses);
+        frames.for_each(|(time, pose)| recording.add(Duration::from_secs_f64(*time), Some(pose)));
+        recording
+    };
+    let [usual, large] = [1.0, 1.1].map(|scale| recorded(SkeletonRecording::scaled(scale)));
+    for joint in &JOINTS {
+        let [usual, large] = [&usual, &large].map(|it| it.proportions().offset(joint));
+        assert!(length(subtract(large, scale(usual, 1.1))) < 1e-12);
+    }
+    for (usual, large) in usual.postures().zip(large.postures()) {
+        assert_eq!(usual.rotations, large.rotations);
+        assert!((large.hips[1] - 1.1 * usual.hips[1]).abs() < 1e-9);
+    }
 }

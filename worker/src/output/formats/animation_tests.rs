@@ -21,6 +21,10 @@ const GAP: std::ops::Range<usize> = 100..110;
 /// With this frame another track begins, in which the first pose is left out.
 const SECOND_TRACK: usize = 200;
 
+fn glb(file: File) -> GlbWriter {
+    GlbWriter::new(file, SkeletonRecording::default())
+}
+
 struct Motion {
     times: Vec<Duration>,
     poses: Vec<Option<Pose>>,
@@ -92,7 +96,7 @@ fn about(axis: usize, degrees: f64) -> Rotation {
 fn bvh_has_the_joints_of_the_fitted_skeleton() {
     let motion = Motion::walk(FRAMES);
     let rate = || RowRate::new(Some(30.0), Some(1));
-    let bytes = motion.written(|file| BvhWriter::new(file, rate()));
+    let bytes = motion.written(|file| BvhWriter::new(file, rate(), SkeletonRecording::default()));
     let text = String::from_utf8(bytes).expect("text");
     let (head, rows) = text.split_once("MOTION\n").expect("two parts");
     let numbers = |line: &str| -> Vec<f64> {
@@ -159,7 +163,7 @@ impl Glb {
 #[test]
 fn glb_has_the_joints_of_the_fitted_skeleton_at_the_times_of_the_frames() {
     let motion = Motion::walk(FRAMES);
-    let file = Glb::of(&motion.written(GlbWriter::new));
+    let file = Glb::of(&motion.written(glb));
     let animation = &file.document["animations"][0];
     let samplers = animation["samplers"].as_array().expect("samplers");
     let times = file.numbers::<1>(&samplers[0]["input"]);
@@ -187,7 +191,7 @@ fn glb_has_the_joints_of_the_fitted_skeleton_at_the_times_of_the_frames() {
 
 #[test]
 fn glb_without_frames_is_a_body_at_rest() {
-    let file = Glb::of(&Motion::walk(0).written(GlbWriter::new));
+    let file = Glb::of(&Motion::walk(0).written(glb));
     assert_eq!(file.document["animations"], Value::Null);
     let low = file.numbers::<3>(&0.into()).iter().map(|[_, y, _]| *y).fold(f64::MAX, f64::min);
     assert!(low.abs() < 0.03, "{low}");

@@ -21,7 +21,10 @@ use std::io::{self, BufWriter, Write};
 /// The format's row in the table.
 pub(super) const FORMAT: DataFormat = DataFormat {
     artefact: Artefact::Bvh,
-    create: |file, context| Ok(Box::new(BvhWriter::new(file, RowRate::of(context)))),
+    create: |file, context| {
+        let recording = SkeletonRecording::scaled(context.model_scale());
+        Ok(Box::new(BvhWriter::new(file, RowRate::of(context), recording)))
+    },
 };
 
 /// Keeps the movement, and writes it.
@@ -33,9 +36,9 @@ pub(super) struct BvhWriter {
 }
 
 impl BvhWriter {
-    pub(super) fn new(file: File, rate: RowRate) -> Self {
-        let (trajectory, recording) = (Trajectory::default(), SkeletonRecording::default());
-        Self { file, rate, trajectory, recording }
+    /// Before the first frame, with a recording without frames.
+    pub(super) fn new(file: File, rate: RowRate, recording: SkeletonRecording) -> Self {
+        Self { file, rate, trajectory: Trajectory::default(), recording }
     }
 
     fn complete(&self) -> io::Result<()> {

@@ -19,8 +19,13 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 /// The format's row in the table.
-pub(super) const FORMAT: DataFormat =
-    DataFormat { artefact: Artefact::Glb, create: |file, _| Ok(Box::new(GlbWriter::new(file))) };
+pub(super) const FORMAT: DataFormat = DataFormat {
+    artefact: Artefact::Glb,
+    create: |file, context| {
+        let recording = SkeletonRecording::scaled(context.model_scale());
+        Ok(Box::new(GlbWriter::new(file, recording)))
+    },
+};
 
 /// Bytes of the file's head, and of the head of a chunk.
 const HEAD_BYTES: usize = 12;
@@ -34,9 +39,9 @@ pub(super) struct GlbWriter {
 }
 
 impl GlbWriter {
-    pub(super) fn new(file: File) -> Self {
-        let (trajectory, recording) = (Trajectory::default(), SkeletonRecording::default());
-        Self { file, trajectory, recording }
+    /// Before the first frame, with a recording without frames.
+    pub(super) fn new(file: File, recording: SkeletonRecording) -> Self {
+        Self { file, trajectory: Trajectory::default(), recording }
     }
 
     fn complete(&self) -> io::Result<()> {
