@@ -4,6 +4,7 @@
 
 mod animation;
 mod decode;
+mod degradation;
 mod encode;
 pub mod footage;
 mod format;
@@ -71,6 +72,8 @@ pub struct Clip {
     container: Container,
     codec: Codec,
     footage: fn(Duration) -> Scene,
+    light: f64,
+    blur: u32,
     yaw: f32,
     moov: Moov,
     tracks: Tracks,
@@ -100,6 +103,8 @@ impl Default for Clip {
             container: Container::Mp4,
             codec: Codec::H264,
             footage: footage::walking,
+            light: 1.0,
+            blur: 0,
             yaw: 0.2,
             moov: Moov::End,
             tracks: Tracks::Video,
@@ -158,6 +163,18 @@ impl Clip {
     #[must_use]
     pub fn footage(self, footage: fn(Duration) -> Scene) -> Self {
         Self { footage, ..self }
+    }
+
+    /// Scales the values of all pixels by this share, 0..=1, as an exposure that is too short.
+    #[must_use]
+    pub fn light(self, light: f64) -> Self {
+        Self { light, ..self }
+    }
+
+    /// Blurs the pictures by three means over this many pixels in each direction, as a lens out of focus.
+    #[must_use]
+    pub fn blur(self, blur: u32) -> Self {
+        Self { blur, ..self }
     }
 
     /// The camera's yaw in radians, see [`Camera`].
@@ -227,7 +244,14 @@ impl Clip {
     }
 
     fn picture_at(&self, time: Duration) -> Arc<RgbImage> {
-        footage::picture(&(self.footage)(time), &self.camera())
+        let mut picture = footage::picture(&(self.footage)(time), &self.camera());
+        if self.light < 1.0 {
+            degradation::darken(Arc::make_mut(&mut picture), self.light);
+        }
+        if self.blur > 0 {
+            degradation::blur(Arc::make_mut(&mut picture), self.blur as usize);
+        }
+        picture
     }
 
     /// Writes the file.

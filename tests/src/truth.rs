@@ -1,6 +1,6 @@
-//! How near landmarks are to the joints of a rendered figure, and their jitter.
+//! Clips of a rendered figure, how near landmarks are to its joints, and their jitter.
 
-use crate::fixture::Clip;
+use crate::fixture::{Clip, footage};
 use crate::pose_table::{PoseTable, Row};
 use std::collections::BTreeMap;
 
@@ -9,12 +9,87 @@ const HIPS: [usize; 2] = [23, 24];
 /// Figures nearer to each other than this share of the width are not told apart by their positions.
 const APART_MIN: f64 = 0.15;
 
+/// Frames of a clip of [`walking`], [`walking_fast`] and [`standing`].
+pub const FRAMES: u32 = 40;
+/// Share of the light in [`Condition::Dark`]: the brightest value is 13 of 255.
+const DARK_LIGHT: f64 = 0.05;
+/// Radius of the blur in [`Condition::Blurred`], in pixels of a picture of 480 rows.
+const BLUR_RADIUS: u32 = 10;
+
+/// Under what a figure is filmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// In good light and focus.
+    Ordinary,
+    /// With a twentieth of the values of all pixels.
+    Dark,
+    /// Out of focus.
+    Blurred,
+}
+
+impl Condition {
+    /// All conditions.
+    pub const ALL: [Self; 3] = [Self::Ordinary, Self::Dark, Self::Blurred];
+
+    /// What documents call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ordinary => "ordinary",
+            Self::Dark => "dark",
+            Self::Blurred => "blurred",
+        }
+    }
+
+    /// A walk of so many frames.
+    pub fn clip(self, frames: u32) -> Clip {
+        let clip = Clip::new().size(640, 480).frames(frames);
+        match self {
+            Self::Ordinary => clip,
+            Self::Dark => clip.light(DARK_LIGHT),
+            Self::Blurred => clip.blur(BLUR_RADIUS),
+        }
+    }
+}
+
+fn clip(width: u32, height: u32, yaw: f32) -> Clip {
+    Clip::new().frames(FRAMES).size(width, height).yaw(yaw)
+}
+
+/// Figures that walk, at several sizes and yaws: the name of the file and the clip.
+pub fn walking() -> Vec<(&'static str, Clip)> {
+    vec![
+        ("small_front", clip(320, 240, 0.0)),
+        ("small_left", clip(320, 240, 0.6)),
+        ("middle_front", clip(640, 480, 0.0)),
+        ("middle_right", clip(640, 480, -0.6)),
+        ("middle_side", clip(640, 480, 1.2)),
+        ("upright_left", clip(360, 640, 0.4)),
+        ("wide_front", clip(1280, 720, 0.2)),
+    ]
+}
+
+/// Figures that walk twice as fast: the name of the file and the clip.
+pub fn walking_fast() -> Vec<(&'static str, Clip)> {
+    vec![
+        ("brisk_front", clip(640, 480, 0.1).footage(footage::walking_fast)),
+        ("brisk_side", clip(640, 480, -1.0).footage(footage::walking_fast)),
+    ]
+}
+
+/// Figures that stand still: the name of the file and the clip.
+pub fn standing() -> Vec<(&'static str, Clip)> {
+    vec![
+        ("still_small", clip(320, 240, 0.2).footage(footage::standing)),
+        ("still_middle", clip(640, 480, -0.4).footage(footage::standing)),
+    ]
+}
+
 /// Quality of the landmarks of one clip.
 #[derive(Debug, Clone, Copy)]
 pub struct Figures {
     /// Frames with the person.
     pub frames: usize,
-    /// Mean distance from the true joints, as a share of the diagonal.
+    /// Mean distance from the true joints, as a share of the diagonal; not a number without frames.
     pub mean: f64,
     /// Root mean square of the second difference, as a share of the diagonal.
     pub jitter: f64,

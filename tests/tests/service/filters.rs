@@ -25,10 +25,6 @@ fn encoded(clip: &Clip, folder: &Path) -> Result<PathBuf> {
     Ok(video)
 }
 
-fn brisk(time: Duration) -> Scene {
-    footage::walking(2 * time)
-}
-
 /// The error may grow by this share: a filter that moves a turning point inwards adds to it.
 const ERROR_GROWTH_MAX: f64 = 0.02;
 
@@ -39,7 +35,7 @@ fn the_offline_filter_reduces_jitter_and_keeps_movement() -> Result<()> {
         ("still, small", clip(320, 240, 0.2).footage(footage::standing)),
         ("still", clip(640, 480, -0.4).footage(footage::standing)),
         ("walking", clip(640, 480, -0.6)),
-        ("walking fast", clip(640, 480, 0.1).footage(brisk)),
+        ("walking fast", clip(640, 480, 0.1).footage(footage::walking_fast)),
     ];
     for (name, clip) in clips {
         let folder = tempfile::tempdir()?;

@@ -5,42 +5,22 @@
 //! from the clips and joints that this test writes to the folder `TRUTH_CLIPS`.
 
 use anyhow::{Context, Result};
-use bodyscript_tests::fixture::{Clip, footage};
-use bodyscript_tests::mannequin::Scene;
+use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::pose_table::PoseTable;
 use bodyscript_tests::programs::Run;
-use bodyscript_tests::truth::Figures;
+use bodyscript_tests::truth::{self, Figures};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
-use std::time::Duration;
 
-const FRAMES: u32 = 40;
 const MEDIAPIPE: &str = include_str!("../../mediapipe/truth.csv");
 /// Random difference allowed between equally good results, for one clip and for all, as a share.
 const TOLERANCE: f64 = 0.01;
 const TOLERANCE_OVERALL: f64 = 0.001;
 
-fn brisk(time: Duration) -> Scene {
-    footage::walking(2 * time)
-}
-
 /// The name of the file and the clip.
 fn clips() -> Vec<(&'static str, Clip)> {
-    let clip = |width, height, yaw| Clip::new().frames(FRAMES).size(width, height).yaw(yaw);
-    vec![
-        ("small_front", clip(320, 240, 0.0)),
-        ("small_left", clip(320, 240, 0.6)),
-        ("middle_front", clip(640, 480, 0.0)),
-        ("middle_right", clip(640, 480, -0.6)),
-        ("middle_side", clip(640, 480, 1.2)),
-        ("upright_left", clip(360, 640, 0.4)),
-        ("wide_front", clip(1280, 720, 0.2)),
-        ("brisk_front", clip(640, 480, 0.1).footage(brisk)),
-        ("brisk_side", clip(640, 480, -1.0).footage(brisk)),
-        ("still_small", clip(320, 240, 0.2).footage(footage::standing)),
-        ("still_middle", clip(640, 480, -0.4).footage(footage::standing)),
-    ]
+    [truth::walking(), truth::walking_fast(), truth::standing()].concat()
 }
 
 fn mediapipe() -> Result<BTreeMap<&'static str, Figures>> {
@@ -57,7 +37,7 @@ fn mediapipe() -> Result<BTreeMap<&'static str, Figures>> {
 fn write_joints(folder: &Path) -> Result<()> {
     let mut text = String::from("clip,frame_id,landmark_id,x,y\n");
     for (name, clip) in clips() {
-        for frame in 0..FRAMES {
+        for frame in 0..truth::FRAMES {
             for at in &clip.truth(frame)[0] {
                 writeln!(text, "{name},{frame},{},{:.6},{:.6}", at.index, at.x, at.y)?;
             }

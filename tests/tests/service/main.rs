@@ -29,6 +29,7 @@ mod lying_workers;
 mod mannequin;
 mod memory_need;
 mod metres;
+mod mode_accuracy;
 mod models;
 mod modes;
 mod multiple_people;
