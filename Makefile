@@ -334,7 +334,7 @@ BENCH_ROUNDS ?= 5
 BENCH_PEERS := target/bench/venv/.installed
 
 .PHONY: bench
-bench: bench-build bench-peers bench-pgmq database-tools python-tools ## Benchmark against other programs, write docs/performance.md (BENCH=inference,jobs,modes,memory,codecs,start,service,cluster, BENCH_ROUNDS)
+bench: bench-build bench-peers bench-pgmq database-tools python-tools ## Benchmark against other programs, write docs/performance.md (BENCH=inference,jobs,modes,accuracy,costs,memory,codecs,start,service,cluster, BENCH_ROUNDS)
 	@BENCH="$(BENCH)" BENCH_ROUNDS="$(BENCH_ROUNDS)" target/release/bench
 
 .PHONY: bench-build

@@ -2,15 +2,14 @@
 
 use crate::clips::sized_and_coded;
 use crate::figures::{Figures, PEAK_MIB, Place};
+use crate::marked_tables;
 use crate::memory::peaks_of_job;
 use crate::names::WORKER;
 use crate::rounds::Bench;
 use crate::selection::Group;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bodyscript_tests::fixture::{Codec, Container};
 use bodyscript_tests::server::TestServer;
-use std::fs;
-use std::path::Path;
 
 /// Peaks hardly differ between rounds.
 const ROUNDS_MOST: usize = 3;
@@ -32,9 +31,6 @@ const CODECS: [(&str, Codec, Container, &str); 9] = [
     ("Motion JPEG", Codec::Mjpeg, Container::Mov, "mov"),
     ("ProRes", Codec::ProRes, Container::Mov, "mov"),
 ];
-/// The first line of the table, and the line after its last.
-const BEGIN: &str = "<!-- Replaced by `make bench`. -->";
-const END: &str = "<!-- End. -->";
 
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     let flags = ["--workers", "1", "--standby", "0", "--memory-budget-bytes", "6GiB"];
@@ -44,7 +40,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
         for size in SIZES {
             let video = sized_and_coded(size, codec)?;
             for _ in 0..bench.rounds.min(ROUNDS_MOST) {
-                let peak = peaks_of_job(&server, &video)?.worker / f64::from(1 << 20);
+                let peak = peaks_of_job(&server, &video, &[])?.worker / f64::from(1 << 20);
                 let case = case(size.0, codec.0);
                 let place = Place { group: Group::Codecs, case: &case, who: WORKER };
                 bench.add(place, &[(PEAK_MIB, peak)]);
@@ -58,32 +54,19 @@ fn case(size: &str, codec: &str) -> String {
     format!("{size} {codec}")
 }
 
-/// Replaces the table in the document.
-pub(crate) fn write_table(figures: &Figures, document: &Path) -> Result<()> {
-    let text = fs::read_to_string(document)?;
-    let text = replaced(&text, &table(figures)).context("docs/memory.md has no place for it")?;
-    fs::write(document, text).with_context(|| document.display().to_string())
-}
-
-fn table(figures: &Figures) -> String {
-    let names = SIZES.map(|(name, ..)| name);
-    let mut text = format!("| | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
-    for (codec, ..) in CODECS {
-        let peak = |size| {
+/// The largest peak of each codec and size.
+pub(crate) fn table(figures: &Figures) -> String {
+    let row = |codec: &str| {
+        let peak = |(size, ..): (&str, u32, u32, u32)| {
             let case = case(size, codec);
             let place = Place { group: Group::Codecs, case: &case, who: WORKER };
             let most = figures.values(place, PEAK_MIB).iter().copied().reduce(f64::max);
             most.map_or("-".into(), |mib| format!("{mib:.0}"))
         };
-        text += &format!("| {codec} | {} |\n", names.map(peak).join(" | "));
-    }
-    text
-}
-
-fn replaced(document: &str, table: &str) -> Option<String> {
-    let (before, rest) = document.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{table}\n{END}{after}"))
+        [vec![codec.to_owned()], SIZES.map(peak).to_vec()].concat()
+    };
+    let headings: Vec<&str> = [""].into_iter().chain(SIZES.map(|(name, ..)| name)).collect();
+    marked_tables::markdown(&headings, &CODECS.map(|(codec, ..)| row(codec)))
 }
 
 #[cfg(test)]
@@ -91,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_has_the_largest_peak_and_only_it_is_replaced() {
+    fn the_table_has_the_largest_peak() {
         let mut figures = Figures::default();
         for peak in [292.4, 280.0] {
             let place = Place { group: Group::Codecs, case: "4K H.264", who: WORKER };
@@ -99,9 +82,5 @@ mod tests {
         }
         let table = table(&figures);
         assert!(table.contains("| H.264 | - | - | 292 | - |\n"), "{table}");
-        let document = format!("a\n{BEGIN}\n\n| old |\n\n{END}\nb\n");
-        let text = replaced(&document, &table).expect("a place");
-        assert_eq!(text, format!("a\n{BEGIN}\n\n{table}\n{END}\nb\n"));
-        assert_eq!(replaced("a", &table), None);
     }
 }

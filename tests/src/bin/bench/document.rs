@@ -152,8 +152,8 @@ fn cell(Summary { min, median, max }: Summary) -> String {
 
 const HOW_TO_READ: &str = "\
 `make bench` measures this in half an hour or so, and writes this file and
-`target/bench/figures.json`. `BENCH=inference,jobs,modes,memory,codecs,start,service,cluster` chooses groups (the
-document is then `target/bench/performance.md`), `BENCH_ROUNDS` the rounds.
+`target/bench/figures.json`. `BENCH=inference,jobs,modes,accuracy,costs,memory,codecs,start,service,cluster` chooses groups
+(the document is then `target/bench/performance.md`), `BENCH_ROUNDS` the rounds.
 
 Ours and the peers, pinned by `tests/bench/requirements.txt`, take turns, in reverse order every
 other round, so that other load meets all alike. It only ever makes figures worse: goals that name a
@@ -168,6 +168,8 @@ const fn title(group: Group) -> &'static str {
         Group::Inference => "The networks alone",
         Group::Jobs => "Whole jobs",
         Group::Modes => "Modes that try several pictures",
+        Group::Accuracy => "What modes, models and filters buy",
+        Group::Costs => "What a follower and a clean copy cost",
         Group::Memory => "Memory",
         Group::Codecs => "Memory by codec",
         Group::Start => "A job of one frame",
@@ -194,6 +196,15 @@ const fn about(group: Group) -> &'static str {
         Group::Modes => {
             "The same enhancements, order, constants and early exits in OpenCV and MediaPipe \
              (`tests/bench/strategies.py`). Neither side writes pictures; ours writes its CSV."
+        }
+        Group::Accuracy => {
+            "Rendered figures whose joints are known. The cost of a frame is that of a job less that of a job of one frame. \
+             The same figures are in docs/modes.md and docs/accuracy.md."
+        }
+        Group::Costs => {
+            "Jobs over HTTP by new workers, by turns: with a client that reads `/api/poses/{id}` to its end and without, \
+             and with the format `clean` besides the default ones. The time of processors is that of the service \
+             and its workers, the time of the first pose from the beginning of the upload on."
         }
         Group::Codecs => {
             "The peak of a worker with all default artefacts, on a rendered figure; programs, libraries and \

@@ -17,7 +17,7 @@ use std::time::Instant;
 const LANDMARKS: usize = 33;
 /// Turns of what takes long, or no goal names.
 const FEWER_ROUNDS: usize = 3;
-const CSV: [&str; 2] = ["--formats", "csv"];
+pub(crate) const CSV: [&str; 2] = ["--formats", "csv"];
 
 /// One whole job with everything it starts, from its start to its end.
 pub(crate) fn job(options: &[&str], video: &Path) -> Result<Cost> {

@@ -1,11 +1,14 @@
-//! Measures the service and its peers by turns on this machine, writes docs/performance.md, a table of
-//! docs/memory.md and target/bench/figures.json, and fails if a ratio to a peer has fallen against the
+//! Measures the service and its peers by turns on this machine, writes docs/performance.md, tables of docs/memory.md,
+//! docs/modes.md and docs/accuracy.md, and target/bench/figures.json, and fails if a ratio to a peer has fallen against the
 //! committed ones. Built and run by `make bench`.
 
+mod accuracy;
+mod accuracy_tables;
 mod baseline;
 mod clips;
 mod cluster;
 mod codec_memory;
+mod costs;
 mod crowds;
 mod document;
 mod ends;
@@ -14,6 +17,7 @@ mod goals;
 mod inference;
 mod jobs;
 mod machine;
+mod marked_tables;
 mod memory;
 mod names;
 mod own_turns;
@@ -29,6 +33,7 @@ use anyhow::{Context, Result, bail};
 use baseline::{Baseline, Verdict};
 use bodyscript_worker::simd::Isa;
 use document::Report;
+use figures::Figures;
 use machine::Machine;
 use paths::{bench_folder, root};
 use rounds::Bench;
@@ -92,6 +97,8 @@ fn take(group: Group, bench: &mut Bench) -> Result<()> {
         Group::Inference => inference::measure(bench),
         Group::Jobs => jobs::measure(bench),
         Group::Modes => jobs::measure_modes(bench),
+        Group::Accuracy => accuracy::measure(bench),
+        Group::Costs => costs::measure(bench),
         Group::Memory => memory::measure(bench),
         Group::Codecs => codec_memory::measure(bench),
         Group::Start => start::measure(bench),
@@ -100,8 +107,7 @@ fn take(group: Group, bench: &mut Bench) -> Result<()> {
     }
 }
 
-/// The document is the committed one only of a run that has measured everything. The table of memory
-/// by codec is of one group.
+/// The document is the committed one only of a run that has measured everything.
 fn write(bench: &Bench, machine: &Machine, groups: &[Group], verdict: &Verdict) -> Result<()> {
     let Bench { figures, rounds, notes, .. } = bench;
     let report = Report { figures, machine, groups, rounds: *rounds, notes, verdict };
@@ -113,9 +119,23 @@ fn write(bench: &Bench, machine: &Machine, groups: &[Group], verdict: &Verdict) 
     let text = report.markdown();
     std::fs::write(&document, &text).with_context(|| document.display().to_string())?;
     std::fs::write(figures_file(), format!("{:#}\n", report.json()))?;
-    if groups.contains(&Group::Codecs) {
-        codec_memory::write_table(figures, &root().join("docs/memory.md"))?;
-    }
+    write_tables(figures, groups)?;
     println!("{text}");
+    Ok(())
+}
+
+/// The tables in other documents, each of which is of one group.
+fn write_tables(figures: &Figures, groups: &[Group]) -> Result<()> {
+    let write = |document: &str, name: &str, table: fn(&Figures) -> String| {
+        marked_tables::write(&root().join(document), name, &table(figures))
+    };
+    if groups.contains(&Group::Codecs) {
+        write("docs/memory.md", "codecs", codec_memory::table)?;
+    }
+    if groups.contains(&Group::Accuracy) {
+        write("docs/modes.md", "modes", accuracy_tables::modes)?;
+        write("docs/accuracy.md", "models", accuracy_tables::models)?;
+        write("docs/accuracy.md", "filters", accuracy_tables::filters)?;
+    }
     Ok(())
 }

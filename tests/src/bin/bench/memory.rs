@@ -4,6 +4,7 @@ use crate::clips::{SIZES, sized};
 use crate::figures::{PEAK_MIB, Place};
 use crate::names::{DRAWN, LOOP, WORKER};
 use crate::peers::Peer;
+use crate::requests::start;
 use crate::rounds::Bench;
 use crate::selection::Group;
 use anyhow::{Context, Result, ensure};
@@ -30,12 +31,16 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
             // Pages that every worker maps are then read and charged to the test worker at the start.
             forget_files().unwrap_or_else(|why| notes.push(format!("memory: {why:#}")));
             let server = TestServer::start(&["--workers", "1", "--standby", "0"])?;
-            let peaks = peaks_of_job(&server, &video)?;
+            let peaks = peaks_of_job(&server, &video, &[])?;
             add(case, "supervisor and worker", peaks.together);
             add(case, WORKER, peaks.worker);
             add(case, "supervisor", peaks.supervisor);
             forget_files().unwrap_or_else(|why| notes.push(format!("memory: {why:#}")));
-            add(case, "worker that reads every file anew", peaks_of_job(&server, &video)?.worker);
+            add(
+                case,
+                "worker that reads every file anew",
+                peaks_of_job(&server, &video, &[])?.worker,
+            );
             server.stop()?;
         }
         for (who, script) in [(LOOP, "loop"), (DRAWN, "drawn")] {
@@ -68,9 +73,13 @@ pub(crate) struct Peaks {
     together: f64,
 }
 
-/// Runs one job and measures memory with each request for its status.
-pub(crate) fn peaks_of_job(server: &TestServer, video: &Path) -> Result<Peaks> {
-    let id = server.submit(video)?;
+/// Runs one job with these options and measures memory with each request for its status.
+pub(crate) fn peaks_of_job(
+    server: &TestServer,
+    video: &Path,
+    options: &[(&str, &str)],
+) -> Result<Peaks> {
+    let id = start(server, video, options)?;
     let mut together = 0;
     let status = loop {
         let all = [vec![server.pid()], descendants(server.pid())].concat();

@@ -1,4 +1,6 @@
-//! Names of cases and contenders in figures, goals and the document.
+//! Names of cases and contenders in figures, goals and the documents.
+
+use bodyscript_tests::truth::Condition;
 
 pub(crate) const OURS: &str = "BodyScript";
 pub(crate) const OURS_CSV: &str = "BodyScript, csv";
@@ -38,3 +40,43 @@ pub(crate) const CLAIMS_24: &str = "claims and ends of jobs, 24 at a time";
 pub(crate) const CLAIM_HERE: &str = "claim after acceptance, same host";
 pub(crate) const CLAIM_ELSEWHERE: &str =
     "claim after acceptance, another host that looks every 100 ms";
+
+pub(crate) const MODES: [&str; 6] = ["track", "static", "ultra_fast", "fast", "smart", "quality"];
+pub(crate) const MODELS: [&str; 3] = ["lite", "full", "heavy"];
+pub(crate) const FILTERS: [&str; 3] = ["none", "live", "offline"];
+pub(crate) const HD_FIGURE: &str = "model, 720p";
+
+pub(crate) const POSES: &str = "720p, poses during the work";
+pub(crate) const FOLLOWED: &str = "followed by a client";
+pub(crate) const NOT_FOLLOWED: &str = "not followed";
+pub(crate) const CLEAN: &str = "720p, clean copy";
+pub(crate) const WITH_CLEAN: &str = "default formats and clean";
+pub(crate) const WITHOUT_CLEAN: &str = "default formats";
+pub(crate) const FIRST_POSE: &str = "720p, from the beginning of the upload to the first pose";
+
+/// How the figures of some clips move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Motion {
+    Standing,
+    Walking,
+    WalkingFast,
+}
+
+impl Motion {
+    pub(crate) const ALL: [Self; 3] = [Self::Standing, Self::Walking, Self::WalkingFast];
+}
+
+/// The case of all modes in one condition.
+pub(crate) fn mode_case(condition: Condition) -> String {
+    format!("mode, {}", condition.name())
+}
+
+/// The case of all values of an option with one motion.
+pub(crate) fn motion_case(option: &str, motion: Motion) -> String {
+    let motion = match motion {
+        Motion::Standing => "standing",
+        Motion::Walking => "walking",
+        Motion::WalkingFast => "walking fast",
+    };
+    format!("{option}, {motion}")
+}

@@ -11,6 +11,10 @@ pub(crate) enum Group {
     Jobs,
     /// The modes that try several pictures of a frame, against the same in Python.
     Modes,
+    /// What modes, landmark models and filters buy, on figures whose joints are known.
+    Accuracy,
+    /// What a follower of poses and a clean copy cost.
+    Costs,
     /// Peak memory.
     Memory,
     /// Peak memory of a worker by codec and picture size.
@@ -25,10 +29,12 @@ pub(crate) enum Group {
 
 impl Group {
     /// All of them, in the order of the document.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Inference,
         Self::Jobs,
         Self::Modes,
+        Self::Accuracy,
+        Self::Costs,
         Self::Memory,
         Self::Codecs,
         Self::Start,
@@ -42,6 +48,8 @@ impl Group {
             Self::Inference => "inference",
             Self::Jobs => "jobs",
             Self::Modes => "modes",
+            Self::Accuracy => "accuracy",
+            Self::Costs => "costs",
             Self::Memory => "memory",
             Self::Codecs => "codecs",
             Self::Start => "start",
