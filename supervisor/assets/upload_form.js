@@ -13,7 +13,7 @@ const MODES = {
   ultra_fast: ["Ultra fast", "Each frame separately; keeps the best of 3 image enhancements."],
   fast: ["Fast", "Each frame separately; keeps the best of 6 image enhancements."],
   smart: ["Smart", "Each frame separately; tries 3 to 7 image enhancements, adapted to the video."],
-  quality: ["Quality", "Each frame separately; keeps the best of all 10 image enhancements. Slowest."],
+  quality: ["Quality", "Each frame separately; keeps the best of all 10 image enhancements. Slowest; for dark or blurred videos."],
 };
 
 const MODELS = {
