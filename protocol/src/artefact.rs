@@ -3,6 +3,7 @@
 //!
 //! A new format is a variant of [`Artefact`] and a row of the table; the worker has the writers.
 
+use crate::layout::{LISTED_PEOPLE_MAX, PERSON_LINE_BYTES_MAX};
 use crate::limits::FILE_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,8 @@ pub enum Artefact {
     Bvh,
     /// The same with a simple body, for 3D programs and the web.
     Glb,
+    /// Who was found, each with a small picture.
+    People,
 }
 
 /// What is stated about an artefact.
@@ -265,6 +268,16 @@ const TABLE: &[Row] = &[
         title: "GLB",
         content: "Skeleton in motion with a simple body, for 3D programs and the web",
         size: SizeBound::table(64 * KIB, crate::skeleton::GLB_FRAME_BYTES as u64, 0),
+    },
+    Row {
+        artefact: Artefact::People,
+        name: "people",
+        file_name: "people.json",
+        media_type: "application/json",
+        is_default: false,
+        title: "People",
+        content: "Who was found: times in view, a place to choose each by, and a small picture",
+        size: SizeBound::flat(KIB + LISTED_PEOPLE_MAX as u64 * PERSON_LINE_BYTES_MAX),
     },
 ];
 

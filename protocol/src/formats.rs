@@ -89,6 +89,7 @@ impl FromStr for Formats {
         for name in list.split(',').map(str::trim) {
             bits |= match name {
                 "all" => Self::ALL.0,
+                "default" => Self::DEFAULT.0,
                 name => bit(Artefact::from_name(name).ok_or(UnknownFormat)?),
             };
         }
@@ -99,7 +100,7 @@ impl FromStr for Formats {
 /// A list with an unknown format, or an empty one.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
-    "unknown format; give one or more, separated by commas, of {}, or all",
+    "unknown format; give one or more, separated by commas, of {}, default or all",
     Artefact::ALL.map(Artefact::name).join(", ")
 )]
 pub struct UnknownFormat;
@@ -114,6 +115,9 @@ mod tests {
         assert_eq!(formats.to_string(), "csv,trc");
         assert!(formats.contains(Artefact::Trc) && !formats.contains(Artefact::Video));
         assert_eq!("all".parse(), Ok(Formats::ALL));
+        assert_eq!("default".parse(), Ok(Formats::DEFAULT));
+        let more = Formats::DEFAULT.to_string() + ",people";
+        assert_eq!("people,default".parse::<Formats>().map(|it| it.to_string()), Ok(more));
         assert_eq!(Formats::ALL.to_string().parse(), Ok(Formats::ALL));
         for wrong in ["", ",", "csv,", "mp3", "CSV", "csv;trc"] {
             assert_eq!(wrong.parse::<Formats>(), Err(UnknownFormat), "{wrong:?}");
@@ -131,7 +135,7 @@ mod tests {
     fn the_default_is_what_the_table_says() {
         let default = "video,csv,json,thumbnail,preview,metadata";
         assert_eq!(Formats::DEFAULT.to_string(), default);
-        let others = "openpose,trc,parquet,angles,clean,c3d,mot,coco,ndjson,bvh,glb";
+        let others = "openpose,trc,parquet,angles,clean,c3d,mot,coco,ndjson,bvh,glb,people";
         assert_eq!(Formats::ALL.to_string(), format!("{default},{others}"));
     }
 

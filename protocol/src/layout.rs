@@ -198,6 +198,26 @@ pub fn coco_image_name(frame_id: u32) -> String {
     format!("frame_{frame_id:012}.jpg")
 }
 
+/// Most people in people.json; of more, those who are in view shortest are left out.
+pub const LISTED_PEOPLE_MAX: usize = 32;
+
+/// Longest line of people.json, in bytes: the largest picture of a person takes two thirds of it.
+pub const PERSON_LINE_BYTES_MAX: u64 = 64 << 10;
+
+/// The first line of people.json; those of the people follow, one each.
+pub fn people_head() -> String {
+    format!("{{\"schema_version\":{SCHEMA_VERSION},\"people\":[")
+}
+
+/// The last line of people.json.
+pub const PEOPLE_END: &str = "]}";
+
+/// What a picture in people.json begins with; base64 of the file follows.
+pub const PERSON_PICTURE_START: &str = "data:image/jpeg;base64,";
+
+/// The largest width and height of a picture of a person, in pixels.
+pub const PERSON_PICTURE_SIDES_MAX: [u32; 2] = [96, 128];
+
 /// Longest side of the preview, in pixels, unless the other would be too short for the encoder.
 const PREVIEW_SIDE_MAX: u32 = 480;
 

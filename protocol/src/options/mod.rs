@@ -105,6 +105,11 @@ impl Options {
     pub const fn followed_max(&self) -> u32 {
         if self.person.is_some() { PEOPLE_MAX } else { self.people_max }
     }
+
+    /// Whether person 0 can be several people in turn, whom the tracks tell apart.
+    pub const fn tells_people_by_track(&self) -> bool {
+        self.people_max == 1 && self.person.is_none()
+    }
 }
 
 impl Default for Options {

@@ -29,7 +29,7 @@ impl OptionRow {
         let Self { help, .. } = self;
         match self.values {
             Values::OneOf(names) => format!("{help}: {}", alternatives(&names())),
-            Values::ListOf(names) => format!("{help}: {}, or all", names().join(", ")),
+            Values::ListOf(names) => format!("{help}: {}, default or all", names().join(", ")),
             Values::Person => format!("{help}: {}", self.values),
             Values::Whole(..) | Values::Number { .. } | Values::Area => (*help).into(),
         }
@@ -49,7 +49,7 @@ pub fn alternatives(names: &[&str]) -> String {
 pub enum Values {
     /// One name.
     OneOf(fn() -> Vec<&'static str>),
-    /// Names separated by commas, or `all`.
+    /// Names separated by commas; `default` and `all` stand for several.
     ListOf(fn() -> Vec<&'static str>),
     /// A whole number from the first to the second.
     Whole(u32, u32),
@@ -73,7 +73,11 @@ impl fmt::Display for Values {
         match self {
             Self::OneOf(names) => write!(f, "one of {}", names().join(", ")),
             Self::ListOf(names) => {
-                write!(f, "all, or one or more of {}, separated by commas", names().join(","))
+                write!(
+                    f,
+                    "all, or one or more of default,{}, separated by commas",
+                    names().join(",")
+                )
             }
             Self::Whole(min, max) => write!(f, "a whole number from {min} to {max}"),
             Self::Number { unit, min, max } => write!(f, "a number of {unit} from {min} to {max}"),

@@ -48,6 +48,7 @@ impl SampleRun {
             Artefact::Ndjson => tables::ndjson(self).into(),
             Artefact::Bvh => animation::bvh(self).into(),
             Artefact::Glb => animation::glb(self),
+            Artefact::People => tables::people(self).into(),
         }
     }
 

@@ -16,7 +16,11 @@ pub(crate) fn preview(run: &SampleRun) -> Vec<u8> {
 }
 
 pub(crate) fn thumbnail(run: &SampleRun) -> Vec<u8> {
-    let size = thumbnail_size(run.picture_size(), THUMBNAIL_WIDTH_MAX);
+    picture(thumbnail_size(run.picture_size(), THUMBNAIL_WIDTH_MAX))
+}
+
+/// A JPEG of this size.
+pub(crate) fn picture(size: [u32; 2]) -> Vec<u8> {
     let [width, height] = size.map(|side| (side as u16).to_be_bytes());
     let frame = [&[8][..], &height, &width, &[1, 1, 0x11, 0]].concat();
     let segment = |marker: u8, body: &[u8]| {

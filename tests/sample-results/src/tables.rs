@@ -1,12 +1,14 @@
 //! Tables and documents of text.
 
-use crate::SampleRun;
+use crate::{SampleRun, media};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bodyscript_protocol::layout::{
     ANGLE_KEYS, ANGLES, COCO_END, COCO_IMAGES, COCO_KEYPOINTS, COCO_PERSON, CSV_COLUMNS, FILLED,
-    MOT_MISSING, SCHEMA_VERSION, SOURCE_TIME, TRACK_ID, TRC_TITLES, coco_head, coco_image_name,
-    mot_head, trc_labels,
+    MOT_MISSING, PEOPLE_END, PERSON_PICTURE_START, SCHEMA_VERSION, SOURCE_TIME, TRACK_ID,
+    TRC_TITLES, coco_head, coco_image_name, mot_head, people_head, trc_labels,
 };
-use bodyscript_protocol::message::VideoFacts;
+use bodyscript_protocol::message::{Summary, VideoFacts};
 use bodyscript_protocol::options::{OPTIONS, Values};
 use bodyscript_protocol::pose::{CONNECTIONS, LANDMARKS, NAMES};
 use serde_json::{Value, json};
@@ -66,7 +68,7 @@ pub(crate) fn coco(run: &SampleRun) -> String {
     let keypoints = [[1.5, 2.5, 2.0]; COCO_KEYPOINTS.len()].concat();
     let annotations = (1..).zip(detected).map(|(id, (frame, _))| {
         json!({"id": id, "image_id": frame, "category_id": COCO_PERSON, "person_id": 0,
-            "num_keypoints": COCO_KEYPOINTS.len(),
+            "track_id": 0, "num_keypoints": COCO_KEYPOINTS.len(),
             "keypoints": keypoints,
             "bbox": [1.0, 2.0, 3.0, 4.0], "area": 12.0, "score": 0.5, "iscrowd": 0,
             "segmentation": []})
@@ -76,6 +78,19 @@ pub(crate) fn coco(run: &SampleRun) -> String {
         json!({"id": id, "width": width, "height": height, "file_name": coco_image_name(id)})
     });
     coco_head() + &list(annotations) + COCO_IMAGES + &list(images) + COCO_END + "\n"
+}
+
+pub(crate) fn people(run: &SampleRun) -> String {
+    let Summary { frames_detected, people, .. } = run.summary;
+    let picture = BASE64_STANDARD.encode(media::picture([60, 80]));
+    let found = (0..people.min(1)).map(|id| {
+        json!({"person_id": id,
+            "track_id": run.parameters.options.tells_people_by_track().then_some(0),
+            "frames": frames_detected, "first_s": 0.0, "last_s": 1.0, "in_view_s": 1.0, "best_s": 0.5,
+            "box": [0.25, 0.25, 0.25, 0.25], "person": "0.5,0.5,0.5",
+            "picture": format!("{PERSON_PICTURE_START}{picture}")})
+    });
+    people_head() + &list(found) + PEOPLE_END + "\n"
 }
 
 /// The entries of a list, one a line.

@@ -6,8 +6,8 @@ use super::background::BackgroundValue;
 use super::error::WorkerError;
 use crate::heads::Cover;
 use crate::output::{
-    ArtefactFiles, DataWriters, Statistics, Visuals, WriterContext, cover_part, draw_pose,
-    write_metadata,
+    ArtefactFiles, DataWriters, FoundPeople, Statistics, Visuals, WriterContext, cover_part,
+    draw_pose, write_metadata,
 };
 use crate::picture::Picture;
 use crate::pose::{Frame, Person, TrackedFrame, VideoFrame};
@@ -25,6 +25,8 @@ pub(super) struct Results<'scope> {
     data: DataWriters,
     visuals: BackgroundValue<'scope, Visuals, VideoError>,
     statistics: Statistics,
+    /// If it is asked who was found.
+    found: Option<FoundPeople>,
     /// The people in the last processed frame: they are drawn until the next one.
     people: Vec<Person>,
     part: Part,
@@ -42,7 +44,9 @@ impl<'scope> Results<'scope> {
         mut artefacts: ArtefactFiles,
         (probe, sound): (&'scope Probe, SoundSource),
     ) -> Result<Self, WorkerError> {
-        let part = context.start.parameters.options.part();
+        let options = &context.start.parameters.options;
+        let part = options.part();
+        let found = artefacts.take(Artefact::People);
         Ok(Self {
             data: DataWriters::create(&mut artefacts, &context)?,
             metadata: artefacts.take(Artefact::Metadata),
@@ -50,6 +54,7 @@ impl<'scope> Results<'scope> {
                 Visuals::create(artefacts, (probe, sound))
             }),
             statistics: Statistics::new(context.facts.width, context.facts.height),
+            found: found.map(|file| FoundPeople::new(file, options)),
             people: Vec::new(),
             part,
             area: Area::of(&part, [probe.width, probe.height]),
@@ -65,7 +70,7 @@ impl<'scope> Results<'scope> {
         covers: &[Cover],
     ) -> Result<Picture, WorkerError> {
         let clarity = self.write_data(&frame, people)?;
-        let VideoFrame { pts, mut picture, .. } = frame;
+        let VideoFrame { id, pts, mut picture, .. } = frame;
         let Some(since_start) = pts.checked_sub(self.part.start) else { return Ok(picture) };
         // Before anything is written of the picture.
         for part in covers {
@@ -80,6 +85,9 @@ impl<'scope> Results<'scope> {
             draw_pose(&mut picture, &person.pose);
         }
         visuals.write(&picture, since_start, clarity)?;
+        if let Some(found) = &mut self.found {
+            found.take_pictures(id, &picture, &self.people)?;
+        }
         Ok(picture)
     }
 
@@ -100,6 +108,9 @@ impl<'scope> Results<'scope> {
         let people = in_whole.as_deref().unwrap_or(&self.people);
         let frame = Frame { id, time, source_time: pts, people };
         self.data.write(&frame)?;
+        if let Some(found) = &mut self.found {
+            found.add(&frame);
+        }
         Ok(self.statistics.add(&frame))
     }
 
@@ -125,6 +136,7 @@ impl<'scope> Results<'scope> {
         self.data.warnings().for_each(|warning| warnings.insert(warning));
         let summary = self.statistics.summary(frames, warnings);
         self.data.finish(&summary)?;
+        self.found.map_or(Ok(()), FoundPeople::finish)?;
         if let Some(file) = self.metadata {
             write_metadata(file, &self.context, sound.as_ref(), &summary)?;
         }

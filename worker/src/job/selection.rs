@@ -4,7 +4,6 @@
 use super::area::Area;
 use crate::pose::{Person, VideoFrame};
 use bodyscript_protocol::options::{Click, PersonChoice};
-use bodyscript_protocol::pose::{Landmark, Pose};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -47,7 +46,7 @@ impl Candidates {
     pub(super) fn add(&mut self, frame: &VideoFrame, people: &[Person]) {
         let in_whole = self.area.map(|area| area.in_whole(people));
         for person in in_whole.as_deref().unwrap_or(people) {
-            let [left, top, right, bottom] = bounds(&person.pose);
+            let [left, top, right, bottom] = person.bounds();
             let at = [(left + right) / 2.0, (top + bottom) / 2.0];
             let candidate = self.people.entry(person.id).or_default();
             candidate.frames += 1;
@@ -93,13 +92,6 @@ impl Candidates {
             }
         }
     }
-}
-
-/// Left, top, right and bottom of a body.
-fn bounds(pose: &Pose) -> [f32; 4] {
-    let least = |value: fn(&Landmark) -> f32| pose.iter().map(value).fold(f32::INFINITY, f32::min);
-    let most = |value: fn(&Landmark) -> f32| pose.iter().map(value).fold(f32::MIN, f32::max);
-    [least(|it| it.x), least(|it| it.y), most(|it| it.x), most(|it| it.y)]
 }
 
 /// The place within the bounds that is nearest to this one.
@@ -149,6 +141,7 @@ impl Renumbering {
 mod tests {
     use super::*;
     use bodyscript_protocol::pose::LANDMARKS;
+    use bodyscript_protocol::pose::{Landmark, Pose};
 
     /// A body of this size around a place.
     fn person(id: u32, [x, y]: [f32; 2], size: f32) -> Person {

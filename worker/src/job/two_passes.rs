@@ -114,7 +114,13 @@ fn covers_heads(job: &Job<'_>) -> bool {
 }
 
 fn has_pictures(artefacts: &[Artefact]) -> bool {
-    let pictures = [Artefact::Video, Artefact::Preview, Artefact::Thumbnail, Artefact::Clean];
+    let pictures = [
+        Artefact::Video,
+        Artefact::Preview,
+        Artefact::Thumbnail,
+        Artefact::Clean,
+        Artefact::People,
+    ];
     pictures.iter().any(|artefact| artefacts.contains(artefact))
 }
 

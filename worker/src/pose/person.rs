@@ -2,7 +2,7 @@
 
 use super::enhance::Enhancement;
 use crate::motion::{LandmarkSet, MetricScale};
-use bodyscript_protocol::pose::{LANDMARKS, Pose};
+use bodyscript_protocol::pose::{LANDMARKS, Landmark, Pose};
 use std::time::Duration;
 
 /// One processed frame.
@@ -50,6 +50,14 @@ impl Person {
     /// Whether the person was detected in the frame, and the pose not interpolated.
     pub(crate) const fn is_detected(&self) -> bool {
         !matches!(self.filtered, Some(FilterTrace { raw: None, .. }))
+    }
+
+    /// Left, top, right and bottom of the landmarks.
+    pub(crate) fn bounds(&self) -> [f32; 4] {
+        let values = |of: fn(&Landmark) -> f32| self.pose.iter().map(of);
+        let least = |of| values(of).fold(f32::INFINITY, f32::min);
+        let most = |of| values(of).fold(f32::NEG_INFINITY, f32::max);
+        [least(|it| it.x), least(|it| it.y), most(|it| it.x), most(|it| it.y)]
     }
 
     /// x, y and z of a landmark before the filter.

@@ -48,6 +48,7 @@ pub use plugins::load as init;
 pub use probe::Probe;
 pub use sound::{Outcome, SoundReport, SoundSource};
 pub(crate) use synthetic_clip::SyntheticClip;
+pub(crate) use thumbnail::area_thumbnail;
 pub use thumbnail::{thumbnail, write_thumbnail};
 
 use std::fs::File;

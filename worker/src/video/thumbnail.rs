@@ -1,11 +1,11 @@
 //! Thumbnails, as small pictures and as JPEG files. Called by `output::visuals`.
 
 use super::error::VideoError;
-use super::resize::resize;
+use super::resize::{resize, resize_area};
 use crate::picture::{Layout, Picture, RgbPicture, Subsampling};
 use bodyscript_protocol::layout::thumbnail_size;
+use bodyscript_protocol::options::PixelArea;
 use jpeg_encoder::{ColorType, Encoder};
-use std::fs::File;
 use std::io::Write;
 
 /// Of 100; artefacts are invisible at the size of a thumbnail.
@@ -28,11 +28,32 @@ pub fn thumbnail(picture: &Picture, width_max: u32) -> Result<RgbPicture, VideoE
     Ok((&smaller).into())
 }
 
+/// An area of the picture in RGB, of the same shape and at most so large; the area is not empty and lies in the picture.
+///
+/// # Errors
+/// The area is not in the picture.
+pub(crate) fn area_thumbnail(
+    picture: &Picture,
+    area: PixelArea,
+    sides_max: [u32; 2],
+) -> Result<RgbPicture, VideoError> {
+    let [across, down] = [area.width, area.height].map(f64::from);
+    let [width_max, height_max] = sides_max.map(f64::from);
+    let scale = (width_max / across).min(height_max / down).min(1.0);
+    let [width, height] = [across, down].map(|side| ((side * scale).round() as u32).max(1));
+    let range = picture.layout().range;
+    let mut smaller =
+        Picture::new(Layout { width, height, subsampling: Subsampling::Yuv444, range });
+    resize_area(&mut Default::default(), (picture, area), &mut smaller)
+        .map_err(VideoError::Thumbnail)?;
+    Ok((&smaller).into())
+}
+
 /// Writes the picture as a JPEG (ITU-T T.81).
 ///
 /// # Errors
 /// The picture is empty or taller than JPEG allows, or the file cannot be written.
-pub fn write_thumbnail(picture: &RgbPicture, out: &mut File) -> Result<(), VideoError> {
+pub fn write_thumbnail(picture: &RgbPicture, out: &mut impl Write) -> Result<(), VideoError> {
     let error = |cause: &dyn std::fmt::Display| VideoError::Thumbnail(cause.to_string());
     let side = |px: u32| u16::try_from(px).map_err(|cause| error(&cause));
     let (width, height) = (side(picture.width)?, side(picture.height)?);

@@ -86,7 +86,7 @@ fn schema(values: Values, kind_of: fn(Type) -> SchemaType) -> Object {
             ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names()))
         }
         Values::ListOf(names) => {
-            let name = format!("(all|{})", names().join("|"));
+            let name = format!("(all|default|{})", names().join("|"));
             let list = format!("^{name}(,{name})*$");
             ObjectBuilder::new().schema_type(Type::String).pattern(Some(list))
         }

@@ -2,8 +2,8 @@
 //! frame.
 
 use super::Expected;
-use super::SCANNED_BYTES_MAX;
 use super::content::Content;
+use super::entries::entries;
 use super::invalid::{Invalid, ensure, equal};
 use super::poses::check_unmarked;
 use super::reports::check_last_line;
@@ -20,6 +20,8 @@ struct Annotation {
     image_id: u32,
     category_id: u32,
     person_id: u32,
+    #[serde(rename = "track_id")]
+    _track_id: u32,
     num_keypoints: u32,
     keypoints: Vec<f32>,
     #[serde(rename = "bbox")]
@@ -57,28 +59,6 @@ pub(super) fn check(content: &Content<'_>, expected: &Expected) -> Result<(), In
     };
     ensure(lines.next()?.is_none(), "it goes on after its end")?;
     equal("images", images.number, expected.summary.frames_processed)
-}
-
-/// Passes on the lines of a list, without the commas between them, up to the line that ends it; nothing where that
-/// is beyond what is scanned.
-fn entries(
-    lines: &mut Lines<'_>,
-    end: &str,
-    mut add: impl FnMut(&[u8]) -> Result<(), Invalid>,
-) -> Result<Option<()>, Invalid> {
-    let (mut is_first, mut goes_on) = (true, false);
-    while lines.at() < SCANNED_BYTES_MAX {
-        let line = lines.next()?.ok_or(Invalid::Malformed("a list has no end"))?;
-        if line == end.as_bytes() {
-            ensure(!goes_on, "a list ends with a comma")?;
-            return Ok(Some(()));
-        }
-        ensure(is_first || goes_on, "a list lacks a comma")?;
-        let entry = line.strip_suffix(b",");
-        (is_first, goes_on) = (false, entry.is_some());
-        add(entry.unwrap_or(line))?;
-    }
-    Ok(None)
 }
 
 /// The annotations so far.

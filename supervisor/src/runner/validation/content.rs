@@ -25,8 +25,7 @@ impl ReadAt for File {
     }
 }
 
-/// For tests.
-#[cfg(test)]
+/// What is in memory.
 impl ReadAt for Vec<u8> {
     fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         let rest = usize::try_from(at).ok().and_then(|at| self.get(at..)).unwrap_or_default();
@@ -48,7 +47,6 @@ impl<'a> Content<'a> {
         Ok(Self { source: file, bytes: file.metadata()?.len() })
     }
 
-    #[cfg(test)]
     pub(super) fn of_bytes(bytes: &'a Vec<u8>) -> Self {
         Self { source: bytes, bytes: bytes.len() as u64 }
     }

@@ -1,4 +1,5 @@
-//! thumbnail.jpg: one baseline picture of the expected size (ITU-T T.81, annex B), and nothing before or after it.
+//! thumbnail.jpg, and the pictures in people.json: one baseline picture of the expected size (ITU-T T.81, annex B), and
+//! nothing before or after it.
 
 use super::Expected;
 use super::content::Content;
@@ -16,15 +17,23 @@ const OTHERS: [u8; 4] = [0xe0, 0xdb, 0xc4, 0xdd];
 const SEGMENTS_MAX: usize = 32;
 
 pub(super) fn check(content: &Content<'_>, expected: &Expected) -> Result<(), Invalid> {
+    let [width, height] = size(content)?;
+    let [width_expected, height_expected] =
+        thumbnail_size(expected.picture_size(), THUMBNAIL_WIDTH_MAX);
+    equal("height", height, height_expected)?;
+    equal("width", width, width_expected)
+}
+
+/// Checks that it is one picture; returns its width and height.
+pub(super) fn size(content: &Content<'_>) -> Result<[u16; 2], Invalid> {
     ensure(content.array(0)? == START, "it does not begin as a JPEG")?;
-    let [width, height] = thumbnail_size(expected.picture_size(), THUMBNAIL_WIDTH_MAX);
-    let (mut at, mut frames, mut scans) = (2, 0, 0);
+    let (mut at, mut size, mut scans) = (2, None, 0);
     for _ in 0..SEGMENTS_MAX {
         let [prefix, marker] = content.array(at)?;
         ensure(prefix == 0xff, "it has bytes between its segments")?;
         if marker == END {
-            ensure(frames == 1 && scans > 0, "it has no picture")?;
-            return equal("end of the picture", at + 2, content.bytes());
+            let size = size.filter(|_| scans > 0).ok_or(Invalid::Malformed("it has no picture"))?;
+            return equal("end of the picture", at + 2, content.bytes()).map(|()| size);
         }
         let length = u64::from(u16::from_be_bytes(content.array(at + 2)?));
         ensure(length >= 2, "a segment is too short")?;
@@ -34,12 +43,11 @@ pub(super) fn check(content: &Content<'_>, expected: &Expected) -> Result<(), In
             BASELINE => {
                 let [precision, y1, y2, x1, x2] = content.array(body)?;
                 equal("bits a sample", precision, 8_u8)?;
-                equal("height", u16::from_be_bytes([y1, y2]), height)?;
-                equal("width", u16::from_be_bytes([x1, x2]), width)?;
-                frames += 1;
+                ensure(size.is_none(), "it has two pictures")?;
+                size = Some([u16::from_be_bytes([x1, x2]), u16::from_be_bytes([y1, y2])]);
             }
             SCAN => {
-                ensure(frames == 1, "it has a scan without a frame")?;
+                ensure(size.is_some(), "it has a scan without a frame")?;
                 at = end_of_scan(content, at)?;
                 scans += 1;
             }

@@ -15,6 +15,7 @@ mod c3d;
 mod coco;
 mod content;
 mod csv;
+mod entries;
 mod glb;
 mod invalid;
 mod jpeg;
@@ -25,6 +26,7 @@ mod mp4;
 mod ndjson;
 mod openpose;
 mod parquet;
+mod people;
 mod poses;
 mod reports;
 mod table;
@@ -126,6 +128,7 @@ const fn check_of(artefact: Artefact) -> Check {
         Artefact::Ndjson => ndjson::check,
         Artefact::Bvh => bvh::check,
         Artefact::Glb => glb::check,
+        Artefact::People => people::check,
     }
 }
 

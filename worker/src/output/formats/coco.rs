@@ -46,6 +46,7 @@ struct Annotation {
     image_id: u32,
     category_id: u32,
     person_id: u32,
+    track_id: u32,
     num_keypoints: usize,
     keypoints: Vec<Number>,
     bbox: [f32; 4],
@@ -130,6 +131,7 @@ fn annotation(id: u32, image_id: u32, person: &Person, size: [u32; 2]) -> Annota
         image_id,
         category_id: COCO_PERSON,
         person_id: person.id,
+        track_id: person.track,
         num_keypoints: keypoints.iter().filter(|[.., flag]| *flag != Number::Flag(OUTSIDE)).count(),
         keypoints: keypoints.as_flattened().to_vec(),
         bbox: [left, top, width, height],
@@ -202,7 +204,7 @@ mod tests {
         let mut pose = [middle; LANDMARKS];
         pose[2] = Landmark { x: 0.75, visibility: 0.2, ..middle };
         pose[5] = Landmark { y: 1.5, ..middle };
-        Person { id, track: 0, pose, strategy: "track", filtered: None }
+        Person { id, track: 7, pose, strategy: "track", filtered: None }
     }
 
     #[test]
@@ -217,6 +219,7 @@ mod tests {
         assert_eq!(list("annotations", "id"), [1, 2, 3]);
         assert_eq!(list("annotations", "image_id"), [0, 0, 4]);
         assert_eq!(list("annotations", "person_id"), [0, 1, 1]);
+        assert_eq!(list("annotations", "track_id"), [7, 7, 7]);
         assert_eq!(document["categories"][0]["keypoints"][16], "right_ankle");
     }
 
