@@ -18,7 +18,7 @@ const VIEWS = ["choose", "work", "problem", "result"];
 const about = api.about().catch(() => null);
 const form = new UploadForm(upload);
 const progress = new Progress(about);
-const result = new Result();
+const result = new Result(followPerson);
 // The options are filled from `about`, so they can be restored only after it.
 const resume = new Resume({ found: (fields) => about.then(() => form.restore(fields)), submitted: openJob });
 let job = null;
@@ -50,9 +50,19 @@ function setJob(id) {
 }
 
 function start() {
+  form.reset();
+  showForm();
+}
+
+/** Shows the form to have a person followed in the whole video; the video stays selected if this page has it. */
+function followPerson(place) {
+  form.choosePerson(place);
+  showForm();
+}
+
+function showForm() {
   leave();
   setJob(null);
-  form.reset();
   title("");
   show("choose");
   resume.offer();

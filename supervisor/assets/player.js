@@ -54,6 +54,11 @@ export class Player {
     this.#nextSource();
   }
 
+  /** Shows these people, in the same frames, from the next selection of a person on. */
+  replace(pose) {
+    this.#pose = pose;
+  }
+
   /** Selects a person; `onFrame` is called with the index of each frame shown. */
   selectPerson(person, onFrame) {
     this.#person = person;

@@ -28,6 +28,12 @@ export class PoseData {
     this.people.sort((a, b) => a - b);
   }
 
+  /** The same frames with the people for whom this holds. */
+  only(isShown) {
+    const frames = this.frames.map((frame) => ({ ...frame, people: frame.people.filter(isShown) }));
+    return new PoseData({ video: this, connections: this.connections, frames }, this.start);
+  }
+
   /** The joint angles of a person, by the names of joint_angles.csv: one value for each frame. */
   angles(id) {
     const values = jointAngles(this.#poses(id), this.trackStarts(id));

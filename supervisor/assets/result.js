@@ -3,6 +3,8 @@
 import * as api from "./api.js";
 import { angleCharts } from "./angle_charts.js";
 import * as format from "./format.js";
+import { People } from "./people.js";
+import * as personFiles from "./person_files.js";
 import { Player } from "./player.js";
 import { PoseData } from "./pose.js";
 
@@ -14,9 +16,16 @@ const NO_POSE = "This job has no pose_data.json, so it can't be played here. Dow
 
 export class Result {
   #player = new Player();
+  #people;
+  #document = null;
+  #urls = {};
+  /** The poses of everybody, and those that are shown. */
+  #whole = null;
   #pose = null;
 
-  constructor() {
+  /** Calls `onFollow` with the place of a person who is to be followed in the whole video. */
+  constructor(onFollow) {
+    this.#people = new People({ chosen: (entry) => this.#only(entry), follow: onFollow });
     element("who").addEventListener("change", ({ target }) => this.#selectPerson(Number(target.value)));
   }
 
@@ -34,17 +43,37 @@ export class Result {
     element("player").hidden = !json;
     element("angles").hidden = !json || !isFound;
     if (!json) return;
-    this.#pose = new PoseData(await api.document(json), status.start ?? 0);
+    this.#urls = status.urls;
+    this.#document = await api.document(json);
+    this.#whole = new PoseData(this.#document, status.start ?? 0);
+    this.#pose = this.#whole;
     element("views").classList.toggle("wide", this.#pose.width > this.#pose.height);
     this.#offerPeople();
     // The service's video begins with the part.
     const sources = [{ url, begins: this.#pose.start }, { url: video, begins: 0, isArea: Boolean(status.crop) }];
     this.#player.open(this.#pose, sources.filter((source) => source.url));
     this.#selectPerson(this.#pose.people[0] ?? null);
+    if (status.urls.people) this.#people.open(await api.document(status.urls.people));
   }
 
   close() {
     this.#player.close();
+    this.#people.close();
+    personFiles.withdraw();
+  }
+
+  /** Shows only the person of an entry of people.json, or everybody. */
+  #only(entry) {
+    this.#pose = entry ? this.#whole.only(personFiles.isOf(entry)) : this.#whole;
+    this.#player.replace(this.#pose);
+    this.#offerPeople();
+    this.#selectPerson(this.#pose.people[0] ?? null);
+    if (entry) {
+      this.#player.seek(this.#pose.at(entry.best_s - this.#pose.start));
+      personFiles.offer(this.#urls, entry, this.#document);
+    } else {
+      personFiles.withdraw();
+    }
   }
 
   #offerPeople() {

@@ -22,6 +22,9 @@ const MODELS = {
   heavy: ["Heavy", "The largest model; takes several times as long."],
 };
 
+/** The formats that this page shows. */
+const FORMATS = "default,people";
+
 /** Element ids and the form fields they set. */
 const FIELDS = [["mode", "mode"], ["interval", "interval"], ["people", "max_people"],
   ["person", "person"], ["filter", "filter"], ["background", "background"], ["blur", "blur"], ["model", "model"]];
@@ -97,11 +100,12 @@ export class UploadForm {
     // An empty value stands for an option that is not given.
     const selected = [...FIELDS, ...ENTRIES].map(([id, name]) => [name, element(id).value]).filter(([, value]) => value);
     const fields = { ...Object.fromEntries(selected), ...part.values() };
-    return element("formats").checked ? { ...fields, formats: "all" } : fields;
+    return { ...fields, formats: element("formats").checked ? "all" : FORMATS };
   }
 
   /** Selects these values where they are offered. */
   restore(fields) {
+    if (fields.person?.includes(",")) offerPlace(fields.person);
     for (const [id, name] of FIELDS) {
       const option = [...element(id).options].find(({ value }) => value === (fields[name] ?? ""));
       if (option) option.selected = true;
@@ -110,6 +114,11 @@ export class UploadForm {
     element("formats").checked = fields.formats === "all";
     part.restore(fields);
     this.#describe();
+  }
+
+  /** Selects the person at a place, given as `x,y,seconds`. */
+  choosePerson(place) {
+    this.restore({ ...this.fields(), person: place });
   }
 
   /** Clears the selected file. */
@@ -181,4 +190,11 @@ export class UploadForm {
       element(`${id}-hint`).textContent = texts[element(id).value]?.[1] ?? "";
     }
   }
+}
+
+/** Offers the person at a place in the list of people to follow. */
+function offerPlace(place) {
+  const list = element("person");
+  [...list.options].find(({ value }) => value.includes(","))?.remove();
+  list.append(new Option("Chosen in the result", place));
 }

@@ -31,7 +31,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const MONITOR: Asset = asset!("monitor.html", HTML);
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 30] = [
+const ASSETS: [Asset; 32] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
@@ -50,6 +50,8 @@ const ASSETS: [Asset; 30] = [
     asset!("monitor.js", SCRIPT),
     asset!("notice.js", SCRIPT),
     asset!("history.js", SCRIPT),
+    asset!("people.js", SCRIPT),
+    asset!("person_files.js", SCRIPT),
     asset!("player.js", SCRIPT),
     asset!("pose.js", SCRIPT),
     asset!("result.js", SCRIPT),
