@@ -50,7 +50,9 @@ impl Host {
         let ready = server.json("/readyz")?;
         assert_eq!(ready["reason"], "the start waits for the database of the journal");
         let refused = server.upload(&fault_video(self.folder.path(), "ok")?, &[])?;
-        assert!(refused.headers().contains_key("retry-after"));
+        for name in ["retry-after", "x-request-id"] {
+            assert!(refused.headers().contains_key(name), "{name}");
+        }
         let refused = (refused.status().as_u16(), refused.json::<Value>()?["code"].clone());
         assert_eq!(refused, (503, "journal_unreachable".into()));
         Ok(())
