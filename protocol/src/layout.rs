@@ -45,8 +45,8 @@ pub const TRACK_ID: &str = "track_id";
 /// The column of all tables that says whether a pose was interpolated.
 pub const FILLED: &str = "filled";
 
-/// Most heads of a frame in the recording of a first pass.
-pub const RECORDED_HEADS_MAX: usize = 32;
+/// Most heads of a frame in the recording of a first pass. In a frame with so many, everything is covered.
+pub const RECORDED_HEADS_MAX: usize = 65;
 
 /// Bytes of a frame in the recording of a first pass with its heads, and of a person in it.
 const RECORDED_FRAME_BYTES: u64 = 22 + 12 * RECORDED_HEADS_MAX as u64;

@@ -12,12 +12,13 @@
 use super::cover::Cover;
 use super::head::Head;
 use super::trail::{LOST_S_MAX, Trail};
+use bodyscript_protocol::layout::RECORDED_HEADS_MAX;
 use std::collections::VecDeque;
 
 /// Most frames that wait: those of three seconds at 240 frames per second. Times of a damaged video may stand still.
 const FRAMES_MAX: usize = 768;
-/// Most heads that are followed; in a frame with more, everything is covered.
-const TRAILS_MAX: usize = 64;
+/// Most heads that are followed; with more, everything is covered. A frame may have more.
+const TRAILS_MAX: usize = RECORDED_HEADS_MAX - 1;
 /// Most covers of a frame; a frame that needs more is covered as a whole.
 const COVERS_MAX: usize = 128;
 
@@ -26,6 +27,8 @@ const COVERS_MAX: usize = 128;
 pub(crate) struct Covering {
     waiting: VecDeque<WaitingFrame>,
     trails: Vec<Trail>,
+    /// Everything is covered before this time: a head may be there that is not followed.
+    crowded_until_s: f64,
     is_finished: bool,
 }
 
@@ -37,11 +40,18 @@ struct WaitingFrame {
 
 impl WaitingFrame {
     fn add(&mut self, cover: Cover) {
+        if self.covers.first() == Some(&Cover::EVERYTHING) {
+            return;
+        }
         if self.covers.len() < COVERS_MAX {
             self.covers.push(cover);
         } else {
-            self.covers = vec![Cover::EVERYTHING; COVERS_MAX];
+            self.cover_everything();
         }
+    }
+
+    fn cover_everything(&mut self) {
+        self.covers = vec![Cover::EVERYTHING];
     }
 }
 
@@ -65,7 +75,13 @@ impl Covering {
         self.trails.extend(new);
         if self.trails.len() > TRAILS_MAX {
             self.trails.drain(..self.trails.len() - TRAILS_MAX);
-            self.waiting.iter_mut().for_each(|frame| frame.covers = vec![Cover::EVERYTHING]);
+            self.waiting.iter_mut().for_each(WaitingFrame::cover_everything);
+            self.crowded_until_s = time_s + LOST_S_MAX;
+        }
+        if time_s < self.crowded_until_s
+            && let Some(frame) = self.waiting.back_mut()
+        {
+            frame.cover_everything();
         }
     }
 
@@ -228,6 +244,19 @@ mod tests {
         let crowd = |n: usize| (0..TRAILS_MAX + n).map(|it| head(100.0 * it as f32)).collect();
         assert_ne!(covers([crowd(0)]), [vec![Cover::EVERYTHING]]);
         assert_eq!(covers([crowd(1)]), [vec![Cover::EVERYTHING]]);
+        let covers = covers((0..300).map(|n| if n == 100 { crowd(1) } else { vec![] }));
+        for (n, covers) in covers.iter().enumerate().take(189).skip(11) {
+            assert_eq!(*covers, [Cover::EVERYTHING], "{n}");
+        }
+        assert!(covers[8].is_empty() && covers[192].is_empty());
+    }
+
+    #[test]
+    fn a_frame_with_more_covers_than_it_may_have_is_covered_as_a_whole() {
+        let mut frame = WaitingFrame { time_s: 0.0, covers: vec![head(0.0).cover(); COVERS_MAX] };
+        frame.add(head(1.0).cover());
+        frame.add(head(2.0).cover());
+        assert_eq!(frame.covers, [Cover::EVERYTHING]);
     }
 
     #[test]

@@ -43,9 +43,9 @@ const ROTATION_BYTES_PER_PIXEL: u64 = 6;
 /// each person the seconds before and after, at 240 frames per second.
 const FILTER_BYTES: u64 = 8 << 20;
 const FILTER_BYTES_PER_PERSON: u64 = 6 << 20;
-/// What covering heads takes: the covers of the frames that wait for later ones, at 240 frames per second, and for each
-/// person the poses in them.
-const COVERS_BYTES: u64 = 2 << 20;
+/// What covering heads takes: the heads and covers of the frames that wait for later ones, at 240 frames per second, and
+/// for each person the poses in them.
+const COVERS_BYTES: u64 = 3 << 20;
 const COVERS_BYTES_PER_PERSON: u64 = 2 << 20;
 /// What the heavy landmark model takes more than the others: its weights.
 const HEAVY_BYTES: u64 = 22 << 20;

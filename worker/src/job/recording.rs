@@ -58,7 +58,7 @@ impl Recorder {
         Self { file: BufWriter::new(file), frames: 0 }
     }
 
-    /// Adds the next frame, and the heads that are seen in it: the first ones, of very many.
+    /// Adds the next frame, and the heads that are seen in it: so many of very many that everything is covered.
     pub(super) fn add(
         &mut self,
         frame: &VideoFrame,
