@@ -27,9 +27,9 @@ const UNSEEN_MARGIN: f32 = 1.5;
 /// Mean visibility of the landmarks of the face below which they are not seen.
 const VISIBILITY_MIN: f32 = 0.5;
 
-/// Radius as a share of a face's longer side, as the detector states it.
-const OF_BOX: f32 = 0.75;
-/// Radius as a share of the circle around the whole body.
+/// Radius as a share of the longer side of the detector's box, which is three times as wide as a head.
+const OF_BOX: f32 = 0.35;
+/// Radius as a share of that of the circle around the whole body.
 const OF_BODY: f32 = 0.2;
 
 /// Least radius in pixels, and as a share of the picture's longer side.
@@ -67,9 +67,9 @@ impl Head {
         Self { center, radius }.of_least_size(size)
     }
 
-    /// The head of a person whose face and body have these sizes for the detector: the longer side of the one,
-    /// and the radius of the circle around the other.
-    pub(crate) fn of_face(
+    /// The head in the middle of a box of the detector, in a picture of this size, from the longer side of the box and the
+    /// radius of the circle around the body.
+    pub(crate) fn of_box(
         center: [f32; 2],
         (side, body): (f32, f32),
         size: [f32; 2],
