@@ -46,3 +46,42 @@ impl CoveredFrames {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heads::Head;
+    use crate::job::recording::Recorder;
+    use crate::pose::VideoFrame;
+    use std::time::Duration;
+
+    /// How many covers each frame has, of 200 at 30 a second, of which these show a head.
+    fn covers(shown: std::ops::Range<u32>, blur: Blur) -> Vec<usize> {
+        let mut recorder = Recorder::new(tempfile::tempfile().expect("a file"));
+        let head = Head { center: [100.0, 80.0], radius: 20.0 };
+        for id in 0..200 {
+            let pts = Duration::from_secs(1) * id / 30;
+            let frame = VideoFrame { id, pts, time: pts, ..VideoFrame::default() };
+            let heads = if shown.contains(&id) { vec![head] } else { vec![] };
+            recorder.add(&frame, None, &heads).expect("written");
+        }
+        let options = Options { blur, ..Options::default() };
+        let recording = recorder.finish().expect("rewound");
+        let replay = Replay::new((recording, None), &options, [640, 480]);
+        let mut frames = CoveredFrames::new(replay, &options);
+        let mut covers = Vec::new();
+        while let Some((frame, of_frame)) = frames.next().expect("readable") {
+            assert_eq!(frame.id as usize, covers.len(), "frames keep their order");
+            covers.push(of_frame.len());
+        }
+        covers
+    }
+
+    #[test]
+    fn heads_are_covered_before_they_are_seen_if_that_is_asked_for() {
+        let covered = covers(150..200, Blur::Faces);
+        assert_eq!(covered.len(), 200);
+        assert_eq!((&covered[..55], &covered[65..]), (&[0; 55][..], &[1; 135][..]));
+        assert_eq!(covers(150..200, Blur::None), [0; 200]);
+    }
+}

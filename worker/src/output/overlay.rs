@@ -235,6 +235,25 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_left_of_what_is_covered() {
+        for layout in layouts(101, 61) {
+            let of_one_colour = |rgb| {
+                let mut picture = Picture::new(layout);
+                picture.fill(rgb);
+                picture
+            };
+            let mut picture = of_one_colour([200, 60, 20]);
+            cover(&mut picture, Cover { ends: [[30.0, 30.0], [70.0, 30.0]], radius: 12.0 });
+            let covered = of_one_colour(COVER);
+            for (x, y) in [(21, 30), (50, 39), (79, 30)] {
+                assert_eq!(picture.pixel(x, y), covered.pixel(x, y), "{layout:?}: {x}, {y}");
+            }
+            cover(&mut picture, Cover::EVERYTHING);
+            assert_eq!(picture, covered, "{layout:?}");
+        }
+    }
+
+    #[test]
     fn every_covered_pixel_is_drawn_at_any_angle() {
         for layout in layouts(33, 27) {
             for number in 0..64 {
