@@ -147,6 +147,29 @@ fn pictures_show_no_more_than_the_video_that_is_written() -> Result<()> {
     Ok(())
 }
 
+/// Only the head differs, which is in the upper half of a body.
+#[test]
+fn heads_are_covered_in_the_pictures() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = folder.path().join("clip.mp4");
+    clip(6, footage::walking).encode(&video)?;
+    let pictures = [&[][..], &["--blur", "faces"]].map(|options| {
+        let (_, people) = run(&video, options, "people")?;
+        picture(people.first().context("nobody")?, folder.path())
+    });
+    let [shown, covered] = pictures;
+    let (shown, covered) = (shown?, covered?);
+    assert_eq!((shown.width, shown.height), (covered.width, covered.height));
+    let pairs = shown.data.chunks_exact(3).zip(covered.data.chunks_exact(3));
+    let is_changed = |(a, b): &(&[u8], &[u8])| a.iter().zip(*b).any(|(a, b)| a.abs_diff(*b) > 40);
+    let changed: Vec<_> =
+        pairs.enumerate().filter(|(_, pair)| is_changed(pair)).map(|(at, _)| at).collect();
+    assert!(changed.len() * 200 > shown.data.len() / 3, "{} pixels are covered", changed.len());
+    let upper_half = (shown.width * shown.height / 2) as usize;
+    assert!(changed.iter().all(|at| *at < upper_half), "more than the head is covered");
+    Ok(())
+}
+
 #[test]
 fn on_recorded_footage_each_person_is_listed() -> Result<()> {
     let Some(video) = recorded_footage::find("media/person_720p.mp4") else { return Ok(()) };
