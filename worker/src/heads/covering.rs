@@ -192,9 +192,9 @@ mod tests {
         let at = |n: usize| head(100.0 + 2.0 * n as f32);
         let seen = |n: usize| if (60..120).contains(&n) { vec![] } else { vec![at(n)] };
         let covers = covers((0..200).map(seen));
-        for n in 60..120 {
+        for (n, covers) in covers[60..120].iter().enumerate() {
             for place in [at(60), at(90), at(119)] {
-                assert!(is_covered(&covers[n], place, 1.0), "{n}: {place:?}");
+                assert!(is_covered(covers, place, 1.0), "{n}: {place:?}");
             }
         }
         assert!(is_covered(&covers[90], at(90), 1.9), "a second after it was seen");
@@ -220,8 +220,8 @@ mod tests {
     fn a_head_that_is_lost_on_its_way_is_covered_where_it_goes() {
         let at = |n: usize| head(100.0 + 6.0 * n as f32);
         let covers = covers((0..60).map(|n| if n < 40 { vec![at(n)] } else { vec![] }));
-        for n in 40..54 {
-            assert!(is_covered(&covers[n], at(n), 1.0), "{n}");
+        for (covers, n) in covers[40..54].iter().zip(40..) {
+            assert!(is_covered(covers, at(n), 1.0), "{n}");
         }
     }
 
