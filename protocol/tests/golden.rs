@@ -9,8 +9,8 @@ use bodyscript_protocol::message::{
     Summary, ToSupervisor, ToWorker, VideoFacts,
 };
 use bodyscript_protocol::options::{
-    Background, Blur, Filter, FrameRate, LandmarkModel, Mode, Options, PersonChoice, Sampling,
-    Thousandths,
+    Background, Blur, Filter, FrameRate, LandmarkModel, LowPass, Mode, Options, PersonChoice,
+    Sampling, Thousandths,
 };
 use bodyscript_protocol::pose::Landmark;
 use bodyscript_protocol::pose_frame::{PersonPose, PoseFrame};
@@ -67,6 +67,7 @@ fn start() {
                 model: LandmarkModel::Lite,
                 blur: Blur::Faces,
                 height_m: Some(Thousandths::new(1750)),
+                low_pass: LowPass::SavitzkyGolay,
             },
             limits: MediaLimits {
                 duration_ms_max: 10_000,
@@ -81,9 +82,9 @@ fn start() {
     };
     holds(
         &ToWorker::Start(start),
-        "80000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
+        "84000000 01000000 0300000000000000 6a6f62 01000000 00000000 02000000 03000000
          01000000 3f000000 01000000 01dc050000 00 01fa000000 00000000 f4010000 e8030000 401f0000
-         01 03000000 02000000 00000000 01000000 01d6060000 10270000 00000000 00100000 00009000 f0000000 02000000 0100000000000000 01000000",
+         01 03000000 02000000 00000000 01000000 01d6060000 01000000 10270000 00000000 00100000 00009000 f0000000 02000000 0100000000000000 01000000",
     );
 }
 

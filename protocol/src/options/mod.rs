@@ -9,6 +9,7 @@ mod crop;
 mod filter;
 mod height;
 mod landmark_model;
+mod low_pass;
 mod mode;
 mod part;
 mod person;
@@ -22,6 +23,7 @@ pub use crop::{Crop, NotACrop, PixelArea};
 pub use filter::{Filter, Smoothing};
 pub use height::{HEIGHT_M_MAX, HEIGHT_M_MIN};
 pub use landmark_model::LandmarkModel;
+pub use low_pass::LowPass;
 pub use mode::Mode;
 pub use part::{Contradiction, Part, TIME_S_MAX};
 pub use person::{Click, NotAPerson, PERSON_NUMBER_MAX, PersonChoice};
@@ -84,6 +86,9 @@ pub struct Options {
     /// How tall person 0 is, in metres, if positions in metres are asked for.
     #[serde(default)]
     pub height_m: Option<Thousandths>,
+    /// How noise is removed if all frames are known.
+    #[serde(default)]
+    pub low_pass: LowPass,
 }
 
 /// A video that plays as fast as life.
@@ -129,12 +134,13 @@ impl Default for Options {
             model: LandmarkModel::default(),
             blur: Blur::default(),
             height_m: None,
+            low_pass: LowPass::default(),
         }
     }
 }
 
 /// Every option.
-pub static OPTIONS: [OptionRow; 16] = [
+pub static OPTIONS: [OptionRow; 17] = [
     OptionRow {
         name: "mode",
         help: "Detection mode",
@@ -302,6 +308,17 @@ pub static OPTIONS: [OptionRow; 16] = [
         excludes: None,
         set: |options, text| assign(&mut options.height_m, height::height(text)),
         get: |options| options.height_m.map(Value::decimal),
+    },
+    OptionRow {
+        name: "low_pass",
+        help: "How filter=offline removes noise",
+        values: Values::OneOf(|| LowPass::ALL.map(LowPass::name).into()),
+        value_name: "FILTER",
+        excludes: None,
+        set: |options, text| {
+            assign(&mut options.low_pass, named(&LowPass::ALL, LowPass::name, text))
+        },
+        get: |options| Some(Value::Name(options.low_pass.name())),
     },
 ];
 

@@ -1,6 +1,6 @@
 //! Which part of a video is processed: by the file's own times, and which area of the picture.
 
-use super::{Crop, Options, Thousandths};
+use super::{Crop, Filter, LowPass, Options, Thousandths};
 use std::time::Duration;
 use thiserror::Error;
 
@@ -45,6 +45,9 @@ pub enum Contradiction {
         /// The start.
         start: Thousandths,
     },
+    /// The filter that it is part of is not chosen.
+    #[error("butterworth, which is the default; savitzky_golay requires `filter=offline`")]
+    LowPassWithoutFilter,
 }
 
 impl Contradiction {
@@ -52,6 +55,7 @@ impl Contradiction {
     pub const fn option(&self) -> &'static str {
         match self {
             Self::EndNotAfterStart { .. } => "end",
+            Self::LowPassWithoutFilter => "low_pass",
         }
     }
 }
@@ -76,10 +80,13 @@ impl Options {
     /// Two of them contradict each other.
     pub fn check(&self) -> Result<(), Contradiction> {
         let start = self.start.unwrap_or_default();
-        match self.end {
-            Some(end) if end <= start => Err(Contradiction::EndNotAfterStart { start }),
-            _ => Ok(()),
+        if self.end.is_some_and(|end| end <= start) {
+            return Err(Contradiction::EndNotAfterStart { start });
         }
+        if self.low_pass != LowPass::default() && self.filter != Filter::Offline {
+            return Err(Contradiction::LowPassWithoutFilter);
+        }
+        Ok(())
     }
 }
 
@@ -109,6 +116,17 @@ mod tests {
         }
         let refused = options(Some(2500), Some(1)).check().expect_err("without a length");
         assert_eq!(refused.to_string(), "a number of seconds above `start`, which is 2.5");
+    }
+
+    #[test]
+    fn only_the_filter_that_knows_all_frames_has_a_choice_of_low_passes() {
+        let options = |filter| {
+            Options { filter, low_pass: LowPass::SavitzkyGolay, ..Options::default() }.check()
+        };
+        assert_eq!(options(Filter::Offline), Ok(()));
+        for filter in [Filter::None, Filter::Live] {
+            assert_eq!(options(filter).map_err(|it| it.option()), Err("low_pass"));
+        }
     }
 
     #[test]

@@ -42,6 +42,7 @@ fn every_option_is_set_to_the_value_that_is_read() {
         ("model", "lite"),
         ("blur", "faces"),
         ("height_m", "1.785"),
+        ("low_pass", "savitzky_golay"),
     ] {
         let mut options = Options::default();
         assert!((row(name).set)(&mut options, text), "{name}");

@@ -44,10 +44,10 @@ impl Replay {
     pub(super) fn new(
         (recording, renumbering): (Recording, Option<Renumbering>),
         options: &Options,
-        [width, height]: [u32; 2],
+        size: [u32; 2],
     ) -> Self {
         let settings = match options.filter {
-            Filter::Offline => Some(TrackFilterSettings::for_picture(width, height)),
+            Filter::Offline => Some(TrackFilterSettings::new(options.low_pass, size)),
             Filter::None | Filter::Live => None,
         };
         let people_max = options.people_max as usize;

@@ -30,12 +30,11 @@ pub use landmark_set::LandmarkSet;
 pub use metres::{MetresSurvey, MetricScale, Surveyed};
 pub use outliers::Hampel;
 pub use rotation::Rotation;
-pub use savitzky_golay::SavitzkyGolay;
 pub use skeleton::{
     ENDS, JOINT_COUNT, JOINTS, Joint, Posture, Proportions, Rotations, SKELETON_BYTES_PER_FRAME,
     SkeletonRecording,
 };
-pub use track_filter::{FilteredFrame, LowPass, TrackFilter, TrackFilterSettings};
+pub use track_filter::{FilteredFrame, TrackFilter, TrackFilterSettings};
 pub use unwrap::Unwrapper;
 
 #[cfg(test)]

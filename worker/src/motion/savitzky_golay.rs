@@ -6,16 +6,16 @@
 
 /// The filter's parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SavitzkyGolay {
+pub(super) struct SavitzkyGolay {
     /// Values in a window, an odd number. A shorter series has windows of its own length.
-    pub window: usize,
+    pub(super) window: usize,
     /// Degree of the polynomials.
-    pub order: usize,
+    pub(super) order: usize,
 }
 
 impl SavitzkyGolay {
     /// Filters a series without missing values. One that is too short for the order stays as it is.
-    pub fn apply(&self, times: &[f64], values: &mut [f64]) {
+    pub(super) fn apply(&self, times: &[f64], values: &mut [f64]) {
         let count = values.len();
         let longest = count.saturating_sub(1 - count % 2);
         let window = self.window.min(longest);

@@ -1,6 +1,7 @@
 //! Holds the filters against SciPy's. The series are written by `tests/scipy/filters.py`.
 
-use super::{Butterworth, SavitzkyGolay, gaps};
+use super::savitzky_golay::SavitzkyGolay;
+use super::{Butterworth, gaps};
 
 /// Cases, one a line: filter, parameters, values before and after.
 const CASES: &str = include_str!("../../../tests/scipy/filters.csv");

@@ -74,6 +74,8 @@ pub(crate) struct Status {
     pub background: &'static str,
     /// What is covered in the videos and pictures: none or faces.
     pub blur: &'static str,
+    /// How the filter that knows all frames removes noise.
+    pub low_pass: &'static str,
     /// Time of the file from which on frames are processed, in seconds; null for the beginning.
     pub start: Option<f64>,
     /// Time of the file up to which frames are processed, in seconds; null for the end.
@@ -183,6 +185,7 @@ impl Status {
             person: options.person.map(|person| person.to_string()),
             background: options.background.name(),
             blur: options.blur.name(),
+            low_pass: options.low_pass.name(),
             start: options.start.map(Thousandths::to_f64),
             end: options.end.map(Thousandths::to_f64),
             crop: options.crop.map(|crop| crop.to_string()),

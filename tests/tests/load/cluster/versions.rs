@@ -57,7 +57,8 @@ fn hosts_are_upgraded_one_after_the_other_without_a_failed_request() -> Result<(
             cluster.start_again_as(host, own)?;
         }
         Ok(())
-    })?;
+    });
+    let jobs = jobs.with_context(|| cluster.logged_errors())?;
     assert_eq!(tables(&cluster)?, newest);
     for id in &jobs {
         for host in 0..HOSTS {

@@ -6,10 +6,11 @@
 
 mod series;
 
+use super::Hampel;
 use super::landmark_set::LandmarkSet;
 use super::outliers::NEIGHBOURS_MAX;
 use super::swaps::{self, Poses};
-use super::{Hampel, SavitzkyGolay};
+use bodyscript_protocol::options::LowPass;
 use bodyscript_protocol::pose::Pose;
 use std::collections::VecDeque;
 
@@ -26,19 +27,6 @@ const SWAP_REACH_S: f64 = 3.0;
 /// What has to be known after a frame, in seconds.
 const LOOKAHEAD_S: f64 = REACH_S + SWAP_REACH_S;
 
-/// How noise is removed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum LowPass {
-    /// A zero-phase Butterworth filter of order 4 with this cut-off frequency in hertz. Where that is not below half the
-    /// rate, nothing is removed.
-    Butterworth {
-        /// The cut-off frequency.
-        cutoff_hz: f64,
-    },
-    /// The Savitzky-Golay filter.
-    SavitzkyGolay(SavitzkyGolay),
-}
-
 /// What is done to a track.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrackFilterSettings {
@@ -53,12 +41,12 @@ pub struct TrackFilterSettings {
 }
 
 impl TrackFilterSettings {
-    /// The settings without choice, for pictures of this size.
-    pub fn for_picture(width: u32, height: u32) -> Self {
+    /// The settings for pictures of this size.
+    pub fn new(low_pass: LowPass, [width, height]: [u32; 2]) -> Self {
         Self {
             outliers: Hampel::default(),
             gap_s_max: 0.5,
-            low_pass: LowPass::Butterworth { cutoff_hz: 6.0 },
+            low_pass,
             aspect: f64::from(width) / f64::from(height.max(1)),
         }
     }

@@ -1,9 +1,11 @@
 //! The steps on the series of each landmark: outliers, gaps, low pass.
 
-use super::{FilteredFrame, LowPass, Recorded, TrackFilterSettings};
+use super::{FilteredFrame, Recorded, TrackFilterSettings};
 use crate::motion::landmark_set::LandmarkSet;
 use crate::motion::outliers::median;
+use crate::motion::savitzky_golay::SavitzkyGolay;
 use crate::motion::{Butterworth, even_times, gaps};
+use bodyscript_protocol::options::LowPass;
 use bodyscript_protocol::pose::{LANDMARKS, Landmark, Pose};
 
 /// Deviations up to this, in metres, are no outliers.
@@ -12,6 +14,11 @@ const TOLERANCE_M: f64 = 0.03;
 const COORDINATES: usize = 6;
 /// Visibility and presence.
 const CONFIDENCES: usize = 2;
+/// Cut-off frequency of the Butterworth filter, in hertz. Where that is not below half the rate, nothing is removed.
+const CUTOFF_HZ: f64 = 6.0;
+/// Time of a window of the Savitzky-Golay filter, in seconds, and the degree of its polynomials.
+const WINDOW_S: f64 = 0.23;
+const ORDER: usize = 3;
 
 /// Looks for outliers in the frames from some frame on.
 pub(super) fn find_outliers(frames: &mut [Recorded], from: usize, settings: &TrackFilterSettings) {
@@ -161,13 +168,16 @@ fn fill(times: &[f64], values: &mut [f64], is_outlier: &[bool], gap_s_max: f64) 
 
 fn remove_noise(times: &[f64], values: &mut [f64], low_pass: LowPass) {
     match low_pass {
-        LowPass::Butterworth { cutoff_hz } => {
-            even_times::apply(times, values, |values, rate_hz| {
-                if let Some(filter) = Butterworth::new(cutoff_hz, rate_hz) {
-                    filter.apply(values);
-                }
-            })
+        LowPass::Butterworth => even_times::apply(times, values, |values, rate_hz| {
+            if let Some(filter) = Butterworth::new(CUTOFF_HZ, rate_hz) {
+                filter.apply(values);
+            }
+        }),
+        LowPass::SavitzkyGolay => {
+            let [Some(first), Some(last)] = [times.first(), times.last()] else { return };
+            let interval = (last - first) / (times.len() as f64 - 1.0).max(1.0);
+            let window = (WINDOW_S / interval).round() as usize | 1;
+            SavitzkyGolay { window, order: ORDER }.apply(times, values);
         }
-        LowPass::SavitzkyGolay(filter) => filter.apply(times, values),
     }
 }

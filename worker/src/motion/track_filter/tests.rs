@@ -8,7 +8,7 @@ use std::f64::consts::FRAC_PI_2;
 const NOISE: [f64; 3] = [0.01, 0.01, 0.02];
 
 fn settings() -> TrackFilterSettings {
-    TrackFilterSettings { aspect: ASPECT, ..TrackFilterSettings::for_picture(1, 1) }
+    TrackFilterSettings { aspect: ASPECT, ..TrackFilterSettings::new(LowPass::default(), [1, 1]) }
 }
 
 fn filtered(frames: impl IntoIterator<Item = (f64, Option<Pose>)>) -> Vec<FilteredFrame> {
