@@ -3,8 +3,9 @@
     python read.py FOLDER
 
 Reads pose_data.csv and joint_angles.csv with pandas, pose_data.parquet with pyarrow, pose.c3d with
-ezc3d, keypoints.coco.json with pycocotools, and pose.trc and joint_angles.mot by the rules of
-OpenSim's own readers. Fails where two formats differ. Prints one JSON object.
+ezc3d, keypoints.coco.json with pycocotools, and pose.trc and joint_angles.mot with OpenSim and by
+the rules of its file formats, on which its own readers do not insist. Fails where two formats
+differ. Prints one JSON object.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import ezc3d
 import numpy as np
+import opensim
 import pandas as pd
 import pyarrow.parquet as pq
 from pycocotools.coco import COCO
@@ -60,6 +62,17 @@ def read_mot(path):
     return table.set_index("time")
 
 
+def in_opensim(kind, path):
+    """The times, the names of the columns and the values of a table, of which a vector is three."""
+    table = kind(str(path))
+    times, names = table.getIndependentColumn(), table.getColumnLabels()
+    columns = [table.getDependentColumn(name) for name in names]
+    cells = [[column[row] for column in columns] for row in range(len(times))]
+    if kind is opensim.TimeSeriesTableVec3:
+        cells = [[cell.to_numpy() for cell in row] for row in cells]
+    return np.array(times), list(names), np.array(cells)
+
+
 def read_coco(path):
     """Evaluates the keypoints against themselves: a reader that misses one finds less than all."""
     with contextlib.redirect_stdout(sys.stderr):
@@ -97,6 +110,11 @@ begins = np.r_[False, seen[1:] & seen[:-1] & (track[1:] != track[:-1])]
 shown = ~np.isnan(points).any(axis=(1, 2))
 assert np.array_equal(seen & ~begins, shown), "the frames without a person differ"
 assert np.allclose(times, first["time_s"], atol=1e-6)
+their_times, their_names, their_points = in_opensim(
+    opensim.TimeSeriesTableVec3, folder / "pose.trc"
+)
+assert their_names == markers and np.array_equal(their_times, times)
+assert np.array_equal(their_points, points, equal_nan=True), "OpenSim has the same points"
 
 c3d = ezc3d.c3d(str(folder / "pose.c3d"))
 point = c3d["parameters"]["POINT"]
@@ -115,6 +133,11 @@ assert list(motion.columns) == names
 expected = np.where(begins[:, None], np.nan, angles[names].to_numpy())
 assert np.array_equal(motion.to_numpy(), expected, equal_nan=True)
 assert np.array_equal(motion.index, angles["time_s"])
+their_times, their_names, their_angles = in_opensim(
+    opensim.TimeSeriesTable, folder / "joint_angles.mot"
+)
+assert their_names == names and np.array_equal(their_times, motion.index)
+assert np.array_equal(their_angles, expected, equal_nan=True), "OpenSim has the same angles"
 
 document = json.loads((folder / "pose_data.json").read_text())
 lines = (folder / "pose_data.ndjson").read_text().splitlines()

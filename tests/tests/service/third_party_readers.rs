@@ -1,5 +1,5 @@
-//! The data formats as other programs read them: pandas, pyarrow, ezc3d, pycocotools, and readers that follow the
-//! rules of OpenSim. `make python-tools` fetches them.
+//! The data formats as other programs read them: pandas, pyarrow, ezc3d, pycocotools and OpenSim. `make python-tools`
+//! fetches them.
 
 use anyhow::{Context, Result, ensure};
 use bodyscript_protocol::layout::COCO_KEYPOINTS;
