@@ -27,10 +27,8 @@ const UNSEEN_MARGIN: f32 = 1.5;
 /// Mean visibility of the landmarks of the face below which they are not seen.
 const VISIBILITY_MIN: f32 = 0.5;
 
-/// Radius as a share of the longer side of the detector's box, which is three times as wide as a head.
-const OF_BOX: f32 = 0.35;
-/// Radius as a share of that of the circle around the whole body.
-const OF_BODY: f32 = 0.2;
+/// Radius as a share of that of the detector's circle around the whole body, of which a head is a seventh.
+const OF_BODY: f32 = 0.25;
 
 /// Least radius in pixels, and as a share of the picture's longer side.
 const PX_MIN: f32 = 6.0;
@@ -67,14 +65,9 @@ impl Head {
         Self { center, radius }.of_least_size(size)
     }
 
-    /// The head in the middle of a box of the detector, in a picture of this size, from the longer side of the box and the
-    /// radius of the circle around the body.
-    pub(crate) fn of_box(
-        center: [f32; 2],
-        (side, body): (f32, f32),
-        size: [f32; 2],
-    ) -> Option<Self> {
-        Self { center, radius: (OF_BOX * side).max(OF_BODY * body) }.of_least_size(size)
+    /// The head with this middle, of a body within a circle of this radius, in a picture of this size.
+    pub(crate) fn of_body(center: [f32; 2], body: f32, size: [f32; 2]) -> Option<Self> {
+        Self { center, radius: OF_BODY * body }.of_least_size(size)
     }
 
     fn of_least_size(self, [width, height]: [f32; 2]) -> Option<Self> {

@@ -6,11 +6,14 @@ use super::head::{Head, distance};
 /// How long a head is covered before it is first and after it is last seen, and how long it may be unseen in
 /// between, in seconds.
 pub(super) const LOST_S_MAX: f64 = 3.0;
+/// The same for one that was seen in fewer frames than [`SIGHTINGS_MIN`], in which something else may look like a head.
+const BRIEF_LOST_S_MAX: f64 = 0.25;
+const SIGHTINGS_MIN: u32 = 3;
 /// A head that was unseen for longer than this may have been taken for another one.
 const DOUBT_S: f64 = 0.25;
 /// How much larger a cover is for each second from when the head was seen, in radii, and at most.
-const GROWTH_PER_S: f64 = 1.0;
-const GROWTH_MAX: f64 = 3.0;
+const GROWTH_PER_S: f64 = 0.5;
+const GROWTH_MAX: f64 = 1.5;
 /// For how long a head that is not seen is expected to go on as it did, in seconds.
 const COURSE_S_MAX: f64 = 0.5;
 /// How far a head may have moved between two sightings, in radii: from one frame to the next, and for each second more.
@@ -27,12 +30,17 @@ pub(super) struct Trail {
     velocity: [f32; 2],
     /// Whether what is taken for the same head was seen later.
     is_continued: bool,
+    /// When it was seen first.
+    first_s: f64,
+    first: Head,
+    sightings: u32,
 }
 
 impl Trail {
     /// A head that is seen for the first time.
     pub(super) const fn new(time_s: f64, head: Head) -> Self {
-        Self { time_s, head, velocity: [0.0; 2], is_continued: false }
+        let (first_s, first) = (time_s, head);
+        Self { time_s, head, velocity: [0.0; 2], is_continued: false, first_s, first, sightings: 1 }
     }
 
     /// How badly a head fits, from 0 to 1; none if it is another one.
@@ -53,7 +61,9 @@ impl Trail {
     /// returned.
     pub(super) fn go_on(&mut self, time_s: f64, head: Head) -> Option<Self> {
         let elapsed = time_s - self.time_s;
-        let mut next = Self::new(time_s, head);
+        let sightings = self.sightings.saturating_add(1);
+        let mut next =
+            Self { first_s: self.first_s, first: self.first, sightings, ..Self::new(time_s, head) };
         if elapsed > 0.0 {
             let step = |axis: usize| head.center[axis] - self.head.center[axis];
             next.velocity = [step(0), step(1)].map(|step| step / elapsed as f32);
@@ -64,6 +74,21 @@ impl Trail {
         }
         *self = next;
         None
+    }
+
+    /// Whether it was seen often enough now to be a head for certain.
+    pub(super) const fn has_become_certain(&self) -> bool {
+        self.sightings == SIGHTINGS_MIN
+    }
+
+    /// For how long it is covered before it is first and after it is last seen, in seconds.
+    pub(super) const fn lost_s_max(&self) -> f64 {
+        if self.sightings < SIGHTINGS_MIN { BRIEF_LOST_S_MAX } else { LOST_S_MAX }
+    }
+
+    /// Itself when it was seen first.
+    pub(super) const fn at_first(&self) -> Self {
+        Self { time_s: self.first_s, head: self.first, velocity: [0.0; 2], ..*self }
     }
 
     /// What is covered at another time than the one at which the head is seen.

@@ -81,7 +81,8 @@ mod tests {
     fn heads_are_covered_before_they_are_seen_if_that_is_asked_for() {
         let covered = covers(150..200, Blur::Faces);
         assert_eq!(covered.len(), 200);
-        assert_eq!((&covered[..55], &covered[65..]), (&[0; 55][..], &[1; 135][..]));
+        assert_eq!(covered[..55], [0; 55]);
+        assert!(covered[65..].iter().all(|count| *count > 0), "{covered:?}");
         assert_eq!(covers(150..200, Blur::None), [0; 200]);
     }
 }

@@ -60,13 +60,12 @@ impl Detector {
             let point = |at: usize| letterbox.project(values[at], values[at + 1]);
             // Points 0 and 1 span the whole body; 2 and 3 would span the upper body alone.
             let roi = Roi::from_alignment(point(4), point(6));
-            // The box has the head in its middle.
+            // The box has the head in its middle; its size is the same for all people.
             let [left, top, across, down, ..] = values;
             let middle = letterbox.project(left + across / 2.0, top + down / 2.0);
-            let side = across.max(down) * letterbox.side;
             let body = roi.side / (2.0 * Roi::MARGIN);
             let size = [width as f32, height as f32];
-            DetectedPerson { score, roi, head: Head::of_box(middle, (side, body), size) }
+            DetectedPerson { score, roi, head: Head::of_body(middle, body, size) }
         };
         suppress_overlaps(candidates).map(person).collect()
     }

@@ -36,7 +36,7 @@ impl Estimator {
     }
 
     /// The heads of all people in a picture, in which these are known already. A person counts who is known, of whom
-    /// the detector is sure, or in whom the landmark model sees a pose.
+    /// the detector is sure, or whose head the landmark model sees in the same place.
     pub(crate) fn heads(&self, picture: &dyn Pixels, known: Vec<Head>) -> Vec<Head> {
         let size = picture.size().map(|side| side as f32);
         let mut heads = known.clone();
@@ -47,9 +47,11 @@ impl Estimator {
                 continue;
             }
             let estimate = self.landmarks(picture, &person.roi);
-            let is_person = estimate.is_some() || person.score >= SURE_SCORE;
-            heads.extend(estimate.and_then(|estimate| Head::of_pose(&estimate.pose, size)));
-            heads.extend(person.head.filter(|_| is_person));
+            let seen = estimate.and_then(|estimate| Head::of_pose(&estimate.pose, size));
+            let is_same = seen.zip(person.head).is_some_and(|(seen, head)| head.contains(&seen));
+            if is_same || person.score >= SURE_SCORE {
+                heads.extend(seen.into_iter().chain(person.head));
+            }
         }
         heads
     }
