@@ -52,7 +52,7 @@ fn lasting_job(server: &TestServer) -> Result<String> {
 }
 
 /// A value in `/metrics`.
-fn metric(server: &TestServer, name: &str) -> Result<usize> {
+pub(crate) fn metric(server: &TestServer, name: &str) -> Result<usize> {
     let text = server.operator_get("/metrics")?.text()?;
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("bodyscript_{name} ")));
     line.with_context(|| format!("no {name} in {text}"))?.parse().context("a number")

@@ -1,11 +1,12 @@
 //! Clients that are slow, send too much or never finish: each is disconnected, and others are served
 //! meanwhile.
 
+use crate::connection_limits::metric;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::connection_flood::Route;
 use bodyscript_tests::polling::{ids, wait_until};
 use bodyscript_tests::server::TestServer;
-use bodyscript_tests::traces::{names, start_fault_service};
+use bodyscript_tests::traces::{fault_video, names, start_fault_service};
 use reqwest::StatusCode;
 use reqwest::blocking::Client;
 use std::io::{ErrorKind, Read, Write};
@@ -118,7 +119,8 @@ fn a_stalled_or_slow_body_is_refused() -> Result<()> {
 #[test]
 fn a_client_that_leaves_while_its_upload_is_synced_leaves_no_video() -> Result<()> {
     const CLIENTS: usize = 200;
-    let server = start_fault_service(&["--client-uploads-per-minute-max", "60000"])?;
+    let flags = ["--client-uploads-per-minute-max", "60000", "--queue-max", "1000"];
+    let server = start_fault_service(&flags)?;
     for client in 0..CLIENTS {
         let video = format!("FAULT ok\n{client}\n");
         let length = video.len();
@@ -127,12 +129,19 @@ fn a_client_that_leaves_while_its_upload_is_synced_leaves_no_video() -> Result<(
         // The connection is closed at once, while the service receives, syncs or submits the video.
         connect(&server)?.write_all(format!("{head}\r\n\r\n{video}").as_bytes())?;
     }
-    // The service may still receive some of them, so both have to hold at the same time.
-    wait_until("all jobs are completed and no video is left", || {
+    // One that waits for its response, after all of them.
+    let folder = tempfile::tempdir()?;
+    server.await_end(&server.submit(&fault_video(folder.path(), "ok")?)?)?;
+    // The service may still process some of them, so all has to hold at the same time. The one connection is that of this
+    // test.
+    wait_until("no upload is in progress, all jobs are completed and no video is left", || {
+        if metric(&server, "connections")? > 1 || metric(&server, "uploads")? > 0 {
+            return Ok(false);
+        }
         let jobs = server.jobs()?;
         let completed = ids(&jobs, |job| job["status"] == "completed");
         let has_left = !names(&server.state_dir(), "spool")?.is_empty();
-        Ok(!completed.is_empty() && completed == ids(&jobs, |_| true) && !has_left)
+        Ok(completed == ids(&jobs, |_| true) && !has_left)
     })?;
     is_served(&server)
 }
