@@ -5,6 +5,7 @@
 
 mod background;
 mod blur;
+mod contradiction;
 mod crop;
 mod filter;
 mod height;
@@ -19,13 +20,14 @@ mod thousandths;
 
 pub use background::Background;
 pub use blur::Blur;
+pub use contradiction::Contradiction;
 pub use crop::{Crop, NotACrop, PixelArea};
 pub use filter::{Filter, Smoothing};
 pub use height::{HEIGHT_M_MAX, HEIGHT_M_MIN};
 pub use landmark_model::LandmarkModel;
 pub use low_pass::LowPass;
 pub use mode::Mode;
-pub use part::{Contradiction, Part, TIME_S_MAX};
+pub use part::{Part, TIME_S_MAX};
 pub use person::{Click, NotAPerson, PERSON_NUMBER_MAX, PersonChoice};
 pub use row::{OptionRow, Value, Values, alternatives};
 pub use sampling::{
