@@ -7,7 +7,6 @@ use super::recording::RecordedFrame;
 use super::replay::Replay;
 use crate::heads::{Cover, Covering};
 use crate::output::OutputError;
-use bodyscript_protocol::options::{Blur, Options};
 use std::collections::VecDeque;
 
 /// The frames.
@@ -20,9 +19,8 @@ pub(super) struct CoveredFrames {
 }
 
 impl CoveredFrames {
-    /// The replayed frames of a job with these options.
-    pub(super) fn new(replay: Replay, options: &Options) -> Self {
-        let covering = (options.blur == Blur::Faces).then(Covering::default);
+    /// The replayed frames, and the covering if heads are covered.
+    pub(super) fn new(replay: Replay, covering: Option<Covering>) -> Self {
         Self { replay, covering, waiting: VecDeque::new() }
     }
 
@@ -53,10 +51,11 @@ mod tests {
     use crate::heads::Head;
     use crate::job::recording::Recorder;
     use crate::pose::VideoFrame;
+    use bodyscript_protocol::options::Options;
     use std::time::Duration;
 
     /// How many covers each frame has, of 200 at 30 a second, of which these show a head.
-    fn covers(shown: std::ops::Range<u32>, blur: Blur) -> Vec<usize> {
+    fn covers(shown: std::ops::Range<u32>, covering: Option<Covering>) -> Vec<usize> {
         let mut recorder = Recorder::new(tempfile::tempfile().expect("a file"));
         let head = Head { center: [100.0, 80.0], radius: 20.0 };
         for id in 0..200 {
@@ -65,10 +64,9 @@ mod tests {
             let heads = if shown.contains(&id) { vec![head] } else { vec![] };
             recorder.add(&frame, None, &heads).expect("written");
         }
-        let options = Options { blur, ..Options::default() };
         let recording = recorder.finish().expect("rewound");
-        let replay = Replay::new((recording, None), &options, [640, 480]);
-        let mut frames = CoveredFrames::new(replay, &options);
+        let replay = Replay::new((recording, None), &Options::default(), [640, 480]);
+        let mut frames = CoveredFrames::new(replay, covering);
         let mut covers = Vec::new();
         while let Some((frame, of_frame)) = frames.next().expect("readable") {
             assert_eq!(frame.id as usize, covers.len(), "frames keep their order");
@@ -79,10 +77,10 @@ mod tests {
 
     #[test]
     fn heads_are_covered_before_they_are_seen_if_that_is_asked_for() {
-        let covered = covers(150..200, Blur::Faces);
+        let covered = covers(150..200, Some(Covering::default()));
         assert_eq!(covered.len(), 200);
         assert_eq!(covered[..55], [0; 55]);
         assert!(covered[65..].iter().all(|count| *count > 0), "{covered:?}");
-        assert_eq!(covers(150..200, Blur::None), [0; 200]);
+        assert_eq!(covers(150..200, None), [0; 200]);
     }
 }

@@ -21,7 +21,7 @@ use super::selection::{Candidates, Renumbering};
 use super::skip_report::SkipReport;
 use super::survey::survey;
 use super::video_facts::facts;
-use crate::heads::Cover;
+use crate::heads::{Cover, Covering};
 use crate::ipc::ChannelError;
 use crate::motion::MetricScale;
 use crate::output::{ArtefactFiles, VideoReport, WriterContext};
@@ -209,7 +209,8 @@ fn write(
     let context = WriterContext { start: job.start, facts, report: &report, metres };
     let options = &job.start.parameters.options;
     let replay = Replay::new((first.recording, first.renumbering), options, probe.area);
-    let mut frames = CoveredFrames::new(replay, options);
+    let covers_heads = covers_heads(job);
+    let mut frames = CoveredFrames::new(replay, covers_heads.then(Covering::default));
     thread::scope(|scope| {
         let mut results = Results::create(scope, context, artefacts, (probe, first.sound))?;
         let mut picture = Picture::default();
@@ -223,7 +224,7 @@ fn write(
                 Some(pictures) => pictures.read(frame.id, &mut picture, (job, &mut *send))?,
                 None => None,
             };
-            if covers_heads(job) && shown_at.is_some_and(|pts| pts != frame.pts) {
+            if covers_heads && shown_at.is_some_and(|pts| pts != frame.pts) {
                 // A damaged video may have other frames the second time, and heads are elsewhere in them.
                 covers = vec![Cover::EVERYTHING];
             }
