@@ -1,7 +1,7 @@
 //! Thumbnails, as small pictures and as JPEG files. Called by `output::visuals`.
 
 use super::error::VideoError;
-use super::resize::{resize, resize_area};
+use super::resize::resize_area;
 use crate::picture::{Layout, Picture, RgbPicture, Subsampling};
 use bodyscript_protocol::layout::thumbnail_size;
 use bodyscript_protocol::options::PixelArea;
@@ -16,16 +16,11 @@ const QUALITY: u8 = 85;
 /// # Errors
 /// The picture is empty.
 pub fn thumbnail(picture: &Picture, width_max: u32) -> Result<RgbPicture, VideoError> {
-    let Layout { width, height, range, .. } = picture.layout();
-    if width <= width_max {
+    let size = [picture.width(), picture.height()];
+    if size[0] <= width_max {
         return Ok(picture.into());
     }
-    let [width, height] = thumbnail_size([width, height], width_max);
-    // Without chroma subsampling.
-    let subsampling = Subsampling::Yuv444;
-    let mut smaller = Picture::new(Layout { width, height, subsampling, range });
-    resize(&mut Default::default(), picture, &mut smaller).map_err(VideoError::Thumbnail)?;
-    Ok((&smaller).into())
+    smaller((picture, PixelArea::whole(size)), thumbnail_size(size, width_max))
 }
 
 /// An area of the picture in RGB, of the same shape and at most so large; the area is not empty and lies in the picture.
@@ -40,12 +35,19 @@ pub(crate) fn area_thumbnail(
     let [across, down] = [area.width, area.height].map(f64::from);
     let [width_max, height_max] = sides_max.map(f64::from);
     let scale = (width_max / across).min(height_max / down).min(1.0);
-    let [width, height] = [across, down].map(|side| ((side * scale).round() as u32).max(1));
-    let range = picture.layout().range;
-    let mut smaller =
-        Picture::new(Layout { width, height, subsampling: Subsampling::Yuv444, range });
-    resize_area(&mut Default::default(), (picture, area), &mut smaller)
-        .map_err(VideoError::Thumbnail)?;
+    smaller((picture, area), [across, down].map(|side| ((side * scale).round() as u32).max(1)))
+}
+
+/// An area of the picture in RGB, resized.
+fn smaller(
+    from: (&Picture, PixelArea),
+    [width, height]: [u32; 2],
+) -> Result<RgbPicture, VideoError> {
+    let range = from.0.layout().range;
+    // Without chroma subsampling.
+    let subsampling = Subsampling::Yuv444;
+    let mut smaller = Picture::new(Layout { width, height, subsampling, range });
+    resize_area(&mut Default::default(), from, &mut smaller).map_err(VideoError::Thumbnail)?;
     Ok((&smaller).into())
 }
 
