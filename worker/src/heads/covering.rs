@@ -7,6 +7,8 @@
 //! after the last sighting     a circle that grows, drawn out to where the head was going
 //! ```
 //!
+//! What is seen in too few frames to be a head for certain is covered likewise, for a moment only.
+//!
 //! A frame waits for those of the following seconds, so memory depends on that time and not on the video's.
 
 use super::cover::Cover;

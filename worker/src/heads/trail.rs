@@ -30,17 +30,17 @@ pub(super) struct Trail {
     velocity: [f32; 2],
     /// Whether what is taken for the same head was seen later.
     is_continued: bool,
-    /// When it was seen first.
-    first_s: f64,
-    first: Head,
+    /// When and where it was seen first.
+    first: (f64, Head),
+    /// In how many frames it was seen.
     sightings: u32,
 }
 
 impl Trail {
     /// A head that is seen for the first time.
     pub(super) const fn new(time_s: f64, head: Head) -> Self {
-        let (first_s, first) = (time_s, head);
-        Self { time_s, head, velocity: [0.0; 2], is_continued: false, first_s, first, sightings: 1 }
+        let first = (time_s, head);
+        Self { time_s, head, velocity: [0.0; 2], is_continued: false, first, sightings: 1 }
     }
 
     /// How badly a head fits, from 0 to 1; none if it is another one.
@@ -62,8 +62,7 @@ impl Trail {
     pub(super) fn go_on(&mut self, time_s: f64, head: Head) -> Option<Self> {
         let elapsed = time_s - self.time_s;
         let sightings = self.sightings.saturating_add(1);
-        let mut next =
-            Self { first_s: self.first_s, first: self.first, sightings, ..Self::new(time_s, head) };
+        let mut next = Self { first: self.first, sightings, ..Self::new(time_s, head) };
         if elapsed > 0.0 {
             let step = |axis: usize| head.center[axis] - self.head.center[axis];
             next.velocity = [step(0), step(1)].map(|step| step / elapsed as f32);
@@ -88,7 +87,8 @@ impl Trail {
 
     /// Itself when it was seen first.
     pub(super) const fn at_first(&self) -> Self {
-        Self { time_s: self.first_s, head: self.first, velocity: [0.0; 2], ..*self }
+        let (time_s, head) = self.first;
+        Self { time_s, head, velocity: [0.0; 2], ..*self }
     }
 
     /// What is covered at another time than the one at which the head is seen.
