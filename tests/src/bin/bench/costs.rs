@@ -27,11 +27,9 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     ];
     bench.alternate((GROUP, POSES), bench.rounds, contenders);
     bench.compare(GROUP, POSES, [FOLLOWED, NOT_FOLLOWED], &[CPU_MS, WALL_MS]);
-    let formats = "video,csv,json,thumbnail,preview,metadata";
-    let with_clean = format!("{formats},clean");
     let contenders = vec![
-        Contender::new(WITHOUT_CLEAN, || work(&server, &video, &[("formats", formats)])),
-        Contender::new(WITH_CLEAN, || work(&server, &video, &[("formats", with_clean.as_str())])),
+        Contender::new(WITHOUT_CLEAN, || work(&server, &video, &[])),
+        Contender::new(WITH_CLEAN, || work(&server, &video, &[("formats", "default,clean")])),
     ];
     bench.alternate((GROUP, CLEAN), bench.rounds, contenders);
     bench.compare(GROUP, CLEAN, [WITH_CLEAN, WITHOUT_CLEAN], &[CPU_MS, WALL_MS]);
