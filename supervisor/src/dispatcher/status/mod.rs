@@ -230,6 +230,7 @@ pub(crate) fn megabytes(bytes: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::policy::job::{JobError, JobEvent, Upload};
+    use crate::policy::verdict::tests::facts;
     use bodyscript_protocol::message::{Summary, VideoFacts};
     use bodyscript_protocol::options::{Filter, Options, Sampling};
     use serde_json::{Value, json};
@@ -289,18 +290,7 @@ mod tests {
     fn between_its_passes_a_recorded_job_has_a_third_left() {
         let mut job = job(&[JobEvent::Started]);
         job.upload.options.filter = Filter::Offline;
-        let facts = VideoFacts {
-            width: 640,
-            height: 480,
-            frame_rate: (30, 1),
-            duration_ms: None,
-            frames_expected: 101,
-            trimmed: false,
-            rotation_degrees: 0,
-            mirrored: false,
-            container: String::new(),
-            codec: String::new(),
-        };
+        let facts = VideoFacts { frames_expected: 101, ..facts() };
         let mut live = Live { facts: Some(facts), ..Live::default() };
         live.progress.frames_done = 101;
         let begun = std::time::Instant::now().checked_sub(Duration::from_secs(10));

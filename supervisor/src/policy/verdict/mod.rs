@@ -327,4 +327,4 @@ fn mebibytes(bytes: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

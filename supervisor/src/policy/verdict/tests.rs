@@ -34,7 +34,7 @@ fn ends() -> Vec<ExitReason> {
     ends
 }
 
-fn facts() -> VideoFacts {
+pub(crate) fn facts() -> VideoFacts {
     VideoFacts {
         width: 7680,
         height: 4320,
