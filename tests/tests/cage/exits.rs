@@ -135,19 +135,16 @@ async fn each_deadline_is_enforced_and_named() {
     let harness = Harness::open();
     let soon = Duration::from_millis(300);
     type Shorten = fn(&mut Deadlines, Duration);
+    // Long enough for the messages before the exit.
+    let shorten_exit: Shorten = |deadlines, soon| deadlines.progress = 10 * soon;
     let cases: [(&str, Deadline, Shorten); 7] = [
         ("early silent", Deadline::Start, |deadlines, soon| deadlines.start = soon),
         ("silent", Deadline::Progress, |deadlines, soon| deadlines.progress = soon),
         ("half-frame", Deadline::Progress, |deadlines, soon| deadlines.progress = soon),
         ("silent", Deadline::Wall, |deadlines, soon| deadlines.wall = soon),
         ("spin", Deadline::Cpu, |deadlines, soon| deadlines.cpu = soon),
-        // Long enough for the messages before it.
-        ("progress:1 done silent", Deadline::ProcessExit, |deadlines, soon| {
-            deadlines.progress = 10 * soon
-        }),
-        ("close-stdout silent", Deadline::ProcessExit, |deadlines, soon| {
-            deadlines.progress = 10 * soon
-        }),
+        ("progress:1 done silent", Deadline::ProcessExit, shorten_exit),
+        ("close-stdout silent", Deadline::ProcessExit, shorten_exit),
     ];
     for (script, which, shorten) in cases {
         for prefix in ["", "deaf "] {
