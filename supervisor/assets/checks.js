@@ -22,6 +22,27 @@ export function checkFile(file, { upload_bytes_max: most }) {
   return null;
 }
 
+/** Until then a player has read the beginning of a file, or it does not know the format. */
+const MEASURE_MS_MAX = 10_000;
+
+/** What the player of this browser says about a file: {duration, width, height}, or null if it cannot play it. */
+export async function measure(file) {
+  const video = document.createElement("video");
+  video.muted = true;
+  video.preload = "metadata";
+  const url = URL.createObjectURL(file);
+  const isRead = await new Promise((resolve) => {
+    video.onloadedmetadata = () => resolve(true);
+    video.onerror = () => resolve(false);
+    setTimeout(resolve, MEASURE_MS_MAX, false);
+    video.src = url;
+  });
+  const { duration, videoWidth: width, videoHeight: height } = video;
+  video.removeAttribute("src");
+  URL.revokeObjectURL(url);
+  return isRead ? { duration, width, height } : null;
+}
+
 /** Checks the length of the chosen part; gives a sentence, or null. */
 export function checkLength({ name, length }, limits) {
   if (length === 0) return `The chosen part begins after the end of ${name}. Choose an earlier one.`;

@@ -52,6 +52,11 @@ export class Progress {
     if (this.#notice.clear()) announce("Upload resumed.");
   }
 
+  /** Other videos are uploaded before this one. */
+  waitingToUpload() {
+    this.#show("upload", "Waiting to upload", null, "The videos before it come first.", "");
+  }
+
   /** `bytes` of `total` have been sent. */
   sent(bytes, total) {
     if (bytes >= total) {

@@ -18,10 +18,15 @@ export class Resume {
     element("drop-unfinished").addEventListener("click", () => this.#discard());
   }
 
+  /** Nothing is offered, for example because the stored upload goes on. */
+  withdraw() {
+    element("unfinished").hidden = true;
+  }
+
   /** Looks for a stored upload, and asks the service for its offset. */
   async offer() {
     const kept = stored.recall();
-    element("unfinished").hidden = true;
+    this.withdraw();
     if (!kept) return;
     let text = `“${kept.name}” is not fully uploaded.`;
     try {

@@ -1,7 +1,6 @@
-// The upload form: the selected or dropped video, checked before it is uploaded, and its options.
+// The upload form: the selected videos, and the options they are uploaded with.
 
-import { announce } from "./announce.js";
-import { checkFile, checkLength, checkSize } from "./checks.js";
+import { ChosenFiles } from "./chosen_files.js";
 import * as format from "./format.js";
 import * as part from "./part_fields.js";
 
@@ -27,49 +26,27 @@ const FORMATS = "default,people";
 
 /** Element ids and the form fields they set. */
 const FIELDS = [["mode", "mode"], ["interval", "interval"], ["people", "max_people"],
-  ["person", "person"], ["filter", "filter"], ["background", "background"], ["blur", "blur"], ["model", "model"]];
+  ["person", "person"], ["filter", "filter"], ["low-pass", "low_pass"], ["background", "background"], ["blur", "blur"], ["model", "model"]];
 /** The same for fields in which a value is entered. */
 const ENTRIES = [["height", "height_m"]];
 
 export class UploadForm {
-  /** The selected file, if it passed the checks. */
-  file = null;
-  /** Its object URL, for the players of this page. */
-  url = null;
+  #chosen = new ChosenFiles();
   #limits = {};
 
+  /** Calls `onSubmit` when the form is sent with at least one file. */
   constructor(onSubmit) {
-    element("file").addEventListener("change", ({ target }) => this.#select(target.files[0]));
-    for (const id of ["mode", "model"]) element(id).addEventListener("change", () => this.#describe());
+    for (const id of ["mode", "model", "filter"]) element(id).addEventListener("change", () => this.#describe());
     element("form").addEventListener("submit", (event) => {
       event.preventDefault();
-      if (this.file) onSubmit();
+      if (this.files.length) onSubmit();
     });
-    part.onChange(() => this.#checkPart());
-    element("sample").addEventListener("loadedmetadata", () => this.#readMetadata());
-    element("sample").addEventListener("error", () => { element("sample").hidden = true; });
-    this.#listenForDrops();
     this.offer({ modes: ["track"], models: ["full"], limits: {} });
   }
 
-  #listenForDrops() {
-    const drop = element("drop");
-    drop.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      drop.classList.add("over");
-    });
-    drop.addEventListener("dragleave", ({ relatedTarget }) => {
-      if (!drop.contains(relatedTarget)) drop.classList.remove("over");
-    });
-    drop.addEventListener("drop", (event) => {
-      event.preventDefault();
-      drop.classList.remove("over");
-      this.#select(event.dataTransfer.files[0]);
-    });
-    // Dropping a video outside the field must not navigate away from the page.
-    for (const event of ["dragover", "drop"]) {
-      window.addEventListener(event, (dropped) => dropped.preventDefault());
-    }
+  /** The selected files that passed the checks. */
+  get files() {
+    return this.#chosen.files;
   }
 
   /** Fills the options with those the service offers; the current selection is kept. */
@@ -84,7 +61,7 @@ export class UploadForm {
     element("people").replaceChildren(...people.map((n) => new Option(n === 1 ? "One" : `Up to ${n}`, n)));
     element("limits").textContent = this.#limitsText();
     this.restore(selected);
-    if (this.file) this.#select(this.file);
+    this.#chosen.limit(limits);
   }
 
   /** The limits as a sentence. */
@@ -100,6 +77,7 @@ export class UploadForm {
     // An empty value stands for an option that is not given.
     const selected = [...FIELDS, ...ENTRIES].map(([id, name]) => [name, element(id).value]).filter(([, value]) => value);
     const fields = { ...Object.fromEntries(selected), ...part.values() };
+    if (fields.filter !== "offline") delete fields.low_pass;
     return { ...fields, formats: element("formats").checked ? "all" : FORMATS };
   }
 
@@ -121,71 +99,24 @@ export class UploadForm {
     this.restore({ ...this.fields(), person: place });
   }
 
-  /** Clears the selected file. */
+  /** Selects these files in place of those before. */
+  select(files) {
+    this.#chosen.select(files);
+  }
+
+  /** Shows why no file could be selected. */
+  refuse(sentence) {
+    this.#chosen.refuse(sentence);
+  }
+
+  /** Clears the selected files. */
   reset() {
-    if (this.url) URL.revokeObjectURL(this.url);
-    this.file = null;
-    this.url = null;
-    element("file").value = "";
-    element("sample").removeAttribute("src");
-    element("file-error").textContent = "";
-    this.#show();
+    this.#chosen.clear();
   }
 
-  #select(file) {
-    if (!file) return;
-    this.reset();
-    const fault = checkFile(file, this.#limits);
-    element("file-error").textContent = fault ?? "";
-    if (fault) return;
-    this.file = file;
-    this.url = URL.createObjectURL(file);
-    element("sample").hidden = false;
-    element("sample").src = this.url;
-    this.#show();
-    announce(`${file.name} selected.`);
-  }
-
-  #show() {
-    element("chosen").hidden = !this.file;
-    document.querySelector(".drop-empty").hidden = Boolean(this.file);
-    element("start").disabled = !this.file;
-    if (this.file) this.#describeFile([]);
-  }
-
-  #describeFile(facts) {
-    element("chosen-name").textContent = this.file.name;
-    element("chosen-facts").textContent = [format.bytes(this.file.size), ...facts].join(" · ");
-  }
-
-  /** Shows and checks what the player reports about the file. */
-  #readMetadata() {
-    if (!this.file) return;
-    const { duration, videoWidth: width, videoHeight: height } = element("sample");
-    const facts = [];
-    if (Number.isFinite(duration) && duration > 0) facts.push(`${duration.toFixed(1)} s`);
-    if (width) facts.push(`${width} × ${height}`);
-    this.#describeFile(facts);
-    const fault = checkSize({ name: this.file.name, width, height }, this.#limits);
-    if (fault) {
-      this.reset();
-      element("file-error").textContent = fault;
-      return;
-    }
-    this.#checkPart();
-  }
-
-  /** Checks the length of the chosen part; a video that is too long may be selected, since a part can be. */
-  #checkPart() {
-    const { duration } = element("sample");
-    if (!this.file || !Number.isFinite(duration)) return;
-    const fault = checkLength({ name: this.file.name, length: part.length(duration) }, this.#limits);
-    element("file-error").textContent = fault ?? "";
-    element("start").disabled = Boolean(fault);
-  }
-
-  /** Says what the selected mode and model do. */
+  /** Says what the selected mode and model do, and shows the choice that one filter has. */
   #describe() {
+    element("low-pass-field").hidden = element("filter").value !== "offline";
     for (const [id, texts] of [["mode", MODES], ["model", MODELS]]) {
       element(`${id}-hint`).textContent = texts[element(id).value]?.[1] ?? "";
     }

@@ -40,6 +40,15 @@ pub enum ColourScheme {
 impl Browser {
     /// Starts one; none, which is counted as a skip, where `chromedriver` is not installed.
     pub fn start() -> Result<Option<Self>> {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with a camera and a microphone, which show and play a test pattern and are granted to every page.
+    pub fn start_with_camera() -> Result<Option<Self>> {
+        Self::start_with(&["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"])
+    }
+
+    fn start_with(flags: &[&str]) -> Result<Option<Self>> {
         let profile = tempfile::tempdir()?;
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let driver = Command::new("chromedriver")
@@ -56,7 +65,7 @@ impl Browser {
         let base = format!("http://127.0.0.1:{port}");
         let mut browser = Self { driver, client, session: base, _profile: profile };
         browser.await_driver()?;
-        browser.open_session()?;
+        browser.open_session(flags)?;
         Ok(Some(browser))
     }
 
@@ -69,7 +78,7 @@ impl Browser {
         Ok(())
     }
 
-    fn open_session(&mut self) -> Result<()> {
+    fn open_session(&mut self, more_flags: &[&str]) -> Result<()> {
         let flags = [
             "--headless",
             "--no-sandbox",
@@ -81,6 +90,7 @@ impl Browser {
             "--disable-sync",
             &format!("--user-data-dir={}", self._profile.path().display()),
         ];
+        let flags = [&flags[..], more_flags].concat();
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": flags }, "unhandledPromptBehavior": "accept",
         }}});
@@ -138,7 +148,7 @@ impl Browser {
         self.call(&format!("/element/{element}/click"), &json!({})).map(drop)
     }
 
-    /// Types into an element; into a file field, the path of a file.
+    /// Types into an element; into a file field, the path of a file, or of several on a line each.
     pub fn type_into(&self, selector: &str, text: &str) -> Result<()> {
         let element = self.element(selector)?;
         self.call(&format!("/element/{element}/value"), &json!({ "text": text })).map(drop)

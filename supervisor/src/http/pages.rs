@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 struct Asset {
     name: &'static str,
     media_type: &'static str,
-    content: &'static str,
+    content: &'static [u8],
 }
 
 macro_rules! asset {
@@ -19,7 +19,7 @@ macro_rules! asset {
         Asset {
             name: $name,
             media_type: $media_type,
-            content: include_str!(concat!("../../assets/", $name)),
+            content: include_bytes!(concat!("../../assets/", $name)),
         }
     };
 }
@@ -30,8 +30,15 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 const MONITOR: Asset = asset!("monitor.html", HTML);
 
+/// A video to try the service with: that of `make demo`.
+const SAMPLE: Asset = Asset {
+    name: "sample.mp4",
+    media_type: "video/mp4",
+    content: include_bytes!("../../../tests/demo/walking.mp4"),
+};
+
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 32] = [
+const ASSETS: [Asset; 39] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
@@ -40,6 +47,12 @@ const ASSETS: [Asset; 32] = [
     asset!("api.js", SCRIPT),
     asset!("app.js", SCRIPT),
     asset!("checks.js", SCRIPT),
+    asset!("chosen_files.js", SCRIPT),
+    asset!("own_videos.js", SCRIPT),
+    asset!("recorder.js", SCRIPT),
+    asset!("upload_queue.js", SCRIPT),
+    asset!("video_list.js", SCRIPT),
+    asset!("video_sources.js", SCRIPT),
     asset!("upload_form.js", SCRIPT),
     asset!("part_fields.js", SCRIPT),
     asset!("angle_charts.js", SCRIPT),
@@ -64,6 +77,7 @@ const ASSETS: [Asset; 32] = [
     asset!("format.js", SCRIPT),
     asset!("progress.js", SCRIPT),
     asset!("work_picture.js", SCRIPT),
+    SAMPLE,
 ];
 
 /// The upload page, with an entry for each output format.
@@ -83,7 +97,7 @@ static INDEX: LazyLock<String> = LazyLock::new(|| {
 
 /// `GET /`
 pub(crate) async fn index() -> Response {
-    send(&Asset { name: "index.html", media_type: HTML, content: &INDEX })
+    send(&Asset { name: "index.html", media_type: HTML, content: INDEX.as_bytes() })
 }
 
 /// `GET /monitor`. Requires operator access like its data, so that the browser prompts for the

@@ -90,7 +90,7 @@ fn a_person_found_for_a_while_is_followed_in_the_whole_video() -> Result<()> {
     browser.wait(HAS_PICTURES)?;
     browser.click("#found-list li:nth-child(2) .follow")?;
     browser.wait("!document.querySelector('#choose').hidden")?;
-    assert_eq!(browser.text("#chosen-name")?, "clip.mp4", "the video is still selected");
+    assert_eq!(browser.text("#chosen-list strong")?, "clip.mp4", "the video is still selected");
     let place = browser.run("return document.querySelector('#person').value")?;
     browser.click("#start")?;
     browser.wait("document.querySelectorAll('#found-list li').length === 1")?;

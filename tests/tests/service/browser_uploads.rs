@@ -184,16 +184,39 @@ fn another_video_replaces_an_unfinished_upload() -> Result<()> {
 }
 
 #[test]
-fn cancelling_an_upload_removes_it() -> Result<()> {
-    let Some((browser, video, _folder)) = browser_and_video()? else { return Ok(()) };
+fn cancelling_an_upload_removes_it_and_keeps_the_chosen_file() -> Result<()> {
+    let Some((browser, video, folder)) = browser_and_video()? else { return Ok(()) };
     let (server, _link) = hanging_upload(&browser, &video)?;
     assert_eq!(
         names(&server.state_dir(), "resumable")?.len(),
         2,
         "the upload has a file and a record"
     );
+    // Meanwhile another video is selected, which waits, and is removed.
+    browser.click("#again")?;
+    browser.wait("!document.querySelector('#choose').hidden")?;
+    let other = folder.path().join("other.mp4");
+    Clip::new().frames(10).encode(&other)?;
+    browser.type_into("#file", &other.display().to_string())?;
+    browser.run("document.querySelector('#mode').value = 'track'")?;
+    browser.click("#start")?;
+    browser
+        .wait("document.querySelector('#videos-list').textContent.includes('Waiting to upload')")?;
+    assert_eq!(browser.text("#work-title")?, "Waiting to upload");
+    browser.screenshot("start-waiting", PHONE, ColourScheme::Light)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
+    browser.click("#videos-list [aria-label='Remove other.mp4']")?;
+    browser.wait("!document.querySelector('#choose').hidden")?;
+    assert_eq!(browser.text("#chosen-list strong")?, "other.mp4");
+
+    // The first one goes on, and is reached from the list.
+    browser.click("#videos-list button.link")?;
+    browser.wait("document.querySelector('#work-file').textContent === 'Größe 3.mp4'")?;
     browser.click("#cancel")?;
     browser.wait("!document.querySelector('#choose').hidden")?;
+    assert_eq!(browser.text("#chosen-list strong")?, "Größe 3.mp4");
+    assert_eq!(browser.run("return document.querySelector('#mode').value")?, "static");
+    assert_eq!(browser.run("return document.querySelector('#start').disabled")?, false);
     await_no_upload(&server)?;
     assert_eq!(server.operator_json("/api/jobs")?["total"], 0);
     browser.run("location.reload()")?;

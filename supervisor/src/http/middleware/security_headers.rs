@@ -1,4 +1,4 @@
-//! Headers that every response carries, against content sniffing, framing and stale caches.
+//! Headers that every response carries, against content sniffing, framing, the use of cameras by others, and stale caches.
 
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -18,6 +18,8 @@ pub(crate) fn add(response: &mut Response) {
         ),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),
+        // The upload page records videos.
+        (HeaderName::from_static("permissions-policy"), "camera=(self), microphone=(self)"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
