@@ -1,9 +1,8 @@
 // The files of one person, made from those of all people without asking the service for more.
 
-const element = (id) => document.getElementById(id);
+import { saveFile } from "./save_file.js";
 
-/** How long a browser may take to begin to save a file, in milliseconds. */
-const SAVE_MS = 40_000;
+const element = (id) => document.getElementById(id);
 
 /** Whether a person of a frame is the one of an entry of people.json. */
 export const isOf = ({ person_id: person, track_id: track }) => ({ person_id: id, track_id: of }) =>
@@ -30,25 +29,18 @@ export function personTable(table, entry) {
   return [head, ...kept.map((cells) => cells.join(","))].join("\n") + "\n";
 }
 
-/** Saves a text as a file. */
-function save(name, type, text) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), SAVE_MS);
-}
-
 /** Offers the files of the person of an entry; `urls` has those of all people. */
 export function offer(urls, entry, document) {
   const name = entry.track_id === null ? `person_${entry.person_id}` : `track_${entry.track_id}`;
   element("one-csv").hidden = !urls.csv;
   element("one-csv").onclick = async () => {
     const table = await (await fetch(urls.csv)).text();
-    save(`pose_data_${name}.csv`, "text/csv", personTable(table, entry));
+    saveFile(`pose_data_${name}.csv`, new Blob([personTable(table, entry)], { type: "text/csv" }));
   };
-  element("one-json").onclick = () =>
-    save(`pose_data_${name}.json`, "application/json", JSON.stringify(personDocument(document, entry)));
+  element("one-json").onclick = () => {
+    const text = JSON.stringify(personDocument(document, entry));
+    saveFile(`pose_data_${name}.json`, new Blob([text], { type: "application/json" }));
+  };
   element("one").hidden = false;
 }
 

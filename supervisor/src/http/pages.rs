@@ -70,6 +70,7 @@ const ASSETS: [Asset; 39] = [
     asset!("result.js", SCRIPT),
     asset!("resume.js", SCRIPT),
     asset!("uploader.js", SCRIPT),
+    asset!("save_file.js", SCRIPT),
     asset!("skeleton.js", SCRIPT),
     asset!("stream.js", SCRIPT),
     asset!("tus.js", SCRIPT),
