@@ -6,6 +6,7 @@
 import { announce } from "./announce.js";
 import * as api from "./api.js";
 import { follow } from "./follow.js";
+import * as link from "./link.js";
 import * as own from "./own_videos.js";
 import { Progress } from "./progress.js";
 import { Result } from "./result.js";
@@ -66,11 +67,11 @@ function title(text) {
   document.title = text ? `${text} – BodyScript` : "BodyScript";
 }
 
-/** Puts the job into the URL without loading it. */
+/** Puts the job into the URL without loading it; what the URL says besides of the same job stays. */
 function setJob(id) {
   job = id;
   const hash = id ? `#job=${id}` : "";
-  if (location.hash !== hash) history.pushState(null, "", location.pathname + hash);
+  if (link.read().job !== id) history.pushState(null, "", location.pathname + hash);
 }
 
 /** The URL that plays the file of an upload, or null. */
@@ -288,7 +289,7 @@ async function remove() {
 /** Shows the job in the URL, or the upload form. */
 function open() {
   leave();
-  const id = new URLSearchParams(location.hash.slice(1)).get("job");
+  const id = link.read().job;
   if (id) openJob(id);
   else start();
 }

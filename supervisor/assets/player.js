@@ -1,173 +1,207 @@
-// The video with the skeleton overlay, its controls, and the current frame that the charts follow.
+// The controls of the video of a result, and the current frame, which the charts follow.
 
-import { clear, draw, fit } from "./skeleton.js";
+import { listenToKeys } from "./player_keys.js";
+import { PlayRange } from "./play_range.js";
+import { Screen } from "./screen.js";
+import { SourceNote } from "./source_note.js";
 
 const element = (id) => document.getElementById(id);
 
 export class Player {
-  #video = element("video");
-  #canvas = element("skeleton");
   #scrub = element("scrub");
-  #pose = null;
-  #frame = 0;
-  #source = null;
-  /** Where the part begins in the source, in seconds. */
-  #begins = 0;
-  /** Whether the source shows only an area of the picture that the poses are of. */
-  #isArea = false;
-  /** The `person_id` of the selected person. */
-  #person = null;
+  #screen;
+  #range;
+  #note;
+  /** Other screens, which show the same times. */
+  #followers = new Set();
+  #name = "";
   #onFrame = () => {};
 
   constructor() {
-    const video = this.#video;
-    element("play").addEventListener("click", () => this.toggle());
-    element("stage").addEventListener("click", () => this.toggle());
-    element("back").addEventListener("click", () => this.step(-1));
-    element("forward").addEventListener("click", () => this.step(1));
-    element("speed").addEventListener("change", ({ target }) => {
-      video.playbackRate = Number(target.value);
+    this.#screen = new Screen(element("stage"), {
+      frame: (index) => this.#shown(index),
+      playing: (time) => this.#played(time),
+      source: (source) => this.#note.show(source),
     });
-    element("sound").addEventListener("change", ({ target }) => {
-      video.muted = !target.checked;
+    this.#range = new PlayRange(() => this.#screen.frame);
+    this.#note = new SourceNote((source) => this.#screen.use(source));
+    this.#connectButtons();
+    this.#connectSettings();
+    const { video } = this.#screen;
+    for (const event of ["play", "pause", "ended"]) video.addEventListener(event, () => this.#showState());
+    // A video may end before the last frame does.
+    video.addEventListener("ended", () => this.#range.isLoop && this.#screen.pose && this.#repeat());
+    listenToKeys(() => this.#screen.pose && !element("player").hidden, {
+      toggle: () => this.toggle(),
+      step: (frames) => this.step(frames),
+      first: () => this.seek(this.#range.first),
+      last: () => this.seek(this.#range.last),
     });
-    element("show").addEventListener("change", () => this.#paint());
-    this.#scrub.addEventListener("input", () => this.seek(Number(this.#scrub.value)));
-    for (const event of ["play", "pause", "ended"]) {
-      video.addEventListener(event, () => this.#showState());
-    }
-    video.addEventListener("seeked", () => this.#follow(video.currentTime - this.#begins));
-    video.addEventListener("timeupdate", () => video.paused || this.#follow(video.currentTime - this.#begins));
-    video.addEventListener("error", () => this.#nextSource());
-    video.addEventListener("loadedmetadata", () => this.#check());
-    new ResizeObserver(() => this.#paint()).observe(element("stage"));
-    this.#watch();
   }
 
-  /** Shows the pose over the first source that plays. */
-  open(pose, sources) {
-    this.#pose = pose;
-    this.#source = [...sources];
-    element("stage").style.setProperty("--ratio", pose.width / pose.height);
+  #connectButtons() {
+    const actions = {
+      play: () => this.toggle(),
+      stage: () => this.toggle(),
+      back: () => this.step(-1),
+      forward: () => this.step(1),
+      full: () => (document.fullscreenElement ? document.exitFullscreen() : element("player").requestFullscreen()),
+      snapshot: () => this.#save(),
+    };
+    for (const [id, act] of Object.entries(actions)) element(id).addEventListener("click", act);
+    element("full").hidden = !document.fullscreenEnabled;
+    document.addEventListener("fullscreenchange", () => {
+      element("full").setAttribute("aria-pressed", Boolean(document.fullscreenElement));
+    });
+  }
+
+  #connectSettings() {
+    const { video } = this.#screen;
+    const onChange = (id, set) => element(id).addEventListener("change", ({ target }) => set(target));
+    onChange("speed", ({ value }) => {
+      video.playbackRate = Number(value);
+      // A new source begins with this one.
+      video.defaultPlaybackRate = Number(value);
+      this.#syncFollowers();
+    });
+    onChange("sound", ({ checked }) => { video.muted = !checked; });
+    onChange("show", ({ checked }) => { for (const screen of this.screens) screen.isSkeletonShown = checked; });
+    onChange("read-outs", () => this.#showReadOuts());
+    this.#scrub.addEventListener("input", () => this.seek(Number(this.#scrub.value)));
+  }
+
+  /** Shows a frame of the pose of a job over the first source that plays. */
+  open({ filename: name, file_size_mb: megabytes, start }, pose, sources, frame) {
+    this.#name = name;
+    this.#note.open({ megabytes, begins: start ?? 0 });
     this.#scrub.max = Math.max(0, pose.frames.length - 1);
-    this.#show(0);
-    this.#nextSource();
+    this.#range.open(pose);
+    this.#screen.open(pose, sources, frame);
   }
 
   /** Shows these people, in the same frames, from the next selection of a person on. */
   replace(pose) {
-    this.#pose = pose;
+    this.#screen.replace(pose);
   }
 
   /** Selects a person; `onFrame` is called with the index of each frame shown. */
   selectPerson(person, onFrame) {
-    this.#person = person;
     this.#onFrame = onFrame;
-    this.#show(this.#frame);
+    this.#screen.person = person;
+    this.#showReadOuts();
+    this.#screen.show(this.#screen.frame);
   }
 
   close() {
-    this.#pose = null;
-    this.#source = null;
-    this.#video.pause();
-    this.#video.removeAttribute("src");
-    this.#video.load();
-    clear(this.#canvas);
+    if (document.fullscreenElement) document.exitFullscreen();
+    this.#screen.close();
+    this.#onFrame = () => {};
+  }
+
+  /** Everything that shows a video, this player's own first. */
+  get screens() {
+    return [this.#screen, ...[...this.#followers].flatMap(({ screen }) => screen ?? [])];
+  }
+
+  /** Has `follower.sync` called with {index, time, isPlaying, rate} at each frame and change of these. */
+  add(follower) {
+    this.#followers.add(follower);
+    this.#sync(follower);
+  }
+
+  remove(follower) {
+    this.#followers.delete(follower);
   }
 
   toggle() {
-    if (!this.#pose) return;
-    if (!this.#video.paused) {
-      this.#video.pause();
+    const { video, pose, frame } = this.#screen;
+    if (!pose) return;
+    if (!video.paused) {
+      this.seek(frame);
       return;
     }
-    if (this.#frame >= this.#pose.frames.length - 1) this.#video.currentTime = this.#begins + this.#pose.times[0];
+    if (!this.#range.has(frame) || frame === this.#range.last) this.#screen.seek(this.#range.first);
     // Rejected if another source was set meanwhile, whose events update the controls.
-    this.#video.play().catch(() => {});
+    video.play().catch(() => {});
   }
 
   step(frames) {
-    this.seek(this.#frame + frames);
+    this.seek(this.#screen.frame + frames);
   }
 
   seek(frame) {
-    if (!this.#pose) return;
-    this.#video.pause();
-    const last = this.#pose.frames.length - 1;
-    const index = Math.min(last, Math.max(0, frame));
-    // A little into the frame, so that rounding never shows the previous one.
-    const next = this.#pose.times[index + 1] ?? this.#pose.end;
-    this.#video.currentTime = this.#begins + this.#pose.times[index] + (next - this.#pose.times[index]) / 4;
-    this.#show(index);
+    const { video, pose } = this.#screen;
+    if (!pose) return;
+    video.pause();
+    this.#screen.seek(Math.min(pose.frames.length - 1, Math.max(0, frame)));
   }
 
-  /** Uses the next source: the browser may not play the format of a local file. */
-  #nextSource() {
-    const next = this.#source?.shift();
-    if (!next) return;
-    this.#begins = next.begins;
-    this.#isArea = Boolean(next.isArea);
-    this.#video.src = next.url;
-    // The video of the service already has the skeleton drawn in.
-    element("show-label").hidden = !next.url.startsWith("blob:");
+  #repeat() {
+    this.#screen.seek(this.#range.first);
+    this.#screen.video.play().catch(() => {});
   }
 
-  /** Some browsers play only the sound if they do not support the video codec. */
-  #check() {
-    const { videoWidth: width, videoHeight: height } = this.#video;
-    if (width && this.#isArea) element("stage").style.setProperty("--ratio", width / height);
-    if (!width) this.#nextSource();
-    else if (this.#begins > 0) this.seek(this.#frame);
+  /** Ends or repeats what is played once all of it has been shown; says whether it did. */
+  #played(time) {
+    if (!this.#range.isOver(time)) return false;
+    if (this.#range.isLoop) this.#screen.seek(this.#range.first);
+    else this.seek(this.#range.last);
+    return true;
   }
 
-  #watch() {
-    const video = this.#video;
-    if ("requestVideoFrameCallback" in video) {
-      const onFrame = (_, { mediaTime }) => {
-        if (!video.paused) this.#follow(mediaTime - this.#begins);
-        video.requestVideoFrameCallback(onFrame);
-      };
-      video.requestVideoFrameCallback(onFrame);
-    } else {
-      const onPaint = () => {
-        if (!video.paused) this.#follow(video.currentTime - this.#begins);
-        requestAnimationFrame(onPaint);
-      };
-      requestAnimationFrame(onPaint);
-    }
-  }
-
-  /** Shows the frame at a time from the start of the part. */
-  #follow(time) {
-    if (!this.#pose) return;
-    // A long video is analysed up to the limit, so there is nothing to show after it.
-    if (time > this.#pose.end && !this.#video.paused) this.#video.pause();
-    this.#show(this.#pose.at(time));
-  }
-
-  #show(index) {
-    this.#frame = index;
-    const time = this.#pose.start + (this.#pose.times[index] ?? 0);
+  #shown(index) {
+    const { pose } = this.#screen;
+    const time = pose.start + (pose.times[index] ?? 0);
     this.#scrub.value = index;
-    const place = `frame ${index + 1} of ${this.#pose.frames.length}`;
+    const place = `frame ${index + 1} of ${pose.frames.length}`;
     this.#scrub.setAttribute("aria-valuetext", `${time.toFixed(2)} seconds, ${place}`);
     element("clock").textContent = `${time.toFixed(2)} s`;
     element("place").textContent = place;
-    this.#paint();
     this.#onFrame(index);
+    this.#syncFollowers();
   }
 
-  #paint() {
-    fit(this.#canvas);
-    const frame = this.#pose?.frames[this.#frame];
-    const isShown = !this.#isArea && (element("show").checked || element("show-label").hidden);
-    if (frame && isShown) draw(this.#canvas, frame, this.#pose, this.#person);
-    else clear(this.#canvas);
+  #syncFollowers() {
+    for (const follower of this.#followers) this.#sync(follower);
+  }
+
+  #sync(follower) {
+    const { video, pose, frame } = this.#screen;
+    if (!pose) return;
+    follower.sync({ index: frame, time: pose.times[frame] ?? 0, isPlaying: this.isPlaying, rate: video.playbackRate });
+  }
+
+  get isPlaying() {
+    return !this.#screen.video.paused && !this.#screen.video.ended;
   }
 
   #showState() {
-    const isPlaying = !this.#video.paused && !this.#video.ended;
+    const { isPlaying } = this;
     element("play").classList.toggle("playing", isPlaying);
     element("play").setAttribute("aria-label", isPlaying ? "Pause" : "Play");
+    this.#syncFollowers();
+  }
+
+  /** Draws the joint angles of the selected person into the picture, or removes them. */
+  async #showReadOuts() {
+    const isShown = element("read-outs").checked;
+    element("read-outs-hint").hidden = !isShown;
+    if (!isShown) {
+      this.#screen.layer = null;
+      return;
+    }
+    const { readOuts } = await import("./read_outs.js");
+    const { pose, person } = this.#screen;
+    if (pose && element("read-outs").checked) this.#screen.layer = readOuts(pose, person);
+  }
+
+  async #save() {
+    const said = element("player-said");
+    try {
+      const { saveSnapshot } = await import("./snapshot.js");
+      said.textContent = `Saved ${await saveSnapshot(this.screens, this.#name, this.#screen.frame + 1)}.`;
+    } catch {
+      said.textContent = "Couldn't save a picture of this video. Try again once it is shown.";
+    }
   }
 }

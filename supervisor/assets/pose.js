@@ -28,6 +28,11 @@ export class PoseData {
     this.people.sort((a, b) => a - b);
   }
 
+  /** The index of the first frame with a person, or 0. */
+  get firstSeen() {
+    return Math.max(0, this.frames.findIndex(({ people }) => people.length > 0));
+  }
+
   /** The same frames with the people for whom this holds. */
   only(isShown) {
     const frames = this.frames.map((frame) => ({ ...frame, people: frame.people.filter(isShown) }));

@@ -3,8 +3,10 @@
 import * as api from "./api.js";
 import { angleCharts } from "./angle_charts.js";
 import * as format from "./format.js";
+import * as link from "./link.js";
 import { People } from "./people.js";
 import * as personFiles from "./person_files.js";
+import { pictureSources } from "./picture_sources.js";
 import { Player } from "./player.js";
 import { PoseData } from "./pose.js";
 
@@ -36,7 +38,7 @@ export class Result {
     this.#downloads(status);
     const end = Date.parse(status.completed_at) + limits.result_ttl_s * 1000;
     element("kept").textContent = end ? `Available until ${format.hour(end)}, then deleted.` : "";
-    const { json, video } = status.urls;
+    const { json } = status.urls;
     const isFound = status.statistics.frames_detected > 0;
     element("result-note").textContent = (!json && NO_POSE) || (!isFound && NO_PERSON) || "";
     this.#warnings(status.warnings);
@@ -49,9 +51,9 @@ export class Result {
     this.#pose = this.#whole;
     element("views").classList.toggle("wide", this.#pose.width > this.#pose.height);
     this.#offerPeople();
-    // The service's video begins with the part.
-    const sources = [{ url, begins: this.#pose.start }, { url: video, begins: 0, isArea: Boolean(status.crop) }];
-    this.#player.open(this.#pose, sources.filter((source) => source.url));
+    const { frame } = link.read();
+    const first = frame ? Math.min(frame, this.#pose.frames.length) - 1 : this.#pose.firstSeen;
+    this.#player.open(status, this.#pose, pictureSources(status, url), first);
     this.#selectPerson(this.#pose.people[0] ?? null);
     if (status.urls.people) this.#people.open(await api.document(status.urls.people));
   }

@@ -5,8 +5,8 @@ import { VISIBILITY_MIN } from "./pose.js";
 // Fixed colours, the same as in the overlay video of the service.
 const FACE = "#ffd666";
 const TORSO = "#f2f4f5";
-const LEFT = "#40b4ff";
-const RIGHT = "#ff8240";
+export const LEFT = "#40b4ff";
+export const RIGHT = "#ff8240";
 const EDGE = "rgb(0 0 0 / 55%)";
 
 const TRUNK = new Set([11, 12, 23, 24]);

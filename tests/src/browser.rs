@@ -154,6 +154,15 @@ impl Browser {
         self.call(&format!("/element/{element}/value"), &json!({ "text": text })).map(drop)
     }
 
+    /// Presses keys, one after the other, in what has the focus; special ones by their code points (WebDriver, 17.4.2).
+    pub fn press(&self, keys: &str) -> Result<()> {
+        let press =
+            |key: char| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key }));
+        let presses: Vec<Value> = keys.chars().flat_map(press).collect();
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": presses });
+        self.call("/actions", &json!({ "actions": [keyboard] })).map(drop)
+    }
+
     /// Opens an upload page and selects a file.
     pub fn choose(&self, page: &str, file: &Path) -> Result<()> {
         self.visit(page)?;

@@ -38,7 +38,7 @@ const SAMPLE: Asset = Asset {
 };
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 39] = [
+const ASSETS: [Asset; 48] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
@@ -65,12 +65,21 @@ const ASSETS: [Asset; 39] = [
     asset!("history.js", SCRIPT),
     asset!("people.js", SCRIPT),
     asset!("person_files.js", SCRIPT),
+    asset!("link.js", SCRIPT),
+    asset!("picture_sources.js", SCRIPT),
+    asset!("play_range.js", SCRIPT),
+    asset!("player.css", CSS),
     asset!("player.js", SCRIPT),
+    asset!("player_keys.js", SCRIPT),
+    asset!("read_outs.js", SCRIPT),
+    asset!("save_file.js", SCRIPT),
+    asset!("screen.js", SCRIPT),
+    asset!("snapshot.js", SCRIPT),
+    asset!("source_note.js", SCRIPT),
     asset!("pose.js", SCRIPT),
     asset!("result.js", SCRIPT),
     asset!("resume.js", SCRIPT),
     asset!("uploader.js", SCRIPT),
-    asset!("save_file.js", SCRIPT),
     asset!("skeleton.js", SCRIPT),
     asset!("stream.js", SCRIPT),
     asset!("tus.js", SCRIPT),

@@ -7,6 +7,7 @@ mod api;
 mod apparmor;
 mod browser;
 mod browser_people;
+mod browser_player;
 mod browser_start;
 mod browser_uploads;
 mod chosen_person;
