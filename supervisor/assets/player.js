@@ -14,6 +14,8 @@ export class Player {
   #note;
   /** Other screens, which show the same times. */
   #followers = new Set();
+  /** Becomes the view in 3D. */
+  #space = null;
   #name = "";
   #onFrame = () => {};
 
@@ -67,6 +69,7 @@ export class Player {
     onChange("sound", ({ checked }) => { video.muted = !checked; });
     onChange("show", ({ checked }) => { for (const screen of this.screens) screen.isSkeletonShown = checked; });
     onChange("read-outs", () => this.#showReadOuts());
+    onChange("space-shown", () => this.#showSpace());
     this.#scrub.addEventListener("input", () => this.seek(Number(this.#scrub.value)));
   }
 
@@ -193,6 +196,16 @@ export class Player {
     const { readOuts } = await import("./read_outs.js");
     const { pose, person } = this.#screen;
     if (pose && element("read-outs").checked) this.#screen.layer = readOuts(pose, person);
+  }
+
+  /** Shows or hides the view in 3D, which is loaded when it is first asked for. */
+  async #showSpace() {
+    this.#space ??= import("./space_view.js").then(({ SpaceView }) => new SpaceView(this.#screen));
+    const space = await this.#space;
+    const isShown = element("space-shown").checked;
+    element("space").hidden = !isShown;
+    if (isShown) this.add(space);
+    else this.remove(space);
   }
 
   async #save() {

@@ -16,7 +16,8 @@ const DIMMED = 0.55;
 /** Landmarks further than this outside the frame, in frame widths or heights, are not drawn. */
 const OUTSIDE_MAX = 4;
 
-function colour(from, to) {
+/** The colour of a connection between two landmarks. */
+export function limbColour(from, to) {
   if (to <= 10) return FACE;
   if (TRUNK.has(from) && TRUNK.has(to)) return TORSO;
   return to % 2 ? LEFT : RIGHT;
@@ -57,7 +58,7 @@ function body(context, landmarks, connections, unit) {
   const at = (index) => place(context, landmarks[index]);
   const lines = connections.filter((ends) => ends.every((index) => isSeen(landmarks[index])));
   // All edges first, so that no edge covers another limb.
-  for (const [width, paint] of [[unit * 2, () => EDGE], [unit, colour]]) {
+  for (const [width, paint] of [[unit * 2, () => EDGE], [unit, limbColour]]) {
     context.lineWidth = width;
     for (const [from, to] of lines) {
       context.strokeStyle = paint(from, to);

@@ -163,6 +163,19 @@ impl Browser {
         self.call("/actions", &json!({ "actions": [keyboard] })).map(drop)
     }
 
+    /// Drags from the middle of an element, by so many pixels to the right and down.
+    pub fn drag(&self, selector: &str, [right, down]: [i32; 2]) -> Result<()> {
+        let element = json!({ ELEMENT: self.element(selector)? });
+        let moves = json!([
+            { "type": "pointerMove", "duration": 0, "origin": element, "x": 0, "y": 0 },
+            { "type": "pointerDown", "button": 0 },
+            { "type": "pointerMove", "duration": 0, "origin": "pointer", "x": right, "y": down },
+            { "type": "pointerUp", "button": 0 },
+        ]);
+        let pointer = json!({ "type": "pointer", "id": "mouse", "actions": moves });
+        self.call("/actions", &json!({ "actions": [pointer] })).map(drop)
+    }
+
     /// Opens an upload page and selects a file.
     pub fn choose(&self, page: &str, file: &Path) -> Result<()> {
         self.visit(page)?;

@@ -38,7 +38,7 @@ const SAMPLE: Asset = Asset {
 };
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 48] = [
+const ASSETS: [Asset; 50] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
@@ -76,6 +76,8 @@ const ASSETS: [Asset; 48] = [
     asset!("screen.js", SCRIPT),
     asset!("snapshot.js", SCRIPT),
     asset!("source_note.js", SCRIPT),
+    asset!("orbit_camera.js", SCRIPT),
+    asset!("space_view.js", SCRIPT),
     asset!("pose.js", SCRIPT),
     asset!("result.js", SCRIPT),
     asset!("resume.js", SCRIPT),

@@ -94,6 +94,7 @@ fn a_result_is_played_by_keys_and_buttons_and_named_by_links() -> Result<()> {
     check_keys(&browser)?;
     check_marks(&browser)?;
     check_overlays(&browser)?;
+    check_space(&browser)?;
     check_pictures(&browser)?;
     browser.click("#full")?;
     browser.wait("document.fullscreenElement?.id === 'player'")?;
@@ -169,6 +170,34 @@ fn check_overlays(browser: &Browser) -> Result<()> {
     browser.screenshot("player-phone-dark", PHONE, ColourScheme::Dark)?;
     assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
     browser.click("#read-outs")
+}
+
+/// Checks that the view in 3D is turned by keys, a drag and buttons, and in step with the player.
+fn check_space(browser: &Browser) -> Result<()> {
+    let seen = || browser.run("return document.querySelector('#space-canvas').toDataURL()");
+    let label = "document.querySelector('#space-canvas').ariaLabel";
+    seek(browser, 25)?;
+    browser.click("#space-shown")?;
+    browser.wait(&format!("{label}.includes('knee flexion left')"))?;
+    let first = seen()?;
+    browser.run("document.querySelector('#space-canvas').focus()")?;
+    browser.press(&RIGHT_KEY.repeat(3))?;
+    assert_eq!(browser.text("#place")?, place(25), "the arrow keys turn the view");
+    browser.wait(&format!("{label}.includes('turned by 30°')"))?;
+    assert_ne!(seen()?, first);
+    browser.screenshot("player-3d-light", DESKTOP, ColourScheme::Light)?;
+    browser.screenshot("player-3d-phone-dark", PHONE, ColourScheme::Dark)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
+    browser.click("#space-reset")?;
+    browser.drag("#space-canvas", [40, 20])?;
+    browser.wait(&format!("{label}.includes('turned by 20° and seen from 20° above')"))?;
+    browser.click("#space-reset")?;
+    assert_eq!(seen()?, first);
+    seek(browser, 30)?;
+    assert_ne!(seen()?, first, "another frame");
+    seek(browser, 1)?;
+    browser.wait(&format!("{label}.includes('nobody')"))?;
+    browser.click("#space-shown")
 }
 
 /// Checks that pictures are saved as they are shown: of the size of the video, with and without a skeleton.
