@@ -1,5 +1,6 @@
 // The controls of the video of a result, and the current frame, which the charts follow.
 
+import * as link from "./link.js";
 import { listenToKeys } from "./player_keys.js";
 import { PlayRange } from "./play_range.js";
 import { Screen } from "./screen.js";
@@ -14,8 +15,9 @@ export class Player {
   #note;
   /** Other screens, which show the same times. */
   #followers = new Set();
-  /** Becomes the view in 3D. */
+  /** Becomes the view in 3D, and what shows another result. */
   #space = null;
+  #compare = null;
   #name = "";
   #onFrame = () => {};
 
@@ -31,8 +33,7 @@ export class Player {
     this.#connectSettings();
     const { video } = this.#screen;
     for (const event of ["play", "pause", "ended"]) video.addEventListener(event, () => this.#showState());
-    // A video may end before the last frame does.
-    video.addEventListener("ended", () => this.#range.isLoop && this.#screen.pose && this.#repeat());
+    video.addEventListener("ended", () => this.#screen.pose && this.#ended());
     listenToKeys(() => this.#screen.pose && !element("player").hidden, {
       toggle: () => this.toggle(),
       step: (frames) => this.step(frames),
@@ -49,6 +50,7 @@ export class Player {
       forward: () => this.step(1),
       full: () => (document.fullscreenElement ? document.exitFullscreen() : element("player").requestFullscreen()),
       snapshot: () => this.#save(),
+      "compare-open": async () => (await this.#loadCompare()).toggle(),
     };
     for (const [id, act] of Object.entries(actions)) element(id).addEventListener("click", act);
     element("full").hidden = !document.fullscreenEnabled;
@@ -67,7 +69,7 @@ export class Player {
       this.#syncFollowers();
     });
     onChange("sound", ({ checked }) => { video.muted = !checked; });
-    onChange("show", ({ checked }) => { for (const screen of this.screens) screen.isSkeletonShown = checked; });
+    onChange("show", () => this.#showSkeletons());
     onChange("read-outs", () => this.#showReadOuts());
     onChange("space-shown", () => this.#showSpace());
     this.#scrub.addEventListener("input", () => this.seek(Number(this.#scrub.value)));
@@ -80,6 +82,8 @@ export class Player {
     this.#scrub.max = Math.max(0, pose.frames.length - 1);
     this.#range.open(pose);
     this.#screen.open(pose, sources, frame);
+    const { other } = link.read();
+    if (other) this.#loadCompare().then((compare) => compare.show(other));
   }
 
   /** Shows these people, in the same frames, from the next selection of a person on. */
@@ -97,6 +101,7 @@ export class Player {
 
   close() {
     if (document.fullscreenElement) document.exitFullscreen();
+    this.#compare?.then((compare) => compare.close());
     this.#screen.close();
     this.#onFrame = () => {};
   }
@@ -109,6 +114,8 @@ export class Player {
   /** Has `follower.sync` called with {index, time, isPlaying, rate} at each frame and change of these. */
   add(follower) {
     this.#followers.add(follower);
+    this.#showSkeletons();
+    this.#showReadOuts();
     this.#sync(follower);
   }
 
@@ -119,7 +126,8 @@ export class Player {
   toggle() {
     const { video, pose, frame } = this.#screen;
     if (!pose) return;
-    if (!video.paused) {
+    // At its end a video pauses by itself, also one that is about to be repeated.
+    if (!video.paused || (video.ended && this.#range.isLoop)) {
       this.seek(frame);
       return;
     }
@@ -139,7 +147,14 @@ export class Player {
     this.#screen.seek(Math.min(pose.frames.length - 1, Math.max(0, frame)));
   }
 
-  #repeat() {
+  /** A video may end before the last frame does, or without having shown it. */
+  #ended() {
+    // It may have been paused or moved meanwhile.
+    if (!this.#screen.video.ended) return;
+    if (!this.#range.isLoop) {
+      this.seek(this.#range.last);
+      return;
+    }
     this.#screen.seek(this.#range.first);
     this.#screen.video.play().catch(() => {});
   }
@@ -185,17 +200,26 @@ export class Player {
     this.#syncFollowers();
   }
 
-  /** Draws the joint angles of the selected person into the picture, or removes them. */
+  #showSkeletons() {
+    for (const screen of this.screens) screen.isSkeletonShown = element("show").checked;
+  }
+
+  /** Draws the joint angles of the selected person into each picture, or removes them. */
   async #showReadOuts() {
     const isShown = element("read-outs").checked;
     element("read-outs-hint").hidden = !isShown;
-    if (!isShown) {
-      this.#screen.layer = null;
-      return;
+    const { readOuts } = isShown ? await import("./read_outs.js") : {};
+    // The setting may have changed meanwhile.
+    if (element("read-outs").checked !== isShown) return;
+    for (const screen of this.screens) {
+      screen.layer = isShown && screen.pose ? readOuts(screen.pose, screen.person) : null;
     }
-    const { readOuts } = await import("./read_outs.js");
-    const { pose, person } = this.#screen;
-    if (pose && element("read-outs").checked) this.#screen.layer = readOuts(pose, person);
+  }
+
+  /** What shows another result, loaded when it is first asked for. */
+  #loadCompare() {
+    this.#compare ??= import("./compare.js").then(({ Compare }) => new Compare(this));
+    return this.#compare;
   }
 
   /** Shows or hides the view in 3D, which is loaded when it is first asked for. */

@@ -1,8 +1,10 @@
 // The keys of the player. They do nothing while a form field has the focus, or where a key has a meaning already.
 
-const FIELDS = "input:not([type=range]), select, textarea, [contenteditable]";
+const FIELDS = "input:not([type=range], [type=checkbox]), select, textarea, [contenteditable]";
 /** Space activates these. */
-const BUTTONS = "button, summary, a[href]";
+const BUTTONS = "button, summary, a[href], [type=checkbox]";
+/** The other keys move these. */
+const RANGES = "[type=range]";
 
 /** Calls one of `actions` (toggle, step, first, last) for a key, while `isOpen` gives true. */
 export function listenToKeys(isOpen, actions) {
@@ -19,7 +21,7 @@ export function listenToKeys(isOpen, actions) {
     if (key === " " && !target.closest(BUTTONS)) {
       event.preventDefault();
       if (!event.repeat) actions.toggle();
-    } else if (Object.hasOwn(moves, key) && !target.closest("input")) {
+    } else if (Object.hasOwn(moves, key) && !target.closest(RANGES)) {
       event.preventDefault();
       moves[key]();
     }

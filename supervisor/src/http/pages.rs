@@ -38,7 +38,7 @@ const SAMPLE: Asset = Asset {
 };
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 50] = [
+const ASSETS: [Asset; 52] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
@@ -66,6 +66,8 @@ const ASSETS: [Asset; 50] = [
     asset!("people.js", SCRIPT),
     asset!("person_files.js", SCRIPT),
     asset!("link.js", SCRIPT),
+    asset!("compare.js", SCRIPT),
+    asset!("partner.js", SCRIPT),
     asset!("picture_sources.js", SCRIPT),
     asset!("play_range.js", SCRIPT),
     asset!("player.css", CSS),

@@ -15,6 +15,7 @@ const PHONE: u32 = 390;
 const NO_FAULTS: Vec<String> = Vec::new();
 
 const FRAMES: u32 = 40;
+const FPS: u32 = 30;
 /// Frames without a person before the others.
 const EMPTY: usize = 10;
 
@@ -44,7 +45,7 @@ const KEEP_PICTURES: &str = "window.pictures = []; const make = URL.createObject
     }";
 
 fn walking_late(time: Duration) -> Scene {
-    let begin = Duration::from_secs(1) * EMPTY as u32 / 30;
+    let begin = Duration::from_secs(1) * EMPTY as u32 / FPS;
     if time < begin { Scene::empty() } else { footage::walking(time) }
 }
 
@@ -102,7 +103,10 @@ fn a_result_is_played_by_keys_and_buttons_and_named_by_links() -> Result<()> {
     browser.wait("!document.fullscreenElement")?;
 
     check_link(&browser, &server, job)?;
-    check_drawn(&browser, &server, &video)
+    let other = server.submit(&video)?;
+    server.await_end(&other)?;
+    check_drawn(&browser, &server, &other, &video)?;
+    check_partner(&browser, &server, [job, &other])
 }
 
 fn check_keys(browser: &Browser) -> Result<()> {
@@ -240,9 +244,7 @@ fn open(browser: &Browser, server: &TestServer, hash: &str) -> Result<()> {
 }
 
 /// Checks that a result whose only video has the skeletons says so, and shows the user's own file without.
-fn check_drawn(browser: &Browser, server: &TestServer, video: &Path) -> Result<()> {
-    let job = server.submit(video)?;
-    server.await_end(&job)?;
+fn check_drawn(browser: &Browser, server: &TestServer, job: &str, video: &Path) -> Result<()> {
     open(browser, server, &format!("job={job}"))?;
     browser.wait("document.querySelector('#video').currentSrc.endsWith('/output.mp4')")?;
     let state = "return [document.querySelector('#show').disabled, document.querySelector('#drawn-note').hidden]";
@@ -260,5 +262,47 @@ fn check_drawn(browser: &Browser, server: &TestServer, video: &Path) -> Result<(
     assert_eq!(browser.run(&format!("return {HAS_DRAWING}"))?, true);
     browser.click("#show")?;
     assert_eq!(browser.run(&format!("return {HAS_DRAWING}"))?, false);
+    Ok(())
+}
+
+/// Checks that two results are shown side by side in step, by a link that names both and by the form.
+fn check_partner(browser: &Browser, server: &TestServer, [job, other]: [&str; 2]) -> Result<()> {
+    open(browser, server, &format!("job={job}&with={other}"))?;
+    let partner = "document.querySelector('#partner-stage video')";
+    let in_step = format!(
+        "((own, other) => other.readyState >= 2 && !own.seeking && !other.seeking && own.paused && other.paused \
+         && Math.floor(own.currentTime * {FPS}) === Math.floor(other.currentTime * {FPS})) \
+        (document.querySelector('#video'), {partner})"
+    );
+    browser.wait(&in_step)?;
+    seek(browser, 25)?;
+    browser.wait(&in_step)?;
+    browser.screenshot("player-partner-light", DESKTOP, ColourScheme::Light)?;
+    browser.screenshot("player-partner-phone-dark", PHONE, ColourScheme::Dark)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
+    for (mark, frame) in [("#mark-a", 15), ("#mark-b", 30)] {
+        seek(browser, frame)?;
+        browser.click(mark)?;
+    }
+    browser.click("#loop")?;
+    browser.run(BLUR)?;
+    browser.press(" ")?;
+    browser.wait(&format!("!{partner}.paused"))?;
+    browser.press(" ")?;
+    browser.wait(&in_step)?;
+
+    browser.click("#partner-remove")?;
+    assert_eq!(browser.run("return document.querySelector('#partner').hidden")?, true);
+    assert_eq!(browser.run("return location.hash")?, format!("#job={job}"));
+    browser.click("#compare-open")?;
+    browser.wait("document.activeElement.id === 'compare-link'")?;
+    browser.type_into("#compare-link", "elsewhere")?;
+    browser.click("#compare [type=submit]")?;
+    assert!(browser.text("#compare-error")?.starts_with("That is not a link to a result."));
+    browser.run("document.querySelector('#compare-link').value = ''")?;
+    browser.type_into("#compare-link", &server.url(&format!("/#job={other}")))?;
+    browser.click("#compare [type=submit]")?;
+    browser.wait(&in_step)?;
+    assert_eq!(browser.run("return location.hash")?, format!("#job={job}&with={other}"));
     Ok(())
 }
