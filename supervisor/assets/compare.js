@@ -1,6 +1,7 @@
 // The choice of another result that is shown beside the player's own.
 
 import * as link from "./link.js";
+import * as own from "./own_videos.js";
 import { Partner } from "./partner.js";
 
 const element = (id) => document.getElementById(id);
@@ -25,11 +26,11 @@ export class Compare {
   }
 
   /** Shows the form, or hides it. */
-  async toggle() {
+  toggle() {
     const isShown = element("compare").hidden;
     this.#showForm(isShown);
     if (!isShown) return;
-    await this.#offer();
+    this.#offer();
     element(element("compare-own-label").hidden ? "compare-link" : "compare-own").focus();
   }
 
@@ -70,10 +71,9 @@ export class Compare {
   }
 
   /** Lists the finished videos of this browser besides the one that is shown. */
-  async #offer() {
-    const { all } = await import("./own_videos.js").catch(() => ({ all: () => [] }));
+  #offer() {
     const { job } = link.read();
-    const others = all().filter(({ id, state }) => state === "completed" && id !== job);
+    const others = own.all().filter(({ id, state }) => state === "completed" && id !== job);
     element("compare-own-label").hidden = others.length === 0;
     element("compare-own").replaceChildren(...others.map(({ id, name }) => new Option(name, id)));
   }

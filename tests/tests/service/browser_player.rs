@@ -304,5 +304,14 @@ fn check_partner(browser: &Browser, server: &TestServer, [job, other]: [&str; 2]
     browser.click("#compare [type=submit]")?;
     browser.wait(&in_step)?;
     assert_eq!(browser.run("return location.hash")?, format!("#job={job}&with={other}"));
+
+    // The other one is beside a video that was uploaded with this browser.
+    open(browser, server, &format!("job={other}"))?;
+    browser.click("#compare-open")?;
+    browser.wait("document.activeElement.id === 'compare-own'")?;
+    assert_eq!(browser.run("return document.activeElement.value")?, job);
+    browser.click("#compare [type=submit]")?;
+    browser.wait(&in_step)?;
+    assert_eq!(browser.run("return location.hash")?, format!("#job={other}&with={job}"));
     Ok(())
 }
