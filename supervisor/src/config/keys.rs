@@ -113,8 +113,8 @@ pub(crate) static KEYS: [Key; 61] = [
     Key::new("resumable_ttl_s", "SECONDS", number(6 * 3600, 1..=30 * DAY_S),
         "Time after which an unfinished resumable upload is deleted").at_next_start(),
     Key::new("webhook_secret_file", "FILE", Kind::Path,
-        "File with the secret that signs webhooks (default: the systemd credential `webhook-secret`, if it \
-         exists); without a secret webhooks are off"),
+        "File with the secret that signs webhooks, or two while it is changed, one a line (default: the systemd \
+         credential `webhook-secret`, if it exists); without a secret webhooks are off"),
     Key::new("webhook_networks", "NETWORK", list(&[]),
         "Non-public networks that webhooks may reach, also without TLS"),
     Key::new("token_file", "FILE", Kind::Path,

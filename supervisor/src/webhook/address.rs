@@ -53,6 +53,14 @@ impl fmt::Display for WebhookUrl {
 }
 
 impl WebhookUrl {
+    /// The address, if the host is one and no name: in the usual forms, or in those that resolvers take for one (a
+    /// single number, parts in octal or hexadecimal).
+    pub(crate) fn literal_address(&self) -> Option<IpAddr> {
+        let without_zone = self.host.split('%').next()?;
+        let address = without_zone.parse().ok();
+        address.or_else(|| numeric_v4(&self.host).map(IpAddr::V4))
+    }
+
     /// The path and query.
     pub(crate) fn path(&self) -> &str {
         self.uri.path_and_query().map_or("/", |path| path.as_str())
@@ -64,8 +72,38 @@ impl WebhookUrl {
     }
 }
 
+/// An IPv4 address as one to four numbers, the last of which fills the rest (inet_aton; IPv4 parser of the URL standard).
+fn numeric_v4(host: &str) -> Option<Ipv4Addr> {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let parts: Option<Vec<u64>> = host.split('.').map(number).collect();
+    let (last, first) = parts.as_deref()?.split_last()?;
+    let bytes_left = 4_usize.checked_sub(first.len()).filter(|bytes| *bytes > 0)?;
+    if *last >= 1 << (8 * bytes_left) {
+        return None;
+    }
+    let mut octets = (*last as u32).to_be_bytes();
+    for (octet, part) in octets.iter_mut().zip(first) {
+        *octet = u8::try_from(*part).ok()?;
+    }
+    Some(octets.into())
+}
+
+/// A number in decimal, octal (`0...`) or hexadecimal (`0x...`).
+fn number(text: &str) -> Option<u64> {
+    let lower = text.to_ascii_lowercase();
+    let (digits, radix) = match (lower.strip_prefix("0x"), lower.strip_prefix('0')) {
+        (Some(""), _) | (None, Some("")) => return Some(0),
+        (Some(digits), _) => (digits, 16),
+        (None, Some(digits)) => (digits, 8),
+        (None, None) => (lower.as_str(), 10),
+    };
+    // `from_str_radix` would accept a sign.
+    let is_number = digits.bytes().all(|digit| digit.is_ascii_alphanumeric());
+    is_number.then(|| u64::from_str_radix(digits, radix).ok())?
+}
+
 /// Decides to which addresses webhooks may be sent; contains the allowed networks.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct EgressPolicy(Vec<IpNet>);
 
 impl EgressPolicy {
@@ -130,6 +168,45 @@ mod tests {
             ["", "example.org", "ftp://a/", "https://", "https://me@a/", "/a", "http://a b/"]
         {
             assert_eq!(parse(wrong), Err(InvalidWebhookUrl), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn literal_addresses_are_known_in_every_form_that_resolvers_take() {
+        let of = |host: &str| {
+            let url: WebhookUrl = format!("https://{host}:8443/a").parse().expect(host);
+            url.literal_address().map(|ip| ip.to_canonical().to_string())
+        };
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1.",
+            "127.1",
+            "127.0.1",
+            "2130706433",
+            "0x7f000001",
+            "0x7f.0.0.1",
+            "0X7F.1",
+            "0177.0.0.01",
+            "017700000001",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+        ] {
+            assert_eq!(of(host).as_deref(), Some("127.0.0.1"), "{host}");
+        }
+        assert_eq!(of("0").as_deref(), Some("0.0.0.0"));
+        assert_eq!(of("8.8.8.8").as_deref(), Some("8.8.8.8"));
+        assert_eq!(of("[2606:4700::1111]").as_deref(), Some("2606:4700::1111"));
+        for name in [
+            "a.example",
+            "1.2.3.4.5",
+            "256.0.0.1",
+            "4294967296",
+            "127.0.0.1.example",
+            "0xg",
+            "08.1",
+            "1..2",
+        ] {
+            assert_eq!(of(name), None, "{name}");
         }
     }
 

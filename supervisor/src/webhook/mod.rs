@@ -90,9 +90,10 @@ impl Webhooks {
         Ok(webhooks)
     }
 
-    /// Whether webhooks are configured.
-    pub(crate) fn are_enabled(&self) -> bool {
-        self.sender.borrow().is_some()
+    /// Whether webhooks may be sent to this URL, as far as it tells without resolving a name; none if webhooks are not
+    /// configured.
+    pub(crate) fn may_send_to(&self, url: &WebhookUrl) -> Option<bool> {
+        self.sender.borrow().as_ref().map(|sender| sender.may_send_to(url))
     }
 
     /// Replaces the sender after a reload; none pauses all webhooks.

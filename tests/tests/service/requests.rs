@@ -2,9 +2,14 @@
 //! before the body is sent.
 
 use anyhow::{Context, Result};
+use bodyscript_tests::raw_tus::{BYTES, RawTus};
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::{fault_video, start_fault_service};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, IF_MATCH, ORIGIN, RANGE};
+use reqwest::blocking::Response;
+use reqwest::blocking::multipart::{Form, Part};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, IF_MATCH, ORIGIN, RANGE,
+};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -108,8 +113,8 @@ fn what_a_form_has_before_its_fields_is_bounded() -> Result<()> {
     let (small, large) = ("a".repeat(8 * 1024), "a".repeat(1 << 20));
     for form in [
         format!("{video}--X--"),
-        format!("{}{video}--X--\r\n{small}", field("name=\"note\"", &small.repeat(4))),
-        format!("{}{video}--X--", field(&format!("name=\"note\"; title=\"{small}\""), "")),
+        format!("{}{video}--X--\r\n{small}", field("name=\"name\"", &small.repeat(4))),
+        format!("{}{video}--X--", field(&format!("name=\"name\"; title=\"{small}\""), "")),
     ] {
         let text = send(&form)?;
         assert!(text.starts_with("HTTP/1.1 202 "), "{text}");
@@ -159,6 +164,65 @@ fn a_video_that_is_too_large_is_refused_before_it_is_sent() -> Result<()> {
     assert!(ask(100_000)?.starts_with("HTTP/1.1 100 "), "the body may be sent");
     let refused = ask(100_001)?;
     assert!(refused.starts_with("HTTP/1.1 413 "), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn encoded_uploads_are_refused_in_every_way_of_uploading() -> Result<()> {
+    let server = start_fault_service(&[])?;
+    let (client, tus) = (server.client(), RawTus::of(&server));
+    let [upload, resumable] = ["/api/upload", "/api/tus"].map(|path| server.url(path));
+    let begun = tus.begin(9)?;
+    let video = Part::bytes(b"FAULT ok\n".as_slice()).file_name("a.mp4");
+    for request in [
+        client.post(&upload).multipart(Form::new().part("file", video)),
+        client.put(&upload).body("FAULT ok\n"),
+        tus.ask(Method::POST, &resumable, &[("upload-length", "9")]),
+        tus.ask(Method::PATCH, &begun, &[("upload-offset", "0"), ("content-type", BYTES)])
+            .body("FAULT ok\n"),
+    ] {
+        let refused = request.header(CONTENT_ENCODING, "gzip").send()?;
+        assert_eq!(refused.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{}", refused.url());
+        assert_eq!(refused.headers()[ACCEPT_ENCODING], "identity", "{}", refused.url());
+        assert_eq!(refused.json::<Value>()?["code"], "unsupported_content_coding");
+    }
+    assert_eq!(tus.offset(&begun)?, 0, "nothing of the refused request is stored");
+    let plain = client.put(&upload).header(CONTENT_ENCODING, "identity").body("FAULT ok\n");
+    assert_eq!(plain.send()?.status(), StatusCode::ACCEPTED);
+    Ok(())
+}
+
+/// The explanation of an upload that was refused for the name of an option.
+fn unknown_name(answer: Response) -> Result<String> {
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    let problem: Value = answer.json()?;
+    assert_eq!(problem["code"], "invalid_field", "{problem}");
+    Ok(problem["detail"].as_str().context("a detail")?.to_owned())
+}
+
+#[test]
+fn unknown_names_are_refused_with_a_suggestion() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let video = fault_video(folder.path(), "ok")?;
+    let server = start_fault_service(&[])?;
+    let field = unknown_name(server.upload(&video, &[("intervall", "2")])?)?;
+    assert!(field.contains("`intervall`") && field.contains("`interval`"), "{field}");
+    let other = unknown_name(server.upload(&video, &[("tempo", "2")])?)?;
+    assert!(other.contains("`tempo`") && other.contains("/docs"), "{other}");
+    let form = Form::new().file("video", &video)?;
+    let file = server.client().post(server.url("/api/upload")).multipart(form).send()?;
+    let file = unknown_name(file)?;
+    assert!(file.contains("`video`") && file.contains("`file`"), "{file}");
+    let query = server.client().put(server.url("/api/upload?modes=fast")).body("FAULT ok\n");
+    let query = unknown_name(query.send()?)?;
+    assert!(query.contains("`modes`") && query.contains("`mode`"), "{query}");
+    let metadata = [("upload-length", "9"), ("upload-metadata", "modes ZmFzdA==")];
+    let metadata = unknown_name(RawTus::of(&server).try_begin(&metadata)?)?;
+    assert!(metadata.contains("`modes`") && metadata.contains("`mode`"), "{metadata}");
+    assert_eq!(server.operator_json("/api/jobs")?["total"], 0, "they created no job");
+
+    let told_by_libraries = [("_charset_", "utf-8"), ("name", "a.mp4"), ("type", "video/mp4")];
+    assert_eq!(server.upload(&video, &told_by_libraries)?.status(), StatusCode::ACCEPTED);
     Ok(())
 }
 

@@ -37,14 +37,14 @@ impl Webhook {
 
     fn is_signed_with(&self, secret: &[u8]) -> Result<bool> {
         let header = |name: &str| self.headers.get(name).with_context(|| format!("no {name}"));
-        let signature = header("webhook-signature")?.strip_prefix("v1,").context("a version")?;
         let mut mac = Hmac::<Sha256>::new_from_slice(secret)?;
         mac.update(header("webhook-id")?.as_bytes());
         mac.update(b".");
         mac.update(header("webhook-timestamp")?.as_bytes());
         mac.update(b".");
         mac.update(&self.body);
-        Ok(mac.verify_slice(&BASE64_STANDARD.decode(signature)?).is_ok())
+        let expected = format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes()));
+        Ok(header("webhook-signature")?.split(' ').any(|signature| signature == expected))
     }
 }
 
@@ -215,6 +215,12 @@ fn a_reload_changes_the_webhook_secret_and_allowed_networks() -> Result<()> {
     submit(&server, &folder, "ok", &url)?;
     assert!(receive(&listener, "200 OK")?.is_signed_with(fresh)?, "the old secret stays in use");
 
+    std::fs::write(&secret, [fresh.as_slice(), SECRET].join(&b'\n'))?;
+    assert_eq!(reload(&server)?, None);
+    submit(&server, &folder, "ok", &url)?;
+    let webhook = receive(&listener, "200 OK")?;
+    assert!(webhook.is_signed_with(fresh)? && webhook.is_signed()?, "{:?}", webhook.headers);
+
     std::fs::write(&config, "")?;
     assert_eq!(reload(&server)?, None);
     let video = fault_video(folder.path(), "ok")?;
@@ -261,25 +267,30 @@ fn private_addresses_and_unconfigured_webhooks_are_refused() -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     listener.set_nonblocking(true)?;
     let port = listener.local_addr()?.port();
-    for url in [
-        format!("http://127.0.0.1:{port}/"),
-        format!("https://localhost:{port}/"),
-        format!("https://[::ffff:127.0.0.1]:{port}/"),
-    ] {
-        let job = submit(&without_networks, &folder, "ok", &url)?;
-        let is_reported = |line: &str| line.contains(&job) && line.contains("is not public");
-        while !without_networks.log().lines().any(is_reported) {
-            std::thread::yield_now();
-        }
+    let video = fault_video(folder.path(), "ok")?;
+    for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "[::1]", "2130706433", "0x7f.1"] {
+        let url = format!("https://{host}:{port}/");
+        let refused = without_networks.upload(&video, &[("webhook_url", &url)])?;
+        assert_eq!(refused.json::<Value>()?["code"], "webhook_address", "{url}");
+    }
+    assert_eq!(without_networks.operator_json("/api/jobs")?["total"], 0);
+    // What a name means is known when the webhook is sent.
+    let job = submit(&without_networks, &folder, "ok", &format!("https://localhost:{port}/"))?;
+    let is_reported = |line: &str| line.contains(&job) && line.contains("is not public");
+    while !without_networks.log().lines().any(is_reported) {
+        std::thread::yield_now();
     }
     let connection = listener.accept().map_err(|error| error.kind());
     assert!(matches!(connection, Err(std::io::ErrorKind::WouldBlock)), "{connection:?}");
-    let wrong = without_networks
-        .upload(&fault_video(folder.path(), "ok")?, &[("webhook_url", "ftp://a/")])?;
-    assert_eq!(wrong.json::<Value>()?["code"], "invalid_field");
+    let too_long = format!("https://a.example/{}", "p".repeat(2048));
+    for url in ["ftp://a/", too_long.as_str()] {
+        let wrong: Value = without_networks.upload(&video, &[("webhook_url", url)])?.json()?;
+        assert_eq!(wrong["code"], "invalid_field", "{wrong}");
+        let detail = wrong["detail"].as_str().context("a detail")?;
+        assert!(detail.contains("2048 bytes"), "{detail}");
+    }
 
     let without = start(&[flag, program])?;
-    let video = fault_video(folder.path(), "ok")?;
     let refused = without.upload(&video, &[("webhook_url", "https://example.org/")])?;
     assert_eq!(refused.json::<Value>()?["code"], "webhooks_off");
     assert_eq!(without.operator_json("/api/jobs")?["total"], 0);

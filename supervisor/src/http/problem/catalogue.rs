@@ -88,6 +88,8 @@ responses! {
     UnsupportedMediaType "unsupported_media_type" 415 Client
         "The content type of the body is not supported."
         "Send multipart/form-data with the video in `file`, or the video itself as video/*.";
+    UnsupportedContentCoding "unsupported_content_coding" 415 Client
+        "The body of an upload has a `Content-Encoding`." "Send the video as it is.";
     MalformedForm "malformed_form" 400 Client
         "The form does not follow RFC 7578." "Build the form with an HTTP library.";
     MalformedQuery "malformed_query" 400 Client
@@ -99,7 +101,8 @@ responses! {
     ConflictingFields "conflicting_fields" 400 Client
         "Two options can't be combined." "Send only one of those named in `detail`.";
     InvalidField "invalid_field" 400 Client
-        "An option has an invalid value or a misspelt name." "Use what `detail` suggests.";
+        "An option has an invalid value, or there is no option of that name."
+        "Use what `detail` suggests.";
     UploadTooLarge "upload_too_large" 413 Client
         "The video is larger than `upload_bytes_max`." "Trim or compress the video.";
     FormTooLarge "form_too_large" 413 Client
@@ -118,6 +121,9 @@ responses! {
     WebhooksOff "webhooks_off" 400 Operator
         "Webhooks are not configured (`webhook_secret_file`)."
         "Omit `webhook_url`, or ask the operator to configure webhooks.";
+    WebhookAddress "webhook_address" 400 Client
+        "The address in `webhook_url` is not public, or the URL is not https, and it is in none of `webhook_networks`."
+        "Use https and a public address, or ask the operator to allow the network.";
     InvalidHeader "invalid_header" 400 Client
         "A required header is missing or invalid."
         "Send it as described in `detail`.";

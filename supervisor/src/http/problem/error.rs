@@ -55,6 +55,9 @@ pub(crate) enum ApiError {
          application/offset+octet-stream."
     )]
     UnsupportedMediaType,
+    /// The body of an upload is encoded, for example compressed.
+    #[error("An upload can't have a `Content-Encoding`. Send the video as it is.")]
+    UnsupportedContentCoding,
     /// The query can't be parsed.
     #[error("The query is malformed. Send percent-encoded name=value pairs.")]
     MalformedQuery,
@@ -76,13 +79,13 @@ pub(crate) enum ApiError {
         /// Which.
         fields: [&'static str; 2],
     },
-    /// An unknown option has a name similar to that of an existing one.
-    #[error("There is no option `{name}`. Did you mean `{suggestion}`?")]
+    /// No option has this name.
+    #[error("There is no option `{name}`. {}", did_you_mean(*suggestion))]
     UnknownOption {
-        /// Its name.
+        /// The beginning of the name.
         name: String,
-        /// The option most similar to it.
-        suggestion: &'static str,
+        /// The option most similar to it, if one is similar.
+        suggestion: Option<&'static str>,
     },
     /// The value of an option is invalid.
     #[error("The value of `{field}` is invalid. Expected: {accepted}.")]
@@ -132,6 +135,12 @@ pub(crate) enum ApiError {
     /// The request has a webhook URL, but webhooks are not configured.
     #[error("Webhooks are not configured. Omit `webhook_url` and poll the status instead.")]
     WebhooksOff,
+    /// Webhooks may not be sent to the address in the URL.
+    #[error(
+        "No webhook may be sent to the address in `webhook_url`. Use https and a public address; the \
+         operator can allow other networks."
+    )]
+    WebhookAddress,
     /// A header is missing or invalid.
     #[error("The header `{header}` is missing or invalid. Expected: {accepted}.")]
     InvalidHeader {
@@ -278,6 +287,13 @@ pub(crate) enum ApiError {
     Internal,
 }
 
+fn did_you_mean(suggestion: Option<&str>) -> String {
+    match suggestion {
+        Some(name) => format!("Did you mean `{name}`?"),
+        None => "/docs lists the options; send no other.".to_owned(),
+    }
+}
+
 impl ApiError {
     /// Its entry in the catalogue.
     pub(crate) const fn code(&self) -> Code {
@@ -291,6 +307,7 @@ impl ApiError {
             Self::RangeNotSatisfiable => Code::RangeNotSatisfiable,
             Self::ConditionFailed => Code::ConditionFailed,
             Self::UnsupportedMediaType => Code::UnsupportedMediaType,
+            Self::UnsupportedContentCoding => Code::UnsupportedContentCoding,
             Self::MalformedQuery => Code::MalformedQuery,
             Self::MalformedForm(_) => Code::MalformedForm,
             Self::MissingFile => Code::MissingFile,
@@ -304,6 +321,7 @@ impl ApiError {
             Self::UploadBroken => Code::UploadBroken,
             Self::ModelNotInstalled(_) => Code::ModelNotInstalled,
             Self::WebhooksOff => Code::WebhooksOff,
+            Self::WebhookAddress => Code::WebhookAddress,
             Self::InvalidHeader { .. } => Code::InvalidHeader,
             Self::TusVersion => Code::TusVersion,
             Self::UploadNotFound => Code::UploadNotFound,

@@ -8,7 +8,7 @@ mod causes;
 pub(crate) mod error;
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -56,6 +56,10 @@ impl IntoResponse for ApiError {
             for scheme in ["Bearer realm=\"bodyscript\"", "Basic realm=\"bodyscript\""] {
                 headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
             }
+        }
+        if matches!(self, Self::UnsupportedContentCoding) {
+            // RFC 9110, 12.5.3: of a response, what requests may have.
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if let Some(retry_after) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));

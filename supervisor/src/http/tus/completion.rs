@@ -88,7 +88,7 @@ async fn submit(
     if service.dispatcher.status(id).await?.is_some() {
         return Ok(());
     }
-    let Metadata { filename, options } = Metadata::of(&record.metadata)?;
+    let Metadata { filename, options, .. } = Metadata::of(&record.metadata)?;
     let sha256 = service.resumables.link_into_spool(id, record, &service.state).await?;
     let webhook = options.webhook().cloned();
     let upload = Upload {

@@ -1,7 +1,7 @@
 //! Parses and validates the headers of resumable uploads.
 
 use crate::http::problem::ApiError;
-use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, refuse_misspelt};
+use crate::http::upload::options::{UploadOptions, refuse_unknown};
 use crate::policy::display_name::DisplayName;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
@@ -76,12 +76,14 @@ pub(crate) fn metadata(headers: &HeaderMap) -> Result<String, ApiError> {
 pub(crate) struct Metadata {
     pub(crate) filename: DisplayName,
     pub(crate) options: UploadOptions,
+    /// The first name that is no option's.
+    unknown: Option<String>,
 }
 
 impl Metadata {
-    /// Parses `name value,name value`. Unknown names are ignored.
+    /// Parses `name value,name value`.
     pub(crate) fn of(text: &str) -> Result<Self, ApiError> {
-        let (mut filename, mut options) = (None, UploadOptions::default());
+        let (mut filename, mut options, mut unknown) = (None, UploadOptions::default(), None);
         for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once(' ').unwrap_or((pair, ""));
             let value = BASE64_STANDARD.decode(value.trim()).ok();
@@ -94,13 +96,19 @@ impl Metadata {
                     return Err(ApiError::RepeatedField { field: "filename" });
                 }
             } else if let Some(name) = UploadOptions::known(name) {
-                let value = value.filter(|value| value.len() <= VALUE_BYTES_MAX);
                 options.set(name, value.as_deref())?;
-            } else {
-                refuse_misspelt(name)?;
+            } else if unknown.is_none() && refuse_unknown(name).is_err() {
+                unknown = Some(name.to_owned());
             }
         }
-        Ok(Self { filename: filename.unwrap_or_else(|| DisplayName::new("")), options })
+        let filename = filename.unwrap_or_else(|| DisplayName::new(""));
+        Ok(Self { filename, options, unknown })
+    }
+
+    /// Refuses unknown names, when an upload is created: one that exists may have been created by a version that
+    /// ignores them.
+    pub(crate) fn check_names(&self) -> Result<(), ApiError> {
+        self.unknown.as_deref().map_or(Ok(()), refuse_unknown)
     }
 }
 
@@ -163,8 +171,12 @@ mod tests {
         let of = |text: &str| Metadata::of(text).map(|metadata| metadata.filename.to_string());
         assert_eq!(of("").expect("nothing"), "video");
         // filename: ../a.mp4, mode: fast; `filetype` is not an option.
-        let valid = "filename Li4vYS5tcDQ=, mode ZmFzdA==,filetype dmlkZW8vbXA0,valueless";
+        let valid = "filename Li4vYS5tcDQ=, mode ZmFzdA==,filetype dmlkZW8vbXA0";
         assert_eq!(of(valid).expect("valid"), "a.mp4");
+        Metadata::of(valid).expect("valid").check_names().expect("nothing unknown");
+        let unknown = Metadata::of("modes ZmFzdA==,filetype,valueless").expect("of an old version");
+        let refused = unknown.check_names().expect_err("unknown").to_string();
+        assert!(refused.ends_with("Did you mean `mode`?"), "{refused}");
         for (wrong, code) in [
             ("filename ***", "invalid_header"),
             ("filename YQ==,filename YQ==", "repeated_field"),

@@ -16,7 +16,8 @@ use crate::http::openapi::Bytes;
 use crate::http::problem::ApiError;
 use crate::http::service::{LiveService, Service};
 use crate::http::upload::body::{discard, refuse};
-use crate::http::upload::{admit, check_webhook, client_of, origin};
+use crate::http::upload::request::{check_content_coding, check_webhook};
+use crate::http::upload::{admit, client_of, origin};
 use crate::policy::admission::Request as Admission;
 use crate::policy::job::JobId;
 use crate::store::Pressure;
@@ -292,9 +293,12 @@ async fn begin_upload(
     parts: &Parts,
 ) -> Result<(Append, ResumableRecord), ApiError> {
     let headers = &parts.headers;
+    check_content_coding(headers)?;
     let length = headers::length(headers)?;
     let metadata = headers::metadata(headers)?;
-    let Metadata { options, .. } = Metadata::of(&metadata)?;
+    let parsed = Metadata::of(&metadata)?;
+    parsed.check_names()?;
+    let options = parsed.options;
     check_webhook(service, &options)?;
     options.options(service.models)?;
     let checksum = headers::checksum(headers)?;
@@ -320,6 +324,7 @@ async fn begin_append(
     parts: &Parts,
 ) -> Result<(Append, ResumableRecord), ApiError> {
     headers::check_content_type(&parts.headers)?;
+    check_content_coding(&parts.headers)?;
     let offset = headers::offset(&parts.headers)?;
     let checksum = headers::checksum(&parts.headers)?;
     let (lock, record) = find(service, id).await?;

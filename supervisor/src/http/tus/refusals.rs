@@ -3,12 +3,12 @@
 use crate::http::openapi::refusals::refusals;
 
 refusals! {
-    ResumableStartRefusals: TusVersion InvalidHeader RepeatedField ConflictingFields
-        InvalidField WebhooksOff UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow
+    ResumableStartRefusals: TusVersion InvalidHeader UnsupportedContentCoding RepeatedField ConflictingFields
+        InvalidField WebhooksOff WebhookAddress UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow
         UploadBroken UploadLocked ChecksumMismatch TooManyResumable QueueFull MemoryShort
         DiskFull StoreUnreachable JournalUnreachable JournalLost Overloaded TooManyUploads TooManyJobs OtherOrigin Paused Stopping;
     ResumableAppendRefusals: TusVersion UnknownAddress UploadNotFound InvalidHeader
-        UnsupportedMediaType OffsetConflict UploadBeyondLength UploadStalled UploadTooSlow
+        UnsupportedMediaType UnsupportedContentCoding OffsetConflict UploadBeyondLength UploadStalled UploadTooSlow
         UploadBroken UploadLocked ChecksumMismatch QueueFull MemoryShort DiskFull StoreUnreachable JournalUnreachable JournalLost
         Overloaded OtherOrigin Paused Stopping;
     ResumableRefusals: Overloaded TusVersion UnknownAddress UploadNotFound UploadLocked

@@ -7,7 +7,7 @@ use crate::http::problem::ApiError;
 use crate::http::upload::body::Chunks;
 use crate::http::upload::file_writer::FileWriter;
 use crate::http::upload::form_bytes::{FormBytesError, Unparsed, form_bytes};
-use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, refuse_misspelt};
+use crate::http::upload::options::{UploadOptions, refuse_unknown, unknown};
 use crate::http::upload::received_file::{ReceivedFile, ReceivingFile};
 use crate::policy::admission::ENVELOPE_BYTES_MAX;
 use crate::policy::display_name::DisplayName;
@@ -57,9 +57,12 @@ pub(crate) async fn receive(
             }
             name => {
                 if let Some(name) = name.and_then(UploadOptions::known) {
-                    options.set(name, read_text(field).await?.as_deref())?;
+                    let bytes_max = UploadOptions::value_bytes_max(name);
+                    options.set(name, read_text(field, bytes_max).await?.as_deref())?;
+                } else if field.field.file_name().is_some() {
+                    return Err(unknown(name.unwrap_or_default(), Some("file")));
                 } else {
-                    refuse_misspelt(name.unwrap_or_default())?;
+                    refuse_unknown(name.unwrap_or_default())?;
                     while field.chunk().await?.is_some() {}
                 }
             }
@@ -95,11 +98,11 @@ async fn receive_video(
     Ok(receiving.finish())
 }
 
-/// The text of a field; none if it is not UTF-8 or too long for any option.
-async fn read_text(mut field: FieldData<'_>) -> Result<Option<String>, ApiError> {
+/// The text of a field; none if it is not UTF-8 or too long.
+async fn read_text(mut field: FieldData<'_>, bytes_max: usize) -> Result<Option<String>, ApiError> {
     let mut text = Vec::new();
     while let Some(chunk) = field.chunk().await? {
-        if text.len() + chunk.len() > VALUE_BYTES_MAX {
+        if text.len() + chunk.len() > bytes_max {
             return Ok(None);
         }
         text.extend_from_slice(&chunk);

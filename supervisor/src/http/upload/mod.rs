@@ -12,6 +12,7 @@ mod form_bytes;
 pub(crate) mod idempotency;
 pub(crate) mod options;
 pub(crate) mod received_file;
+pub(crate) mod request;
 
 use crate::dispatcher::status::Status;
 use crate::dispatcher::{SubmitError, Ticket};
@@ -25,21 +26,20 @@ use crate::http::upload::body::{Chunks, refuse};
 use crate::http::upload::description::{UploadForm, UploadQuery};
 use crate::http::upload::file_writer::FileWriter;
 use crate::http::upload::form::{FormLimits, Received};
-use crate::http::upload::options::{UploadOptions, VALUE_BYTES_MAX, refuse_misspelt};
 use crate::http::upload::received_file::{ReceivedFile, ReceivingFile};
+use crate::http::upload::request::{UploadEncoding, UploadRequest, check_webhook};
 use crate::policy::admission::Request as Admission;
 use crate::policy::client::ClientAddress;
-use crate::policy::display_name::DisplayName;
 use crate::policy::job::{JobId, Upload};
 use crate::runner::attempt::origin::Origin;
 use crate::store::PartialUpload;
 use crate::webhook::address::WebhookUrl;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Query, Request, State};
-use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body::Body as _;
 use serde::Serialize;
@@ -63,8 +63,8 @@ pub(crate) struct Accepted {
 }
 
 refusals! {
-    UploadRefusals: UnsupportedMediaType MalformedQuery MalformedForm MissingFile RepeatedField
-        ConflictingFields InvalidField ModelNotInstalled WebhooksOff UploadTooLarge FormTooLarge UploadStalled
+    UploadRefusals: UnsupportedMediaType UnsupportedContentCoding MalformedQuery MalformedForm MissingFile RepeatedField
+        ConflictingFields InvalidField ModelNotInstalled WebhooksOff WebhookAddress UploadTooLarge FormTooLarge UploadStalled
         UploadTooSlow UploadBroken QueueFull MemoryShort DiskFull StoreUnreachable JournalUnreachable JournalLost Overloaded
         TooManyUploads TooManyJobs KeyReused KeyBusy OtherOrigin Paused Stopping;
 }
@@ -113,99 +113,6 @@ async fn receive(service: &Service, request: Request) -> Response {
         Err(error) => Err(error),
     };
     done.map_or_else(IntoResponse::into_response, accepted)
-}
-
-/// An upload request without its body.
-struct UploadRequest {
-    encoding: UploadEncoding,
-    filename: DisplayName,
-    options: UploadOptions,
-    /// SHA-256 of the `Idempotency-Key`.
-    key: Option<String>,
-}
-
-/// How the video is encoded in the body.
-enum UploadEncoding {
-    /// As a form with this boundary.
-    Form(String),
-    /// The body is the video.
-    Plain,
-}
-
-impl UploadRequest {
-    fn of(parts: &Parts) -> Result<Self, ApiError> {
-        let encoding = UploadEncoding::of(parts)?;
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-            .map_err(|_| ApiError::MalformedQuery)?;
-        let (mut filename, mut options) = (None, UploadOptions::default());
-        for (name, value) in &pairs {
-            if name == "filename" {
-                if filename.replace(DisplayName::new(value)).is_some() {
-                    return Err(ApiError::RepeatedField { field: "filename" });
-                }
-            } else if let Some(name) = UploadOptions::known(name) {
-                options.set(
-                    name,
-                    Some(value).filter(|value| value.len() <= VALUE_BYTES_MAX).map(String::as_str),
-                )?;
-            } else {
-                refuse_misspelt(name)?;
-            }
-        }
-        let filename = filename.unwrap_or_else(|| DisplayName::new(""));
-        Ok(Self { encoding, filename, options, key: idempotency::key(&parts.headers)? })
-    }
-}
-
-impl UploadRequest {
-    /// Refuses what can be refused without the body; `bytes` is the size of the body, if known.
-    fn check(self, service: &Service, bytes: Option<u64>) -> Result<Self, ApiError> {
-        check_webhook(service, &self.options)?;
-        service.models.require(self.options.model())?;
-        let upload_bytes_max = service.config.upload_bytes_max;
-        match self.encoding {
-            // Unlike a form, a plain body contains only the video.
-            UploadEncoding::Plain if bytes > Some(upload_bytes_max) => {
-                Err(ApiError::UploadTooLarge { upload_bytes_max })
-            }
-            _ => Ok(self),
-        }
-    }
-}
-
-/// Refuses a webhook URL if webhooks are not configured.
-pub(crate) fn check_webhook(service: &Service, options: &UploadOptions) -> Result<(), ApiError> {
-    match options.webhook() {
-        Some(_) if !service.webhooks.are_enabled() => Err(ApiError::WebhooksOff),
-        _ => Ok(()),
-    }
-}
-
-/// Media types of a plain video; browsers send those of images for animations.
-const PLAIN: [&str; 7] = [
-    "video/",
-    "application/octet-stream",
-    "application/mxf",
-    "application/ogg",
-    "image/apng",
-    "image/gif",
-    "image/png",
-];
-
-impl UploadEncoding {
-    /// A PUT without `Content-Type` is the plain video.
-    fn of(parts: &Parts) -> Result<Self, ApiError> {
-        let kind = match parts.headers.get(CONTENT_TYPE) {
-            None if parts.method == Method::PUT => return Ok(Self::Plain),
-            kind => kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default(),
-        };
-        let lower = kind.to_ascii_lowercase();
-        if PLAIN.iter().any(|plain| lower.starts_with(plain)) {
-            return Ok(Self::Plain);
-        }
-        let boundary = multer::parse_boundary(kind).map_err(|_| ApiError::UnsupportedMediaType)?;
-        Ok(Self::Form(boundary))
-    }
 }
 
 /// Admits an upload: first by the limits of its client, then by those of the service.

@@ -8,10 +8,21 @@ use crate::webhook::address::WebhookUrl;
 use bodyscript_protocol::options::{LandmarkModel, OPTIONS, Options};
 
 /// Maximum length of an option value, in bytes.
-pub(crate) const VALUE_BYTES_MAX: usize = 256;
+const VALUE_BYTES_MAX: usize = 256;
+
+/// Maximum length of a webhook URL, in bytes.
+const WEBHOOK_URL_BYTES_MAX: usize = 2048;
+
+/// Maximum length of the name of an option in an error message, in characters.
+const NAME_SHOWN_MAX: usize = 40;
 
 /// The one option that is not for the worker.
 pub(crate) const WEBHOOK_URL: &str = "webhook_url";
+
+/// Names that are no options and have no effect: what upload libraries tell of every file (Uppy, tus-js-client), and the
+/// default charset of a form (RFC 7578, 4.6).
+const WITHOUT_EFFECT: [&str; 6] =
+    ["filename", "filetype", "name", "type", "relativePath", "_charset_"];
 
 fn names() -> impl Iterator<Item = &'static str> {
     OPTIONS.iter().map(|row| row.name).chain([WEBHOOK_URL])
@@ -31,8 +42,14 @@ impl UploadOptions {
         names().find(|known| *known == name)
     }
 
-    /// Sets a known option; the value is none if it is not UTF-8 or longer than any valid one.
+    /// Maximum length of a value of this option, in bytes.
+    pub(crate) fn value_bytes_max(field: &str) -> usize {
+        if field == WEBHOOK_URL { WEBHOOK_URL_BYTES_MAX } else { VALUE_BYTES_MAX }
+    }
+
+    /// Sets a known option; the value is none if it is not UTF-8 or was too long to be read.
     pub(crate) fn set(&mut self, field: &'static str, value: Option<&str>) -> Result<(), ApiError> {
+        let value = value.filter(|value| value.len() <= Self::value_bytes_max(field));
         let text = value.unwrap_or_default().trim();
         match OPTIONS.iter().find(|row| row.name == field) {
             Some(row) if (row.set)(&mut self.options, text) => {}
@@ -40,7 +57,9 @@ impl UploadOptions {
                 return Err(ApiError::InvalidField { field, accepted: row.values.to_string() });
             }
             None => {
-                let accepted = format!("an http or https URL of at most {VALUE_BYTES_MAX} bytes");
+                let accepted = format!(
+                    "an http or https URL of at most {WEBHOOK_URL_BYTES_MAX} bytes, without user name and password"
+                );
                 let url = text.parse().map_err(|_| ApiError::InvalidField { field, accepted })?;
                 self.webhook = Some(url);
             }
@@ -78,13 +97,17 @@ impl UploadOptions {
     }
 }
 
-/// Refuses a name that is similar to an option's; other names are ignored, because clients send
-/// fields of their own.
-pub(crate) fn refuse_misspelt(name: &str) -> Result<(), ApiError> {
-    match nearest(name, names()) {
-        Some(suggestion) => Err(ApiError::UnknownOption { name: name.to_owned(), suggestion }),
-        None => Ok(()),
+/// Refuses a name that is no option's, unless it is one that clients send by themselves.
+pub(crate) fn refuse_unknown(name: &str) -> Result<(), ApiError> {
+    if WITHOUT_EFFECT.contains(&name) {
+        return Ok(());
     }
+    Err(unknown(name, nearest(name, names().chain(["file", "filename"]))))
+}
+
+/// The refusal of a name that is no option's.
+pub(crate) fn unknown(name: &str, suggestion: Option<&'static str>) -> ApiError {
+    ApiError::UnknownOption { name: name.chars().take(NAME_SHOWN_MAX).collect(), suggestion }
 }
 
 #[cfg(test)]
@@ -116,9 +139,30 @@ mod tests {
             Sampling::every(2).expect("one")
         );
         assert_eq!(UploadOptions::known("tempo"), None);
-        refuse_misspelt("tempo").expect("an unrelated name");
-        let refused = refuse_misspelt("intervall").expect_err("similar").to_string();
-        assert!(refused.ends_with("Did you mean `interval`?"), "{refused}");
+        let url = |bytes: usize| format!("https://a.example/{}", "p".repeat(bytes - 18));
+        for (name, longest, one_more) in [
+            (WEBHOOK_URL, url(WEBHOOK_URL_BYTES_MAX), url(WEBHOOK_URL_BYTES_MAX + 1)),
+            ("mode", format!("{:>VALUE_BYTES_MAX$}", "fast"), " ".repeat(VALUE_BYTES_MAX) + "fast"),
+        ] {
+            UploadOptions::default().set(name, Some(&longest)).expect(name);
+            let refused = UploadOptions::default().set(name, Some(&one_more)).expect_err(name);
+            assert!(name == "mode" || refused.to_string().contains("2048 bytes"), "{refused}");
+        }
+        for harmless in WITHOUT_EFFECT {
+            refuse_unknown(harmless).expect(harmless);
+        }
+        for (name, hint) in [
+            ("intervall", "Did you mean `interval`?"),
+            ("Mode", "Did you mean `mode`?"),
+            ("files", "Did you mean `file`?"),
+            ("tempo", "send no other."),
+            ("", "send no other."),
+        ] {
+            let refused = refuse_unknown(name).expect_err(name).to_string();
+            assert!(refused.contains(&format!("`{name}`")) && refused.ends_with(hint), "{refused}");
+        }
+        let long = refuse_unknown(&"ä".repeat(5000)).expect_err("unknown").to_string();
+        assert!(long.len() < 200, "{long}");
     }
 
     #[test]
