@@ -9,10 +9,10 @@ use reqwest::Method;
 use reqwest::StatusCode;
 use reqwest::blocking::Response;
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE,
-    RANGE, VARY,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    IF_RANGE, RANGE, VARY,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 /// Sends a request that accepts gzip to the operator listener.
@@ -162,6 +162,37 @@ pub(crate) fn exposition(text: &str) -> Result<BTreeMap<String, Family>> {
     Ok(families)
 }
 
+/// Parses an exposition in the Prometheus text format 0.0.4, in which each family has help and a type.
+fn text_exposition(text: &str) -> Result<BTreeMap<String, f64>> {
+    let mut samples = BTreeMap::new();
+    let (mut family, mut kind) = ("", "");
+    for line in text.lines() {
+        let whole = || line.to_owned();
+        if let Some(described) = line.strip_prefix("# HELP ") {
+            let (name, help) = described.split_once(' ').with_context(whole)?;
+            ensure!(help.ends_with('.') && name != family, "{line}");
+            (family, kind) = (name, "");
+        } else if let Some(typed) = line.strip_prefix("# TYPE ") {
+            let (name, reported) = typed.split_once(' ').with_context(whole)?;
+            ensure!(name == family && kind.is_empty(), "{line} in {family}");
+            kind = reported;
+        } else {
+            let (sample, value) = line.rsplit_once(' ').with_context(whole)?;
+            let plain = sample.split('{').next().unwrap_or_default();
+            let suffix = plain.strip_prefix(family).with_context(whole)?;
+            let allowed: &[&str] = match kind {
+                "counter" | "gauge" => &[""],
+                "histogram" => &["_bucket", "_count", "_sum"],
+                kind => anyhow::bail!("{line} of a {kind}"),
+            };
+            ensure!(allowed.contains(&suffix), "{line} of a {kind}");
+            ensure!((kind == "counter") == family.ends_with("_total"), "{line} of a {kind}");
+            samples.insert(sample.to_owned(), value.parse().with_context(whole)?);
+        }
+    }
+    Ok(samples)
+}
+
 #[test]
 fn prometheus_metrics_are_valid_and_count() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -192,6 +223,17 @@ fn prometheus_metrics_are_valid_and_count() -> Result<()> {
     ] {
         assert_eq!(value(sample), Some(expected), "{sample} in {families:#?}");
     }
+    let accept = "application/openmetrics-text;q=0.1, text/plain;version=0.0.4";
+    let plain = ask(&server, Method::GET, "/metrics", &[(ACCEPT.as_str(), accept)])?;
+    assert_eq!(plain.headers()[CONTENT_TYPE], "text/plain; version=0.0.4; charset=utf-8");
+    let vary: Vec<_> = plain.headers().get_all(VARY).iter().collect();
+    assert!(vary.iter().any(|vary| *vary == "accept"), "{vary:?}");
+    let mut text = String::new();
+    GzDecoder::new(&plain.bytes()?[..]).read_to_string(&mut text)?;
+    let samples = text_exposition(&text)?;
+    assert_eq!(samples["bodyscript_attempts_total{end=\"crash\"}"], 2.0);
+    let names = families.values().flat_map(|family| family.samples.iter().map(|(name, _)| name));
+    assert_eq!(samples.keys().collect::<BTreeSet<_>>(), names.collect(), "the same in both");
     assert!(value("bodyscript_supervisor_resident_bytes") > Some(1e6), "{families:#?}");
     assert!(value("bodyscript_start_time_seconds") > Some(1.7e9), "{families:#?}");
     Ok(())

@@ -1,5 +1,6 @@
 //! Routes for operators and monitoring: health, metrics, the live monitor.
 
+mod exposition;
 pub(crate) mod health;
 pub(crate) mod job_metrics;
 pub(crate) mod monitor;

@@ -1,16 +1,18 @@
-//! `/metrics`: metrics of the service in the OpenMetrics text format.
+//! `/metrics`: metrics of the service, in the text format that the client prefers.
 //!
 //! Counters and histograms are updated where events occur; gauges are read at each scrape. Labels
 //! have a small fixed set of values, none of them from clients.
 
 use crate::dispatcher::{Counts, Health, SharedJournalReport};
 use crate::http::operators::OperatorRefusals;
+use crate::http::operators::exposition::{Format, to_prometheus};
 use crate::http::operators::health::query;
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::runner::containment::own_memory::own_rss_bytes;
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -32,18 +34,27 @@ struct StateLabel {
     state: &'static str,
 }
 
-/// Metrics in OpenMetrics format, for Prometheus
+/// Metrics for Prometheus
+///
+/// In the OpenMetrics format, or in the Prometheus text format 0.0.4 if `Accept` prefers `text/plain`.
 #[utoipa::path(get, path = "/metrics", tag = "operators", operation_id = "get_metrics",
     security(("bearer" = []), ("basic" = []), ()),
-    responses((status = 200, description = "The metrics", body = String,
-        content_type = "application/openmetrics-text"),
+    responses((status = 200, description = "The metrics",
+        content((String = "application/openmetrics-text"), (String = "text/plain"))),
         OperatorRefusals))]
-pub(crate) async fn metrics(State(service): State<Service>) -> Result<Response, ApiError> {
+pub(crate) async fn metrics(
+    State(service): State<Service>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let health = query(&service).await.map_err(|_| ApiError::Stopping)?;
     let mut text = String::new();
     encode(&mut text, &registry(&service, &health)).map_err(|_| ApiError::Internal)?;
-    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(CONTENT_TYPE, media_type)], text).into_response())
+    let format = Format::accepted(&headers);
+    let text = match format {
+        Format::OpenMetrics => text,
+        Format::Prometheus => to_prometheus(&text),
+    };
+    Ok(([(CONTENT_TYPE, format.media_type()), (VARY, "accept")], text).into_response())
 }
 
 fn registry(service: &Service, health: &Health) -> Registry {
