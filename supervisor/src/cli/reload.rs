@@ -41,6 +41,7 @@ mod tests {
         models_dir = "/elsewhere/models"
         token_file = "/elsewhere/token"
         cors_origins = ["https://example.org"]
+        gallery_dir = "/elsewhere/gallery"
         client_uploads_per_minute_max = 7
         client_jobs_max = 7
         client_connections_max = 7

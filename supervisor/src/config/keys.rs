@@ -28,7 +28,7 @@ const LAYERS_REQUIRED: [&str; 5] = names([
 
 /// Every key, in the order of the help.
 #[rustfmt::skip]
-pub(crate) static KEYS: [Key; 61] = [
+pub(crate) static KEYS: [Key; 62] = [
     Key::new("listen", "ADDR:PORT", text("127.0.0.1:8000"), "Address and port to listen on").at_next_start(),
     Key::new("operator_listen", "ADDR:PORT", text("127.0.0.1:8001"),
         "Address and port of the operator listener, or off; needs a token unless it is loopback").at_next_start(),
@@ -121,6 +121,8 @@ pub(crate) static KEYS: [Key; 61] = [
         "File with the operator token (default: the systemd credential `token`, if it exists)"),
     Key::new("cors_origins", "ORIGIN", list(&[]),
         "Origins allowed to call the service from a browser (CORS); * allows all"),
+    Key::new("gallery_dir", "DIR", Kind::Path,
+        "Folder with examples for /api/gallery: DIR/CATEGORY/EXAMPLE/, as `bodyscript run -o DIR/CATEGORY` writes them"),
     Key::new("client_uploads_per_minute_max", "N", number(60, 1..=60_000),
         "Maximum number of uploads per minute and client"),
     Key::new("client_jobs_max", "N", number(6, 1..=100_000), "Maximum number of unfinished jobs per client"),

@@ -82,6 +82,8 @@ pub(crate) struct Config {
     pub resumable: ResumableLimits,
     /// Settings of webhooks.
     pub webhook: WebhookConfig,
+    /// Folder of the examples in the gallery.
+    pub gallery_dir: Option<PathBuf>,
     /// Settings of access control.
     pub access: AccessConfig,
     /// How long running jobs may take to finish when the service stops.
@@ -152,6 +154,7 @@ impl Config {
             http: HttpLimits::read(given)?,
             resumable: resumable(given, pressure_ttl)?,
             webhook: WebhookConfig::read(given)?,
+            gallery_dir: given.file("gallery_dir", || None)?,
             access: AccessConfig::read(given)?,
             drain_max: given.seconds("drain_s_max")?,
             log: given.text("log", log)?,

@@ -5,6 +5,7 @@ pub(crate) mod api;
 pub(crate) mod blocking;
 pub(crate) mod connections;
 pub(crate) mod extract;
+pub(crate) mod gallery;
 pub(crate) mod jobs;
 pub(crate) mod middleware;
 pub(crate) mod openapi;

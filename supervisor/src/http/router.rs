@@ -1,6 +1,7 @@
 //! The routes of the service.
 
 use crate::http::api::Api;
+use crate::http::gallery;
 use crate::http::jobs::{self, events, files, poses};
 use crate::http::middleware::{operators_only, unidentified_clients};
 use crate::http::openapi::{self, Documents, Outline, info, problems};
@@ -52,6 +53,8 @@ pub(crate) fn api(service: Service, settings: watch::Receiver<Settings>) -> Api 
         .routes(routes!(jobs::cleanup))
         .routes(routes!(files::serve))
         .routes(routes!(files::download))
+        .routes(routes!(gallery::list))
+        .routes(routes!(gallery::file))
         .routes(routes!(problems::all))
         .routes(routes!(problems::one))
         .routes(routes!(health::health))

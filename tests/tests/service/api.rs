@@ -2,10 +2,11 @@
 
 use anyhow::{Context, Result};
 use bodyscript_tests::polling::wait_until;
+use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::start_fault_service;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, ORIGIN, RETRY_AFTER};
-use serde_json::Value;
+use reqwest::header::{CONTENT_TYPE, ORIGIN, RANGE, RETRY_AFTER};
+use serde_json::{Value, json};
 
 /// Browsers name the files so.
 #[test]
@@ -116,4 +117,64 @@ fn configured_origins_may_call_the_api() -> Result<()> {
         plain.client().get(plain.url("/api")).header(ORIGIN, "https://a.example").send()?;
     assert!(!answer.headers().contains_key(header), "no origin is allowed");
     Ok(())
+}
+
+#[test]
+fn the_gallery_has_the_examples_of_the_operator_and_their_media() -> Result<()> {
+    let gallery = tempfile::tempdir()?;
+    let example = gallery.path().join("dance/a waltz");
+    std::fs::create_dir_all(&example)?;
+    std::fs::create_dir_all(gallery.path().join("dance/unfinished"))?;
+    for file in ["thumbnail.jpg", "preview.mp4", "output.mp4", "pose_data.csv"] {
+        std::fs::write(example.join(file), format!("the bytes of {file}"))?;
+    }
+    let folder = gallery.path().to_str().context("a plain path")?;
+    let server =
+        start_fault_service(&["--gallery-dir", folder, "--cors-origins", "https://a.example"])?;
+    let list = server.json("/api/gallery")?;
+    let base = "/api/gallery/dance/a%20waltz";
+    let expected = json!({"videos": [{
+        "id": "dance/a waltz", "title": "a waltz", "category": "dance",
+        "thumbnail": format!("{base}/thumbnail.jpg"), "preview": format!("{base}/preview.mp4"),
+        "full": format!("{base}/output.mp4"), "accuracy": null, "duration": null,
+    }]});
+    assert_eq!(list, expected);
+    let full = server.client().get(server.url(&format!("{base}/output.mp4")));
+    let part = full.header(RANGE, "bytes=4-8").send()?;
+    assert_eq!((part.status(), part.text()?), (StatusCode::PARTIAL_CONTENT, "bytes".to_owned()));
+    for nothing in [
+        format!("{base}/pose_data.csv"),
+        "/api/gallery/dance/unfinished/output.mp4".to_owned(),
+        "/api/gallery/dance/..%2Fdance%2Fa%20waltz/output.mp4".to_owned(),
+        "/api/gallery/%2E%2E/dance/output.mp4".to_owned(),
+    ] {
+        assert_eq!(server.get(&nothing)?.status(), StatusCode::NOT_FOUND, "{nothing}");
+    }
+
+    // Media elements of another origin's page do not say which one it is.
+    let job = submit_raw(&server)?;
+    let policy = |server: &TestServer, path: &str| {
+        let answer = server.get(path)?;
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        Ok::<_, anyhow::Error>(answer.headers()["cross-origin-resource-policy"].clone())
+    };
+    let file = |job: &str, name: &str| format!("/api/serve/{job}/{name}");
+    assert_eq!(policy(&server, &format!("{base}/preview.mp4"))?, "cross-origin");
+    assert_eq!(policy(&server, &file(&job, "thumbnail.jpg"))?, "cross-origin");
+    assert_eq!(policy(&server, &file(&job, "pose_data.csv"))?, "same-origin");
+
+    let without = start_fault_service(&[])?;
+    assert_eq!(without.json("/api/gallery")?, json!({"videos": []}));
+    let job = submit_raw(&without)?;
+    assert_eq!(policy(&without, &file(&job, "thumbnail.jpg"))?, "same-origin");
+    Ok(())
+}
+
+/// Uploads a video and waits until it is completed; gives the job's id.
+fn submit_raw(server: &TestServer) -> Result<String> {
+    let request = server.client().put(server.url("/api/upload")).body("FAULT ok\n");
+    let accepted: Value = request.send()?.json()?;
+    let job = accepted["job_id"].as_str().context("an id")?.to_owned();
+    assert_eq!(server.await_end(&job)?["status"], "completed");
+    Ok(job)
 }

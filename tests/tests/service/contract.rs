@@ -139,6 +139,8 @@ fn addresses(template: &str, id: &str) -> Vec<String> {
         ("{id}", values(id)),
         ("{name}", names.map(String::from).into()),
         ("{kind}", names.map(String::from).into()),
+        ("{category}", ["dance", "%ff"].map(String::from).into()),
+        ("{example}", ["waltz"].map(String::from).into()),
         ("{code}", ["queue_full", "not_a_video", "nothing", "%ff"].map(String::from).into()),
     ] {
         open = open
@@ -229,7 +231,13 @@ fn every_response_matches_the_openapi_document() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let video = folder.path().join("video");
     std::fs::write(&video, "FAULT ok\n")?;
-    let server = start_fault_service(&["--queue-max", "1000"])?;
+    let gallery = folder.path().join("gallery");
+    std::fs::create_dir_all(gallery.join("dance/waltz"))?;
+    for file in ["thumbnail.jpg", "preview.mp4", "output.mp4"] {
+        std::fs::write(gallery.join("dance/waltz").join(file), file.repeat(5))?;
+    }
+    let gallery = gallery.to_str().context("a plain path")?;
+    let server = start_fault_service(&["--queue-max", "1000", "--gallery-dir", gallery])?;
     let mut contract = Contract::of(&server)?;
     let id = server.submit(&video)?;
     server.await_end(&id)?;

@@ -5,6 +5,7 @@
 
 use crate::dispatcher::Results;
 use crate::http::extract::PathParam;
+use crate::http::middleware::cors::Media;
 use crate::http::openapi::Bytes;
 use crate::http::openapi::refusals::refusals;
 use crate::http::problem::ApiError;
@@ -33,7 +34,7 @@ refusals! {
 /// The successful responses to a request for a file.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes the responses of `send`")]
-enum FileAnswers {
+pub(crate) enum FileAnswers {
     /// The file, with its own media type
     #[response(status = 200, content_type = "*/*")]
     Whole(Bytes),
@@ -117,7 +118,12 @@ async fn results(service: &Service, id: &str) -> Result<(ResultsOf, DisplayName)
     }
 }
 
-async fn send(path: &Path, artefact: Artefact, request: Request) -> Result<Response, ApiError> {
+/// Sends a file of results, or the part that is asked for.
+pub(crate) async fn send(
+    path: &Path,
+    artefact: Artefact,
+    request: Request,
+) -> Result<Response, ApiError> {
     let mut file = ServeFile::new(path).ignore_multi_range_requests(true);
     let (parts, _) = request.into_parts();
     let mut request = Request::from_parts(parts, Body::empty());
@@ -156,6 +162,9 @@ async fn send(path: &Path, artefact: Artefact, request: Request) -> Result<Respo
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(artefact.media_type()));
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if ["image/", "video/"].iter().any(|kind| artefact.media_type().starts_with(kind)) {
+        response.extensions_mut().insert(Media);
+    }
     Ok(response)
 }
 

@@ -58,6 +58,10 @@ fn allowed_origin<'a>(allowed: &[String], headers: &'a HeaderMap) -> Option<&'a 
     })
 }
 
+/// Marks a response with a picture or a video, which pages of allowed origins may embed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Media;
+
 /// What CORS requires of the response to a request.
 #[derive(Debug)]
 pub(crate) enum Cors {
@@ -93,16 +97,20 @@ impl Cors {
 
     /// Adds the headers for allowed origins.
     pub(crate) fn add_to(self, response: &mut Response) {
+        if matches!(self, Self::Off) {
+            return;
+        }
+        let is_media = response.extensions().get::<Media>().is_some();
         let headers = response.headers_mut();
-        if !matches!(self, Self::Off) {
-            headers.append(VARY, HeaderValue::from_static("Origin"));
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+        // Media elements load without CORS and without saying from which origin, so they need this header.
+        if is_media || !matches!(self, Self::Denied) {
+            let policy = HeaderName::from_static("cross-origin-resource-policy");
+            headers.insert(policy, HeaderValue::from_static("cross-origin"));
         }
         if let Self::Allowed(origin) | Self::Preflight(origin) = self {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-            // Media elements load without CORS, so they need this header.
-            let policy = HeaderName::from_static("cross-origin-resource-policy");
-            headers.insert(policy, HeaderValue::from_static("cross-origin"));
         }
     }
 }
