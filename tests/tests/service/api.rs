@@ -5,7 +5,7 @@ use bodyscript_tests::polling::wait_until;
 use bodyscript_tests::server::TestServer;
 use bodyscript_tests::traces::start_fault_service;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, ORIGIN, RANGE, RETRY_AFTER};
+use reqwest::header::{CONTENT_LOCATION, CONTENT_TYPE, LOCATION, ORIGIN, RANGE, RETRY_AFTER};
 use serde_json::{Value, json};
 
 /// Browsers name the files so.
@@ -80,12 +80,18 @@ fn one_client_cannot_use_every_upload_slot() -> Result<()> {
     for _ in 0..2 {
         let answer = upload("203.0.113.9")?;
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
+        assert_eq!(answer.headers()["ratelimit-policy"], "\"uploads\";q=4;w=60");
+        let left = answer.headers()["ratelimit"].to_str()?;
+        assert!(left.starts_with("\"uploads\";r=") && left.contains(";t="), "{left}");
         jobs.push(answer.json::<Value>()?["job_id"].as_str().context("an id")?.to_owned());
     }
     let refused = upload("203.0.113.9")?;
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     assert!(refused.headers().contains_key(RETRY_AFTER));
+    assert!(refused.headers().contains_key("ratelimit"));
     assert_eq!(refused.json::<Value>()?["code"], "too_many_jobs");
+    let own = server.client().put(server.url("/api/upload")).body("FAULT ok\n").send()?;
+    assert!(!own.headers().contains_key("ratelimit"), "programs of the host have no such limit");
     assert_eq!(upload("203.0.113.10")?.status(), StatusCode::ACCEPTED, "another client");
     for job in jobs {
         let url = server.url(&format!("/api/cancel/{job}"));
@@ -167,6 +173,48 @@ fn the_gallery_has_the_examples_of_the_operator_and_their_media() -> Result<()> 
     assert_eq!(without.json("/api/gallery")?, json!({"videos": []}));
     let job = submit_raw(&without)?;
     assert_eq!(policy(&without, &file(&job, "thumbnail.jpg"))?, "same-origin");
+    Ok(())
+}
+
+#[test]
+fn a_client_that_prefers_to_wait_gets_the_end_or_is_answered_in_time() -> Result<()> {
+    let server = start_fault_service(&["--worker-progress-s-max", "600"])?;
+    let upload = |words: &str, prefer: &'static str| {
+        let request = server.client().put(server.url("/api/upload")).header("prefer", prefer);
+        request.body(format!("FAULT {words}\n")).send()
+    };
+    // On a slow host a job may take longer than the longest wait.
+    wait_until("an upload is answered with the end of its job", || {
+        let answer = upload("ok", "respond-async, wait=9999")?;
+        assert_eq!(answer.headers()["preference-applied"], "wait=50");
+        let address = answer.headers()[LOCATION].clone();
+        if answer.status() == StatusCode::ACCEPTED {
+            return Ok(false);
+        }
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.headers()[CONTENT_LOCATION], address);
+        let status: Value = answer.json()?;
+        assert_eq!(status["status"], "completed", "{status}");
+        assert!(address.to_str()?.ends_with(status["job_id"].as_str().context("an id")?));
+        Ok(true)
+    })?;
+    let over = upload("silent", "wait=1")?;
+    assert_eq!(over.status(), StatusCode::ACCEPTED);
+    assert_eq!(over.headers()["preference-applied"], "wait=1");
+    let address = server.url(over.headers()[LOCATION].to_str()?);
+    let ask = |prefer: &'static str| server.client().get(&address).header("prefer", prefer).send();
+    let waited = ask("wait=1")?;
+    assert_eq!(waited.headers()["preference-applied"], "wait=1");
+    assert!(waited.json::<Value>()?["completed_at"].is_null(), "it has not ended");
+    assert!(!ask("wait=soon")?.headers().contains_key("preference-applied"));
+
+    let id = address.rsplit('/').next().context("an id")?.to_owned();
+    let ended = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| ask("wait=50"));
+        server.client().post(server.url(&format!("/api/cancel/{id}"))).send()?;
+        waiting.join().expect("no panic").context("an answer")
+    })?;
+    assert_eq!(ended.json::<Value>()?["status"], "cancelled");
     Ok(())
 }
 

@@ -4,17 +4,20 @@ pub(crate) mod events;
 pub(crate) mod files;
 pub(crate) mod paging;
 pub(crate) mod poses;
+pub(crate) mod wait;
 
 use crate::dispatcher::status::Status;
 use crate::dispatcher::{Cancelled, Listing};
 use crate::http::extract::JobIdParam;
 use crate::http::jobs::paging::{ListRefusals, Next, Paged, Paging};
+use crate::http::jobs::wait::Wait;
 use crate::http::openapi::refusals::refusals;
 use crate::http::problem::ApiError;
 use crate::http::service::Service;
 use crate::policy::job::JobId;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -25,15 +28,23 @@ refusals! {
 }
 
 /// Get the status of a job
+///
+/// With `Prefer: wait=N` the response is sent when the job has ended or N seconds (at most 50) are over.
 #[utoipa::path(get, path = "/api/status/{id}", tag = "jobs", operation_id = "get_status",
-    params(("id" = String, Path, description = "Job id")),
+    params(("id" = String, Path, description = "Job id"),
+        ("Prefer" = Option<String>, Header, description = "wait=N: seconds to wait for the end of the job")),
     responses((status = 200, description = "The status", body = Status), JobRefusals))]
 pub(crate) async fn status(
     State(service): State<Service>,
     JobIdParam(id): JobIdParam,
-) -> Result<Json<Status>, ApiError> {
-    let status = service.dispatcher.status(id).await?;
-    status.map(Json).ok_or(ApiError::JobNotFound)
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (applied, status) = match Wait::of(request.headers(), request.extensions()) {
+        Some(wait) => wait.status(&service, id).await?,
+        None => (None, service.dispatcher.status(id).await?),
+    };
+    let status = status.ok_or(ApiError::JobNotFound)?;
+    Ok((applied, Json(status)).into_response())
 }
 
 /// Cancel a job

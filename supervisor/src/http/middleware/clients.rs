@@ -8,7 +8,7 @@ use crate::http::middleware::client_address::Peer;
 use crate::http::problem::ApiError;
 use crate::policy::client::ClientAddress;
 use crate::policy::job::JobId;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,6 +56,23 @@ impl Clients {
             self.update(client, |usage| usage.admit(&self.limits, Instant::now()))?;
         }
         Ok(ClientPermit { clients: Arc::clone(self), client })
+    }
+
+    /// Adds what is left of the client's uploads per minute to a response (draft-ietf-httpapi-ratelimit-headers). Nothing for
+    /// clients without that limit.
+    pub(crate) fn add_quota(&self, client: ClientAddress, headers: &mut HeaderMap) {
+        let ClientAddress::Remote(client) = client else { return };
+        let max = self.limits.uploads_per_minute_max;
+        let (left, full_after) = self.update(client, |usage| usage.quota(max, Instant::now()));
+        let window = MINUTE.as_secs();
+        let seconds = full_after.as_millis().div_ceil(1000);
+        for (name, value) in [
+            ("ratelimit-policy", format!("\"uploads\";q={max};w={window}")),
+            ("ratelimit", format!("\"uploads\";r={left};t={seconds}")),
+        ] {
+            let value = HeaderValue::try_from(value).expect("letters and digits");
+            headers.insert(HeaderName::from_static(name), value);
+        }
     }
 
     /// The client that a request counts for.
@@ -111,6 +128,15 @@ impl Client {
         Ok(())
     }
 
+    /// How many uploads are left now, and when all are again.
+    fn quota(&self, per_minute_max: u32, now: Instant) -> (u128, Duration) {
+        let ahead =
+            self.next_arrival.map_or(Duration::ZERO, |time| time.saturating_duration_since(now));
+        let interval = MINUTE / per_minute_max;
+        let left = MINUTE.saturating_sub(ahead).as_nanos() / interval.as_nanos();
+        (left.min(per_minute_max.into()), ahead)
+    }
+
     fn is_idle(&self, now: Instant) -> bool {
         self.uploads == 0
             && self.jobs.is_empty()
@@ -155,13 +181,18 @@ mod tests {
     fn one_upload_above_the_rate_is_refused_until_retry_after() {
         let (limits, now) = (limits(4, 100), Instant::now());
         let mut client = Client::default();
+        assert_eq!(client.quota(4, now), (4, Duration::ZERO));
         for n in 0..4 {
             assert!(client.admit(&limits, now).is_ok(), "upload {n}");
+            let full_after = Duration::from_secs(15 * (n + 1));
+            assert_eq!(client.quota(4, now), (3 - u128::from(n), full_after));
         }
         let Err(ApiError::TooManyUploads { retry_after, .. }) = client.admit(&limits, now) else {
             panic!("a fifth upload within a minute")
         };
         assert_eq!(retry_after, Duration::from_secs(15));
+        assert_eq!(client.quota(4, now + retry_after / 2).0, 0);
+        assert_eq!(client.quota(4, now + retry_after).0, 1);
         assert!(client.admit(&limits, now + retry_after).is_ok());
         assert!(client.admit(&limits, now + retry_after).is_err());
     }

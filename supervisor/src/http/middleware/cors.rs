@@ -18,7 +18,7 @@ const PREFLIGHT: [(HeaderName, &str); 3] = [
     (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, PATCH, DELETE"),
     (
         ACCESS_CONTROL_ALLOW_HEADERS,
-        "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, Traceparent, Tus-Resumable, \
+        "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, Range, Traceparent, Tus-Resumable, \
          Upload-Checksum, Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, \
          X-Request-Id",
     ),
@@ -26,7 +26,8 @@ const PREFLIGHT: [(HeaderName, &str); 3] = [
 ];
 
 /// Response headers that a page may read in addition to the safelisted ones.
-const EXPOSED: &str = "Content-Disposition, Content-Range, Job-Id, Location, Retry-After, \
+const EXPOSED: &str = "Content-Disposition, Content-Range, Job-Id, Location, Preference-Applied, RateLimit, \
+                       RateLimit-Policy, Retry-After, \
                        Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, \
                        Tus-Version, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, \
                        X-Request-Id";

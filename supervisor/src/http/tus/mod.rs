@@ -127,7 +127,8 @@ pub(crate) async fn create(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    match begin_upload(&service, &parts).await {
+    let client = client_of(&service, &parts);
+    let mut response = match begin_upload(&service, &parts).await {
         Ok((append, record)) => {
             let id = append.lock.id();
             let has_bytes = headers::check_content_type(&parts.headers).is_ok();
@@ -147,7 +148,9 @@ pub(crate) async fn create(
             }
         }
         Err(error) => refuse(&parts, body, error),
-    }
+    };
+    service.clients.add_quota(client, response.headers_mut());
+    response
 }
 
 /// Append bytes to a resumable upload

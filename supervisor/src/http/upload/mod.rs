@@ -17,6 +17,7 @@ pub(crate) mod request;
 use crate::dispatcher::status::Status;
 use crate::dispatcher::{SubmitError, Ticket};
 use crate::http::blocking::blocking;
+use crate::http::jobs::wait::Wait;
 use crate::http::middleware::clients::ClientPermit;
 use crate::http::openapi::Bytes;
 use crate::http::openapi::refusals::refusals;
@@ -38,7 +39,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::LOCATION;
+use axum::http::header::{CONTENT_LOCATION, LOCATION};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use http_body::Body as _;
@@ -72,13 +73,17 @@ refusals! {
 /// Upload a video as a form
 ///
 /// Options can be form fields or query parameters. The response contains the job id and is sent
-/// when the video is stored on disk; `Location` is the status of the job.
+/// when the video is stored on disk; `Location` is the status of the job. With `Prefer: wait=N` it is
+/// the status itself if the job ends within N seconds (at most 50).
 #[utoipa::path(post, path = "/api/upload", tag = "jobs",
-    operation_id = "upload_video", params(UploadQuery, idempotency::Key),
+    operation_id = "upload_video", params(UploadQuery, idempotency::Key,
+        ("Prefer" = Option<String>, Header, description = "wait=N: seconds to wait for the end of the job")),
     request_body(content(
         (UploadForm = "multipart/form-data"), (Bytes = "video/*"),
         (Bytes = "application/octet-stream"))),
-    responses((status = 202, description = "A job", body = Accepted), UploadRefusals))]
+    responses((status = 202, description = "A job", body = Accepted),
+        (status = 200, description = "A job that has ended within the time of `Prefer`", body = Status),
+        UploadRefusals))]
 pub(crate) async fn upload(State(service): State<Service>, request: Request) -> Response {
     receive(&service, request).await
 }
@@ -87,16 +92,26 @@ pub(crate) async fn upload(State(service): State<Service>, request: Request) -> 
 ///
 /// Same as POST, with the video as the body.
 #[utoipa::path(put, path = "/api/upload", tag = "jobs",
-    operation_id = "upload_video_as_body", params(UploadQuery, idempotency::Key),
+    operation_id = "upload_video_as_body", params(UploadQuery, idempotency::Key,
+        ("Prefer" = Option<String>, Header, description = "wait=N: seconds to wait for the end of the job")),
     request_body(content((Bytes = "video/*"), (Bytes = "application/octet-stream"))),
-    responses((status = 202, description = "A job", body = Accepted), UploadRefusals))]
+    responses((status = 202, description = "A job", body = Accepted),
+        (status = 200, description = "A job that has ended within the time of `Prefer`", body = Status),
+        UploadRefusals))]
 pub(crate) async fn put(State(service): State<Service>, request: Request) -> Response {
     receive(&service, request).await
 }
 
-/// Handles one upload.
+/// Handles one upload, and tells how many more the client can begin.
 async fn receive(service: &Service, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    let client = client_of(service, &parts);
+    let mut response = receive_one(service, parts, body).await;
+    service.clients.add_quota(client, response.headers_mut());
+    response
+}
+
+async fn receive_one(service: &Service, parts: Parts, body: Body) -> Response {
     let bytes = body.size_hint().exact();
     let admitted = match UploadRequest::of(&parts).and_then(|upload| upload.check(service, bytes)) {
         Ok(upload) => begin(service, &parts, bytes, upload).await,
@@ -106,13 +121,36 @@ async fn receive(service: &Service, request: Request) -> Response {
         Ok(admitted) => admitted,
         Err(error) => return refuse(&parts, body, error),
     };
+    let wait = Wait::of(&parts.headers, &parts.extensions);
     // Frees the buffer that the header was received into.
     drop(parts);
     let done = match receive_body(service, body, started).await {
         Ok(received) => submit_received(service.clone(), received, permit).await,
         Err(error) => Err(error),
     };
-    done.map_or_else(IntoResponse::into_response, accepted)
+    match (done, wait) {
+        (Err(error), _) => error.into_response(),
+        (Ok(status), None) => accepted(status),
+        (Ok(status), Some(wait)) => await_end(service, status, wait).await,
+    }
+}
+
+/// The response to an upload whose client waits for the end of the job: its status if it has ended, else the usual one.
+async fn await_end(service: &Service, accepted_as: Status, wait: Wait) -> Response {
+    // Whatever happens now, the job is accepted.
+    let (applied, status) = wait.status(service, accepted_as.job_id).await.unwrap_or_default();
+    match status.filter(|status| status.completed_at.is_some()) {
+        Some(status) => {
+            let address = status_address(status.job_id);
+            let headers = [(LOCATION, address.clone()), (CONTENT_LOCATION, address)];
+            (StatusCode::OK, applied, headers, Json(status)).into_response()
+        }
+        None => (applied, accepted(accepted_as)).into_response(),
+    }
+}
+
+fn status_address(job: JobId) -> String {
+    format!("/api/status/{job}")
 }
 
 /// Admits an upload: first by the limits of its client, then by those of the service.
@@ -284,7 +322,7 @@ async fn receive_plain(
 }
 
 fn accepted(status: Status) -> Response {
-    let location = format!("/api/status/{}", status.job_id);
+    let location = status_address(status.job_id);
     let body = Accepted {
         job_id: status.job_id,
         status: status.status,
