@@ -1,13 +1,14 @@
 //! Counters since the start of the service, for `/metrics`: finished attempts, and what became of claims in a journal
 //! that hosts share.
 
+use crate::runner::attempt::exit_report::ExitReason;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use std::time::Duration;
 
-/// How an attempt ended: one of the names of [`crate::runner::attempt::exit_report::ExitReason`].
+/// How an attempt ended: one of the names of [`ExitReason`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct EndLabel {
     end: &'static str,
@@ -41,7 +42,12 @@ impl Default for AttemptCounters {
     fn default() -> Self {
         // From a quarter of a second to about nine minutes.
         let seconds = Histogram::new(exponential_buckets(0.25, 2.0, 12));
-        Self { ends: Family::default(), seconds, sharing: SharingCounters::default() }
+        // Every end is there from the start: Prometheus sees no increase in a counter that begins at 1.
+        let ends = Family::default();
+        for end in ExitReason::NAMES {
+            let _: Counter = ends.get_or_create_owned(&EndLabel { end });
+        }
+        Self { ends, seconds, sharing: SharingCounters::default() }
     }
 }
 

@@ -18,6 +18,10 @@ use tokio_util::sync::CancellationToken;
 /// Number of refusals by limit.
 pub(crate) type Refused = Family<LimitLabel, Counter>;
 
+/// The limits whose refusals are counted.
+const LIMITS: [&str; 4] =
+    ["client_connections_max", "connections_max", "client_streams_max", "streams_max"];
+
 /// Metric label: the configuration key of a limit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct LimitLabel {
@@ -49,8 +53,12 @@ impl Connections {
     pub(crate) fn new(http: &HttpLimits, settings: watch::Receiver<Settings>) -> Arc<Self> {
         let HttpLimits { connections_max, streams_max, .. } = *http;
         let table = Mutex::new(Table::new(Capacity { connections_max, streams_max }));
-        let open = Arc::default();
-        Arc::new(Self { table, open, settings, refused: Refused::default() })
+        // Every limit is there from the start: Prometheus sees no increase in a counter that begins at 1.
+        let refused = Refused::default();
+        for limit in LIMITS {
+            let _: Counter = refused.get_or_create_owned(&LimitLabel { limit });
+        }
+        Arc::new(Self { table, open: Arc::default(), settings, refused })
     }
 
     /// Counts an accepted connection; none if a limit is reached.

@@ -57,6 +57,25 @@ pub enum ExitReason {
 }
 
 impl ExitReason {
+    /// The names of all ends.
+    pub(crate) const NAMES: [&str; 15] = [
+        "done",
+        "bad_input",
+        "oom",
+        "rss_cap",
+        "crash",
+        "sigsys",
+        "deadline",
+        "protocol",
+        "cancelled",
+        "operator",
+        "killed",
+        "shutdown",
+        "memory_awaited",
+        "disk_awaited",
+        "spawn_failed",
+    ];
+
     /// The stable name, in status documents, logs and metrics.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -289,11 +289,14 @@ fn the_names_of_ends_do_not_change() {
         (ExitReason::Operator, "operator"),
         (ExitReason::Killed, "killed"),
         (ExitReason::Shutdown, "shutdown"),
+        (ExitReason::MemoryAwaited, "memory_awaited"),
+        (ExitReason::DiskAwaited, "disk_awaited"),
         (ExitReason::SpawnFailed, "spawn_failed"),
     ];
-    for (end, name) in names {
-        assert_eq!(end.name(), name);
+    for (end, name) in &names {
+        assert_eq!(end.name(), *name);
     }
+    assert_eq!(ExitReason::NAMES, names.map(|(_, name)| name));
 }
 
 #[test]
