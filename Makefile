@@ -130,7 +130,9 @@ DATABASE_PACKAGES := postgresql-15 postgresql-client-15 libpq5
 CLOCK_PACKAGES := libfaketime
 PROXIES := target/proxies/.unpacked
 DATABASE := target/database/.unpacked
+PROMETHEUS_PACKAGES := prometheus
 CLOCKS := target/clocks/.unpacked
+PROMETHEUS := target/prometheus/.unpacked
 
 .PHONY: proxy-tools
 proxy-tools: $(PROXIES) ## Fetch the reverse proxies for the tests of docs/proxies
@@ -141,19 +143,38 @@ database-tools: $(DATABASE) ## Fetch PostgreSQL for the tests of hosts that shar
 .PHONY: clock-tools
 clock-tools: $(CLOCKS) ## Fetch libfaketime for the test of hosts whose clocks differ
 
+.PHONY: prometheus-tools
+prometheus-tools: $(PROMETHEUS) ## Fetch promtool for the tests of metrics, alert rules and dashboard
+
 $(PROXIES): UNPACKED := $(PROXY_PACKAGES)
 $(PROXIES): TOOLS := proxy-tools
 $(DATABASE): UNPACKED := $(DATABASE_PACKAGES)
 $(DATABASE): TOOLS := database-tools
 $(CLOCKS): UNPACKED := $(CLOCK_PACKAGES)
 $(CLOCKS): TOOLS := clock-tools
-$(PROXIES) $(DATABASE) $(CLOCKS):
+$(PROMETHEUS): UNPACKED := $(PROMETHEUS_PACKAGES)
+$(PROMETHEUS): TOOLS := prometheus-tools
+$(PROXIES) $(DATABASE) $(CLOCKS) $(PROMETHEUS):
 	@rm -rf $(@D) && mkdir -p $(@D)/packages && cd $(@D)/packages
 	if apt-get download -qq $(UNPACKED) 2>error; then
 		for package in *.deb; do dpkg-deb -x "$$package" ..; done
 		touch ../.unpacked
 	else
 		echo "$(TOOLS): none of the $(words $(UNPACKED)) packages: $$(tail -1 error)"
+	fi
+
+# The form of a dashboard, from the types that Grafana publishes; nothing of it is part of the program.
+DASHBOARD_SCHEMA := target/grafana/dashboard.schema.json
+DASHBOARD_TYPES := target/grafana/node_modules/@grafana/schema/dist/types/raw/dashboard/x/types.gen.d.ts
+
+.PHONY: dashboard-schema
+dashboard-schema: $(DASHBOARD_SCHEMA) ## Fetch the types of dashboards and derive their JSON schema
+
+$(DASHBOARD_SCHEMA):
+	@if npm install --silent --no-save --prefix target/grafana @grafana/schema@13.2.3 ts-json-schema-generator@2.4.0; then
+		target/grafana/node_modules/.bin/ts-json-schema-generator --path $(DASHBOARD_TYPES) --type Dashboard --no-type-check --out $@
+	else
+		echo "dashboard-schema: npm is not there or cannot reach its registry: no types of dashboards"
 	fi
 
 # The sections of a test run, each with the minutes it took. What is downloaded comes while the first compile.
@@ -183,7 +204,7 @@ test: setup ## Run all tests and checks
 	tests/skips.sh count
 
 .PHONY: tools
-tools: browser-tools python-tools proxy-tools database-tools clock-tools heavy-model cargo-deny vm-image
+tools: browser-tools python-tools proxy-tools database-tools clock-tools prometheus-tools dashboard-schema heavy-model cargo-deny vm-image
 
 .PHONY: build-tests
 build-tests:

@@ -37,6 +37,7 @@ put_as 644 systemd/bodyscript.tmpfiles usr/lib/tmpfiles.d/bodyscript.conf
 put 644 systemd/bodyscript.service.d/*.conf systemd/bodyscript-operator.socket usr/share/doc/bodyscript/examples
 put 644 docs/*.md "$debian/copyright" usr/share/doc/bodyscript
 put 644 docs/proxies/* usr/share/doc/bodyscript/proxies
+put 644 docs/monitoring/* usr/share/doc/bodyscript/monitoring
 put_as 644 "$debian/changelog" usr/share/doc/bodyscript/changelog.Debian
 put 644 "$manual"/*.1 usr/share/man/man1
 put_as 644 "$manual/bodyscript.bash" usr/share/bash-completion/completions/bodyscript

@@ -18,6 +18,7 @@ pub mod polling;
 pub mod pose_table;
 pub mod prefilled_state;
 pub mod programs;
+pub mod promtool;
 pub mod proxies;
 pub mod raw_tus;
 pub mod recorded_footage;

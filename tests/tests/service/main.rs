@@ -35,6 +35,7 @@ mod metres;
 mod mode_accuracy;
 mod models;
 mod modes;
+mod monitoring;
 mod multiple_people;
 mod operator_access;
 mod operator_commands;

@@ -1,5 +1,6 @@
 //! What operators see and do of hosts that share a journal: doctor, the list of hosts, pausing, metrics, the monitor.
 
+use crate::monitoring::{is_shared, watched};
 use crate::responses::exposition;
 use anyhow::{Context, Result, ensure};
 use bodyscript_tests::browser::{Browser, ColourScheme};
@@ -14,7 +15,7 @@ use bodyscript_tests::traces::{fault_video, start_fault_service};
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::thread;
 
@@ -264,6 +265,8 @@ fn metrics_count_what_hosts_take_from_each_other() -> Result<()> {
         let value = shown.get(&format!("bodyscript_{name}"));
         assert!(value.copied().is_some_and(is_expected), "{name} is {value:?} in {shown:?}");
     }
+    let served: BTreeSet<_> = shown.keys().filter_map(|name| name.split('{').next()).collect();
+    assert_eq!(watched(), served);
     let report = cluster.host(other).operator_json("/api/metrics")?;
     let shared = &report["shared_journal"];
     let id = shared["host_id"].as_str().context("an id")?;
@@ -311,10 +314,7 @@ fn one_of_the_other_hosts_counts_the_takeover_from_a_killed_one() -> Result<()> 
 fn metrics_of_a_host_of_its_own_have_nothing_of_others() -> Result<()> {
     let server = start_fault_service(&[])?;
     let names: Vec<_> = samples(&server)?.into_keys().collect();
-    let shared = ["journal", "store", "host", "claims", "takeovers", "ends_refused"];
-    let found = names
-        .iter()
-        .filter(|name| shared.iter().any(|word| name.starts_with(&format!("bodyscript_{word}"))));
+    let found = names.iter().filter(|name| is_shared(name));
     assert_eq!(found.collect::<Vec<_>>(), Vec::<&String>::new());
     assert_eq!(server.operator_json("/api/metrics")?["shared_journal"], Value::Null);
     Ok(())
