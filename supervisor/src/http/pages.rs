@@ -38,7 +38,7 @@ const SAMPLE: Asset = Asset {
 };
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 52] = [
+const ASSETS: [Asset; 53] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
