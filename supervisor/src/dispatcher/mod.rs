@@ -46,6 +46,7 @@ use crate::policy::display_name::DisplayName;
 use crate::policy::job::{JobId, Upload};
 use crate::runner::attempt::exit_report::Stop;
 use crate::store::{ArtefactStore, JournalError, Recovered, ResultsOf};
+use bodyscript_protocol::formats::Formats;
 pub(crate) use counters::AttemptCounters;
 pub(crate) use listing::{Listing, Page};
 pub(crate) use poses::PoseSource;
@@ -138,6 +139,8 @@ pub(crate) enum Results {
         of: ResultsOf,
         /// File name of the video, as given by the client.
         filename: DisplayName,
+        /// The formats that were requested.
+        formats: Formats,
     },
     /// The job is not completed.
     NotReady {

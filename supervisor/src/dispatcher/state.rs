@@ -315,6 +315,7 @@ impl State {
             JobState::Completed { completed_at, .. } => Results::Ready {
                 of: ResultsOf { job: id, claim: job.claims, completed_at: *completed_at },
                 filename: job.upload.filename.clone(),
+                formats: job.upload.options.formats,
             },
             state => Results::NotReady { state: state.name() },
         })

@@ -2,7 +2,7 @@
 
 use crate::http::api::Api;
 use crate::http::gallery;
-use crate::http::jobs::{self, events, files, poses};
+use crate::http::jobs::{self, archive, events, files, poses};
 use crate::http::middleware::{operators_only, unidentified_clients};
 use crate::http::openapi::{self, Documents, Outline, info, problems};
 use crate::http::operators::monitor::{self, Monitor};
@@ -55,6 +55,7 @@ pub(crate) fn api(service: Service, settings: watch::Receiver<Settings>) -> Api 
         .routes(routes!(files::download))
         .routes(routes!(gallery::list))
         .routes(routes!(gallery::file))
+        .routes(routes!(archive::download_all))
         .routes(routes!(problems::all))
         .routes(routes!(problems::one))
         .routes(routes!(health::health))

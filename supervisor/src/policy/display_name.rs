@@ -55,14 +55,22 @@ impl DisplayName {
 
     /// A Content-Disposition (RFC 6266) that saves a file as `<stem>_<suffix>`.
     pub fn attachment(&self, suffix: &str) -> String {
-        let name = format!("{}_{suffix}", self.stem());
-        let plain: String = name
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || " -_.".contains(c) { c } else { '_' })
-            .collect();
-        let full = utf8_percent_encode(&name, NOT_ATTR_CHAR);
-        format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{full}")
+        disposition(&format!("{}_{suffix}", self.stem()))
     }
+
+    /// A Content-Disposition that saves an archive as `<stem>.zip`.
+    pub fn archive_attachment(&self) -> String {
+        disposition(&format!("{}.zip", self.stem()))
+    }
+}
+
+fn disposition(name: &str) -> String {
+    let plain: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || " -_.".contains(c) { c } else { '_' })
+        .collect();
+    let full = utf8_percent_encode(name, NOT_ATTR_CHAR);
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{full}")
 }
 
 /// The text with hidden characters escaped, so that no terminal interprets them.
@@ -115,6 +123,8 @@ mod tests {
             "attachment; filename=\"Gr__e _3__output.mp4\"; \
              filename*=UTF-8''Gr%C3%B6%C3%9Fe%20%223%22_output.mp4"
         );
+        let header = DisplayName::new("walk.2.mov").archive_attachment();
+        assert_eq!(header, "attachment; filename=\"walk.2.zip\"; filename*=UTF-8''walk.2.zip");
     }
 
     proptest! {
@@ -124,9 +134,10 @@ mod tests {
             let shown = name.to_string();
             prop_assert!(!shown.is_empty() && shown.chars().count() <= CHARACTERS_MAX);
             prop_assert!(!shown.contains(['/', '\\', '\n', '\r', '\0']));
-            let header = name.attachment("pose_data.csv");
-            prop_assert!(header.bytes().all(|b| (32..127).contains(&b)), "{header}");
-            prop_assert_eq!(header.matches('"').count(), 2);
+            for header in [name.attachment("pose_data.csv"), name.archive_attachment()] {
+                prop_assert!(header.bytes().all(|b| (32..127).contains(&b)), "{header}");
+                prop_assert_eq!(header.matches('"').count(), 2);
+            }
         }
     }
 }

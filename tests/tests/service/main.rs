@@ -5,6 +5,7 @@
 mod accuracy;
 mod api;
 mod apparmor;
+mod archives;
 mod browser;
 mod browser_people;
 mod browser_player;

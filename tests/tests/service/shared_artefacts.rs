@@ -12,6 +12,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Cursor, Read};
+use zip::ZipArchive;
 
 fn start(flags: &[String], more: &[&str]) -> Result<TestServer> {
     let flags: Vec<_> = flags.iter().map(String::as_str).chain(more.iter().copied()).collect();
@@ -72,6 +74,13 @@ fn results_are_served_from_the_store_wherever_the_local_copy_is() -> Result<()> 
     let part = get(&server, &format!("/api/serve/{id}/output.mp4"), Some("bytes=4-7"))?;
     assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
     assert_eq!(part.bytes()?.as_ref(), b"ftyp");
+    let archive = get(&server, &format!("/api/download/{id}/all"), None)?.bytes()?;
+    let mut archive = ZipArchive::new(Cursor::new(archive))?;
+    let mut table = Vec::new();
+    archive.by_name("pose_data.csv")?.read_to_end(&mut table)?;
+    assert!(table == bytes, "the archive has another table");
+    let names: BTreeSet<_> = archive.file_names().map(str::to_owned).collect();
+    assert_eq!(names, &stored - &BTreeSet::from(["outcome.json".to_owned()]));
     let missing = server.get(&format!("/api/serve/{id}/poses.parquet"))?;
     assert_eq!(missing.status(), StatusCode::NOT_FOUND, "it was not asked for");
 
@@ -104,6 +113,8 @@ fn downloads_are_redirected_to_the_store_if_it_is_to_serve_them() -> Result<()> 
     assert!(direct.bytes()? == served.bytes()?);
     let head = client.head(server.url(&format!("/api/download/{id}/csv"))).send()?;
     assert_eq!(head.status(), StatusCode::OK, "the signature is for GET");
+    let archive = client.get(server.url(&format!("/api/download/{id}/all"))).send()?;
+    assert_eq!(archive.status(), StatusCode::OK, "the service makes the archive");
     server.stop()?;
     Ok(())
 }

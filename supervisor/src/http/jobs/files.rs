@@ -22,6 +22,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use bodyscript_protocol::artefact::Artefact;
+use bodyscript_protocol::formats::Formats;
 use std::path::Path;
 use tower_http::services::ServeFile;
 use utoipa::IntoResponses;
@@ -63,7 +64,7 @@ pub(crate) async fn serve(
     request: Request,
 ) -> Result<Response, ApiError> {
     let artefact = Artefact::from_file_name(&name).ok_or(ApiError::FileNotFound)?;
-    let (of, _) = results(&service, &id).await?;
+    let Found { of, .. } = results(&service, job_id(&id)?).await?;
     send(&service.artefacts.result(of, artefact).await?, artefact, request).await
 }
 
@@ -81,7 +82,7 @@ pub(crate) async fn download(
     request: Request,
 ) -> Result<Response, ApiError> {
     let artefact = Artefact::from_name(&kind).ok_or(ApiError::FileNotFound)?;
-    let (of, filename) = results(&service, &id).await?;
+    let Found { of, filename, .. } = results(&service, job_id(&id)?).await?;
     let attachment = filename.attachment(artefact.file_name());
     if request.method() == Method::GET
         && let Some(url) = redirect(&service, of, artefact, &attachment).await?
@@ -109,10 +110,24 @@ async fn redirect(
     Ok(url.map(|url| Redirect::temporary(&url).into_response()))
 }
 
-async fn results(service: &Service, id: &str) -> Result<(ResultsOf, DisplayName), ApiError> {
-    let id: JobId = id.parse().map_err(|_| ApiError::JobNotFound)?;
+/// The results of a completed job.
+pub(crate) struct Found {
+    /// Which they are.
+    pub of: ResultsOf,
+    /// File name of the video.
+    pub filename: DisplayName,
+    /// The formats that were requested.
+    pub formats: Formats,
+}
+
+fn job_id(text: &str) -> Result<JobId, ApiError> {
+    text.parse().map_err(|_| ApiError::JobNotFound)
+}
+
+/// Finds the results of a job.
+pub(crate) async fn results(service: &Service, id: JobId) -> Result<Found, ApiError> {
     match service.dispatcher.results(id).await? {
-        Some(Results::Ready { of, filename }) => Ok((of, filename)),
+        Some(Results::Ready { of, filename, formats }) => Ok(Found { of, filename, formats }),
         Some(Results::NotReady { state }) => Err(ApiError::NotCompleted { status: state }),
         None => Err(ApiError::JobNotFound),
     }
@@ -198,7 +213,8 @@ fn is_current(request: &HeaderMap, current: &HeaderMap) -> bool {
     condition == current.get(ETAG) || condition == current.get(LAST_MODIFIED)
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> ApiError {
+/// The error for a file that cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> ApiError {
     if error.kind() == std::io::ErrorKind::NotFound {
         return ApiError::JobNotFound;
     }

@@ -1,5 +1,6 @@
 //! Routes for jobs: status, cancel, cleanup; and the list of jobs for operators.
 
+pub(crate) mod archive;
 pub(crate) mod events;
 pub(crate) mod files;
 pub(crate) mod paging;
