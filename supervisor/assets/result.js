@@ -1,7 +1,7 @@
 // The result of a job: player, joint-angle charts, key figures, downloads.
 
 import * as api from "./api.js";
-import { angleCharts } from "./angle_charts.js";
+import { Curves } from "./curves.js";
 import * as format from "./format.js";
 import * as link from "./link.js";
 import { People } from "./people.js";
@@ -18,6 +18,7 @@ const NO_POSE = "This job has no pose_data.json, so it can't be played here. Dow
 
 export class Result {
   #player = new Player();
+  #curves = new Curves((frame) => this.#player.seek(frame));
   #people;
   #document = null;
   #urls = {};
@@ -60,6 +61,7 @@ export class Result {
 
   close() {
     this.#player.close();
+    this.#curves.close();
     this.#people.close();
     personFiles.withdraw();
   }
@@ -86,8 +88,7 @@ export class Result {
 
   /** Shows the charts of one person. */
   #selectPerson(person) {
-    const places = { main: element("curves"), more: element("more-curves") };
-    const move = angleCharts(places, this.#pose, person, (frame) => this.#player.seek(frame));
+    const move = this.#curves.open(element("result-title").textContent, this.#pose, person);
     this.#player.selectPerson(person, move);
   }
 

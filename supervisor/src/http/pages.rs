@@ -38,7 +38,7 @@ const SAMPLE: Asset = Asset {
 };
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 53] = [
+const ASSETS: [Asset; 56] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
@@ -57,6 +57,10 @@ const ASSETS: [Asset; 53] = [
     asset!("part_fields.js", SCRIPT),
     asset!("angle_charts.js", SCRIPT),
     asset!("angles.js", SCRIPT),
+    asset!("angle_table.js", SCRIPT),
+    asset!("curves.js", SCRIPT),
+    asset!("save_file.js", SCRIPT),
+    asset!("time_span.js", SCRIPT),
     asset!("monitor_lists.js", SCRIPT),
     asset!("fingerprint.js", SCRIPT),
     asset!("follow.js", SCRIPT),
@@ -74,7 +78,6 @@ const ASSETS: [Asset; 53] = [
     asset!("player.js", SCRIPT),
     asset!("player_keys.js", SCRIPT),
     asset!("read_outs.js", SCRIPT),
-    asset!("save_file.js", SCRIPT),
     asset!("screen.js", SCRIPT),
     asset!("snapshot.js", SCRIPT),
     asset!("source_note.js", SCRIPT),

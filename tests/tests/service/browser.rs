@@ -43,7 +43,7 @@ fn an_uploaded_video_plays_back_with_its_pose() -> Result<()> {
     assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
     browser.click("#start")?;
     browser.wait("location.hash.startsWith('#job=')")?;
-    browser.wait("document.querySelectorAll('#curves path.left').length === 4")?;
+    browser.wait("document.querySelectorAll('#curves path.left').length === 5")?;
     assert_eq!(browser.text("#place")?, "frame 1 of 45");
 
     browser.run("const s = document.querySelector('#scrub'); s.value = 20; s.dispatchEvent(new Event('input'))")?;
@@ -63,7 +63,7 @@ fn an_uploaded_video_plays_back_with_its_pose() -> Result<()> {
 
     // The address contains the job: after a reload the page plays the rendered video.
     browser.run("location.reload()")?;
-    browser.wait("document.querySelectorAll('#curves path.left').length === 4")?;
+    browser.wait("document.querySelectorAll('#curves path.left').length === 5")?;
     browser.wait("document.querySelector('#video').currentSrc.endsWith('/output.mp4')")?;
     Ok(())
 }
@@ -83,7 +83,7 @@ fn a_part_of_the_video_is_chosen_on_the_page() -> Result<()> {
     browser.screenshot("upload-part", DESKTOP, ColourScheme::Light)?;
     assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
     browser.click("#start")?;
-    browser.wait("document.querySelectorAll('#curves path.left').length === 4")?;
+    browser.wait("document.querySelectorAll('#curves path.left').length === 5")?;
     assert_eq!(browser.text("#place")?, "frame 1 of 15");
     assert_eq!(browser.text("#clock")?, "0.50 s");
     // The local file plays from there, the rendered video from its beginning.
@@ -240,7 +240,7 @@ fn the_page_resumes_its_job_after_a_service_restart() -> Result<()> {
         Ok(())
     })?;
     browser.wait("document.querySelector('#lost').hidden")?;
-    browser.wait("document.querySelectorAll('#curves path.left').length === 4")?;
+    browser.wait("document.querySelectorAll('#curves path.left').length === 5")?;
     let jobs = server.operator_json("/api/jobs")?;
     assert_eq!((&jobs["total"], &jobs["jobs"][0]["status"]), (&1.into(), &"completed".into()));
     Ok(())

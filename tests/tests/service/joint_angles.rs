@@ -78,9 +78,9 @@ fn the_page_has_the_names_and_numbers_of_the_table() -> Result<()> {
     let status = server.await_end(id)?;
     assert_eq!(status["status"], "completed", "{status}");
     browser.visit(&server.url(&format!("/#job={id}")))?;
-    browser.wait("document.querySelectorAll('#curves path.left').length === 4")?;
-    // Seven angles of both sides and three of the trunk, of which four are shown at first.
-    browser.wait("document.querySelectorAll('#more-curves figure').length === 6")?;
+    browser.wait("document.querySelectorAll('#curves path.left').length === 5")?;
+    // Seven angles of both sides and three of the trunk, of which six are shown at first.
+    browser.wait("document.querySelectorAll('#more-curves figure').length === 4")?;
     let of_page = browser.run(&format!(
         "const poses = fetch('/api/serve/{id}/pose_data.json').then((answer) => answer.json());
          return Promise.all([import('/assets/pose.js'), poses])
