@@ -11,8 +11,9 @@ pub(crate) mod worker;
 use crate::policy::display_name::DisplayName;
 use crate::policy::job::{AttemptRecord, Job, JobId, JobState, Revision};
 use crate::runner::attempt::Live;
+use bodyscript_protocol::message::VideoFacts;
 use bodyscript_protocol::options::Thousandths;
-use bodyscript_protocol::warning::WarningRow;
+use bodyscript_protocol::warning::{self, WarningRow, Warnings};
 use jiff::Timestamp;
 pub(crate) use numbers::Numbers;
 pub(crate) use progress::Place;
@@ -109,7 +110,7 @@ pub(crate) struct Status {
     pub error_code: Option<Cow<'static, str>>,
     /// Statistics, once completed.
     pub statistics: Option<Statistics>,
-    /// What was left out of the results, or assumed, once completed.
+    /// What was left out of the results, or assumed; while a job is processed, what is known of that.
     #[schema(value_type = Vec<Warning>)]
     pub warnings: Vec<&'static WarningRow>,
     /// URLs of the results, once completed.
@@ -205,10 +206,7 @@ impl Status {
                 JobState::Completed { summary, .. } => Some(Statistics::of(summary)),
                 _ => None,
             },
-            warnings: match state {
-                JobState::Completed { summary, .. } => summary.warnings.iter().collect(),
-                _ => Vec::new(),
-            },
+            warnings: warnings(state, facts).iter().collect(),
             urls: matches!(state, JobState::Completed { .. }).then(|| Urls::of(job)),
             attempts: job.attempts.clone(),
             worker: live.and_then(|live| WorkerStatus::of(state, live)),
@@ -218,6 +216,17 @@ impl Status {
                 .or(job.sandbox.as_ref())
                 .map(worker::layer_reports),
         }
+    }
+}
+
+/// All warnings at the end; before, whether the video will be trimmed.
+fn warnings(state: &JobState, facts: Option<&VideoFacts>) -> Warnings {
+    match state {
+        JobState::Completed { summary, .. } => summary.warnings,
+        JobState::Processing { .. } if facts.is_some_and(|facts| facts.trimmed) => {
+            Warnings::from_iter([warning::Warning::Trimmed])
+        }
+        _ => Warnings::NONE,
     }
 }
 
@@ -231,7 +240,7 @@ mod tests {
     use super::*;
     use crate::policy::job::{JobError, JobEvent, Upload};
     use crate::policy::verdict::tests::facts;
-    use bodyscript_protocol::message::{Summary, VideoFacts};
+    use bodyscript_protocol::message::Summary;
     use bodyscript_protocol::options::{Filter, Options, Sampling};
     use serde_json::{Value, json};
     use std::time::Duration;
@@ -328,6 +337,18 @@ mod tests {
         assert_eq!(status["warnings"][0]["code"], "video_trimmed");
         let sentence = status["warnings"][0]["sentence"].as_str().expect("a sentence");
         assert!(sentence.starts_with("The video is longer"), "{sentence}");
+    }
+
+    #[test]
+    fn a_running_job_reports_that_its_video_will_be_trimmed() {
+        let job = job(&[JobEvent::Started]);
+        for trimmed in [false, true] {
+            let live = Live { facts: Some(VideoFacts { trimmed, ..facts() }), ..Live::default() };
+            let status = document(&job, None, Some(&live));
+            let codes: Vec<_> = status["warnings"].as_array().expect("a list").iter().collect();
+            assert_eq!(codes.len(), usize::from(trimmed), "{codes:?}");
+            assert!(codes.iter().all(|warning| warning["code"] == "video_trimmed"), "{codes:?}");
+        }
     }
 
     #[test]
