@@ -13,6 +13,8 @@ export class PoseData {
   /** `start` is where the part of the video begins, in seconds. */
   constructor({ video, connections, frames }, start) {
     this.start = start;
+    /** What the document says about the video. */
+    this.video = video;
     this.width = video.width;
     this.height = video.height;
     this.connections = connections;
@@ -36,7 +38,7 @@ export class PoseData {
   /** The same frames with the people for whom this holds. */
   only(isShown) {
     const frames = this.frames.map((frame) => ({ ...frame, people: frame.people.filter(isShown) }));
-    return new PoseData({ video: this, connections: this.connections, frames }, this.start);
+    return new PoseData({ video: this.video, connections: this.connections, frames }, this.start);
   }
 
   /** The joint angles of a person, by the names of joint_angles.csv: one value for each frame. */

@@ -21,9 +21,12 @@ export class Progress {
   #picture;
   /** The time since which the upload runs without interruption, and the bytes sent by then. */
   #run = null;
+  /** So much of a video is analysed, as far as is known. */
+  #seconds;
 
   /** `about` resolves to what the service says about itself, or null. */
   constructor(about) {
+    about.then((facts) => { this.#seconds = facts?.limits.duration_s_max; });
     this.#picture = new WorkPicture(about);
   }
 
@@ -36,6 +39,7 @@ export class Progress {
   begin(name, url) {
     this.#picture.begin(url);
     element("work-file").textContent = name;
+    element("work-note").textContent = "";
     element("cancel").disabled = false;
     this.#notice.clear();
     this.#run = null;
@@ -91,8 +95,15 @@ export class Progress {
   status(status) {
     this.#notice.clear();
     element("work-file").textContent = status.filename;
+    element("work-note").textContent = this.#lengthNote(status);
     if (status.status === "pending") this.#waiting(status);
     else this.#processing(status);
+  }
+
+  /** What the service says while it has a job whose video is longer than the limit. */
+  #lengthNote({ warnings, start }) {
+    if (!this.#seconds || !warnings.some(({ code }) => code === "video_trimmed")) return "";
+    return start ? `Only ${this.#seconds} s are analysed, from ${start} s on.` : `Only the first ${this.#seconds} s are analysed.`;
   }
 
   lost() {

@@ -2,6 +2,8 @@
 
 import * as api from "./api.js";
 import { Curves } from "./curves.js";
+import { Downloads } from "./downloads.js";
+import { showFacts, showWarnings } from "./facts.js";
 import * as format from "./format.js";
 import * as link from "./link.js";
 import { People } from "./people.js";
@@ -19,6 +21,7 @@ const NO_POSE = "This job has no pose_data.json, so it can't be played here. Dow
 export class Result {
   #player = new Player();
   #curves = new Curves((frame) => this.#player.seek(frame));
+  #downloads = new Downloads();
   #people;
   #document = null;
   #urls = {};
@@ -35,14 +38,14 @@ export class Result {
   /** Shows a completed job; `url` plays the local file, if this page has it. */
   async open(status, url, limits) {
     element("result-title").textContent = status.filename;
-    this.#facts(status);
-    this.#downloads(status);
+    showFacts(status, null);
+    this.#downloads.open(status);
     const end = Date.parse(status.completed_at) + limits.result_ttl_s * 1000;
     element("kept").textContent = end ? `Available until ${format.hour(end)}, then deleted.` : "";
     const { json } = status.urls;
     const isFound = status.statistics.frames_detected > 0;
     element("result-note").textContent = (!json && NO_POSE) || (!isFound && NO_PERSON) || "";
-    this.#warnings(status.warnings);
+    showWarnings(status.warnings);
     element("player").hidden = !json;
     element("angles").hidden = !json || !isFound;
     if (!json) return;
@@ -50,6 +53,7 @@ export class Result {
     this.#document = await api.document(json);
     this.#whole = new PoseData(this.#document, status.start ?? 0);
     this.#pose = this.#whole;
+    showFacts(status, this.#whole);
     element("views").classList.toggle("wide", this.#pose.width > this.#pose.height);
     this.#offerPeople();
     const { frame } = link.read();
@@ -91,49 +95,4 @@ export class Result {
     const move = this.#curves.open(element("result-title").textContent, this.#pose, person);
     this.#player.selectPerson(person, move);
   }
-
-  #facts({ statistics, attempts }) {
-    const last = attempts.at(-1);
-    const facts = [
-      ["frames", String(statistics.frames_processed)],
-      ["with a person", format.percent(statistics.detection_rate)],
-    ];
-    if (statistics.people > 1) facts.push(["people", String(statistics.people)]);
-    if (statistics.frames_detected) facts.push(["mean visibility", format.percent(statistics.average_quality)]);
-    if (last) facts.push(["processing time", `${(last.wall_ms / 1000).toFixed(1)} s`], ["peak memory", format.bytes(last.peak_bytes)]);
-    const rows = facts.map(([name, value]) => {
-      const row = document.createElement("div");
-      const [term, definition] = [document.createElement("dt"), document.createElement("dd")];
-      term.textContent = name;
-      definition.textContent = value;
-      row.append(term, definition);
-      return row;
-    });
-    element("facts").replaceChildren(...rows);
-  }
-
-  /** What was left out of the results. */
-  #warnings(warnings) {
-    const lines = warnings.map(({ sentence }) => {
-      const line = document.createElement("li");
-      line.textContent = sentence;
-      return line;
-    });
-    element("warnings").replaceChildren(...lines);
-    element("warnings").hidden = lines.length === 0;
-  }
-
-  /** One link for each result; the service has put the texts of all formats into the page. */
-  #downloads({ job_id: id, urls }) {
-    const entries = [...element("formats-offered").content.children].filter(({ dataset }) => urls[dataset.format]);
-    element("downloads").replaceChildren(...entries.map((entry) => download(id, entry, urls[entry.dataset.format])));
-  }
-}
-
-function download(id, entry, url) {
-  const item = entry.cloneNode(true);
-  item.querySelector("a").href = `/api/download/${id}/${entry.dataset.format}`;
-  // The size is optional.
-  api.size(url).then((bytes) => { if (bytes) item.querySelector(".size").textContent = format.bytes(bytes); }, () => {});
-  return item;
 }

@@ -38,7 +38,7 @@ const SAMPLE: Asset = Asset {
 };
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 56] = [
+const ASSETS: [Asset; 60] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
@@ -58,7 +58,11 @@ const ASSETS: [Asset; 56] = [
     asset!("angle_charts.js", SCRIPT),
     asset!("angles.js", SCRIPT),
     asset!("angle_table.js", SCRIPT),
+    asset!("commands.js", SCRIPT),
     asset!("curves.js", SCRIPT),
+    asset!("downloads.js", SCRIPT),
+    asset!("facts.js", SCRIPT),
+    asset!("job_options.js", SCRIPT),
     asset!("save_file.js", SCRIPT),
     asset!("time_span.js", SCRIPT),
     asset!("monitor_lists.js", SCRIPT),

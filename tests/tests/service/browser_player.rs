@@ -24,7 +24,7 @@ const RIGHT_KEY: &str = "\u{E014}";
 const HOME_KEY: &str = "\u{E011}";
 const END_KEY: &str = "\u{E010}";
 
-const HAS_CURVES: &str = "document.querySelectorAll('#curves path.left').length === 4";
+const HAS_CURVES: &str = "document.querySelectorAll('#curves path.left').length === 5";
 /// The video has the picture of the frame that is shown.
 const HAS_PICTURE: &str =
     "((video) => video.readyState >= 2 && !video.seeking)(document.querySelector('#video'))";

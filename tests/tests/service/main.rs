@@ -7,6 +7,7 @@ mod api;
 mod apparmor;
 mod archives;
 mod browser;
+mod browser_curves;
 mod browser_people;
 mod browser_player;
 mod browser_start;
