@@ -35,7 +35,11 @@ const local = { file: null, url: null };
 
 const form = new UploadForm(upload);
 const progress = new Progress(about);
-const result = new Result(followPerson);
+const result = new Result({
+  follow: followPerson,
+  again: (file, fields) => showUpload(queue.add(file, fields)),
+  fileOf: (id) => queue.find(id)?.file ?? null,
+});
 // The options are filled from `about`, so they can be restored only after it.
 const resume = new Resume({ found: (fields) => about.then(() => form.restore(fields)), submitted: openJob });
 const queue = new UploadQueue({

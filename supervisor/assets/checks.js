@@ -53,6 +53,9 @@ export function checkLength({ name, length }, limits) {
   return null;
 }
 
+/** Whether only the beginning of the chosen part will be analysed. */
+export const isTrimmed = (length, { duration_s_max: most, on_long: onLong }) => onLong === "trim" && length > most + SLACK_S;
+
 /** Checks the frame size as measured by the player; gives a sentence, or null. */
 export function checkSize({ name, width, height }, limits) {
   if (Math.max(width, height) > limits.side_px_max || width * height > limits.area_px_max) {

@@ -2,7 +2,7 @@
 // removed; one that cannot be uploaded does not stop the rest.
 
 import { announce } from "./announce.js";
-import { checkFile, checkLength, checkSize, measure } from "./checks.js";
+import { checkFile, checkLength, checkSize, isTrimmed, measure } from "./checks.js";
 import * as format from "./format.js";
 import * as part from "./part_fields.js";
 
@@ -87,7 +87,9 @@ export class ChosenFiles {
     for (const entry of entries) {
       if (!this.#entries.includes(entry)) continue;
       entry.measured = await measure(entry.file);
-      if (this.#entries.includes(entry)) this.#check();
+      if (!this.#entries.includes(entry)) continue;
+      this.#check();
+      if (this.#trimNote(entry)) announce(`${entry.file.name}: ${this.#trimNote(entry)}`);
     }
   }
 
@@ -126,6 +128,10 @@ export class ChosenFiles {
     facts.className = "muted";
     facts.textContent = describe(entry);
     row.append(name, facts);
+    const note = document.createElement("span");
+    note.className = "trim-note";
+    note.textContent = this.#trimNote(entry);
+    row.append(note);
     if (this.#entries.length > 1) {
       const remove = document.createElement("button");
       Object.assign(remove, { type: "button", className: "button quiet", textContent: "Remove" });
@@ -134,6 +140,13 @@ export class ChosenFiles {
       row.append(remove);
     }
     return row;
+  }
+
+  /** That only the beginning of the chosen part will be analysed, if so. */
+  #trimNote({ measured }) {
+    const isKnown = measured && Number.isFinite(measured.duration);
+    if (!isKnown || !isTrimmed(part.length(measured.duration), this.#limits)) return "";
+    return format.trimmed(this.#limits.duration_s_max, Number(part.values().start ?? 0));
   }
 
   #remove(entry) {

@@ -7,8 +7,12 @@ const element = (id) => document.getElementById(id);
 
 export class Downloads {
   #status = null;
+  #acts;
 
-  constructor() {
+  /** `acts.fileOf` gives the video of a job if this page has it, `acts.again` uploads one with options. */
+  constructor(acts) {
+    this.#acts = acts;
+    element("others").addEventListener("toggle", () => this.#offerOthers());
     element("copy-link").addEventListener("click", () => copy("Link", `${location.origin}${location.pathname}#job=${this.#status.job_id}`));
     element("copy-curl").addEventListener("click", async () => {
       const { curlCommands } = await import("./commands.js");
@@ -16,17 +20,30 @@ export class Downloads {
     });
   }
 
-  /** Shows the files of a completed job; the service has put the texts of all formats into the page. */
+  /** Shows the files of a completed job. */
   open(status) {
     this.#status = status;
     const { job_id: id, urls } = status;
-    const entries = [...element("formats-offered").content.children].filter(({ dataset }) => urls[dataset.format]);
+    const entries = formats((name) => urls[name]);
     element("downloads").replaceChildren(...entries.map((entry) => download(id, entry, urls[entry.dataset.format])));
     element("download-all").href = `/api/download/${id}/all`;
     element("copied").textContent = "";
     element("copy-text").hidden = true;
+    element("others").hidden = formats((name) => !urls[name]).length === 0;
+    element("others").open = false;
+  }
+
+  async #offerOthers() {
+    if (!element("others").open) return;
+    const { offerOthers } = await import("./other_formats.js");
+    const { job_id: id, urls } = this.#status;
+    const acts = { file: this.#acts.fileOf(id), again: this.#acts.again };
+    offerOthers(this.#status, formats((name) => !urls[name]), acts);
   }
 }
+
+/** The entries of the formats whose names are wanted; the service has put all into the page. */
+const formats = (isWanted) => [...element("formats-offered").content.children].filter(({ dataset }) => isWanted(dataset.format));
 
 function download(id, entry, url) {
   const item = entry.cloneNode(true);

@@ -25,6 +25,10 @@ export function share(part, whole) {
 /** The time of day. */
 export const hour = (ms) => new Date(ms).toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
 
+/** What is said of a video that is longer than the limit; `start` is where the chosen part begins, if not at 0. */
+export const trimmed = (seconds, start) =>
+  (start ? `Only ${seconds} s are analysed, from ${start} s on.` : `Only the first ${seconds} s are analysed.`);
+
 export const percent = (share) => `${Math.round(share * 100)} %`;
 
 export const degrees = (angle) => (Number.isFinite(angle) ? `${Math.round(angle)}°` : "–");

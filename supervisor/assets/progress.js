@@ -100,10 +100,10 @@ export class Progress {
     else this.#processing(status);
   }
 
-  /** What the service says while it has a job whose video is longer than the limit. */
+  /** That the video is longer than the limit, once the service knows it. */
   #lengthNote({ warnings, start }) {
-    if (!this.#seconds || !warnings.some(({ code }) => code === "video_trimmed")) return "";
-    return start ? `Only ${this.#seconds} s are analysed, from ${start} s on.` : `Only the first ${this.#seconds} s are analysed.`;
+    const isTrimmed = this.#seconds && warnings.some(({ code }) => code === "video_trimmed");
+    return isTrimmed ? format.trimmed(this.#seconds, start) : "";
   }
 
   lost() {

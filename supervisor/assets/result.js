@@ -21,7 +21,7 @@ const NO_POSE = "This job has no pose_data.json, so it can't be played here. Dow
 export class Result {
   #player = new Player();
   #curves = new Curves((frame) => this.#player.seek(frame));
-  #downloads = new Downloads();
+  #downloads;
   #people;
   #document = null;
   #urls = {};
@@ -29,9 +29,13 @@ export class Result {
   #whole = null;
   #pose = null;
 
-  /** Calls `onFollow` with the place of a person who is to be followed in the whole video. */
-  constructor(onFollow) {
-    this.#people = new People({ chosen: (entry) => this.#only(entry), follow: onFollow });
+  /**
+   * Calls `follow` with the place of a person who is to be followed in the whole video, and `again` with a file that is to
+   * be processed once more, and its options; `fileOf` gives the file of a job if this page has it.
+   */
+  constructor({ follow, again, fileOf }) {
+    this.#downloads = new Downloads({ again, fileOf });
+    this.#people = new People({ chosen: (entry) => this.#only(entry), follow });
     element("who").addEventListener("change", ({ target }) => this.#selectPerson(Number(target.value)));
   }
 

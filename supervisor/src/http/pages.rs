@@ -38,7 +38,7 @@ const SAMPLE: Asset = Asset {
 };
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 60] = [
+const ASSETS: [Asset; 61] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
@@ -69,6 +69,7 @@ const ASSETS: [Asset; 60] = [
     asset!("fingerprint.js", SCRIPT),
     asset!("follow.js", SCRIPT),
     asset!("monitor.js", SCRIPT),
+    asset!("other_formats.js", SCRIPT),
     asset!("notice.js", SCRIPT),
     asset!("history.js", SCRIPT),
     asset!("people.js", SCRIPT),

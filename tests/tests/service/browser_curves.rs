@@ -63,6 +63,10 @@ fn curves_facts_and_files_of_a_result() -> Result<()> {
     let server = TestServer::start(&["--duration-s-max", &limit])?;
     let folder = tempfile::tempdir()?;
     let video = clip(&folder)?;
+    browser.choose(&server.url("/"), &video)?;
+    browser.wait(
+        "document.querySelector('.trim-note').textContent === 'Only the first 3 s are analysed.'",
+    )?;
     let job: Value = server.upload(&video, &[("formats", FORMATS), ("interval", "1")])?.json()?;
     let job = job["job_id"].as_str().context("an id")?;
     let status = server.await_end(job)?;
@@ -79,7 +83,8 @@ fn curves_facts_and_files_of_a_result() -> Result<()> {
     browser.screenshot("curves-light", DESKTOP, ColourScheme::Light)?;
     browser.screenshot("curves-phone-dark", PHONE, ColourScheme::Dark)?;
     assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
-    check_links(&browser, &server, (job, folder.path()))
+    check_links(&browser, &server, (job, folder.path()))?;
+    check_other_formats(&browser, &video)
 }
 
 fn check_facts(browser: &Browser) -> Result<()> {
@@ -226,5 +231,39 @@ fn check_links(browser: &Browser, server: &TestServer, (job, folder): (&str, &Pa
     let formats = |job: &Value| job["urls"].as_object().map(|urls| urls.keys().cloned().collect());
     let [first, second]: [Option<Vec<String>>; 2] = [&jobs[0], &jobs[1]].map(formats);
     assert_eq!(first, second);
+    Ok(())
+}
+
+/// Opens the list of formats that the result does not have, and chooses one.
+fn choose_other(browser: &Browser, format: &str) -> Result<()> {
+    // All of the result is there, so that nothing moves any more.
+    browser.wait("document.querySelector('#facts').textContent.includes('fps')")?;
+    browser.run("document.querySelector('#others').open = true")?;
+    let choice = format!("document.querySelector('#others-list input[value={format}]')");
+    browser.wait(&choice)?;
+    browser.run(&format!("{choice}.click()")).map(drop)
+}
+
+/// The video is asked for where the page does not have it, and processed once more by a click where it does.
+fn check_other_formats(browser: &Browser, video: &Path) -> Result<()> {
+    let is_made =
+        |format: &str| format!("document.querySelector('#downloads a[href$=\"/{format}\"]')");
+    choose_other(browser, "trc")?;
+    assert_eq!(browser.run("return document.querySelector('#run-again').hidden")?, true);
+    let other = video.with_file_name("other.mp4");
+    std::fs::write(&other, "another file")?;
+    browser.type_into("#again-file", &other.display().to_string())?;
+    browser
+        .wait("document.querySelector('#others-error').textContent.includes('is not the video')")?;
+    browser.screenshot("curves-other-formats", PHONE, ColourScheme::Light)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
+    browser.type_into("#again-file", &video.display().to_string())?;
+    browser.wait(&is_made("trc"))?;
+    choose_other(browser, "mot")?;
+    assert_eq!(browser.run("return document.querySelector('#others-file').hidden")?, true);
+    browser.click("#run-again")?;
+    browser.wait(&is_made("mot"))?;
+    let kept = browser.run(&format!("return Boolean({})", is_made("trc")))?;
+    assert_eq!(kept, true, "the formats of the earlier run are made too");
     Ok(())
 }
