@@ -43,9 +43,12 @@ impl Browser {
         Self::start_with(&[])
     }
 
-    /// Starts one with a camera and a microphone, which show and play a test pattern and are granted to every page.
-    pub fn start_with_camera() -> Result<Option<Self>> {
-        Self::start_with(&["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"])
+    /// Starts one with two cameras and a microphone, which show and play test patterns and are granted to every page.
+    pub fn start_with_cameras() -> Result<Option<Self>> {
+        Self::start_with(&[
+            "--use-fake-device-for-media-stream=device-count=2",
+            "--use-fake-ui-for-media-stream",
+        ])
     }
 
     fn start_with(flags: &[&str]) -> Result<Option<Self>> {

@@ -13,6 +13,9 @@ const NO_FAULTS: Vec<String> = Vec::new();
 /// Larger than what the service takes after its restart.
 const LARGE: usize = 1 << 20;
 
+const USES_CHOSEN_CAMERA: &str = "document.querySelector('dialog video').srcObject.getVideoTracks()[0]?.label \
+    === document.querySelector('dialog select').selectedOptions[0].text";
+
 /// A file of noise with the name of a video, a video, another one, and a text.
 fn files(folder: &Path) -> Result<[PathBuf; 4]> {
     let files = ["large.mp4", "walker.mp4", "third.mp4", "note.txt"].map(|name| folder.join(name));
@@ -103,7 +106,7 @@ fn the_list_outlives_the_page(
 
 #[test]
 fn the_sample_and_the_camera_go_through_the_same_upload() -> Result<()> {
-    let Some(browser) = Browser::start_with_camera()? else { return Ok(()) };
+    let Some(browser) = Browser::start_with_cameras()? else { return Ok(()) };
     let server = TestServer::start(&["--duration-s-max", "4"])?;
     browser.visit(&server.url("/"))?;
     browser.wait("document.querySelector('#limits').textContent.includes('Up to')")?;
@@ -129,6 +132,15 @@ fn the_sample_and_the_camera_go_through_the_same_upload() -> Result<()> {
     assert_eq!(browser.run("return document.querySelector('#low-pass-field').hidden")?, false);
     browser.click("#record")?;
     browser.wait("document.querySelector('dialog video')?.videoWidth > 0")?;
+    browser.wait("document.querySelectorAll('dialog option').length === 2")?;
+    browser.run(
+        "const list = document.querySelector('dialog select'); list.selectedIndex = 1; \
+         list.dispatchEvent(new Event('change'))",
+    )?;
+    browser.wait(USES_CHOSEN_CAMERA)?;
+    browser.wait("!document.querySelector('dialog [data-part=start]').disabled")?;
+    let sounds = "return document.querySelector('dialog video').srcObject.getAudioTracks().length";
+    assert_eq!(browser.run(sounds)?, 0, "sound is recorded only if asked for");
     browser.screenshot("start-camera", PHONE, ColourScheme::Dark)?;
     assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
     browser.click("dialog [data-part=start]")?;
