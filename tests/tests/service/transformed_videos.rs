@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use bodyscript_tests::fixture::{self, Clip, Codec, Container, Rotation};
 use bodyscript_tests::pose_table::PoseTable;
 use bodyscript_tests::programs::Run;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -93,12 +94,14 @@ fn transformed_copies_of_a_video_have_its_poses_and_times() -> Result<()> {
     let plain = table(&original)?;
     assert_eq!(plain.frames.len() as u32, FRAMES, "a person in every frame");
     for (copy, video) in copies.iter().zip(&videos[1..]) {
-        let (mean, late) = compare(copy, &table(video)?, &plain);
+        let table = table(video)?;
+        let (mean, late) = compare(copy, &table, &plain);
         println!("{}: {mean:.3} px, {:.3} ms", copy.name, late * 1000.0);
         assert!(mean <= APART_MAX, "{}: {mean} px", copy.name);
         assert!(late <= LATE_MAX, "{}: {late} s", copy.name);
+        same_times(&run.artefact(video, "pose_data.json"), &table).context(copy.name)?;
         let metadata = std::fs::read(run.artefact(video, "metadata.json"))?;
-        let metadata: serde_json::Value = serde_json::from_slice(&metadata)?;
+        let metadata: Value = serde_json::from_slice(&metadata)?;
         let stated = &metadata["video"];
         assert_eq!(stated["rotation_degrees"], copy.rotation_degrees, "{}", copy.name);
         assert_eq!(stated["mirrored"], copy.mirrored, "{}", copy.name);
@@ -127,6 +130,21 @@ fn compare(copy: &Copy, table: &PoseTable, plain: &PoseTable) -> (f64, f64) {
         }));
     }
     (apart.iter().sum::<f64>() / apart.len() as f64, late)
+}
+
+/// Checks that the document states the times of the table, with six decimals at most.
+fn same_times(document: &Path, table: &PoseTable) -> Result<()> {
+    let document: Value = serde_json::from_slice(&std::fs::read(document)?)?;
+    let frames = document["frames"].as_array().context("frames")?;
+    ensure!(frames.len() == table.times.len(), "{} frames", frames.len());
+    for (frame, stated) in frames.iter().zip(table.times.values()) {
+        let time = &frame["time_s"];
+        ensure!(time.as_f64() == Some(*stated), "{time} instead of {stated}");
+        let text = time.to_string();
+        let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        ensure!(decimals <= 6, "{text} has {decimals} decimals");
+    }
+    Ok(())
 }
 
 /// Checks that the first picture of one video equals a picture of another.

@@ -1,6 +1,7 @@
 //! The people of each processed frame as they are found, told to the supervisor by the pass that tracks.
 
 use super::area::Area;
+use crate::output::seconds;
 use crate::pose::{Person, VideoFrame};
 use bodyscript_protocol::message::ToSupervisor;
 use bodyscript_protocol::options::Part;
@@ -39,10 +40,10 @@ impl FoundPoses {
         });
         Some(ToSupervisor::Poses(PoseFrame {
             frame_id: frame.id,
-            time_s: frame.time.as_secs_f64(),
+            time_s: seconds(frame.time),
             detected: first.is_some(),
             strategy: first.map(|person| person.strategy.to_owned()),
-            source_time_s: frame.pts.as_secs_f64(),
+            source_time_s: seconds(frame.pts),
             people: told.collect(),
         }))
     }

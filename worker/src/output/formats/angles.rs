@@ -2,6 +2,7 @@
 
 use crate::output::error::OutputError;
 use crate::output::joint_angles::{AngleSeries, PersonAngles};
+use crate::output::seconds::seconds_text;
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
@@ -57,12 +58,12 @@ fn row(frame: &Frame<'_>, person: Option<&PersonAngles>) -> impl Iterator<Item =
     let keys = [
         frame.id.to_string(),
         person.map_or(0, |person| person.id).to_string(),
-        format!("{:.6}", frame.time.as_secs_f64()),
+        seconds_text(frame.time),
         person.is_some_and(|person| person.is_detected).to_string(),
     ];
     let angles = person.map_or([None; NAMES.len()], |person| person.angles);
     let cell = |angle: Option<f64>| angle.map_or(String::new(), |deg| format!("{deg:.3}"));
-    let source_time = format!("{:.6}", frame.source_time.as_secs_f64());
+    let source_time = seconds_text(frame.source_time);
     let track = person.map_or(String::new(), |person| person.track.to_string());
     let is_filled = person.is_some_and(|person| !person.is_detected);
     let last = [track, source_time, is_filled.to_string()];

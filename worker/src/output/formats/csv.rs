@@ -2,6 +2,7 @@
 
 use crate::motion::MetricScale;
 use crate::output::error::OutputError;
+use crate::output::seconds::seconds_text;
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::{Frame, Person};
 use bodyscript_protocol::artefact::Artefact;
@@ -9,7 +10,6 @@ use bodyscript_protocol::layout::CSV_COLUMNS as COLUMNS;
 use bodyscript_protocol::message::Summary;
 use bodyscript_protocol::pose::{LANDMARKS, Landmark, NAMES};
 use std::fs::File;
-use std::time::Duration;
 
 /// The format's row in the table.
 pub(super) const FORMAT: DataFormat = DataFormat {
@@ -84,14 +84,14 @@ fn with_pose(
         world_x,
         world_y,
         world_z,
-        seconds(frame.time),
+        seconds_text(frame.time),
         person.is_detected().to_string(),
         person.id.to_string(),
         person.track.to_string(),
         metric_x,
         metric_y,
         metric_z,
-        seconds(frame.source_time),
+        seconds_text(frame.source_time),
         x_raw,
         y_raw,
         z_raw,
@@ -104,17 +104,13 @@ fn without_pose(frame: &Frame<'_>, id: usize) -> [String; COLUMNS.len()] {
     let mut row: [String; COLUMNS.len()] = Default::default();
     row[0] = frame.id.to_string();
     row[1] = id.to_string();
-    row[11] = seconds(frame.time);
+    row[11] = seconds_text(frame.time);
     row[12] = "false".to_owned();
     row[13] = "0".to_owned();
-    row[18] = seconds(frame.source_time);
+    row[18] = seconds_text(frame.source_time);
     row[22] = "false".to_owned();
     row[23] = NAMES[id].to_owned();
     row
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{:.6}", time.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -123,6 +119,7 @@ mod tests {
     use crate::output::writer::EMPTY_SUMMARY;
     use crate::pose::FilterTrace;
     use std::io::{Read, Seek};
+    use std::time::Duration;
 
     #[test]
     fn every_frame_has_every_landmark_with_or_without_a_person() {

@@ -1,6 +1,7 @@
 //! One frame as JSON: an entry of pose_data.json, a line of pose_data.ndjson.
 
 use crate::motion::MetricScale;
+use crate::output::seconds;
 use crate::pose::{Frame, Person};
 use bodyscript_protocol::pose::{LANDMARKS, Landmark};
 use serde::Serialize;
@@ -48,10 +49,10 @@ impl<'a> FrameReport<'a> {
     pub(super) fn of(frame: &Frame<'a>, metres: Option<MetricScale>) -> Self {
         Self {
             frame_id: frame.id,
-            time_s: frame.time.as_secs_f64(),
+            time_s: seconds(frame.time),
             detected: frame.first_detected().is_some(),
             strategy: frame.first().map(|person| person.strategy),
-            source_time_s: frame.source_time.as_secs_f64(),
+            source_time_s: seconds(frame.source_time),
             people: frame.people.iter().map(|it| PersonReport::of(it, metres)).collect(),
         }
     }

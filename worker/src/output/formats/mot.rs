@@ -6,6 +6,7 @@
 use super::trajectory::Trajectory;
 use crate::output::error::OutputError;
 use crate::output::joint_angles::{AngleSeries, Angles};
+use crate::output::seconds::seconds_text;
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
@@ -14,6 +15,7 @@ use bodyscript_protocol::message::Summary;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
+use std::time::Duration;
 
 /// The format's row in the table.
 pub(super) const FORMAT: DataFormat = DataFormat {
@@ -55,7 +57,7 @@ impl FrameWriter for MotWriter {
         let first = self.trajectory.next(frame);
         let angles = self.series.add(frame).first().filter(|_| first.is_some());
         let angles = angles.map_or([None; NAMES.len()], |first| first.angles);
-        let row = row(frame.time.as_secs_f64(), &angles);
+        let row = row(frame.time, &angles);
         self.file.write_all(row.as_bytes()).map_err(OutputError::of(Artefact::Mot))
     }
 
@@ -64,8 +66,8 @@ impl FrameWriter for MotWriter {
     }
 }
 
-fn row(time_s: f64, angles: &Angles) -> String {
-    let mut row = format!("{time_s:.6}");
+fn row(time: Duration, angles: &Angles) -> String {
+    let mut row = seconds_text(time);
     for angle in angles {
         let _ = match angle {
             Some(deg) => write!(row, "\t{deg:.3}"),
@@ -83,7 +85,6 @@ mod tests {
     use crate::pose::Person;
     use bodyscript_protocol::pose::{LANDMARKS, Landmark};
     use std::io::Read;
-    use std::time::Duration;
 
     #[test]
     fn the_head_counts_the_rows_and_what_is_not_defined_is_no_number() {
@@ -114,6 +115,6 @@ mod tests {
     fn angles_have_the_decimals_of_the_table() {
         let mut angles = [None; NAMES.len()];
         angles[0] = Some(12.345_678);
-        assert!(row(0.5, &angles).starts_with("0.500000\t12.346\tNaN\t"));
+        assert!(row(Duration::from_millis(500), &angles).starts_with("0.500000\t12.346\tNaN\t"));
     }
 }

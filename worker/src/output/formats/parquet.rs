@@ -6,6 +6,7 @@
 
 use crate::motion::MetricScale;
 use crate::output::error::OutputError;
+use crate::output::seconds;
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::{Frame, Person};
 use bodyscript_protocol::artefact::Artefact;
@@ -162,9 +163,9 @@ impl Rows {
         for landmark in 0..LANDMARKS {
             self.frame_id.push(frame.id.cast_signed());
             self.landmark_id.push(landmark as i32);
-            self.time_s.push(frame.time.as_secs_f64());
+            self.time_s.push(seconds(frame.time));
             self.person_id.push(person.map_or(0, |person| person.id).cast_signed());
-            self.source_time_s.push(frame.source_time.as_secs_f64());
+            self.source_time_s.push(seconds(frame.source_time));
             self.detected.push(is_detected);
             self.filled.push(person.is_some_and(|person| person.is_filled(landmark)));
             self.levels.push(person.is_some().into());

@@ -11,6 +11,7 @@
 use super::markers::{Markers, RowRate};
 use super::trajectory::Trajectory;
 use crate::output::error::OutputError;
+use crate::output::seconds::seconds_text;
 use crate::output::writer::{DataFormat, FrameWriter};
 use crate::pose::Frame;
 use bodyscript_protocol::artefact::Artefact;
@@ -61,7 +62,7 @@ impl TrcWriter {
     fn row(&mut self, frame: &Frame<'_>) -> String {
         self.rate.add(frame.time);
         // A tab ends every cell, the last one too: OpenSim ignores an empty last cell otherwise.
-        let mut row = format!("{}\t{:.6}\t", self.rate.rows(), frame.time.as_secs_f64());
+        let mut row = format!("{}\t{}\t", self.rate.rows(), seconds_text(frame.time));
         match self.trajectory.next(frame) {
             Some(person) => {
                 // To a micrometre in both units.

@@ -1,6 +1,7 @@
 //! What is known of one person: the times in view, and the frame in which the person is seen best. Pure.
 
 use super::picture::DataUri;
+use crate::output::seconds;
 use crate::pose::{Frame, Person};
 use bodyscript_protocol::options::{Click, PersonChoice, Thousandths};
 use bodyscript_protocol::pose::mean_visibility;
@@ -99,10 +100,10 @@ impl View {
         let [left, top, right, bottom] = self.best.bounds;
         Report {
             frames: self.frames,
-            first_s: self.first.as_secs_f64(),
-            last_s: self.last.as_secs_f64(),
-            in_view_s: self.in_view.as_secs_f64(),
-            best_s: self.best.time.as_secs_f64(),
+            first_s: seconds(self.first),
+            last_s: seconds(self.last),
+            in_view_s: seconds(self.in_view),
+            best_s: seconds(self.best.time),
             area: [left, top, right - left, bottom - top],
             person: self.best.choice().to_string(),
             picture: self.picture.as_ref(),

@@ -21,7 +21,7 @@ use crate::video::reader::reader;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -317,21 +317,29 @@ impl GraphBuilder {
     }
 
     /// Drops packets for which the decoder produces no output, since players may fail at them. Keeps
-    /// packets before the start of the segment, for which the decoder never produces output.
+    /// packets before the start of the segment, for which the decoder never produces output. Where the
+    /// container states no duration of a packet, as FLV, that of the output is set.
     fn drop_undecodable(&self, decoded: &gst::Pad, packets: &gst::Pad) {
-        let has_output = Arc::new(AtomicBool::new(false));
-        let output = Arc::clone(&has_output);
-        decoded.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            output.store(true, Ordering::Relaxed);
+        let decoded_ns = Arc::new(AtomicU64::new(0));
+        let output = Arc::clone(&decoded_ns);
+        decoded.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            let duration = info.buffer().and_then(|it| it.duration()).unwrap_or_default();
+            output.fetch_add(duration.nseconds().max(1), Ordering::Relaxed);
             gst::PadProbeReturn::Ok
         });
         let undecodable = Arc::clone(&self.undecodable);
         let is_first = AtomicBool::new(true);
         packets.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             let is_first = is_first.swap(false, Ordering::Relaxed);
-            if has_output.swap(false, Ordering::Relaxed)
-                || info.buffer().is_some_and(|b| is_early(pad, b))
-            {
+            let decoded_ns = decoded_ns.swap(0, Ordering::Relaxed);
+            let Some(packet) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
+            if decoded_ns > 0 {
+                if packet.duration().is_none() {
+                    packet.make_mut().set_duration(gst::ClockTime::from_nseconds(decoded_ns));
+                }
+                return gst::PadProbeReturn::Ok;
+            }
+            if is_early(pad, packet) {
                 return gst::PadProbeReturn::Ok;
             }
             // Some encoders begin with an empty packet; dropping it loses nothing.

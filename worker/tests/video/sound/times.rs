@@ -1,10 +1,10 @@
 //! Presentation times of sound: late starts, skipped beginnings, the limit on duration.
 
 use super::{
-    AAC, BEEPS, assert_onsets, decoded_sound, onsets, packets, plain, track_length, written,
-    written_part,
+    AAC, BEEPS, assert_onsets, beeping, decoded_sound, onsets, packets, plain, track_length,
+    written, written_part,
 };
-use crate::clip::launch;
+use crate::clip::{Clip, PLAIN, launch};
 use crate::{LIMITS, assert_times, file_of};
 use bodyscript_protocol::message::MediaLimits;
 use bodyscript_protocol::options::Part;
@@ -115,6 +115,22 @@ fn a_part_has_the_sound_between_its_start_and_its_end() {
         assert_onsets(muxer, &onsets(&decoded_sound(out.file.path())), &expected, 0.05);
         let seconds = track_length(out.file.path()).expect("a track of sound");
         assert!((seconds - 0.9).abs() < 0.001, "{muxer}: {seconds} s of sound");
+    }
+}
+
+/// FLV states no duration of a packet, and times to a millisecond.
+#[test]
+fn the_last_packet_is_played_where_the_container_states_no_durations() {
+    let mp3 = "audio/x-raw,rate=44100 ! lamemp3enc ! mpegaudioparse";
+    for (sound_encoder, samples, rate) in [(AAC, 1024, 48_000.0), (mp3, 1152, 44_100.0)] {
+        let clip = Clip { encoder: "x264enc bframes=0 key-int-max=12", ..PLAIN };
+        let clip = Clip { muxer: "flvmux name=m", ..clip };
+        let out = written(beeping(clip, sound_encoder).make(), &LIMITS);
+        let packets = packets(out.file.path(), "qtdemux").len();
+        let expected = (packets * samples) as f64 / rate;
+        let seconds = track_length(out.file.path()).expect("a track of sound");
+        assert!((seconds - expected).abs() < 0.001, "{seconds} s of {packets} packets");
+        assert!(seconds >= 2.0, "{seconds} s of sound");
     }
 }
 
