@@ -2,20 +2,30 @@
 
 import * as format from "./format.js";
 import { chart, History } from "./history.js";
+import { make } from "./make.js";
+import * as actions from "./monitor_actions.js";
 import * as lists from "./monitor_lists.js";
+import { workers } from "./monitor_workers.js";
 import { stream } from "./stream.js";
 
 const element = (id) => document.getElementById(id);
-const { make } = lists;
 
 const history = new History();
 let startedAt = null;
+/** What an operator entered because the page was refused without. */
+let token = null;
 
-/** Replaces the content only if it differs, so that a selection or the focus survives an update. */
+/** Replaces the content only if it differs, so that a selection survives an update, and keeps the focus. */
 function fill(id, items) {
   const place = element(id);
   const fresh = make(place.tagName, "", ...items);
-  if (place.innerHTML !== fresh.innerHTML) place.replaceChildren(...fresh.childNodes);
+  if (place.innerHTML === fresh.innerHTML) return;
+  const focused = [...place.querySelectorAll("a, button")].find((each) => each === document.activeElement);
+  place.replaceChildren(...fresh.childNodes);
+  if (!focused) return;
+  const { action, job } = focused.dataset;
+  const selector = action ? `[data-action="${action}"][data-job="${job}"]` : `a[href="${focused.getAttribute("href")}"]`;
+  place.querySelector(selector)?.focus();
 }
 
 function link(name, text) {
@@ -41,11 +51,16 @@ function memory(now) {
   for (const [name, value] of Object.entries(bars)) {
     gauge.querySelector(`.${name}`).style.setProperty("--share", Math.min(1, value / budget));
   }
-  const text = `${format.bytes(bars.used)} in use (service ${format.bytes(sample.supervisor_bytes)}, `
-    + `workers ${format.bytes(sample.workers_bytes)}), ${format.bytes(bars.reserved)} reserved `
-    + `of a budget of ${format.bytes(budget)}; the host has ${format.bytes(host.memory_available_bytes)} available.`;
-  gauge.setAttribute("aria-label", text);
-  element("memory-text").textContent = text;
+  const figures = [
+    ["in use", bars.used],
+    ["by the service", sample.supervisor_bytes],
+    ["by workers", sample.workers_bytes],
+    ["reserved", bars.reserved],
+    ["budget", budget],
+    ["available on the host", host.memory_available_bytes],
+  ].map(([name, count]) => [name, format.bytes(count)]);
+  gauge.setAttribute("aria-label", figures.map(([name, count]) => `${count} ${name}`).join(", "));
+  fill("memory-figures", figures.map(([name, count]) => make("div", "", make("dt", "", name), make("dd", "", count))));
   // A budget far above the usage would flatten the lines, so then only the gauge shows it.
   const peak = history.samples.reduce((most, each) => Math.max(most, used(each), each.reserved_bytes), 0);
   const isNear = peak > budget / 3;
@@ -57,55 +72,13 @@ function memory(now) {
   chart(element("memory-plot"), history, series, { most, marks, label: "Memory over the last minutes" });
 }
 
-/** One card for each worker, kept until its job ends. */
-function workers(jobs) {
-  const place = element("workers");
-  element("no-workers").hidden = jobs.length > 0;
-  const keys = new Set(jobs.map((job) => job.job_id));
-  for (const card of [...place.children]) if (!keys.has(card.dataset.job)) card.remove();
-  for (const job of jobs) {
-    let card = [...place.children].find(({ dataset }) => dataset.job === job.job_id);
-    if (!card) {
-      const bar = make("progress", "");
-      bar.max = 100;
-      bar.setAttribute("aria-label", `Progress of ${job.filename}`);
-      card = make("li", "", make("p", "name"), bar, make("p", "muted small facts"), make("div", "plot"));
-      card.dataset.job = job.job_id;
-      place.append(card);
-    }
-    worker(card, job);
-  }
-}
-
-function worker(card, job) {
-  const frames = job.total_frames ? `frame ${job.current_frame} of ${job.total_frames}` : "starting";
-  const left = job.eta_s === null ? "" : `, about ${format.seconds(job.eta_s)} left`;
-  const name = make("strong", "", String(job.filename));
-  card.querySelector(".name").replaceChildren(name, make("span", "muted", ` ${job.mode}, ${frames}${left}`));
-  const bar = card.querySelector("progress");
-  if (job.total_frames) bar.value = job.progress;
-  else bar.removeAttribute("value");
-  if (!job.worker) return;
-  const { pid, cap_bytes: cap, rss_bytes: rss, peak_bytes: peak } = job.worker;
-  // The cgroup does not charge this worker for pages shared with other processes, such as libraries.
-  const text = `process ${pid ?? "–"}, attempt ${job.attempts.length + 1} · ${format.share(peak, cap)}`
-    + ` (${format.bytes(rss)} with shared libraries)`;
-  card.querySelector(".facts").textContent = text;
-  const own = (sample) => sample.workers.find((each) => each.job_id === job.job_id && each.pid === pid);
-  const mine = { samples: history.samples.filter(own), restarts: [] };
-  const series = [{ name: "cap", of: () => cap }, { name: "used", of: (sample) => own(sample)?.rss_bytes }];
-  const label = `Resident memory of this worker against its cap: ${text}`;
-  chart(card.querySelector(".plot"), mine, series, { most: Math.max(cap, rss) * 1.05, marks: [cap, 0], label });
-}
-
 /** The idle workers that are ready for the next video, if the service keeps any. */
 const standby = (now) => now.standby ?? [];
 
 function prepared(now) {
   const all = standby(now).map(({ pid, is_ready: isReady, rss_bytes: rss, cap_bytes: cap }) =>
     `process ${pid ?? "–"} (${isReady ? "ready" : "starting"}, ${format.bytes(rss)} of ${format.bytes(cap)})`);
-  element("standby").hidden = !all.length;
-  element("standby").textContent = `Idle, waiting for the next video: ${all.join(", ")}.`;
+  element("standby").textContent = all.length ? `Idle, waiting for the next video: ${all.join(", ")}.` : "No worker is kept ready.";
 }
 
 /** The figures at the top: a name, a value and an optional note for each. */
@@ -122,8 +95,8 @@ function tiles(now) {
       `${now.disk_is_short ? "too low: " : ""}${format.bytes(now.disk_free_bytes_min)} reserved`],
   ];
   return rows.map(([name, value, note]) => {
-    const term = make("dt", "", name);
-    if (note) term.append(make("span", "note", note));
+    // Without a note its line stays, so that nothing moves when there is one.
+    const term = make("dt", "", name, make("span", "note", note || "\u00a0"));
     return make("div", "", term, make("dd", "", value));
   });
 }
@@ -151,7 +124,7 @@ function show(now) {
   element("about").textContent = `Version ${now.version} · cage: ${now.cage} · running since ${since}${restarted}`;
   fill("tiles", tiles(now));
   memory(now);
-  workers(now.processing);
+  workers(now, history);
   prepared(now);
   hosts(now);
   element("no-queue").hidden = now.pending.length > 0;
@@ -168,6 +141,8 @@ const EVENTS = {
   trouble: ({ reason }) => link("lost", `No data: ${reason}`),
 };
 
+actions.listen(() => token);
+
 stream("/api/monitor", {
   event: (name, data) => EVENTS[name]?.(data),
   lost: () => link("lost", "Disconnected, retrying"),
@@ -179,7 +154,8 @@ stream("/api/monitor", {
     form.onsubmit = (event) => {
       event.preventDefault();
       form.hidden = true;
-      resolve(element("token").value);
+      token = element("token").value;
+      resolve(token);
     };
     element("token").focus();
   }),

@@ -1,16 +1,12 @@
 // The lists of the monitor page: queued jobs, recent jobs, hosts, sandbox layers.
 
 import * as format from "./format.js";
-
-export function make(name, className, ...content) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  made.append(...content);
-  return made;
-}
+import { make } from "./make.js";
+import { actionButton, jobLink } from "./monitor_actions.js";
 
 export const queue = (jobs) =>
-  jobs.map((job) => make("li", "", `${job.filename} `, make("span", "muted", `${job.file_size_mb} MB · ${job.mode}`)));
+  jobs.map((job) => make("li", "", make("p", "name", make("span", "", jobLink(job), " ",
+    make("span", "muted", `${job.file_size_mb} MB · ${job.mode}`)), actionButton("cancel", job))));
 
 /** The end of each attempt in order, such as `oom, done`. */
 const attempts = (job) => job.attempts.map(({ end }) => end.replaceAll("_", " ")).join(", ") || "–";
@@ -23,11 +19,13 @@ export function ended(jobs) {
     if (job.error) outcome.append(make("br"), make("span", "muted small", job.error));
     const cells = [
       make("td", "", new Date(job.completed_at).toLocaleTimeString()),
-      make("td", "", job.filename),
+      // A cancelled job has nothing to show.
+      make("td", "", job.status === "cancelled" ? job.filename : jobLink(job)),
       outcome,
       make("td", "", attempts(job)),
       make("td", "", peak ? format.bytes(peak) : "–"),
       make("td", "", wall ? `${(wall / 1000).toFixed(1)} s` : "–"),
+      make("td", "", job.status === "failed" ? actionButton("retry", job) : ""),
     ];
     for (const cell of cells) cell.setAttribute("role", "cell");
     const row = make("tr", "", ...cells);

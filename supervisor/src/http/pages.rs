@@ -38,7 +38,7 @@ const SAMPLE: Asset = Asset {
 };
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 61] = [
+const ASSETS: [Asset; 64] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
@@ -65,7 +65,10 @@ const ASSETS: [Asset; 61] = [
     asset!("job_options.js", SCRIPT),
     asset!("save_file.js", SCRIPT),
     asset!("time_span.js", SCRIPT),
+    asset!("make.js", SCRIPT),
+    asset!("monitor_actions.js", SCRIPT),
     asset!("monitor_lists.js", SCRIPT),
+    asset!("monitor_workers.js", SCRIPT),
     asset!("fingerprint.js", SCRIPT),
     asset!("follow.js", SCRIPT),
     asset!("monitor.js", SCRIPT),

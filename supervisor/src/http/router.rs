@@ -27,6 +27,7 @@ pub(crate) fn api(service: Service, settings: watch::Receiver<Settings>) -> Api 
     tokio::spawn(tus::sweep_periodically(live.clone()));
     let operators = OpenApiRouter::new()
         .routes(routes!(jobs::list))
+        .routes(routes!(jobs::retry))
         .routes(routes!(job_metrics::job_metrics))
         .routes(routes!(openmetrics::metrics))
         .routes(routes!(health::memory))

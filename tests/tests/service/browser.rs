@@ -167,6 +167,10 @@ fn the_monitor_shows_a_worker_against_its_cap() -> Result<()> {
     browser.wait(&format!("{points} >= {before}"))?;
     server.await_end(&id)?;
     browser.wait("document.querySelector('#ended .completed')")?;
+    // A job leads to its result.
+    browser.click("#ended a")?;
+    browser.wait("document.querySelector('#result')?.hidden === false")?;
+    assert_eq!(browser.run("return location.hash")?, format!("#job={id}"));
     Ok(())
 }
 
@@ -269,7 +273,27 @@ fn the_monitor_recovers_after_a_service_restart() -> Result<()> {
     browser.wait(&format!("({worker} ?? {before}) !== {before}"))?;
     browser.screenshot("monitor-restarted", DESKTOP, ColourScheme::Dark)?;
     assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
-    server.client().post(server.url(&format!("/api/cancel/{job}"))).send()?;
+
+    // A job is cancelled only once this is confirmed.
+    browser.click("#workers [data-action=cancel]")?;
+    browser.screenshot("monitor-cancel", PHONE, ColourScheme::Light)?;
+    assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
+    browser.click("#confirm [value=keep]")?;
+    browser.wait("!document.querySelector('#confirm').open")?;
+    browser.click("#workers [data-action=cancel]")?;
+    assert_eq!(server.status(&job)?["status"], "processing");
+    browser.click("#confirm [value=cancel]")?;
     browser.wait("document.querySelector('#ended .cancelled')")?;
+    let told = "document.querySelector('#action-text').textContent";
+    browser.wait(&format!("{told}.includes('was cancelled')"))?;
+
+    // A failed one is queued again.
+    let failed = server.submit(&fault_video(folder.path(), "bad-input")?)?;
+    server.await_end(&failed)?;
+    browser.wait("document.querySelector('#ended [data-action=retry]')")?;
+    browser.click("#ended [data-action=retry]")?;
+    browser.wait(&format!("{told}.includes('is queued again')"))?;
+    let status = server.await_end(&failed)?;
+    assert_eq!(status["attempts"].as_array().map(Vec::len), Some(2), "{status}");
     Ok(())
 }

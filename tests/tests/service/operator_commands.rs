@@ -291,6 +291,18 @@ fn an_operator_can_retry_a_failed_job() -> Result<()> {
     assert_eq!(harness.server.await_end(&third)?["status"], "completed");
     let again = harness.refused(&["retry", &third])?;
     assert!(again.contains("only failed jobs"), "{again}");
+
+    // The monitor asks over HTTP.
+    let path = format!("/api/retry/{}", ids[0]);
+    let url = harness.server.operator_url(&path)?;
+    let retry = |url: &str| harness.server.client().post(url).send();
+    let retried: Value = retry(&url)?.error_for_status()?.json()?;
+    assert_eq!(retried["status"], "pending", "{retried}");
+    assert_eq!(harness.server.await_end(&ids[0])?["status"], "completed");
+    let refusal: Value = retry(&url)?.json()?;
+    assert_eq!((&refusal["status"], &refusal["code"]), (&409.into(), &"not_failed".into()));
+    let refusal: Value = retry(&harness.server.url(&path))?.json()?;
+    assert_eq!(refusal["code"], "operators_only");
     harness.server.stop()?;
     Ok(())
 }

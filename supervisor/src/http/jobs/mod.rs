@@ -1,4 +1,4 @@
-//! Routes for jobs: status, cancel, cleanup; and the list of jobs for operators.
+//! Routes for jobs: status, cancel, cleanup; and for operators the list of jobs and retries.
 
 pub(crate) mod archive;
 pub(crate) mod events;
@@ -8,7 +8,7 @@ pub(crate) mod poses;
 pub(crate) mod wait;
 
 use crate::dispatcher::status::Status;
-use crate::dispatcher::{Cancelled, Listing};
+use crate::dispatcher::{Cancelled, Listing, Retried};
 use crate::http::extract::JobIdParam;
 use crate::http::jobs::paging::{ListRefusals, Next, Paged, Paging};
 use crate::http::jobs::wait::Wait;
@@ -25,6 +25,8 @@ use utoipa::ToSchema;
 refusals! {
     JobRefusals: JobNotFound Stopping;
     CancelRefusals: JobNotFound AlreadyOver OtherOrigin Stopping;
+    RetryRefusals: JobNotFound NotFailed VideoDeleted OtherOrigin OperatorsOnly TokenRequired
+        Stopping;
     CleanupRefusals: JobNotFound OtherOrigin JournalUnreachable Stopping;
 }
 
@@ -61,6 +63,29 @@ pub(crate) async fn cancel(
     match service.dispatcher.cancel(id).await? {
         Some(Cancelled::Now(status)) => Ok(Json(status)),
         Some(Cancelled::TooLate(status)) => Err(ApiError::AlreadyOver { status: status.status }),
+        None => Err(ApiError::JobNotFound),
+    }
+}
+
+/// Retry a failed job
+///
+/// Crashes of its video are forgotten, so that it is not refused as known to fail.
+#[utoipa::path(post, path = "/api/retry/{id}", tag = "operators", operation_id = "retry_job",
+    params(("id" = String, Path, description = "Job id")),
+    security(("bearer" = []), ("basic" = []), ()),
+    responses((status = 200, description = "The job is queued again", body = Status),
+        RetryRefusals))]
+pub(crate) async fn retry(
+    State(service): State<Service>,
+    JobIdParam(id): JobIdParam,
+) -> Result<Json<Status>, ApiError> {
+    match service.dispatcher.retry(id).await? {
+        Some(Retried::Now(status)) => {
+            tracing::info!(job = %id, "retried by an operator");
+            Ok(Json(status))
+        }
+        Some(Retried::NotFailed(status)) => Err(ApiError::NotFailed { status: status.status }),
+        Some(Retried::WithoutVideo) => Err(ApiError::VideoDeleted),
         None => Err(ApiError::JobNotFound),
     }
 }

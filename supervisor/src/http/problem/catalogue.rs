@@ -80,6 +80,10 @@ responses! {
         "The job has already ended." "Use DELETE /api/cleanup/{id} to remove its results.";
     NotCompleted "not_completed" 409 Client
         "The job is not completed, so it has no results." "Wait until `status` is completed.";
+    NotFailed "not_failed" 409 Client
+        "The job has not failed, and only failed jobs can be retried." "Upload the video again.";
+    VideoDeleted "video_deleted" 409 Client
+        "The video of the failed job is no longer kept." "Upload the video again.";
     RangeNotSatisfiable "range_not_satisfiable" 416 Client
         "The range is outside the file." "Request bytes below the size in `Content-Range`.";
     ConditionFailed "condition_failed" 412 Client

@@ -40,6 +40,15 @@ pub(crate) enum ApiError {
         /// Its state.
         status: &'static str,
     },
+    /// The job to retry has not failed.
+    #[error("The job is {status}. Only failed jobs can be retried.")]
+    NotFailed {
+        /// Its state.
+        status: &'static str,
+    },
+    /// The video of the failed job to retry has been deleted.
+    #[error("The video of the job no longer exists. Upload it again.")]
+    VideoDeleted,
     /// The range is outside the file.
     #[error("The requested range is outside the file.")]
     RangeNotSatisfiable,
@@ -304,6 +313,8 @@ impl ApiError {
             Self::FileNotFound => Code::FileNotFound,
             Self::AlreadyOver { .. } => Code::AlreadyOver,
             Self::NotCompleted { .. } => Code::NotCompleted,
+            Self::NotFailed { .. } => Code::NotFailed,
+            Self::VideoDeleted => Code::VideoDeleted,
             Self::RangeNotSatisfiable => Code::RangeNotSatisfiable,
             Self::ConditionFailed => Code::ConditionFailed,
             Self::UnsupportedMediaType => Code::UnsupportedMediaType,
