@@ -7,6 +7,7 @@ pub(crate) mod connections;
 pub(crate) mod extract;
 pub(crate) mod gallery;
 pub(crate) mod jobs;
+pub(crate) mod markup;
 pub(crate) mod middleware;
 pub(crate) mod openapi;
 pub(crate) mod operators;
