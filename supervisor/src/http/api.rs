@@ -7,6 +7,7 @@ use crate::http::connections::admit::{self, close};
 use crate::http::middleware::cors::Cors;
 use crate::http::middleware::request_id::RequestIdentity;
 use crate::http::middleware::{compress, cors, host, security_headers, transfer_coding};
+use crate::http::problem::page::ErrorForm;
 use crate::http::problem::{ApiError, WriteRefused};
 use crate::http::service::LiveService;
 use crate::http::upload::body::refuse;
@@ -39,9 +40,10 @@ impl Api {
 
     async fn answer(self, request: Request) -> Response {
         let cors = Cors::of(&self.live.config().access.cors_origins, &request);
+        let form = ErrorForm::of(&request);
         let mut response = match cors.preflight() {
             Some(response) => response,
-            None => self.admit(request).await,
+            None => form.apply(self.admit(request).await),
         };
         security_headers::add(&mut response);
         cors.add_to(&mut response);

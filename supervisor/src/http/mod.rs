@@ -1,5 +1,6 @@
 //! The HTTP interface: routes, handlers, middleware and the documents that describe them.
 
+pub(crate) mod accept;
 pub(crate) mod access;
 pub(crate) mod api;
 pub(crate) mod blocking;

@@ -38,10 +38,11 @@ const SAMPLE: Asset = Asset {
 };
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 64] = [
+const ASSETS: [Asset; 65] = [
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
+    asset!("error.css", CSS),
     asset!("icon.svg", "image/svg+xml"),
     asset!("announce.js", SCRIPT),
     asset!("api.js", SCRIPT),

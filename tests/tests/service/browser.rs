@@ -229,6 +229,19 @@ fn an_expired_result_is_shown_as_such() -> Result<()> {
     browser.screenshot("result-gone", PHONE, ColourScheme::Dark)?;
     browser.click("#restart")?;
     browser.wait("!document.querySelector('#choose').hidden && !location.hash")?;
+
+    // Addresses of files say the same to people; programs get a document.
+    let file = format!("/api/serve/{}/output.mp4", "0".repeat(32));
+    for (address, title) in [(file.as_str(), "Result not found"), ("/nothing", "Page not found")] {
+        browser.visit(&server.url(address))?;
+        assert_eq!(browser.text("h1")?, title);
+        assert_eq!(browser.accessibility_faults()?, NO_FAULTS);
+        let document = server.get(address)?;
+        assert_eq!(document.status(), 404);
+        assert_eq!(document.headers()["content-type"], "application/problem+json");
+        browser.click("main a.primary")?;
+        browser.wait("document.querySelector('#choose')?.hidden === false")?;
+    }
     Ok(())
 }
 

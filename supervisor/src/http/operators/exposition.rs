@@ -1,7 +1,7 @@
 //! The two text formats of metrics, OpenMetrics 1.0.0 and Prometheus 0.0.4, and which of them a client prefers. Pure.
 
+use crate::http::accept::MediaType;
 use axum::http::HeaderMap;
-use axum::http::header::ACCEPT;
 use std::fmt::Write;
 
 /// A format.
@@ -14,7 +14,7 @@ pub(super) enum Format {
 impl Format {
     /// The format that `Accept` prefers (RFC 9110, 12.5.1), OpenMetrics if it prefers neither.
     pub(super) fn accepted(headers: &HeaderMap) -> Self {
-        let quality = |format| quality(headers, format);
+        let quality = |format: Self| format.name().quality(headers);
         if quality(Self::Prometheus) > quality(Self::OpenMetrics) {
             Self::Prometheus
         } else {
@@ -30,58 +30,12 @@ impl Format {
         }
     }
 
-    /// Type, subtype and version.
-    const fn name(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::OpenMetrics => ("application", "openmetrics-text", "1.0.0"),
-            Self::Prometheus => ("text", "plain", "0.0.4"),
-        }
-    }
-
-    /// How closely a media range describes this format, from 1 to 3; none if it does not match.
-    fn specificity(self, range: &MediaRange<'_>) -> Option<u8> {
-        let (kind, subtype, version) = self.name();
-        let is_kind = range.kind.eq_ignore_ascii_case(kind);
-        let is_version = range.version.is_none_or(|other| other == version);
-        match (range.kind, range.subtype) {
-            ("*", "*") => Some(1),
-            (_, "*") if is_kind => Some(2),
-            (_, other) if is_kind && other.eq_ignore_ascii_case(subtype) && is_version => Some(3),
-            _ => None,
-        }
-    }
-}
-
-/// The quality of the most specific ranges that match a format.
-fn quality(headers: &HeaderMap, format: Format) -> f32 {
-    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let ranges = accepted.flat_map(|value| value.split(',')).filter_map(MediaRange::of);
-    let matching = ranges.filter_map(|range| Some((format.specificity(&range)?, range.quality)));
-    let best = matching.max_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
-    best.map_or(0.0, |(_, quality)| quality)
-}
-
-/// One part of `Accept`. Other parameters than these do not change what the service can send.
-struct MediaRange<'a> {
-    kind: &'a str,
-    subtype: &'a str,
-    version: Option<&'a str>,
-    quality: f32,
-}
-
-impl<'a> MediaRange<'a> {
-    fn of(text: &'a str) -> Option<Self> {
-        let mut parts = text.split(';').map(str::trim);
-        let (kind, subtype) = parts.next()?.split_once('/')?;
-        let mut range = Self { kind, subtype, version: None, quality: 1.0 };
-        for (name, value) in parts.filter_map(|parameter| parameter.split_once('=')) {
-            match name.to_ascii_lowercase().as_str() {
-                "version" => range.version = Some(value.trim_matches('"')),
-                "q" => range.quality = value.parse().ok().filter(|q| (0.0..=1.0).contains(q))?,
-                _ => {}
-            }
-        }
-        Some(range)
+    const fn name(self) -> MediaType {
+        let (kind, subtype, version) = match self {
+            Self::OpenMetrics => ("application", "openmetrics-text", Some("1.0.0")),
+            Self::Prometheus => ("text", "plain", Some("0.0.4")),
+        };
+        MediaType { kind, subtype, version }
     }
 }
 
@@ -116,6 +70,7 @@ pub(super) fn to_prometheus(openmetrics: &str) -> String {
 mod tests {
     use super::*;
     use Format::{OpenMetrics, Prometheus};
+    use axum::http::header::ACCEPT;
 
     #[test]
     fn the_preferred_format_is_that_of_the_highest_quality() {

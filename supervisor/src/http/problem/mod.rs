@@ -6,6 +6,7 @@
 pub(crate) mod catalogue;
 mod causes;
 pub(crate) mod error;
+pub(crate) mod page;
 
 use axum::Json;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -21,7 +22,7 @@ pub(crate) use error::{ApiError, RETRY_AFTER_DEFAULT};
 pub(crate) struct WriteRefused;
 
 /// A problem document (RFC 9457).
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Problem {
     /// URL of the error code.
     r#type: String,
@@ -46,7 +47,8 @@ impl IntoResponse for ApiError {
             detail: self.to_string(),
             code: entry.code,
         };
-        let mut response = (status, Json(problem)).into_response();
+        let mut response = (status, Json(&problem)).into_response();
+        response.extensions_mut().insert(problem);
         if matches!(self, Self::DiskRefuses) {
             response.extensions_mut().insert(WriteRefused);
         }
