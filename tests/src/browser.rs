@@ -3,6 +3,8 @@
 
 use crate::report;
 use anyhow::{Context, Result, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use std::fs;
@@ -16,6 +18,10 @@ use tempfile::TempDir;
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Longest wait for anything; far beyond what the slowest machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(240);
+/// Height of a window, in pixels of style sheets.
+const HEIGHT_PX: u64 = 844;
+/// What of a long page a screenshot shows.
+const HEIGHT_PX_MAX: u64 = 2400;
 /// How an element is named in answers (WebDriver, 11).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -35,6 +41,22 @@ pub enum ColourScheme {
     Light,
     /// Light on dark.
     Dark,
+}
+
+/// How a page is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    /// In pixels of style sheets.
+    pub width: u32,
+    /// Pixels of the screen for each of those.
+    pub scale: u32,
+    /// The colour scheme that the user prefers.
+    pub colours: ColourScheme,
+}
+
+/// Where screenshots are saved.
+pub fn screenshots() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screenshots")
 }
 
 impl Browser {
@@ -189,26 +211,34 @@ impl Browser {
 
     /// Saves a screenshot of the whole page in `target/screenshots`.
     pub fn screenshot(&self, name: &str, width: u32, colours: ColourScheme) -> Result<PathBuf> {
+        self.show_as(View { width, scale: 1, colours })?;
+        let path = screenshots().join(format!("{name}.png"));
+        self.save_picture(&path)?;
+        self.devtools("Emulation.clearDeviceMetricsOverride", &json!({}))?;
+        Ok(path)
+    }
+
+    /// Shows the page in a window of this kind, as high as the page.
+    pub fn show_as(&self, View { width, scale, colours }: View) -> Result<()> {
         let scheme = match colours {
             ColourScheme::Light => "light",
             ColourScheme::Dark => "dark",
         };
         let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": [feature] }))?;
-        let size = |height: &Value| json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        self.devtools("Emulation.setDeviceMetricsOverride", &size(&json!(844)))?;
+        let size = |height: u64| json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", &size(HEIGHT_PX))?;
         let height = self.run("return document.documentElement.scrollHeight")?;
-        self.devtools("Emulation.setDeviceMetricsOverride", &size(&height))?;
-        let screenshot = self.devtools("Page.captureScreenshot", &json!({ "format": "png" }))?;
-        self.devtools("Emulation.clearDeviceMetricsOverride", &json!({}))?;
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screenshots");
-        fs::create_dir_all(&folder)?;
-        let path = folder.join(format!("{name}.png"));
-        let decode =
-            format!("return Array.from(atob({}), c => c.charCodeAt(0))", screenshot["data"]);
-        let bytes: Vec<u8> = serde_json::from_value(self.run(&decode)?)?;
-        fs::write(&path, bytes)?;
-        Ok(path)
+        let height = height.as_u64().context("a height")?.min(HEIGHT_PX_MAX);
+        self.devtools("Emulation.setDeviceMetricsOverride", &size(height)).map(drop)
+    }
+
+    /// Saves a picture of the window.
+    pub fn save_picture(&self, path: &Path) -> Result<()> {
+        let picture = self.devtools("Page.captureScreenshot", &json!({ "format": "png" }))?;
+        let bytes = STANDARD.decode(picture["data"].as_str().context("a picture")?)?;
+        fs::create_dir_all(path.parent().context("a folder")?)?;
+        fs::write(path, bytes).with_context(|| path.display().to_string())
     }
 
     fn devtools(&self, command: &str, parameters: &Value) -> Result<Value> {

@@ -23,6 +23,7 @@ pub mod proxies;
 pub mod raw_tus;
 pub mod recorded_footage;
 pub mod report;
+pub mod screenshot_review;
 pub mod server;
 pub mod traces;
 pub mod truth;

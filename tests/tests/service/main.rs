@@ -54,6 +54,7 @@ mod refusals;
 mod requests;
 mod responses;
 mod resumable;
+mod screenshots;
 mod service_manager;
 mod shared_artefacts;
 mod sound;
