@@ -7,6 +7,7 @@ mod artefact_files;
 mod error;
 mod formats;
 mod joint_angles;
+mod json_list;
 mod metadata;
 mod overlay;
 mod people;

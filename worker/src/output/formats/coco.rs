@@ -4,6 +4,7 @@
 //! come last, so that of a frame only its number is kept in memory.
 
 use crate::output::error::OutputError;
+use crate::output::json_list::JsonList;
 use crate::output::writer::{DataFormat, FrameWriter, WriterContext};
 use crate::pose::{Frame, Person};
 use bodyscript_protocol::artefact::Artefact;
@@ -68,27 +69,26 @@ struct Image {
 struct CocoWriter {
     file: BufWriter<File>,
     size: [u32; 2],
-    annotations: u32,
+    annotations: JsonList,
+    last_id: u32,
     frames: Vec<u32>,
 }
 
 impl CocoWriter {
     /// Starts the document for pictures of this size in pixels.
     fn create(file: File, size: [u32; 2]) -> Result<Self, OutputError> {
-        let mut writer =
-            Self { file: BufWriter::new(file), size, annotations: 0, frames: Vec::new() };
-        let head = coco_head();
-        writer.file.write_all(head.as_bytes()).map_err(OutputError::of(Artefact::Coco))?;
-        Ok(writer)
+        let mut file = BufWriter::new(file);
+        file.write_all(coco_head().as_bytes()).map_err(OutputError::of(Artefact::Coco))?;
+        let (annotations, frames) = (JsonList::default(), Vec::new());
+        Ok(Self { file, size, annotations, last_id: 0, frames })
     }
 
     fn add(&mut self, frame: &Frame<'_>) -> io::Result<()> {
         self.frames.push(frame.id);
         for person in frame.people {
-            let annotation = annotation(self.annotations + 1, frame.id, person, self.size);
-            self.file.write_all(separator(self.annotations))?;
-            serde_json::to_writer(&mut self.file, &annotation)?;
-            self.annotations += 1;
+            self.last_id += 1;
+            let annotation = annotation(self.last_id, frame.id, person, self.size);
+            self.annotations.push(&mut self.file, &annotation)?;
         }
         Ok(())
     }
@@ -96,10 +96,10 @@ impl CocoWriter {
     fn complete(mut self) -> io::Result<()> {
         write!(self.file, "\n{COCO_IMAGES}")?;
         let [width, height] = self.size;
-        for (n, id) in (0..).zip(&self.frames) {
-            self.file.write_all(separator(n))?;
+        let mut images = JsonList::default();
+        for id in &self.frames {
             let image = Image { id: *id, width, height, file_name: coco_image_name(*id) };
-            serde_json::to_writer(&mut self.file, &image)?;
+            images.push(&mut self.file, &image)?;
         }
         writeln!(self.file, "\n{COCO_END}")?;
         self.file.flush()
@@ -114,11 +114,6 @@ impl FrameWriter for CocoWriter {
     fn finish(self: Box<Self>, _: &Summary) -> Result<(), OutputError> {
         self.complete().map_err(OutputError::of(Artefact::Coco))
     }
-}
-
-/// What comes before an entry, by the number of those before it.
-const fn separator(before: u32) -> &'static [u8] {
-    if before == 0 { b"\n" } else { b",\n" }
 }
 
 fn annotation(id: u32, image_id: u32, person: &Person, size: [u32; 2]) -> Annotation {

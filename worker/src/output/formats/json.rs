@@ -3,6 +3,7 @@
 use super::frame_report::FrameReport;
 use crate::motion::MetricScale;
 use crate::output::error::OutputError;
+use crate::output::json_list::JsonList;
 use crate::output::statistics::StatisticsReport;
 use crate::output::writer::{DataFormat, FrameWriter, WriterContext};
 use crate::pose::Frame;
@@ -23,7 +24,7 @@ pub(super) const FORMAT: DataFormat = DataFormat {
 /// Writes the document from top to bottom; nothing of it is kept in memory.
 struct JsonWriter {
     file: BufWriter<File>,
-    is_first: bool,
+    frames: JsonList,
     metres: Option<MetricScale>,
 }
 
@@ -31,7 +32,7 @@ impl JsonWriter {
     /// Starts the document with what is known before the first frame.
     fn create(file: File, context: &WriterContext<'_>) -> Result<Self, OutputError> {
         let file = BufWriter::new(file);
-        let mut writer = Self { file, is_first: true, metres: context.metres };
+        let mut writer = Self { file, frames: JsonList::default(), metres: context.metres };
         writer.text(&format!("{{\"schema_version\":{SCHEMA_VERSION},\"video\":"))?;
         writer.value(context.report)?;
         writer.text(",\"landmark_names\":")?;
@@ -55,9 +56,8 @@ impl JsonWriter {
 
 impl FrameWriter for JsonWriter {
     fn write(&mut self, frame: &Frame<'_>) -> Result<(), OutputError> {
-        let separator = if std::mem::take(&mut self.is_first) { "\n" } else { ",\n" };
-        self.text(separator)?;
-        self.value(&FrameReport::of(frame, self.metres))
+        let report = FrameReport::of(frame, self.metres);
+        self.frames.push(&mut self.file, &report).map_err(OutputError::of(Artefact::Json))
     }
 
     /// Completes the document with the totals and what was left out.

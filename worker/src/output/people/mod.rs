@@ -7,6 +7,7 @@ mod picture;
 mod view;
 
 use super::error::OutputError;
+use super::json_list::JsonList;
 use crate::picture::Picture;
 use crate::pose::{Frame, Person};
 use crate::video::VideoError;
@@ -89,11 +90,10 @@ impl FoundPeople {
         let mut file = BufWriter::new(self.file);
         let mut write = || -> std::io::Result<()> {
             file.write_all(people_head().as_bytes())?;
-            for (n, ((person_id, track_id), view)) in self.people.iter().enumerate() {
-                file.write_all(if n == 0 { b"\n" } else { b",\n" })?;
+            let mut entries = JsonList::default();
+            for ((person_id, track_id), view) in &self.people {
                 let (person_id, track_id) = (*person_id, *track_id);
-                let entry = Entry { person_id, track_id, view: view.report() };
-                serde_json::to_writer(&mut file, &entry)?;
+                entries.push(&mut file, &Entry { person_id, track_id, view: view.report() })?;
             }
             writeln!(file, "\n{PEOPLE_END}")?;
             file.flush()
