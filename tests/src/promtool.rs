@@ -29,7 +29,7 @@ impl Promtool {
         let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
         let output = command.stdin(Stdio::null()).output().context("promtool")?;
-        let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text));
+        let [out, err] = [output.stdout, output.stderr].map(String::from_utf8);
         let (out, err) = (out?, err?);
         ensure!(output.status.success(), "promtool {arguments:?}: {out}{err}");
         Ok(out)
