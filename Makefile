@@ -96,10 +96,11 @@ $(foreach folder,debug release package/release,$(STAND_INS:%=target/$(folder)/%)
 demo: build ## Build, start the service, process a sample, keep the results in target/demo
 	@tests/demo/demo.sh "$(BUILT)" "$(DEMO_LISTEN)" "$(DEMO_OPERATOR_LISTEN)" "$(DEMO_DIR)"
 
-# What the pages are judged by and a client to upload with; tools for tests, never part of the
-# program.
-BROWSER_TOOLS := axe-core@4 tus-js-client@4
-BROWSER_TOOL_FILES := $(foreach tool,$(BROWSER_TOOLS),target/browser/node_modules/$(firstword $(subst @, ,$(tool)))/package.json)
+# What the pages are judged by, a client to upload with, the compiler of the one in docs/clients, and what reads the
+# OpenAPI document; tools for tests, never part of the program.
+BROWSER_TOOLS := axe-core@4 tus-js-client@4 typescript@5 openapi-typescript@7 openapi-fetch@0.17 @stoplight/spectral-cli@6
+BROWSER_TOOL_NAMES := $(shell sed -E 's/@[0-9.]+( |$$)/\1/g' <<<'$(BROWSER_TOOLS)')
+BROWSER_TOOL_FILES := $(BROWSER_TOOL_NAMES:%=target/browser/node_modules/%/package.json)
 
 .PHONY: browser-tools
 browser-tools: $(BROWSER_TOOL_FILES) ## Fetch JavaScript tools for the tests of pages and uploads

@@ -31,9 +31,8 @@ pub(crate) fn api(service: Service, settings: watch::Receiver<Settings>) -> Api 
         .routes(routes!(job_metrics::job_metrics))
         .routes(routes!(openmetrics::metrics))
         .routes(routes!(health::memory))
-        // The monitor page and its event stream.
+        .routes(routes!(monitor::events))
         .route("/monitor", get(pages::monitor))
-        .route("/api/monitor", get(monitor::events))
         .layer(Extension(Monitor::start(live.clone())))
         .route_layer(from_fn_with_state(live.clone(), operators_only::require_operator));
     let resumable = OpenApiRouter::new()

@@ -39,6 +39,7 @@ mod models;
 mod modes;
 mod monitoring;
 mod multiple_people;
+mod openapi_tools;
 mod operator_access;
 mod operator_commands;
 mod outputs;

@@ -37,16 +37,21 @@ refusals! {
 #[expect(dead_code, reason = "describes the responses of `send`")]
 pub(crate) enum FileAnswers {
     /// The file, with its own media type
-    #[response(status = 200, content_type = "*/*")]
+    #[response(status = 200, content_type = "*/*", headers(
+        ("Accept-Ranges" = String), ("Content-Length" = u64), ("ETag" = String),
+        ("Last-Modified" = String)))]
     Whole(Bytes),
     /// The requested range
-    #[response(status = 206, content_type = "*/*")]
+    #[response(status = 206, content_type = "*/*", headers(
+        ("Accept-Ranges" = String), ("Content-Range" = String), ("ETag" = String),
+        ("Last-Modified" = String)))]
     Part(Bytes),
     /// The address of the file in the store of results (`artefacts_redirect`), for downloads only
-    #[response(status = 307)]
+    #[response(status = 307, headers(
+        ("Location" = String, description = "URL of the file in the store, valid for a short time")))]
     Elsewhere,
     /// The client's copy is current
-    #[response(status = 304)]
+    #[response(status = 304, headers(("ETag" = String)))]
     Current,
 }
 

@@ -32,11 +32,13 @@ refusals! {
 
 /// Get the status of a job
 ///
+/// State, progress and options of the job; once it is completed also `statistics`, `warnings` and the `urls` of its results.
 /// With `Prefer: wait=N` the response is sent when the job has ended or N seconds (at most 50) are over.
 #[utoipa::path(get, path = "/api/status/{id}", tag = "jobs", operation_id = "get_status",
     params(("id" = String, Path, description = "Job id"),
         ("Prefer" = Option<String>, Header, description = "wait=N: seconds to wait for the end of the job")),
-    responses((status = 200, description = "The status", body = Status), JobRefusals))]
+    responses((status = 200, description = "The status", body = Status,
+        headers(("Preference-Applied" = String))), JobRefusals))]
 pub(crate) async fn status(
     State(service): State<Service>,
     JobIdParam(id): JobIdParam,
@@ -129,6 +131,8 @@ pub(crate) struct JobList {
 }
 
 /// List jobs, newest first
+///
+/// All jobs that the service knows, including those that have ended and whose results have not expired.
 #[utoipa::path(get, path = "/api/jobs", tag = "operators",
     operation_id = "list_jobs", params(Paging),
     security(("bearer" = []), ("basic" = []), ()),

@@ -24,7 +24,7 @@ pub(crate) struct Paging {
     #[param(minimum = 1, maximum = 1000, default = 1000)]
     limit: Option<u64>,
     /// Number of newest jobs to skip.
-    #[param(minimum = 0, default = 0)]
+    #[param(minimum = 0, maximum = 4294967295_i64, default = 0)]
     offset: Option<u64>,
 }
 
@@ -58,7 +58,7 @@ fn number(field: &'static str, value: &str, min: usize, max: usize) -> Result<us
 /// The URL of the next page, if any.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = Option<String>)]
+#[schema(value_type = Option<String>, as = NextPage)]
 pub(crate) struct Next(Option<String>);
 
 impl Next {

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 /// Information about the service.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Service)]
 pub(crate) struct About {
     /// The name, BodyScript.
     name: &'static str,
@@ -60,6 +61,8 @@ struct Limits {
 }
 
 /// Information about the service and its limits
+///
+/// Version, detection modes, landmark models and limits, and the names of the landmarks in the order of all results.
 #[utoipa::path(get, path = "/api", tag = "service",
     operation_id = "get_service",
     responses((status = 200, description = "The service, its modes and limits", body = About)))]

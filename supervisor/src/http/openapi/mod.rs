@@ -2,6 +2,7 @@
 //!
 //! `http::router` adds a route and its description in one call, so that every route is described.
 
+mod headers;
 pub(crate) mod html;
 pub(crate) mod info;
 pub(crate) mod problems;
@@ -14,8 +15,12 @@ use axum::Extension;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse};
 use std::sync::Arc;
-use utoipa::openapi::{PathItem, RefOr};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{PathItem, RefOr, Required};
 use utoipa::{Modify, OpenApi, ToSchema};
+
+/// The tag of the operations of tus.
+const RESUMABLE: &str = "resumable";
 
 /// The document without its paths.
 #[derive(OpenApi)]
@@ -28,8 +33,10 @@ use utoipa::{Modify, OpenApi, ToSchema};
             (`too_many_connections`) if a client has too many concurrent requests, and 503 \
             (`overloaded`) if the service has. Every response carries `X-Request-Id`, which also \
             appears in the log.",
-        license(name = "Apache-2.0", identifier = "Apache-2.0")
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        contact(name = "The operator of this service")
     ),
+    servers((url = "/", description = "The service that this document comes from")),
     tags(
         (name = "jobs", description = "Uploads and jobs"),
         (name = "resumable", description = "Resumable uploads with tus 1.0.0 \
@@ -73,6 +80,8 @@ pub(crate) struct Documents {
 impl Documents {
     pub(crate) fn new(mut document: utoipa::openapi::OpenApi) -> Self {
         document.paths.paths.values_mut().for_each(describe_head);
+        let operations = document.paths.paths.values_mut().flat_map(operations);
+        operations.for_each(complete);
         let value = serde_json::to_value(&document).expect("the document is plain data");
         Self { json: value.to_string().into(), page: html::page(&value).into() }
     }
@@ -93,7 +102,26 @@ fn describe_head(item: &mut PathItem) {
     }
 }
 
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, options, head, patch, .. } = item;
+    [get, put, post, delete, options, head, patch].into_iter().flatten()
+}
+
+/// Adds what all operations have in common, or all of a tag.
+fn complete(operation: &mut Operation) {
+    if operation.tags.iter().flatten().any(|tag| tag == RESUMABLE) {
+        headers::add_to_all(operation, "Tus-Resumable");
+        // A request can create an upload, or complete it, without bytes.
+        if let Some(RefOr::T(body)) = &mut operation.request_body {
+            body.required = Some(Required::False);
+        }
+    }
+    headers::describe(operation);
+}
+
 /// This OpenAPI document
+///
+/// Describes every endpoint except the web pages, for client generators and other tools.
 #[utoipa::path(get, path = "/openapi.json", tag = "service", operation_id = "get_openapi",
     responses((status = 200, description = "The OpenAPI document", body = Object,
         content_type = "application/json")))]
@@ -102,6 +130,8 @@ pub(crate) async fn json(Extension(documents): Extension<Documents>) -> impl Int
 }
 
 /// This documentation as a web page
+///
+/// The content of `/openapi.json`, without scripts.
 #[utoipa::path(get, path = "/docs", tag = "service", operation_id = "get_docs",
     responses((status = 200, description = "This page", body = String, content_type = "text/html")))]
 pub(crate) async fn page(Extension(documents): Extension<Documents>) -> Html<String> {
@@ -109,6 +139,8 @@ pub(crate) async fn page(Extension(documents): Extension<Documents>) -> Html<Str
 }
 
 /// Style sheet of the documentation
+///
+/// Used by `/docs`.
 #[utoipa::path(get, path = "/docs.css", tag = "service", operation_id = "get_docs_style",
     responses((status = 200, description = "The style sheet", body = String,
         content_type = "text/css")))]

@@ -11,6 +11,8 @@ refusals! {
 }
 
 /// List all error codes with cause and remedy
+///
+/// Those of error responses first, then those of failed jobs (`error_code` of a status).
 #[utoipa::path(get, path = "/api/problems", tag = "service",
     operation_id = "list_problems",
     responses((status = 200, description = "The catalogue", body = Catalogue)))]
@@ -19,6 +21,8 @@ pub(crate) async fn all() -> Json<Catalogue> {
 }
 
 /// Get an error code with cause and remedy
+///
+/// The `type` of a problem document is this URL.
 #[utoipa::path(get, path = "/api/problems/{code}", tag = "service", operation_id = "get_problem",
     params(("code" = String, Path, description = "A code")),
     responses((status = 200, description = "Its entry", body = Entry), Unknown))]

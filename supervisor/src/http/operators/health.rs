@@ -42,6 +42,8 @@ pub(crate) async fn query(service: &Service) -> Result<Health, &'static str> {
 }
 
 /// Liveness check
+///
+/// Answers as long as the process works, also while uploads are refused.
 #[utoipa::path(get, path = "/livez", tag = "service", operation_id = "get_liveness",
     responses((status = 200, description = "Alive", body = String, content_type = "text/plain")))]
 pub(crate) async fn live() -> &'static str {
@@ -58,6 +60,8 @@ pub(crate) struct Readiness {
 }
 
 /// Readiness check: whether uploads are accepted
+///
+/// For load balancers: `reason` says why not.
 #[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "get_readiness",
     responses((status = 200, description = "Uploads are accepted", body = Readiness),
         (status = 503, description = "Uploads are refused", body = Readiness,
@@ -98,6 +102,8 @@ pub(crate) struct HealthReport {
 }
 
 /// Health of the service
+///
+/// For monitoring: the numbers of jobs, and whether the configuration in effect is the latest one.
 #[utoipa::path(get, path = "/health", tag = "service", operation_id = "get_health",
     responses((status = 200, description = "The service works", body = HealthReport),
         (status = 503, description = "The service does not work", body = HealthReport,
@@ -169,6 +175,8 @@ pub(crate) struct HostMemory {
 }
 
 /// Memory report
+///
+/// Memory of the service, its workers and the host, and the budget that workers share.
 #[utoipa::path(get, path = "/health/memory", tag = "operators", operation_id = "get_memory",
     security(("bearer" = []), ("basic" = []), ()),
     responses((status = 200, description = "The report", body = MemoryReport), OperatorRefusals))]

@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 
 /// Metrics of all jobs.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JobMetricsReport)]
 pub(crate) struct Report {
     /// Total number of jobs on all pages.
     total: usize,
@@ -43,6 +44,7 @@ pub(crate) struct Report {
 
 /// Metrics of a job.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JobMetrics)]
 struct Line {
     /// Job id.
     #[schema(value_type = String)]
@@ -101,6 +103,8 @@ struct Capacity {
 }
 
 /// Metrics of all jobs, with a page of single jobs
+///
+/// Averages and distributions are over all jobs that the service knows, on whatever page they are.
 #[utoipa::path(get, path = "/api/metrics", tag = "operators",
     operation_id = "get_job_metrics", params(Paging),
     security(("bearer" = []), ("basic" = []), ()),

@@ -7,6 +7,7 @@
 use crate::dispatcher::status::Status;
 use crate::dispatcher::{Counts, Health, Recent, SharedJournalReport, Standby};
 use crate::http::connections::registry::RequestSlot;
+use crate::http::openapi::refusals::refusals;
 use crate::http::operators::health;
 use crate::http::problem::ApiError;
 use crate::http::service::{LiveService, Service};
@@ -216,7 +217,19 @@ async fn measure(service: &Service) -> Host {
     measured.await.unwrap_or_default()
 }
 
-/// Streams the history, then the state every second, until the service stops.
+refusals! {
+    MonitorRefusals: OperatorsOnly TokenRequired TooManyStreams Stopping;
+}
+
+/// Follow the state of the service
+///
+/// Server-sent events: `past` once, with the samples of the last five minutes; then `now` every second, with health,
+/// limits, memory, recent jobs and one more sample, or `trouble` with a `reason` if there is no state. They are what the
+/// page `/monitor` shows; later versions may change them.
+#[utoipa::path(get, path = "/api/monitor", tag = "operators", operation_id = "watch_service",
+    security(("bearer" = []), ("basic" = []), ()),
+    responses((status = 200, description = "Events, until the service stops", body = String,
+        content_type = "text/event-stream"), MonitorRefusals))]
 pub(crate) async fn events(
     State(service): State<Service>,
     Extension(monitor): Extension<Monitor>,

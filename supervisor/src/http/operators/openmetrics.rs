@@ -36,7 +36,8 @@ struct StateLabel {
 
 /// Metrics for Prometheus
 ///
-/// In the OpenMetrics format, or in the Prometheus text format 0.0.4 if `Accept` prefers `text/plain`.
+/// Counters of attempts, requests and refusals, jobs by state, and the memory of service and workers. In the OpenMetrics
+/// format, or in the Prometheus text format 0.0.4 if `Accept` prefers `text/plain`.
 #[utoipa::path(get, path = "/metrics", tag = "operators", operation_id = "get_metrics",
     security(("bearer" = []), ("basic" = []), ()),
     responses((status = 200, description = "The metrics",

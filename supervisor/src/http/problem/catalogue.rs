@@ -21,6 +21,7 @@ pub(crate) enum Remedy {
 
 /// An error code.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = CatalogueEntry)]
 pub(crate) struct Entry {
     /// Stable code for programs.
     pub code: &'static str,

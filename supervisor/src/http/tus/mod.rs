@@ -96,9 +96,12 @@ pub(crate) async fn sweep_periodically(live: LiveService) {
 }
 
 /// Supported tus version and extensions
+///
+/// For clients that adapt to the service; no request needs it.
 #[utoipa::path(options, path = "/api/tus", tag = "resumable", operation_id = "get_tus_capabilities",
-    responses((status = 204, description = "In `Tus-Version`, `Tus-Extension`, `Tus-Max-Size` and \
-        `Tus-Checksum-Algorithm`")))]
+    responses((status = 204, description = "The capabilities, in headers", headers(
+        ("Tus-Version" = String), ("Tus-Extension" = String), ("Tus-Max-Size" = u64),
+        ("Tus-Checksum-Algorithm" = String)))))]
 pub(crate) async fn capabilities(State(service): State<Service>) -> Response {
     let headers = [
         ("tus-version", VERSION.to_owned()),
@@ -120,7 +123,10 @@ pub(crate) async fn capabilities(State(service): State<Service>) -> Response {
         ("Upload-Metadata" = Option<String>, Header, description = "`filename` and options"),
         ("Upload-Checksum" = Option<String>, Header, description = "Digest of the body: sha1 or sha256")),
     request_body(content((Bytes = "application/offset+octet-stream"))),
-    responses((status = 201, description = "The upload is created"), ResumableStartRefusals))]
+    responses((status = 201, description = "The upload is created", headers(
+        ("Location" = String, description = "URL of the upload"), ("Upload-Offset" = u64),
+        ("Upload-Expires" = String), ("Job-Id" = String), ("RateLimit-Policy" = String),
+        ("RateLimit" = String))), ResumableStartRefusals))]
 pub(crate) async fn create(
     State(service): State<Service>,
     _: ProtocolHeaders,
@@ -163,7 +169,9 @@ pub(crate) async fn create(
         ("Upload-Offset" = u64, Header, description = "Current offset in bytes"),
         ("Upload-Checksum" = Option<String>, Header, description = "Digest of the body: sha1 or sha256")),
     request_body(content((Bytes = "application/offset+octet-stream"))),
-    responses((status = 204, description = "The bytes are stored"), ResumableAppendRefusals))]
+    responses((status = 204, description = "The bytes are stored", headers(
+        ("Upload-Offset" = u64), ("Upload-Expires" = String), ("Job-Id" = String))),
+        ResumableAppendRefusals))]
 pub(crate) async fn patch(
     State(service): State<Service>,
     PathParam(id): PathParam<String>,
@@ -184,11 +192,15 @@ pub(crate) async fn patch(
 }
 
 /// Get the offset of a resumable upload
+///
+/// Where an interrupted upload goes on, and the id of the job if it is complete.
 #[utoipa::path(head, path = "/api/tus/{id}", tag = "resumable",
     operation_id = "get_resumable_upload",
     params(("id" = String, Path, description = "Upload id"),
         ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$")),
-    responses((status = 200, description = "In `Upload-Offset`"), ResumableAppendRefusals))]
+    responses((status = 200, description = "The state of the upload, in headers", headers(
+        ("Upload-Offset" = u64), ("Upload-Length" = u64), ("Upload-Metadata" = String),
+        ("Upload-Expires" = String), ("Job-Id" = String))), ResumableAppendRefusals))]
 pub(crate) async fn head(
     State(service): State<Service>,
     PathParam(id): PathParam<String>,
@@ -246,10 +258,16 @@ pub(crate) async fn delete(
     params(("id" = String, Path, description = "Upload id"),
         ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
         ("X-HTTP-Method-Override" = String, Header, description = "PATCH, HEAD or DELETE",
-            pattern = "^(PATCH|HEAD|DELETE)$")),
+            pattern = "^(PATCH|HEAD|DELETE)$"),
+        ("Upload-Offset" = Option<u64>, Header, description = "With PATCH: current offset in bytes"),
+        ("Upload-Checksum" = Option<String>, Header, description = "With PATCH: digest of the body")),
     request_body(content((Bytes = "application/offset+octet-stream"))),
-    responses((status = 200, description = "Same as HEAD"),
-        (status = 204, description = "Same as PATCH and DELETE"), ResumableAppendRefusals))]
+    responses((status = 200, description = "Same as HEAD", headers(
+        ("Upload-Offset" = u64), ("Upload-Length" = u64), ("Upload-Metadata" = String),
+        ("Upload-Expires" = String), ("Job-Id" = String))),
+        (status = 204, description = "Same as PATCH and DELETE", headers(
+        ("Upload-Offset" = u64), ("Upload-Expires" = String), ("Job-Id" = String))),
+        ResumableAppendRefusals))]
 pub(crate) async fn override_method(
     service: State<Service>,
     id: PathParam<String>,

@@ -21,7 +21,7 @@ const HEADER: &str = "Idempotency-Key";
 pub(crate) struct Key {
     /// A unique key of this upload, such as a UUID. A repeated request with this key, video and
     /// options returns the job of the first request, as long as that job exists.
-    #[param(rename = "Idempotency-Key", max_length = 255)]
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     idempotency_key: Option<String>,
 }
 

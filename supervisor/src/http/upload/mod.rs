@@ -81,8 +81,13 @@ refusals! {
     request_body(content(
         (UploadForm = "multipart/form-data"), (Bytes = "video/*"),
         (Bytes = "application/octet-stream"))),
-    responses((status = 202, description = "A job", body = Accepted),
-        (status = 200, description = "A job that has ended within the time of `Prefer`", body = Status),
+    responses((status = 202, description = "A job", body = Accepted, headers(
+        ("Location" = String, description = "URL of the status of the job"),
+        ("Preference-Applied" = String), ("RateLimit-Policy" = String), ("RateLimit" = String))),
+        (status = 200, description = "A job that has ended within the time of `Prefer`",
+            body = Status, headers(
+            ("Location" = String, description = "URL of the status of the job"),
+            ("Content-Location" = String), ("Preference-Applied" = String), ("RateLimit-Policy" = String), ("RateLimit" = String))),
         UploadRefusals))]
 pub(crate) async fn upload(State(service): State<Service>, request: Request) -> Response {
     receive(&service, request).await
@@ -95,8 +100,13 @@ pub(crate) async fn upload(State(service): State<Service>, request: Request) -> 
     operation_id = "upload_video_as_body", params(UploadQuery, idempotency::Key,
         ("Prefer" = Option<String>, Header, description = "wait=N: seconds to wait for the end of the job")),
     request_body(content((Bytes = "video/*"), (Bytes = "application/octet-stream"))),
-    responses((status = 202, description = "A job", body = Accepted),
-        (status = 200, description = "A job that has ended within the time of `Prefer`", body = Status),
+    responses((status = 202, description = "A job", body = Accepted, headers(
+        ("Location" = String, description = "URL of the status of the job"),
+        ("Preference-Applied" = String), ("RateLimit-Policy" = String), ("RateLimit" = String))),
+        (status = 200, description = "A job that has ended within the time of `Prefer`",
+            body = Status, headers(
+            ("Location" = String, description = "URL of the status of the job"),
+            ("Content-Location" = String), ("Preference-Applied" = String), ("RateLimit-Policy" = String), ("RateLimit" = String))),
         UploadRefusals))]
 pub(crate) async fn put(State(service): State<Service>, request: Request) -> Response {
     receive(&service, request).await
