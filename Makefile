@@ -111,7 +111,7 @@ $(BROWSER_TOOL_FILES) &:
 	fi
 
 # What reads the results and the interface as users do, in the versions of the lists.
-PYTHON_TOOLS := readers generated_client object_server
+PYTHON_TOOLS := readers generated_client object_server clients
 
 .PHONY: python-tools
 python-tools: $(PYTHON_TOOLS:%=target/%/.installed) ## Fetch Python libraries for the tests of results and API

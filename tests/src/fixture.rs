@@ -80,6 +80,7 @@ pub struct Clip {
     rotation: Rotation,
     hidden: u32,
     sound_start: SoundStart,
+    padded: usize,
     kept: f64,
 }
 
@@ -111,6 +112,7 @@ impl Default for Clip {
             rotation: Rotation::None,
             hidden: 0,
             sound_start: SoundStart::Heard,
+            padded: 0,
             kept: 1.0,
         }
     }
@@ -213,6 +215,12 @@ impl Clip {
         Self { sound_start, ..self }
     }
 
+    /// Size of the file in bytes, of which the video may be a small part; MP4 and QuickTime only.
+    #[must_use]
+    pub fn padded(self, padded: usize) -> Self {
+        Self { padded, ..self }
+    }
+
     /// Cuts the finished file off after this fraction of its bytes, 0..=1.
     #[must_use]
     pub fn truncated(self, kept: f64) -> Self {
@@ -270,6 +278,7 @@ impl Clip {
         if self.sound_start == SoundStart::Empty {
             surgery::empty_first_packet(path)?;
         }
+        surgery::pad(path, self.padded)?;
         surgery::truncate(path, self.kept)
     }
 
@@ -296,8 +305,10 @@ impl Clip {
         );
         ensure!(
             isobmff
-                || (self.moov == Moov::End && self.rotation == Rotation::None && self.hidden == 0),
-            "only MP4 and QuickTime have a moov to place or to change"
+                || (self.moov == Moov::End
+                    && self.rotation == Rotation::None
+                    && (self.hidden, self.padded) == (0, 0)),
+            "only MP4 and QuickTime have a moov to place or to change, and boxes to fill"
         );
         ensure!(
             self.tracks == Tracks::Video

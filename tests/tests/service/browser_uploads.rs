@@ -30,17 +30,10 @@ const FULL: [&str; 6] = ["--workers", "1", "--queue-max", "1", "--worker-progres
 /// Longest wait for anything; far beyond what the slowest machine needs.
 const WAIT_MAX: Duration = Duration::from_secs(180);
 
-/// A short video in a large file; the rest is noise in a box that players skip.
+/// A short video in a large file.
 fn large(folder: &Path) -> Result<PathBuf> {
     let path = folder.join("Größe 3.mp4");
-    Clip::new().frames(10).encode(&path)?;
-    let mut bytes = std::fs::read(&path)?;
-    let rest = (LARGE - bytes.len()) as u32;
-    // A box of free space (ISO/IEC 14496-12, 8.1.2).
-    bytes.extend(rest.to_be_bytes());
-    bytes.extend(b"free");
-    bytes.extend((8..rest).map(|n| (n.wrapping_mul(n) >> 9) as u8));
-    std::fs::write(&path, bytes)?;
+    Clip::new().frames(10).padded(LARGE).encode(&path)?;
     Ok(path)
 }
 

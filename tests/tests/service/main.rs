@@ -14,6 +14,7 @@ mod browser_start;
 mod browser_uploads;
 mod chosen_person;
 mod cli;
+mod clients;
 mod cluster;
 mod connection_limits;
 mod contract;
