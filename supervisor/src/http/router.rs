@@ -4,7 +4,7 @@ use crate::http::api::Api;
 use crate::http::gallery;
 use crate::http::jobs::{self, archive, events, files, poses};
 use crate::http::middleware::{operators_only, unidentified_clients};
-use crate::http::openapi::{self, Documents, Outline, info, problems};
+use crate::http::openapi::{self, Documents, Outline, info, problems, schemas};
 use crate::http::operators::monitor::{self, Monitor};
 use crate::http::operators::{health, job_metrics, openmetrics};
 use crate::http::pages;
@@ -56,6 +56,7 @@ pub(crate) fn api(service: Service, settings: watch::Receiver<Settings>) -> Api 
         .routes(routes!(gallery::list))
         .routes(routes!(gallery::file))
         .routes(routes!(archive::download_all))
+        .routes(routes!(schemas::pose_data))
         .routes(routes!(problems::all))
         .routes(routes!(problems::one))
         .routes(routes!(health::health))

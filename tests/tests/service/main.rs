@@ -47,6 +47,7 @@ mod outputs;
 mod parts;
 mod people_found;
 mod poison;
+mod pose_schema;
 mod poses;
 mod privacy;
 mod processing;

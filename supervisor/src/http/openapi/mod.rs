@@ -7,6 +7,7 @@ pub(crate) mod html;
 pub(crate) mod info;
 pub(crate) mod problems;
 pub(crate) mod refusals;
+pub(crate) mod schemas;
 
 use crate::dispatcher::status::Status;
 use crate::http::problem::Problem;

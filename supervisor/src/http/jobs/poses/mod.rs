@@ -114,7 +114,7 @@ struct PoseMessage {
     strategy: Option<String>,
     /// Presentation time in the file, in seconds.
     source_time_s: Option<f64>,
-    /// The people in the frame, as in `pose_data.json`.
+    /// The people in the frame, as in `pose_data.json` (`/schemas/pose_data.json`).
     #[schema(value_type = Option<Vec<Object>>)]
     people: Option<Vec<()>>,
     /// The job has started again: all frames before this message are void.
