@@ -347,6 +347,8 @@ soak: setup reproducible previous-version object-server proxy-tools database-too
 	SOAK_JOBS=$(SOAK_JOBS) cargo test --locked --workspace --test load soak:: -- --nocapture
 	$(MAKE) --no-print-directory target/blender/.installed
 	cargo test --locked --workspace --test load blender:: -- --nocapture
+	$(MAKE) --no-print-directory target/schemathesis/.installed
+	cargo test --locked --workspace --test load contract:: -- --nocapture
 	MUTANTS=$(SOAK_MUTANTS) MUTANT_SEED=$(SOAK_MUTANT_SEED) cargo test --locked --workspace --test load mutants:: -- --nocapture
 	CLUSTER_JOBS=$(SOAK_CLUSTER_JOBS) cargo test --locked --workspace --test load cluster:: -- --nocapture --include-ignored
 	OBJECT_SERVER=s3s-fs CLUSTER_JOBS=$(SOAK_CLUSTER_JOBS_S3S) cargo test --locked --workspace --test load cluster::disturbances -- --nocapture

@@ -1,9 +1,10 @@
-//! Tests that load the whole host: thousands of kernel kills, crashes of the service, damaged videos, and a large
-//! program that reads results. They run one after another, because each of them uses all processors and some measure
+//! Tests that load the whole host: thousands of kernel kills, crashes of the service, damaged videos, generated
+//! requests, and a large program that reads results. They run one after another, because each of them uses all processors and some measure
 //! how the memory of the service grows.
 
 mod blender;
 mod cluster;
+mod contract;
 mod crash;
 mod mutants;
 mod oom;
