@@ -94,7 +94,7 @@ struct DoctorCommand {
 enum ConfigCommand {
     /// Check the configuration and report errors
     Check(ConfigArgs),
-    /// Print all keys with their effective values
+    /// Print all keys with their effective values, and where each comes from
     Show(ConfigArgs),
 }
 
@@ -157,7 +157,8 @@ impl Cli {
                 Ok(ExitCode::SUCCESS)
             }
             Command::Config(ConfigCommand::Show(settings)) => {
-                output::out(&settings.load()?.show()).map_err(CliError::Output)?;
+                let shown = Config::show(&settings.keys, settings.config.as_deref())?;
+                output::out(&shown).map_err(CliError::Output)?;
                 Ok(ExitCode::SUCCESS)
             }
         }

@@ -26,7 +26,7 @@ pub(crate) use connections::{ClientLimits, HttpLimits};
 pub(crate) use raw::{RawConfig, unknown_variable};
 pub(crate) use resolve::{Config, LogFormat};
 
-use key::{Effect, Key};
+use key::Effect;
 use keys::KEYS;
 use values::Values;
 
@@ -148,16 +148,24 @@ impl Config {
         for key in KEYS.iter().filter(|key| key.effect == Effect::NextStart) {
             values.insert(key.name.to_owned(), self.in_effect[key.name].clone());
         }
-        Self::resolve(RawConfig(values))
+        Self::resolve(RawConfig::of_values(values))
     }
 
-    /// Every key with its value, as a file from which [`Config::load`] reads the same configuration.
-    pub(crate) fn show(&self) -> String {
+    /// Every key with its value and where that comes from, as a file from which [`Config::load`] reads the same
+    /// configuration. No value is a secret: those are in files that keys name.
+    pub(crate) fn show(flags: &RawConfig, file: Option<&Path>) -> Result<String, ConfigError> {
+        Self::shown(merged(flags, file)?)
+    }
+
+    fn shown(raw: RawConfig) -> Result<String, ConfigError> {
+        let config = Self::resolve(raw.clone())?;
         let mut text = String::new();
-        for Key { name, .. } in &KEYS {
-            writeln!(text, "{name} = {}", self.in_effect[*name]).expect("writes to a string");
+        for key in &KEYS {
+            let value = &config.in_effect[key.name];
+            writeln!(text, "{} = {value} # {}", key.name, raw.origin(key))
+                .expect("writes to a string");
         }
-        text
+        Ok(text)
     }
 
     /// The settings of the worker factory.
@@ -215,11 +223,13 @@ mod tests {
     fn the_shown_configuration_reads_back_unchanged() {
         let text = "workers = 3\non_long = \"reject\"\nsandbox_required = [\"seccomp\"]\n\
                     memory_budget_bytes = \"1 GiB\"\nworker_grace_ms_max = 1234\n";
-        let shown = resolve(text).show();
-        for line in ["workers = 3", "sandbox_required = [\"seccomp\"]"] {
+        let shown = Config::shown(RawConfig::of(text)).expect("valid");
+        for line in
+            ["workers = 3 # file test.toml", "sandbox_required = [\"seccomp\"] # file test.toml"]
+        {
             assert!(shown.lines().any(|shown| shown == line), "{shown}");
         }
-        assert_eq!(resolve(&shown).show(), shown);
+        assert_eq!(resolve(&shown).in_effect, resolve(text).in_effect);
     }
 
     #[test]
@@ -239,7 +249,7 @@ mod tests {
 
     #[test]
     fn every_key_is_shown() {
-        let shown = resolve("").show();
+        let shown = Config::shown(RawConfig::default()).expect("valid");
         let keys: Vec<&str> = shown.lines().filter_map(|line| line.split(" = ").next()).collect();
         assert_eq!(keys, KEYS.each_ref().map(|key| key.name));
         assert_eq!(resolve("").in_effect.len(), KEYS.len(), "no key is read that has no row");
@@ -261,7 +271,7 @@ mod tests {
     #[test]
     fn the_installed_file_lists_every_key_with_its_default() {
         let file = include_str!("../../../systemd/bodyscript.toml");
-        assert_eq!(RawConfig::of(file), RawConfig::default(), "every key is commented out");
+        assert_eq!(RawConfig::of(file).values, toml::Table::new(), "every key is commented out");
 
         // Commented-out keys begin with `#` directly; `# ` begins prose.
         let keys = file.lines().filter_map(|line| line.strip_prefix('#'));

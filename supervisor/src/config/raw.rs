@@ -6,15 +6,29 @@
 use crate::config::ConfigError;
 use crate::config::key::{Key, Kind};
 use crate::config::keys::{self, KEYS};
+use crate::policy::display_name::visible;
 use crate::policy::suggest::nearest;
 use crate::runner::factory::SIMD_VARIABLE;
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
-/// The given values, by the names of their keys.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct RawConfig(pub(crate) Table);
+/// The given values, by the names of their keys, and where they are given.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RawConfig {
+    pub(crate) values: Table,
+    origins: BTreeMap<&'static str, Origin>,
+}
+
+/// Where a value is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Origin {
+    Flag,
+    Variable,
+    File(PathBuf),
+}
 
 impl Args for RawConfig {
     fn augment_args(command: Command) -> Command {
@@ -41,23 +55,43 @@ impl FromArgMatches for RawConfig {
                 Kind::List { .. } => Some(Value::Array(given.collect())),
                 _ => given.next(),
             };
-            self.0.extend(value.map(|value| (key.name.to_owned(), value)));
+            self.values.extend(value.map(|value| (key.name.to_owned(), value)));
+            let origin = match matches.value_source(key.name) {
+                Some(ValueSource::EnvVariable) => Origin::Variable,
+                _ => Origin::Flag,
+            };
+            self.origins.insert(key.name, origin);
         }
         Ok(())
     }
 }
 
 impl RawConfig {
+    /// Values that are in effect already, from wherever they came.
+    pub(crate) const fn of_values(values: Table) -> Self {
+        Self { values, origins: BTreeMap::new() }
+    }
+
     /// Sets a key that is not given.
     pub(crate) fn set_default(&mut self, key: &'static str, value: impl Into<Value>) {
         debug_assert!(keys::find(key).is_some(), "{key}");
-        self.0.entry(key).or_insert(value.into());
+        self.values.entry(key).or_insert(value.into());
     }
 
     /// Whether a value of this key is given.
     pub(crate) fn is_given(&self, key: &'static str) -> bool {
         debug_assert!(keys::find(key).is_some(), "{key}");
-        self.0.contains_key(key)
+        self.values.contains_key(key)
+    }
+
+    /// Where the value of a key comes from, as a sentence without its full stop.
+    pub(crate) fn origin(&self, key: &'static Key) -> String {
+        match self.origins.get(key.name) {
+            Some(Origin::Flag) => format!("flag --{}", key.name.replace('_', "-")),
+            Some(Origin::Variable) => format!("variable {}", key.variable()),
+            Some(Origin::File(path)) => format!("file {}", visible(&path.to_string_lossy())),
+            None => "default".into(),
+        }
     }
 
     /// Merges these values (flags and environment) over those of a file.
@@ -71,15 +105,17 @@ impl RawConfig {
 
     pub(crate) fn over_text(&self, text: &str, path: &Path) -> Result<Self, ConfigError> {
         let parse = |source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) };
-        let mut values = Table::new();
+        let (mut values, mut origins) = (Table::new(), BTreeMap::new());
         flatten(text.parse().map_err(parse)?, "", &mut values)?;
         // An invalid value is reported even if a flag overrides it.
         for (name, value) in &values {
             let key = keys::find(name).ok_or_else(|| unknown_key(name, path))?;
             key.check(value).map_err(parse)?;
+            origins.insert(key.name, Origin::File(path.to_owned()));
         }
-        values.extend(self.0.clone());
-        Ok(Self(values))
+        values.extend(self.values.clone());
+        origins.extend(self.origins.clone());
+        Ok(Self { values, origins })
     }
 
     /// The values of a file with this text.
@@ -141,24 +177,28 @@ mod tests {
     #[test]
     fn flags_and_file_give_the_same_values() {
         let given = flags(&["--queue-max", "3", "--log=debug", "--cors-origins", "a,b"]);
-        assert_eq!(
-            given,
-            RawConfig::of("queue_max = 3\nlog = \"debug\"\ncors_origins = [\"a\", \"b\"]")
-        );
-        assert_eq!(flags(&["--sandbox-layers"]), RawConfig::of("sandbox_layers = []"));
-        assert_eq!(flags(&[]), RawConfig::default());
+        let file = "queue_max = 3\nlog = \"debug\"\ncors_origins = [\"a\", \"b\"]";
+        assert_eq!(given.values, RawConfig::of(file).values);
+        let none = RawConfig::of("sandbox_layers = []").values;
+        assert_eq!(flags(&["--sandbox-layers"]).values, none);
+        assert_eq!(flags(&[]).values, Table::new());
     }
 
     #[test]
     fn flags_override_single_keys_of_the_file() {
         let raw = over(&flags(&["--workers", "4"]), "workers = 1\nqueue_max = 3\n");
-        assert_eq!(raw.expect("both are keys"), RawConfig::of("workers = 4\nqueue_max = 3"));
+        let raw = raw.expect("both are keys");
+        assert_eq!(raw.values, RawConfig::of("workers = 4\nqueue_max = 3").values);
+        let origin = |name| raw.origin(keys::find(name).expect("a key"));
+        assert_eq!(origin("workers"), "flag --workers");
+        assert_eq!(origin("queue_max"), "file test.toml");
+        assert_eq!(origin("state_dir"), "default");
     }
 
     #[test]
     fn a_table_is_a_prefix() {
         let raw = over(&RawConfig::default(), "[cage]\nrequired = \"v2\"\n").expect("a key");
-        assert_eq!(raw, RawConfig::of("cage_required = \"v2\""));
+        assert_eq!(raw.values, RawConfig::of("cage_required = \"v2\"").values);
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Values {
     }
 
     pub(crate) fn is_given(&self, key: &str) -> bool {
-        self.given.0.contains_key(key)
+        self.given.values.contains_key(key)
     }
 
     /// Sets the default of a key that depends on the host or on other keys.
@@ -182,7 +182,7 @@ impl Values {
     }
 
     fn given_value<T: DeserializeOwned>(&self, key: &'static str) -> Option<T> {
-        let value = self.given.0.get(key)?.clone();
+        let value = self.given.values.get(key)?.clone();
         Some(value.try_into().expect("flags and files are checked for the type of each value"))
     }
 

@@ -6,6 +6,7 @@ use bodyscript_tests::fixture::Clip;
 use bodyscript_tests::pose_table::PoseTable;
 use bodyscript_tests::programs::{self, Run};
 use std::fs::File;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 #[test]
@@ -48,6 +49,32 @@ fn a_configuration_fault_names_the_key() -> Result<()> {
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(text.contains(key), "{text}");
     }
+    Ok(())
+}
+
+#[test]
+fn the_shown_configuration_says_where_each_value_comes_from() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("bodyscript.toml");
+    std::fs::write(&file, "queue_max = 3\nworkers = 1\nstandby = 1\n")?;
+    let show = |file: &Path| {
+        let mut show = Command::new(programs::path("bodyscript")?);
+        show.args(["config", "show", "--standby", "2", "--config"]).arg(file);
+        anyhow::Ok(show.env("BODYSCRIPT_WORKERS", "4").output()?)
+    };
+    let output = show(&file)?;
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    for line in [
+        "standby = 2 # flag --standby",
+        "workers = 4 # variable BODYSCRIPT_WORKERS",
+        &format!("queue_max = 3 # file {}", file.display()),
+        "duration_s_max = 10 # default",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "no `{line}` in {shown}");
+    }
+    // It is a file itself.
+    std::fs::write(&file, &shown)?;
+    assert!(show(&file)?.status.success());
     Ok(())
 }
 
