@@ -25,6 +25,7 @@ pub mod recorded_footage;
 pub mod report;
 pub mod screenshot_review;
 pub mod server;
+pub mod terminal;
 pub mod traces;
 pub mod truth;
 pub mod tus_client;

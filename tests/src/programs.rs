@@ -56,10 +56,10 @@ pub struct Run {
 }
 
 impl Run {
-    /// Runs `bodyscript run` on these videos; `options` come first.
+    /// Runs `bodyscript run` on these videos; `options` come first. Results of an earlier run are replaced.
     pub fn new(options: &[&str], videos: &[PathBuf], folder: &Path) -> Result<Self> {
         let output = Command::new(path("bodyscript")?)
-            .arg("run")
+            .args(["run", "--force"])
             .args(options)
             .args(videos)
             .arg("-o")

@@ -28,7 +28,9 @@ fn flag(row: &'static OptionRow) -> Arg {
     let flag = Arg::new(row.name)
         .long(row.name.replace('_', "-"))
         .value_name(row.value_name)
-        .help(row.full_help())
+        .help(row.help)
+        .long_help(row.full_help())
+        .help_heading("Processing")
         .value_parser(parse);
     let flag = match default {
         Some(default) => flag.default_value(default),

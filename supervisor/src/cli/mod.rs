@@ -2,6 +2,7 @@
 //!
 //! Called by `main`, which prints the error and sets the exit status.
 
+pub(crate) mod batch;
 pub(crate) mod ctl;
 pub(crate) mod doctor;
 pub(crate) mod finding;
@@ -10,16 +11,15 @@ pub(crate) mod journal_finding;
 pub(crate) mod output;
 pub(crate) mod reload;
 pub(crate) mod run;
-pub(crate) mod working_folder;
 
-use crate::cli::job_options::JobOptions;
+use crate::cli::run::arguments::RunArgs;
 use crate::config::{Config, ConfigError, RawConfig};
 use crate::ops::listeners::{ListenError, Listeners};
 use crate::ops::signals::Signals;
 use crate::ops::systemd::{self, SocketError};
 use crate::ops::{descriptors, telemetry};
 use crate::service::{self, ServiceError};
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, Parser, Subcommand};
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,8 +31,17 @@ pub(crate) use doctor::DoctorError;
 pub(crate) use run::RunError;
 
 /// The exit statuses, which scripts may rely on.
-const EXIT_STATUS: &str = "Exit status: 0 on success; 1 if a video failed or was cancelled (run) \
-    or a requirement is not met (doctor); 2 if the command could not run.";
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  success
+  1  a video failed or was cancelled (run), or a requirement is not met (doctor)
+  2  the command could not run";
+
+const RUN_EXIT_STATUS: &str = "\
+Exit status:
+  0  every video succeeded, or was skipped
+  1  a video failed, was cancelled or cannot be read
+  2  nothing could be processed: arguments, configuration or existing results";
 
 /// Turns videos into human pose data, one sandboxed process per video
 #[derive(Debug, Parser)]
@@ -45,6 +54,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the HTTP service
+    #[command(mut_args(shown_in_short_help))]
     Serve(ConfigArgs),
     /// Process local videos and exit
     Run(RunCommand),
@@ -67,16 +77,10 @@ pub(crate) struct ConfigArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_STATUS)]
+#[command(after_help = RUN_EXIT_STATUS)]
 struct RunCommand {
-    /// Videos to process
-    #[arg(required = true, value_name = "VIDEO")]
-    videos: Vec<PathBuf>,
-    /// Output folder; each video gets a subfolder
-    #[arg(short, long, value_name = "DIR")]
-    output: PathBuf,
     #[command(flatten)]
-    options: JobOptions,
+    run: RunArgs,
     #[command(flatten)]
     settings: ConfigArgs,
 }
@@ -139,11 +143,11 @@ impl Cli {
         match self.command {
             Command::Serve(settings) => serve(settings),
             Command::Ctl(command) => Ok(ctl::ctl(command)?),
-            Command::Run(command) => {
-                let config = command.settings.load_for_run()?;
+            Command::Run(RunCommand { run, mut settings }) => {
+                settings.keys.set_workers(run.jobs);
+                let config = settings.load_for_run()?;
                 telemetry::init(&config.log, config.log_format);
-                let RunCommand { videos, output, options: JobOptions(options), .. } = command;
-                Ok(runtime()?.block_on(run::run(config, videos, output, options))?)
+                Ok(runtime()?.block_on(run::run(config, run))?)
             }
             Command::Doctor(command) => {
                 let config = command.settings.load_with_log("warn")?;
@@ -202,6 +206,14 @@ impl ConfigArgs {
         let mut keys = self.keys.clone();
         keys.set_default("log", default);
         Config::load(&keys, self.config.as_deref())
+    }
+}
+
+/// The settings of the service that its short help shows; the long help shows all.
+fn shown_in_short_help(arg: Arg) -> Arg {
+    match arg.get_id().as_str() {
+        "listen" | "operator_listen" | "state_dir" | "workers" => arg.hide_short_help(false),
+        _ => arg,
     }
 }
 

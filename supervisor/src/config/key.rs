@@ -69,6 +69,7 @@ impl Key {
             .env(self.variable())
             .value_name(self.value_name)
             .help(help)
+            .hide_short_help(true)
             .value_parser(move |text: &str| self.kind.parse(text));
         match self.kind {
             Kind::List { .. } => flag.value_delimiter(',').num_args(0..),

@@ -78,6 +78,11 @@ impl RawConfig {
         self.values.entry(key).or_insert(value.into());
     }
 
+    /// Sets `workers`, if a number is given in another way.
+    pub(crate) fn set_workers(&mut self, workers: Option<u32>) {
+        self.values.extend(workers.map(|workers| ("workers".to_owned(), workers.into())));
+    }
+
     /// Whether a value of this key is given.
     pub(crate) fn is_given(&self, key: &'static str) -> bool {
         debug_assert!(keys::find(key).is_some(), "{key}");

@@ -104,7 +104,7 @@ fn a_closed_output_is_accepted_and_a_full_one_reported() -> Result<()> {
     Clip::new().frames(3).encode(&video)?;
     let run = |stdout: Stdio| -> Result<Output> {
         let mut run = Command::new(programs::path("bodyscript")?);
-        run.arg("run").arg(&video).arg("-o").arg(folder.path().join("out"));
+        run.args(["run", "--force"]).arg(&video).arg("-o").arg(folder.path().join("out"));
         Ok(run.stdout(stdout).stderr(Stdio::piped()).output()?)
     };
     let (reader, writer) = std::io::pipe()?;

@@ -57,6 +57,7 @@ mod refusals;
 mod requests;
 mod responses;
 mod resumable;
+mod run;
 mod screenshots;
 mod service_manager;
 mod shared_artefacts;

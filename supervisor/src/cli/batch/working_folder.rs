@@ -1,4 +1,4 @@
-//! The working folder of `bodyscript run`, inside its output folder: removed when the command ends,
+//! The working folder of a command, inside its output folder: removed when the command ends,
 //! or by the next command with the same output folder if it was killed.
 
 use std::fs::{self, File};
@@ -8,6 +8,9 @@ use tempfile::TempDir;
 
 /// Prefix of the names of working folders.
 const PREFIX: &str = ".bodyscript-";
+
+/// The lock file of a state folder.
+const LOCK: &str = "lock";
 
 /// Creates a working folder in `output`, after it has removed those of killed commands.
 pub(crate) fn working_folder(output: &Path) -> io::Result<TempDir> {
@@ -21,9 +24,17 @@ pub(crate) fn working_folder(output: &Path) -> io::Result<TempDir> {
     tempfile::Builder::new().prefix(PREFIX).tempdir_in(output)
 }
 
+/// As [`working_folder`], for a command without a state folder in it. The file keeps the folder from being removed.
+pub(crate) fn locked_working_folder(output: &Path) -> io::Result<(TempDir, File)> {
+    let folder = working_folder(output)?;
+    let lock = File::create_new(folder.path().join(LOCK))?;
+    lock.try_lock()?;
+    Ok((folder, lock))
+}
+
 /// Whether the folder has a lock file that no process holds (`store::artefacts`).
 fn is_abandoned(folder: &Path) -> bool {
-    let lock = File::options().write(true).open(folder.join("lock"));
+    let lock = File::options().write(true).open(folder.join(LOCK));
     lock.is_ok_and(|lock| lock.try_lock().is_ok())
 }
 
@@ -41,8 +52,9 @@ mod tests {
         let other = output.path().join(".bodyscript-results");
         fs::create_dir(&other).expect("made");
         let count = || fs::read_dir(output.path()).expect("listed").count();
-        let third = working_folder(output.path()).expect("made");
+        let (third, _file) = locked_working_folder(output.path()).expect("made");
         assert_eq!(count(), 4, "each of the first three has an owner, or never had one");
+        assert!(!is_abandoned(third.path()));
         drop(lock);
         drop(third);
         let _next = working_folder(output.path()).expect("made");
