@@ -11,8 +11,10 @@ pub(crate) mod journal_finding;
 pub(crate) mod output;
 pub(crate) mod reload;
 pub(crate) mod run;
+pub(crate) mod upload;
 
 use crate::cli::run::arguments::RunArgs;
+use crate::cli::upload::arguments::UploadArgs;
 use crate::config::{Config, ConfigError, RawConfig};
 use crate::ops::listeners::{ListenError, Listeners};
 use crate::ops::signals::Signals;
@@ -29,12 +31,13 @@ use thiserror::Error;
 pub(crate) use ctl::CtlError;
 pub(crate) use doctor::DoctorError;
 pub(crate) use run::RunError;
+pub(crate) use upload::UploadError;
 
 /// The exit statuses, which scripts may rely on.
 const EXIT_STATUS: &str = "\
 Exit status:
   0  success
-  1  a video failed or was cancelled (run), or a requirement is not met (doctor)
+  1  a video failed or was cancelled (run, upload), or a requirement is not met (doctor)
   2  the command could not run";
 
 const RUN_EXIT_STATUS: &str = "\
@@ -42,6 +45,14 @@ Exit status:
   0  every video succeeded, or was skipped
   1  a video failed, was cancelled or cannot be read
   2  nothing could be processed: arguments, configuration or existing results";
+
+const UPLOAD_EXIT_STATUS: &str = "\
+Exit status:
+  0  every video was uploaded, and processed if that is waited for
+  1  a video cannot be read, was refused, failed or was cancelled
+  2  nothing could be uploaded: arguments or existing results
+
+Unfinished uploads are continued by the same command, even after a restart of this host.";
 
 /// Turns videos into human pose data, one sandboxed process per video
 #[derive(Debug, Parser)]
@@ -58,6 +69,9 @@ enum Command {
     Serve(ConfigArgs),
     /// Process local videos and exit
     Run(RunCommand),
+    /// Send videos to a service, and fetch the results
+    #[command(after_help = UPLOAD_EXIT_STATUS)]
+    Upload(UploadArgs),
     /// Check this host: memory limits, sandbox layers, required files
     Doctor(DoctorCommand),
     /// Check or print the configuration
@@ -126,6 +140,9 @@ pub enum CliError {
     /// `run`.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// `upload`.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
     /// `doctor`.
     #[error(transparent)]
     Doctor(#[from] DoctorError),
@@ -149,6 +166,7 @@ impl Cli {
                 telemetry::init(&config.log, config.log_format);
                 Ok(runtime()?.block_on(run::run(config, run))?)
             }
+            Command::Upload(args) => Ok(runtime()?.block_on(upload::upload(args))?),
             Command::Doctor(command) => {
                 let config = command.settings.load_with_log("warn")?;
                 telemetry::init(&config.log, config.log_format);

@@ -66,6 +66,7 @@ mod third_party_readers;
 mod timeouts;
 mod tracks;
 mod transformed_videos;
+mod upload_command;
 mod verdicts;
 mod webhooks;
 mod worker_pool;
