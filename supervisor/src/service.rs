@@ -13,6 +13,7 @@ use crate::http::settings::Settings;
 use crate::http::starting;
 use crate::ops::commands::OperatorCommand;
 use crate::ops::control_socket::Control;
+use crate::ops::job_log::JobLog;
 use crate::ops::listeners::Listeners;
 use crate::ops::operations::{Operations, Source, Targets};
 use crate::ops::signals::{Shutdown, Signals};
@@ -71,7 +72,7 @@ pub enum ServiceError {
 }
 
 /// Serves on `listeners` until `signals` request a stop; returns once nothing is left running.
-/// `source` reads the configuration again for a reload.
+/// `source` reads the configuration again for a reload; `job_log` has the log lines of jobs.
 ///
 /// # Errors
 /// If workers cannot be started, or the state folder cannot be used.
@@ -80,6 +81,7 @@ pub(crate) async fn run(
     config: Config,
     source: Source,
     mut signals: Signals,
+    job_log: JobLog,
 ) -> Result<(), ServiceError> {
     let config = Arc::new(config);
     let addresses = listeners.addresses()?;
@@ -129,7 +131,7 @@ pub(crate) async fn run(
     let connections = [connections, Connections::new(&config.http, settings_receiver.clone())];
     let respond = move |request| api.clone().respond(request);
     let server = tokio::spawn(listeners.serve(respond, connections, closing.clone()));
-    let targets = Targets { dispatcher: dispatcher.clone(), webhooks, settings };
+    let targets = Targets { dispatcher: dispatcher.clone(), webhooks, settings, job_log };
     let operations = Operations::new(targets, signals.shutdown_sender, source, addresses);
     let operations = tokio::spawn(run_operations(operations, signals.commands, control));
     let probe = tokio::spawn(async move { artefacts.probe().await });

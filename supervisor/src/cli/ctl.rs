@@ -69,6 +69,12 @@ enum OrderCommand {
         #[arg(value_name = "ID")]
         job: String,
     },
+    /// Show the latest log lines of a job on this host
+    Log {
+        /// Job id
+        #[arg(value_name = "ID")]
+        job: String,
+    },
 }
 
 impl From<OrderCommand> for OperatorCommand {
@@ -84,6 +90,7 @@ impl From<OrderCommand> for OperatorCommand {
             OrderCommand::Report => Self::Report,
             OrderCommand::Cancel { job } => Self::Cancel { job },
             OrderCommand::Retry { job } => Self::Retry { job },
+            OrderCommand::Log { job } => Self::Log { job },
         }
     }
 }
@@ -179,6 +186,10 @@ fn response_text(command: &OperatorCommand, response: &Value) -> String {
         }
         OperatorCommand::Cancel { .. } | OperatorCommand::Retry { .. } => {
             format!("{}: {}\n", text(&response["status"]), text(&response["message"]))
+        }
+        OperatorCommand::Log { .. } => {
+            let lines = response["lines"].as_array().into_iter().flatten();
+            lines.map(|line| format!("{}\n", text(line))).collect()
         }
     }
 }

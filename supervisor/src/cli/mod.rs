@@ -16,6 +16,7 @@ pub(crate) mod upload;
 use crate::cli::run::arguments::RunArgs;
 use crate::cli::upload::arguments::UploadArgs;
 use crate::config::{Config, ConfigError, RawConfig};
+use crate::ops::job_log::JobLog;
 use crate::ops::listeners::{ListenError, Listeners};
 use crate::ops::signals::Signals;
 use crate::ops::systemd::{self, SocketError};
@@ -163,13 +164,13 @@ impl Cli {
             Command::Run(RunCommand { run, mut settings }) => {
                 settings.keys.set_workers(run.jobs);
                 let config = settings.load_for_run()?;
-                telemetry::init(&config.log, config.log_format);
+                telemetry::init(&config.log, config.log_format, None);
                 Ok(runtime()?.block_on(run::run(config, run))?)
             }
             Command::Upload(args) => Ok(runtime()?.block_on(upload::upload(args))?),
             Command::Doctor(command) => {
                 let config = command.settings.load_with_log("warn")?;
-                telemetry::init(&config.log, config.log_format);
+                telemetry::init(&config.log, config.log_format, None);
                 Ok(runtime()?.block_on(doctor::doctor(&config, command.json))?)
             }
             Command::Config(ConfigCommand::Check(settings)) => {
@@ -241,14 +242,15 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
 
 fn serve(settings: ConfigArgs) -> Result<ExitCode, CliError> {
     let config = settings.load()?;
-    telemetry::init(&config.log, config.log_format);
+    let job_log = JobLog::default();
+    telemetry::init(&config.log, config.log_format, Some(job_log.clone()));
     descriptors::raise_limit(config.http.connections_max, config.workers + config.standby);
     let inherited = systemd::inherited_listeners()?;
     runtime()?.block_on(async {
         let signals = Signals::install().map_err(CliError::Runtime)?;
         let source = reload::source(settings, &config);
         let listeners = Listeners::open(&config, inherited).await?;
-        service::run(listeners, config, source, signals).await?;
+        service::run(listeners, config, source, signals, job_log).await?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -32,4 +32,9 @@ pub(crate) enum OperatorCommand {
         /// Its id.
         job: String,
     },
+    /// Report the log lines of a job.
+    Log {
+        /// Its id.
+        job: String,
+    },
 }

@@ -3,6 +3,7 @@
 pub(crate) mod commands;
 pub(crate) mod control_socket;
 pub(crate) mod descriptors;
+pub(crate) mod job_log;
 pub(crate) mod listeners;
 pub(crate) mod operations;
 pub(crate) mod signals;

@@ -10,6 +10,7 @@ use crate::http::access::Access;
 use crate::http::middleware::clients::Clients;
 use crate::http::settings::Settings;
 use crate::ops::commands::OperatorCommand;
+use crate::ops::job_log::JobLog;
 use crate::ops::listeners::Addresses;
 use crate::ops::signals::ShutdownSender;
 use crate::ops::systemd;
@@ -41,6 +42,8 @@ pub(crate) struct Targets {
     pub webhooks: Arc<Webhooks>,
     /// The settings of the HTTP handlers.
     pub settings: watch::Sender<Settings>,
+    /// The log lines of jobs.
+    pub job_log: JobLog,
 }
 
 /// A new configuration whose secrets have been read and checked.
@@ -56,6 +59,7 @@ pub(crate) struct Operations {
     webhooks: Arc<Webhooks>,
     shutdown_sender: ShutdownSender,
     settings: watch::Sender<Settings>,
+    job_log: JobLog,
     source: Mutex<Source>,
     /// The actual addresses; operator access depends on them.
     addresses: Addresses,
@@ -64,7 +68,7 @@ pub(crate) struct Operations {
 impl Operations {
     /// Commands act on these parts of the service.
     pub(crate) fn new(
-        Targets { dispatcher, webhooks, settings }: Targets,
+        Targets { dispatcher, webhooks, settings, job_log }: Targets,
         shutdown_sender: ShutdownSender,
         source: Source,
         addresses: Addresses,
@@ -74,6 +78,7 @@ impl Operations {
             webhooks,
             shutdown_sender,
             settings,
+            job_log,
             source: Mutex::new(source),
             addresses,
         }
@@ -121,6 +126,7 @@ impl Operations {
             OperatorCommand::Reload => self.reload().await,
             OperatorCommand::Cancel { job } => self.cancel(&job).await,
             OperatorCommand::Retry { job } => self.retry(&job).await,
+            OperatorCommand::Log { job } => self.log(&job).await,
         }
     }
 
@@ -245,6 +251,16 @@ impl Operations {
             }
             None => Err(unknown()),
         }
+    }
+
+    /// The log lines of a job. A job that is removed can still have some.
+    async fn log(&self, job: &str) -> Result<Value, String> {
+        let id = id(job)?;
+        let lines = self.job_log.of(id);
+        if lines.is_empty() && self.dispatcher.status(id).await.map_err(sentence)?.is_none() {
+            return Err(unknown());
+        }
+        Ok(json!({ "lines": lines }))
     }
 }
 

@@ -4,27 +4,33 @@
 //! are escaped by the formatter and by the protocol of the journal.
 
 use crate::config::LogFormat;
+use crate::ops::job_log::JobLog;
 use std::io::IsTerminal;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt, registry};
 
-/// Starts logging. Invalid filters have been refused with the configuration.
-pub(crate) fn init(filter: &str, format: LogFormat) {
+/// Starts logging, and keeps the lines of jobs if there is a place for them. Invalid filters have been refused with the
+/// configuration.
+pub(crate) fn init(filter: &str, format: LogFormat, jobs: Option<JobLog>) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+    let jobs = jobs.map(|jobs| jobs.with_filter(LevelFilter::INFO));
+    let stderr =
+        || fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     match format {
-        LogFormat::Text => builder.with_env_filter(filter).init(),
-        LogFormat::Json => builder.with_env_filter(filter).json().flatten_event(true).init(),
+        LogFormat::Text => registry().with(jobs).with(stderr().with_filter(filter)).init(),
+        LogFormat::Json => {
+            let json = stderr().json().flatten_event(true);
+            registry().with(jobs).with(json.with_filter(filter)).init();
+        }
         LogFormat::Journald => match tracing_journald::layer() {
             Ok(journal) => {
                 let journal = journal.with_field_prefix(None);
-                tracing_subscriber::registry().with(filter).with(journal).init();
+                registry().with(jobs).with(journal.with_filter(filter)).init();
             }
             Err(error) => {
-                builder.with_env_filter(filter).init();
+                registry().with(jobs).with(stderr().with_filter(filter)).init();
                 tracing::warn!(%error, "cannot reach the systemd journal; logging as text");
             }
         },

@@ -303,6 +303,13 @@ fn an_operator_can_retry_a_failed_job() -> Result<()> {
     assert_eq!((&refusal["status"], &refusal["code"]), (&409.into(), &"not_failed".into()));
     let refusal: Value = retry(&harness.server.url(&path))?.json()?;
     assert_eq!(refusal["code"], "operators_only");
+    let log = String::from_utf8(harness.ctl(&["log", &third])?.stdout)?;
+    for words in ["retried by an operator", "exit:", "end=done"] {
+        assert!(log.contains(words), "no `{words}` in {log}");
+    }
+    assert!(!log.contains(&ids[0]), "of one job only: {log}");
+    let unknown = harness.refused(&["log", &"0".repeat(32)])?;
+    assert!(unknown.contains("not found"), "{unknown}");
     harness.server.stop()?;
     Ok(())
 }
