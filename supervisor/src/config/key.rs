@@ -68,7 +68,9 @@ impl Key {
             .long(self.name.replace('_', "-"))
             .env(self.variable())
             .value_name(self.value_name)
-            .help(help)
+            .help(help.clone())
+            // The manual page leaves out texts that are hidden in the short help only.
+            .long_help(help)
             .hide_short_help(true)
             .value_parser(move |text: &str| self.kind.parse(text));
         match self.kind {
