@@ -38,7 +38,7 @@ const SAMPLE: Asset = Asset {
 };
 
 /// Everything under `/assets/`.
-const ASSETS: [Asset; 65] = [
+const ASSETS: &[Asset] = &[
     asset!("base.css", CSS),
     asset!("app.css", CSS),
     asset!("monitor.css", CSS),
