@@ -24,11 +24,16 @@ impl Promtool {
         None
     }
 
-    /// What it prints about the files that these arguments name; an error if it finds one.
+    /// What it prints about the files that these arguments name; an error if it finds a fault.
     pub fn run(&self, arguments: &[&str]) -> Result<String> {
+        self.run_on(Stdio::null(), arguments)
+    }
+
+    /// As [`Promtool::run`], of what it reads from this.
+    pub fn run_on(&self, input: impl Into<Stdio>, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-        let output = command.stdin(Stdio::null()).output().context("promtool")?;
+        let output = command.stdin(input).output().context("promtool")?;
         let [out, err] = [output.stdout, output.stderr].map(String::from_utf8);
         let (out, err) = (out?, err?);
         ensure!(output.status.success(), "promtool {arguments:?}: {out}{err}");

@@ -10,6 +10,7 @@ use reqwest::header::ACCEPT;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Seek, Write};
 use std::path::Path;
 
 const ALERTS: &str = include_str!("../../../docs/monitoring/alerts.yml");
@@ -38,10 +39,14 @@ pub(crate) fn is_shared(name: &str) -> bool {
     SHARED.iter().any(|word| name.starts_with(&format!("bodyscript_{word}")))
 }
 
-/// The metrics of a service as OpenMetrics.
-fn open_metrics(server: &TestServer) -> Result<String> {
+/// The media types of the formats of metrics.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
+const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4";
+
+/// The metrics of a service in a format.
+fn metrics(server: &TestServer, media_type: &str) -> Result<String> {
     let request = server.client().get(server.operator_url("/metrics")?);
-    Ok(request.header(ACCEPT, "application/openmetrics-text; version=1.0.0").send()?.text()?)
+    Ok(request.header(ACCEPT, media_type).send()?.text()?)
 }
 
 /// The expressions of a dashboard, with values for its variables.
@@ -69,12 +74,31 @@ fn compared_values(label: &str) -> BTreeSet<String> {
     values
 }
 
+/// How many samples Prometheus stores of metrics in the OpenMetrics format.
+fn stored_by_prometheus(promtool: &Promtool, text: &str) -> Result<usize> {
+    let folder = tempfile::tempdir()?;
+    let path = |name| {
+        Ok::<_, anyhow::Error>(format!("{}/{name}", folder.path().to_str().context("a path")?))
+    };
+    let (file, blocks) = (path("metrics")?, path("blocks")?);
+    // Samples of a file have times, those of a scrape have none.
+    let dated = text.lines().map(|line| match line.starts_with('#') {
+        true => format!("{line}\n"),
+        false => format!("{line} 1700000000\n"),
+    });
+    fs::write(&file, dated.collect::<String>())?;
+    promtool.run(&["tsdb", "create-blocks-from", "openmetrics", &file, &blocks])?;
+    // Without it the blocks are not taken for a database.
+    fs::create_dir(path("blocks/wal")?)?;
+    Ok(promtool.run(&["tsdb", "dump", &blocks])?.lines().count())
+}
+
 #[test]
 fn every_metric_is_watched_and_every_watched_one_is_served() -> Result<()> {
     let server = start_fault_service(&[])?;
     // Requests are counted once they are answered.
-    open_metrics(&server)?;
-    let text = open_metrics(&server)?;
+    metrics(&server, OPEN_METRICS)?;
+    let text = metrics(&server, OPEN_METRICS)?;
     let families = exposition(&text)?;
     let samples: Vec<_> = families.values().flat_map(|family| &family.samples).collect();
     let served: BTreeSet<_> =
@@ -88,23 +112,11 @@ fn every_metric_is_watched_and_every_watched_one_is_served() -> Result<()> {
         }
     }
     let Some(promtool) = Promtool::find() else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let [file, blocks] = ["metrics", "blocks"].map(|name| folder.path().join(name));
-    // Samples of a file have times, those of a scrape have none.
-    let dated = text.lines().map(|line| match line.starts_with('#') {
-        true => format!("{line}\n"),
-        false => format!("{line} 1700000000\n"),
-    });
-    fs::write(&file, dated.collect::<String>())?;
-    let [file, blocks] = [&file, &blocks].map(|path| path.to_str().context("a plain path"));
-    promtool.run(&["tsdb", "create-blocks-from", "openmetrics", file?, blocks?])?;
-    fs::create_dir(folder.path().join("blocks/wal"))?;
-    let stored = promtool.run(&[
-        "tsdb",
-        "dump",
-        folder.path().join("blocks").to_str().context("a path")?,
-    ])?;
-    assert_eq!(stored.lines().count(), samples.len(), "{stored}");
+    assert_eq!(stored_by_prometheus(&promtool, &text)?, samples.len(), "{text}");
+    let mut file = tempfile::tempfile()?;
+    file.write_all(metrics(&server, PROMETHEUS_TEXT)?.as_bytes())?;
+    file.rewind()?;
+    promtool.run_on(file, &["check", "metrics"])?;
     Ok(())
 }
 
