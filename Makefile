@@ -134,6 +134,8 @@ DATABASE := target/database/.unpacked
 PROMETHEUS_PACKAGES := prometheus
 CLOCKS := target/clocks/.unpacked
 PROMETHEUS := target/prometheus/.unpacked
+CONTAINER_PACKAGES := crun umoci libyajl2 golang-github-containers-common
+CONTAINER := target/container/.unpacked
 
 .PHONY: proxy-tools
 proxy-tools: $(PROXIES) ## Fetch the reverse proxies for the tests of docs/proxies
@@ -155,7 +157,9 @@ $(CLOCKS): UNPACKED := $(CLOCK_PACKAGES)
 $(CLOCKS): TOOLS := clock-tools
 $(PROMETHEUS): UNPACKED := $(PROMETHEUS_PACKAGES)
 $(PROMETHEUS): TOOLS := prometheus-tools
-$(PROXIES) $(DATABASE) $(CLOCKS) $(PROMETHEUS):
+$(CONTAINER): UNPACKED := $(CONTAINER_PACKAGES)
+$(CONTAINER): TOOLS := container-tools
+$(PROXIES) $(DATABASE) $(CLOCKS) $(PROMETHEUS) $(CONTAINER):
 	@rm -rf $(@D) && mkdir -p $(@D)/packages && cd $(@D)/packages
 	if apt-get download -qq $(UNPACKED) 2>error; then
 		for package in *.deb; do dpkg-deb -x "$$package" ..; done
@@ -163,6 +167,9 @@ $(PROXIES) $(DATABASE) $(CLOCKS) $(PROMETHEUS):
 	else
 		echo "$(TOOLS): none of the $(words $(UNPACKED)) packages: $$(tail -1 error)"
 	fi
+
+.PHONY: container-tools
+container-tools: $(CONTAINER) ## Fetch crun, umoci and the profile of Podman for the test of the container image
 
 # The form of a dashboard, from the types that Grafana publishes; nothing of it is part of the program.
 DASHBOARD_SCHEMA := target/grafana/dashboard.schema.json
@@ -290,6 +297,26 @@ package:
 	supervisor/debian/package.sh $(BUILT) target/manual target/debian
 	ls -l target/debian/bodyscript_*.deb | awk '{ printf "deb: %s, %.1f MiB\n", $$NF, $$5 / 1048576 }'
 
+.PHONY: image
+image: deb ## Build a container image (target/image) of the Debian package, as root
+	@[ "$$(id -u)" -eq 0 ] || { echo "image: making a file tree with other users' files takes root" >&2; exit 1; }
+	$(MAKE) --no-print-directory setup PACKAGES=mmdebstrap
+	supervisor/image/image.sh target/debian/bodyscript_*.deb target/image
+
+.PHONY: test-image
+test-image: ## Build the container image and run it as an ordinary user (as root, who becomes one)
+	@if [ "$$(id -u)" -ne 0 ]; then
+		tests/skips.sh skip root "test-image: making a file tree with other users' files takes root"
+		exit 0
+	fi
+	$(MAKE) --no-print-directory image container-tools
+	if [ ! -e $(CONTAINER) ]; then
+		tests/skips.sh skip container-tools "crun and umoci cannot be fetched"
+		exit 0
+	fi
+	$(MAKE) --no-print-directory setup PACKAGES=jq
+	tests/image/run.sh target/image/bodyscript.oci.tar target/container tests/demo/walking.mp4
+
 # What the virtual machine takes: an emulator, and the tools that put its disk together.
 VM_PACKAGES := qemu-system-x86 mmdebstrap kmod cpio e2fsprogs
 
@@ -345,6 +372,7 @@ soak: setup reproducible previous-version object-server proxy-tools database-too
 	@$(MAKE) --no-print-directory build PROFILE=dev
 	CRASHES=$(SOAK_CRASHES) cargo test --locked --workspace --test load crash:: -- --nocapture
 	SOAK_JOBS=$(SOAK_JOBS) cargo test --locked --workspace --test load soak:: -- --nocapture
+	$(MAKE) --no-print-directory test-image PROFILE=dev
 	$(MAKE) --no-print-directory target/blender/.installed
 	cargo test --locked --workspace --test load blender:: -- --nocapture
 	$(MAKE) --no-print-directory target/schemathesis/.installed

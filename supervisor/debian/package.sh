@@ -34,7 +34,7 @@ put 644 systemd/bodyscript.{service,socket} lib/systemd/system
 put 644 systemd/apparmor/bodyscript etc/apparmor.d
 put_as 644 systemd/bodyscript.sysusers usr/lib/sysusers.d/bodyscript.conf
 put_as 644 systemd/bodyscript.tmpfiles usr/lib/tmpfiles.d/bodyscript.conf
-put 644 systemd/bodyscript.service.d/*.conf systemd/bodyscript-operator.socket usr/share/doc/bodyscript/examples
+put 644 systemd/bodyscript.service.d/*.conf systemd/bodyscript-operator.socket systemd/bodyscript.container usr/share/doc/bodyscript/examples
 put 644 docs/*.md "$debian/copyright" usr/share/doc/bodyscript
 put 644 docs/proxies/* usr/share/doc/bodyscript/proxies
 put 644 docs/monitoring/* usr/share/doc/bodyscript/monitoring
