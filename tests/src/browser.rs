@@ -190,6 +190,9 @@ impl Browser {
 
     /// Drags from the middle of an element, by so many pixels to the right and down.
     pub fn drag(&self, selector: &str, [right, down]: [i32; 2]) -> Result<()> {
+        // What is outside the window cannot be pointed at.
+        let into_view = "scrollIntoView({block: 'center'})";
+        self.run(&format!("document.querySelector('{selector}').{into_view}"))?;
         let element = json!({ ELEMENT: self.element(selector)? });
         let moves = json!([
             { "type": "pointerMove", "duration": 0, "origin": element, "x": 0, "y": 0 },
