@@ -1,10 +1,11 @@
-//! Parses and validates the headers of resumable uploads.
+//! Parses and validates the headers of resumable uploads, and the query, which has no options.
 
 use crate::http::problem::ApiError;
 use crate::http::upload::options::{UploadOptions, refuse_unknown};
 use crate::policy::display_name::DisplayName;
+use axum::extract::Query;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use sha1::Sha1;
@@ -42,6 +43,22 @@ pub(crate) fn length(headers: &HeaderMap) -> Result<u64, ApiError> {
         Some(length) => Ok(length),
         None => invalid("Upload-Length", "the size of the video in bytes"),
     }
+}
+
+/// Refuses options in the query of a new upload, which would be lost, and names that are none.
+pub(crate) fn check_query(uri: &Uri) -> Result<(), ApiError> {
+    let Query(pairs) =
+        Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| ApiError::MalformedQuery)?;
+    for (name, _) in &pairs {
+        if name == "filename" || UploadOptions::known(name).is_some() {
+            return invalid(
+                "Upload-Metadata",
+                "`filename` and the options, which the query can't have",
+            );
+        }
+        refuse_unknown(name)?;
+    }
+    Ok(())
 }
 
 /// The offset at which the body of a request begins.
@@ -186,6 +203,22 @@ mod tests {
         ] {
             let error = Metadata::of(wrong).map(drop).expect_err(wrong);
             assert_eq!(error.code().entry().code, code, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_query_has_no_options() {
+        let code = |uri: &'static str| {
+            let refused = check_query(&Uri::from_static(uri)).err();
+            refused.map(|error| error.code().entry().code)
+        };
+        assert_eq!(code("/api/tus"), None);
+        for (uri, expected) in [
+            ("/api/tus?mode=fast", "invalid_header"),
+            ("/api/tus?filename=a.mp4", "invalid_header"),
+            ("/api/tus?modes=fast", "invalid_field"),
+        ] {
+            assert_eq!(code(uri), Some(expected), "{uri}");
         }
     }
 

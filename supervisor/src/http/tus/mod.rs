@@ -315,6 +315,7 @@ async fn begin_upload(
 ) -> Result<(Append, ResumableRecord), ApiError> {
     let headers = &parts.headers;
     check_content_coding(headers)?;
+    headers::check_query(&parts.uri)?;
     let length = headers::length(headers)?;
     let metadata = headers::metadata(headers)?;
     let parsed = Metadata::of(&metadata)?;

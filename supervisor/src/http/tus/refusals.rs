@@ -3,7 +3,7 @@
 use crate::http::openapi::refusals::refusals;
 
 refusals! {
-    ResumableStartRefusals: TusVersion InvalidHeader UnsupportedContentCoding RepeatedField ConflictingFields
+    ResumableStartRefusals: TusVersion InvalidHeader UnsupportedContentCoding MalformedQuery RepeatedField ConflictingFields
         InvalidField WebhooksOff WebhookAddress UploadTooLarge UploadBeyondLength UploadStalled UploadTooSlow
         UploadBroken UploadLocked ChecksumMismatch TooManyResumable QueueFull MemoryShort
         DiskFull StoreUnreachable JournalUnreachable JournalLost Overloaded TooManyUploads TooManyJobs OtherOrigin Paused Stopping;
