@@ -3,14 +3,14 @@
 /// Minimum similarity of a suggestion, from 0 to 1: one wrong letter in five.
 const SIMILARITY_MIN: f64 = 0.8;
 
-/// The known name most similar to `name`, if one is similar enough.
+/// The known name most similar to `name`, if one is similar enough; the first of several.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     known
         .into_iter()
         .map(|known| (strsim::normalized_damerau_levenshtein(&name, known), known))
         .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .reduce(|best, other| if other.0 > best.0 { other } else { best })
         .map(|(_, known)| known)
 }
 
@@ -25,12 +25,13 @@ mod tests {
 
     #[test]
     fn only_similar_names_are_suggested() {
-        let known = ["mode", "interval", "workers", "queue_max"];
+        let known = ["mode", "interval", "workers", "queue_max", "model"];
         let cases = [
             ("qeue_max", Some("queue_max")),
             ("worker", Some("workers")),
             ("INTERVAL", Some("interval")),
             ("modes", Some("mode")),
+            ("models", Some("model")),
             ("name", None),
             ("code", None),
             ("", None),
