@@ -11,7 +11,11 @@ fn document() -> Value {
     let mut paths = json!({
         "/api/tus/{id}": {"patch": about("append", "resumable")},
         "/api/jobs": {"get": about("list_jobs", "operators")},
+        "/api/gallery/{category}/{name}": {"get": about("get_gallery_file", "jobs")},
+        "/api/download/{id}/all": {"get": about("download_results", "jobs")},
     });
+    paths["/api/download/{id}/all"]["get"]["responses"] =
+        json!({"200": {"description": "Done", "content": {"application/zip": {}}}});
     let patch = &mut paths["/api/tus/{id}"]["patch"];
     patch["parameters"] = json!([{"name": "Upload-Offset", "in": "header", "required": true}]);
     patch["requestBody"] =
@@ -55,6 +59,8 @@ fn examples_show_the_parameters_and_bodies_of_their_operation() {
         "--header &quot;Content-Type: application/offset+octet-stream&quot;",
         "$UPLOAD",
         "--output pose_data.csv",
+        "--output results.zip",
+        "`${service}/api/gallery/category/pose_data.csv`",
         "method: &quot;DELETE&quot;",
     ] {
         assert!(html.contains(line), "{line}");

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 /// What examples send for parameters other than ids.
 const SAMPLES: [(&str, &str); 7] = [
-    ("{name}", "pose_data.csv"),
-    ("{kind}", "csv"),
-    ("{code}", "queue_full"),
+    ("name", "pose_data.csv"),
+    ("kind", "csv"),
+    ("code", "queue_full"),
     ("Tus-Resumable", "1.0.0"),
     ("Upload-Length", "1048576"),
     ("Upload-Offset", "0"),
@@ -62,16 +62,18 @@ impl ExampleRequest {
     pub(super) fn of(operation: &Operation<'_>) -> Self {
         let Operation { method, path, about } = *operation;
         let id = if path.starts_with("/api/tus") { "{upload}" } else { "{job}" };
-        let places = SAMPLES.iter().filter(|(name, _)| name.starts_with('{'));
-        let filled =
-            places.fold(path.replace("{id}", id), |path, (name, value)| path.replace(name, value));
+        let fill = |part| match place(part) {
+            Some("id") => id,
+            Some(name) => sample(name).unwrap_or(name),
+            None => part,
+        };
         let (body, media_type) = body(&about["requestBody"]);
         let mut headers = required_headers(about);
         headers.extend(media_type.map(|media_type| ("Content-Type".to_owned(), media_type)));
         let is_operators = about["tags"][0] == "operators";
         Self {
             method: method.to_owned(),
-            path: filled,
+            path: path.split('/').map(fill).collect::<Vec<_>>().join("/"),
             listener: if is_operators { ListenerOf::Operators } else { ListenerOf::Clients },
             headers,
             body,
@@ -80,15 +82,20 @@ impl ExampleRequest {
     }
 }
 
+/// The name of the parameter that a part of a path stands for.
+fn place(part: &str) -> Option<&str> {
+    part.strip_prefix('{').and_then(|part| part.strip_suffix('}'))
+}
+
+fn sample(name: &str) -> Option<&'static str> {
+    SAMPLES.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+}
+
 fn required_headers(about: &Value) -> Vec<(String, &'static str)> {
     let parameters = items(&about["parameters"]).iter();
     let required = parameters.filter(|it| it["in"] == "header" && it["required"] == true);
     let named = required.filter_map(|it| it["name"].as_str());
-    let with_sample = named.filter_map(|name| {
-        let (_, value) = SAMPLES.iter().find(|(known, _)| *known == name)?;
-        Some((name.to_owned(), *value))
-    });
-    with_sample.collect()
+    named.filter_map(|name| Some((name.to_owned(), sample(name)?))).collect()
 }
 
 /// A body, and its media type where the client has to state it.
@@ -111,6 +118,7 @@ fn answer(about: &Value) -> Answer {
     match kind.map(|(kind, _)| kind) {
         None => Answer::Headers,
         Some("*/*") => Answer::File("pose_data.csv"),
+        Some("application/zip") => Answer::File("results.zip"),
         Some("text/event-stream" | "application/x-ndjson") => Answer::Stream,
         Some(kind) if kind.ends_with("json") => Answer::Json,
         Some(_) => Answer::Text,
