@@ -31,7 +31,10 @@ fn no_generated_request_breaks_the_contract() -> Result<()> {
     for operation in EXCLUDED {
         command.args(["--exclude-operation-id", operation]);
     }
-    let output = command.current_dir(folder.path()).env("PYTHONDONTWRITEBYTECODE", "1").output()?;
+    command
+        .env("SCHEMATHESIS_HOOKS", settings.join("hooks.py"))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let output = command.current_dir(folder.path()).output()?;
     let report = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "{report}{}", String::from_utf8_lossy(&output.stderr));
     println!("schemathesis: {}", report.lines().last().unwrap_or_default());

@@ -121,7 +121,8 @@ pub(crate) async fn capabilities(State(service): State<Service>) -> Response {
     params(("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
         ("Upload-Length" = u64, Header, description = "Size of the video in bytes"),
         ("Upload-Metadata" = Option<String>, Header, description = "`filename` and options"),
-        ("Upload-Checksum" = Option<String>, Header, description = "Digest of the body: sha1 or sha256")),
+        ("Upload-Checksum" = Option<String>, Header, description = "Digest of the body: sha1 or sha256",
+            pattern = "^(sha1 [A-Za-z0-9+/]{27}=|sha256 [A-Za-z0-9+/]{43}=)$")),
     request_body(content((Bytes = "application/offset+octet-stream"))),
     responses((status = 201, description = "The upload is created", headers(
         ("Location" = String, description = "URL of the upload"), ("Upload-Offset" = u64),
@@ -167,7 +168,8 @@ pub(crate) async fn create(
     params(("id" = String, Path, description = "Upload id, also the id of the later job"),
         ("Tus-Resumable" = String, Header, description = "1.0.0", pattern = r"^1\.0\.0$"),
         ("Upload-Offset" = u64, Header, description = "Current offset in bytes"),
-        ("Upload-Checksum" = Option<String>, Header, description = "Digest of the body: sha1 or sha256")),
+        ("Upload-Checksum" = Option<String>, Header, description = "Digest of the body: sha1 or sha256",
+            pattern = "^(sha1 [A-Za-z0-9+/]{27}=|sha256 [A-Za-z0-9+/]{43}=)$")),
     request_body(content((Bytes = "application/offset+octet-stream"))),
     responses((status = 204, description = "The bytes are stored", headers(
         ("Upload-Offset" = u64), ("Upload-Expires" = String), ("Job-Id" = String))),
@@ -260,7 +262,8 @@ pub(crate) async fn delete(
         ("X-HTTP-Method-Override" = String, Header, description = "PATCH, HEAD or DELETE",
             pattern = "^(PATCH|HEAD|DELETE)$"),
         ("Upload-Offset" = Option<u64>, Header, description = "With PATCH: current offset in bytes"),
-        ("Upload-Checksum" = Option<String>, Header, description = "With PATCH: digest of the body")),
+        ("Upload-Checksum" = Option<String>, Header, description = "With PATCH: digest of the body",
+            pattern = "^(sha1 [A-Za-z0-9+/]{27}=|sha256 [A-Za-z0-9+/]{43}=)$")),
     request_body(content((Bytes = "application/offset+octet-stream"))),
     responses((status = 200, description = "Same as HEAD", headers(
         ("Upload-Offset" = u64), ("Upload-Length" = u64), ("Upload-Metadata" = String),
