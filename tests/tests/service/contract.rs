@@ -342,20 +342,14 @@ fn every_response_matches_the_openapi_document() -> Result<()> {
     let unsent: Vec<_> =
         unsent.filter(|name| !SENT_ON_CONDITION.contains(&name.as_str())).collect();
     assert_eq!(unsent, Vec::<&String>::new(), "never sent");
-    let unseen: Vec<_> = contract
-        .operations()
-        .into_iter()
-        .filter(|(method, path)| {
-            !contract.seen.iter().any(|(m, p, status)| (m, p) == (method, path) && *status < 400)
-        })
-        .collect();
+    let succeeded = |(method, path): &(String, String)| {
+        contract.seen.iter().any(|(m, p, status)| (m, p) == (method, path) && *status < 400)
+    };
+    let unseen: Vec<_> = contract.operations().into_iter().filter(|one| !succeeded(one)).collect();
     // Other tests cancel and retry jobs: here none is pending long enough, and none fails.
-    let elsewhere = ["/api/cancel/{id}", "/api/retry/{id}"];
-    assert_eq!(
-        unseen,
-        elsewhere.map(|path| ("post".to_owned(), path.to_owned())),
-        "never succeeded"
-    );
+    let elsewhere =
+        ["/api/cancel/{id}", "/api/retry/{id}"].map(|path| ("post".into(), path.into()));
+    assert_eq!(unseen, elsewhere, "never succeeded");
     Ok(())
 }
 

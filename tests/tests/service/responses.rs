@@ -48,8 +48,9 @@ fn only_texts_are_compressed() -> Result<()> {
         let plain = plain.bytes()?;
         let compressed = ask(&server, Method::GET, &path, &[])?;
         assert_eq!(compressed.headers()[CONTENT_ENCODING], "gzip", "{path}");
-        let vary = compressed.headers()[VARY].to_str()?.to_lowercase();
-        assert!(vary.contains("accept-encoding"), "{path}: {vary}");
+        let vary = compressed.headers().get_all(VARY);
+        let varies = vary.iter().any(|value| value == "accept-encoding");
+        assert!(varies, "{path}: {vary:?}");
         let compressed = compressed.bytes()?;
         assert!(
             compressed.len() < plain.len() / 2,
