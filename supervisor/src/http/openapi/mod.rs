@@ -16,8 +16,9 @@ use axum::Extension;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse};
 use std::sync::Arc;
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::{PathItem, RefOr, Required};
+use utoipa::openapi::path::{Operation, Parameter};
+use utoipa::openapi::schema::{SchemaType, Type};
+use utoipa::openapi::{PathItem, RefOr, Required, Schema};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 /// The tag of the operations of tus.
@@ -117,7 +118,22 @@ fn complete(operation: &mut Operation) {
             body.required = Some(Required::False);
         }
     }
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter {
+            without_null(parameter);
+        }
+    }
     headers::describe(operation);
+}
+
+/// A parameter that may be left out is none that may be null: neither queries nor headers have such a value.
+fn without_null(parameter: &mut Parameter) {
+    let Some(RefOr::T(Schema::Object(object))) = &mut parameter.schema else { return };
+    let SchemaType::Array(types) = &mut object.schema_type else { return };
+    types.retain(|one| *one != Type::Null);
+    if let [only] = &types[..] {
+        object.schema_type = SchemaType::Type(only.clone());
+    }
 }
 
 /// This OpenAPI document
@@ -147,4 +163,21 @@ pub(crate) async fn page(Extension(documents): Extension<Documents>) -> Html<Str
         content_type = "text/css")))]
 pub(crate) async fn style() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], html::STYLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use utoipa::openapi::ObjectBuilder;
+    use utoipa::openapi::path::ParameterBuilder;
+
+    #[test]
+    fn parameters_that_may_be_left_out_are_never_null() {
+        let types = SchemaType::Array(vec![Type::String, Type::Null]);
+        let schema = ObjectBuilder::new().schema_type(types).build();
+        let mut parameter = ParameterBuilder::new().schema(Some(schema)).build();
+        without_null(&mut parameter);
+        let value = serde_json::to_value(parameter).expect("plain data");
+        assert_eq!(value["schema"]["type"], "string");
+    }
 }
