@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -11,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Optional, TypeVar
 from urllib.parse import urljoin
 
-from .errors import ApiError, ConnectionLost
+from .errors import ApiError, BodyScriptError, ConnectionLost
 
 T = TypeVar("T")
 
@@ -29,6 +30,8 @@ class Transport:
     def __init__(
         self, base_url: str, headers: Mapping[str, str], timeout_s: float, patience_s: float
     ) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise ValueError(f"{base_url} is not an address such as http://127.0.0.1:8000")
         self._base_url = base_url.rstrip("/") + "/"
         self._headers = dict(headers)
         self._timeout_s = timeout_s
@@ -57,6 +60,9 @@ class Transport:
             with refusal:
                 raise _refused(refusal) from None
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
+                # No time cures this.
+                raise BodyScriptError(f"{method} {request.full_url}: {error}") from error
             raise ConnectionLost(f"{method} {request.full_url}: {error}") from error
         assert isinstance(response, http.client.HTTPResponse)
         return response

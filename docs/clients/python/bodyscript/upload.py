@@ -44,7 +44,10 @@ class Upload:
 
         def attempt() -> str:
             with transport.open("POST", "/api/tus", headers) as response:
-                return str(response.headers["Location"])
+                location = response.headers["Location"]
+                if location is None:
+                    raise BodyScriptError(f"{response.url} is no service of BodyScript")
+                return str(location)
 
         location = transport.patiently(attempt)
         return cls(transport, location.rsplit("/", 1)[-1], video)
@@ -78,7 +81,11 @@ class Upload:
             self._ask_for_offset()
         if not self._is_complete:
             video.seek(self._offset)
-            self._append(video.read(chunk_bytes))
+            chunk = video.read(chunk_bytes)
+            self._append(chunk)
+            if not chunk and not self._is_complete:
+                video_name = os.fspath(self._video)
+                raise BodyScriptError(f"{video_name} has become shorter while it was sent")
 
     def _ask_for_offset(self) -> None:
         with self._transport.open("HEAD", f"/api/tus/{self.id}", VERSION) as response:
@@ -110,4 +117,6 @@ class Upload:
 
 
 def _metadata(name: str, value: str) -> str:
-    return f"{name} {base64.b64encode(value.encode()).decode()}"
+    # A name that is no UTF-8 has characters that cannot be encoded.
+    encoded = base64.b64encode(value.encode(errors="replace"))
+    return f"{name} {encoded.decode()}"
