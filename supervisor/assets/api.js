@@ -43,9 +43,11 @@ export async function ask(path, options) {
 const json = async (path, options) => (await ask(path, options)).json();
 
 export const about = () => json("/api");
-export const status = (id) => json(`/api/status/${id}`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
-export const cancel = (id) => json(`/api/cancel/${id}`, { method: "POST" });
-export const cleanup = (id) => json(`/api/cleanup/${id}`, { method: "DELETE" });
+/** An id, which may come from the address of the page, as a part of a path. */
+export const part = encodeURIComponent;
+export const status = (id) => json(`/api/status/${part(id)}`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+export const cancel = (id) => json(`/api/cancel/${part(id)}`, { method: "POST" });
+export const cleanup = (id) => json(`/api/cleanup/${part(id)}`, { method: "DELETE" });
 export const document = (url) => json(url);
 /** The catalogue entry of an error code: its cause, who can fix it and how. */
 export const entry = (code) => json(`/api/problems/${encodeURIComponent(code)}`);

@@ -217,6 +217,8 @@ async function end(status) {
   const upload = queue.find(status.job_id);
   if (status.status === "cancelled") {
     announce("Cancelled.");
+    // In place of the address of the job, which has nothing to go back to.
+    history.replaceState(null, "", location.pathname);
     returnTo(upload);
     return;
   }
@@ -264,6 +266,7 @@ async function cancel() {
   if (shown) queue.remove(shown);
   else if (!await cancelJob()) return;
   announce("Cancelled.");
+  history.replaceState(null, "", location.pathname);
   returnTo(upload);
 }
 
@@ -272,8 +275,14 @@ async function cancelJob() {
     own.update(await api.cancel(job), limits);
     return true;
   } catch (problem) {
-    // The job has ended in the meantime: its final status is about to arrive.
-    if (problem.status !== 409) fail(problem);
+    if (problem.status === 0) {
+      // The job goes on, and so does the page; it can be asked again.
+      progress.lost();
+      element("cancel").disabled = false;
+    // 409: the job has ended in the meantime, and its final status is about to arrive.
+    } else if (problem.status !== 409) {
+      fail(problem);
+    }
     return false;
   }
 }

@@ -36,7 +36,7 @@ export function follow(id, listeners) {
 
   function openStream() {
     source?.close();
-    source = new EventSource(`/api/events/${id}`);
+    source = new EventSource(`/api/events/${api.part(id)}`);
     source.addEventListener("status", (event) => handle(JSON.parse(event.data)));
     source.onerror = () => isStopped || pollIn(RETRY_MS);
   }

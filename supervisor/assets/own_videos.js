@@ -9,24 +9,27 @@ const changes = new EventTarget();
 // Another tab has changed the list.
 window.addEventListener("storage", ({ key }) => key === KEY && changes.dispatchEvent(new Event("change")));
 
-/** Used where the browser keeps nothing. */
-let unsaved = [];
+/** Used from the first change on that the browser does not keep, or null. */
+let unsaved = null;
 
 function load() {
+  if (unsaved) return unsaved;
   try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "null") ?? unsaved;
+    const kept = JSON.parse(localStorage.getItem(KEY));
     return Array.isArray(kept) ? kept.filter((video) => typeof video?.id === "string") : [];
   } catch {
-    return unsaved;
+    return [];
   }
 }
 
 function save(videos) {
-  unsaved = videos.slice(0, VIDEOS_MAX);
+  const latest = videos.slice(0, VIDEOS_MAX);
   try {
-    localStorage.setItem(KEY, JSON.stringify(unsaved));
+    localStorage.setItem(KEY, JSON.stringify(latest));
+    unsaved = null;
   } catch {
-    // Without storage the list lasts as long as the page.
+    // Without storage, or where it is full, the list lasts as long as the page.
+    unsaved = latest;
   }
   changes.dispatchEvent(new Event("change"));
 }

@@ -28,6 +28,8 @@ export class Result {
   /** The poses of everybody, and those that are shown. */
   #whole = null;
   #pose = null;
+  /** Counts what is opened and closed: only the latest is shown. */
+  #turn = 0;
 
   /**
    * Calls `follow` with the place of a person who is to be followed in the whole video, and `again` with a file that is to
@@ -53,8 +55,12 @@ export class Result {
     element("player").hidden = !json;
     element("angles").hidden = !json || !isFound;
     if (!json) return;
+    const turn = ++this.#turn;
+    const isLeft = () => turn !== this.#turn;
+    const poses = await unless(isLeft, api.document(json));
+    if (isLeft()) return;
     this.#urls = status.urls;
-    this.#document = await api.document(json);
+    this.#document = poses;
     this.#whole = new PoseData(this.#document, status.start ?? 0);
     this.#pose = this.#whole;
     showFacts(status, this.#whole);
@@ -64,10 +70,13 @@ export class Result {
     const first = frame ? Math.min(frame, this.#pose.frames.length) - 1 : this.#pose.firstSeen;
     this.#player.open(status, this.#pose, pictureSources(status, url), first);
     this.#selectPerson(this.#pose.people[0] ?? null);
-    if (status.urls.people) this.#people.open(await api.document(status.urls.people));
+    if (!status.urls.people) return;
+    const people = await unless(isLeft, api.document(status.urls.people));
+    if (!isLeft()) this.#people.open(people);
   }
 
   close() {
+    this.#turn += 1;
     this.#player.close();
     this.#curves.close();
     this.#people.close();
@@ -98,5 +107,15 @@ export class Result {
   #selectPerson(person) {
     const move = this.#curves.open(element("result-title").textContent, this.#pose, person);
     this.#player.selectPerson(person, move);
+  }
+}
+
+/** What is awaited; no problem of it matters once the result was left. */
+async function unless(isLeft, awaited) {
+  try {
+    return await awaited;
+  } catch (problem) {
+    if (isLeft()) return null;
+    throw problem;
   }
 }
