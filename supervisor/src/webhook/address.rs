@@ -40,6 +40,11 @@ impl FromStr for WebhookUrl {
         if authority.as_str().contains('@') || authority.host().is_empty() {
             return Err(InvalidWebhookUrl);
         }
+        // A port beyond 65535 is none to `Uri`, which would leave the default.
+        let has_port = !authority.as_str().ends_with(authority.host());
+        if has_port && authority.port_u16().is_none() {
+            return Err(InvalidWebhookUrl);
+        }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         Ok(Self { uri, host, port, is_tls })
@@ -164,9 +169,10 @@ mod tests {
         assert_eq!(plain.path(), "/a?b=c");
         let local = parse("http://[::1]:8080").expect("valid");
         assert_eq!((local.host.as_str(), local.port, local.path()), ("::1", 8080, "/"));
-        for wrong in
-            ["", "example.org", "ftp://a/", "https://", "https://me@a/", "/a", "http://a b/"]
-        {
+        let malformed =
+            ["", "example.org", "ftp://a/", "https://", "https://me@a/", "/a", "http://a b/"];
+        let without_port = ["https://a:99999/", "https://a:/", "https://[::1]:99999/"];
+        for wrong in malformed.into_iter().chain(without_port) {
             assert_eq!(parse(wrong), Err(InvalidWebhookUrl), "{wrong}");
         }
     }

@@ -216,6 +216,9 @@ fn unknown_names_are_refused_with_a_suggestion() -> Result<()> {
     let query = server.client().put(server.url("/api/upload?modes=fast")).body("FAULT ok\n");
     let query = unknown_name(query.send()?)?;
     assert!(query.contains("`modes`") && query.contains("`mode`"), "{query}");
+    let file = server.client().put(server.url("/api/upload?file=a.mp4")).body("FAULT ok\n");
+    let file = unknown_name(file.send()?)?;
+    assert!(!file.contains("mean `file`"), "{file}");
     let metadata = [("upload-length", "9"), ("upload-metadata", "modes ZmFzdA==")];
     let metadata = unknown_name(RawTus::of(&server).try_begin(&metadata)?)?;
     assert!(metadata.contains("`modes`") && metadata.contains("`mode`"), "{metadata}");

@@ -102,7 +102,9 @@ pub(crate) fn refuse_unknown(name: &str) -> Result<(), ApiError> {
     if WITHOUT_EFFECT.contains(&name) {
         return Ok(());
     }
-    Err(unknown(name, nearest(name, names().chain(["file", "filename"]))))
+    // Where `file` is no field, as in a query, it is no suggestion for itself.
+    let others = names().chain(["file", "filename"]).filter(|other| *other != name);
+    Err(unknown(name, nearest(name, others)))
 }
 
 /// The refusal of a name that is no option's.
