@@ -35,7 +35,9 @@ pub(crate) fn state(output: &Path, place: &Path, formats: Formats) -> io::Result
         return Ok(State::Occupied(format!("{} is no folder", shown(&target))));
     };
     if names.is_empty() {
-        return Ok(State::Free);
+        // A folder of results cannot be renamed to a link, whatever it leads to.
+        let reason = format!("{} is a link", shown(&target));
+        return Ok(if target.is_symlink() { State::Occupied(reason) } else { State::Free });
     }
     if let Some(other) = names.iter().find(|name| Artefact::from_file_name(name).is_none()) {
         let other = shown(Path::new(other));
@@ -130,6 +132,7 @@ mod tests {
     #[test]
     fn only_a_folder_of_results_alone_counts_as_results() {
         let output = output();
+        std::os::unix::fs::symlink("empty", output.path().join("link")).expect("a link");
         let csv: Formats = "csv".parse().expect("known");
         let state = |place| state(output.path(), Path::new(place), csv).expect("readable");
         assert_eq!(state("absent"), State::Free);
@@ -139,6 +142,7 @@ mod tests {
         for (place, word) in [
             ("photos", "beach.jpg"),
             ("file", "no folder"),
+            ("link", "a link"),
             ("file/deep", "no folder"),
             ("table/deep", "another video"),
         ] {

@@ -58,8 +58,10 @@ fn exchange(new: &Path, target: &Path) -> io::Result<()> {
     match renameat2(AT_FDCWD, new, AT_FDCWD, target, RenameFlags::RENAME_EXCHANGE) {
         // File systems that cannot exchange two folders: for a moment there is none.
         Err(Errno::EINVAL | Errno::ENOSYS) => {
-            fs::rename(target, new.with_extension("old"))?;
-            fs::rename(new, target)
+            let old = new.with_extension("old");
+            fs::rename(target, &old)?;
+            // The old results are in the working folder now, and would go with it.
+            fs::rename(new, target).or_else(|error| fs::rename(&old, target).and(Err(error)))
         }
         exchanged => Ok(exchanged?),
     }

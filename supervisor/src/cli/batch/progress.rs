@@ -1,5 +1,6 @@
 //! The progress of videos, on a terminal only. It fits a terminal of 40 columns and leaves nothing behind.
 
+use crate::cli::output;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
 
@@ -81,6 +82,11 @@ pub(crate) struct Line<'a> {
 }
 
 impl Line<'_> {
+    /// Prints a line about the video, also where no progress is shown.
+    pub(crate) fn tell(&self, sentence: &str) {
+        self.progress.print(|| output::err(&format!("{}: {sentence}", self.name)));
+    }
+
     /// Shows the progress of a running job.
     pub(crate) fn show(&mut self, percent: u8, message: String) {
         let Some(lines) = &self.progress.lines else { return };

@@ -60,13 +60,22 @@ pub(crate) fn find(arguments: &[PathBuf], output: &Path, stdin_name: &Path) -> F
         if path.as_os_str() == STANDARD_INPUT {
             found.add_standard_input(stdin_name);
         } else if let Some(pattern) = pattern {
-            let matches = pattern.matches();
+            let mut matches = pattern.matches();
+            if let Some(output) =
+                output.as_deref().filter(|output| is_below(output, &pattern.folder))
+            {
+                matches.retain(|path| {
+                    !fs::canonicalize(path).is_ok_and(|path| path.starts_with(output))
+                });
+            }
             if matches.is_empty() {
                 found.refuse(path, io::Error::other("no file matches this pattern"));
             }
             for path in matches {
                 found.add(&path, &pattern.folder, output.as_deref());
             }
+        } else if arguments.len() > 1 && output.is_some() && fs::canonicalize(path).ok() == output {
+            // A pattern of the shell matches the output folder too: it is left out.
         } else {
             // A folder has its videos below itself; a file is below the folder that it is in.
             let is_folder = path.is_dir();
@@ -75,6 +84,12 @@ pub(crate) fn find(arguments: &[PathBuf], output: &Path, stdin_name: &Path) -> F
         }
     }
     found
+}
+
+/// Whether the output folder is within this folder, and not the folder itself.
+fn is_below(output: &Path, folder: &Path) -> bool {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    fs::canonicalize(folder).is_ok_and(|folder| output != folder && output.starts_with(folder))
 }
 
 /// Whether files in a folder with this name are taken for videos.
@@ -201,8 +216,14 @@ mod tests {
         let found = find(&[folder.path().into()]);
         assert_eq!(below(&found), [Path::new("day1/walk.mp4"), Path::new("run.MOV")]);
         assert!(found.unusable.is_empty());
-        let empty = find(&[folder.path().join(".trash"), folder.path().join("out")]);
-        assert_eq!(below(&empty), [Path::new("old.mp4")]);
+        let trash = find(&[folder.path().join(".trash"), folder.path().join("out")]);
+        assert_eq!(below(&trash), [Path::new("old.mp4")]);
+        assert!(trash.unusable.is_empty());
+        let deep = find(&[folder.path().join("**/*.mp4")]);
+        assert_eq!(below(&deep), [Path::new("day1/walk.mp4")]);
+        let results = find(&[folder.path().join("out/*/*.mp4")]);
+        assert_eq!(below(&results), [Path::new("walk/output.mp4")]);
+        let empty = find(&[folder.path().join("out")]);
         assert!(empty.unusable[0].reason.to_string().contains("no file"));
     }
 

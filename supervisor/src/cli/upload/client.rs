@@ -15,6 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -77,7 +78,7 @@ impl Client {
             .map_err(|_| TransferError::NotUnderstood("its paths are not valid"))?;
         let response = timeout(SILENCE_MAX, self.http.request(request)).await;
         let response = response.map_err(|_| TransferError::Silent(SILENCE_MAX))?;
-        let response = response.map_err(|error| TransferError::Unreachable(cause(&error)))?;
+        let response = response.map_err(|error| unreachable(&error))?;
         if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
     }
 
@@ -114,6 +115,20 @@ async fn refusal(response: Response<Incoming>) -> TransferError {
     let text = |key: &str| Some(problem.as_ref()?[key].as_str()?.to_owned());
     let detail = text("detail").unwrap_or_else(|| format!("the service answers with {status}"));
     TransferError::Refused { status, code: text("code"), detail, retry_after }
+}
+
+/// No time cures a certificate that is not trusted.
+fn unreachable(error: &legacy::Error) -> TransferError {
+    let mut source: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if let Some(error @ rustls::Error::InvalidCertificate(_)) = tls {
+            return TransferError::Insecure(error.to_string());
+        }
+        source = error.source();
+    }
+    TransferError::Unreachable(cause(error))
 }
 
 /// The innermost cause, which says what went wrong.

@@ -31,6 +31,8 @@ pub enum UploadError {
 pub(crate) enum TransferError {
     #[error("cannot reach the service: {0}")]
     Unreachable(String),
+    #[error("no secure connection to the service: {0}")]
+    Insecure(String),
     #[error("the service did not respond for {} s", .0.as_secs())]
     Silent(Duration),
     /// The service refused the request.
@@ -59,7 +61,9 @@ impl TransferError {
                 status.is_server_error()
                     || [408, 409, 423, 425, 429, 460].contains(&status.as_u16())
             }
-            Self::NotUnderstood(_) | Self::File { .. } | Self::Output(_) => false,
+            Self::Insecure(_) | Self::NotUnderstood(_) | Self::File { .. } | Self::Output(_) => {
+                false
+            }
         }
     }
 

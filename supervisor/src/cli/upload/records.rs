@@ -4,6 +4,7 @@
 use crate::policy::job::JobId;
 use sha2::{Digest, Sha256};
 use std::fs;
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub(crate) struct Records {
 #[derive(Debug)]
 pub(crate) struct Record {
     path: Option<PathBuf>,
+    /// Size and time of the video, if it could be looked at.
+    version: Option<String>,
 }
 
 impl Records {
@@ -45,11 +48,9 @@ impl Records {
 
     /// The record of a video as it is now, for one service, with these options.
     pub(crate) fn of(&self, service: &str, video: &Path, options: &str) -> Record {
-        let changed = fs::metadata(video).map(|metadata| {
-            format!("{} {} {}", metadata.len(), metadata.mtime(), metadata.mtime_nsec())
-        });
-        let (Some(folder), Ok(changed)) = (&self.folder, changed) else {
-            return Record { path: None };
+        let version = fs::metadata(video).ok().as_ref().map(version);
+        let (Some(folder), Some(changed)) = (&self.folder, &version) else {
+            return Record { path: None, version };
         };
         let mut name = Sha256::new();
         let video = video.to_string_lossy();
@@ -58,11 +59,24 @@ impl Records {
             name.update(part);
         }
         let name: String = name.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Record { path: Some(folder.join(name)) }
+        Record { path: Some(folder.join(name)), version }
     }
 }
 
+/// What differs once a video has changed.
+fn version(metadata: &fs::Metadata) -> String {
+    format!("{} {} {}", metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+}
+
 impl Record {
+    /// An error if this is another video than when the upload began, of which the service may have a part.
+    pub(crate) fn check(&self, video: &fs::File) -> io::Result<()> {
+        if self.version.as_ref() == Some(&version(&video.metadata()?)) {
+            return Ok(());
+        }
+        Err(io::Error::other("it has changed since the command looked at it; upload it again"))
+    }
+
     /// The id of the upload.
     pub(crate) fn read(&self) -> Option<JobId> {
         fs::read_to_string(self.path.as_ref()?).ok()?.trim().parse().ok()
@@ -108,8 +122,12 @@ mod tests {
         assert_eq!(records.of("http://a", &video, "").read(), Some(id));
         assert_eq!(records.of("http://b", &video, "").read(), None);
         assert_eq!(records.of("http://a", &video, "mode ZmFzdA==").read(), None);
+        let began = records.of("http://a", &video, "");
+        let open = || fs::File::open(&video).expect("readable");
+        began.check(&open()).expect("the same video");
         fs::write(&video, "another video").expect("written");
         assert_eq!(records.of("http://a", &video, "").read(), None);
+        began.check(&open()).expect_err("another video");
     }
 
     #[test]

@@ -47,6 +47,7 @@ impl ResumableUpload<'_> {
         let mut patience = Patience::new();
         let mut id = self.record.read();
         let mut sent = 0;
+        let mut is_told = false;
         loop {
             let before = sent;
             match self.attempt(&mut id, &mut sent, line).await {
@@ -56,6 +57,10 @@ impl ResumableUpload<'_> {
                 Err(error) => {
                     if sent > before {
                         patience = Patience::new();
+                        is_told = false;
+                    }
+                    if error.may_pass() && !std::mem::replace(&mut is_told, true) {
+                        line.tell(&format!("{error}; trying again"));
                     }
                     line.show(self.percent(sent), "trying again".into());
                     patience.wait_after(error).await?;
@@ -83,7 +88,9 @@ impl ResumableUpload<'_> {
             line.show(self.percent(offset), "uploading".into());
             let length = CHUNK_BYTES.min(self.bytes.saturating_sub(offset));
             let mut chunk = vec![0; usize::try_from(length).unwrap_or_default()];
-            video.read_exact_at(&mut chunk, offset).map_err(file("read"))?;
+            let read = video.read_exact_at(&mut chunk, offset);
+            // What was read may be half of the old video and half of the new one.
+            self.record.check(&video).and(read).map_err(file("uploaded"))?;
             let response = self.append(id, offset, chunk.into()).await?;
             // The id of an upload is that of its job.
             if response.headers().contains_key("job-id") {
