@@ -108,7 +108,7 @@ export class VideoList {
     }
     if (row.state.textContent !== entry.state) row.state.textContent = entry.state;
     row.bar.hidden = entry.share === null;
-    row.bar.value = entry.share ?? 0;
+    row.bar.value = Number(entry.share) || 0;
     return row;
   }
 
