@@ -1,7 +1,7 @@
 //! Finds the videos that the arguments of `bodyscript run` name: files, what is in folders, what patterns match, and
 //! standard input.
 
-use crate::cli::batch::pattern::{Pattern, entries};
+use crate::cli::batch::pattern::{Pattern, is_hidden};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
@@ -98,8 +98,12 @@ fn has_video_extension(path: &Path) -> bool {
     EXTENSIONS.contains(&extension.as_str())
 }
 
-fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+/// What is in a folder, in the order of the names.
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let path = |entry: io::Result<fs::DirEntry>| Ok(entry?.path());
+    let mut entries: Vec<_> = fs::read_dir(folder)?.map(path).collect::<io::Result<_>>()?;
+    entries.sort();
+    Ok(entries)
 }
 
 impl Found {
