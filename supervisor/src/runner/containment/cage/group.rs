@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 
 const PREFIX: &str = "bodyscript";
 
-/// How long a stale group may take to become empty after its processes were killed.
-const SWEEP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long stale groups may take to become empty after their processes were killed, all together: on a busy host a
+/// killed process needs seconds for its exit.
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The supervisor that created a group. The start time, in clock ticks since boot, distinguishes a
 /// process from a later one with the same id.
@@ -68,12 +69,12 @@ pub(crate) fn supervisor_groups(parent: &Path) -> Vec<PathBuf> {
 
 /// Removes the groups of dead supervisors directly below `parent`.
 pub(crate) fn sweep(parent: &Path) {
+    let deadline = Instant::now() + SWEEP_TIMEOUT;
     for group in supervisor_groups(parent) {
         let owner = group.file_name().and_then(|name| Owner::of_group(name.to_str()?));
         if owner.is_none_or(Owner::is_running) {
             continue;
         }
-        let deadline = Instant::now() + SWEEP_TIMEOUT;
         loop {
             let swept = kill_tree(&group).and_then(|()| remove_tree(&group));
             match swept {
