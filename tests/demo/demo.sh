@@ -7,6 +7,13 @@ programs=$1 listen=$2 operators=$3 out=$4
 base="http://$listen"
 sample=$(dirname "$0")/walking.mp4
 
+for address in "$listen" "$operators"; do
+	if (exec 3<>"/dev/tcp/${address%:*}/${address##*:}") 2>/dev/null; then
+		echo "demo: $address is in use, perhaps by another \`make demo\`; stop that first" >&2
+		exit 1
+	fi
+done
+
 mkdir -p "$out"
 rm -rf "${out:?}"/*
 
@@ -21,11 +28,14 @@ stop() {
 }
 trap stop EXIT
 trap 'exit 0' INT TERM
-curl --silent --fail --retry 50 --retry-connrefused --retry-delay 1 --output /dev/null "$base/readyz" || {
-	echo "demo: the service failed to start; its log:" >&2
-	cat "$out/service.log" >&2
-	exit 1
-}
+until curl --silent --fail --output /dev/null "$base/readyz"; do
+	if ! kill -0 "$service" 2>/dev/null; then
+		echo "demo: the service failed to start; its log:" >&2
+		cat "$out/service.log" >&2
+		exit 1
+	fi
+	sleep 0.5
+done
 
 field() { sed -nE "s/.*\"$1\":\"?([^\",}]*)\"?[,}].*/\1/p" <<<"$2" | head -1; }
 
@@ -55,7 +65,7 @@ ls -l "$out/results" | tail -n +2 | awk '{printf "    %9d  %s\n", $5, $9}'
 
 if [ -t 0 ] && [ -t 1 ]; then
 	echo "demo: the service is running; open $base/ to upload a video of your own, http://$operators/monitor to watch it"
-	echo "demo: press Ctrl-C to stop it"
+	echo "demo: $programs/bodyscript ctl status --state-dir $out/state shows its state; press Ctrl-C here to stop it"
 	wait "$service"
 else
 	echo "demo: done, the service is stopped; without a terminal it does not stay. To start it again:"

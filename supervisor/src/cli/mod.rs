@@ -206,7 +206,8 @@ impl ConfigArgs {
     /// Without the limits of the service on the length of videos, unless they are given as flags or
     /// variables: local videos are processed as long as there is progress.
     fn load_for_run(&self) -> Result<Config, ConfigError> {
-        let mut config = self.load_with_log("warn")?;
+        // What a worker says about a video is in its result, as a sentence.
+        let mut config = self.load_with_log("warn,worker=off")?;
         if !self.keys.is_given("duration_s_max") {
             config.media.duration_ms_max = u32::MAX;
         }
