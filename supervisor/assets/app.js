@@ -9,7 +9,6 @@ import { follow } from "./follow.js";
 import * as link from "./link.js";
 import * as own from "./own_videos.js";
 import { Progress } from "./progress.js";
-import { Result } from "./result.js";
 import { Resume } from "./resume.js";
 import { UploadForm } from "./upload_form.js";
 import { UploadQueue } from "./upload_queue.js";
@@ -35,11 +34,8 @@ const local = { file: null, url: null };
 
 const form = new UploadForm(upload);
 const progress = new Progress(about);
-const result = new Result({
-  follow: followPerson,
-  again: (file, fields) => showUpload(queue.add(file, fields)),
-  fileOf: (id) => queue.find(id)?.file ?? null,
-});
+/** The view of results, once it is needed: it is larger than the rest of the page. */
+let result = null;
 // The options are filled from `about`, so they can be restored only after it.
 const resume = new Resume({ found: (fields) => about.then(() => form.restore(fields)), submitted: openJob });
 const queue = new UploadQueue({
@@ -60,7 +56,7 @@ function show(view) {
   const hadView = VIEWS.some((id) => !element(id).hidden);
   for (const id of VIEWS) element(id).hidden = id !== view;
   element("again").hidden = view === "choose";
-  if (view !== "result") result.close();
+  if (view !== "result") result?.close();
   if (view !== "work") progress.close();
   window.scrollTo(0, 0);
   // On the first view the focus stays at the top of the page.
@@ -193,6 +189,8 @@ function openJob(id) {
 function watch(id) {
   leave();
   setJob(id);
+  // Sooner than it is needed, as far as the connection allows.
+  loadResult().catch(() => {});
   leave = follow(id, {
     status: (status) => {
       own.update(status, limits);
@@ -212,6 +210,15 @@ function showStatus(status) {
   title(status.status === "processing" ? `${status.progress} %` : "Waiting");
 }
 
+async function loadResult() {
+  const { Result } = await import("./result.js").catch(() => { throw api.unreachable(); });
+  result ??= new Result({
+    follow: followPerson,
+    again: (file, fields) => showUpload(queue.add(file, fields)),
+    fileOf: (id) => queue.find(id)?.file ?? null,
+  });
+}
+
 async function end(status) {
   leave = () => {};
   const upload = queue.find(status.job_id);
@@ -227,13 +234,17 @@ async function end(status) {
     fail(problem, upload, status.filename);
     return;
   }
-  title(status.filename);
-  show("result");
-  announce("Done. The result is below.");
+  let isLeft = false;
+  leave = () => { isLeft = true; };
   try {
+    await loadResult();
+    if (isLeft) return;
+    title(status.filename);
+    show("result");
+    announce("Done. The result is below.");
     await result.open(status, localUrl(upload), (await about)?.limits ?? {});
   } catch (problem) {
-    fail(problem, upload, status.filename);
+    if (!isLeft) fail(problem, upload, status.filename);
   }
 }
 

@@ -1,9 +1,7 @@
 // The pose data of a job, indexed by time.
 
 import { ANGLES, jointAngles } from "./angles.js";
-
-/** Landmarks less visible than this are neither drawn nor measured. */
-export const VISIBILITY_MIN = 0.5;
+import { VISIBILITY_MIN } from "./visibility.js";
 
 /** Half a frame of the display: the tolerance between the player's clock and a frame's time. */
 const CLOCK_SLACK_S = 0.008;

@@ -1,7 +1,7 @@
 // Joint angles written beside the joints in the picture.
 
 import { degrees } from "./format.js";
-import { VISIBILITY_MIN } from "./pose.js";
+import { VISIBILITY_MIN } from "./visibility.js";
 import { LEFT, RIGHT } from "./skeleton.js";
 
 /** The angles that are shown, and the landmarks they are written at. */

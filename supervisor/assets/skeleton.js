@@ -1,6 +1,6 @@
 // Draws the people of one frame on a canvas that lies over the video.
 
-import { VISIBILITY_MIN } from "./pose.js";
+import { VISIBILITY_MIN } from "./visibility.js";
 
 // Fixed colours, the same as in the overlay video of the service.
 const FACE = "#ffd666";

@@ -2,7 +2,7 @@
 
 import { AS_FILMED, OrbitCamera } from "./orbit_camera.js";
 import { degrees } from "./format.js";
-import { VISIBILITY_MIN } from "./pose.js";
+import { VISIBILITY_MIN } from "./visibility.js";
 import { clear, fit, limbColour } from "./skeleton.js";
 
 const element = (id) => document.getElementById(id);

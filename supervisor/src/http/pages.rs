@@ -102,6 +102,7 @@ const ASSETS: &[Asset] = &[
     asset!("stored_upload.js", SCRIPT),
     asset!("format.js", SCRIPT),
     asset!("progress.js", SCRIPT),
+    asset!("visibility.js", SCRIPT),
     asset!("work_picture.js", SCRIPT),
     SAMPLE,
 ];
