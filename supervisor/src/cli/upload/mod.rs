@@ -157,7 +157,7 @@ impl Transfer {
             let (place, placement) = (chosen.place.clone(), placement.clone());
             let working_folder = working_folder.clone();
             let destination = Destination { placement, place, working_folder };
-            results::save(&self.client, &status, &destination).await?;
+            results::save(&self.client, &status, &destination, &line).await?;
         }
         Ok(outcome)
     }

@@ -18,20 +18,28 @@ const QUEUE_FULL: &str = "queue_full";
 pub(crate) struct Patience {
     since: Instant,
     pause: Duration,
+    is_told: bool,
 }
 
 impl Patience {
     pub(crate) fn new() -> Self {
-        Self { since: Instant::now(), pause: PAUSES[0] }
+        Self { since: Instant::now(), pause: PAUSES[0], is_told: false }
     }
 
-    /// Waits before the request is repeated; the error if it is not worth it.
-    pub(crate) async fn wait_after(&mut self, error: TransferError) -> Result<(), TransferError> {
+    /// Waits before the request is repeated; the error if it is not worth it. The first wait is told.
+    pub(crate) async fn wait_after(
+        &mut self,
+        error: TransferError,
+        tell: impl FnOnce(&str),
+    ) -> Result<(), TransferError> {
         if error.code() == Some(QUEUE_FULL) {
             self.since = Instant::now();
         }
         if !error.may_pass() || self.since.elapsed() > PATIENCE {
             return Err(error);
+        }
+        if !std::mem::replace(&mut self.is_told, true) {
+            tell(&format!("{error}; trying again"));
         }
         let asked = match error {
             TransferError::Refused { retry_after, .. } => retry_after,
@@ -47,6 +55,7 @@ impl Patience {
 mod tests {
     use super::*;
     use hyper::StatusCode;
+    use std::cell::Cell;
 
     fn refused(status: u16, code: &str) -> TransferError {
         TransferError::Refused {
@@ -59,16 +68,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_time_cures_is_waited_for_and_nothing_else() {
+        let told = Cell::new(0);
+        let tell = |_: &str| told.set(told.get() + 1);
         let mut patience = Patience::new();
-        patience.wait_after(refused(503, "queue_full")).await.expect("it passes");
-        patience.wait_after(TransferError::Unreachable(String::new())).await.expect("it passes");
-        patience.wait_after(refused(415, "unsupported")).await.expect_err("it does not");
+        patience.wait_after(refused(503, "queue_full"), tell).await.expect("it passes");
+        patience
+            .wait_after(TransferError::Unreachable(String::new()), tell)
+            .await
+            .expect("it passes");
+        patience.wait_after(refused(415, "unsupported"), tell).await.expect_err("it does not");
+        assert_eq!(told.get(), 1, "once");
         let Some(past) = Instant::now().checked_sub(PATIENCE + Duration::from_secs(1)) else {
             return;
         };
         patience.since = past;
-        patience.wait_after(refused(507, "disk_full")).await.expect_err("not for ever");
+        patience.wait_after(refused(507, "disk_full"), tell).await.expect_err("not for ever");
         patience.since = past;
-        patience.wait_after(refused(503, QUEUE_FULL)).await.expect("the queue moves");
+        patience.wait_after(refused(503, QUEUE_FULL), tell).await.expect("the queue moves");
     }
 }

@@ -46,7 +46,7 @@ pub(crate) async fn wait(
                 line.show(percent, status["message"].as_str().unwrap_or("processing").to_owned());
                 sleep(POLL_PERIOD).await;
             }
-            Err(error) => patience.wait_after(error).await?,
+            Err(error) => patience.wait_after(error, |text| line.tell(text)).await?,
         }
     }
 }
@@ -74,6 +74,7 @@ pub(crate) async fn save(
     client: &Client,
     status: &Value,
     destination: &Destination,
+    line: &Line<'_>,
 ) -> Result<(), TransferError> {
     let id = status["job_id"].as_str().unwrap_or_default();
     // Only an id can be part of a path.
@@ -87,7 +88,7 @@ pub(crate) async fn save(
         let path = format!("/api/serve/{id}/{}", artefact.file_name());
         let mut patience = Patience::new();
         while let Err(error) = download(client, &path, &new.join(artefact.file_name())).await {
-            patience.wait_after(error).await?;
+            patience.wait_after(error, |text| line.tell(text)).await?;
         }
     }
     Ok(destination.placement.place(&new, &destination.place)?)

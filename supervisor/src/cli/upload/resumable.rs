@@ -47,7 +47,6 @@ impl ResumableUpload<'_> {
         let mut patience = Patience::new();
         let mut id = self.record.read();
         let mut sent = 0;
-        let mut is_told = false;
         loop {
             let before = sent;
             match self.attempt(&mut id, &mut sent, line).await {
@@ -57,13 +56,9 @@ impl ResumableUpload<'_> {
                 Err(error) => {
                     if sent > before {
                         patience = Patience::new();
-                        is_told = false;
-                    }
-                    if error.may_pass() && !std::mem::replace(&mut is_told, true) {
-                        line.tell(&format!("{error}; trying again"));
                     }
                     line.show(self.percent(sent), "trying again".into());
-                    patience.wait_after(error).await?;
+                    patience.wait_after(error, |text| line.tell(text)).await?;
                 }
             }
         }
